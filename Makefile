@@ -1,0 +1,46 @@
+# Everything a newcomer types; `make help` lists it. Set PYTHON to choose another interpreter (3.11 or newer).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install study test lint format ui pins clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "sslwear needs Python 3.11 or newer, and %s is %s: run again with PYTHON=/path/to/python3.11" % (sys.executable, sys.version.split()[0]))'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+install: $(INSTALLED) ## make the virtual environment with the pinned dependencies
+
+study: $(INSTALLED) ## run experiments/quickstart.yaml; the same command resumes it
+	@$(BIN)/sslwear study run experiments/quickstart.yaml
+
+test: $(INSTALLED) ## run the whole test suite
+	@$(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## ruff and strict mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(INSTALLED) ## let ruff mend what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+ui: $(INSTALLED) ## browse studies in the MLflow UI, on this machine only
+	@$(BIN)/sslwear ui
+
+pins: $(INSTALLED) ## compute constraints.txt anew from pyproject.toml
+	$(BIN)/pip-compile --quiet --upgrade --all-extras --strip-extras --allow-unsafe --no-header \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file constraints.txt pyproject.toml
+	@sed -i.bak -E 's/^(torch==[0-9.]+)\+cpu$$/\1/' constraints.txt && rm constraints.txt.bak
+
+clean: ## remove the virtual environment and caches; studies in mlruns/ stay
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,70 @@
+"""Smart-watch recordings of shoulder exercises, which the Python package seglearn ships: the embedded default."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from sslwear.data.sources.base import Recording, Source
+from sslwear.errors import DataError
+
+SHA256 = "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"
+"""Of ``seglearn/data/watch_dataset.npy``, seglearn 1.2.5."""
+EXERCISES = {
+    "PEN": "pendulum",
+    "ABD": "abduction",
+    "FEL": "forward elevation",
+    "IR": "internal rotation",
+    "ER": "external rotation",
+    "TRAP": "trapezius extension",
+    "ROW": "upright row",
+}
+RATE_HZ = 50.0
+
+
+class Smartwatch(Source):
+    """10 participants, 7 exercises, 140 recordings, 81 minutes at 50 Hz in g; the accelerometer's three axes."""
+
+    name = "smartwatch"
+    title = "Shoulder physiotherapy exercises with a smart watch"
+    licence = "BSD-3-Clause, as the package seglearn that ships it"
+    citation = (
+        "Burns DM, Leung N, Hardisty M, Whyne CM, Henry P, McLachlin S. Shoulder physiotherapy exercise recognition: "
+        "machine learning the inertial signals from a smartwatch. Physiol. Meas. 2018, arXiv 1802.01489"
+    )
+    class_names = tuple(sorted(EXERCISES.values()))
+
+    def recordings(self) -> Iterator[Recording]:
+        """Read the recordings in the order of the file; participants are the integers 1 to 10."""
+        data = _unpickle(self._bytes())
+        axes = [list(data["X_labels"]).index(axis) for axis in ("ax", "ay", "az")]
+        for samples, code, participant in zip(data["X"], data["y"], data["subject"], strict=True):
+            label = EXERCISES[data["y_labels"][int(code)]]
+            yield Recording(int(participant), samples[:, axes], RATE_HZ, label)
+
+    @staticmethod
+    def _bytes() -> bytes:
+        try:
+            return (importlib.resources.files("seglearn") / "data" / "watch_dataset.npy").read_bytes()
+        except (ModuleNotFoundError, FileNotFoundError) as error:
+            raise DataError(
+                "smartwatch: the package seglearn or its file data/watch_dataset.npy is missing; "
+                "install it with: pip install 'seglearn>=1.2.5'"
+            ) from error
+
+
+def _unpickle(content: bytes) -> dict[str, Any]:
+    """Unpickle the file, and only that file: a pickle can run any code, so anything but the known bytes is refused."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != SHA256:
+        raise DataError(
+            f"smartwatch: seglearn's watch_dataset.npy has SHA-256 {found[:12]}... where {SHA256[:12]}... is known to "
+            "be safe to unpickle; install the known file with: pip install --force-reinstall seglearn==1.2.5"
+        )
+    data: dict[str, Any] = np.load(io.BytesIO(content), allow_pickle=True).item()
+    return data

@@ -1,0 +1,104 @@
+"""Participant-disjoint splits; a participant on two sides raises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupShuffleSplit
+
+from sslwear.data.dataset import Dataset
+from sslwear.errors import DataError, LeakageError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Participants to train on, to validate on, and to keep locked away for one test at the end.
+
+    Raises:
+        LeakageError: when a participant is on two sides.
+    """
+
+    train: tuple[Any, ...]
+    validation: tuple[Any, ...]
+    test: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        sides = {"train": set(self.train), "validation": set(self.validation), "test": set(self.test)}
+        for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
+            shared = sides[one] & sides[other]
+            if shared:
+                raise LeakageError(f"participant {sorted(shared)[0]} is on both sides of a split: {one} and {other}")
+
+
+def hold_out(
+    pid: NDArray[Any],
+    test: float = 0.2,
+    test_seed: int = 42,
+    validation: float = 0.125,
+    validation_seed: int = 41,
+) -> Split:
+    """Split participants at random: first `test` of all, then `validation` of the rest.
+
+    Args:
+        pid: participants of the windows (N,).
+        test: share of the participants to lock away.
+        test_seed: seed of the first draw.
+        validation: share of the remaining participants to validate on.
+        validation_seed: seed of the second draw.
+
+    Raises:
+        DataError: when there are fewer than three participants, or a side would be empty.
+    """
+    participants = np.unique(pid)
+    if len(participants) < 3:
+        raise DataError(
+            f"a split into training, validation and test needs at least 3 participants, and there are "
+            f"{len(participants)}; add recordings of others"
+        )
+    try:
+        rest, locked = _draw(participants, test, test_seed)
+        train, held = _draw(rest, validation, validation_seed)
+    except ValueError as error:
+        raise DataError(
+            f"{len(participants)} participants cannot be split with test {test:g} and validation {validation:g}; "
+            "choose shares that leave at least one participant on each side"
+        ) from error
+    return Split(tuple(train.tolist()), tuple(held.tolist()), tuple(locked.tolist()))
+
+
+def _draw(participants: NDArray[Any], share: float, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    splitter = GroupShuffleSplit(n_splits=1, test_size=share, random_state=seed)
+    kept, taken = next(splitter.split(participants, groups=participants))
+    return participants[kept], participants[taken]
+
+
+def rows(dataset: Dataset, participants: tuple[Any, ...]) -> NDArray[np.int64]:
+    """Indices of the windows of some participants, in the data set's order.
+
+    Raises:
+        DataError: when one of them has no window.
+    """
+    absent = [pid for pid in participants if not (dataset.pid == pid).any()]
+    if absent:
+        raise DataError(f"participant {absent[0]} has no window in {dataset.folder}; check pid.npy and the split")
+    indices: NDArray[np.int64] = np.flatnonzero(np.isin(dataset.pid, participants))
+    return indices
+
+
+def check_classes(dataset: Dataset, split: Split) -> None:
+    """Refuse a split in which a class has no window to learn from.
+
+    Raises:
+        DataError: naming the class and what to do.
+    """
+    counts = np.bincount(dataset.labels[rows(dataset, split.train)], minlength=len(dataset.class_names))
+    for name, count in zip(dataset.class_names, counts, strict=True):
+        if count == 0:
+            raise DataError(
+                f"{dataset.folder}: the class {name!r} has no window among the training participants "
+                f"{', '.join(map(str, split.train))}; choose another split seed, or leave the class out of Y.npy "
+                "and class_names"
+            )

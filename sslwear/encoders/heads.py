@@ -1,0 +1,43 @@
+"""Heads that sit on an encoder's features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+HIDDEN = 512
+
+
+class Classifier(nn.Module):
+    """Linear to 512, ReLU, linear to classes: (B, features) to logits (B, classes)."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.linear1 = nn.Linear(features, HIDDEN)
+        self.linear2 = nn.Linear(HIDDEN, classes)
+        for linear in (self.linear1, self.linear2):
+            nn.init.kaiming_normal_(linear.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features (B, features) to logits (B, classes)."""
+        logits: Tensor = self.linear2(functional.relu(self.linear1(features)))
+        return logits
+
+
+class LinearHeads(nn.ModuleDict):
+    """One linear head a question, side by side: (B, features) to logits (B, sum of classes), in the given order.
+
+    Args:
+        features: number of input features.
+        classes: number of answers by question.
+    """
+
+    def __init__(self, features: int, classes: Mapping[str, int]) -> None:
+        super().__init__({question: nn.Linear(features, answers) for question, answers in classes.items()})
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features (B, features) to logits (B, sum of classes)."""
+        return torch.cat([head(features) for head in self.values()], dim=1)

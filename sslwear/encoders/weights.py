@@ -1,0 +1,134 @@
+"""Reads encoder weights: published checkpoints, the hub, and checkpoints of our own."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sslwear.encoders.base import Encoder, Network
+from sslwear.errors import WeightsError
+
+log = logging.getLogger(__name__)
+
+HUB_REPOSITORY = "OxWearables/ssl-wearables"
+HUB_LICENCE = (
+    "The harnet weights that torch.hub fetches from OxWearables/ssl-wearables are published for academic use only; "
+    "read the licence in that repository before any other use."
+)
+PREFIX = "module."
+BODY = "feature_extractor."
+
+
+def save(network: Network, path: Path) -> None:
+    """Write all tensors of a network, buffers included, to a safetensors file."""
+    save_file({key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}, path)
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """Read a state dict from a ``.safetensors`` file or a PyTorch checkpoint (``.mdl``, ``.pt``), without unpickling
+    anything but tensors.
+
+    Raises:
+        WeightsError: when the file does not exist or is not a state dict.
+    """
+    if not path.is_file():
+        raise WeightsError(f"weights: there is no file {path}; give the path of a checkpoint")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise WeightsError(
+            f"weights: {path} is not a checkpoint that can be read safely ({_first_line(error)}); "
+            "give a state dict saved by torch.save or safetensors"
+        ) from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"weights: {path} holds something other than a state dict; save model.state_dict() instead")
+    return dict(state)
+
+
+def load_encoder(encoder: Encoder, state: Mapping[str, Tensor], origin: str) -> int:
+    """Copy a checkpoint's ``feature_extractor`` tensors into an encoder; heads are ignored.
+
+    Args:
+        encoder: changed in place, and only when every one of its tensors is found with the right shape.
+        state: tensors by name; a leading ``module.`` is dropped.
+        origin: where the tensors come from, for messages.
+
+    Returns:
+        The number of tensors copied: all of the encoder's (131 for a harnet).
+
+    Raises:
+        WeightsError: when a tensor is missing, left over or of another shape; the message names it.
+    """
+    target = encoder.feature_extractor.state_dict()
+    found = {}
+    for key, value in state.items():
+        name = key.removeprefix(PREFIX)
+        if name.startswith(BODY):
+            found[name.removeprefix(BODY)] = value
+    problems = [f"{name} is missing" for name in target if name not in found]
+    problems += [f"{name} is not in {encoder.name}" for name in found if name not in target]
+    problems += [
+        f"{name} has shape {list(found[name].shape)} where {encoder.name} has {list(target[name].shape)}"
+        for name in target
+        if name in found and found[name].shape != target[name].shape
+    ]
+    if problems:
+        more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
+        matching = sum(name in found and found[name].shape == target[name].shape for name in target)
+        raise WeightsError(
+            f"weights: {origin} does not fit {encoder.name}, {matching} of {len(target)} tensors match: "
+            f"{'; '.join(problems[:5])}{more}; choose the encoder that it was made for"
+        )
+    encoder.feature_extractor.load_state_dict(found)
+    return len(found)
+
+
+def load_network(network: Network, state: Mapping[str, Tensor], origin: str) -> None:
+    """Copy a checkpoint of ours, body and head, into a network.
+
+    Raises:
+        WeightsError: when names or shapes differ.
+    """
+    try:
+        network.load_state_dict(dict(state))
+    except RuntimeError as error:
+        raise WeightsError(f"{origin} does not fit this network: {' '.join(str(error).split())}") from error
+
+
+def from_hub(
+    name: str, repository: str = HUB_REPOSITORY, source: Literal["github", "local"] = "github"
+) -> dict[str, Tensor]:
+    """Fetch the published weights of `name` through `torch.hub`.
+
+    Args:
+        name: the encoder's name, which is also the hub's entry point.
+        repository: a GitHub repository, or a folder with a ``hubconf.py`` when `source` is ``local``.
+        source: where `repository` is.
+
+    Raises:
+        WeightsError: when the hub cannot be reached or does not have the model.
+    """
+    log.warning(HUB_LICENCE)
+    try:
+        model = torch.hub.load(repository, name, source=source, pretrained=True, trust_repo=True)  # type: ignore[no-untyped-call]
+    except Exception as error:  # whatever a remote repository's own code raises
+        raise WeightsError(
+            f"weights: torch.hub could not load {name} from {repository} ({type(error).__name__}: "
+            f"{_first_line(error)}); check the network, or download the checkpoint and give its path"
+        ) from error
+    state: dict[str, Tensor] = model.state_dict()
+    return state
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__).strip()

@@ -1,0 +1,25 @@
+"""Errors that a user can mend: one sentence saying what is wrong, where, and what to do."""
+
+
+class SslwearError(Exception):
+    """Something a user did or has can be changed so that it works; the command line prints it without a traceback."""
+
+
+class SettingsError(SslwearError):
+    """A study file or an option has an unknown key, an impossible value, or a name that does not exist."""
+
+
+class DataError(SslwearError):
+    """A data set cannot be used as it is."""
+
+
+class WeightsError(SslwearError):
+    """A checkpoint cannot be found, or does not fit the encoder."""
+
+
+class LeakageError(SslwearError):
+    """A participant would be on two sides of a split."""
+
+
+class StudyError(SslwearError):
+    """A study cannot be started, resumed or shown."""

@@ -1,0 +1,1 @@
+"""Settings to Optuna and back: space, trial, pre-training, study."""

@@ -1,0 +1,202 @@
+"""Settings made real: the data set, the split, the encoder and its first weights, all checked before a trial starts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sslwear.data.dataset import Dataset
+from sslwear.data.prepare import open_data
+from sslwear.data.splits import Split, check_classes, hold_out
+from sslwear.encoders import weights
+from sslwear.encoders.base import Encoder
+from sslwear.encoders.base import get as get_encoder
+from sslwear.pretext.base import get as get_pretext
+from sslwear.settings import Settings, TrainingSettings
+from sslwear.task import Classification, inverse_frequency
+from sslwear.tracking import MODEL_URI, RUN_URI, Store
+from sslwear.training import FitData, FitSettings, Windows
+from sslwear.training.device import generator, resolve_device, resolve_precision, seeded
+from sslwear.tuning.base import TuningStrategy
+from sslwear.tuning.base import parse as parse_tuning
+
+NO_PRETEXT = "none"
+ENCODER_STREAM = 100
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that the trials of a study share.
+
+    Attributes:
+        settings: as the user gave them.
+        store: where results go.
+        dataset: the windows.
+        split: which participants are for what; a trial never gets at the test participants'.
+        encoder: the network's class.
+        initial: the first weights by tensor name, or None for random ones.
+        device: where to compute.
+        precision: ``float32`` or ``bf16``.
+    """
+
+    settings: Settings
+    store: Store
+    dataset: Dataset
+    split: Split
+    encoder: type[Encoder]
+    initial: Mapping[str, Tensor] | None
+    device: torch.device
+    precision: str
+
+    @classmethod
+    def build(cls, settings: Settings, store: Store) -> Experiment:
+        """Check everything that the settings name, and open it.
+
+        Raises:
+            SslwearError: when a name does not exist, or data or weights cannot be used.
+        """
+        encoder = get_encoder(settings.encoder)
+        check_names(settings, encoder)
+        device = resolve_device(settings.device)
+        dataset = open_data(settings.data, store.home)
+        shares = settings.split
+        split = hold_out(dataset.pid, shares.test, shares.test_seed, shares.validation, shares.validation_seed)
+        check_classes(dataset, split)
+        return cls(
+            settings=settings,
+            store=store,
+            dataset=dataset,
+            split=split,
+            encoder=encoder,
+            initial=initial_weights(settings, encoder, store),
+            device=device,
+            precision=resolve_precision(settings.precision, device),
+        )
+
+    def new_encoder(self, state: Mapping[str, Tensor] | None = None, origin: str = "") -> Encoder:
+        """An encoder with given weights, or else the experiment's first ones.
+
+        Args:
+            state: weights by tensor name.
+            origin: where they come from, for messages.
+        """
+        with seeded(generator(self.settings.seed, ENCODER_STREAM).initial_seed()):
+            encoder = self.encoder()
+        if state is not None:
+            weights.load_encoder(encoder, state, origin)
+        elif self.initial is not None:
+            weights.load_encoder(encoder, self.initial, self.settings.weights)
+        return encoder
+
+    def windows(self, participants: tuple[Any, ...]) -> Windows:
+        """All windows of some participants."""
+        return Windows.of(self.dataset, participants)
+
+    def fit_data(self) -> FitData:
+        """Training and validation windows."""
+        return FitData(self.windows(self.split.train), self.windows(self.split.validation))
+
+    def classification(self, training: TrainingSettings) -> Classification:
+        """The supervised task as the settings want it; class weights come from the training participants."""
+        classes = len(self.dataset.class_names)
+        labels = self.dataset.labels[self.windows(self.split.train).rows]
+        balanced = inverse_frequency(labels, classes) if training.class_weights else None
+        return Classification(classes, balanced, training.augment)
+
+    def tuning(self, training: TrainingSettings) -> TuningStrategy:
+        """The tuning strategy that the settings name."""
+        return parse_tuning(training.tuned, self.encoder, "training.tuned")
+
+    def fit_settings(self, training: TrainingSettings) -> FitSettings:
+        """Settings of the training loop for fine-tuning."""
+        return FitSettings(
+            learning_rate=training.learning_rate,
+            batch_size=training.batch_size,
+            max_epochs=training.max_epochs,
+            patience=training.patience,
+            seed=self.settings.seed,
+            device=self.device,
+            precision=self.precision,
+        )
+
+    def card(self) -> dict[str, Any]:
+        """What is needed to build a network of this experiment again, beside its weights."""
+        return {
+            "encoder": self.encoder.name,
+            "window_samples": self.encoder.window_samples,
+            "rate_hz": self.encoder.rate_hz,
+            "unit": "g",
+            "class_names": list(self.dataset.class_names),
+            "dataset": self.dataset.description.name,
+            "fingerprint": self.dataset.fingerprint,
+            "licence": self.dataset.description.licence,
+        }
+
+    def stretched(self) -> str | None:
+        """A warning when the windows' length in seconds is not the encoder's, so that time is stretched; else None."""
+        seconds, wanted = self.dataset.description.window_s, self.encoder.window_samples / self.encoder.rate_hz
+        if seconds is None or abs(seconds - wanted) < 0.5 / self.encoder.rate_hz:
+            return None
+        return (
+            f"{self.dataset.folder} has windows of {seconds:g} s and {self.encoder.name} was made for {wanted:g} s: "
+            "they are resampled to its length, which changes how fast movement looks to it"
+        )
+
+
+def check_names(settings: Settings, encoder: type[Encoder]) -> None:
+    """Refuse names of tuning strategies and pretext tasks that do not exist, before anything long starts.
+
+    Raises:
+        SettingsError: naming the key and what there is.
+    """
+    parse_tuning(settings.training.tuned, encoder, "training.tuned")
+    if isinstance(settings.search.tuned, tuple):
+        for text in settings.search.tuned:
+            parse_tuning(text, encoder, "search.tuned")
+    wanted = {"training.pretext": (settings.training.pretext,), "search.pretext": settings.search.pretext or ()}
+    for key, names in wanted.items():
+        for name in names:
+            if name != NO_PRETEXT:
+                get_pretext(name, key)
+
+
+def initial_weights(settings: Settings, encoder: type[Encoder], store: Store) -> Mapping[str, Tensor] | None:
+    """Read what ``weights:`` names, and check that it fits the encoder: None for ``none``.
+
+    Raises:
+        WeightsError: when it cannot be read or does not fit.
+    """
+    origin = settings.weights
+    if origin == "none":
+        return None
+    if origin == "hub":
+        state = weights.from_hub(encoder.name)
+    elif origin.startswith((RUN_URI, MODEL_URI)):
+        state = store.load_weights(origin)
+    else:
+        state = weights.read(Path(origin).expanduser())
+    weights.load_encoder(encoder(), state, origin)
+    return state
+
+
+def digest(state: Mapping[str, Tensor] | None) -> str:
+    """SHA-256 of weights by content, or ``random``."""
+    if state is None:
+        return "random"
+    content = hashlib.sha256()
+    for name in sorted(state):
+        content.update(name.encode())
+        content.update(state[name].detach().cpu().contiguous().numpy().tobytes())
+    return content.hexdigest()
+
+
+def key_of(content: Mapping[str, Any]) -> str:
+    """A short name for a set of values: the same values give the same name."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:32]

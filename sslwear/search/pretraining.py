@@ -1,0 +1,147 @@
+"""Pre-training runs: one for each distinct setting, logged as a run of its own and shared by all that ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sklearn.model_selection import GroupShuffleSplit
+from torch import Tensor
+
+from sslwear import __version__
+from sslwear.errors import DataError, SettingsError
+from sslwear.evaluation.figures import learning_curves
+from sslwear.pretext.base import get as get_pretext
+from sslwear.search.experiment import NO_PRETEXT, Experiment, digest, key_of
+from sslwear.search.listener import Listener
+from sslwear.tracking import RUN_URI, Run
+from sslwear.training import EpochRecord, FitData, FitSettings, Windows, fit
+from sslwear.tuning.base import parse as parse_tuning
+
+
+def pretrained(
+    experiment: Experiment, experiment_id: str, pretext: str, parent: str | None, listener: Listener
+) -> tuple[Mapping[str, Tensor], str]:
+    """Weights of an encoder pre-trained on a pretext task: those of an earlier run with the same settings, or new ones.
+
+    Only training participants are looked at; some of them are held out to stop by.
+
+    Args:
+        experiment: encoder, first weights, data and seed.
+        experiment_id: the MLflow experiment's id.
+        pretext: the task's name.
+        parent: id of the run to nest a new run under.
+        listener: hears of the epochs.
+
+    Returns:
+        The weights by tensor name, and the id of the run that they are from.
+    """
+    key = setting_key(experiment, pretext)
+    earlier = experiment.store.find(experiment_id, pretraining_key=key, outcome="finished")
+    if earlier:
+        run_id = earlier[0].info.run_id
+    else:
+        name = f"pretext {pretext}"
+        run = experiment.store.start(experiment_id, name, "pretraining", parent, pretraining_key=key, pretext=pretext)
+        with run.closing():
+            _pretrain(experiment, pretext, run, listener)
+        run_id = run.id
+    return experiment.store.load_weights(f"{RUN_URI}{run_id}"), run_id
+
+
+def setting_key(experiment: Experiment, pretext: str) -> str:
+    """Names everything on which the outcome of pre-training depends."""
+    settings = experiment.settings
+    data = _data(experiment)
+    return key_of(
+        {
+            "encoder": settings.encoder,
+            "weights": digest(experiment.initial),
+            "data": experiment.dataset.fingerprint,
+            "train": sorted(map(str, set(data.train.pid.tolist()))),
+            "held_out": sorted(map(str, set(data.validation.pid.tolist()))),
+            "pretext": pretext,
+            "settings": settings.pretraining.model_dump(),
+            "seed": settings.seed,
+            "device": experiment.device.type,
+            "precision": experiment.precision,
+            "version": __version__,
+        }
+    )
+
+
+def _pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener) -> None:
+    settings, data = experiment.settings.pretraining, _data(experiment)
+    task = get_pretext(pretext)()
+    run.params(
+        {
+            "encoder": experiment.encoder.name,
+            "weights": experiment.settings.weights,
+            "pretext": pretext,
+            "tuned": "all",
+            **settings.model_dump(),
+            "seed": experiment.settings.seed,
+            "device": str(experiment.device),
+            "precision": experiment.precision,
+            "train_participants": " ".join(map(str, sorted(set(data.train.pid.tolist())))),
+            "held_out_participants": " ".join(map(str, sorted(set(data.validation.pid.tolist())))),
+        }
+    )
+    run.dataset(experiment.dataset, {"train": len(data.train), "validation": len(data.validation)})
+    listener.started(f"pretext {pretext}", settings.max_epochs)
+
+    def on_epoch(record: EpochRecord) -> None:
+        run.epoch(record)
+        listener.epoch(record, task.headline)
+
+    result = fit(
+        experiment.new_encoder(),
+        task,
+        data,
+        parse_tuning("all", experiment.encoder),
+        FitSettings(
+            settings.learning_rate,
+            settings.batch_size,
+            settings.max_epochs,
+            settings.patience,
+            experiment.settings.seed,
+            experiment.device,
+            experiment.precision,
+        ),
+        on_epoch,
+    )
+    scores = result.validation.scores
+    run.metrics({"loss": result.validation.loss, "best_epoch": result.best_epoch}, result.best_epoch)
+    run.figure(learning_curves(result.history, result.best_epoch, task.headline), "learning_curves.png")
+    run.checkpoint(result.network, {**experiment.card(), "pretext": pretext}, scores, result.best_epoch)
+    listener.note(
+        f"pretext {pretext}: held-out {task.headline} {scores[task.headline]:.3f} after {len(result.history)} epochs, "
+        "kept for all trials that ask for it"
+    )
+
+
+def _data(experiment: Experiment) -> FitData:
+    """Split the training participants once more, by the share and seed of the validation split."""
+    windows = experiment.windows(experiment.split.train)
+    shares = experiment.settings.split
+    try:
+        splitter = GroupShuffleSplit(n_splits=1, test_size=shares.validation, random_state=shares.validation_seed)
+        kept, held = next(splitter.split(windows.rows, groups=windows.pid))
+    except ValueError as error:
+        raise DataError(
+            f"{experiment.dataset.folder}: pre-training needs at least 2 training participants, one of them to stop "
+            f"by, and there are {len(experiment.split.train)}; add recordings or set pretext to {NO_PRETEXT}"
+        ) from error
+    return FitData(Windows(windows.dataset, windows.rows[kept]), Windows(windows.dataset, windows.rows[held]))
+
+
+def check_pretext(pretext: str) -> None:
+    """Refuse to pre-train on nothing.
+
+    Raises:
+        SettingsError: when the pretext task is ``none``.
+    """
+    if pretext == NO_PRETEXT:
+        raise SettingsError(
+            "training.pretext is none, so there is nothing to pre-train on; choose a task, "
+            "for example with --set training.pretext=reverse"
+        )

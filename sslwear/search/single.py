@@ -1,0 +1,51 @@
+"""One training, or one pre-training, with a file's fixed settings."""
+
+from __future__ import annotations
+
+from sslwear.search.experiment import Experiment
+from sslwear.search.listener import Listener
+from sslwear.search.pretraining import check_pretext, pretrained
+from sslwear.search.trial import run_name, train
+from sslwear.settings import Settings
+from sslwear.tracking import Run, Store
+from sslwear.training import FitResult
+
+
+def train_once(settings: Settings, store: Store, listener: Listener) -> tuple[Run, FitResult]:
+    """Train with the fixed settings, scored on validation participants; test participants are not looked at.
+
+    Returns:
+        The run, ended, and what the training gave.
+
+    Raises:
+        SslwearError: when settings, data or weights cannot be used.
+    """
+    experiment = _build(settings, store, listener)
+    run = store.start(store.experiment(settings.study), run_name(settings.training), "train")
+    with run.closing():
+        run.text(settings.to_yaml(), "settings.yaml")
+        return run, train(experiment, settings.training, run, run.id, listener)
+
+
+def pretrain_once(settings: Settings, store: Store, listener: Listener) -> tuple[str, dict[str, float]]:
+    """Pre-train on the pretext task of the fixed settings, or find the run that did.
+
+    Returns:
+        The run's id, and the scores on the held-out participants.
+
+    Raises:
+        SslwearError: when settings, data or weights cannot be used, or the pretext task is ``none``.
+    """
+    pretext = settings.training.pretext
+    check_pretext(pretext)
+    experiment = _build(settings, store, listener)
+    _, run_id = pretrained(experiment, store.experiment(settings.study), pretext, None, listener)
+    metrics = store.client.get_run(run_id).data.metrics
+    return run_id, {name: value for name, value in metrics.items() if name.startswith("accuracy")}
+
+
+def _build(settings: Settings, store: Store, listener: Listener) -> Experiment:
+    experiment = Experiment.build(settings, store)
+    if (warning := experiment.stretched()) is not None:
+        listener.warn(warning)
+    return experiment

@@ -1,0 +1,46 @@
+"""Optuna's store: open it, and find studies in it."""
+
+from __future__ import annotations
+
+import optuna
+from filelock import FileLock
+from sqlalchemy.exc import SQLAlchemyError
+
+from sslwear.errors import StudyError
+from sslwear.tracking import Store, write_ahead
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def open_storage(store: Store) -> optuna.storages.RDBStorage:
+    """Open Optuna's store, made where there is none yet.
+
+    Raises:
+        StudyError: when it does not answer.
+    """
+    store.home.mkdir(parents=True, exist_ok=True)
+    with FileLock(store.home / ".initialise.lock"):  # two processes that make the tables at once both fail
+        try:
+            storage = optuna.storages.RDBStorage(store.storage_url)
+        except (SQLAlchemyError, ImportError, ValueError) as error:
+            raise StudyError(
+                f"the Optuna store {store.storage_url} does not answer ({' '.join(str(error).split())[:200]}); "
+                "check SSLWEAR_STORAGE, or unset it to use the embedded store"
+            ) from error
+        if store.storage_url == f"sqlite:///{store.home / 'optuna.db'}":
+            write_ahead(store.home / "optuna.db")
+    return storage
+
+
+def find_study(name: str, store: Store) -> optuna.Study:
+    """Open a study to read it.
+
+    Raises:
+        StudyError: when there is none of that name; the message lists the names that there are.
+    """
+    storage = open_storage(store)
+    names = optuna.get_all_study_names(storage)
+    if name not in names:
+        there = f"there are {', '.join(sorted(names))}" if names else "there is none yet: start with make study"
+        raise StudyError(f"there is no study {name!r} in {store.storage_url}; {there}")
+    return optuna.load_study(study_name=name, storage=storage)

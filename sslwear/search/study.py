@@ -1,0 +1,311 @@
+"""A study: trials until there are as many as the file says, then the winner's one look at the test participants."""
+
+from __future__ import annotations
+
+import math
+import platform
+import signal
+import threading
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import optuna
+from filelock import FileLock, Timeout
+from mlflow.exceptions import MlflowException
+from optuna.trial import FrozenTrial, TrialState
+
+from sslwear.encoders import weights
+from sslwear.encoders.base import Network
+from sslwear.errors import SslwearError, StudyError
+from sslwear.evaluation.figures import confusion_figure
+from sslwear.evaluation.participants import per_participant
+from sslwear.scores import confusion
+from sslwear.search import report
+from sslwear.search.experiment import Experiment, digest
+from sslwear.search.listener import Listener
+from sslwear.search.space import reference, suggest
+from sslwear.search.storage import open_storage
+from sslwear.search.trial import run_name, train
+from sslwear.settings import Settings, TrainingSettings
+from sslwear.tracking import RUN_URI, Run, Store
+from sslwear.training import EpochRecord, evaluate
+
+RANDOM_TRIALS = 5
+"""Trials that the TPE sampler draws at random before it starts to learn from the finished ones."""
+FREE_KEYS = ("trials", "device")
+"""Settings that may differ when a study is resumed, because they do not change what a trial means."""
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+def run_study(settings: Settings, store: Store, listener: Listener) -> optuna.Study:
+    """Run a study, or what is missing of it.
+
+    A trial that was interrupted, by the user or by the machine, does not count and is run again with the same
+    parameters; one that failed counts. Proposals depend on the seed and on the finished trials alone, so that an
+    interrupted study proposes what it would have proposed without the interruption.
+
+    Args:
+        settings: the study file's.
+        store: where trials, runs and checkpoints go.
+        listener: hears of the progress.
+
+    Returns:
+        The finished study.
+
+    Raises:
+        SslwearError: when settings, data or weights cannot be used, another process runs the study, it was started
+            with other settings, or no trial finished.
+        KeyboardInterrupt: when the user interrupts; nothing is left running then.
+    """
+    with _lock(store, settings.study):
+        experiment = Experiment.build(settings, store)
+        if (warning := experiment.stretched()) is not None:
+            listener.warn(warning)
+        study = _open(experiment)
+        mlflow_id = store.experiment(settings.study)
+        parent = _parent(experiment, study, mlflow_id)
+        _clear(study, store, parent)
+        listener.study(settings.study, _finished(study), settings.trials)
+        if _finished(study) >= settings.trials and _is_tested(study):
+            return study
+        with _accounted_for(study, store, parent):
+            while _finished(study) < settings.trials:
+                _trial(experiment, study, parent, listener)
+            _conclude(experiment, study, parent, listener)
+        return study
+
+
+@contextmanager
+def _lock(store: Store, name: str) -> Iterator[None]:
+    """A lock that the system takes back when its process dies, so that a trial found running under it is a dead one."""
+    folder = store.home / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise StudyError(
+            f"the study {name!r} is being run by another process on this machine; wait for it or stop it"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _open(experiment: Experiment) -> optuna.Study:
+    """Open the study with its pruner, or make it with the reference trial first in line."""
+    settings = experiment.settings
+    storage = open_storage(experiment.store)
+    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+    if settings.pruner.name == "median":
+        warmup = settings.pruner.warmup_epochs + 1  # Optuna's count of steps that are safe starts at 0, epochs at 1
+        pruner = optuna.pruners.MedianPruner(settings.pruner.startup_trials, warmup)
+    study = optuna.create_study(
+        study_name=settings.study, storage=storage, pruner=pruner, direction="maximize", load_if_exists=True
+    )
+    identity = {
+        "settings": settings.to_yaml(),
+        "fingerprint": experiment.dataset.fingerprint,
+        "weights": digest(experiment.initial),
+    }
+    first = reference(settings, experiment.encoder)
+    if "settings" not in study.user_attrs:
+        if first is not None and not study.trials:
+            study.enqueue_trial(first)
+        for key, value in identity.items():
+            study.set_user_attr(key, value)
+    _check_same(study, identity, settings)
+    return study
+
+
+def _check_same(study: optuna.Study, now: Mapping[str, Any], settings: Settings) -> None:
+    before = study.user_attrs
+    new_name = f"give it a new name with --set study={settings.study}-2"
+    old = report.kept_settings(study).model_dump(exclude=set(FREE_KEYS))
+    changed = _difference(old, settings.model_dump(exclude=set(FREE_KEYS)))
+    if changed:
+        raise StudyError(f"the study {settings.study!r} was started with another {changed}; put it back, or {new_name}")
+    for key, what in (("fingerprint", "other data"), ("weights", "other initial weights")):
+        if before.get(key, now[key]) != now[key]:
+            raise StudyError(f"the study {settings.study!r} was started with {what}; put them back, or {new_name}")
+
+
+def _difference(old: Any, new: Any, key: str = "") -> str | None:
+    """The first key at which two nested mappings differ, with both values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in new:
+            if found := _difference(old.get(name), new[name], f"{key}.{name}" if key else name):
+                return found
+        return None
+    return None if old == new else f"{key} ({old!r}, and now {new!r})"
+
+
+def _parent(experiment: Experiment, study: optuna.Study, mlflow_id: str) -> Run:
+    """The study's own run: the one that it has, or a new one."""
+    store, settings = experiment.store, experiment.settings
+    known = study.user_attrs.get("run_id")
+    if known is not None:
+        try:
+            if store.client.get_run(known).info.lifecycle_stage == "active":
+                return Run(store, known, mlflow_id)
+        except MlflowException:
+            pass  # the store was emptied or exchanged: the study goes on with a new run in it
+    run = store.start(mlflow_id, settings.study, "study")
+    study.set_user_attr("run_id", run.id)
+    split = experiment.split
+    run.params(
+        {
+            **settings.model_dump(include={"data", "encoder", "weights", "objective", "seed"}),
+            "device": str(experiment.device),
+            "precision": experiment.precision,
+            "train_participants": " ".join(map(str, split.train)),
+            "validation_participants": " ".join(map(str, split.validation)),
+            "test_participants": " ".join(map(str, split.test)),
+        }
+    )
+    sides = {"train": split.train, "validation": split.validation, "test": split.test}
+    run.dataset(experiment.dataset, {side: len(experiment.windows(people)) for side, people in sides.items()})
+    return run
+
+
+def _clear(study: optuna.Study, store: Store, parent: Run) -> None:
+    """Close what a dead process of this machine left running, and put its trials in line again."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if trial.user_attrs.get("host", platform.node()) != platform.node():
+            continue
+        interrupted = {*study.user_attrs.get("interrupted", []), trial.number}
+        study.set_user_attr("interrupted", sorted(interrupted))
+        study.tell(trial.number, state=TrialState.FAIL)
+        if trial.params:
+            study.enqueue_trial(trial.params)
+    store.close_leftovers(parent.experiment, parent.id)
+
+
+@contextmanager
+def _accounted_for(study: optuna.Study, store: Store, parent: Run) -> Iterator[None]:
+    """Keep the parent run open inside, and leave nothing running behind, however the block ends."""
+    parent.reopen()
+    try:
+        yield
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        with undisturbed():
+            _clear(study, store, parent)
+            parent.end(*(("KILLED", "interrupted") if interrupted else ("FAILED", "failed")))
+        raise
+    with undisturbed():
+        parent.end("FINISHED", "finished")
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let a second Ctrl-C wait until the block, which must be short, has ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _finished(study: optuna.Study) -> int:
+    """Trials that count towards the study's total: all that ended by themselves."""
+    interrupted = set(study.user_attrs.get("interrupted", []))
+    return sum(trial.number not in interrupted for trial in study.get_trials(deepcopy=False, states=FINISHED))
+
+
+def _trial(experiment: Experiment, study: optuna.Study, parent: Run, listener: Listener) -> None:
+    """Run one trial, and account for how it ends."""
+    settings, store = experiment.settings, experiment.store
+    seed = int(np.random.SeedSequence([settings.seed, _finished(study)]).generate_state(1)[0])
+    study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS)
+    trial = study.ask()
+    trial.set_user_attr("host", platform.node())
+    training = suggest(trial, experiment)
+    name = run_name(training, trial.number)
+    run = store.start(parent.experiment, name, "trial", parent.id, trial=str(trial.number))
+    trial.set_user_attr("run_id", run.id)
+    trial.set_user_attr("settings", training.model_dump())
+
+    def report_epoch(record: EpochRecord) -> None:
+        trial.report(record.scores[settings.objective], record.epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    try:
+        result = train(experiment, training, run, parent.id, listener, report_epoch)
+        value = result.validation.scores[settings.objective]
+        if math.isnan(value):
+            raise SslwearError(f"{settings.objective} is undefined on the validation participants: they show one class")
+    except optuna.TrialPruned:
+        run.end("KILLED", "pruned")
+        study.tell(trial, state=TrialState.PRUNED)
+        listener.ended(name, "pruned", None)
+    except Exception as error:  # noqa: BLE001 - whatever a trial dies of, the study goes on
+        run.text(traceback.format_exc(), "traceback.txt")
+        run.end("FAILED", "failed")
+        trial.set_user_attr("error", f"{type(error).__name__}: {error}")
+        study.tell(trial, state=TrialState.FAIL)
+        listener.ended(name, "failed", None)
+        listener.warn(f"{name} failed ({type(error).__name__}: {error}); its traceback is with its run in the UI")
+    else:
+        trial.set_user_attr("best_epoch", result.best_epoch)
+        run.end("FINISHED", "finished")
+        study.tell(trial, value)
+        listener.ended(name, "finished", value)
+
+
+def winner(study: optuna.Study) -> FrozenTrial | None:
+    """The best finished trial, or None where none finished."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return max(complete, key=lambda trial: (trial.value or 0.0, -trial.number)) if complete else None
+
+
+def _is_tested(study: optuna.Study) -> bool:
+    best = winner(study)
+    return best is not None and str(best.number) in study.user_attrs.get("tested", {})
+
+
+def _conclude(experiment: Experiment, study: optuna.Study, parent: Run, listener: Listener) -> None:
+    """Score the winner, and nothing else, on the test participants, and log the study's results."""
+    best = winner(study)
+    if best is None:
+        raise StudyError(
+            f"none of the {_finished(study)} trials of {study.study_name!r} finished; "
+            "read traceback.txt of a failed run in the UI"
+        )
+    parent.text(experiment.settings.to_yaml(), "settings.yaml")
+    objective = experiment.settings.objective
+    parent.metrics({f"best_{objective}": best.value or 0.0, "best_trial": best.number, "trials": _finished(study)})
+    parent.tags(best_trial=str(best.number), best_run=best.user_attrs["run_id"])
+    if not _is_tested(study):
+        listener.note(f"scoring trial {best.number}, the winner, on the test participants")
+        scores = _test(experiment, best, parent)
+        study.set_user_attr("tested", {**study.user_attrs.get("tested", {}), str(best.number): scores})
+    report.log(study, objective, parent)
+
+
+def _test(experiment: Experiment, best: FrozenTrial, parent: Run) -> dict[str, float]:
+    training = TrainingSettings(**best.user_attrs["settings"])
+    origin = f"{RUN_URI}{best.user_attrs['run_id']}"
+    task, encoder = experiment.classification(training), experiment.encoder()
+    network = Network(encoder, task.head(encoder.features))
+    weights.load_network(network, experiment.store.load_weights(origin), origin)
+    windows = experiment.windows(experiment.split.test)
+    settings = experiment.fit_settings(training)
+    result = evaluate(network.to(settings.device), encoder.window_samples, task, windows, settings)
+    names = experiment.dataset.class_names
+    parent.metrics({f"test_{name}": value for name, value in result.scores.items()})
+    counts = confusion(result.truth, result.predicted, len(names))
+    title = f"test participants, trial {best.number}"
+    parent.figure(confusion_figure(counts, names, title), "test_confusion.png")
+    table = per_participant(result.truth, result.predicted, windows.pid, len(names))
+    parent.text(table.to_csv(index=False), "test_participants.csv")
+    return result.scores

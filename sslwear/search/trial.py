@@ -1,0 +1,96 @@
+"""One run of the training core, logged: what a trial of a study and a single training have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sslwear.evaluation.figures import confusion_figure, learning_curves
+from sslwear.evaluation.participants import per_participant
+from sslwear.scores import confusion
+from sslwear.search.experiment import NO_PRETEXT, Experiment
+from sslwear.search.listener import Listener
+from sslwear.search.pretraining import pretrained
+from sslwear.settings import TrainingSettings
+from sslwear.tracking import Run
+from sslwear.training import EpochRecord, FitResult, fit
+
+
+def run_name(training: TrainingSettings, number: int | None = None) -> str:
+    """What a run is, in a line: ``#12 layer4-5 lr=3e-04 permutation``."""
+    parts = [
+        *([f"#{number}"] if number is not None else []),
+        training.tuned,
+        f"lr={training.learning_rate:.1e}",
+        *([training.pretext] if training.pretext != NO_PRETEXT else []),
+        *(["augmented"] if training.augment else []),
+    ]
+    return " ".join(parts)
+
+
+def train(
+    experiment: Experiment,
+    training: TrainingSettings,
+    run: Run,
+    parent: str | None,
+    listener: Listener,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+) -> FitResult:
+    """Pre-train or find the pre-trained encoder, fine-tune it, and log all of it; test participants are not looked at.
+
+    Args:
+        experiment: what the trials share.
+        training: what is particular to this one.
+        run: an open run; the caller ends it.
+        parent: id of the run to nest a pre-training under.
+        listener: hears of the epochs.
+        on_epoch: called after every epoch is logged; what it raises ends the training.
+    """
+    tuning = experiment.tuning(training)
+    run.params(_params(experiment, training))
+    data = experiment.fit_data()
+    run.dataset(experiment.dataset, {"train": len(data.train), "validation": len(data.validation)})
+    if training.pretext == NO_PRETEXT:
+        encoder = experiment.new_encoder()
+    else:
+        state, origin = pretrained(experiment, run.experiment, training.pretext, parent, listener)
+        run.tags(pretraining_run=origin)
+        encoder = experiment.new_encoder(state, f"the pre-training run {origin}")
+    task = experiment.classification(training)
+    listener.started(run_name(training), training.max_epochs)
+
+    def after(record: EpochRecord) -> None:
+        run.epoch(record)
+        listener.epoch(record, experiment.settings.objective)
+        if on_epoch is not None:
+            on_epoch(record)
+
+    result = fit(encoder, task, data, tuning, experiment.fit_settings(training), after)
+    _log_result(experiment, training, data.validation.pid, result, run)
+    return result
+
+
+def _params(experiment: Experiment, training: TrainingSettings) -> dict[str, Any]:
+    settings = experiment.settings
+    return {
+        **training.model_dump(),
+        "encoder": settings.encoder,
+        "weights": settings.weights,
+        "seed": settings.seed,
+        "device": str(experiment.device),
+        "precision": experiment.precision,
+    }
+
+
+def _log_result(experiment: Experiment, training: TrainingSettings, pid: Any, result: FitResult, run: Run) -> None:
+    best, names = result.validation, experiment.dataset.class_names
+    summary = {"loss": best.loss, "best_epoch": result.best_epoch, "epochs": len(result.history)}
+    run.metrics(summary, result.best_epoch)
+    counts = confusion(best.truth, best.predicted, len(names))
+    run.figure(confusion_figure(counts, names, "validation participants"), "confusion.png")
+    objective = experiment.settings.objective
+    run.figure(learning_curves(result.history, result.best_epoch, objective), "learning_curves.png")
+    table = per_participant(best.truth, best.predicted, pid, len(names))
+    run.text(table.to_csv(index=False), "participants.csv")
+    card = {**experiment.card(), "tuned": training.tuned, "pretext": training.pretext}
+    run.checkpoint(result.network, card, best.scores, result.best_epoch)

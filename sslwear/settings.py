@@ -1,0 +1,234 @@
+"""The study file as typed, validated settings; an error names the key and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from sslwear.errors import SettingsError
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+BatchSize = Annotated[int, Field(ge=2)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SplitSettings(_Section):
+    """Hold-out by participant."""
+
+    test: Share = 0.2
+    test_seed: int = 42
+    validation: Share = 0.125
+    validation_seed: int = 41
+
+
+class PretrainingSettings(_Section):
+    """Fitting the encoder on a pretext task, before fine-tuning."""
+
+    learning_rate: Positive = 1e-3
+    batch_size: BatchSize = 64
+    max_epochs: Count = 20
+    patience: Count = 5
+
+
+class TrainingSettings(_Section):
+    """Fitting on activity labels; what `search` names is replaced in each trial."""
+
+    tuned: str = "all"
+    learning_rate: Positive = 1e-4
+    batch_size: BatchSize = 64
+    augment: bool = False
+    pretext: str = "none"
+    class_weights: bool = True
+    max_epochs: Count = 50
+    patience: Count = 5
+
+
+class LogRange(_Section):
+    """A range that is searched on a logarithmic scale."""
+
+    low: Positive
+    high: Positive
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low must be less than high, but they are {self.low:g} and {self.high:g}")
+        return self
+
+
+class SearchSettings(_Section):
+    """What a study searches over; a key that is left out stays as `training` has it."""
+
+    tuned: Literal["any"] | tuple[str, ...] | None = None
+    learning_rate: LogRange | None = None
+    batch_size: tuple[BatchSize, ...] | None = None
+    augment: tuple[bool, ...] | None = None
+    pretext: tuple[str, ...] | None = None
+
+    @field_validator("tuned", "batch_size", "augment", "pretext")
+    @classmethod
+    def _choices(cls, value: Any) -> Any:
+        if isinstance(value, tuple):
+            if not value:
+                raise ValueError("give at least one choice, or leave the key out")
+            if len(set(value)) < len(value):
+                raise ValueError("a choice is given twice")
+        return value
+
+
+class PrunerSettings(_Section):
+    """Ends trials early that are worse than the median of the earlier ones at the same epoch."""
+
+    name: Literal["median", "none"] = "median"
+    startup_trials: Annotated[int, Field(ge=0)] = 5
+    warmup_epochs: Annotated[int, Field(ge=0)] = 2
+
+
+class Settings(_Section):
+    """One study file."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    data: str
+    encoder: str = "harnet10"
+    weights: str = "none"
+    trials: Count = 20
+    objective: Literal["kappa", "f1"] = "kappa"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    split: SplitSettings = SplitSettings()
+    training: TrainingSettings = TrainingSettings()
+    pretraining: PretrainingSettings = PretrainingSettings()
+    search: SearchSettings = SearchSettings()
+    pruner: PrunerSettings = PrunerSettings()
+
+    def to_yaml(self) -> str:
+        """The settings with every default filled in, as YAML that `load` reads back."""
+        text: str = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        return text
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Settings:
+    """Read a study file.
+
+    Args:
+        path: a YAML file.
+        overrides: ``key=value`` texts with dotted keys, such as ``training.max_epochs=3``; values are YAML.
+
+    Raises:
+        SettingsError: when the file cannot be read, a key is unknown or a value impossible.
+    """
+    try:
+        content = _yaml(path.read_text())
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"there is no study file {path}; give the path of one such as experiments/quickstart.yaml"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read ({error}); give a YAML file") from error
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where else ""
+        raise SettingsError(f"{path} is not YAML: {getattr(error, 'problem', error)}{line}") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} must be a YAML mapping that starts with 'study:' and 'data:'")
+    for text in overrides:
+        _override(content, text)
+    return parse(content, str(path))
+
+
+def parse(content: Mapping[str, Any], origin: str) -> Settings:
+    """Validate settings; `origin` says in messages where they come from.
+
+    Raises:
+        SettingsError: naming the first key that is wrong, and what is allowed.
+    """
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        raise SettingsError(f"{origin}: {_sentence(problems)}") from error
+
+
+def _override(content: dict[str, Any], text: str) -> None:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise SettingsError(f"--set {text}: write key=value, for example --set training.max_epochs=3")
+    *path, last = key.strip().split(".")
+    section: Any = content
+    for name in path:
+        if section.get(name) is None:
+            section[name] = {}
+        section = section[name]
+        if not isinstance(section, dict):
+            raise SettingsError(f"--set {text}: {name} has no keys below it")
+    try:
+        section[last] = _yaml(value)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"--set {text}: {value!r} is not a YAML value") from error
+
+
+def _sentence(problems: Sequence[Any]) -> str:
+    """One sentence about the first problem."""
+    problem = problems[0]
+    location = [part for part in problem["loc"] if not _is_union_branch(part)]
+    key = ".".join(str(part) for part in location)
+    if problem["type"] == "extra_forbidden":
+        allowed = ", ".join(_fields(location[:-1]))
+        return f"unknown key {key!r}; allowed here are {allowed}"
+    if problem["type"] == "missing":
+        return f"the key {key!r} is missing; add it"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if problem["type"] == "value_error":
+        return f"{key}: {message}"
+    if key == "search.tuned":
+        message = "input should be 'any' or a list such as [all, head, layer4-5]"
+    if key == "device":
+        message = "input should be auto, cpu, cuda, cuda:N or mps"
+    if key == "study":
+        message = "input should be a name of letters, digits, '.', '_' and '-'"
+    if problem["type"] == "model_type":
+        message = f"this is a section with the keys {', '.join(_fields(location))}"
+    return f"{key}: {message}, but got {problem['input']!r}"
+
+
+def _is_union_branch(part: Any) -> bool:
+    return isinstance(part, str) and ("[" in part or part.startswith(("literal", "tuple")))
+
+
+def _fields(location: Sequence[Any]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in location:
+        annotation = model.model_fields[str(part)].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return list(model.model_fields)
+
+
+class _UniqueKeySafeLoader(yaml.SafeLoader):
+    """Safe YAML in which a key may stand only once, because the other one would be ignored silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping.
+
+        Raises:
+            yaml.constructor.ConstructorError: when a key stands twice.
+        """
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        if len(mapping) < len(node.value):
+            raise yaml.constructor.ConstructorError(problem="a key is given twice", problem_mark=node.start_mark)
+        return mapping
+
+
+def _yaml(text: str) -> Any:
+    return yaml.load(text, Loader=_UniqueKeySafeLoader)  # noqa: S506 - a SafeLoader

@@ -1,0 +1,103 @@
+"""What a task is to the training loop: a batch's input and target, a head, a loss and a score."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sslwear import transforms
+from sslwear.encoders.heads import Classifier
+from sslwear.scores import classification_scores
+
+
+class Task(ABC):
+    """One question asked of a network; supervised classification and every pretext task answer to it.
+
+    A task is all in which supervised and self-supervised training differ: the loop around it is the same.
+    """
+
+    headline: ClassVar[str]
+    """Name of the score, among those of `scores`, that says most about this task."""
+
+    @abstractmethod
+    def head(self, features: int) -> nn.Module:
+        """Make the head: features (B, features) to the output that `loss` and `predict` take."""
+
+    @abstractmethod
+    def batch(self, x: Tensor, labels: Tensor, generator: torch.Generator, training: bool) -> tuple[Tensor, Tensor]:
+        """Make a batch's input and target.
+
+        Args:
+            x: windows (B, 3, samples) in g, on the device that trains.
+            labels: class indices (B,), which only a supervised task looks at.
+            generator: CPU generator; all that is random is drawn from it.
+            training: whether the batch is to learn from, so that it may be augmented.
+
+        Returns:
+            Input (B, 3, samples), and target (B,) or (B, questions) of class indices.
+        """
+
+    @abstractmethod
+    def loss(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum of the samples' weighted losses, and the sum of their weights; their ratio is the mean loss."""
+
+    @abstractmethod
+    def predict(self, output: Tensor) -> Tensor:
+        """Most likely answers, of the shape of the target."""
+
+    @abstractmethod
+    def scores(self, truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, float]:
+        """Score predictions of many windows, both (N,) or (N, questions)."""
+
+
+class Classification(Task):
+    """Supervised classification of windows by activity, with cross-entropy.
+
+    Args:
+        classes: number of classes.
+        class_weights: weight of each class's samples in the loss (classes,), or None for 1 each.
+        augment: whether training windows are augmented (`sslwear.transforms.augment`).
+    """
+
+    headline = "kappa"
+
+    def __init__(self, classes: int, class_weights: Tensor | None = None, augment: bool = False) -> None:
+        self.classes = classes
+        self.class_weights = class_weights
+        self.augment = augment
+
+    def head(self, features: int) -> nn.Module:
+        """The published two-layer classifier."""
+        return Classifier(features, self.classes)
+
+    def batch(self, x: Tensor, labels: Tensor, generator: torch.Generator, training: bool) -> tuple[Tensor, Tensor]:
+        """The windows, augmented when training and asked for, and their labels."""
+        return (transforms.augment(x, generator) if training and self.augment else x), labels
+
+    def loss(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-entropy over (B, classes)."""
+        each = functional.cross_entropy(output, target, reduction="none")
+        if self.class_weights is None:
+            return each.sum(), torch.tensor(float(len(target)), device=each.device)
+        weights = self.class_weights.to(output)[target]
+        return (weights * each).sum(), weights.sum()
+
+    def predict(self, output: Tensor) -> Tensor:
+        """Most likely class (B,)."""
+        return output.argmax(dim=1)
+
+    def scores(self, truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, float]:
+        """Kappa, macro F1 and the rest of `sslwear.scores.classification_scores`."""
+        return classification_scores(truth, predicted, self.classes)
+
+
+def inverse_frequency(labels: NDArray[np.int64], classes: int) -> Tensor:
+    """Class weights n / (classes * n_c), so that every class weighs the same in the loss and the mean weight is 1."""
+    counts = np.bincount(labels, minlength=classes)
+    return torch.from_numpy((len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32))

@@ -1,0 +1,363 @@
+"""MLflow: the store, runs written through explicit run ids, metrics in batches, checkpoints, artifacts."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import re
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from sslwear.data.dataset import Dataset
+from sslwear.encoders import weights
+from sslwear.encoders.base import Network
+from sslwear.errors import StudyError, WeightsError
+from sslwear.training import EpochRecord
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before mlflow is imported, or it looks up a host
+for _name in ("alembic", "mlflow.store.db.utils"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+from mlflow import MlflowClient  # noqa: E402
+from mlflow.artifacts import download_artifacts  # noqa: E402
+from mlflow.entities import (  # noqa: E402
+    Dataset as TrackedDataset,
+)
+from mlflow.entities import (  # noqa: E402
+    DatasetInput,
+    InputTag,
+    LoggedModel,
+    LoggedModelOutput,
+    Metric,
+    Param,
+    RunTag,
+    ViewType,
+)
+from mlflow.entities import Run as MlflowRun  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
+
+HOME_VARIABLE = "SSLWEAR_HOME"
+STORAGE_VARIABLE = "SSLWEAR_STORAGE"
+PREFIX = "sslwear."
+RUN_URI, MODEL_URI = "runs:/", "models:/"
+CHECKPOINT = "model.safetensors"
+CARD = "model.json"
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where runs, studies and prepared data sets are kept.
+
+    Attributes:
+        home: a folder; the embedded databases, artifacts and prepared data sets lie below it.
+        tracking_uri: MLflow's store.
+        storage_url: Optuna's store.
+    """
+
+    home: Path
+    tracking_uri: str
+    storage_url: str
+
+    @classmethod
+    def from_environment(cls) -> Store:
+        """The store that ``SSLWEAR_HOME`` (default ``mlruns``), ``MLFLOW_TRACKING_URI`` and ``SSLWEAR_STORAGE`` name.
+
+        Raises:
+            StudyError: when ``MLFLOW_TRACKING_URI`` is a folder, which MLflow no longer supports.
+        """
+        home = Path(os.environ.get(HOME_VARIABLE) or "mlruns").expanduser().resolve()
+        tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
+        if "://" not in tracking:
+            raise StudyError(
+                f"MLFLOW_TRACKING_URI is {tracking!r}, and MLflow no longer keeps runs in plain folders; "
+                "set it to http://HOST:PORT or sqlite:///PATH, or unset it"
+            )
+        storage = os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{home / 'optuna.db'}"
+        return cls(home, tracking, storage)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether runs are kept in the folder `home`."""
+        return self.tracking_uri == f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        """The client, with the database made where there is none yet.
+
+        Raises:
+            StudyError: when the store does not answer.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.home / ".initialise.lock"):  # two processes that make the tables at once both fail
+            try:
+                client = MlflowClient(self.tracking_uri, self.tracking_uri)
+                client.search_experiments(max_results=1)
+            except MlflowException as error:
+                raise StudyError(
+                    f"the MLflow store {self.tracking_uri} does not answer ({_one_line(error)}); "
+                    "check MLFLOW_TRACKING_URI, or unset it to use the embedded store"
+                ) from error
+            if self.embedded:
+                write_ahead(self.home / "mlflow.db")
+        return client
+
+    def experiment(self, name: str) -> str:
+        """The id of the experiment of that name, made where there is none.
+
+        Raises:
+            StudyError: when it was deleted in the UI.
+        """
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            location = (self.home / "artifacts" / name).as_uri() if self.embedded else None
+            return self.client.create_experiment(name, artifact_location=location)
+        if found.lifecycle_stage == "deleted":
+            raise StudyError(
+                f"the MLflow experiment {name!r} was deleted; restore it with 'mlflow experiments restore "
+                f"--experiment-id {found.experiment_id}', or give the study another name with --set study=NAME"
+            )
+        return found.experiment_id
+
+    def start(self, experiment: str, name: str, kind: str, parent: str | None = None, **tags: str) -> Run:
+        """Start a run.
+
+        Args:
+            experiment: the experiment's id.
+            name: what the UI calls it.
+            kind: ``study``, ``trial``, ``pretraining`` or ``train``.
+            parent: id of the run that it is nested under.
+            tags: more tags, by name without the prefix ``sslwear.``.
+        """
+        ours = {"kind": kind, "host": platform.node(), **tags}
+        all_tags = {**{f"{PREFIX}{key}": value for key, value in ours.items()}, **_provenance()}
+        if parent is not None:
+            all_tags["mlflow.parentRunId"] = parent
+        run = self.client.create_run(experiment, run_name=name, tags=all_tags)
+        return Run(self, run.info.run_id, experiment)
+
+    def find(self, experiment: str, **tags: str) -> list[MlflowRun]:
+        """Runs of an experiment that have all these tags (names without ``sslwear.``), newest first."""
+        query = " and ".join(f"tags.`{PREFIX}{key}` = '{value}'" for key, value in tags.items())
+        return list(self.client.search_runs([experiment], query, ViewType.ACTIVE_ONLY, max_results=1000))
+
+    def close_leftovers(self, experiment: str, parent: str) -> None:
+        """End the runs under a parent that this machine left open; call it only when nothing writes to them."""
+        query = f"tags.mlflow.parentRunId = '{parent}' and attributes.status = 'RUNNING'"
+        for run in self.client.search_runs([experiment], query, max_results=1000):
+            if run.data.tags.get(f"{PREFIX}host") == platform.node():
+                Run(self, run.info.run_id, experiment).end("KILLED", "interrupted")
+
+    def load_weights(self, uri: str) -> dict[str, Tensor]:
+        """Read the checkpoint of a run (``runs:/ID``) or of a registered model (``models:/NAME@alias`` or
+        ``models:/NAME/VERSION``) of ours.
+
+        Raises:
+            WeightsError: when there is none.
+        """
+        try:
+            location = self._checkpoint_location(uri)
+            with tempfile.TemporaryDirectory() as folder:
+                local = download_artifacts(
+                    artifact_uri=f"{location.rstrip('/')}/{CHECKPOINT}",
+                    tracking_uri=self.tracking_uri,
+                    dst_path=None if location.startswith("file:") else folder,
+                )
+                return weights.read(Path(local))
+        except (MlflowException, OSError) as error:
+            raise WeightsError(
+                f"weights: {uri} has no checkpoint of ours in {self.tracking_uri} ({_one_line(error)}); "
+                "copy a run's id from the UI, or give models:/NAME@alias"
+            ) from error
+
+    def _checkpoint_location(self, uri: str) -> str:
+        if uri.startswith(RUN_URI):
+            run = self.client.get_run(uri.removeprefix(RUN_URI).strip("/"))
+            models = self.checkpoints(run)
+            if not models:
+                raise OSError("the run logged no checkpoint")
+            return models[0].artifact_location
+        match = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))", uri)
+        if match is None:
+            raise OSError("write models:/NAME@alias or models:/NAME/VERSION")
+        name, alias, version = match.groups()
+        if alias is not None:
+            found = self.client.get_model_version_by_alias(name, alias)
+        else:
+            found = self.client.get_model_version(name, version)
+        source = self.client.get_model_version_download_uri(name, str(found.version))
+        return str(source)
+
+    def checkpoints(self, run: MlflowRun) -> list[LoggedModel]:
+        """Checkpoints that a run logged, newest first."""
+        return list(
+            self.client.search_logged_models(
+                [run.info.experiment_id],
+                f"source_run_id = '{run.info.run_id}'",
+                order_by=[{"field_name": "creation_time", "ascending": False}],
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """One MLflow run, written by its id."""
+
+    store: Store
+    id: str
+    experiment: str
+
+    @property
+    def _client(self) -> MlflowClient:
+        return self.store.client
+
+    def params(self, params: Mapping[str, Any]) -> None:
+        """Log parameters in one call."""
+        self._client.log_batch(self.id, params=[Param(key, str(value)) for key, value in params.items()])
+
+    def metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Log metrics at a step in one call."""
+        now = int(time.time() * 1000)
+        self._client.log_batch(self.id, metrics=[Metric(key, value, now, step) for key, value in metrics.items()])
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Log an epoch's losses and validation scores at its step."""
+        scores = {f"val_{name}": value for name, value in record.scores.items()}
+        losses = {"train_loss": record.train_loss, "val_loss": record.validation_loss}
+        self.metrics({**losses, **scores, "epoch_seconds": record.seconds}, record.epoch)
+
+    def tags(self, **tags: str) -> None:
+        """Set tags, by name without the prefix ``sslwear.``."""
+        self._client.log_batch(self.id, tags=[RunTag(f"{PREFIX}{key}", value) for key, value in tags.items()])
+
+    def describe(self, text: str) -> None:
+        """Set the run's description (Markdown)."""
+        self._client.set_tag(self.id, "mlflow.note.content", text)
+
+    def text(self, text: str, path: str) -> None:
+        """Log a text file."""
+        self._client.log_text(self.id, text, path)
+
+    def figure(self, figure: Figure, path: str) -> None:
+        """Log a picture."""
+        with tempfile.TemporaryDirectory() as folder:
+            local = Path(folder) / Path(path).name
+            figure.savefig(local, dpi=130)
+            self._client.log_artifact(self.id, str(local), str(Path(path).parent) if "/" in path else None)
+
+    def dataset(self, dataset: Dataset, contexts: Mapping[str, int]) -> None:
+        """Log the data set with its fingerprint, once for each context (such as ``train``) with its windows."""
+        description = dataset.description
+        source = {"uri": dataset.folder.resolve().as_uri(), "source": description.source}
+        profile = {"windows": len(dataset), "participants": len(dataset.participants), "classes": dataset.class_names}
+        inputs = [
+            DatasetInput(
+                TrackedDataset(
+                    name=description.name,
+                    digest=dataset.fingerprint[:36],  # the longest that MLflow takes
+                    source_type="local",
+                    source=json.dumps(source),
+                    profile=json.dumps({**profile, "fingerprint": dataset.fingerprint, "used": dict(contexts)}),
+                ),
+                [InputTag("mlflow.data.context", context)],
+            )
+            for context in contexts
+        ]
+        self._client.log_inputs(self.id, inputs)
+
+    def checkpoint(self, network: Network, card: Mapping[str, Any], metrics: Mapping[str, float], step: int) -> None:
+        """Log a network as a model with its scores, without pickling.
+
+        Args:
+            network: what to save.
+            card: what is needed to build it again, written beside it as JSON.
+            metrics: its scores.
+            step: the epoch that it is from.
+        """
+        model = self._client.create_logged_model(
+            self.experiment, name=str(card["encoder"]), source_run_id=self.id, model_type=str(card["encoder"])
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            weights.save(network, Path(folder) / CHECKPOINT)
+            (Path(folder) / CARD).write_text(json.dumps(dict(card), indent=2) + "\n")
+            self._client.log_model_artifacts(model.model_id, folder)
+        self._client.finalize_logged_model(model.model_id, "READY")
+        self._client.log_outputs(self.id, [LoggedModelOutput(model.model_id, step)])
+        now = int(time.time() * 1000)
+        scored = [Metric(key, value, now, step, model_id=model.model_id) for key, value in metrics.items()]
+        self._client.log_batch(self.id, metrics=scored)
+
+    def end(self, status: str, outcome: str) -> None:
+        """End the run.
+
+        Args:
+            status: ``FINISHED``, ``FAILED`` or ``KILLED``.
+            outcome: the same in our words, kept as a tag: ``finished``, ``pruned``, ``failed``, ``interrupted``.
+        """
+        self.tags(outcome=outcome)
+        self._client.set_terminated(self.id, status)
+
+    def reopen(self) -> None:
+        """Let an ended run go on."""
+        self._client.update_run(self.id, status="RUNNING")
+
+    @contextmanager
+    def closing(self) -> Iterator[Run]:
+        """End the run when the block ends: finished, interrupted by the user, or failed with the traceback."""
+        try:
+            yield self
+        except KeyboardInterrupt:
+            self.end("KILLED", "interrupted")
+            raise
+        except Exception:
+            self.text(traceback.format_exc(), "traceback.txt")
+            self.end("FAILED", "failed")
+            raise
+        else:
+            self.end("FINISHED", "finished")
+
+
+def write_ahead(database: Path) -> None:
+    """Switch an SQLite file to write-ahead logging, with which readers and a writer do not wait for each other."""
+    with sqlite3.connect(database) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
+
+
+@cache
+def _provenance() -> dict[str, str]:
+    """Who ran what, from which commit of this code."""
+    tags = {"mlflow.source.name": " ".join(["sslwear", *sys.argv[1:]]), "mlflow.source.type": "LOCAL"}
+    folder = Path(__file__).resolve().parent
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit:
+        tags["mlflow.source.git.commit"] = commit
+        tags[f"{PREFIX}git_dirty"] = str(bool(_git(folder, "status", "--porcelain", "--", "."))).lower()
+    return tags
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,6 @@
+"""The one training loop, which knows neither Optuna nor MLflow."""
+
+from sslwear.training.data import FitData, Windows
+from sslwear.training.loop import EpochRecord, Evaluation, FitResult, FitSettings, evaluate, fit
+
+__all__ = ["EpochRecord", "Evaluation", "FitData", "FitResult", "FitSettings", "Windows", "evaluate", "fit"]

@@ -1,0 +1,136 @@
+"""Pure, batched signal transforms: windows (B, 3, L) in, windows (B, 3, L) out, nothing shared between samples.
+
+Random parameters are drawn on the CPU from an explicit generator, so that a seed means the same on every device;
+the work on the samples runs where the windows are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import torch
+from scipy.interpolate import CubicSpline
+from torch import Tensor
+
+Transform = Callable[[Tensor, torch.Generator], Tensor]
+"""Windows (B, 3, L) and a CPU generator to windows (B, 3, L)."""
+LEAST_SPEED = 0.05
+"""Smallest speed of a warped clock, relative to the true one: time never stands still or runs backwards."""
+
+
+def resize(x: Tensor, samples: int) -> Tensor:
+    """Resample windows (B, 3, L) linearly to (B, 3, samples), first and last sample kept."""
+    if x.shape[-1] == samples:
+        return x
+    return torch.nn.functional.interpolate(x, size=samples, mode="linear", align_corners=True)
+
+
+def where(chosen: Tensor, changed: Tensor, x: Tensor) -> Tensor:
+    """Take `changed` for the samples where `chosen` (B,) is true, and `x` elsewhere."""
+    return torch.where(chosen.to(x.device).bool().view(-1, 1, 1), changed, x)
+
+
+def reverse(x: Tensor) -> Tensor:
+    """Turn the arrow of time round; the sensor axes stay as they are."""
+    return x.flip(-1)
+
+
+def permute_segments(x: Tensor, generator: torch.Generator, segments: int = 4, min_samples: int = 10) -> Tensor:
+    """Cut each window into segments of random length and put them back in another order, never the same.
+
+    Args:
+        x: windows (B, 3, L).
+        generator: CPU generator of the cuts and orders.
+        segments: number of segments, 2 to 6.
+        min_samples: least length of a segment; ``segments * min_samples`` cannot exceed L.
+
+    Raises:
+        ValueError: when the window is too short for the segments.
+    """
+    batch, _, length = x.shape
+    slack = length - segments * min_samples
+    if slack < 0:
+        raise ValueError(f"{segments} segments of at least {min_samples} samples need more than {length} samples")
+    cuts = torch.randint(0, slack + 1, (batch, segments - 1), generator=generator).sort(dim=1).values
+    inner = cuts + min_samples * torch.arange(1, segments)
+    starts = torch.cat([torch.zeros(batch, 1, dtype=torch.long), inner], dim=1)
+    ends = torch.cat([inner, torch.full((batch, 1), length)], dim=1)
+    orders = _orders(segments)
+    order = orders[torch.randint(0, len(orders), (batch,), generator=generator)]
+    starts, lengths = starts.gather(1, order), (ends - starts).gather(1, order)
+    placed = lengths.cumsum(1)
+    time = torch.arange(length).repeat(batch, 1)
+    segment = torch.searchsorted(placed, time, right=True)
+    source = starts.gather(1, segment) + time - (placed - lengths).gather(1, segment)
+    return x.gather(-1, source.to(x.device).unsqueeze(1).expand_as(x))
+
+
+@cache
+def _orders(segments: int) -> Tensor:
+    """All orders of the segments but the one they came in, (segments! - 1, segments)."""
+    return torch.tensor(list(itertools.permutations(range(segments)))[1:])
+
+
+def time_warp(x: Tensor, generator: torch.Generator, sigma: float = 0.2, knots: int = 4) -> Tensor:
+    """Let each window's clock run faster and slower along a smooth random curve, endpoints kept.
+
+    The clock's speed is a cubic spline through ``knots + 2`` equidistant values drawn from N(1, sigma); its integral,
+    scaled to the window, says where each sample is read, with linear interpolation. After Um et al., 'Data
+    augmentation of wearable sensor data', ICMI 2017.
+
+    Args:
+        x: windows (B, 3, L).
+        generator: CPU generator of the curves.
+        sigma: standard deviation of the speed at a knot, as a share of the true speed.
+        knots: number of knots between the endpoints.
+    """
+    batch, _, length = x.shape
+    speed = 1 + sigma * torch.randn(batch, knots + 2, generator=generator)
+    clock = speed.clamp(min=LEAST_SPEED).to(x.device) @ _clock_basis(length, knots).to(x.device)
+    position = (clock / clock[:, -1:] * (length - 1)).clamp(0, length - 1)
+    before = position.floor().long().clamp(max=length - 2)
+    share = (position - before).to(x.dtype).unsqueeze(1)
+    before = before.unsqueeze(1).expand_as(x)
+    return torch.lerp(x.gather(-1, before), x.gather(-1, before + 1), share)
+
+
+@cache
+def _clock_basis(length: int, knots: int) -> Tensor:
+    """Matrix (knots + 2, length) that turns speeds at knots into clock time: the spline's running integral from 0.
+
+    A spline is linear in its values, so splining the unit vectors once serves every batch.
+    """
+    grid = np.linspace(0, length - 1, knots + 2)
+    integral = CubicSpline(grid, np.eye(knots + 2)).antiderivative()
+    return torch.from_numpy(integral(np.arange(length)).T.astype(np.float32))
+
+
+def random_rotation(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Turn each window about a random axis by an angle drawn evenly from -180 to 180 degrees."""
+    axis = torch.nn.functional.normalize(torch.randn(len(x), 3, generator=generator), dim=1)
+    angle = (2 * torch.rand(len(x), generator=generator) - 1) * math.pi
+    return rotation_matrices(axis, angle).to(x) @ x
+
+
+def rotation_matrices(axis: Tensor, angle: Tensor) -> Tensor:
+    """Rodrigues' formula: unit axes (B, 3) and angles (B,) in radians to matrices (B, 3, 3)."""
+    zero = torch.zeros_like(angle)
+    a, b, c = axis.unbind(1)
+    cross = torch.stack([zero, -c, b, c, zero, -a, -b, a, zero], dim=1).view(-1, 3, 3)
+    sine, cosine = angle.sin().view(-1, 1, 1), angle.cos().view(-1, 1, 1)
+    return torch.eye(3) + sine * cross + (1 - cosine) * (cross @ cross)
+
+
+def random_axis_switch(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Put each window's three sensor axes in a random order, which may be the one they have."""
+    order = torch.rand(len(x), 3, generator=generator).argsort(dim=1)
+    return x.gather(1, order.to(x.device).unsqueeze(-1).expand_as(x))
+
+
+def augment(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Batched augmentation of training windows: a random axis switch, then a random rotation."""
+    return random_rotation(random_axis_switch(x, generator), generator)

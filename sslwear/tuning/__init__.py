@@ -1,0 +1,1 @@
+"""Tuning strategies: which parameters learn, and how fast; one file each."""

@@ -1,0 +1,75 @@
+"""Freeze masks: some blocks learn, all at one rate, and the others stay as they are."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Self
+
+from sslwear.encoders.base import Encoder, Network
+from sslwear.errors import SettingsError
+from sslwear.tuning.base import TuningStrategy, trainable_parameters
+
+PART = re.compile(r"layer(\d+)(?:-(?:layer)?(\d+))?")
+
+
+class FreezeMask(TuningStrategy):
+    """Surgical fine-tuning of a set of blocks, after Lee et al., 'Surgical Fine-Tuning Improves Adaptation to
+    Distribution Shifts', arXiv 2210.11466.
+
+    Args:
+        tuned: names of the blocks that learn.
+        encoder: whose blocks they are.
+    """
+
+    name = "mask"
+    form = "all, head, a block (layer3), a range (layer4-5), or several joined by + (layer1+layer4-5)"
+
+    def __init__(self, tuned: frozenset[str], encoder: type[Encoder]) -> None:
+        self._blocks = encoder.block_names()
+        self._tuned = tuned
+        self.spec = self._describe()
+
+    @classmethod
+    def parse(cls, text: str, encoder: type[Encoder]) -> Self | None:
+        """Read ``all``, ``head``, ``layer3``, ``layer4-5`` or ``layer1+layer4-5``."""
+        blocks = encoder.block_names()
+        if text == "all":
+            return cls(frozenset(blocks), encoder)
+        if text == "head":
+            return cls(frozenset(), encoder)
+        tuned: set[str] = set()
+        for part in text.replace(" ", "").split("+"):
+            match = PART.fullmatch(part)
+            if match is None:
+                return None
+            first, last = int(match[1]), int(match[2] or match[1])
+            chosen = [f"layer{i}" for i in range(first, last + 1)]
+            unknown = [block for block in chosen if block not in blocks]
+            if unknown or not chosen:
+                raise SettingsError(f"{text!r} names no blocks of {encoder.name}; they are {blocks[0]} to {blocks[-1]}")
+            tuned.update(chosen)
+        return cls(frozenset(tuned), encoder)
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """All blocks that are not tuned."""
+        return frozenset(self._blocks) - self._tuned
+
+    def parameter_groups(self, network: Network, learning_rate: float) -> list[dict[str, Any]]:
+        """One group: everything that is not frozen."""
+        return [{"params": trainable_parameters(network), "lr": learning_rate}]
+
+    def _describe(self) -> str:
+        if not self._tuned:
+            return "head"
+        if not self.frozen:
+            return "all"
+        parts: list[list[int]] = []
+        for i, block in enumerate(self._blocks, 1):
+            if block not in self._tuned:
+                continue
+            if parts and parts[-1][-1] == i - 1:
+                parts[-1].append(i)
+            else:
+                parts.append([i])
+        return "+".join(f"layer{p[0]}" if len(p) == 1 else f"layer{p[0]}-{p[-1]}" for p in parts)

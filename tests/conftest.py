@@ -1,0 +1,98 @@
+"""Shared by all tests: real recordings cut small, and stores in temporary folders."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from sslwear.data.dataset import Dataset, Description, open_dataset, write_dataset
+from sslwear.data.prepare import prepare
+from sslwear.data.sources.smartwatch import Smartwatch
+from sslwear.search.storage import open_storage
+from sslwear.tracking import HOME_VARIABLE, STORAGE_VARIABLE, Store
+
+hypothesis_settings.register_profile("suite", deadline=None, max_examples=40, derandomize=True)
+hypothesis_settings.load_profile("suite")
+
+SMALL_CLASSES = ("abduction", "pendulum", "upright row")
+SMALL_PARTICIPANTS = (1, 2, 5, 6, 7, 8)
+
+
+@pytest.fixture(autouse=True)
+def _no_outside_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a developer's own stores out of the tests."""
+    for name in ("MLFLOW_TRACKING_URI", HOME_VARIABLE, STORAGE_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def smartwatch_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smart-watch recordings in 10 s windows: 770 of them."""
+    folder = tmp_path_factory.mktemp("smartwatch") / "data"
+    prepare(Smartwatch(), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real recordings cut small, for harnet5: 5 s windows of 6 participants, 3 exercises, 10 windows of each a person."""
+    base = tmp_path_factory.mktemp("small")
+    prepare(Smartwatch(), base / "all", window_s=5, step_s=5)
+    whole = open_dataset(base / "all")
+    names = np.array(whole.class_names)[whole.labels]
+    chosen = [
+        rows[:10]
+        for pid in SMALL_PARTICIPANTS
+        for name in SMALL_CLASSES
+        if len(rows := np.flatnonzero((whole.pid == pid) & (names == name)))
+    ]
+    rows = np.concatenate(chosen)
+    description = Description(name="small", rate_hz=30, window_s=5, step_s=5, class_names=SMALL_CLASSES)
+    write_dataset(
+        base / "data", np.array(whole.windows[rows]), names[rows], whole.pid[rows], whole.start[rows], description
+    )
+    return base / "data"
+
+
+@pytest.fixture(scope="session")
+def small(small_folder: Path) -> Dataset:
+    """`small_folder`, opened."""
+    return open_dataset(small_folder)
+
+
+@pytest.fixture(scope="session")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store's folder with empty databases, made once because making their tables takes seconds."""
+    home = tmp_path_factory.mktemp("home")
+    store = store_at(home)
+    store.client.search_experiments()
+    open_storage(store)
+    return home
+
+
+@pytest.fixture
+def store(empty_home: Path, tmp_path: Path) -> Store:
+    """An empty store of one test's own."""
+    home = tmp_path / "mlruns"
+    shutil.copytree(empty_home, home)
+    return store_at(home)
+
+
+@pytest.fixture(scope="session")
+def shared_recordings() -> Path:
+    """Folder of larger real recordings, outside of the project; tests that want it are skipped where it is absent."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("SSLWEAR_TEST_DATA") or default)
+    if not folder.is_dir():
+        pytest.skip(f"there are no recordings in {folder}; set SSLWEAR_TEST_DATA to their folder")
+    return folder
+
+
+def store_at(home: Path) -> Store:
+    """The embedded store in a folder."""
+    return Store(home, f"sqlite:///{home / 'mlflow.db'}", f"sqlite:///{home / 'optuna.db'}")

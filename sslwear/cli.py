@@ -154,11 +154,7 @@ def ui(
             page = f"{address}/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning"
             print(f"{experiment.name}: {page}")
         print("Starting the MLflow UI takes a few seconds; Ctrl-C ends it.", flush=True)
-        try:
-            status = subprocess.run(_server(store, port), env=_server_environment()).returncode
-        except KeyboardInterrupt:
-            return
-        raise typer.Exit(status)
+        raise typer.Exit(_serve(store, port))
 
 
 def main() -> None:
@@ -168,12 +164,16 @@ def main() -> None:
 
 @contextmanager
 def _friendly(after_interrupt: str = "nothing was changed") -> Iterator[None]:
-    """Turn what a user can mend into one sentence without a traceback, and SIGTERM into an interruption."""
+    """Turn what a user can mend into one sentence without a traceback, and being told to end into an
+    interruption.
+    """
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), interrupt)
     try:
         yield
     except SslwearError as error:
@@ -231,14 +231,18 @@ def _check_port(port: int) -> None:
             ) from error
 
 
-def _server(store: Store, port: int) -> list[str]:
-    return [
+def _serve(store: Store, port: int) -> int:
+    """Run the server until it ends or the user ends it, with all the processes that it starts."""
+    command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", store.tracking_uri),
         *("--default-artifact-root", str(store.home / "artifacts"), "--no-serve-artifacts"),
     ]
-
-
-def _server_environment() -> dict[str, str]:
     quick = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    return {**quick, **os.environ}
+    server = subprocess.Popen(command, env={**quick, **os.environ}, start_new_session=True)
+    try:
+        return server.wait()
+    except KeyboardInterrupt:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+        return 0

@@ -55,6 +55,8 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 HOME_VARIABLE = "SSLWEAR_HOME"
 STORAGE_VARIABLE = "SSLWEAR_STORAGE"
 PREFIX = "sslwear."
+TRAINING_VIEW = {"mlflow.experimentKind": "custom_model_development"}
+"""Lets the UI open an experiment in its view for model training, and not in the one for language models."""
 RUN_URI, MODEL_URI = "runs:/", "models:/"
 CHECKPOINT = "model.safetensors"
 CARD = "model.json"
@@ -126,7 +128,7 @@ class Store:
         found = self.client.get_experiment_by_name(name)
         if found is None:
             location = (self.home / "artifacts" / name).as_uri() if self.embedded else None
-            return self.client.create_experiment(name, artifact_location=location)
+            return self.client.create_experiment(name, artifact_location=location, tags=TRAINING_VIEW)
         if found.lifecycle_stage == "deleted":
             raise StudyError(
                 f"the MLflow experiment {name!r} was deleted; restore it with 'mlflow experiments restore "
@@ -260,25 +262,26 @@ class Run:
             figure.savefig(local, dpi=130)
             self._client.log_artifact(self.id, str(local), str(Path(path).parent) if "/" in path else None)
 
-    def dataset(self, dataset: Dataset, contexts: Mapping[str, int]) -> None:
-        """Log the data set with its fingerprint, once for each context (such as ``train``) with its windows."""
+    def dataset(self, dataset: Dataset, windows: Mapping[str, int]) -> None:
+        """Log the data set with its fingerprint, and how many of its windows are used for what (such as ``train``)."""
         description = dataset.description
         source = {"uri": dataset.folder.resolve().as_uri(), "source": description.source}
-        profile = {"windows": len(dataset), "participants": len(dataset.participants), "classes": dataset.class_names}
-        inputs = [
-            DatasetInput(
-                TrackedDataset(
-                    name=description.name,
-                    digest=dataset.fingerprint[:36],  # the longest that MLflow takes
-                    source_type="local",
-                    source=json.dumps(source),
-                    profile=json.dumps({**profile, "fingerprint": dataset.fingerprint, "used": dict(contexts)}),
-                ),
-                [InputTag("mlflow.data.context", context)],
-            )
-            for context in contexts
-        ]
-        self._client.log_inputs(self.id, inputs)
+        profile = {
+            "windows": len(dataset),
+            "participants": len(dataset.participants),
+            "classes": dataset.class_names,
+            "used": dict(windows),
+            "fingerprint": dataset.fingerprint,
+        }
+        tracked = TrackedDataset(
+            name=description.name,
+            digest=dataset.fingerprint[:12],
+            source_type="local",
+            source=json.dumps(source),
+            profile=json.dumps(profile),
+        )
+        context = InputTag("mlflow.data.context", ", ".join(windows))  # MLflow shows one context a data set
+        self._client.log_inputs(self.id, [DatasetInput(tracked, [context])])
 
     def checkpoint(self, network: Network, card: Mapping[str, Any], metrics: Mapping[str, float], step: int) -> None:
         """Log a network as a model with its scores, without pickling.

@@ -40,7 +40,7 @@ def smartwatch_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real recordings cut small, for harnet5: 5 s windows of 6 participants, 3 exercises, 10 windows of each a person."""
+    """Real recordings cut small, for harnet5: 5 s windows, 6 participants, 3 exercises, 10 windows of each a person."""
     base = tmp_path_factory.mktemp("small")
     prepare(Smartwatch(), base / "all", window_s=5, step_s=5)
     whole = open_dataset(base / "all")

@@ -97,7 +97,7 @@ def study_overview(points: Sequence[TrialPoint], objective: str, title: str) -> 
     if finished:
         best = np.maximum.accumulate([float(p.value) for p in finished if p.value is not None])
         history.step([p.number for p in finished], best, where="post", color=ORANGE, label="best so far")
-        history.legend(frameon=False, loc="lower right", fontsize=8)
+        history.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8)
     history.set(xlabel="trial", ylabel=f"validation {objective}")
     history.xaxis.set_major_locator(MaxNLocator(integer=True))
     rows = sorted({p.tuned for p in points}, key=lambda tuned: _best(points, tuned))

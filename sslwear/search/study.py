@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import optuna
 from filelock import FileLock, Timeout
+from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from optuna.trial import FrozenTrial, TrialState
 
@@ -65,13 +66,13 @@ def run_study(settings: Settings, store: Store, listener: Listener) -> optuna.St
         if (warning := experiment.stretched()) is not None:
             listener.warn(warning)
         study = _open(experiment)
-        mlflow_id = store.experiment(settings.study)
-        parent = _parent(experiment, study, mlflow_id)
-        _clear(study, store, parent)
         listener.study(settings.study, _finished(study), settings.trials)
-        if _finished(study) >= settings.trials and _is_tested(study):
+        if _is_concluded(study, settings, store):
             return study
+        with undisturbed():
+            parent = _parent(experiment, study)
         with _accounted_for(study, store, parent):
+            _clear(study, store, parent)
             while _finished(study) < settings.trials:
                 _trial(experiment, study, parent, listener)
             _conclude(experiment, study, parent, listener)
@@ -144,17 +145,31 @@ def _difference(old: Any, new: Any, key: str = "") -> str | None:
     return None if old == new else f"{key} ({old!r}, and now {new!r})"
 
 
-def _parent(experiment: Experiment, study: optuna.Study, mlflow_id: str) -> Run:
-    """The study's own run: the one that it has, or a new one."""
+def _known_parent(study: optuna.Study, store: Store) -> MlflowRun | None:
+    """The run that the study has, or None where it has none, or none any more."""
+    try:
+        run = store.client.get_run(study.user_attrs["run_id"])
+    except (KeyError, MlflowException):  # a new study, or the store was emptied or exchanged
+        return None
+    return run if run.info.lifecycle_stage == "active" else None
+
+
+def _is_concluded(study: optuna.Study, settings: Settings, store: Store) -> bool:
+    """Whether there is nothing left to do."""
+    known = _known_parent(study, store)
+    closed = known is not None and known.info.status == "FINISHED"
+    return closed and _finished(study) >= settings.trials and _is_tested(study)
+
+
+def _parent(experiment: Experiment, study: optuna.Study) -> Run:
+    """The study's own run: the one that it has, opened again, or a new one."""
     store, settings = experiment.store, experiment.settings
-    known = study.user_attrs.get("run_id")
+    known = _known_parent(study, store)
     if known is not None:
-        try:
-            if store.client.get_run(known).info.lifecycle_stage == "active":
-                return Run(store, known, mlflow_id)
-        except MlflowException:
-            pass  # the store was emptied or exchanged: the study goes on with a new run in it
-    run = store.start(mlflow_id, settings.study, "study")
+        run = Run(store, known.info.run_id, known.info.experiment_id)
+        run.reopen()
+        return run
+    run = store.start(store.experiment(settings.study), settings.study, "study")
     study.set_user_attr("run_id", run.id)
     split = experiment.split
     run.params(
@@ -188,7 +203,6 @@ def _clear(study: optuna.Study, store: Store, parent: Run) -> None:
 @contextmanager
 def _accounted_for(study: optuna.Study, store: Store, parent: Run) -> Iterator[None]:
     """Keep the parent run open inside, and leave nothing running behind, however the block ends."""
-    parent.reopen()
     try:
         yield
     except BaseException as error:
@@ -203,16 +217,22 @@ def _accounted_for(study: optuna.Study, store: Store, parent: Run) -> Iterator[N
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let a second Ctrl-C wait until the block, which must be short, has ended."""
+    """Let Ctrl-C and SIGTERM wait until the block, which must be short, has ended."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    arrived: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: arrived.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if arrived:
+        raise KeyboardInterrupt
 
 
 def _finished(study: optuna.Study) -> int:

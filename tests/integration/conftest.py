@@ -1,0 +1,61 @@
+"""The real experiment, shrunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sslwear.search.listener import Listener
+from sslwear.settings import Settings, parse
+from sslwear.tracking import Store
+from sslwear.training import EpochRecord
+
+
+@pytest.fixture(scope="module")
+def content(small_folder: Path) -> dict[str, Any]:
+    """A study file that takes seconds."""
+    return {
+        "study": "tiny",
+        "data": str(small_folder),
+        "encoder": "harnet5",
+        "trials": 3,
+        "split": {"test": 0.2, "validation": 0.25},
+        "training": {"tuned": "head", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2},
+        "pretraining": {"max_epochs": 1},
+        "search": {
+            "tuned": ["head", "layer5"],
+            "learning_rate": {"low": 1e-3, "high": 1e-2},
+            "pretext": ["none", "reverse"],
+        },
+        "pruner": {"name": "none"},
+    }
+
+
+@pytest.fixture(scope="module")
+def make(content: dict[str, Any]) -> Callable[..., Settings]:
+    """Settings of the small study, with some replaced."""
+    return lambda **changes: parse({**content, **changes}, "the test")
+
+
+class Interrupting(Listener):
+    """A user who presses Ctrl-C after so many epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        self.left = epochs
+
+    def epoch(self, record: EpochRecord, headline: str) -> None:
+        """Count down."""
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def statuses(store: Store, name: str = "tiny") -> dict[str, list[str]]:
+    """Statuses of an experiment's runs by kind, oldest first."""
+    found: dict[str, list[str]] = {}
+    for run in reversed(store.client.search_runs([store.experiment(name)])):
+        found.setdefault(run.data.tags["sslwear.kind"], []).append(run.info.status)
+    return found

@@ -1,0 +1,306 @@
+"""The command: helps, runs, shows, and never answers a mistake with a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from sslwear.cli import app
+from sslwear.data.splits import hold_out
+from sslwear.tracking import Store
+from tests.conftest import store_at
+from tests.integration.conftest import statuses
+
+RUNNER = CliRunner()
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-c", "from sslwear.cli import main; main()"]
+
+
+@pytest.fixture
+def home(store: Store, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty store that the command uses."""
+    monkeypatch.setenv("SSLWEAR_HOME", str(store.home))
+    return store.home
+
+
+@pytest.fixture
+def file(content: dict[str, Any], tmp_path: Path) -> Path:
+    """A study file."""
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def call(*arguments: str | Path) -> Any:
+    return RUNNER.invoke(app, [str(argument) for argument in arguments])
+
+
+def refusal(*arguments: str | Path) -> str:
+    """The one sentence that a mistaken call gives."""
+    result = call(*arguments)
+    assert result.exit_code == 1, result.output
+    assert "Traceback" not in result.output
+    assert result.stderr.startswith("sslwear: ")
+    assert result.stderr.count("\n") == 1
+    return str(result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), ["study", "train", "pretrain", "data", "ui"]),
+        (("study",), ["run", "show"]),
+        (("study", "run"), ["FILE", "--trials", "--set"]),
+        (("train",), ["FILE", "--set"]),
+        (("pretrain",), ["FILE"]),
+        (("data", "describe"), ["DIR"]),
+        (("ui",), ["--port"]),
+    ],
+)
+def test_help_names_what_there_is(arguments: tuple[str, ...], words: list[str]) -> None:
+    result = call(*arguments, "--help")
+    assert result.exit_code == 0
+    for word in words:
+        assert word in result.output
+
+
+def test_help_does_not_wait_for_heavy_libraries() -> None:
+    code = "import sys, sslwear.cli; print([m for m in ('torch', 'mlflow', 'optuna', 'pandas') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_study_is_run_and_shown(home: Path, file: Path) -> None:
+    ran = call("study", "run", file, "--trials", "2", "--set", "training.max_epochs=1")
+    assert ran.exit_code == 0, ran.output
+    shown = call("study", "show", "tiny")
+    assert shown.exit_code == 0
+    for output in (ran.stdout, shown.stdout):
+        assert "Best: trial " in output
+        assert "Test participants (looked at once): kappa " in output
+        assert "make ui" in output
+        assert len([line for line in output.splitlines() if " finished " in line]) == 2
+    assert shown.stdout == ran.stdout
+    assert "epoch" not in ran.stdout.replace("epochs", "")
+
+
+def test_training_once_and_starting_from_its_weights(home: Path, file: Path) -> None:
+    first = call("train", file)
+    assert first.exit_code == 0, first.output
+    run = next(word for word in first.stdout.split() if word.startswith("runs:/"))
+    second = call("train", file, "--set", f"weights={run}")
+    assert second.exit_code == 0, second.output
+    assert statuses(store_at(home))["train"] == ["FINISHED", "FINISHED"]
+    assert refusal("train", file, "--set", "weights=runs:/0123").startswith(
+        "sslwear: weights: runs:/0123 has no checkpoint of ours"
+    )
+    assert "does not fit harnet10" in refusal("train", file, "--set", f"weights={run}", "--set", "encoder=harnet10")
+
+
+def test_pre_training_is_done_once(home: Path, file: Path) -> None:
+    first = call("pretrain", file, "--set", "training.pretext=reverse")
+    second = call("pretrain", file, "--set", "training.pretext=reverse")
+    assert first.exit_code == second.exit_code == 0
+    assert first.stdout == second.stdout
+    assert "held-out participants: accuracy 0." in first.stdout
+    assert statuses(store_at(home))["pretraining"] == ["FINISHED"]
+    other = call("pretrain", file, "--set", "training.pretext=reverse", "--set", "seed=1")
+    assert other.exit_code == 0
+    assert statuses(store_at(home))["pretraining"] == ["FINISHED", "FINISHED"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (["study.x=1"], "study has no keys below it"),
+        (["trainig.tuned=all"], "unknown key 'trainig'; allowed here are study, data"),
+        (["training.tuned=layer9"], "training.tuned: 'layer9' names no blocks of harnet5; they are layer1 to layer5"),
+        (["search.tuned=[all, heads]"], "search.tuned: there is no tuning strategy 'heads'; write all, head"),
+        (["search.tuned=[all, layer1-5]"], "search.tuned: 'all' stands twice"),
+        (["encoder=harnet11"], "encoder: there is no 'harnet11'; choose one of harnet10, harnet30, harnet5"),
+        (["search.pretext=[none, rev]"], "search.pretext: there is no 'rev'; choose one of none, multi"),
+        (["training.pretext=rev"], "training.pretext: there is no 'rev'; choose one of none, multi"),
+        (["data=nowhere"], "data: 'nowhere' is neither a directory nor a source; give the path"),
+        (["weights=nowhere.mdl"], "weights: there is no file nowhere.mdl"),
+        (["weights=models:/nobody@champion"], "weights: models:/nobody@champion has no checkpoint of ours"),
+        (["device=cuda:9"], "device: this machine has no cuda:9; write auto or cpu"),
+        (["split.validation=0.9"], "cannot be split with test 0.2 and validation 0.9"),
+    ],
+)
+def test_a_mistake_in_a_study_is_one_sentence(home: Path, file: Path, changes: list[str], words: str) -> None:
+    options = [part for change in changes for part in ("--set", change)]
+    assert words in refusal("study", "run", file, *options)
+    assert statuses(store_at(home)) == {}
+
+
+def test_pre_training_on_nothing_is_refused(home: Path, file: Path) -> None:
+    assert "training.pretext is none, so there is nothing to pre-train on" in refusal("pretrain", file)
+
+
+def test_a_class_that_training_participants_lack_is_refused(
+    home: Path, file: Path, small_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "lacking"
+    folder.mkdir()
+    for name in ("X", "Y", "pid", "T"):
+        array = np.load(small_folder / f"{name}.npy")
+        if name == "Y":
+            array = array.astype("U20")
+            array[np.load(small_folder / "pid.npy") == 1] = "rowing"
+        np.save(folder / f"{name}.npy", array)
+    pid = np.load(folder / "pid.npy")
+    seed = next(seed for seed in range(50) if 1 not in hold_out(pid, 0.2, seed, 0.25).train)
+    sentence = refusal("train", file, "--set", f"data={folder}", "--set", f"split.test_seed={seed}")
+    assert "the class 'rowing' has no window among the training participants" in sentence
+
+
+def test_showing_a_study_that_is_not_there_lists_those_that_are(home: Path) -> None:
+    assert "there is no study 'x'" in refusal("study", "show", "x")
+
+
+def test_a_folder_as_tracking_store_is_refused(home: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "./mlruns")
+    assert "MLflow no longer keeps runs in plain folders" in refusal("train", file)
+
+
+def test_a_tracking_store_of_ones_own_is_honoured(
+    home: Path, file: Path, empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "elsewhere.db"
+    with sqlite3.connect(empty_home / "mlflow.db") as one, sqlite3.connect(database) as other:
+        one.backup(other)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    monkeypatch.chdir(tmp_path)
+    assert call("train", file, "--set", "training.max_epochs=1").exit_code == 0
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("select count(*) from runs").fetchone() == (1,)
+    with sqlite3.connect(home / "mlflow.db") as connection:
+        assert connection.execute("select count(*) from runs").fetchone() == (0,)
+
+
+def test_describing_a_data_set(small_folder: Path) -> None:
+    result = call("data", "describe", small_folder)
+    assert result.exit_code == 0
+    for words in ("180 of 150 samples x 3 axes, 5 s at 30 Hz", "pendulum", "6, 30 to 30 windows each: 1 2 5 6 7 8"):
+        assert words in result.stdout
+    assert "there is no directory" in refusal("data", "describe", small_folder / "nothing")
+
+
+def test_describing_bad_data_is_refused(small_folder: Path, tmp_path: Path) -> None:
+    for name in ("X", "Y", "pid", "T"):
+        array = np.load(small_folder / f"{name}.npy")
+        np.save(tmp_path / f"{name}.npy", array * 9.81 if name == "X" else array)
+    assert "X.npy cannot be in g" in refusal("data", "describe", tmp_path)
+
+
+@pytest.fixture
+def start(home: Path, file: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts the command as a process of its own, and ends it in any case."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ.copy()
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for_trial(home: Path, number: int, epochs: int, process: subprocess.Popen[str]) -> None:
+    """Wait until a trial has reported so many epochs."""
+    query = (
+        "select count(*) from trial_intermediate_values v join trials t on t.trial_id = v.trial_id where t.number = ?"
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        with sqlite3.connect(home / "optuna.db", timeout=30) as connection:
+            if connection.execute(query, (number,)).fetchone()[0] >= epochs:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"trial {number} did not get to epoch {epochs}")
+
+
+@pytest.mark.parametrize(
+    ("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_a_stopped_process_is_resumed_without_losing_finished_trials(
+    home: Path, file: Path, start: Callable[..., subprocess.Popen[str]], signal_number: int, code: int
+) -> None:
+    study = ("study", "run", str(file), "--set", "training.max_epochs=12", "--set", "training.patience=12")
+    process = start(*study, "--set", "search.pretext=[none]")
+    wait_for_trial(home, 1, 1, process)
+    process.send_signal(signal_number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in out + err
+    if signal_number != signal.SIGKILL:
+        assert err.startswith("sslwear: interrupted; finished trials are kept")
+        assert statuses(store_at(home)) == {"study": ["KILLED"], "trial": ["FINISHED", "KILLED"]}
+    resumed = start(*study, "--set", "search.pretext=[none]")
+    out, err = resumed.communicate(timeout=200)
+    assert resumed.returncode == 0, err
+    found = statuses(store_at(home))
+    assert found == {"study": ["FINISHED"], "trial": ["FINISHED", "KILLED", "FINISHED", "FINISHED"]}
+    assert len([line for line in out.splitlines() if " interrupted " in line]) == 1
+    assert "Best: trial " in out
+
+
+def test_the_ui_answers_on_this_machine_only_and_shows_the_studies(
+    home: Path, file: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    assert call("train", file, "--set", "training.max_epochs=1").exit_code == 0
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        assert f"port {port} is in use" in refusal("ui", "--port", str(port))
+    process = start("ui", "--port", str(port))
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
+                assert answer.status == 200
+            break
+        except OSError:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+    body = json.dumps({"experiment_ids": [store_at(home).experiment("tiny")]}).encode()
+    request = urllib.request.Request(
+        f"{address}/api/2.0/mlflow/runs/search", body, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        (run,) = json.load(answer)["runs"]
+    with urllib.request.urlopen(
+        f"{address}/get-artifact?run_uuid={run['info']['run_id']}&path=confusion.png"
+    ) as answer:
+        assert answer.read(8) == b"\x89PNG\r\n\x1a\n"
+    addresses = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    for outside in addresses - {"127.0.0.1", "127.0.1.1"}:
+        with socket.socket() as probe:
+            probe.settimeout(2)
+            assert probe.connect_ex((outside, port)) != 0
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert f"tiny: {address}/#/experiments/" in out

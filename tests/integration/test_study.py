@@ -1,0 +1,302 @@
+"""A study from its settings to what MLflow and Optuna keep of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+import yaml
+from filelock import FileLock
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Run as MlflowRun
+from optuna.trial import TrialState
+
+from sslwear.data.dataset import Dataset, write_dataset
+from sslwear.errors import StudyError
+from sslwear.search import trial as trial_module
+from sslwear.search.experiment import Experiment
+from sslwear.search.listener import Listener
+from sslwear.search.single import train_once
+from sslwear.search.study import run_study, winner
+from sslwear.settings import Settings
+from sslwear.tracking import Store
+from tests.conftest import store_at
+from tests.integration.conftest import Interrupting, statuses
+
+QUIET = Listener()
+
+
+def runs(store: Store, kind: str) -> list[MlflowRun]:
+    return list(reversed(store.find(store.experiment("tiny"), kind=kind)))
+
+
+def artifacts(store: Store, run: MlflowRun) -> set[str]:
+    return {item.path for item in store.client.list_artifacts(run.info.run_id)}
+
+
+def read(store: Store, run: MlflowRun, path: str) -> str:
+    local = download_artifacts(run_id=run.info.run_id, artifact_path=path, tracking_uri=store.tracking_uri)
+    with open(local) as file:  # noqa: PTH123 - a path as text is what MLflow gives
+        return file.read()
+
+
+def outcome(study: optuna.Study) -> list[tuple[dict[str, Any], float | None]]:
+    """Parameters and values of the trials that count."""
+    interrupted = study.user_attrs.get("interrupted", [])
+    return [(t.params, t.value) for t in study.trials if t.number not in interrupted]
+
+
+@pytest.fixture(scope="module")
+def done(
+    make: Callable[..., Settings], empty_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[optuna.Study, Store]:
+    """A finished study and its store, for tests that leave both as they are."""
+    home = tmp_path_factory.mktemp("done") / "mlruns"
+    shutil.copytree(empty_home, home)
+    store = store_at(home)
+    return run_study(make(), store, QUIET), store
+
+
+def test_everything_lands_where_a_user_looks_for_it(done: tuple[optuna.Study, Store], small: Dataset) -> None:
+    study, store = done
+    (parent,) = runs(store, "study")
+    trials = runs(store, "trial")
+    assert statuses(store) == {
+        "study": ["FINISHED"],
+        "trial": ["FINISHED"] * 3,
+        "pretraining": ["FINISHED"],
+    }
+    for run in [*trials, *runs(store, "pretraining")]:
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert artifacts(store, parent) == {
+        "settings.yaml",
+        "study.html",
+        "study.png",
+        "test_confusion.png",
+        "test_participants.csv",
+    }
+    settings = yaml.safe_load(read(store, parent, "settings.yaml"))
+    assert settings["training"]["patience"] == 5
+    tracked = parent.inputs.dataset_inputs[0].dataset
+    assert json.loads(tracked.profile)["fingerprint"] == small.fingerprint
+    assert "<script" in read(store, parent, "study.html")
+    assert "https://cdn.plot.ly/plotly" not in read(store, parent, "study.html")[:2000]
+    assert len(parent.data.tags["mlflow.source.git.commit"]) == 40
+    best = winner(study)
+    assert best is not None
+    assert parent.data.metrics["best_kappa"] == best.value
+
+
+def test_a_trial_keeps_parameters_epochs_scores_pictures_and_checkpoint(done: tuple[optuna.Study, Store]) -> None:
+    study, store = done
+    for trial, run in zip(study.trials, runs(store, "trial"), strict=True):
+        assert run.data.params["learning_rate"] == str(trial.params["learning_rate"])
+        assert run.data.params["tuned"] == trial.params["tuned"]
+        assert run.info.run_name.startswith(f"#{trial.number} {trial.params['tuned']} ")
+        for name in ("train_loss", "val_loss", "val_kappa", "val_f1"):
+            history = store.client.get_metric_history(run.info.run_id, name)
+            assert [metric.step for metric in history] == [1, 2]
+        assert {"precision", "recall", "f1", "kappa"} <= set(run.data.metrics)
+        assert run.data.metrics["kappa"] == trial.value
+        assert artifacts(store, run) == {"confusion.png", "learning_curves.png", "participants.csv"}
+        table = pd.read_csv(io.StringIO(read(store, run, "participants.csv")))
+        assert {"participant", "windows", "kappa", "f1", "f1_all_classes"} <= set(table.columns)
+        (checkpoint,) = store.checkpoints(run)
+        assert checkpoint.status == "READY"
+        scores = {metric.key: metric.value for metric in checkpoint.metrics or []}
+        assert scores["kappa"] == trial.value
+        assert len(store.load_weights(f"runs:/{run.info.run_id}")) == 135
+
+
+def test_only_the_winner_is_scored_on_test_participants_and_only_once(
+    done: tuple[optuna.Study, Store], make: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, store = done
+    (parent,) = runs(store, "study")
+    best = winner(study)
+    assert best is not None
+    assert list(study.user_attrs["tested"]) == [str(best.number)]
+    assert {"test_kappa", "test_f1", "test_precision", "test_recall"} <= set(parent.data.metrics)
+    for run in [*runs(store, "trial"), *runs(store, "pretraining")]:
+        assert not [name for name in run.data.metrics if name.startswith("test")]
+    table = pd.read_csv(io.StringIO(read(store, parent, "test_participants.csv")))
+    assert sorted(map(str, table["participant"])) == sorted(parent.data.params["test_participants"].split())
+    monkeypatch.setattr("sslwear.search.study.evaluate", lambda *_: pytest.fail("scored again"))
+    again = run_study(make(), store, QUIET)
+    assert len(again.trials) == 3
+    assert statuses(store)["study"] == ["FINISHED"]
+
+
+def test_trials_is_the_total_so_that_only_missing_ones_are_run(
+    done: tuple[optuna.Study, Store], make: Callable[..., Settings], store: Store
+) -> None:
+    run_study(make(trials=1), store, QUIET)
+    more = run_study(make(), store, QUIET)
+    assert outcome(more) == outcome(done[0])
+    assert len(more.trials) == 3
+    assert len(runs(store, "study")) == 1
+    assert len(runs(store, "pretraining")) == 1
+
+
+def test_the_files_own_settings_are_the_first_trial(done: tuple[optuna.Study, Store]) -> None:
+    study, _ = done
+    assert study.trials[0].params == {"tuned": "head", "learning_rate": 1e-3, "pretext": "none"}
+
+
+@pytest.mark.parametrize("epochs", [1, 4])
+def test_an_interrupted_study_ends_where_an_uninterrupted_one_does(
+    done: tuple[optuna.Study, Store], make: Callable[..., Settings], tmp_path: Any, empty_home: Any, epochs: int
+) -> None:
+    study, _ = done
+    home = tmp_path / "other"
+    shutil.copytree(empty_home, home)
+    other = store_at(home)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(make(), other, Interrupting(epochs))
+    found = statuses(other)
+    assert found["study"] == ["KILLED"]
+    assert not [status for kind in found.values() for status in kind if status == "RUNNING"]
+    assert found["trial"][-1] == "KILLED"
+    resumed = run_study(make(), other, QUIET)
+    assert outcome(resumed) == outcome(study)
+    assert statuses(other)["study"] == ["FINISHED"]
+
+
+def test_a_crashed_trial_is_failed_with_its_traceback_and_the_study_goes_on(
+    make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = trial_module.fit, []
+
+    def crash_once(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 1:
+            raise RuntimeError("out of luck")
+        return real(*args)
+
+    monkeypatch.setattr(trial_module, "fit", crash_once)
+    study = run_study(make(), store, QUIET)
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    assert statuses(store)["trial"] == ["FAILED", "FINISHED", "FINISHED"]
+    failed = runs(store, "trial")[0]
+    assert "RuntimeError: out of luck" in read(store, failed, "traceback.txt")
+    assert failed.data.tags["sslwear.outcome"] == "failed"
+
+
+def test_a_study_of_which_nothing_finished_says_so(
+    make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: Any) -> None:
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(trial_module, "fit", crash)
+    with pytest.raises(StudyError, match="none of the 3 trials of 'tiny' finished"):
+        run_study(make(), store, QUIET)
+    assert statuses(store)["study"] == ["FAILED"]
+
+
+def test_a_pruned_trial_is_killed_and_tagged(
+    make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optuna.Trial, "should_prune", lambda trial: trial.number == 1)
+    study = run_study(make(), store, QUIET)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.COMPLETE]
+    pruned = runs(store, "trial")[1]
+    assert pruned.info.status == "KILLED"
+    assert pruned.data.tags["sslwear.outcome"] == "pruned"
+    assert list(study.trials[1].intermediate_values) == [1]
+
+
+def test_the_median_pruner_is_fed_and_leaves_warm_up_epochs_alone(make: Callable[..., Settings], store: Store) -> None:
+    training = {"tuned": "layer5", "learning_rate": 3e-3, "batch_size": 32, "max_epochs": 4, "patience": 4}
+    search = {"learning_rate": {"low": 1e-9, "high": 3e-3}}
+    pruner = {"name": "median", "startup_trials": 1, "warmup_epochs": 2}
+    study = run_study(make(training=training, search=search, pruner=pruner, trials=4), store, QUIET)
+    pruned = [trial for trial in study.trials if trial.state == TrialState.PRUNED]
+    assert pruned
+    for trial in pruned:
+        assert len(trial.intermediate_values) >= 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [({"seed": 1}, "seed"), ({"objective": "f1"}, "objective"), ({"search": {"tuned": ["head"]}}, "search.tuned")],
+)
+def test_a_study_is_not_resumed_with_other_settings(
+    make: Callable[..., Settings], store: Store, changes: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_study(make(), store, Interrupting(1))
+    with pytest.raises(StudyError, match=f"was started with another {key}.*--set study=tiny-2"):
+        run_study(make(**changes), store, QUIET)
+
+
+def test_a_study_is_not_resumed_on_other_data(
+    make: Callable[..., Settings], store: Store, small: Dataset, tmp_path: Any
+) -> None:
+    folder = tmp_path / "data"
+    copy_with(small, folder, np.array(small.windows))
+    with pytest.raises(KeyboardInterrupt):
+        run_study(make(data=str(folder)), store, Interrupting(1))
+    shutil.rmtree(folder)
+    copy_with(small, folder, np.array(small.windows)[:, ::-1])
+    with pytest.raises(StudyError, match="was started with other data"):
+        run_study(make(data=str(folder)), store, QUIET)
+
+
+def test_a_study_is_run_by_one_process_at_a_time(make: Callable[..., Settings], store: Store) -> None:
+    (store.home / "locks").mkdir()
+    with (
+        FileLock(store.home / "locks" / "tiny.lock"),
+        pytest.raises(StudyError, match="is being run by another process"),
+    ):
+        run_study(make(), store, QUIET)
+
+
+def test_what_test_participants_did_makes_no_difference_to_a_run(
+    make: Callable[..., Settings], store: Store, small: Dataset, tmp_path: Any
+) -> None:
+    settings = make(training={"tuned": "layer5", "max_epochs": 2, "pretext": "reverse"})
+    split = Experiment.build(settings, store).split
+    _, result = train_once(settings, store, QUIET)
+    poisoned = np.array(small.windows)
+    test_rows = np.isin(small.pid, split.test)
+    poisoned[test_rows] = np.random.default_rng(0).normal(0.6, 0.1, poisoned[test_rows].shape)
+    copy_with(small, tmp_path / "poisoned", poisoned)
+    other = make(training={"tuned": "layer5", "max_epochs": 2, "pretext": "reverse"}, data=str(tmp_path / "poisoned"))
+    _, again = train_once(other, store, QUIET)
+    assert [replace(r, seconds=0) for r in again.history] == [replace(r, seconds=0) for r in result.history]
+
+
+def test_pre_training_sees_training_participants_only(make: Callable[..., Settings], store: Store) -> None:
+    settings = make(training={"tuned": "head", "max_epochs": 1, "pretext": "permutation"})
+    split = Experiment.build(settings, store).split
+    train_once(settings, store, QUIET)
+    (run,) = runs(store, "pretraining")
+    seen = run.data.params["train_participants"].split() + run.data.params["held_out_participants"].split()
+    assert sorted(seen) == sorted(map(str, split.train))
+
+
+def test_any_set_of_blocks_can_be_searched(make: Callable[..., Settings], store: Store) -> None:
+    study = run_study(make(search={"tuned": "any"}, trials=2), store, QUIET)
+    assert set(study.trials[1].params) == {f"tune_layer{i}" for i in range(1, 6)}
+    assert study.trials[0].user_attrs["settings"]["tuned"] == "head"
+
+
+def test_windows_of_another_length_in_seconds_are_warned_about(make: Callable[..., Settings], store: Store) -> None:
+    experiment = Experiment.build(make(encoder="harnet10"), store)
+    assert "windows of 5 s and harnet10 was made for 10 s" in (experiment.stretched() or "")
+    assert Experiment.build(make(), store).stretched() is None
+
+
+def copy_with(dataset: Dataset, folder: Any, windows: Any) -> None:
+    names = np.array(dataset.class_names)[dataset.labels]
+    write_dataset(folder, windows, names, dataset.pid, dataset.start, dataset.description)

@@ -1,0 +1,102 @@
+"""Where a study's first weights may come from: the hub, a published file, a registered model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sslwear.encoders import weights
+from sslwear.encoders.harnet import Harnet5
+from sslwear.errors import WeightsError
+from sslwear.search.experiment import Experiment
+from sslwear.search.listener import Listener
+from sslwear.search.single import train_once
+from sslwear.settings import Settings
+from sslwear.tracking import Store
+from sslwear.training.device import seeded
+
+HUBCONF = """
+dependencies = ["torch"]
+import torch
+from pathlib import Path
+
+class Published(torch.nn.Module):
+    def __init__(self, state):
+        super().__init__()
+        self.state = state
+    def state_dict(self, *args, **kwargs):
+        return self.state
+
+def harnet5(pretrained=False, **kwargs):
+    assert pretrained
+    return Published(torch.load(Path(__file__).parent / "weights.mdl", weights_only=True))
+"""
+
+
+@pytest.fixture
+def published() -> dict[str, torch.Tensor]:
+    """A state dict as it is published: a prefix, and heads."""
+    with seeded(9):
+        state = Harnet5().state_dict()
+    return {
+        **{f"module.{key}": value for key, value in state.items()},
+        "module.aot_h.linear1.weight": torch.ones(2, 512),
+    }
+
+
+def first_conv(state: Any) -> torch.Tensor:
+    tensor: torch.Tensor = state["feature_extractor.layer1.0.weight"]
+    return tensor
+
+
+def start_of(settings: Settings, store: Store) -> torch.Tensor:
+    return first_conv(Experiment.build(settings, store).new_encoder().state_dict())
+
+
+def test_a_published_file_is_where_training_starts(
+    make: Callable[..., Settings], store: Store, published: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    torch.save(published, tmp_path / "harnet5.mdl")
+    start = start_of(make(weights=str(tmp_path / "harnet5.mdl")), store)
+    assert torch.equal(start, published["module.feature_extractor.layer1.0.weight"])
+    assert not torch.equal(start, start_of(make(), store))
+
+
+def test_the_hub_is_asked_through_torch_hub(
+    make: Callable[..., Settings],
+    store: Store,
+    published: dict[str, torch.Tensor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "hubconf.py").write_text(HUBCONF)
+    torch.save(published, tmp_path / "weights.mdl")
+    local = partial(weights.from_hub, repository=str(tmp_path), source="local")
+    monkeypatch.setattr(weights, "from_hub", local)
+    start = start_of(make(weights="hub"), store)
+    assert torch.equal(start, published["module.feature_extractor.layer1.0.weight"])
+    assert "academic use only" in caplog.text
+
+
+def test_a_registered_model_of_ours_is_found_by_alias_and_by_version(
+    make: Callable[..., Settings], store: Store
+) -> None:
+    run, result = train_once(make(), store, Listener())
+    (checkpoint,) = store.checkpoints(store.client.get_run(run.id))
+    store.client.create_registered_model("wrist")
+    version = store.client.create_model_version(
+        "wrist", checkpoint.artifact_location, run.id, model_id=checkpoint.model_id
+    )
+    store.client.set_registered_model_alias("wrist", "champion", version.version)
+    expected = first_conv(result.network.state_dict())
+    for origin in ("models:/wrist@champion", "models:/wrist/1", f"runs:/{run.id}"):
+        assert torch.equal(start_of(make(weights=origin), store), expected)
+    for origin in ("models:/wrist@nobody", "models:/wrist/7", "models:/wrist", "runs:/nothing"):
+        with pytest.raises(WeightsError, match="has no checkpoint of ours"):
+            start_of(make(weights=origin), store)

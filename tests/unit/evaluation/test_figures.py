@@ -1,0 +1,151 @@
+"""Figures show what they are given: texts, ticks and series are checked, pixels are not."""
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sslwear.evaluation.figures import TrialPoint, confusion_figure, learning_curves, study_overview
+from sslwear.training import EpochRecord
+
+COUNTS = np.array([[8, 2, 0], [0, 5, 0], [0, 0, 0]])
+NAMES = ("walk", "stairs", "sit")
+HISTORY = [
+    EpochRecord(1, 0.9, 0.8, {"kappa": 0.1, "f1": 0.2}, 1.0),
+    EpochRecord(2, 0.5, 0.6, {"kappa": 0.4, "f1": 0.5}, 1.0),
+    EpochRecord(3, 0.3, 0.7, {"kappa": 0.3, "f1": 0.6}, 1.0),
+]
+POINTS = [
+    TrialPoint(4, 0.7, "head", "reverse", False),
+    TrialPoint(0, 0.5, "all", "none", False),
+    TrialPoint(1, 0.3, "layer1", "none", False),
+    TrialPoint(2, 0.4, "head", "reverse", True),
+    TrialPoint(3, None, "layer2", "multi", False),
+    TrialPoint(5, None, "layer2", "multi", True),
+]
+
+
+def drawn(figure: Figure) -> Figure:
+    figure.savefig(io.BytesIO(), format="png", dpi=40)
+    assert plt.get_fignums() == []
+    return figure
+
+
+def labels(ticks: list) -> list[str]:
+    return [tick.get_text() for tick in ticks]
+
+
+def offsets(axes: Axes) -> set[tuple[float, float]]:
+    return {(float(x), float(y)) for series in axes.collections for x, y in np.asarray(series.get_offsets())}
+
+
+def test_confusion_figure_writes_every_count_that_is_not_zero() -> None:
+    axes = drawn(confusion_figure(COUNTS, NAMES, "participant m1")).axes[0]
+    written = {text.get_position(): text.get_text() for text in axes.texts}
+    assert written == {(0, 0): "8", (1, 0): "2", (1, 1): "5"}
+
+
+def test_confusion_figure_shades_by_the_share_of_the_true_class() -> None:
+    axes = drawn(confusion_figure(COUNTS, NAMES, "participant m1")).axes[0]
+    assert_allclose(axes.images[0].get_array(), [[0.8, 0.2, 0], [0, 1, 0], [0, 0, 0]])
+    assert axes.images[0].get_clim() == (0, 1)
+    assert {text.get_text(): text.get_color() for text in axes.texts} == {"8": "white", "2": "black", "5": "white"}
+
+
+def test_confusion_figure_names_the_classes_on_both_axes() -> None:
+    axes, bar = drawn(confusion_figure(COUNTS, NAMES, "participant m1")).axes
+    assert labels(axes.get_xticklabels()) == labels(axes.get_yticklabels()) == list(NAMES)
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("predicted", "true", "participant m1")
+    assert bar.get_ylabel() == "share of the true class"
+
+
+@pytest.mark.parametrize(("score", "values"), [("kappa", [0.1, 0.4, 0.3]), ("f1", [0.2, 0.5, 0.6])])
+def test_learning_curves_show_losses_and_the_score_by_epoch(score: str, values: list[float]) -> None:
+    losses, scores = drawn(learning_curves(HISTORY, 2, score)).axes
+    series = {line.get_label(): line.get_xydata().tolist() for line in losses.lines}
+    assert series["training"] == [[1, 0.9], [2, 0.5], [3, 0.3]]
+    assert series["validation"] == [[1, 0.8], [2, 0.6], [3, 0.7]]
+    assert labels(losses.get_legend().get_texts()) == ["training", "validation"]
+    assert scores.lines[0].get_ydata().tolist() == values
+    assert scores.get_ylabel() == f"validation {score}"
+
+
+def test_learning_curves_mark_the_epoch_that_was_kept() -> None:
+    losses, scores = drawn(learning_curves(HISTORY, 2, "kappa")).axes
+    assert [list(axes.lines[-1].get_xdata()) for axes in (losses, scores)] == [[2, 2], [2, 2]]
+    assert [(text.get_text(), text.xy[0]) for text in scores.texts] == [("kept", 2)]
+
+
+@pytest.mark.parametrize(
+    "epochs",
+    [
+        pytest.param(
+            1, marks=pytest.mark.xfail(strict=True, reason="MaxNLocator gives up whole numbers for one epoch")
+        ),
+        3,
+    ],
+)
+def test_learning_curves_have_whole_epochs_on_the_axis(epochs: int) -> None:
+    for axes in drawn(learning_curves(HISTORY[:epochs], 1, "kappa")).axes:
+        assert_array_equal(axes.get_xticks(), np.round(axes.get_xticks()))
+
+
+def test_study_overview_shows_the_finished_and_the_pruned_trials() -> None:
+    figure = drawn(study_overview(POINTS, "kappa", "quickstart"))
+    history = figure.axes[0]
+    finished, pruned = history.collections
+    assert finished.get_offsets().tolist() == [[0, 0.5], [1, 0.3], [4, 0.7]]
+    assert pruned.get_offsets().tolist() == [[2, 0.4]]
+    assert figure.get_suptitle() == "quickstart"
+    assert history.get_ylabel() == "validation kappa"
+    assert labels(history.get_legend().get_texts()) == ["finished", "pruned, last value", "best so far"]
+
+
+def test_study_overview_shows_the_best_so_far_of_the_finished_trials() -> None:
+    history = drawn(study_overview(POINTS, "kappa", "quickstart")).axes[0]
+    assert [line.get_xydata().tolist() for line in history.lines] == [[[0, 0.5], [1, 0.5], [4, 0.7]]]
+
+
+def test_study_overview_sorts_what_was_tuned_by_its_best_value() -> None:
+    masks = drawn(study_overview(POINTS, "kappa", "quickstart")).axes[1]
+    assert labels(masks.get_yticklabels()) == ["layer2", "layer1", "all", "head"]
+    assert offsets(masks) == {(0.3, 1), (0.5, 2), (0.4, 3), (0.7, 3)}
+
+
+def test_study_overview_lists_the_pretext_tasks_with_none_first() -> None:
+    points = [*POINTS, *(TrialPoint(6 + i, 0.1, "all", name, False) for i, name in enumerate("hgfedcba"))]
+    legend = drawn(study_overview(points, "f1", "quickstart")).axes[1].get_legend()
+    assert legend.get_title().get_text() == "pretext task"
+    assert labels(legend.get_texts()) == ["none", *"abcdefgh", "multi", "reverse"]
+
+
+@pytest.mark.parametrize(
+    ("point", "shown"),
+    [(TrialPoint(0, None, "all", "none", False), set()), (TrialPoint(0, 0.4, "all", "none", True), {(0.0, 0.4)})],
+    ids=["failed", "pruned"],
+)
+def test_study_overview_can_be_drawn_before_a_trial_has_finished(
+    point: TrialPoint, shown: set[tuple[float, float]]
+) -> None:
+    history, masks = drawn(study_overview([point], "kappa", "quickstart")).axes
+    assert offsets(history) == shown
+    assert len(history.lines) == 0
+    assert labels(masks.get_yticklabels()) == ["all"]
+
+
+@pytest.mark.parametrize(
+    "trials",
+    [
+        pytest.param(
+            1, marks=pytest.mark.xfail(strict=True, reason="MaxNLocator gives up whole numbers for one trial")
+        ),
+        6,
+    ],
+)
+def test_study_overview_has_whole_trials_on_the_axis(trials: int) -> None:
+    history = drawn(study_overview(POINTS[:trials], "kappa", "quickstart")).axes[0]
+    assert_array_equal(history.get_xticks(), np.round(history.get_xticks()))

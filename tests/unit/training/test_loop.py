@@ -1,0 +1,207 @@
+"""The one loop: repeatable to the last bit, frozen means frozen, losses over windows, best weights kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sslwear.data.dataset import Dataset
+from sslwear.encoders.base import Encoder
+from sslwear.encoders.harnet import Harnet5
+from sslwear.errors import LeakageError, SslwearError
+from sslwear.pretext.base import get as get_pretext
+from sslwear.task import Classification, Task, inverse_frequency
+from sslwear.training import EpochRecord, FitData, FitResult, FitSettings, Windows, evaluate, fit
+from sslwear.training.device import resolve_precision, seeded
+from sslwear.tuning.base import parse
+
+SETTINGS = FitSettings(learning_rate=1e-3, batch_size=32, max_epochs=2, patience=5, seed=3)
+
+
+@pytest.fixture
+def data(small: Dataset) -> FitData:
+    return FitData(Windows.of(small, (1, 2)), Windows.of(small, (5,)))
+
+
+def encoder() -> Encoder:
+    with seeded(0):
+        return Harnet5()
+
+
+def classification(data: FitData, **kwargs: Any) -> Classification:
+    return Classification(3, inverse_frequency(data.train.labels, 3), **kwargs)
+
+
+def run(data: FitData, task: Task | None = None, tuned: str = "all", **changes: Any) -> FitResult:
+    return fit(encoder(), task or classification(data), data, parse(tuned, Harnet5), replace(SETTINGS, **changes))
+
+
+def same_history(one: FitResult, other: FitResult) -> bool:
+    return [replace(r, seconds=0) for r in one.history] == [replace(r, seconds=0) for r in other.history]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("augment", [False, True])
+def test_the_same_seed_gives_the_same_bits(data: FitData, precision: str, augment: bool) -> None:
+    task = classification(data, augment=augment)
+    first = run(data, task, precision=precision)
+    torch.rand(7)  # whatever else draws numbers makes no difference
+    second = run(data, task, precision=precision)
+    assert same_history(first, second)
+    for key, value in first.network.state_dict().items():
+        assert torch.equal(value, second.network.state_dict()[key]), key
+
+
+def test_another_seed_gives_something_else(data: FitData) -> None:
+    assert not same_history(run(data), run(data, seed=4))
+
+
+def test_fit_leaves_global_state_as_it_was(data: FitData) -> None:
+    before = torch.get_rng_state()
+    run(data, max_epochs=1)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("tuned", ["head", "layer1", "layer3", "layer4-5", "layer1+layer5"])
+def test_no_bit_of_a_frozen_block_changes(data: FitData, tuned: str) -> None:
+    start = {key: value.clone() for key, value in encoder().state_dict().items()}
+    network = run(data, tuned=tuned).network
+    frozen = parse(tuned, Harnet5).frozen
+    assert frozen
+    for key, value in network.state_dict().items():
+        if key.startswith("feature_extractor."):
+            block = key.split(".")[1]
+            same = torch.equal(value, start[key])
+            if block in frozen:
+                assert same, f"{key} of a frozen block changed"
+            elif key.endswith("running_mean"):
+                assert not same, f"{key} of a tuned block did not change"
+
+
+def test_a_pretext_task_trains_through_the_same_loop(data: FitData) -> None:
+    result = run(data, get_pretext("multi")())
+    assert set(result.validation.scores) == {
+        "accuracy",
+        "accuracy_reverse",
+        "accuracy_permutation",
+        "accuracy_time_warp",
+    }
+    assert result.validation.predicted.shape == (len(data.validation), 3)
+
+
+def test_losses_are_averaged_over_windows_whatever_the_batches(data: FitData) -> None:
+    network = run(data, max_epochs=1).network
+    task = classification(data)
+    result = evaluate(network, Harnet5.window_samples, task, data.validation, SETTINGS)
+    x, labels = next(data.validation.batches(len(data.validation), 150, torch.device("cpu")))
+    weights = task.class_weights
+    assert weights is not None
+    with torch.no_grad():
+        expected = torch.nn.functional.cross_entropy(network(x), labels, weight=weights)
+    assert result.loss == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_training_loss_is_over_windows_and_not_over_batches(data: FitData) -> None:
+    """Nothing but the head's bias-free start matters here: with a learning rate of almost 0 the weights stay."""
+    whole = run(data, tuned="head", learning_rate=1e-12, max_epochs=1, batch_size=len(data.train))
+    uneven = run(data, tuned="head", learning_rate=1e-12, max_epochs=1, batch_size=len(data.train) - 3)
+    assert uneven.history[0].train_loss == pytest.approx(whole.history[0].train_loss, rel=1e-5)
+
+
+def test_the_best_epochs_weights_are_kept(data: FitData) -> None:
+    result = run(data, max_epochs=6, learning_rate=3e-2)
+    losses = [record.validation_loss for record in result.history]
+    assert result.best_epoch == 1 + int(np.argmin(losses))
+    again = evaluate(result.network, 150, classification(data), data.validation, replace(SETTINGS, seed=3))
+    assert again.loss == pytest.approx(min(losses), rel=1e-6)
+    assert np.array_equal(again.predicted, result.validation.predicted)
+
+
+class Worsening(Classification):
+    """Validation losses that rise from the second epoch on."""
+
+    def __init__(self) -> None:
+        super().__init__(3)
+        self.calls = 0
+
+    def loss(self, output: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        total, weight = super().loss(output, target)
+        if not torch.is_grad_enabled():
+            self.calls += 1
+            total = weight * (1.0 if self.calls == 2 else 10.0 + self.calls)
+        return total, weight
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [(1, 3), (2, 4), (4, 6)])
+def test_training_stops_when_patience_is_used_up(data: FitData, patience: int, epochs: int) -> None:
+    result = run(data, Worsening(), tuned="head", max_epochs=20, patience=patience)
+    assert len(result.history) == epochs
+    assert result.best_epoch == 2
+
+
+def test_callbacks_hear_of_every_epoch_and_can_end_the_training(data: FitData) -> None:
+    heard: list[EpochRecord] = []
+
+    def stop(record: EpochRecord) -> None:
+        heard.append(record)
+        if record.epoch == 2:
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        fit(encoder(), classification(data), data, parse("head", Harnet5), replace(SETTINGS, max_epochs=9), stop)
+    assert [record.epoch for record in heard] == [1, 2]
+
+
+class Broken(Classification):
+    """A loss that is no number."""
+
+    def loss(self, output: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        total, weight = super().loss(output, target)
+        return total * float("nan"), weight
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence(data: FitData) -> None:
+    with pytest.raises(SslwearError, match="no longer a number after epoch 1; lower the learning rate"):
+        run(data, Broken(3))
+
+
+def test_nothing_to_train_on_is_refused(data: FitData) -> None:
+    nothing = Windows(data.train.dataset, np.array([], dtype=np.int64))
+    with pytest.raises(SslwearError, match="no windows"):
+        run(FitData(nothing, data.validation), classification(data))
+
+
+def test_a_participant_on_both_sides_is_refused(small: Dataset) -> None:
+    with pytest.raises(LeakageError, match="participant 2"):
+        FitData(Windows.of(small, (1, 2)), Windows.of(small, (2, 5)))
+
+
+def test_every_window_is_seen_once_an_epoch_in_another_order(data: FitData) -> None:
+    shuffle = torch.Generator().manual_seed(0)
+
+    def labels_of_an_epoch() -> list[int]:
+        batches = data.train.batches(7, 150, torch.device("cpu"), shuffle)
+        return torch.cat([x.sum(dim=(1, 2)) for x, _ in batches]).tolist()
+
+    first, second = labels_of_an_epoch(), labels_of_an_epoch()
+    assert sorted(first) == sorted(second)
+    assert first != second
+    assert len(first) == len(data.train)
+
+
+def test_bf16_is_used_where_asked_for(data: FitData) -> None:
+    assert not same_history(run(data, precision="bf16"), run(data, precision="float32"))
+
+
+def test_auto_precision_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert resolve_precision("auto", cpu) == "bf16"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True})
+    assert resolve_precision("auto", cpu) == "float32"
+    assert resolve_precision("bf16", cpu) == "bf16"

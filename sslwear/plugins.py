@@ -33,7 +33,7 @@ def find(package: str, base: type[T]) -> dict[str, type[T]]:
             if not own or "name" not in vars(thing):
                 continue
             name = vars(thing)["name"]
-            if name in found:
+            if found.get(name, thing) is not thing:
                 raise TypeError(f"{thing.__module__} and {found[name].__module__} both define {name!r}")
             found[name] = thing
     return dict(sorted(found.items()))

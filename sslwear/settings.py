@@ -7,14 +7,33 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from sslwear.errors import SettingsError
 
-Share = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-BatchSize = Annotated[int, Field(ge=2)]
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"input should be a number, but got {value}")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+"""Not strict, because YAML 1.1 takes 1e-3 for text."""
+Share = Annotated[Number, Field(gt=0, lt=1)]
+Positive = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+NonNegative = Annotated[int, Field(ge=0, strict=True)]
+BatchSize = Annotated[int, Field(ge=2, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 
 
 class _Section(BaseModel):
@@ -25,9 +44,9 @@ class SplitSettings(_Section):
     """Hold-out by participant."""
 
     test: Share = 0.2
-    test_seed: int = 42
+    test_seed: Seed = 42
     validation: Share = 0.125
-    validation_seed: int = 41
+    validation_seed: Seed = 41
 
 
 class PretrainingSettings(_Section):
@@ -89,8 +108,8 @@ class PrunerSettings(_Section):
     """Ends trials early that are worse than the median of the earlier ones at the same epoch."""
 
     name: Literal["median", "none"] = "median"
-    startup_trials: Annotated[int, Field(ge=0)] = 5
-    warmup_epochs: Annotated[int, Field(ge=0)] = 2
+    startup_trials: NonNegative = 5
+    warmup_epochs: NonNegative = 2
 
 
 class Settings(_Section):
@@ -102,7 +121,7 @@ class Settings(_Section):
     weights: str = "none"
     trials: Count = 20
     objective: Literal["kappa", "f1"] = "kappa"
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
+    seed: Seed = 42
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     precision: Literal["auto", "float32", "bf16"] = "auto"
     split: SplitSettings = SplitSettings()
@@ -138,7 +157,8 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Settings:
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
-        raise SettingsError(f"{path} is not YAML: {getattr(error, 'problem', error)}{line}") from error
+        problem = " ".join(str(getattr(error, "problem", error)).split())
+        raise SettingsError(f"{path} is not YAML: {problem}{line}") from error
     if not isinstance(content, dict):
         raise SettingsError(f"{path} must be a YAML mapping that starts with 'study:' and 'data:'")
     for text in overrides:
@@ -180,13 +200,12 @@ def _override(content: dict[str, Any], text: str) -> None:
 def _sentence(problems: Sequence[Any]) -> str:
     """One sentence about the first problem."""
     problem = problems[0]
-    location = [part for part in problem["loc"] if not _is_union_branch(part)]
-    key = ".".join(str(part) for part in location)
     if problem["type"] == "extra_forbidden":
-        allowed = ", ".join(_fields(location[:-1]))
-        return f"unknown key {key!r}; allowed here are {allowed}"
+        return f"unknown key {_key(problem['loc'])!r}; allowed here are {', '.join(_fields(problem['loc'][:-1]))}"
     if problem["type"] == "missing":
-        return f"the key {key!r} is missing; add it"
+        return f"the key {_key(problem['loc'])!r} is missing; add it"
+    location = [part for part in problem["loc"] if not _is_union_branch(part)]
+    key = _key(location)
     message = str(problem["msg"]).removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if problem["type"] == "value_error":
@@ -197,9 +216,17 @@ def _sentence(problems: Sequence[Any]) -> str:
         message = "input should be auto, cpu, cuda, cuda:N or mps"
     if key == "study":
         message = "input should be a name of letters, digits, '.', '_' and '-'"
+    if problem["type"] == "string_type":
+        message = "input should be text, in quotes where YAML takes it for something else"
+    if problem["type"] == "tuple_type" and key != "search.tuned":
+        message = "input should be a list"
     if problem["type"] == "model_type":
         message = f"this is a section with the keys {', '.join(_fields(location))}"
     return f"{key}: {message}, but got {problem['input']!r}"
+
+
+def _key(location: Sequence[Any]) -> str:
+    return ".".join(str(part) for part in location)
 
 
 def _is_union_branch(part: Any) -> bool:
@@ -218,16 +245,34 @@ def _fields(location: Sequence[Any]) -> list[str]:
 class _UniqueKeySafeLoader(yaml.SafeLoader):
     """Safe YAML in which a key may stand only once, because the other one would be ignored silently."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build a mapping.
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Read a mapping.
 
         Raises:
             yaml.constructor.ConstructorError: when a key stands twice.
         """
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
-        if len(mapping) < len(node.value):
-            raise yaml.constructor.ConstructorError(problem="a key is given twice", problem_mark=node.start_mark)
-        return mapping
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            name = (key.tag, str(key.value))
+            if name in seen:
+                problem = f"the key {key.value!r} is given twice"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key.start_mark)
+            seen.add(name)
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Build a value.
+
+        Raises:
+            yaml.constructor.ConstructorError: when PyYAML takes it for something that it is not, as 2024-02-30 for a
+                date.
+        """
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            problem = f"{node.value!r} cannot be read ({error}); put it in quotes"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from error
 
 
 def _yaml(text: str) -> Any:

@@ -78,9 +78,9 @@ def _orders(segments: int) -> Tensor:
 def time_warp(x: Tensor, generator: torch.Generator, sigma: float = 0.2, knots: int = 4) -> Tensor:
     """Let each window's clock run faster and slower along a smooth random curve, endpoints kept.
 
-    The clock's speed is a cubic spline through ``knots + 2`` equidistant values drawn from N(1, sigma); its integral,
-    scaled to the window, says where each sample is read, with linear interpolation. After Um et al., 'Data
-    augmentation of wearable sensor data', ICMI 2017.
+    The clock's speed is a cubic spline through ``knots + 2`` equidistant values drawn from N(1, sigma), and at least
+    LEAST_SPEED; its integral, scaled to the window, says where each sample is read, with linear interpolation. After
+    Um et al., 'Data augmentation of wearable sensor data', ICMI 2017.
 
     Args:
         x: windows (B, 3, L).
@@ -89,9 +89,10 @@ def time_warp(x: Tensor, generator: torch.Generator, sigma: float = 0.2, knots: 
         knots: number of knots between the endpoints.
     """
     batch, _, length = x.shape
-    speed = 1 + sigma * torch.randn(batch, knots + 2, generator=generator)
-    clock = speed.clamp(min=LEAST_SPEED).to(x.device) @ _clock_basis(length, knots).to(x.device)
-    position = (clock / clock[:, -1:] * (length - 1)).clamp(0, length - 1)
+    at_knots = 1 + sigma * torch.randn(batch, knots + 2, generator=generator)
+    speed = (at_knots @ _spline_basis(length, knots)).clamp(min=LEAST_SPEED)
+    clock = torch.nn.functional.pad(torch.cumulative_trapezoid(speed, dim=1), (1, 0))
+    position = (clock / clock[:, -1:] * (length - 1)).clamp(0, length - 1).to(x.device)
     before = position.floor().long().clamp(max=length - 2)
     share = (position - before).to(x.dtype).unsqueeze(1)
     before = before.unsqueeze(1).expand_as(x)
@@ -99,14 +100,13 @@ def time_warp(x: Tensor, generator: torch.Generator, sigma: float = 0.2, knots: 
 
 
 @cache
-def _clock_basis(length: int, knots: int) -> Tensor:
-    """Matrix (knots + 2, length) that turns speeds at knots into clock time: the spline's running integral from 0.
+def _spline_basis(length: int, knots: int) -> Tensor:
+    """Matrix (knots + 2, length) that turns values at knots into a cubic spline's values at samples.
 
     A spline is linear in its values, so splining the unit vectors once serves every batch.
     """
-    grid = np.linspace(0, length - 1, knots + 2)
-    integral = CubicSpline(grid, np.eye(knots + 2)).antiderivative()
-    return torch.from_numpy(integral(np.arange(length)).T.astype(np.float32))
+    spline = CubicSpline(np.linspace(0, length - 1, knots + 2), np.eye(knots + 2))
+    return torch.from_numpy(spline(np.arange(length)).T.astype(np.float32))
 
 
 def random_rotation(x: Tensor, generator: torch.Generator) -> Tensor:

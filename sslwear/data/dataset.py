@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from sslwear.errors import DataError
 from sslwear.transforms import resize
@@ -40,6 +40,14 @@ class Description(BaseModel):
     licence: str | None = None
     citation: str | None = None
     fingerprint: str | None = None
+
+    @field_validator("class_names")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for i, name in enumerate(names or ()):
+            if name in (names or ())[:i]:
+                raise ValueError(f"the class {name!r} is given twice")
+        return names
 
 
 @dataclass(frozen=True)
@@ -137,8 +145,11 @@ def write_dataset(
     """
     if len(windows) == 0:
         raise DataError(f"no window is left to write to {folder}; check the window length against the recordings'")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise DataError(f"cannot write {folder}: {error.strerror}; give an unused directory") from error
     try:
         arrays = {"X": windows, "Y": labels, "pid": pid, "T": start}
         for name, array in arrays.items():
@@ -160,13 +171,16 @@ def _load(path: Path) -> NDArray[Any]:
         raise DataError(f"{path} is missing; a data set directory has X.npy, Y.npy, pid.npy and T.npy")
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r" if path.name == "X.npy" else None, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        if "Python objects" in str(error) or "allow_pickle" in str(error):
+        if not isinstance(array, np.ndarray):
+            raise TypeError("it is an archive of several arrays")
+    except Exception as error:  # a damaged header makes numpy raise nearly anything
+        if "Object arrays" in str(error) or "Python objects" in str(error):
             raise DataError(
                 f"{path} holds Python objects, which are not read for safety; save it again as plain numbers, strings "
                 "or datetime64, for example numpy.save(path, array.astype(str))"
             ) from error
-        raise DataError(f"{path} is not a readable .npy file ({error}); save it again with numpy.save") from error
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path} is not a readable .npy file ({reason}); save it again with numpy.save") from error
     return array
 
 
@@ -177,8 +191,15 @@ def _describe(folder: Path) -> Description:
     try:
         return Description.model_validate_json(path.read_text())
     except (ValidationError, UnicodeDecodeError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "it is not text"
+        reason = _reason(error) if isinstance(error, ValidationError) else "it is not text"
         raise DataError(f"{path} does not describe a data set ({reason}); prepare the data set again") from error
+
+
+def _reason(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    key = ".".join(map(str, problem["loc"]))
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}" if key else message
 
 
 def _check_shapes(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
@@ -251,9 +272,12 @@ def _labels(
         return labels.astype(np.int64), class_names
     if labels.dtype.kind not in "US":
         raise DataError(f"{path} holds {labels.dtype} labels; save them as strings or integers")
-    text = labels.astype(str)
-    if (empty := np.char.str_len(np.char.strip(text)) == 0).any():
-        raise DataError(f"{path} has an empty label, first at window {int(empty.argmax())}; label or drop such windows")
+    text = _text(path, labels)
+    if (empty := _is_missing(text)).any():
+        first = int(empty.argmax())
+        raise DataError(
+            f"{path} has the empty label {text[first]!r}, first at window {first}; label or drop such windows"
+        )
     names = class_names if class_names is not None else tuple(str(name) for name in np.unique(text))
     unknown = sorted(set(text.tolist()) - set(names))
     if unknown:
@@ -266,8 +290,8 @@ def _participants(path: Path, pid: NDArray[Any]) -> NDArray[Any]:
     if pid.dtype.kind == "f":
         missing = ~np.isfinite(pid)
     elif pid.dtype.kind in "US":
-        pid = pid.astype(str)
-        missing = np.isin(np.char.lower(np.char.strip(pid)), ["", "nan", "none", "<na>"])
+        pid = _text(path, pid)
+        missing = _is_missing(pid) | (np.char.lower(np.char.strip(pid)) == "none")
     elif pid.dtype.kind in "iu":
         return pid
     else:
@@ -281,11 +305,33 @@ def _participants(path: Path, pid: NDArray[Any]) -> NDArray[Any]:
 
 
 def _starts(path: Path, start: NDArray[Any]) -> NDArray[Any]:
-    if start.dtype.kind not in "MiufUS":
+    if start.dtype.kind in "US":
+        start = _text(path, start)
+        missing = _is_missing(start) | (np.char.lower(np.char.strip(start)) == "nat")
+    elif start.dtype.kind == "M":
+        missing = np.isnat(start)
+    elif start.dtype.kind in "iuf":
+        missing = ~np.isfinite(start)
+    else:
         raise DataError(f"{path} holds {start.dtype} start times; save them as datetime64 or as seconds")
-    if (start.dtype.kind == "M" and np.isnat(start).any()) or (start.dtype.kind == "f" and np.isnan(start).any()):
-        raise DataError(f"{path} has a window without a start time; fill it in or drop the window")
+    if missing.any():
+        raise DataError(f"{path} has no start time for window {int(missing.argmax())}; fill it in or drop such windows")
     return start
+
+
+def _text(path: Path, values: NDArray[Any]) -> NDArray[np.str_]:
+    """Strings as they are, and bytes as UTF-8."""
+    if values.dtype.kind == "U":
+        return values
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} holds bytes that are not UTF-8 text; save them as strings") from error
+
+
+def _is_missing(text: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """What is left of a missing value when it is made a string."""
+    return np.isin(np.char.lower(np.char.strip(text)), ["", "nan", "<na>"])
 
 
 def _chunks(windows: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:

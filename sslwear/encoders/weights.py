@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -45,12 +43,14 @@ def read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged file makes the readers raise nearly anything
         raise WeightsError(
             f"weights: {path} is not a checkpoint that can be read safely ({_first_line(error)}); "
             "give a state dict saved by torch.save or safetensors"
         ) from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
         raise WeightsError(f"weights: {path} holds something other than a state dict; save model.state_dict() instead")
     return dict(state)
 
@@ -121,12 +121,12 @@ def from_hub(
     log.warning(HUB_LICENCE)
     try:
         model = torch.hub.load(repository, name, source=source, pretrained=True, trust_repo=True)  # type: ignore[no-untyped-call]
+        state: dict[str, Tensor] = model.state_dict()
     except Exception as error:  # whatever a remote repository's own code raises
         raise WeightsError(
             f"weights: torch.hub could not load {name} from {repository} ({type(error).__name__}: "
             f"{_first_line(error)}); check the network, or download the checkpoint and give its path"
         ) from error
-    state: dict[str, Tensor] = model.state_dict()
     return state
 
 

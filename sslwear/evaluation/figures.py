@@ -60,7 +60,7 @@ def learning_curves(history: Sequence[EpochRecord], best_epoch: int, score: str)
     scores.set(xlabel="epoch", ylabel=f"validation {score}", ylim=(None, 1.02))
     for axes in (losses, scores):
         axes.axvline(best_epoch, color=GREY, linestyle="--", zorder=0)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.spines[["top", "right"]].set_visible(False)
     scores.annotate("kept", (best_epoch, 0.02), xycoords=("data", "axes fraction"), color="grey", fontsize=9)
     return figure
@@ -99,7 +99,7 @@ def study_overview(points: Sequence[TrialPoint], objective: str, title: str) -> 
         history.step([p.number for p in finished], best, where="post", color=ORANGE, label="best so far")
         history.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8)
     history.set(xlabel="trial", ylabel=f"validation {objective}")
-    history.xaxis.set_major_locator(MaxNLocator(integer=True))
+    history.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     rows = sorted({p.tuned for p in points}, key=lambda tuned: _best(points, tuned))
     pretexts = sorted({p.pretext for p in points}, key=lambda name: (name != "none", name))
     for colour, pretext in zip(_cycle(len(pretexts)), pretexts, strict=True):

@@ -72,7 +72,6 @@ def test_two_classes_with_one_name_are_a_mistake_that_names_both(folder: Folder)
         find(package, base)
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="a second name for one class counts as a second class")
 def test_class_may_have_an_alias(folder: Folder) -> None:
     package, base = folder(one=plugin("one") + "\n\nFormerly = Plugin\n")
     assert list(find(package, base)) == ["one"]

@@ -148,7 +148,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("precision: fp16", ["precision: ", "'auto', 'float32' or 'bf16'", "got 'fp16'"]),
         ("device: gpu", ["device: ", "auto, cpu, cuda, cuda:N or mps", "got 'gpu'"]),
         ("device: 'cuda:'", ["device: ", "cuda:N", "got 'cuda:'"]),
-        ("encoder: 10", ["encoder: ", "string", "got 10"]),
+        ("encoder: 10", ["encoder: ", "text, in quotes", "got 10"]),
         ("split: {test: 0}", ["split.test: ", "greater than 0", "got 0"]),
         ("split: {test: 1}", ["split.test: ", "less than 1", "got 1"]),
         ("split: {validation: .nan}", ["split.validation: ", "got nan"]),
@@ -173,7 +173,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("search: {tuned: all}", ["search.tuned: ", "'any' or a list such as [all, head, layer4-5]", "got 'all'"]),
         ("search: {tuned: [4]}", ["search.tuned: ", "'any' or a list such as [all, head, layer4-5]", "got [4]"]),
         ("search: {tuned: []}", ["search.tuned: ", "at least one choice"]),
-        ("search: {pretext: none}", ["search.pretext: ", "got 'none'"]),
+        ("search: {pretext: none}", ["search.pretext: input should be a list, but got 'none'"]),
         ("3: 4", ["3: keys should be strings"]),
     ],
 )
@@ -212,7 +212,6 @@ def test_files_that_are_no_study_are_refused(tmp_path: Path, text: str, substanc
     assert substance in message
 
 
-@pytest.mark.xfail(strict=True, reason="the message says neither which key is given twice nor in which line")
 @pytest.mark.parametrize(
     ("text", "key", "line"),
     [
@@ -226,7 +225,6 @@ def test_key_that_is_given_twice_is_named_with_its_line(tmp_path: Path, text: st
     assert message.endswith(f"in line {line}")
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="PyYAML's ValueError is not turned into a SettingsError")
 @pytest.mark.parametrize("value", ["2024-02-30", "0b_"])
 @pytest.mark.parametrize("where", ["file", "override"])
 def test_scalars_that_yaml_itself_cannot_read_are_refused(tmp_path: Path, value: str, where: str) -> None:
@@ -235,7 +233,6 @@ def test_scalars_that_yaml_itself_cannot_read_are_refused(tmp_path: Path, value:
     assert value in refusal(path, *overrides)
 
 
-@pytest.mark.xfail(strict=True, reason="keys that look like a branch of a union are left out of the message")
 @pytest.mark.parametrize(
     ("text", "key"),
     [("tuple_size: 1", "tuple_size"), ("'tuned[0]': 1", "tuned[0]"), ("search: {literal: 1}", "search.literal")],
@@ -244,7 +241,6 @@ def test_unknown_key_is_named_whatever_it_looks_like(tmp_path: Path, text: str, 
     assert f"unknown key {key!r}" in refusal(study_file(tmp_path, MINIMAL + text))
 
 
-@pytest.mark.xfail(strict=True, reason="true is taken for 1 and false for 0")
 @pytest.mark.parametrize(
     ("text", "key"),
     [
@@ -257,7 +253,6 @@ def test_booleans_are_not_numbers(tmp_path: Path, text: str, key: str) -> None:
     assert f"{key}: " in refusal(study_file(tmp_path, MINIMAL + text))
 
 
-@pytest.mark.xfail(strict=True, reason="a key that overrides one merged with << counts as given twice")
 def test_merged_keys_may_be_overridden(tmp_path: Path) -> None:
     text = MINIMAL + "training: &fast {max_epochs: 3, patience: 2}\npretraining: {<<: *fast, patience: 1}\n"
     assert load(study_file(tmp_path, text)).pretraining == PretrainingSettings(max_epochs=3, patience=1)

@@ -166,7 +166,6 @@ def test_warped_time_moves_forward_at_every_sample(seed: int, length: int) -> No
     assert y.diff(dim=-1).min() > 0
 
 
-@pytest.mark.xfail(strict=True, reason="the spline between the clamped knots falls below LEAST_SPEED, and below 0")
 @pytest.mark.parametrize("sigma", [0.3, 0.5, 1.0])
 def test_warped_time_moves_forward_however_much_it_is_warped(sigma: float) -> None:
     y = transforms.time_warp(ramps(2000, 300), seeded(0), sigma)

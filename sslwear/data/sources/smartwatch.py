@@ -51,7 +51,7 @@ class Smartwatch(Source):
     def _bytes() -> bytes:
         try:
             return (importlib.resources.files("seglearn") / "data" / "watch_dataset.npy").read_bytes()
-        except (ModuleNotFoundError, FileNotFoundError) as error:
+        except (ImportError, FileNotFoundError) as error:
             raise DataError(
                 "smartwatch: the package seglearn or its file data/watch_dataset.npy is missing; "
                 "install it with: pip install 'seglearn>=1.2.5'"

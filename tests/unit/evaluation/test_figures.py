@@ -83,9 +83,7 @@ def test_learning_curves_mark_the_epoch_that_was_kept() -> None:
 @pytest.mark.parametrize(
     "epochs",
     [
-        pytest.param(
-            1, marks=pytest.mark.xfail(strict=True, reason="MaxNLocator gives up whole numbers for one epoch")
-        ),
+        1,
         3,
     ],
 )
@@ -140,9 +138,7 @@ def test_study_overview_can_be_drawn_before_a_trial_has_finished(
 @pytest.mark.parametrize(
     "trials",
     [
-        pytest.param(
-            1, marks=pytest.mark.xfail(strict=True, reason="MaxNLocator gives up whole numbers for one trial")
-        ),
+        1,
         6,
     ],
 )

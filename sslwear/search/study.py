@@ -41,7 +41,7 @@ FREE_KEYS = ("trials", "device")
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
-def run_study(settings: Settings, store: Store, listener: Listener) -> optuna.Study:
+def run_study(settings: Settings, store: Store | None = None, listener: Listener | None = None) -> optuna.Study:
     """Run a study, or what is missing of it.
 
     A trial that was interrupted, by the user or by the machine, does not count and is run again with the same
@@ -50,8 +50,8 @@ def run_study(settings: Settings, store: Store, listener: Listener) -> optuna.St
 
     Args:
         settings: the study file's.
-        store: where trials, runs and checkpoints go.
-        listener: hears of the progress.
+        store: where trials, runs and checkpoints go; what the environment names by default.
+        listener: hears of the progress; nobody by default.
 
     Returns:
         The finished study.
@@ -61,6 +61,7 @@ def run_study(settings: Settings, store: Store, listener: Listener) -> optuna.St
             with other settings, or no trial finished.
         KeyboardInterrupt: when the user interrupts; nothing is left running then.
     """
+    store, listener = store or Store.from_environment(), listener or Listener()
     with _lock(store, settings.study):
         experiment = Experiment.build(settings, store)
         if (warning := experiment.stretched()) is not None:

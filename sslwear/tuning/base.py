@@ -22,6 +22,8 @@ class TuningStrategy(ABC):
     name: ClassVar[str]
     form: ClassVar[str]
     """How a user writes it, for messages."""
+    examples: ClassVar[tuple[str, ...]]
+    """Texts of a study file that ask for it, one of each kind."""
     spec: str
 
     @classmethod

@@ -23,6 +23,7 @@ class FreezeMask(TuningStrategy):
 
     name = "mask"
     form = "all, head, a block (layer3), a range (layer4-5), or several joined by + (layer1+layer4-5)"
+    examples = ("all", "head", "layer3", "layer4-5", "layer1+layer4-5")
 
     def __init__(self, tuned: frozenset[str], encoder: type[Encoder]) -> None:
         self._blocks = encoder.block_names()

@@ -1,0 +1,91 @@
+"""What the README tells people to type works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from sslwear.cli import app
+from sslwear.settings import Settings, load, parse
+from sslwear.tracking import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    """The calls of sslwear that the README gives, without the name of the program."""
+    lines = [shlex.split(line, comments=True) for block in blocks("sh") for line in block.splitlines()]
+    return [line[1:] for line in lines if line and line[0].endswith("sslwear")]
+
+
+@pytest.mark.parametrize("program", ["sh", "python"])
+def test_the_example_on_ones_own_arrays_runs(
+    program: str, small_folder: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLWEAR_HOME", str(store.home))
+    monkeypatch.chdir(tmp_path)
+    Path("my-data").mkdir()
+    for array in ("X", "Y", "pid", "T"):
+        shutil.copy(small_folder / f"{array}.npy", "my-data")
+    if program == "python":
+        (code,) = blocks("python")
+        assert len(code.splitlines()) <= 20
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert re.search(r"^best: .* its weights: runs:/[0-9a-f]{32}$", done.stdout, re.MULTILINE)
+        assert len(re.findall(r"^\d (finished|pruned) ", done.stdout, re.MULTILINE)) == 4
+        return
+    (Path("my-study.yaml")).write_text(blocks("yaml")[0])
+    for command in commands():
+        if command[0] != "ui" and "--trials" not in command:
+            result = CliRunner().invoke(app, command)
+            assert result.exit_code == 0, result.output
+    assert "Best: trial " in CliRunner().invoke(app, ["study", "show", "my-study"]).stdout
+
+
+def test_the_python_example_and_the_study_file_ask_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Settings] = []
+
+    def note(settings: Settings) -> None:
+        asked.append(settings)
+        raise SystemExit
+
+    monkeypatch.setattr("sslwear.search.study.run_study", note)
+    with pytest.raises(SystemExit):
+        exec(blocks("python")[0], {})
+    assert asked == [parse(yaml.safe_load(blocks("yaml")[0]), "the README")]
+
+
+def test_every_command_that_is_named_exists() -> None:
+    assert len(commands()) >= 5
+    for path in re.findall(r"`sslwear ([a-z]+(?: [a-z]+)?)", TEXT):
+        command = get_command(app)
+        for word in path.split():
+            if hasattr(command, "commands"):
+                command = command.commands[word]
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)", TEXT)) <= targets
+
+
+def test_every_file_that_is_linked_is_there() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if "://" not in link]
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda path: path.name)
+def test_the_studies_that_come_with_it_are_valid(path: Path) -> None:
+    assert load(path).study == path.stem

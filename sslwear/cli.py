@@ -172,8 +172,9 @@ def _friendly(after_interrupt: str = "nothing was changed") -> Iterator[None]:
         raise KeyboardInterrupt
 
     for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), interrupt)
+        number = getattr(signal, name, None)  # nohup has SIGHUP ignored, and other systems do not have it
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
     try:
         yield
     except SslwearError as error:

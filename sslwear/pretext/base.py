@@ -48,12 +48,14 @@ class TransformTask(PretextTask):
 
     def loss(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy averaged over the questions, (B, 2 * questions) against (B, questions)."""
-        each = functional.cross_entropy(self._answers(output), target, reduction="none").mean(dim=1)
+        # One row an answer, because PyTorch's cross-entropy over further axes is not repeatable on CUDA.
+        each = functional.cross_entropy(output.reshape(-1, 2), target.reshape(-1), reduction="none")
+        each = each.view(target.shape).mean(dim=1)
         return each.sum(), torch.tensor(float(len(target)), device=each.device)
 
     def predict(self, output: Tensor) -> Tensor:
         """Most likely answers (B, questions)."""
-        return self._answers(output).argmax(dim=1)
+        return output.view(len(output), -1, 2).argmax(dim=2)
 
     def scores(self, truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, float]:
         """``accuracy`` over all questions and, where there are several, ``accuracy_QUESTION`` of each."""
@@ -61,11 +63,6 @@ class TransformTask(PretextTask):
         questions = list(self.transforms())
         each = {f"accuracy_{name}": float(right[:, i].mean()) for i, name in enumerate(questions)}
         return {"accuracy": float(right.mean()), **(each if len(questions) > 1 else {})}
-
-    @staticmethod
-    def _answers(output: Tensor) -> Tensor:
-        """(B, 2 * questions) to (B, 2, questions)."""
-        return output.view(len(output), -1, 2).transpose(1, 2)
 
 
 def get(name: str, key: str = "pretext") -> type[PretextTask]:

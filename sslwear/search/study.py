@@ -38,6 +38,7 @@ RANDOM_TRIALS = 5
 """Trials that the TPE sampler draws at random before it starts to learn from the finished ones."""
 FREE_KEYS = ("trials", "device")
 """Settings that may differ when a study is resumed, because they do not change what a trial means."""
+INTERRUPTIONS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -218,15 +219,13 @@ def _accounted_for(study: optuna.Study, store: Store, parent: Run) -> Iterator[N
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until the block, which must be short, has ended."""
+    """Let Ctrl-C and other signals to end wait until the block, which must be short, has ended."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     arrived: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: arrived.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    heeded = [number for number in INTERRUPTIONS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda number, _: arrived.append(number)) for number in heeded}
     try:
         yield
     finally:

@@ -213,9 +213,19 @@ def start(home: Path, file: Path) -> Iterator[Callable[..., subprocess.Popen[str
     """Starts the command as a process of its own, and ends it in any case."""
     started: list[subprocess.Popen[str]] = []
 
-    def run(*arguments: str) -> subprocess.Popen[str]:
+    def run(*arguments: str, ignoring: signal.Signals | None = None) -> subprocess.Popen[str]:
+        def heed() -> None:
+            """As in a terminal, although these tests may run in the background."""
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN if number == ignoring else signal.SIG_DFL)
+
         process = subprocess.Popen(
-            [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ.copy()
+            [*COMMAND, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ.copy(),
+            preexec_fn=heed,
         )
         started.append(process)
         return process
@@ -247,7 +257,7 @@ def wait_for_trial(home: Path, number: int, epochs: int, process: subprocess.Pop
 def test_a_stopped_process_is_resumed_without_losing_finished_trials(
     home: Path, file: Path, start: Callable[..., subprocess.Popen[str]], signal_number: int, code: int
 ) -> None:
-    study = ("study", "run", str(file), "--set", "training.max_epochs=12", "--set", "training.patience=12")
+    study = ("study", "run", str(file), "--set", "training.max_epochs=8", "--set", "training.patience=8")
     process = start(*study, "--set", "search.pretext=[none]")
     wait_for_trial(home, 1, 1, process)
     process.send_signal(signal_number)
@@ -263,6 +273,17 @@ def test_a_stopped_process_is_resumed_without_losing_finished_trials(
     found = statuses(store_at(home))
     assert found == {"study": ["FINISHED"], "trial": ["FINISHED", "KILLED", "FINISHED", "FINISHED"]}
     assert len([line for line in out.splitlines() if " interrupted " in line]) == 1
+    assert "Best: trial " in out
+
+
+def test_what_the_caller_ignores_does_not_stop_a_study(
+    home: Path, file: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = start("study", "run", str(file), "--set", "search.pretext=[none]", ignoring=signal.SIGHUP)
+    wait_for_trial(home, 0, 1, process)
+    process.send_signal(signal.SIGHUP)  # what nohup protects from
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
     assert "Best: trial " in out
 
 

@@ -56,6 +56,17 @@ def test_the_same_seed_gives_the_same_bits(data: FitData, precision: str, augmen
         assert torch.equal(value, second.network.state_dict()[key]), key
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU that PyTorch can use")
+@pytest.mark.parametrize("pretext", [None, "multi"])
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+def test_a_gpu_gives_the_same_bits_too(data: FitData, pretext: str | None, precision: str) -> None:
+    device = torch.device("cuda")
+    task = get_pretext(pretext)() if pretext else classification(data, augment=True)
+    precision = resolve_precision(precision, device)
+    first, second = (run(data, task, device=device, precision=precision) for _ in range(2))
+    assert same_history(first, second)
+
+
 def test_another_seed_gives_something_else(data: FitData) -> None:
     assert not same_history(run(data), run(data, seed=4))
 

@@ -1,0 +1,169 @@
+"""What a data set directory's arrays must be; what is wrong with one is said in a sentence with the mend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sslwear.errors import DataError
+
+ARRAYS = ("X", "Y", "pid", "T")
+DESCRIPTION = "dataset.json"
+GRAVITY_G = (0.5, 2.0)
+"""A wrist's median acceleration is close to 1 g whatever its wearer does; outside of this range it is not in g."""
+
+
+def check_shapes(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Refuse windows that are not (N, samples, 3) of floating point, and other arrays that are not (N,).
+
+    Raises:
+        DataError: naming the file and its shape.
+    """
+    windows = arrays["X"]
+    if windows.ndim != 3 or windows.shape[2] != 3:
+        hint = "; move the axes last, X.transpose(0, 2, 1)" if windows.ndim == 3 and windows.shape[1] == 3 else ""
+        raise DataError(
+            f"{folder / 'X.npy'} has shape {windows.shape}; it must be (windows, samples, 3), with the axes x, y, z"
+            + hint
+        )
+    if windows.dtype.kind != "f":
+        raise DataError(
+            f"{folder / 'X.npy'} holds {windows.dtype} values, which look like raw counts; "
+            "convert them to g, as float32"
+        )
+    lengths = {name: array.shape for name, array in arrays.items()}
+    for name in ARRAYS[1:]:
+        if arrays[name].ndim != 1 or len(arrays[name]) != len(windows):
+            raise DataError(
+                f"{folder / f'{name}.npy'} has shape {lengths[name]} where X.npy has {len(windows)} windows; "
+                "it must have one entry a window"
+            )
+    if windows.shape[0] == 0 or windows.shape[1] < 2:
+        raise DataError(f"{folder / 'X.npy'} has shape {windows.shape}; there is nothing to learn from in it")
+
+
+def check_finite(path: Path, first: int, windows: NDArray[np.floating]) -> None:
+    """Refuse NaN and infinite samples in some windows (n, samples, 3), of which the first has the index `first`.
+
+    Raises:
+        DataError: naming the window.
+    """
+    bad = ~np.isfinite(windows).all(axis=(1, 2))
+    if bad.any():
+        raise DataError(
+            f"{path} has NaN or infinite samples, first in window {first + int(bad.argmax())}; "
+            "drop such windows or fill them before saving"
+        )
+
+
+def check_unit(path: Path, median: float) -> None:
+    """Refuse acceleration that cannot be in g, by the median of its length.
+
+    Raises:
+        DataError: saying what the unit looks like.
+    """
+    low, high = GRAVITY_G
+    if low <= median <= high:
+        return
+    if 7 <= median <= 13:
+        guess = "looks like m/s^2: divide by 9.80665"
+    elif median > high:
+        guess = "looks like raw counts: convert them with the device's scale"
+    else:
+        guess = "looks as if gravity had been removed, or another unit: keep gravity in, in g"
+    raise DataError(f"{path} cannot be in g: the median length of its acceleration is {median:.4g}, which {guess}")
+
+
+def labels_of(
+    path: Path, labels: NDArray[Any], class_names: tuple[str, ...] | None
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return class indices and names; integers index `class_names` where those are given.
+
+    Raises:
+        DataError: when they are of no known type, missing, or not among the names.
+    """
+    if labels.dtype.kind in "iu":
+        if class_names is None:
+            values, indices = np.unique(labels, return_inverse=True)
+            return indices.astype(np.int64), tuple(str(value) for value in values)
+        if labels.min() < 0 or labels.max() >= len(class_names):
+            raise DataError(
+                f"{path} has labels from {labels.min()} to {labels.max()} where {DESCRIPTION} names "
+                f"{len(class_names)} classes; they must be 0 to {len(class_names) - 1}"
+            )
+        return labels.astype(np.int64), class_names
+    if labels.dtype.kind not in "US":
+        raise DataError(f"{path} holds {labels.dtype} labels; save them as strings or integers")
+    text = _text(path, labels)
+    if (empty := _is_missing(text)).any():
+        first = int(empty.argmax())
+        raise DataError(
+            f"{path} has the empty label {text[first]!r}, first at window {first}; label or drop such windows"
+        )
+    names = class_names if class_names is not None else tuple(str(name) for name in np.unique(text))
+    unknown = sorted(set(text.tolist()) - set(names))
+    if unknown:
+        raise DataError(f"{path} has the label {unknown[0]!r}, which is not among {DESCRIPTION}'s class_names")
+    index = {name: i for i, name in enumerate(names)}
+    return np.array([index[label] for label in text.tolist()], np.int64), names
+
+
+def participants_of(path: Path, pid: NDArray[Any]) -> NDArray[Any]:
+    """Return participants as strings or numbers.
+
+    Raises:
+        DataError: when they are of no known type or one is missing.
+    """
+    if pid.dtype.kind == "f":
+        missing = ~np.isfinite(pid)
+    elif pid.dtype.kind in "US":
+        pid = _text(path, pid)
+        missing = _is_missing(pid) | (np.char.lower(np.char.strip(pid)) == "none")
+    elif pid.dtype.kind in "iu":
+        return pid
+    else:
+        raise DataError(f"{path} holds {pid.dtype} participants; save them as strings or integers")
+    if missing.any():
+        raise DataError(
+            f"{path} has no participant for {int(missing.sum())} windows, first for window {int(missing.argmax())}; "
+            "name the participant or drop such windows"
+        )
+    return pid
+
+
+def starts_of(path: Path, start: NDArray[Any]) -> NDArray[Any]:
+    """Return start times: datetime64, numbers or strings.
+
+    Raises:
+        DataError: when they are of no known type or one is missing.
+    """
+    if start.dtype.kind in "US":
+        start = _text(path, start)
+        missing = _is_missing(start) | (np.char.lower(np.char.strip(start)) == "nat")
+    elif start.dtype.kind == "M":
+        missing = np.isnat(start)
+    elif start.dtype.kind in "iuf":
+        missing = ~np.isfinite(start)
+    else:
+        raise DataError(f"{path} holds {start.dtype} start times; save them as datetime64 or as seconds")
+    if missing.any():
+        raise DataError(f"{path} has no start time for window {int(missing.argmax())}; fill it in or drop such windows")
+    return start
+
+
+def _text(path: Path, values: NDArray[Any]) -> NDArray[np.str_]:
+    """Strings as they are, and bytes as UTF-8."""
+    if values.dtype.kind == "U":
+        return values
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} holds bytes that are not UTF-8 text; save them as strings") from error
+
+
+def _is_missing(text: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """What is left of a missing value when it is made a string."""
+    return np.isin(np.char.lower(np.char.strip(text)), ["", "nan", "<na>"])

@@ -55,8 +55,6 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 HOME_VARIABLE = "SSLWEAR_HOME"
 STORAGE_VARIABLE = "SSLWEAR_STORAGE"
 PREFIX = "sslwear."
-TRAINING_VIEW = {"mlflow.experimentKind": "custom_model_development"}
-"""Lets the UI open an experiment in its view for model training, and not in the one for language models."""
 RUN_URI, MODEL_URI = "runs:/", "models:/"
 CHECKPOINT = "model.safetensors"
 CARD = "model.json"
@@ -128,7 +126,7 @@ class Store:
         found = self.client.get_experiment_by_name(name)
         if found is None:
             location = (self.home / "artifacts" / name).as_uri() if self.embedded else None
-            return self.client.create_experiment(name, artifact_location=location, tags=TRAINING_VIEW)
+            return self.client.create_experiment(name, artifact_location=location)
         if found.lifecycle_stage == "deleted":
             raise StudyError(
                 f"the MLflow experiment {name!r} was deleted; restore it with 'mlflow experiments restore "

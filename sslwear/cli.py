@@ -7,16 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from sslwear import __version__
+from sslwear.cli_data import data_app
 from sslwear.errors import SslwearError
+from sslwear.terminal import friendly, say, standard_output
 
 if TYPE_CHECKING:
     import optuna
@@ -31,7 +31,6 @@ app = typer.Typer(
     "task. Studies are searched by Optuna and kept in MLflow, by default in the folder mlruns/.",
 )
 study_app = typer.Typer(no_args_is_help=True, help="Search with Optuna: run, resume and show studies.")
-data_app = typer.Typer(no_args_is_help=True, help="Look at data sets.")
 app.add_typer(study_app, name="study")
 app.add_typer(data_app, name="data")
 
@@ -58,7 +57,7 @@ def study_run(
     set_: Overrides = None,
 ) -> None:
     """Run a study, or what is missing of it: the same command resumes an interrupted one."""
-    with _friendly("finished trials are kept, and the same command goes on from there"):
+    with friendly("finished trials are kept, and the same command goes on from there"):
         from sslwear.console import ConsoleListener
         from sslwear.search.study import run_study
         from sslwear.settings import load
@@ -66,7 +65,7 @@ def study_run(
 
         overrides = [*(set_ or []), *([f"trials={trials}"] if trials is not None else [])]
         settings, store = load(file, overrides), Store.from_environment()
-        console = _console()
+        console = standard_output()
         with ConsoleListener(console, epochs=False) as listener:
             study = run_study(settings, store, listener)
         _print_study(console, study, store)
@@ -75,62 +74,50 @@ def study_run(
 @study_app.command("show")
 def study_show(name: Annotated[str, typer.Argument(metavar="NAME", help="The study's name.")]) -> None:
     """Show a study's trials, the best one and its scores."""
-    with _friendly():
+    with friendly():
         from sslwear.search.storage import find_study
         from sslwear.tracking import Store
 
         store = Store.from_environment()
-        _print_study(_console(), find_study(name, store), store)
+        _print_study(standard_output(), find_study(name, store), store)
 
 
 @app.command()
 def train(file: StudyFile, set_: Overrides = None) -> None:
     """Train once with the file's fixed settings; what it has under search is not searched."""
-    with _friendly("nothing was kept; the same command starts anew"):
+    with friendly("nothing was kept; the same command starts anew"):
         from sslwear.console import ConsoleListener
         from sslwear.search.single import train_once
         from sslwear.settings import load
         from sslwear.tracking import Store
 
         settings, store = load(file, set_ or []), Store.from_environment()
-        console = _console()
+        console = standard_output()
         with ConsoleListener(console, epochs=True) as listener:
             run, result = train_once(settings, store, listener)
         scores = ", ".join(f"{name} {value:.3f}" for name, value in result.validation.scores.items())
-        _say(console, f"Validation participants, epoch {result.best_epoch} of {len(result.history)}: {scores}.")
-        _say(console, f"Run {run.id}; use its weights with: weights: runs:/{run.id}")
-        _say(console, f"Browse it with: {_ui_command(store)}")
+        say(console, f"Validation participants, epoch {result.best_epoch} of {len(result.history)}: {scores}.")
+        say(console, f"Run {run.id}; use its weights with: weights: runs:/{run.id}")
+        say(console, f"Browse it with: {_ui_command(store)}")
 
 
 @app.command()
 def pretrain(file: StudyFile, set_: Overrides = None) -> None:
     """Pre-train the encoder on the pretext task that the file has under training, once for the same settings."""
-    with _friendly("nothing was kept; the same command starts anew"):
+    with friendly("nothing was kept; the same command starts anew"):
         from sslwear.console import ConsoleListener
         from sslwear.search.single import pretrain_once
         from sslwear.settings import load
         from sslwear.tracking import Store
 
         settings, store = load(file, set_ or []), Store.from_environment()
-        console = _console()
+        console = standard_output()
         with ConsoleListener(console, epochs=True) as listener:
             run_id, scores = pretrain_once(settings, store, listener)
         text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-        _say(console, f"Pretext task {settings.training.pretext}, held-out participants: {text}.")
-        _say(console, f"Run {run_id}; use its weights with: weights: runs:/{run_id}")
-        _say(console, f"Browse it with: {_ui_command(store)}")
-
-
-@data_app.command("describe")
-def data_describe(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Has X.npy, Y.npy, pid.npy and T.npy.")],
-) -> None:
-    """Check a data set directory, and print shapes, label counts, participants and memory."""
-    with _friendly():
-        from sslwear.console import dataset_table
-        from sslwear.data.dataset import open_dataset
-
-        _console().print(dataset_table(open_dataset(folder)), markup=False)
+        say(console, f"Pretext task {settings.training.pretext}, held-out participants: {text}.")
+        say(console, f"Run {run_id}; use its weights with: weights: runs:/{run_id}")
+        say(console, f"Browse it with: {_ui_command(store)}")
 
 
 @app.command()
@@ -138,7 +125,7 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000,
 ) -> None:
     """Browse studies in the MLflow UI, reachable from this machine only."""
-    with _friendly():
+    with friendly():
         from sslwear.tracking import Store
 
         store = Store.from_environment()
@@ -162,29 +149,6 @@ def main() -> None:
     app()
 
 
-@contextmanager
-def _friendly(after_interrupt: str = "nothing was changed") -> Iterator[None]:
-    """Turn what a user can mend into one sentence without a traceback, and being told to end into an
-    interruption.
-    """
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # nohup has SIGHUP ignored, and other systems do not have it
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, interrupt)
-    try:
-        yield
-    except SslwearError as error:
-        print(f"sslwear: {error}", file=sys.stderr)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as error:
-        print(f"sslwear: interrupted; {after_interrupt}", file=sys.stderr)
-        raise typer.Exit(130) from error
-
-
 def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
     from sslwear.console import trials_table
     from sslwear.search.report import kept_settings, rows
@@ -193,26 +157,16 @@ def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
     best, objective = winner(study), kept_settings(study).objective
     console.print(trials_table(rows(study), objective, best.number if best else None))
     if best is None:
-        _say(console, f"No trial of {study.study_name} has finished yet.")
+        say(console, f"No trial of {study.study_name} has finished yet.")
         return
     looks = study.user_attrs.get("tested", {})
-    _say(console, f"\nBest: trial {best.number}, validation {objective} {best.value:.3f}.")
+    say(console, f"\nBest: trial {best.number}, validation {objective} {best.value:.3f}.")
     if scores := looks.get(str(best.number)):
         text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
         times = "once" if len(looks) == 1 else f"{len(looks)} times, for a winner each"
-        _say(console, f"Test participants (looked at {times}): {text}.")
-    _say(console, f"Its weights: runs:/{best.user_attrs['run_id']}")
-    _say(console, f"Browse the study with: {_ui_command(store)}")
-
-
-def _console() -> Console:
-    """Standard output; wide enough for a table where it goes to a file."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(console, f"Test participants (looked at {times}): {text}.")
+    say(console, f"Its weights: runs:/{best.user_attrs['run_id']}")
+    say(console, f"Browse the study with: {_ui_command(store)}")
 
 
 def _ui_command(store: Store) -> str:

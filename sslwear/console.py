@@ -8,10 +8,21 @@ from typing import Self
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from sslwear.data.dataset import Dataset
+from sslwear.data.prepare import Report
+from sslwear.data.shards import Shards
+from sslwear.data.sources.base import Source
 from sslwear.search.listener import Listener
 from sslwear.search.report import TrialRow
 from sslwear.training import EpochRecord
@@ -140,6 +151,8 @@ def dataset_table(dataset: Dataset) -> Table:
         share = float(np.mean(dataset.labels == index))
         count = int((dataset.labels == index).sum())
         table.add_row("labels" if index == 0 else "", f"{count:>8}  {share:>4.0%}  {name}")
+    if not dataset.worn.all():
+        table.add_row("not worn", f"{int((~dataset.worn).sum())} windows, left out of training")
     people, counts = np.unique(dataset.pid, return_counts=True)
     windows_each = f"{counts.min()} to {counts.max()} windows each"
     names = " ".join(map(str, people[:20])) + (" ..." if len(people) > 20 else "")
@@ -149,3 +162,72 @@ def dataset_table(dataset: Dataset) -> Table:
             table.add_row(key, value)
     table.add_row("fingerprint", dataset.fingerprint)
     return table
+
+
+def shards_table(shards: Shards) -> Table:
+    """What a directory of unlabelled shards holds."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    counts = [shard.count for shard in shards.shards]
+    table.add_row("shards", f"{shards.description.name} ({shards.folder}), unlabelled, for pre-training")
+    samples, axes = shards.shards[0].windows().shape[1:]
+    table.add_row("windows", f"{len(shards)} in which the device was worn, of {samples} samples x {axes} axes")
+    names = " ".join(map(str, shards.participants[:20])) + (" ..." if len(counts) > 20 else "")
+    table.add_row("participants", f"{len(counts)}, {min(counts)} to {max(counts)} windows each: {names}")
+    table.add_row("fingerprint", shards.fingerprint)
+    return table
+
+
+def sources_table(sources: Sequence[type[Source]]) -> Table:
+    """Sources of recordings, one a row."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("source", "what", "licence", "where to get it"):
+        table.add_column(name, overflow="fold")
+    for source in sources:
+        where = "comes along" if source.embedded else source.homepage
+        table.add_row(source.name, source.title, source.licence, where)
+    return table
+
+
+def reports_table(reports: Sequence[Report], clipped: bool) -> Table:
+    """What became of each participant."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("participant")
+    for name in ("windows", "without label", "not worn", *(["at the limit"] if clipped else [])):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    for report in reports:
+        counts = [report.windows, report.unlabelled, report.nonwear, *([report.clipped] if clipped else [])]
+        table.add_row(str(report.participant), *map(str, counts), "could not be read" if report.error else "")
+    return table
+
+
+class PrepareProgress:
+    """A bar over participants with the time left; silent where the output is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("participants", total=None)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, report: Report, done: int, total: int) -> None:
+        """Move the bar on."""
+        self._progress.update(self._task, completed=done, total=total, description=f"participant {report.participant}")

@@ -56,6 +56,14 @@ class PretrainingSettings(_Section):
     batch_size: BatchSize = 64
     max_epochs: Count = 20
     patience: Count = 5
+    data: str | None = None
+    """A directory of unlabelled shards; None for the training participants of the study's own data."""
+    sampling: Literal["uniform", "motion"] = "uniform"
+    """Whether a window is drawn with a probability proportional to its motion."""
+    windows_per_participant: Count = 1500
+    """Windows that an epoch draws of each participant of `data`."""
+    participants_at_a_time: Count = 8
+    """Participants whose windows a batch mixes, where windows are drawn."""
 
 
 class TrainingSettings(_Section):
@@ -124,6 +132,7 @@ class Settings(_Section):
     seed: Seed = 42
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     precision: Literal["auto", "float32", "bf16"] = "auto"
+    include_nonwear: bool = False
     split: SplitSettings = SplitSettings()
     training: TrainingSettings = TrainingSettings()
     pretraining: PretrainingSettings = PretrainingSettings()

@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sslwear.data.dataset import Dataset
+from sslwear.data.shards import Shards
 from sslwear.encoders import weights
 from sslwear.encoders.base import Network
 from sslwear.errors import StudyError, WeightsError
@@ -260,7 +261,7 @@ class Run:
             figure.savefig(local, dpi=130)
             self._client.log_artifact(self.id, str(local), str(Path(path).parent) if "/" in path else None)
 
-    def dataset(self, dataset: Dataset, windows: Mapping[str, int]) -> None:
+    def dataset(self, dataset: Dataset | Shards, windows: Mapping[str, int]) -> None:
         """Log the data set with its fingerprint, and how many of its windows are used for what (such as ``train``)."""
         description = dataset.description
         source = {"uri": dataset.folder.resolve().as_uri(), "source": description.source}
@@ -268,7 +269,6 @@ class Run:
             "windows": len(dataset),
             "participants": len(dataset.participants),
             "classes": dataset.class_names,
-            "used": dict(windows),
             "fingerprint": dataset.fingerprint,
         }
         tracked = TrackedDataset(
@@ -280,6 +280,7 @@ class Run:
         )
         context = InputTag("mlflow.data.context", ", ".join(windows))  # MLflow shows one context a data set
         self._client.log_inputs(self.id, [DatasetInput(tracked, [context])])
+        self.params({f"{side}_windows": count for side, count in windows.items()})
 
     def checkpoint(self, network: Network, card: Mapping[str, Any], metrics: Mapping[str, float], step: int) -> None:
         """Log a network as a model with its scores, without pickling.

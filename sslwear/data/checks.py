@@ -35,7 +35,7 @@ def check_shapes(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
             "convert them to g, as float32"
         )
     lengths = {name: array.shape for name, array in arrays.items()}
-    for name in ARRAYS[1:]:
+    for name in [name for name in arrays if name != "X"]:
         if arrays[name].ndim != 1 or len(arrays[name]) != len(windows):
             raise DataError(
                 f"{folder / f'{name}.npy'} has shape {lengths[name]} where X.npy has {len(windows)} windows; "
@@ -152,6 +152,17 @@ def starts_of(path: Path, start: NDArray[Any]) -> NDArray[Any]:
     if missing.any():
         raise DataError(f"{path} has no start time for window {int(missing.argmax())}; fill it in or drop such windows")
     return start
+
+
+def worn_of(path: Path, worn: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return whether the device was worn, at each window.
+
+    Raises:
+        DataError: when the array is not of booleans.
+    """
+    if worn.dtype.kind != "b":
+        raise DataError(f"{path} holds {worn.dtype} values; save it as booleans, true where the device was worn")
+    return worn
 
 
 def _text(path: Path, values: NDArray[Any]) -> NDArray[np.str_]:

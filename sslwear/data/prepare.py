@@ -1,79 +1,325 @@
-"""Source to data set directory: what is shared by all sources."""
+"""Source to data set directory: participant by participant, several at a time, resumable, whole or not at all."""
 
 from __future__ import annotations
 
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
-from sslwear.data.dataset import Dataset, Description, open_dataset, write_dataset
+from sslwear import __version__
+from sslwear.data.arrays import Description, Fingerprint, describe, join, motion, take_name
 from sslwear.data.sources.base import Source
-from sslwear.data.sources.base import find as find_sources
-from sslwear.data.windows import cut, resample
+from sslwear.data.windows import NO_LABEL, Cut, cut_recording
 from sslwear.errors import DataError
 
 RATE_HZ = 30.0
-WINDOW_S = 10.0
-STEP_S = 5.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How recordings become windows.
+
+    Attributes:
+        window_s: length of a window, in seconds.
+        step_s: distance between the starts of windows, in seconds.
+        rate_hz: samples per second that the encoder wants.
+        unlabelled: whether to keep all windows, labels or not, for pre-training: a directory of shards.
+    """
+
+    window_s: float
+    step_s: float
+    rate_hz: float = RATE_HZ
+    unlabelled: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of one participant.
+
+    Attributes:
+        participant: who.
+        windows: windows kept.
+        unlabelled: windows left out because they have no label.
+        clipped: windows kept in which the device was at its limit.
+        nonwear: windows kept and marked, in which the device was not worn.
+        error: why nothing of this participant could be used, or None.
+        fingerprint: SHA-256 of the arrays, where they stay a participant's own.
+    """
+
+    participant: int | str
+    windows: int = 0
+    unlabelled: int = 0
+    clipped: int = 0
+    nonwear: int = 0
+    error: str | None = None
+    fingerprint: str | None = None
+
+
+Progress = Callable[[Report, int, int], None]
+"""Hears of a participant, how many are done, and how many there are."""
 
 
 def prepare(
-    source: Source, folder: Path, rate_hz: float = RATE_HZ, window_s: float = WINDOW_S, step_s: float = STEP_S
-) -> None:
+    source: Source,
+    folder: Path,
+    plan: Plan | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+    wait_s: float = 0,
+) -> list[Report]:
     """Write a source's recordings as a data set directory of windows.
+
+    Each participant's windows are written beside `folder`, and only when all are there do they become the data set,
+    which takes its name in one step. What was finished when a run is stopped is used by the next one with the same
+    arguments. A participant who cannot be read is left out and reported. Memory holds `jobs` participants.
 
     Args:
         source: where the recordings come from.
-        folder: the directory to make; one that is there is left as it is.
-        rate_hz: samples per second that the encoder wants.
-        window_s: length of a window, in seconds.
-        step_s: distance between the starts of windows, in seconds.
+        folder: the directory to make. One that the same call made is left as it is.
+        plan: window length and the like; the source's usual ones by default.
+        jobs: participants to work on at a time, each in a process of its own.
+        progress: hears of each participant.
+        wait_s: how long to wait for another process that is making the same directory.
+
+    Returns:
+        One report a participant.
 
     Raises:
-        DataError: when the source cannot be read or gives no window.
+        DataError: when the source cannot be read or gives no window, or `folder` is something else already.
     """
-    windows, labels, pid, start = [], [], [], []
-    for recording in source.recordings():
-        pieces, seconds = cut(resample(recording.samples, recording.rate_hz, rate_hz), rate_hz, window_s, step_s)
-        windows.append(pieces)
-        start.append(seconds)
-        labels += [recording.label] * len(pieces)
-        pid += [recording.participant] * len(pieces)
-    if not windows:
-        raise DataError(f"{source.name}: there is no recording to prepare")
-    description = Description(
+    plan = plan or Plan(source.window_s, source.step_s)
+    key = _key(source, plan)
+    partial = folder.parent / f".{folder.name}.partial"
+    with _alone(partial, folder, wait_s):
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+            return _made_before(folder, key)
+        places = _places(source, partial, key)
+        reports: dict[int | str, Report] = {}
+        for report in _run([(source, participant, plan, place) for participant, place in places.items()], jobs):
+            reports[report.participant] = report
+            if progress is not None:
+                progress(report, len(reports), len(places))
+        ordered = [reports[participant] for participant in places]
+        whole = partial / "whole"
+        try:
+            _assemble(source, plan, key, ordered, places, whole)
+        except DataError:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        if not take_name(whole, folder):
+            raise DataError(f"cannot write {folder}: it is there already; give an unused directory")
+        shutil.rmtree(partial, ignore_errors=True)
+    return ordered
+
+
+def _places(source: Source, partial: Path, key: str) -> dict[int | str, Path]:
+    """Where each participant's windows go; what another call left there is removed."""
+    participants = source.participants()
+    kept = partial / "plan.json"
+    if kept.is_file() and kept.read_text() != key:
+        shutil.rmtree(partial)
+    shards = partial / "shards"
+    shards.mkdir(parents=True, exist_ok=True)
+    kept.write_text(key)
+    return {participant: shards / _safe(i, participant) for i, participant in enumerate(participants)}
+
+
+def _assemble(
+    source: Source, plan: Plan, key: str, reports: list[Report], places: Mapping[int | str, Path], whole: Path
+) -> None:
+    """Make the data set of all participants' windows in the folder `whole`."""
+    made = [places[report.participant] for report in reports if report.windows]
+    if not made:
+        reasons = [report.error for report in reports if report.error]
+        raise DataError(
+            f"{source.name}: there is no window to write; "
+            + (reasons[0] if reasons else "check the window length against the recordings', and the labels")
+        )
+    shutil.rmtree(whole, ignore_errors=True)
+    whole.mkdir()
+    description = _describe(source, plan, key, reports)
+    if plan.unlabelled:
+        _gather_shards(made, whole, description)
+    else:
+        join(made, whole, description, source.class_names)
+
+
+def _key(source: Source, plan: Plan) -> str:
+    """All that the outcome depends on, as text."""
+    return json.dumps({**source.identity(), **asdict(plan), "version": __version__}, indent=2, sort_keys=True)
+
+
+def _safe(index: int, participant: int | str) -> str:
+    """A folder's name for a participant."""
+    return f"{index:04d}-{re.sub(r'[^A-Za-z0-9._-]', '_', str(participant))[:80]}"
+
+
+def _gather_shards(shards: Iterable[Path], folder: Path, description: Description) -> None:
+    """Put participants' folders side by side; unlike windows in one file, they can have any total size."""
+    for shard in shards:
+        shutil.copytree(shard, folder / shard.name, copy_function=_link)
+    description.save(folder)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, target)
+
+
+def _made_before(folder: Path, key: str) -> list[Report]:
+    """The reports of a directory that was made by the same call.
+
+    Raises:
+        DataError: when it was not.
+    """
+    try:
+        description = describe(folder)
+    except DataError:
+        description = None
+    if description is None or description.plan != json.loads(key):
+        raise DataError(f"{folder} is there already, and was made otherwise; give an unused directory or delete it")
+    return [Report(**report) for report in description.participants or ()]
+
+
+@contextmanager
+def _alone(partial: Path, folder: Path, wait_s: float) -> Iterator[None]:
+    """Keep other processes from making the same directory."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(f"{partial}.lock", timeout=wait_s)
+        lock.acquire()
+    except Timeout as error:
+        raise DataError(f"{folder} is being made by another process; wait for it or stop it") from error
+    except OSError as error:
+        raise DataError(f"cannot write {folder}: {error.strerror}; give an unused directory") from error
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"cannot write {folder}: {error.strerror}; make room, then repeat the command") from error
+    finally:
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _run(tasks: list[tuple[Source, int | str, Plan, Path]], jobs: int) -> Iterator[Report]:
+    """Work on participants, finished ones first, and yield reports as they come."""
+    waiting = []
+    for task in tasks:
+        if (task[-1] / "report.json").is_file():
+            yield Report(**json.loads((task[-1] / "report.json").read_text()))
+        else:
+            waiting.append(task)
+    if jobs == 1 or len(waiting) <= 1:
+        for task in waiting:
+            yield _participant(*task)
+        return
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(min(jobs, len(waiting)), mp_context=context, initializer=_leave_with_parent)
+    try:
+        for future in as_completed([executor.submit(_participant, *task) for task in waiting]):
+            yield future.result()
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave_with_parent() -> None:
+    """Let a worker end when it is interrupted, without a traceback, and when the process that started it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _participant(source: Source, participant: int | str, plan: Plan, shard: Path) -> Report:
+    """Write one participant's windows as a folder that is there when it is whole; a failure leaves none."""
+    making = Path(tempfile.mkdtemp(dir=shard.parent, prefix="."))
+    try:
+        report = _write_windows(source, participant, plan, making)
+        (making / "report.json").write_text(json.dumps(asdict(report)))
+        making.rename(shard)
+    except DataError as error:
+        return Report(participant, error=str(error))
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return report
+
+
+def _write_windows(source: Source, participant: int | str, plan: Plan, making: Path) -> Report:
+    pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in ("X", "Y", "T", "worn")}
+    unlabelled = clipped = 0
+    for recording in source.recordings(participant):
+        found = cut_recording(recording, plan.rate_hz, plan.window_s, plan.step_s, source.limit_g)
+        keep = np.ones(len(found.windows), bool)
+        if not plan.unlabelled:
+            labels = _labels(source, found)
+            keep = labels != ""
+            pieces["Y"].append(labels[keep])
+            unlabelled += int((~keep).sum())
+        clipped += int(found.clipped[keep].sum())
+        pieces["X"].append(found.windows if keep.all() else found.windows[keep])
+        pieces["T"].append(_times(found.start[keep], recording.start))
+        pieces["worn"].append(found.worn[keep])
+    count = sum(map(len, pieces["X"]))
+    if count == 0:
+        return Report(participant, unlabelled=unlabelled)
+    arrays = {name: np.concatenate(parts) for name, parts in pieces.items() if parts}
+    arrays["pid"] = np.full(count, participant)
+    own = None
+    if plan.unlabelled:
+        arrays["motion"] = motion(arrays["X"])
+        whole = Fingerprint(arrays["X"].shape, arrays["X"].dtype)
+        whole.add(arrays["X"])
+        own = whole.finish(arrays)
+    for name, array in arrays.items():
+        np.save(making / f"{name}.npy", array, allow_pickle=False)
+    return Report(participant, count, unlabelled, clipped, int((~arrays["worn"]).sum()), fingerprint=own)
+
+
+def _labels(source: Source, found: Cut) -> NDArray[np.str_]:
+    """The label of each window, empty where it has none."""
+    names = [source.label_of(name) or "" for name in found.names]
+    return np.array([*names, ""], np.str_)[np.where(found.labels == NO_LABEL, len(names), found.labels)]
+
+
+def _times(seconds: NDArray[np.float64], start: np.datetime64 | None) -> NDArray[Any]:
+    """Dates and times where the recording's are known, else seconds from its start."""
+    if start is None:
+        return seconds
+    times: NDArray[np.datetime64] = start.astype("datetime64[ns]") + np.rint(seconds * 1e9).astype("timedelta64[ns]")
+    return times
+
+
+def _describe(source: Source, plan: Plan, key: str, reports: Iterable[Report]) -> Description:
+    return Description(
         name=source.name,
-        rate_hz=rate_hz,
-        window_s=window_s,
-        step_s=step_s,
-        class_names=source.class_names,
+        rate_hz=plan.rate_hz,
+        window_s=plan.window_s,
+        step_s=plan.step_s,
         source=source.title,
         licence=source.licence,
         citation=source.citation,
+        plan=json.loads(key),
+        participants=tuple(asdict(report) for report in reports),
     )
-    write_dataset(folder, np.concatenate(windows), np.array(labels), np.array(pid), np.concatenate(start), description)
-
-
-def open_data(data: str, home: Path) -> Dataset:
-    """Open what a study file's ``data:`` names: a source that needs no raw files, or a data set directory.
-
-    Args:
-        data: a source's name or the path of a directory.
-        home: the store's folder; a source's windows are prepared below it, once.
-
-    Raises:
-        DataError: when it is neither, or cannot be used.
-    """
-    found = find_sources()
-    if data in found:
-        folder = home / "datasets" / f"{data}-{RATE_HZ:g}hz-{WINDOW_S:g}s-{STEP_S:g}s"
-        if not folder.is_dir():
-            prepare(found[data](), folder)
-        return open_dataset(folder)
-    folder = Path(data).expanduser()
-    if not folder.is_dir():
-        raise DataError(
-            f"data: {data!r} is neither a directory nor a source; give the path of a data set directory or one of: "
-            f"{', '.join(found)}"
-        )
-    return open_dataset(folder)

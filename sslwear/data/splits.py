@@ -76,15 +76,16 @@ def _draw(participants: NDArray[Any], share: float, seed: int) -> tuple[NDArray[
 
 
 def rows(dataset: Dataset, participants: tuple[Any, ...]) -> NDArray[np.int64]:
-    """Indices of the windows of some participants, in the data set's order.
+    """Indices of the windows of some participants in which the device was worn, in the data set's order.
 
     Raises:
         DataError: when one of them has no window.
     """
-    absent = [pid for pid in participants if not (dataset.pid == pid).any()]
+    present = dataset.pid[dataset.worn]
+    absent = [pid for pid in participants if not (present == pid).any()]
     if absent:
         raise DataError(f"participant {absent[0]} has no window in {dataset.folder}; check pid.npy and the split")
-    indices: NDArray[np.int64] = np.flatnonzero(np.isin(dataset.pid, participants))
+    indices: NDArray[np.int64] = np.flatnonzero(np.isin(dataset.pid, participants) & dataset.worn)
     return indices
 
 

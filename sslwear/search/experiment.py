@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sslwear.data.dataset import Dataset
-from sslwear.data.prepare import open_data
+from sslwear.data.opening import open_data
+from sslwear.data.shards import Shards, open_shards
 from sslwear.data.splits import Split, check_classes, hold_out
 from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
@@ -22,7 +24,7 @@ from sslwear.pretext.base import get as get_pretext
 from sslwear.settings import Settings, TrainingSettings
 from sslwear.task import Classification, inverse_frequency
 from sslwear.tracking import MODEL_URI, RUN_URI, Store
-from sslwear.training import FitData, FitSettings, Windows
+from sslwear.training import FitSettings, Windows
 from sslwear.training.device import generator, resolve_device, resolve_precision, seeded
 from sslwear.tuning.base import TuningStrategy
 from sslwear.tuning.base import parse as parse_tuning
@@ -38,7 +40,8 @@ class Experiment:
     Attributes:
         settings: as the user gave them.
         store: where results go.
-        dataset: the windows.
+        dataset: the labelled windows.
+        unlabelled: windows for pre-training, or None where the training participants' are used.
         split: which participants are for what; a trial never gets at the test participants'.
         encoder: the network's class.
         initial: the first weights by tensor name, or None for random ones.
@@ -49,6 +52,7 @@ class Experiment:
     settings: Settings
     store: Store
     dataset: Dataset
+    unlabelled: Shards | None
     split: Split
     encoder: type[Encoder]
     initial: Mapping[str, Tensor] | None
@@ -66,13 +70,18 @@ class Experiment:
         check_names(settings, encoder)
         device = resolve_device(settings.device)
         dataset = open_data(settings.data, store.home)
+        if settings.include_nonwear:
+            dataset = replace(dataset, worn=np.ones(len(dataset), bool))
         shares = settings.split
-        split = hold_out(dataset.pid, shares.test, shares.test_seed, shares.validation, shares.validation_seed)
+        worn = dataset.pid[dataset.worn]
+        split = hold_out(worn, shares.test, shares.test_seed, shares.validation, shares.validation_seed)
         check_classes(dataset, split)
+        unlabelled = settings.pretraining.data
         return cls(
             settings=settings,
             store=store,
             dataset=dataset,
+            unlabelled=open_shards(Path(unlabelled).expanduser()) if unlabelled else None,
             split=split,
             encoder=encoder,
             initial=initial_weights(settings, encoder, store),
@@ -98,10 +107,6 @@ class Experiment:
     def windows(self, participants: tuple[Any, ...]) -> Windows:
         """All windows of some participants."""
         return Windows.of(self.dataset, participants)
-
-    def fit_data(self) -> FitData:
-        """Training and validation windows."""
-        return FitData(self.windows(self.split.train), self.windows(self.split.validation))
 
     def classification(self, training: TrainingSettings) -> Classification:
         """The supervised task as the settings want it; class weights come from the training participants."""

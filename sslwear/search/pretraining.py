@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sklearn.model_selection import GroupShuffleSplit
+from sklearn.model_selection import ShuffleSplit
 from torch import Tensor
 
 from sslwear import __version__
@@ -14,8 +14,12 @@ from sslwear.pretext.base import get as get_pretext
 from sslwear.search.experiment import NO_PRETEXT, Experiment, digest, key_of
 from sslwear.search.listener import Listener
 from sslwear.tracking import RUN_URI, Run
-from sslwear.training import EpochRecord, FitData, FitSettings, Windows, fit
+from sslwear.training import EpochRecord, FitData, FitSettings, fit
+from sslwear.training.data import DatasetPool, Drawn, Pool
 from sslwear.tuning.base import parse as parse_tuning
+
+MAX_PARAM = 5000
+"""Characters of a parameter that MLflow keeps."""
 
 
 def pretrained(
@@ -56,11 +60,11 @@ def setting_key(experiment: Experiment, pretext: str) -> str:
         {
             "encoder": settings.encoder,
             "weights": digest(experiment.initial),
-            "data": experiment.dataset.fingerprint,
-            "train": sorted(map(str, set(data.train.pid.tolist()))),
-            "held_out": sorted(map(str, set(data.validation.pid.tolist()))),
+            "data": (experiment.unlabelled or experiment.dataset).fingerprint,
+            "train": sorted(map(str, data.train.participants())),
+            "held_out": sorted(map(str, data.validation.participants())),
             "pretext": pretext,
-            "settings": settings.pretraining.model_dump(),
+            "settings": settings.pretraining.model_dump(exclude={"data"}),  # by content, not by place
             "seed": settings.seed,
             "device": experiment.device.type,
             "precision": experiment.precision,
@@ -82,11 +86,13 @@ def _pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener
             "seed": experiment.settings.seed,
             "device": str(experiment.device),
             "precision": experiment.precision,
-            "train_participants": " ".join(map(str, sorted(set(data.train.pid.tolist())))),
-            "held_out_participants": " ".join(map(str, sorted(set(data.validation.pid.tolist())))),
+            "train_participants": " ".join(map(str, data.train.participants()))[:MAX_PARAM],
+            "held_out_participants": " ".join(map(str, data.validation.participants()))[:MAX_PARAM],
         }
     )
-    run.dataset(experiment.dataset, {"train": len(data.train), "validation": len(data.validation)})
+    run.dataset(
+        experiment.unlabelled or experiment.dataset, {"train": len(data.train), "validation": len(data.validation)}
+    )
     listener.started(f"pretext {pretext}", settings.max_epochs)
 
     def on_epoch(record: EpochRecord) -> None:
@@ -120,18 +126,37 @@ def _pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener
 
 
 def _data(experiment: Experiment) -> FitData:
-    """Split the training participants once more, by the share and seed of the validation split."""
-    windows = experiment.windows(experiment.split.train)
-    shares = experiment.settings.split
+    """Windows of training participants only, split by participant once more to stop by some of them.
+
+    Raises:
+        DataError: when there are fewer than two participants to split.
+    """
+    settings, shares = experiment.settings.pretraining, experiment.settings.split
+    pools = _pools(experiment)
     try:
-        splitter = GroupShuffleSplit(n_splits=1, test_size=shares.validation, random_state=shares.validation_seed)
-        kept, held = next(splitter.split(windows.rows, groups=windows.pid))
+        splitter = ShuffleSplit(n_splits=1, test_size=shares.validation, random_state=shares.validation_seed)
+        sides = next(splitter.split(pools))
     except ValueError as error:
         raise DataError(
-            f"{experiment.dataset.folder}: pre-training needs at least 2 training participants, one of them to stop "
-            f"by, and there are {len(experiment.split.train)}; add recordings or set pretext to {NO_PRETEXT}"
+            f"{(experiment.unlabelled or experiment.dataset).folder}: pre-training needs at least 2 training "
+            f"participants, one of them to stop by, and there are {len(pools)}; add recordings or set pretext to "
+            f"{NO_PRETEXT}"
         ) from error
-    return FitData(Windows(windows.dataset, windows.rows[kept]), Windows(windows.dataset, windows.rows[held]))
+    train, held_out = ([pools[i] for i in sorted(side)] for side in sides)
+    by_motion = settings.sampling == "motion"
+    if experiment.unlabelled is None and not by_motion:
+        return FitData(*(experiment.windows(tuple(p.participant for p in side)) for side in (train, held_out)))
+    share = None if experiment.unlabelled is None else settings.windows_per_participant
+    return FitData(*(Drawn(side, share, settings.participants_at_a_time, by_motion) for side in (train, held_out)))
+
+
+def _pools(experiment: Experiment) -> list[Pool]:
+    """Windows by participant; nobody whom the labelled data validates or tests on is among them."""
+    split = experiment.split
+    if experiment.unlabelled is None:
+        return [DatasetPool(experiment.dataset, participant) for participant in split.train]
+    judged = {str(participant) for participant in (*split.validation, *split.test)}
+    return [shard for shard in experiment.unlabelled.shards if str(shard.participant) not in judged]
 
 
 def check_pretext(pretext: str) -> None:

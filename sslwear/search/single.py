@@ -11,7 +11,9 @@ from sslwear.tracking import Run, Store
 from sslwear.training import FitResult
 
 
-def train_once(settings: Settings, store: Store, listener: Listener) -> tuple[Run, FitResult]:
+def train_once(
+    settings: Settings, store: Store | None = None, listener: Listener | None = None
+) -> tuple[Run, FitResult]:
     """Train with the fixed settings, scored on validation participants; test participants are not looked at.
 
     Returns:
@@ -20,6 +22,7 @@ def train_once(settings: Settings, store: Store, listener: Listener) -> tuple[Ru
     Raises:
         SslwearError: when settings, data or weights cannot be used.
     """
+    store, listener = store or Store.from_environment(), listener or Listener()
     experiment = _build(settings, store, listener)
     run = store.start(store.experiment(settings.study), run_name(settings.training), "train")
     with run.closing():
@@ -27,7 +30,9 @@ def train_once(settings: Settings, store: Store, listener: Listener) -> tuple[Ru
         return run, train(experiment, settings.training, run, run.id, listener)
 
 
-def pretrain_once(settings: Settings, store: Store, listener: Listener) -> tuple[str, dict[str, float]]:
+def pretrain_once(
+    settings: Settings, store: Store | None = None, listener: Listener | None = None
+) -> tuple[str, dict[str, float]]:
     """Pre-train on the pretext task of the fixed settings, or find the run that did.
 
     Returns:
@@ -38,6 +43,7 @@ def pretrain_once(settings: Settings, store: Store, listener: Listener) -> tuple
     """
     pretext = settings.training.pretext
     check_pretext(pretext)
+    store, listener = store or Store.from_environment(), listener or Listener()
     experiment = _build(settings, store, listener)
     _, run_id = pretrained(experiment, store.experiment(settings.study), pretext, None, listener)
     metrics = store.client.get_run(run_id).data.metrics

@@ -13,7 +13,7 @@ from sslwear.search.listener import Listener
 from sslwear.search.pretraining import pretrained
 from sslwear.settings import TrainingSettings
 from sslwear.tracking import Run
-from sslwear.training import EpochRecord, FitResult, fit
+from sslwear.training import EpochRecord, FitData, FitResult, fit
 
 
 def run_name(training: TrainingSettings, number: int | None = None) -> str:
@@ -48,8 +48,9 @@ def train(
     """
     tuning = experiment.tuning(training)
     run.params(_params(experiment, training))
-    data = experiment.fit_data()
-    run.dataset(experiment.dataset, {"train": len(data.train), "validation": len(data.validation)})
+    learning, validation = (experiment.windows(side) for side in (experiment.split.train, experiment.split.validation))
+    data = FitData(learning, validation)
+    run.dataset(experiment.dataset, {"train": len(learning), "validation": len(validation)})
     if training.pretext == NO_PRETEXT:
         encoder = experiment.new_encoder()
     else:
@@ -66,7 +67,7 @@ def train(
             on_epoch(record)
 
     result = fit(encoder, task, data, tuning, experiment.fit_settings(training), after)
-    _log_result(experiment, training, data.validation.pid, result, run)
+    _log_result(experiment, training, validation.pid, result, run)
     return result
 
 

@@ -1,24 +1,54 @@
-"""What the loop learns from and what it is judged on: rows of a data set, read batch by batch."""
+"""What the loop learns from and what it is judged on, read batch by batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sslwear.data.dataset import Dataset
+from sslwear.data.arrays import motion
+from sslwear.data.dataset import Dataset, gather
 from sslwear.data.splits import rows
 from sslwear.errors import LeakageError
 
+EVERY_EPOCH_THE_SAME = 0
+"""Seed of what is drawn for validation."""
+
+
+class WindowSource(ABC):
+    """Gives windows in batches."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Windows an epoch."""
+
+    @abstractmethod
+    def participants(self) -> list[Any]:
+        """Whose windows they are, without repeats."""
+
+    @abstractmethod
+    def batches(
+        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Give an epoch's windows: (B, 3, samples) in g and class indices (B,), on the device.
+
+        Args:
+            size: windows a batch; some may have fewer.
+            samples: length that the encoder takes.
+            device: where the batches go.
+            shuffle: CPU generator of what is random; None gives the same windows in the same order at every call.
+        """
+
 
 @dataclass(frozen=True)
-class Windows:
-    """Some rows of a data set.
+class Windows(WindowSource):
+    """Some rows of a data set, each once an epoch.
 
     Attributes:
         dataset: where they are read from, when they are needed.
@@ -30,7 +60,7 @@ class Windows:
 
     @classmethod
     def of(cls, dataset: Dataset, participants: tuple[Any, ...]) -> Windows:
-        """All windows of some participants.
+        """All windows of some participants in which the device was worn.
 
         Raises:
             DataError: when one of them has none.
@@ -51,22 +81,126 @@ class Windows:
         participants: NDArray[Any] = self.dataset.pid[self.rows]
         return participants
 
+    def participants(self) -> list[Any]:
+        """Whose windows they are, sorted."""
+        return [pid.item() for pid in np.unique(self.pid)]
+
     def batches(
         self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Go through the windows once: (B, 3, samples) in g and class indices (B,), on the device.
-
-        Args:
-            size: windows a batch; the last one may have fewer.
-            samples: length that the encoder takes.
-            device: where the batches go.
-            shuffle: CPU generator of a random order; None keeps the data set's.
-        """
+        """Go through the windows once, in a random order or in the data set's."""
         order = np.arange(len(self)) if shuffle is None else torch.randperm(len(self), generator=shuffle).numpy()
         for first in range(0, len(self), size):
             chosen = self.rows[order[first : first + size]]
             labels = torch.from_numpy(self.dataset.labels[chosen])
             yield self.dataset.gather(chosen, samples).to(device), labels.to(device)
+
+
+class Pool(Protocol):
+    """One participant's windows, to draw from; see `sslwear.data.shards.Shard`."""
+
+    @property
+    def participant(self) -> int | str:
+        """Whose they are."""
+
+    @property
+    def count(self) -> int:
+        """How many."""
+
+    def windows(self) -> NDArray[np.floating]:
+        """(N, samples, 3) in g, memory-mapped, those to draw from among them."""
+
+    def rows(self) -> NDArray[np.int64]:
+        """Indices of those to draw from (count,)."""
+
+    def motion(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How much the wrist moved in some windows, in g."""
+
+
+@dataclass(frozen=True)
+class DatasetPool:
+    """One participant's rows of a data set, as a pool."""
+
+    dataset: Dataset
+    participant: Any
+
+    @property
+    def count(self) -> int:
+        """How many windows."""
+        return len(self.rows())
+
+    def windows(self) -> NDArray[np.floating]:
+        """The data set's windows."""
+        return self.dataset.windows
+
+    def rows(self) -> NDArray[np.int64]:
+        """The participant's."""
+        return rows(self.dataset, (self.participant,))
+
+    def motion(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How much the wrist moved in some windows, in g."""
+        return motion(self.dataset.windows[rows])
+
+
+@dataclass(frozen=True)
+class Drawn(WindowSource):
+    """Windows without labels, drawn anew every epoch from pools of any size.
+
+    Participants are taken in a random order, several at a time, and a batch mixes windows of those; memory holds what
+    these few need, however many pools there are. After the pre-training of Yuan et al., npj Digital Medicine 2024,
+    7:91, which weighs windows by their motion because most of a day is spent hardly moving.
+
+    Attributes:
+        pools: one a participant.
+        per_participant: windows to draw of each, an epoch; None for as many as each has.
+        at_a_time: participants that a batch mixes.
+        by_motion: whether a window's probability is proportional to its motion, or the same for all.
+    """
+
+    pools: Sequence[Pool]
+    per_participant: int | None
+    at_a_time: int
+    by_motion: bool
+
+    def __len__(self) -> int:
+        return sum(self._share(pool) for pool in self.pools)
+
+    def participants(self) -> list[Any]:
+        """Whose windows they are."""
+        return [pool.participant for pool in self.pools]
+
+    def batches(
+        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Draw an epoch's windows; labels are 0."""
+        draws = shuffle or torch.Generator().manual_seed(EVERY_EPOCH_THE_SAME)
+        order = torch.randperm(len(self.pools), generator=draws).tolist()
+        for first in range(0, len(order), self.at_a_time):
+            pools = [self.pools[i] for i in order[first : first + self.at_a_time]]
+            arrays = [pool.windows() for pool in pools]
+            drawn = [self._draw(pool, draws) for pool in pools]
+            whose = np.repeat(np.arange(len(pools)), [len(chosen) for chosen in drawn])
+            chosen = np.concatenate(drawn)
+            mixed = torch.randperm(len(chosen), generator=draws).numpy()
+            for start in range(0, len(mixed), size):
+                batch = mixed[start : start + size]
+                parts = [gather(array, chosen[batch[whose[batch] == i]], samples) for i, array in enumerate(arrays)]
+                x = torch.cat(parts)
+                yield x.to(device), torch.zeros(len(x), dtype=torch.long, device=device)
+
+    def _share(self, pool: Pool) -> int:
+        return pool.count if self.per_participant is None else self.per_participant
+
+    def _draw(self, pool: Pool, draws: torch.Generator) -> NDArray[np.int64]:
+        """Indices into the pool's windows, with replacement."""
+        candidates = pool.rows()
+        weights = torch.ones(len(candidates))
+        if self.by_motion:
+            moved = torch.from_numpy(pool.motion(candidates))
+            weights = moved if moved.sum() > 0 else weights
+        places = torch.multinomial(weights.double(), self._share(pool), replacement=True, generator=draws)
+        drawn: NDArray[np.int64] = candidates[places.numpy()]
+        return drawn
 
 
 @dataclass(frozen=True)
@@ -77,10 +211,10 @@ class FitData:
         LeakageError: when a participant is on both sides.
     """
 
-    train: Windows
-    validation: Windows
+    train: WindowSource
+    validation: WindowSource
 
     def __post_init__(self) -> None:
-        shared = set(self.train.pid.tolist()) & set(self.validation.pid.tolist())
+        shared = set(self.train.participants()) & set(self.validation.participants())
         if shared:
             raise LeakageError(f"participant {sorted(shared)[0]} is both in training and in validation")

@@ -15,7 +15,7 @@ from torch import Tensor
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import SslwearError
 from sslwear.task import Task
-from sslwear.training.data import FitData, Windows
+from sslwear.training.data import FitData, WindowSource
 from sslwear.training.device import deterministic, generator, seeded
 from sslwear.tuning.base import TuningStrategy
 
@@ -148,7 +148,7 @@ def _train(
     network: Network,
     samples: int,
     task: Task,
-    windows: Windows,
+    windows: WindowSource,
     optimizer: torch.optim.Optimizer,
     settings: FitSettings,
     order: torch.Generator,
@@ -167,7 +167,7 @@ def _train(
 
 
 @torch.no_grad()
-def evaluate(network: Network, samples: int, task: Task, windows: Windows, settings: FitSettings) -> Evaluation:
+def evaluate(network: Network, samples: int, task: Task, windows: WindowSource, settings: FitSettings) -> Evaluation:
     """Predict windows and score the predictions; what the task draws is the same at every call.
 
     Args:

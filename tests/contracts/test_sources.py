@@ -1,43 +1,76 @@
 """What every source of recordings keeps to; a new one is tested as soon as its file is there."""
 
+import importlib
+import shutil
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from sslwear.data.prepare import RATE_HZ, STEP_S, WINDOW_S
-from sslwear.data.sources.base import Recording, Source, find
-from sslwear.data.windows import cut, resample
+from sslwear.data.dataset import open_dataset
+from sslwear.data.prepare import Plan, prepare
+from sslwear.data.sources.base import Options, Recording, Source, find
+from sslwear.errors import DataError
 
 GRAVITY_G = (0.5, 2.0)
-
 SOURCES = find()
 
 
 @pytest.fixture(scope="module", params=list(SOURCES))
-def source(request: pytest.FixtureRequest) -> Source:
-    return SOURCES[request.param]()
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def raw(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """Small files in the published format, which tests/samples/NAME.py writes."""
+    if SOURCES[name].embedded:
+        return None
+    folder = tmp_path_factory.mktemp(name) / "raw"
+    folder.mkdir()
+    importlib.import_module(f"tests.samples.{name}").write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def source(name: str, raw: Path | None) -> Source:
+    return SOURCES[name](raw)
 
 
 @pytest.fixture(scope="module")
 def recordings(source: Source) -> list[Recording]:
-    return list(source.recordings())
+    return [recording for participant in source.participants() for recording in source.recordings(participant)]
 
 
-def test_there_is_a_source() -> None:
-    assert "smartwatch" in SOURCES
+def labels(recording: Recording) -> set[str]:
+    if isinstance(recording.label, pd.Categorical):
+        return set(recording.label.categories[np.unique(recording.label.codes[recording.label.codes >= 0])])
+    return set() if recording.label is None else {recording.label}
 
 
-@pytest.mark.parametrize("name", list(SOURCES))
+def test_there_are_sources() -> None:
+    assert {"smartwatch", "adl"} <= SOURCES.keys()
+
+
 def test_name_is_the_key(name: str) -> None:
     assert SOURCES[name].name == name
 
 
-@pytest.mark.parametrize("fact", ["title", "licence", "citation"])
+@pytest.mark.parametrize("fact", ["title", "licence", "citation", "homepage"])
 def test_origin_and_terms_are_stated(source: Source, fact: str) -> None:
     text = getattr(source, fact)
     assert isinstance(text, str)
     assert text == text.strip() != ""
+
+
+def test_what_can_be_downloaded_has_an_address_and_a_size(source: Source) -> None:
+    assert source.embedded == (not source.archives)
+    for archive in source.archives:
+        assert archive.url.startswith("https://")
+        assert archive.size
+        assert archive.sha256 is None or len(bytes.fromhex(archive.sha256)) == 32
 
 
 def test_class_names_are_unique(source: Source) -> None:
@@ -46,47 +79,89 @@ def test_class_names_are_unique(source: Source) -> None:
     assert all(name == name.strip() != "" for name in source.class_names)
 
 
-def test_recordings_are_three_finite_axes_at_a_known_rate(recordings: list[Recording]) -> None:
+def test_at_least_three_participants_of_one_type_without_repeats(source: Source) -> None:
+    participants = source.participants()
+    assert len(set(participants)) == len(participants) >= 3
+    assert {type(participant) for participant in participants} in ({int}, {str})
+
+
+def test_recordings_are_of_the_participant_that_was_asked_for(source: Source) -> None:
+    for participant in source.participants():
+        assert {recording.participant for recording in source.recordings(participant)} <= {participant}
+
+
+def test_recordings_are_three_axes_at_a_known_rate(recordings: list[Recording]) -> None:
     for recording in recordings:
         assert recording.samples.ndim == 2
         assert recording.samples.shape[1] == 3
         assert recording.samples.dtype.kind == "f"
-        assert np.isfinite(recording.samples).all()
         assert recording.rate_hz > 0
+        assert recording.time is None or recording.time.shape == (len(recording.samples),)
+        assert not isinstance(recording.label, pd.Categorical) or len(recording.label) == len(recording.samples)
 
 
 def test_recordings_are_in_g(recordings: list[Recording]) -> None:
     lengths = np.concatenate([np.linalg.norm(recording.samples, axis=1) for recording in recordings])
-    assert GRAVITY_G[0] <= np.median(lengths) <= GRAVITY_G[1]
+    assert GRAVITY_G[0] <= np.nanmedian(lengths) <= GRAVITY_G[1]
 
 
 def test_labels_are_the_class_names(source: Source, recordings: list[Recording]) -> None:
-    assert {recording.label for recording in recordings} == set(source.class_names)
-
-
-def test_at_least_three_participants_of_one_type(recordings: list[Recording]) -> None:
-    participants = {recording.participant for recording in recordings}
-    assert len(participants) >= 3
-    assert {type(participant) for participant in participants} in ({int}, {str})
-
-
-def test_windows_can_be_cut_of_every_class(source: Source, recordings: list[Recording]) -> None:
-    counts = dict.fromkeys(source.class_names, 0)
-    for recording in recordings:
-        samples = resample(recording.samples, recording.rate_hz, RATE_HZ)
-        windows, starts = cut(samples, RATE_HZ, WINDOW_S, STEP_S)
-        assert windows.shape == (len(starts), RATE_HZ * WINDOW_S, 3)
-        counts[recording.label] += len(windows)
-    assert min(counts.values()) > 0
+    found = {source.label_of(annotation) for recording in recordings for annotation in labels(recording)} - {None}
+    assert found
+    assert found <= set(source.class_names)
 
 
 def test_recordings_can_be_read_again(source: Source, recordings: list[Recording]) -> None:
-    assert same(source.recordings(), recordings)
+    again = [recording for participant in source.participants() for recording in source.recordings(participant)]
+    assert same(again, recordings)
 
 
 def same(some: Iterable[Recording], others: Iterable[Recording]) -> bool:
     return all(
-        (one.participant, one.rate_hz, one.label) == (other.participant, other.rate_hz, other.label)
-        and np.array_equal(one.samples, other.samples)
+        (one.participant, one.rate_hz, one.start) == (other.participant, other.rate_hz, other.start)
+        and np.array_equal(one.samples, other.samples, equal_nan=True)
+        and labels(one) == labels(other)
         for one, other in zip(some, others, strict=True)
     )
+
+
+def test_what_it_gives_becomes_a_data_set(source: Source, tmp_path: Path) -> None:
+    reports = prepare(source, tmp_path / "data", Plan(window_s=5, step_s=5))
+    assert [report.participant for report in reports] == list(source.participants())
+    dataset = open_dataset(tmp_path / "data")
+    assert len(dataset) == sum(report.windows for report in reports)
+    assert dataset.windows.shape[1:] == (150, 3)
+    assert set(dataset.class_names) <= set(source.class_names)
+    assert len(dataset.participants) >= 3
+    assert dataset.description.licence == source.licence
+
+
+def test_an_archive_and_its_folder_are_the_same(name: str, raw: Path | None, tmp_path: Path) -> None:
+    if raw is None:
+        pytest.skip(f"{name} brings its files along")
+    archive = Path(shutil.make_archive(str(tmp_path / "published"), "zip", raw))
+    folder, zipped = tmp_path / "folder", tmp_path / "zipped"
+    prepare(SOURCES[name](raw), folder, Plan(window_s=5, step_s=5))
+    prepare(SOURCES[name](archive), zipped, Plan(window_s=5, step_s=5))
+    assert open_dataset(folder).fingerprint == open_dataset(zipped).fingerprint
+
+
+def test_files_of_something_else_are_refused(name: str, raw: Path | None, tmp_path: Path) -> None:
+    if raw is None:
+        pytest.skip(f"{name} brings its files along")
+    (tmp_path / "thesis.txt").write_text("ten years of work")
+    with pytest.raises(DataError) as caught:
+        SOURCES[name](tmp_path).participants()
+    assert str(tmp_path) in str(caught.value)
+    assert SOURCES[name].homepage in str(caught.value)
+
+
+def test_what_it_does_not_have_is_refused(name: str, raw: Path | None) -> None:
+    cls = SOURCES[name]
+    with pytest.raises(DataError, match="label"):
+        cls(raw, Options(label_scheme="of nobody"))
+    if not cls.selects:
+        with pytest.raises(DataError, match="all activities anyway"):
+            cls(raw, Options(all_activities=True))
+    with pytest.raises(DataError, match="--raw"):
+        cls(None if raw else Path())

@@ -135,7 +135,7 @@ def test_pre_training_is_done_once(home: Path, file: Path) -> None:
         (["encoder=harnet11"], "encoder: there is no 'harnet11'; choose one of harnet10, harnet30, harnet5"),
         (["search.pretext=[none, rev]"], "search.pretext: there is no 'rev'; choose one of none, multi"),
         (["training.pretext=rev"], "training.pretext: there is no 'rev'; choose one of none, multi"),
-        (["data=nowhere"], "data: 'nowhere' is neither a directory nor a source; give the path"),
+        (["data=nowhere"], "data: 'nowhere' is neither a directory nor a source that brings"),
         (["weights=nowhere.mdl"], "weights: there is no file nowhere.mdl"),
         (["weights=models:/nobody@champion"], "weights: models:/nobody@champion has no checkpoint of ours"),
         (["device=cuda:9"], "device: this machine has no cuda:9; write auto or cpu"),

@@ -20,7 +20,8 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run as MlflowRun
 from optuna.trial import TrialState
 
-from sslwear.data.dataset import Dataset, write_dataset
+from sslwear.data.arrays import write_dataset
+from sslwear.data.dataset import Dataset
 from sslwear.errors import StudyError
 from sslwear.search import trial as trial_module
 from sslwear.search.experiment import Experiment

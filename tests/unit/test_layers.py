@@ -22,7 +22,9 @@ ORDER = (
     "evaluation",
     "tracking",
     "search",
+    "terminal",
     "console",
+    "cli_data",
     "cli",
 )
 PACKAGE = Path(sslwear.__file__).parent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,15 +37,25 @@ class Smartwatch(Source):
         "Burns DM, Leung N, Hardisty M, Whyne CM, Henry P, McLachlin S. Shoulder physiotherapy exercise recognition: "
         "machine learning the inertial signals from a smartwatch. Physiol. Meas. 2018, arXiv 1802.01489"
     )
-    class_names = tuple(sorted(EXERCISES.values()))
+    homepage = "https://github.com/dmbee/seglearn"
+    embedded = True
 
-    def recordings(self) -> Iterator[Recording]:
-        """Read the recordings in the order of the file; participants are the integers 1 to 10."""
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The exercises."""
+        return tuple(sorted(EXERCISES.values()))
+
+    def participants(self) -> Sequence[int]:
+        """The integers 1 to 10."""
+        return range(1, 11)
+
+    def recordings(self, participant: int | str) -> Iterator[Recording]:
+        """Read a participant's recordings in the order of the file."""
         data = _unpickle(self._bytes())
         axes = [list(data["X_labels"]).index(axis) for axis in ("ax", "ay", "az")]
-        for samples, code, participant in zip(data["X"], data["y"], data["subject"], strict=True):
-            label = EXERCISES[data["y_labels"][int(code)]]
-            yield Recording(int(participant), samples[:, axes], RATE_HZ, label)
+        for samples, code, who in zip(data["X"], data["y"], data["subject"], strict=True):
+            if int(who) == participant:
+                yield Recording(int(who), samples[:, axes], RATE_HZ, EXERCISES[data["y_labels"][int(code)]])
 
     @staticmethod
     def _bytes() -> bytes:

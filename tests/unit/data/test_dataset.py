@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import uniform_filter1d
 
-from sslwear.data.dataset import Dataset, Description, open_dataset, write_dataset
+from sslwear.data.arrays import Description, write_dataset
+from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.errors import DataError
 
 ARRAYS = ("X", "Y", "pid", "T")

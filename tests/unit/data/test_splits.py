@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import GroupShuffleSplit
 
-from sslwear.data.dataset import Dataset, Description, open_dataset
+from sslwear.data.arrays import Description
+from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.data.splits import Split, check_classes, hold_out, rows
 from sslwear.errors import DataError, LeakageError
 
@@ -21,13 +22,19 @@ windows_each = st.lists(st.integers(1, 6), min_size=3, max_size=40)
 seeds = st.integers(0, 2**32 - 1)
 
 
-def dataset(pid: list[Any], labels: list[int] | None = None, class_names: tuple[str, ...] = ("walk", "sit")) -> Dataset:
+def dataset(
+    pid: list[Any],
+    labels: list[int] | None = None,
+    class_names: tuple[str, ...] = ("walk", "sit"),
+    worn: list[bool] | None = None,
+) -> Dataset:
     return Dataset(
         folder=Path("somewhere"),
         windows=np.zeros((len(pid), 2, 3), np.float32),
         labels=np.array([0] * len(pid) if labels is None else labels),
         pid=np.array(pid),
         start=np.zeros(len(pid)),
+        worn=np.ones(len(pid), bool) if worn is None else np.array(worn),
         class_names=class_names,
         description=Description(name="somewhere"),
         fingerprint="",
@@ -160,3 +167,16 @@ def test_class_without_a_training_window_is_refused(
     message = str(caught.value)
     assert f"the class '{missing}' has no window among the training participants 1;" in message
     assert "choose another split seed" in message
+
+
+def test_windows_in_which_the_device_was_not_worn_are_left_out() -> None:
+    some = dataset([1, 1, 2, 2], worn=[True, False, False, True])
+    assert rows(some, (1, 2)).tolist() == [0, 3]
+    with pytest.raises(DataError, match="participant 2 has no window in somewhere"):
+        rows(dataset([1, 1, 2, 2], worn=[True, True, False, False]), (1, 2))
+
+
+def test_a_class_that_is_only_there_while_not_worn_is_refused() -> None:
+    split = Split((1,), (2,), (3,))
+    with pytest.raises(DataError, match="the class 'sit' has no window"):
+        check_classes(dataset([1, 1, 2, 3], [0, 1, 0, 0], worn=[True, False, True, True]), split)

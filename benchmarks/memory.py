@@ -1,0 +1,199 @@
+"""Resident memory of preparing and of training on data that is larger than memory may be.
+
+    python benchmarks/memory.py train      # 300,000 windows of 30 s, 3.2 GB: opened, checked, and trained on
+    python benchmarks/memory.py shards     # pre-training from 20 and from 400 participants' shards
+    python benchmarks/memory.py prepare    # participants of 24 h in Capture-24's format, two at a time
+
+Real smart-watch recordings are tiled to the size that is wanted. Memory is the most that a process tree held at once
+(RSS, sampled ten times a second). Linux only, because it reads /proc.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import yaml
+from capture24_file import write_participant
+
+from sslwear.data.arrays import Description, release
+from sslwear.data.dataset import open_dataset
+from sslwear.data.prepare import Plan, prepare
+from sslwear.data.sources.smartwatch import Smartwatch
+
+WINDOWS, SAMPLES = 300_000, 900
+IMPORTS = "import torch, mlflow, time; print('ready', flush=True); time.sleep(60)"
+
+
+def resident_mb(pid: int) -> float:
+    """RSS of a process and of all below it, in MB."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue
+    tree, total = {pid}, 0.0
+    while new := {child for child, parent in parents.items() if parent in tree} - tree:
+        tree |= new
+    for member in tree:
+        try:
+            status = Path(f"/proc/{member}/status").read_text()
+        except OSError:
+            continue
+        total += next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")), 0) / 1024
+    return total
+
+
+def peak_mb(command: list[str], seconds: float | None = None, **environment: str) -> tuple[float, float, int]:
+    """Run a command, interrupted after `seconds`: the most memory in MB, the time in s, and the exit code."""
+    began, most = time.perf_counter(), 0.0
+    with subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            most = max(most, resident_mb(process.pid))
+            if seconds is not None and time.perf_counter() - began > seconds:
+                process.send_signal(signal.SIGINT)
+                seconds = None
+            time.sleep(0.1)
+    return most, time.perf_counter() - began, process.returncode
+
+
+def imports_mb() -> float:
+    """What importing torch and mlflow takes."""
+    with subprocess.Popen([sys.executable, "-c", IMPORTS], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        taken = resident_mb(process.pid)
+        process.kill()
+    return taken
+
+
+def tile(folder: Path) -> None:
+    """Real 30 s windows, repeated to a data set of 3.2 GB."""
+    prepare(Smartwatch(), folder / "real", Plan(window_s=30, step_s=1))
+    real = open_dataset(folder / "real")
+    rows = np.resize(np.arange(len(real)), WINDOWS)
+    out = folder / "tiled"
+    out.mkdir()
+    file = np.lib.format.open_memmap(out / "X.npy", "w+", np.float32, (WINDOWS, SAMPLES, 3))
+    for first in range(0, WINDOWS, len(real)):
+        piece = real.windows[: WINDOWS - first]
+        file[first : first + len(piece)] = piece
+        release(file)
+    names = np.array(real.class_names)
+    np.save(out / "Y.npy", names[real.labels[rows]])
+    np.save(out / "pid.npy", real.pid[rows])
+    np.save(out / "T.npy", np.arange(WINDOWS) * 30.0)
+    Description(name="tiled", rate_hz=30, window_s=30, step_s=30).save(out)
+    print(f"{WINDOWS} windows of {SAMPLES} samples, {(out / 'X.npy').stat().st_size / 1e9:.2f} GB")
+
+
+def study(folder: Path, **settings: object) -> list[str]:
+    """A study file and the start of a command that uses it."""
+    (folder / "study.yaml").write_text(yaml.safe_dump({"study": "memory", **settings}))
+    return [str(Path(sys.executable).parent / "sslwear")]
+
+
+def train(folder: Path, encoder: str, tuned: str, minutes: float) -> None:
+    """Open, check and train for some minutes."""
+    tile(folder)
+    base = imports_mb()
+    training = {"tuned": tuned, "max_epochs": 1, "batch_size": 64}
+    command = study(folder, data=str(folder / "tiled"), encoder=encoder, training=training)
+    home = {"SSLWEAR_HOME": str(folder / "home")}
+    most, seconds, code = peak_mb([*command, "train", str(folder / "study.yaml")], minutes * 60, **home)
+    assert code in (0, 130), code
+    end = "an epoch" if code == 0 else "interrupted within the first epoch"
+    print(f"importing torch and mlflow: {base:.0f} MB")
+    print(f"{encoder}, {tuned} tuned, {seconds:.0f} s ({end}): {most:.0f} MB, {most - base:.0f} MB beyond importing")
+
+
+def shards(folder: Path) -> None:
+    """Pre-train for an epoch from few and from many participants, each with a day's windows of 10 s."""
+    prepare(Smartwatch(), folder / "labelled")
+    prepare(Smartwatch(), folder / "few", Plan(10, 5, unlabelled=True))
+    whole = np.concatenate([np.load(path) for path in sorted((folder / "few").glob("*/X.npy"))])
+    one = next((folder / "few").glob("0000-*"))
+    day = np.resize(whole, (8640, *whole.shape[1:]))
+    note = (one / "report.json").read_text()
+    base = imports_mb()
+    for count in (20, 400):
+        out = folder / f"days-{count}"
+        out.mkdir()
+        for i in range(count):
+            shard = out / f"{i:04d}-person{i}"
+            shard.mkdir()
+            if i == 0:
+                np.save(shard / "X.npy", day)
+                np.save(shard / "motion.npy", day.std(axis=1).mean(axis=1))
+                np.save(shard / "worn.npy", np.ones(len(day), bool))
+            else:
+                for name in ("X", "motion", "worn"):
+                    os.link(out / "0000-person0" / f"{name}.npy", shard / f"{name}.npy")
+            changed = note.replace('"participant": 1', f'"participant": "person{i}"')
+            (shard / "report.json").write_text(changed.replace('"windows": 95', f'"windows": {len(day)}'))
+        pretraining = {
+            "data": str(out),
+            "max_epochs": 1,
+            "sampling": "motion",
+            "windows_per_participant": 6000 // count,
+        }
+        command = study(
+            folder,
+            data=str(folder / "labelled"),
+            encoder="harnet10",
+            training={"pretext": "multi"},
+            pretraining=pretraining,
+        )
+        home = {"SSLWEAR_HOME": str(folder / "home")}
+        most, seconds, code = peak_mb([*command, "pretrain", str(folder / "study.yaml")], **home)
+        assert code == 0
+        size = count * day.nbytes / 1e9
+        print(
+            f"{count} participants, {size:.1f} GB: {most:.0f} MB, {most - base:.0f} beyond importing; {seconds:.0f} s"
+        )
+
+
+def prepared(folder: Path, hours: float) -> None:
+    """Prepare 2 and 6 participants, two at a time."""
+    raw = folder / "capture24"
+    raw.mkdir()
+    write_participant(raw, "P001", hours)
+    for count in (2, 6):
+        for i in range(2, count + 1):
+            if not (raw / f"P{i:03}.csv.gz").exists():
+                os.link(raw / "P001.csv.gz", raw / f"P{i:03}.csv.gz")
+        out = folder / f"out-{count}"
+        command = [str(Path(sys.executable).parent / "sslwear"), "data", "prepare", "capture24", "--jobs", "2"]
+        most, seconds, code = peak_mb([*command, "--raw", str(raw), "--out", str(out)])
+        assert code == 0
+        print(f"{count} participants of {hours:g} h, two at a time: {most:.0f} MB in all, {seconds:.0f} s")
+
+
+def main() -> None:
+    """Run one of the three."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["train", "shards", "prepare"])
+    parser.add_argument("--encoder", default="harnet30")
+    parser.add_argument("--tuned", default="all")
+    parser.add_argument("--minutes", type=float, default=3)
+    parser.add_argument("--hours", type=float, default=24)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        if arguments.what == "train":
+            train(Path(place), arguments.encoder, arguments.tuned, arguments.minutes)
+        elif arguments.what == "shards":
+            shards(Path(place))
+        else:
+            prepared(Path(place), arguments.hours)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The ``sslwear data`` commands: get, prepare, import and look at recordings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sslwear.terminal import friendly, say, standard_output
+
+if TYPE_CHECKING:
+    from sslwear.data.prepare import Plan, Report
+    from sslwear.data.sources.base import Source
+
+data_app = typer.Typer(no_args_is_help=True, help="Get, prepare, import and look at recordings.")
+
+RESUMES = "what was finished is kept, and the same command goes on from there"
+SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A name that 'sslwear data sources' lists.")]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="The directory to make.")]
+Window = Annotated[float | None, typer.Option(metavar="SECONDS", help="Length of a window; the source's by default.")]
+Step = Annotated[float | None, typer.Option(metavar="SECONDS", help="Distance between windows' starts.")]
+Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Participants at a time; all cores by default.")]
+
+
+@data_app.command("sources")
+def data_sources() -> None:
+    """List the sources of recordings, with where to get them and their licences."""
+    with friendly():
+        from sslwear.console import sources_table
+        from sslwear.data.sources.base import find
+
+        standard_output().print(sources_table(list(find().values())))
+
+
+@data_app.command("prepare")
+def data_prepare(
+    source: SourceName,
+    out: Out,
+    raw: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The published archive, or its unpacked folder.")
+    ] = None,
+    label_scheme: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which of several sets of labels, such as Walmsley2020.")
+    ] = None,
+    all_activities: Annotated[
+        bool, typer.Option("--all-activities", help="Everything recorded, not what the published benchmark keeps.")
+    ] = False,
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="Keep all windows, without labels: a directory for pre-training.")
+    ] = False,
+    window: Window = None,
+    step: Step = None,
+    jobs: Jobs = None,
+) -> None:
+    """Turn a public data set's files into a data set directory of labelled windows."""
+    with friendly(RESUMES):
+        from sslwear.data.sources.base import Options, get
+
+        options = Options(label_scheme, all_activities)
+        found = get(source)(raw, options)
+        _prepare(found, out, _plan(found, window, step, unlabelled), jobs)
+
+
+@data_app.command("describe")
+def data_describe(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set directory, or one of unlabelled shards.")],
+) -> None:
+    """Check a data set directory, and print shapes, label counts, participants and memory."""
+    with friendly():
+        from sslwear.console import dataset_table, shards_table
+        from sslwear.data.dataset import open_dataset
+        from sslwear.data.shards import open_shards
+
+        if not (folder / "X.npy").is_file() and any(folder.glob("*/report.json")):
+            standard_output().print(shards_table(open_shards(folder)), markup=False)
+        else:
+            standard_output().print(dataset_table(open_dataset(folder)), markup=False)
+
+
+def _plan(source: Source, window: float | None, step: float | None, unlabelled: bool) -> Plan:
+    """A window length without a step cuts windows side by side."""
+    from sslwear.data.prepare import Plan
+    from sslwear.errors import DataError
+
+    for name, value in (("window", window), ("step", step)):
+        if value is not None and not 0 < value < 86400:
+            raise DataError(f"--{name} {value:g}: give a number of seconds greater than 0 and less than a day")
+    window_s = source.window_s if window is None else window
+    step_s = step if step is not None else (source.step_s if window is None else window_s)
+    return Plan(window_s, step_s, unlabelled=unlabelled)
+
+
+def _prepare(source: Source, out: Path, plan: Plan, jobs: int | None) -> None:
+    """Prepare with a progress bar and a summary.
+
+    Raises:
+        typer.Exit: with code 1, when something could not be read.
+    """
+    from sslwear.console import PrepareProgress, reports_table
+    from sslwear.data.prepare import prepare
+
+    console = standard_output()
+    with PrepareProgress(console) as progress:
+        reports = prepare(source, out, plan, jobs or os.cpu_count() or 1, progress)
+    console.print(reports_table(reports, source.limit_g is not None))
+    _conclude(out, plan, reports)
+
+
+def _conclude(out: Path, plan: Plan, reports: list[Report]) -> None:
+    console = standard_output()
+    say(console, f"\n{sum(report.windows for report in reports)} windows in {out}.")
+    if plan.unlabelled:
+        say(console, f"Pre-train on them with: pretraining: {{data: {out}}} in a study file.")
+    else:
+        say(console, f"Look at it with: sslwear data describe {out}; study it with: data: {out} in a study file.")
+    failed = [report for report in reports if report.error]
+    for report in failed:
+        typer.echo(f"sslwear: {report.participant} was left out: {report.error}", err=True)
+    if failed:
+        raise typer.Exit(1)

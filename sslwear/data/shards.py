@@ -1,0 +1,119 @@
+"""Unlabelled windows for pre-training: a directory of one folder a participant, of any total size."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sslwear.data.arrays import Description, describe
+from sslwear.data.dataset import load_array
+from sslwear.errors import DataError
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One participant's windows; nothing of them is in memory until they are asked for.
+
+    Attributes:
+        folder: has ``X.npy`` (N, samples, 3) in g, ``motion.npy`` (N,) and ``worn.npy`` (N,).
+        participant: whose they are.
+        count: how many in which the device was worn.
+        fingerprint: SHA-256 of the windows.
+    """
+
+    folder: Path
+    participant: int | str
+    count: int
+    fingerprint: str
+
+    def windows(self) -> NDArray[np.floating]:
+        """All windows (N, samples, 3) in g, memory-mapped.
+
+        Raises:
+            DataError: when the file is missing or damaged.
+        """
+        return load_array(self.folder / "X.npy")
+
+    def rows(self) -> NDArray[np.int64]:
+        """Indices of the windows in which the device was worn.
+
+        Raises:
+            DataError: when the file is missing or damaged.
+        """
+        return np.flatnonzero(load_array(self.folder / "worn.npy"))
+
+    def motion(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How much the wrist moved in some windows, in g.
+
+        Raises:
+            DataError: when the file is missing or damaged.
+        """
+        moved: NDArray[np.float32] = load_array(self.folder / "motion.npy")[rows]
+        return moved
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A directory of shards.
+
+    Attributes:
+        folder: the directory.
+        shards: one a participant, those without a window left out.
+        description: what ``dataset.json`` says.
+    """
+
+    folder: Path
+    shards: tuple[Shard, ...]
+    description: Description
+
+    def __len__(self) -> int:
+        return sum(shard.count for shard in self.shards)
+
+    @property
+    def participants(self) -> list[int | str]:
+        """Whose windows there are."""
+        return [shard.participant for shard in self.shards]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """No classes."""
+        return ()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the shards' fingerprints."""
+        return hashlib.sha256(" ".join(shard.fingerprint for shard in self.shards).encode()).hexdigest()
+
+
+def open_shards(folder: Path) -> Shards:
+    """Open a directory of shards; only the notes beside them are read, so that any number opens quickly.
+
+    Args:
+        folder: made by ``sslwear data prepare ... --unlabelled`` or ``sslwear data import``.
+
+    Raises:
+        DataError: when it is none.
+    """
+    shards = []
+    for note in sorted(folder.glob("*/report.json")) if folder.is_dir() else []:
+        try:
+            report: dict[str, Any] = json.loads(note.read_text())
+            count = report["windows"] - report["nonwear"]
+            shard = Shard(note.parent, report["participant"], count, report["fingerprint"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{note} is not the note of a shard; prepare the data again") from error
+        if shard.count:
+            shards.append(shard)
+    if not shards:
+        raise DataError(
+            f"{folder} has no shards of unlabelled windows; make it with sslwear data prepare SOURCE --unlabelled, or "
+            "with sslwear data import"
+        )
+    return Shards(folder, tuple(shards), describe(folder))

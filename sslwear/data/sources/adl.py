@@ -1,0 +1,98 @@
+"""ADL: activities of daily living with a wrist-worn accelerometer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sslwear.data.sources.base import Archive, Recording, Source
+from sslwear.data.sources.raw import natural
+from sslwear.errors import DataError
+
+RATE_HZ = 32.0
+FILE = r"(?:\w+/)?Accelerometer-(\d{4})-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\w+)-([fm]\d+)\.txt"
+BENCHMARK_VOLUNTEERS = ("f1", "f2", "f3", "m1", "m2", "m3", "m4")
+BENCHMARK_ACTIVITIES = ("climb_stairs", "drink_glass", "getup_bed", "pour_water", "walk")
+ACTIVITIES = (
+    "brush_teeth",
+    "climb_stairs",
+    "comb_hair",
+    "descend_stairs",
+    "drink_glass",
+    "eat_meat",
+    "eat_soup",
+    "getup_bed",
+    "liedown_bed",
+    "pour_water",
+    "sitdown_chair",
+    "standup_chair",
+    "use_telephone",
+    "walk",
+)
+LARGEST = 63
+"""Coded values are 0 to 63, for -1.5 g to 1.5 g."""
+
+
+class Adl(Source):
+    """14 activities of 16 volunteers, 32 Hz, 6 bits an axis; the benchmark keeps 5 activities of 7 volunteers."""
+
+    name = "adl"
+    title = "Dataset for ADL Recognition with Wrist-worn Accelerometer"
+    licence = "CC BY 4.0; its authors ask commercial users to contact them"
+    citation = (
+        "Bruno B, Mastrogiovanni F, Sgorbissa A, Vernazza T, Zaccaria R. Analysis of human behavior recognition "
+        "algorithms based on acceleration data. IEEE ICRA 2013"
+    )
+    homepage = "https://archive.ics.uci.edu/dataset/283/dataset+for+adl+recognition+with+wrist+worn+accelerometer"
+    archives = (
+        Archive(
+            "https://archive.ics.uci.edu/static/public/283/"
+            "dataset+for+adl+recognition+with+wrist+worn+accelerometer.zip",
+            None,
+            "4 MB",
+        ),
+    )
+    selects = True
+    limit_g = 1.5
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The activities."""
+        return ACTIVITIES if self.options.all_activities else BENCHMARK_ACTIVITIES
+
+    def participants(self) -> Sequence[str]:
+        """The volunteers: f1, f2, ..., m1, m2, ..."""
+        volunteers = sorted({match[8] for _, match in self._files()}, key=natural)
+        if not volunteers:
+            raise DataError(
+                f"{self.raw.path} has no files HMP_Dataset/ACTIVITY/Accelerometer-DATE-ACTIVITY-VOLUNTEER.txt; "
+                f"get the archive from {self.homepage}"
+            )
+        return [name for name in volunteers if self.options.all_activities or name in BENCHMARK_VOLUNTEERS]
+
+    def recordings(self, participant: int | str) -> Iterator[Recording]:
+        """Read a volunteer's trials in order of time."""
+        for name, match in sorted(self._files(), key=lambda pair: pair[1].group(1, 2, 3, 4, 5, 6)):
+            activity = match[7]
+            if match[8] != participant or activity not in self.class_names:
+                continue
+            start = np.datetime64(f"{match[1]}-{match[2]}-{match[3]}T{match[4]}:{match[5]}:{match[6]}")
+            yield Recording(match[8], self._samples(name), RATE_HZ, activity, start=start)
+
+    def _files(self) -> list[tuple[str, re.Match[str]]]:
+        """The trials; one that lies in two folders counts once."""
+        found = self.raw.find(FILE)
+        return list({name.rsplit("/", 1)[-1]: (name, match) for name, match in found}.values())
+
+    def _samples(self, name: str) -> NDArray[np.floating]:
+        text = self.raw.read_text(name)
+        try:
+            coded = np.array(text.split(), np.float32).reshape(-1, 3)
+        except ValueError as error:
+            raise DataError(f"{self.raw.path}: {name} does not hold three numbers a line; download it again") from error
+        if len(coded) and not (coded.min() >= 0 and coded.max() <= LARGEST):
+            raise DataError(f"{self.raw.path}: {name} has values outside of 0 to {LARGEST}; download it again")
+        return coded / LARGEST * 3 - 1.5

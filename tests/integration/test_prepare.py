@@ -1,0 +1,241 @@
+"""Preparing data: several processes, stopped and resumed, bad files, and never half a data set."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sslwear.data.dataset import open_dataset
+from sslwear.data.prepare import Plan, Report, prepare
+from sslwear.data.shards import open_shards
+from sslwear.data.sources.base import Options, Recording, Source
+from sslwear.errors import DataError
+from tests.samples import adl
+
+PLAN = Plan(window_s=5, step_s=5)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Toy(Source):
+    """Six participants with a file each; `!` in a file is an error, `~` waits until somebody stops the process."""
+
+    title = licence = citation = homepage = "nobody's"
+    class_names = ("sit", "walk")  # type: ignore[assignment]
+
+    def participants(self) -> Sequence[str]:
+        return [match[1] for _, match in self.raw.find(r"(\w+)\.txt")]
+
+    def recordings(self, participant: int | str) -> Iterator[Recording]:
+        text = self.raw.read_text(f"{participant}.txt")
+        if "!" in text:
+            raise DataError(f"{participant}.txt is damaged; download it again")
+        while "~" in text:
+            (self.raw.path / f"waiting-{os.getpid()}").touch()
+            time.sleep(0.01)
+        generator = np.random.default_rng(len(text))
+        for label in text.split():
+            samples = generator.normal([0, 0, 1], 0.1, (660, 3))
+            yield Recording(participant, samples, 30, None if label == "none" else label)
+
+
+Toy.name = "toy"  # after its definition, so that it is no plug-in's
+RUN = """
+import sys
+from pathlib import Path
+from sslwear.data.prepare import prepare
+from tests.integration.test_prepare import PLAN, Toy
+if __name__ == "__main__":
+    prepare(Toy(Path(sys.argv[1])), Path(sys.argv[2]), PLAN, jobs=int(sys.argv[3]))
+"""
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for i in range(6):
+        (folder / f"p{i}.txt").write_text("walk sit" + " walk" * i)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_any_number_of_processes_gives_the_same(raw: Path, tmp_path: Path) -> None:
+    heard: list[tuple[str | int, int, int]] = []
+    one = prepare(Toy(raw), tmp_path / "one", PLAN)
+    three = prepare(Toy(raw), tmp_path / "three", PLAN, 3, lambda report, *n: heard.append((report.participant, *n)))
+    assert one == three
+    assert contents(tmp_path / "one") == contents(tmp_path / "three")
+    assert {participant for participant, _, _ in heard} == {f"p{i}" for i in range(6)}
+    assert [(done, total) for _, done, total in heard] == [(i, 6) for i in range(1, 7)]
+    dataset = open_dataset(tmp_path / "one")
+    assert dataset.participants == [f"p{i}" for i in range(6)]
+    assert np.unique_counts(dataset.pid).counts.tolist() == [8, 12, 16, 20, 24, 28]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "raw", "three"]
+
+
+def test_what_was_made_by_the_same_call_is_left_as_it_is(raw: Path, tmp_path: Path) -> None:
+    first = prepare(Toy(raw), tmp_path / "data", PLAN)
+    before = contents(tmp_path / "data")
+    (raw / "p0.txt").write_text("!")
+    assert prepare(Toy(raw), tmp_path / "data", PLAN) == first
+    assert contents(tmp_path / "data") == before
+
+
+def test_what_was_made_otherwise_is_not_touched(raw: Path, tmp_path: Path) -> None:
+    prepare(Toy(raw), tmp_path / "data", PLAN)
+    before = contents(tmp_path / "data")
+    with pytest.raises(DataError, match="is there already, and was made otherwise; give an unused directory or delete"):
+        prepare(Toy(raw), tmp_path / "data", Plan(window_s=4, step_s=4))
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("ten years of work")
+    with pytest.raises(DataError, match="is there already"):
+        prepare(Toy(raw), tmp_path / "thesis", PLAN)
+    assert contents(tmp_path / "data") == before
+    assert contents(tmp_path / "thesis") == {"chapter.txt": b"ten years of work"}
+
+
+def test_a_participant_who_cannot_be_read_is_reported_and_the_others_are_used(raw: Path, tmp_path: Path) -> None:
+    (raw / "p2.txt").write_text("walk !")
+    (raw / "p3.txt").write_text("none none")
+    (raw / "p4.txt").write_text("")
+    reports = {report.participant: report for report in prepare(Toy(raw), tmp_path / "data", PLAN, jobs=2)}
+    assert reports["p2"] == Report("p2", error="p2.txt is damaged; download it again")
+    assert reports["p3"] == Report("p3", unlabelled=8)
+    assert reports["p4"] == Report("p4")
+    dataset = open_dataset(tmp_path / "data")
+    assert dataset.participants == ["p0", "p1", "p5"]
+    noted = {report["participant"]: report["error"] for report in dataset.description.participants or ()}
+    assert noted == {participant: report.error for participant, report in reports.items()}
+
+
+@pytest.mark.parametrize(("text", "reason"), [("!", r"p0\.txt is damaged"), ("none", "and the labels")])
+def test_nothing_to_write_is_refused_and_leaves_nothing(raw: Path, tmp_path: Path, text: str, reason: str) -> None:
+    for file in raw.iterdir():
+        file.write_text(text)
+    with pytest.raises(DataError, match=f"there is no window to write; .*{reason}"):
+        prepare(Toy(raw), tmp_path / "data", PLAN)
+    assert list(tmp_path.iterdir()) == [raw]
+
+
+def start(*arguments: Path | str) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    script = Path(arguments[0]).parent / "run.py"
+    script.write_text(RUN)
+    return subprocess.Popen([sys.executable, str(script), *map(str, arguments)], env=environment, cwd=ROOT)
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not state.is_file() or state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_leaves_no_data_set_and_no_process_and_the_next_one_uses_what_was_done(
+    raw: Path, tmp_path: Path, jobs: int, stop: signal.Signals
+) -> None:
+    expected = tmp_path / "expected"
+    prepare(Toy(raw), expected, PLAN)
+    text = (raw / "p4.txt").read_text()
+    (raw / "p4.txt").write_text("~")
+    process = start(raw, tmp_path / "data", str(jobs))
+    try:
+        shards = tmp_path / ".data.partial" / "shards"
+        wait(lambda: bool(list(raw.glob("waiting-*"))) and len(list(shards.glob("0*/report.json"))) >= 4)
+        workers = [int(path.name.split("-")[1]) for path in raw.glob("waiting-*")]
+        with pytest.raises(DataError, match="is being made by another process"):
+            prepare(Toy(raw), tmp_path / "data", PLAN)
+        os.kill(workers[0] if stop == signal.SIGINT and jobs == 2 else process.pid, stop)
+        process.send_signal(stop)
+        assert process.wait(30) != 0
+    finally:
+        process.kill()
+    wait(lambda: not any(alive(pid) for pid in workers))
+    assert not (tmp_path / "data").exists()
+    done = {path: path.stat().st_mtime_ns for path in shards.glob("0*/report.json")}
+    (raw / "p4.txt").write_text(text)
+    for file in raw.glob("waiting-*"):
+        file.unlink()
+    prepare(Toy(raw), tmp_path / "data", PLAN)
+    assert contents(tmp_path / "data") == contents(expected)
+    assert len(done) >= 4
+    assert not (tmp_path / ".data.partial").exists()
+
+
+def test_a_run_with_other_settings_starts_anew(raw: Path, tmp_path: Path) -> None:
+    partial = tmp_path / ".data.partial"
+    (partial / "shards" / "0000-p0").mkdir(parents=True)
+    (partial / "shards" / "0000-p0" / "report.json").write_text(json.dumps({"participant": "p0", "windows": 3}))
+    (partial / "plan.json").write_text("{}")
+    reports = prepare(Toy(raw), tmp_path / "data", PLAN)
+    assert reports[0].windows == 8
+    assert len(open_dataset(tmp_path / "data")) == 8 + 12 + 16 + 20 + 24 + 28
+
+
+def test_unlabelled_windows_are_all_kept_a_folder_a_participant(raw: Path, tmp_path: Path) -> None:
+    (raw / "p3.txt").write_text("none walk")
+    reports = prepare(Toy(raw), tmp_path / "shards", Plan(5, 5, unlabelled=True), jobs=2)
+    assert reports[3].windows == 8
+    shards = open_shards(tmp_path / "shards")
+    assert shards.participants == [f"p{i}" for i in range(6)]
+    assert len(shards) == 8 + 12 + 16 + 8 + 24 + 28
+    assert len({shard.fingerprint for shard in shards.shards}) == 6
+    for shard in shards.shards:
+        windows = np.array(shard.windows())
+        assert windows.shape == (shard.count, 150, 3)
+        assert_array_equal(shard.rows(), np.arange(shard.count))
+        assert_allclose(shard.motion(shard.rows()), windows.std(axis=1).mean(axis=1), rtol=1e-5)
+
+
+def test_shards_can_be_put_together_and_damaged_ones_are_refused(raw: Path, tmp_path: Path) -> None:
+    prepare(Toy(raw), tmp_path / "shards", Plan(5, 5, unlabelled=True))
+    before = open_shards(tmp_path / "shards").fingerprint
+    (tmp_path / "shards" / "0005-p5").rename(tmp_path / "elsewhere")
+    assert open_shards(tmp_path / "shards").participants == [f"p{i}" for i in range(5)]
+    assert open_shards(tmp_path / "shards").fingerprint != before
+    (tmp_path / "shards" / "0004-p4" / "report.json").write_text("{}")
+    with pytest.raises(DataError, match=r"0004-p4/report\.json is not the note of a shard; prepare the data again"):
+        open_shards(tmp_path / "shards")
+    with pytest.raises(DataError, match="has no shards of unlabelled windows"):
+        open_shards(raw)
+
+
+def test_the_benchmarks_selection_is_less_than_all_activities(tmp_path: Path) -> None:
+    from sslwear.data.sources.adl import Adl
+
+    adl.write(tmp_path / "raw")
+    selected, everything = Adl(tmp_path / "raw"), Adl(tmp_path / "raw", Options(all_activities=True))
+    prepare(selected, tmp_path / "selected")
+    prepare(everything, tmp_path / "everything")
+    some, more = open_dataset(tmp_path / "selected"), open_dataset(tmp_path / "everything")
+    assert some.participants == ["f1", "m1", "m2"]
+    assert more.participants == ["f1", "f5", "m1", "m2"]
+    assert some.class_names == ("climb_stairs", "drink_glass", "getup_bed", "pour_water", "walk")
+    assert "brush_teeth" in more.class_names
+    # 10 s are 320 samples and 5 s are 160: of the trials, pour_water counts once although it lies in two folders
+    assert np.unique_counts(some.labels).counts.tolist() == [2 * 3, 1 * 3, 1 * 3, 1 * 3, 5 * 3]
+    assert some.start[0] == np.datetime64("2011-03-01T09:24:39")

@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from capture24_file import write_participant
 
 from sslwear.data.arrays import Description, release
 from sslwear.data.dataset import open_dataset
@@ -163,6 +162,8 @@ def shards(folder: Path) -> None:
 
 def prepared(folder: Path, hours: float) -> None:
     """Prepare 2 and 6 participants, two at a time."""
+    from prepare_speed import write_participant
+
     raw = folder / "capture24"
     raw.mkdir()
     write_participant(raw, "P001", hours)

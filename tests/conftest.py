@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -81,6 +82,15 @@ def store(empty_home: Path, tmp_path: Path) -> Store:
     home = tmp_path / "mlruns"
     shutil.copytree(empty_home, home)
     return store_at(home)
+
+
+@pytest.fixture(scope="session")
+def shared_recordings() -> Path:
+    """Folder of larger real recordings, outside of the project; tests that want it are skipped where it is absent."""
+    folder = Path(os.environ.get("SSLWEAR_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"there are no larger recordings in {folder}; set SSLWEAR_TEST_DATA to their folder")
+    return folder
 
 
 def store_at(home: Path) -> Store:

@@ -61,7 +61,7 @@ def cut_recording(
     names, codes = _annotations(recording)
     parts = []
     for time, samples, here in _stretches(recording):
-        even = resample_at(samples, time, rate_hz)
+        even = resample_at(samples, time, 1 / recording.rate_hz, rate_hz)
         windows, start = cut(even, rate_hz, window_s, step_s)
         if len(windows) == 0:
             continue
@@ -134,24 +134,25 @@ def _most_frequent(codes: NDArray[np.integer], first: NDArray[np.int64], length:
 
 def resample(samples: NDArray[np.floating], rate_hz: float, target_hz: float) -> Samples:
     """Bring evenly sampled acceleration to another rate, see `resample_at`."""
-    return resample_at(samples, np.arange(len(samples)) / rate_hz, target_hz)
+    return resample_at(samples, np.arange(len(samples)) / rate_hz, 1 / rate_hz, target_hz)
 
 
-def resample_at(samples: NDArray[np.floating], time: NDArray[np.float64], target_hz: float) -> Samples:
+def resample_at(samples: NDArray[np.floating], time: NDArray[np.float64], period_s: float, target_hz: float) -> Samples:
     """Sample acceleration evenly by linear interpolation, as the published models' data was.
 
     Args:
         samples: (n, 3) in g.
         time: seconds of each sample (n,), increasing.
+        period_s: how long the last sample lasts; its value is held, so that 10 s of samples are 10 s at any rate.
         target_hz: samples per second wanted.
 
     Returns:
-        (m, 3) float32 in g at `target_hz`; the first sample stays where it is, and m is as many as lie within the
-        recording.
+        (m, 3) float32 in g at `target_hz`; the first sample stays where it is, and m is as many as fit into the
+        recording's duration.
     """
     if len(samples) == 0:
         return samples.astype(np.float32)
-    count = int((time[-1] - time[0]) * target_hz + 1e-6) + 1
+    count = max(1, int((time[-1] - time[0] + period_s) * target_hz + 1e-6))
     then = time[0] + np.arange(count) / target_hz
     return np.stack([np.interp(then, time, axis) for axis in samples.T], axis=1).astype(np.float32)
 

@@ -16,6 +16,9 @@ from sslwear import plugins
 from sslwear.data.sources.raw import Raw
 from sslwear.errors import DataError
 
+STANDARD_GRAVITY = 9.80665
+"""m/s^2 in a g."""
+
 
 @dataclass(frozen=True)
 class Recording:

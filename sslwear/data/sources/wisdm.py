@@ -1,0 +1,119 @@
+"""WISDM: activities of daily living with a smart-watch on the dominant wrist."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from sslwear.data.sources.base import STANDARD_GRAVITY, Archive, Recording, Source
+from sslwear.errors import DataError
+
+RATE_HZ = 20.0
+FILE = r"(?:watch/)?(?:accel/)?data_(\d+)_accel_watch\.txt"
+ACTIVITIES = {
+    "A": "walking",
+    "B": "jogging",
+    "C": "stairs",
+    "D": "sitting",
+    "E": "standing",
+    "F": "typing",
+    "G": "brushing teeth",
+    "H": "eating soup",
+    "I": "eating chips",
+    "J": "eating pasta",
+    "K": "drinking",
+    "L": "eating sandwich",
+    "M": "kicking",
+    "O": "playing catch",
+    "P": "dribbling",
+    "Q": "writing",
+    "R": "clapping",
+    "S": "folding clothes",
+}
+"""By the letters of the published activity_key.txt."""
+
+
+class Wisdm(Source):
+    """18 activities of 51 people, 3 minutes each, 20 Hz; of the archive only the watch's accelerometer is read."""
+
+    name = "wisdm"
+    title = "WISDM Smartphone and Smartwatch Activity and Biometrics Dataset"
+    licence = "CC BY 4.0"
+    citation = (
+        "Weiss GM, Yoneda K, Hayajneh T. Smartphone and smartwatch-based biometrics using activities of daily living. "
+        "IEEE Access 2019, 7:133190"
+    )
+    homepage = "https://archive.ics.uci.edu/dataset/507/wisdm+smartphone+and+smartwatch+activity+and+biometrics+dataset"
+    archives = (
+        Archive(
+            "https://archive.ics.uci.edu/static/public/507/"
+            "wisdm+smartphone+and+smartwatch+activity+and+biometrics+dataset.zip",
+            None,
+            "295 MB",
+        ),
+    )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The activities, in the order of their letters."""
+        return tuple(ACTIVITIES.values())
+
+    def participants(self) -> Sequence[int]:
+        """The subjects' numbers."""
+        subjects = [int(match[1]) for _, match in self.raw.find(FILE)]
+        if not subjects:
+            raise DataError(
+                f"{self.raw.path} has no files raw/watch/accel/data_SUBJECT_accel_watch.txt; "
+                f"get the archive from {self.homepage}"
+            )
+        return sorted(set(subjects))
+
+    def recordings(self, participant: int | str) -> Iterator[Recording]:
+        """Read a subject's activities, one recording each time that an activity begins."""
+        for name, match in self.raw.find(FILE):
+            if int(match[1]) == participant:
+                yield from self._activities(name, int(match[1]))
+
+    def _activities(self, name: str, participant: int) -> Iterator[Recording]:
+        table = self._table(name)
+        letters = table["activity"].to_numpy(str)
+        changes = np.flatnonzero(letters[1:] != letters[:-1]) + 1
+        for first, last in pairwise([0, *changes.tolist(), len(letters)]):
+            if first == last:  # an empty file
+                continue
+            letter = str(letters[first])
+            if letter not in ACTIVITIES:
+                raise DataError(f"{self.raw.path}: {name} has the unknown activity {letter!r}; download it again")
+            part = table.iloc[first:last]
+            samples = part[["x", "y", "z"]].to_numpy(np.float64) / STANDARD_GRAVITY
+            time = None
+            if "nanoseconds" in part:
+                clock = part["nanoseconds"].to_numpy(np.int64)
+                time = (clock - clock[0]) / 1e9
+            yield Recording(participant, samples, RATE_HZ, ACTIVITIES[letter], time)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        """Lines ``subject,activity,x,y,z;`` or, as published, ``subject,activity,timestamp,x,y,z;``.
+
+        A last line that is cut short is left out.
+        """
+        lines = self.raw.read_text(name).replace(";", "").split()
+        columns = ["subject", "activity", "nanoseconds", "x", "y", "z"]
+        if not lines:
+            return pd.DataFrame(columns=columns)
+        commas = lines[0].count(",")
+        if commas == 4:
+            columns.remove("nanoseconds")
+        if len(lines) > 1 and lines[-1].count(",") < commas:
+            lines.pop()
+        try:
+            kinds = {"activity": str, "x": np.float64, "y": np.float64, "z": np.float64}
+            return pd.read_csv(io.StringIO("\n".join(lines)), names=columns, dtype=kinds, index_col=False)
+        except (ValueError, pd.errors.ParserError) as error:
+            raise DataError(
+                f"{self.raw.path}: {name} does not hold lines 'subject,activity,timestamp,x,y,z;'; download it again"
+            ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import shutil
 import tempfile
@@ -14,9 +13,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
+from isal import igzip, isal_zlib
+
 from sslwear.errors import DataError
 
-UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+UNREADABLE: tuple[type[Exception], ...] = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    isal_zlib.IsalError,
+)
 """What reading a damaged or encrypted file raises."""
 
 
@@ -68,8 +76,8 @@ class Raw:
         try:
             with (self.path / member).open("rb") if archive is None else archive.open(member) as file:
                 if name.endswith(".gz"):
-                    with gzip.open(file) as unpacked:
-                        yield unpacked  # type: ignore[misc]
+                    with igzip.open(file) as unpacked:  # type: ignore[no-untyped-call]
+                        yield unpacked
                 else:
                     yield file
         except UNREADABLE as error:

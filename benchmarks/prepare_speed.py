@@ -1,0 +1,167 @@
+"""Preparing a day of Capture-24 against a loop that cuts window by window in pandas.
+
+    python benchmarks/prepare_speed.py [--hours 24] [--runs 3]
+
+Writes one participant in the published format, then runs both sides in turn, after a warm-up of each on half an hour:
+
+- ours: `sslwear.data.prepare.prepare`, from the compressed file to a data set directory;
+- the loop, as notebooks do it: `read_csv` with parsed times; then for every 30 s window pick its rows by comparing
+  their times, take the most frequent annotation, resample the window to 30 Hz, append; at the end stack and save;
+- the same loop by somebody who knows that a sorted index can be sliced without comparing every row.
+
+Prints the medians, their ratios, and what ours spends its time on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import shutil
+import statistics
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sslwear.data.arrays import WORN, Fingerprint
+from sslwear.data.prepare import prepare
+from sslwear.data.sources.capture24 import Capture24
+from sslwear.data.windows import cut_recording
+
+ANNOTATIONS = {
+    "7030 sleeping;MET 0.95": ("sleep", "sleep"),
+    "11580 office/computer work;MET 1.5": ("sedentary", "sitting"),
+    "17150 walking;MET 3.0": ("light", "walking"),
+    "01010 bicycling;MET 6.8": ("moderate-vigorous", "bicycling"),
+    "05035 kitchen activity general cooking/washing/dishes/cleaning up;MET 3.3": ("light", "mixed"),
+}
+
+
+def write_participant(folder: Path, name: str, hours: float) -> None:
+    """Write a participant's file and the dictionary, in the published format."""
+    generator = np.random.default_rng(0)
+    samples = int(hours * 3600 * 100)
+    times = pd.date_range("2016-11-13 02:18:00", periods=samples, freq="10ms")
+    stretch = 100 * 60 * 7
+    noted = np.array([*ANNOTATIONS, ""])[np.arange(samples) // stretch % (len(ANNOTATIONS) + 1)]
+    acceleration = np.array([0.1, -0.2, 0.97]) + generator.normal(0, 0.05, (samples, 3))
+    text = times.strftime("%Y-%m-%d %H:%M:%S.%f").to_numpy(str)
+    with gzip.open(folder / f"{name}.csv.gz", "wt", compresslevel=6) as file:
+        file.write("time,x,y,z,annotation\n")
+        for first in range(0, samples, 500_000):
+            rows = slice(first, first + 500_000)
+            x, y, z = acceleration[rows].T
+            file.writelines(
+                f"{t},{a:.6f},{b:.6f},{c:.6f},{n}\n"
+                for t, a, b, c, n in zip(text[rows], x, y, z, noted[rows], strict=True)
+            )
+    dictionary = pd.DataFrame(
+        {
+            "annotation": list(ANNOTATIONS),
+            "label:Walmsley2020": [labels[0] for labels in ANNOTATIONS.values()],
+            "label:Willetts2018": [labels[1] for labels in ANNOTATIONS.values()],
+        }
+    )
+    dictionary.to_csv(folder / "annotation-label-dictionary.csv", index=False)
+
+
+def loop(folder: Path, out: Path, compare: bool) -> int:
+    """The reference side: window by window in pandas.
+
+    Args:
+        folder: the raw files.
+        out: the folder to make.
+        compare: whether rows are picked by comparing their times, or by slicing the sorted index.
+    """
+    dictionary = pd.read_csv(folder / "annotation-label-dictionary.csv", index_col="annotation")["label:Walmsley2020"]
+    data = pd.read_csv(
+        folder / "P001.csv.gz",
+        index_col="time",
+        parse_dates=["time"],
+        dtype={"x": "f4", "y": "f4", "z": "f4", "annotation": "string"},
+    )
+    windows, labels, starts = [], [], []
+    length = pd.Timedelta("30s")
+    for start in pd.date_range(data.index[0], data.index[-1], freq=length):
+        if compare:
+            window = data[(data.index >= start) & (data.index < start + length)]
+        else:
+            window = data[start : start + length - pd.Timedelta("1ns")]
+        if len(window) < 3000:
+            continue
+        annotation = window["annotation"].mode(dropna=False).iloc[0]
+        if pd.isna(annotation):
+            continue
+        even = window[["x", "y", "z"]].resample("33333us", origin="start").mean().interpolate().iloc[:900]
+        windows.append(even.to_numpy(np.float32))
+        labels.append(dictionary[annotation])
+        starts.append(start)
+    out.mkdir()
+    np.save(out / "X.npy", np.stack(windows))
+    np.save(out / "Y.npy", np.array(labels))
+    np.save(out / "T.npy", np.array(starts, "datetime64[ns]"))
+    np.save(out / "pid.npy", np.full(len(labels), "P001"))
+    return len(labels)
+
+
+def ours(folder: Path, out: Path) -> int:
+    """This package's side."""
+    return prepare(Capture24(folder), out)[0].windows
+
+
+def parts(folder: Path) -> dict[str, float]:
+    """Seconds that each part of ours takes."""
+    source = Capture24(folder)
+    began = time.perf_counter()
+    (recording,) = source.recordings("P001")
+    read = time.perf_counter()
+    found = cut_recording(recording, 30, 30, 30, source.limit_g)
+    cut = time.perf_counter()
+    with tempfile.TemporaryDirectory() as place:
+        np.save(Path(place) / "X.npy", found.windows)
+        fingerprint = Fingerprint(found.windows.shape, found.windows.dtype)
+        fingerprint.add(found.windows)
+        fingerprint.finish({WORN: found.worn})
+    written = time.perf_counter()
+    return {"unpack and parse": read - began, "resample and cut": cut - read, "write": written - cut}
+
+
+def main() -> None:
+    """Run both sides in turn and print the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=float, default=24)
+    parser.add_argument("--runs", type=int, default=3)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        day, short = Path(place) / "day", Path(place) / "short"
+        for folder, hours in ((short, 0.5), (day, arguments.hours)):
+            folder.mkdir()
+            write_participant(folder, "P001", hours)
+        sides = {"ours": ours, "loop": partial(loop, compare=True), "sliced loop": partial(loop, compare=False)}
+        seconds: dict[str, list[float]] = {name: [] for name in sides}
+        counts = set()
+        for run in range(arguments.runs + 1):
+            for name, side in sides.items():
+                out = Path(place) / "out"
+                began = time.perf_counter()
+                count = side(short if run == 0 else day, out)
+                if run:
+                    seconds[name].append(time.perf_counter() - began)
+                    counts.add(count)
+                shutil.rmtree(out)
+        (windows,) = counts  # all sides find the same
+        medians = {name: statistics.median(times) for name, times in seconds.items()}
+        for name, times in seconds.items():
+            print(f"{name}: median {medians[name]:.1f} s of {', '.join(f'{t:.1f}' for t in times)} s")
+        for name in list(sides)[1:]:
+            print(f"{windows} windows: ours is {medians[name] / medians['ours']:.1f} times as fast as the {name}")
+        split = ", ".join(f"{part} {t:.2f} s" for part, t in parts(day).items())
+        size = (day / "P001.csv.gz").stat().st_size / 1e6
+        print(f"ours: {24 / arguments.hours * medians['ours']:.1f} s a participant-day ({split}; file {size:.0f} MB)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""CAPTURE-24: a day of each of 151 people, annotated from wearable cameras."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sslwear.data.sources.base import Archive, Options, Recording, Source
+from sslwear.errors import DataError
+
+RATE_HZ = 100.0
+FILE = r"(P\d+)\.csv(?:\.gz)?"
+DICTIONARY = r"annotation-label-dictionary\.csv"
+PREFIX = "label:"
+SCHEMES = (
+    "Walmsley2020",
+    "WillettsSpecific2018",
+    "Willetts2018",
+    "WillettsMET2018",
+    "DohertySpecific2018",
+    "Doherty2018",
+)
+
+
+class Capture24(Source):
+    """About 24 h at 100 Hz of each participant; labels are made of free-text annotations by one of several schemes.
+
+    A window's label is that of its most frequent annotation.
+    """
+
+    name = "capture24"
+    title = "CAPTURE-24: activity tracker data in the wild, annotated from wearable cameras"
+    licence = "CC BY 4.0"
+    citation = (
+        "Chan S, Hang Y, Tong C, et al. CAPTURE-24: A large dataset of wrist-worn activity tracker data collected in "
+        "the wild for human activity recognition. Scientific Data 2024, 11:1135"
+    )
+    homepage = "https://ora.ox.ac.uk/objects/uuid:99d7c092-d865-4a19-b096-cc16440cd001"
+    archives = (
+        Archive(
+            "https://ora.ox.ac.uk/objects/uuid:99d7c092-d865-4a19-b096-cc16440cd001/files/rpr76f381b", None, "6.9 GB"
+        ),
+    )
+    label_schemes = SCHEMES
+    window_s = 30.0
+    step_s = 30.0
+    limit_g = 8.0
+
+    def __init__(self, raw: Path | None = None, options: Options | None = None) -> None:
+        super().__init__(raw, options)
+        self._scheme = self.options.label_scheme or SCHEMES[0]
+        if self.options.label_scheme is not None:
+            self._labels  # noqa: B018 - an unknown scheme is refused at once
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The scheme's labels, sorted."""
+        return tuple(sorted(set(self._labels.values())))
+
+    def participants(self) -> Sequence[str]:
+        """P001, P002, ..."""
+        found = [match[1] for _, match in self.raw.find(FILE)]
+        if not found:
+            raise DataError(f"{self.raw.path} has no files P001.csv.gz ...; get the archive from {self.homepage}")
+        return found
+
+    def label_of(self, annotation: str) -> str | None:
+        """The scheme's label of an annotation."""
+        return self._labels.get(annotation)
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        """Labels by annotation, for the scheme."""
+        found = self.raw.find(DICTIONARY)
+        if not found:
+            raise DataError(
+                f"{self.raw.path} has no annotation-label-dictionary.csv, which lies beside the participants' files "
+                f"in the archive; get it from {self.homepage}"
+            )
+        rows = list(csv.DictReader(self.raw.read_text(found[0][0]).splitlines()))
+        schemes = [name.removeprefix(PREFIX) for name in (rows[0] if rows else []) if name.startswith(PREFIX)]
+        if self._scheme not in schemes:
+            raise DataError(
+                f"{self.raw.path}: there is no label scheme {self._scheme!r}; choose one of {', '.join(schemes)}"
+            )
+        return {row["annotation"]: label for row in rows if (label := row[PREFIX + self._scheme])}
+
+    def recordings(self, participant: int | str) -> Iterator[Recording]:
+        """Read a participant's day, with an annotation at each sample that has one."""
+        for name, match in self.raw.find(FILE):
+            if match[1] == participant:
+                table = self._table(name)
+                if len(table) == 0:
+                    continue
+                nanoseconds = table["time"].astype("int64").to_numpy()
+                yield Recording(
+                    participant,
+                    np.stack([table[axis].to_numpy() for axis in "xyz"], axis=1),
+                    RATE_HZ,
+                    _categorical(table["annotation"]),
+                    (nanoseconds - nanoseconds[0]) / 1e9,
+                    np.datetime64(int(nanoseconds[0]), "ns"),
+                )
+
+    def _table(self, name: str) -> pd.DataFrame:
+        """Columns time, x, y, z and annotation.
+
+        pyarrow parses on all cores while the file is being unpacked, in blocks, so that memory holds little more than
+        the result.
+        """
+        import pyarrow as pa
+        from pyarrow import csv as arrow_csv
+
+        kinds = {
+            "time": pa.timestamp("ns"),
+            **dict.fromkeys("xyz", pa.float32()),
+            "annotation": pa.dictionary(pa.int32(), pa.string()),
+        }
+        convert = arrow_csv.ConvertOptions(
+            column_types=kinds, include_columns=list(kinds), strings_can_be_null=True, null_values=["", "nan", "NaN"]
+        )
+        with self.raw.open(name) as file:
+            if not file.read(1):
+                raise DataError(f"{self.raw.path}: {name} is empty; download it again")
+        try:
+            with self.raw.open(name) as file:
+                table = arrow_csv.read_csv(file, convert_options=convert)
+        except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise DataError(
+                f"{self.raw.path}: {name} does not hold the columns time, x, y, z, annotation ({reason}); "
+                "download it again"
+            ) from error
+        frame: pd.DataFrame = table.unify_dictionaries().to_pandas(split_blocks=True, self_destruct=True)
+        return frame
+
+
+def _categorical(annotations: pd.Series[Any]) -> pd.Categorical:
+    """Annotations by sample with their names sorted, so that a draw is decided by name and not by order of time."""
+    values: pd.Categorical = annotations.array
+    names = values.categories
+    order = np.argsort(names.to_numpy(str), kind="stable")
+    place: NDArray[np.int32] = np.empty(len(names) + 1, np.int32)
+    place[order] = np.arange(len(names))
+    place[-1] = -1
+    return pd.Categorical.from_codes(place[values.codes], names[order])

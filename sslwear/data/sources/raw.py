@@ -24,7 +24,7 @@ UNREADABLE: tuple[type[Exception], ...] = (
     zipfile.BadZipFile,
     zlib.error,
     isal_zlib.IsalError,
-)
+)  # type: ignore[assignment]
 """What reading a damaged or encrypted file raises."""
 
 
@@ -49,21 +49,21 @@ class Raw:
         """Only the path goes to another process; archives are opened there anew."""
         return {"path": self.path}
 
-    def find(self, pattern: str) -> list[tuple[str, re.Match[str]]]:
+    def find(self, pattern: str, outside_only: bool = False) -> list[tuple[str, re.Match[str]]]:
         """Files whose name ends in `pattern`, a regular expression that starts at a folder's or a file's name.
 
-        Zip files within are looked into where nothing is found outside of them, because some publishers pack twice.
+        Zip files within are looked into where nothing is found outside of them, because some publishers pack twice;
+        with `outside_only` they are not.
         Hidden files, and what macOS adds to archives, are left out.
 
         Returns:
             Names, for `open`, with the match; in natural order (9 stands before 10).
         """
         expression = re.compile(rf"(?:^|/){pattern}$")
-        for members in (self._outer, self._inner):
-            found = [(name, match) for name in members if (match := expression.search(name))]
-            if found:
-                return sorted(found, key=lambda pair: natural(pair[0]))
-        return []
+        found = [(name, match) for name in self._outer if (match := expression.search(name))]
+        if not found and not outside_only:
+            found = [(name, match) for name in self._inner if (match := expression.search(name))]
+        return sorted(found, key=lambda pair: natural(pair[0]))
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:

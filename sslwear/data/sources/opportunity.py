@@ -1,0 +1,85 @@
+"""OPPORTUNITY: modes of locomotion with many sensors, of which the right lower arm's is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from sslwear.data.sources.base import Archive, Recording, Source
+from sslwear.errors import DataError
+
+RATE_HZ = 30.0
+FILE = r"S(\d)-(?:ADL\d|Drill)\.dat"
+TIME, ARM, LOCOMOTION = 0, (63, 64, 65), 243
+"""Columns of the time in ms, of the accelerometer of the inertial unit RLA in mg, and of the mode of locomotion, by the
+published column_names.txt, counted from 0."""
+NONE = 0
+ACTIVITIES = {1: "stand", 2: "walk", 4: "sit", 5: "lie"}
+
+
+class Opportunity(Source):
+    """4 modes of locomotion of 4 people in a kitchen, five runs of daily living and a drill each, 30 Hz."""
+
+    name = "opportunity"
+    title = "OPPORTUNITY Activity Recognition"
+    licence = "CC BY 4.0"
+    citation = (
+        "Roggen D, Calatroni A, Rossi M, et al. Collecting complex activity datasets in highly rich networked sensor "
+        "environments. 7th International Conference on Networked Sensing Systems 2010"
+    )
+    homepage = "https://archive.ics.uci.edu/dataset/226/opportunity+activity+recognition"
+    archives = (
+        Archive("https://archive.ics.uci.edu/static/public/226/opportunity+activity+recognition.zip", None, "292 MB"),
+    )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The modes of locomotion."""
+        return tuple(ACTIVITIES.values())
+
+    def participants(self) -> Sequence[int]:
+        """The subjects, 1 to 4."""
+        subjects = sorted({int(match[1]) for _, match in self._files()})
+        if not subjects:
+            raise DataError(
+                f"{self.raw.path} has no files OpportunityUCIDataset/dataset/S1-ADL1.dat ...; "
+                f"get the archive from {self.homepage}"
+            )
+        return subjects
+
+    def recordings(self, participant: int | str) -> Iterator[Recording]:
+        """Read a subject's runs."""
+        for name, match in self._files():
+            if int(match[1]) == participant:
+                yield self._recording(name, int(match[1]))
+
+    def _files(self) -> list[tuple[str, re.Match[str]]]:
+        return self.raw.find(FILE)
+
+    def _recording(self, name: str, participant: int) -> Recording:
+        """One file; samples lost on the radio are NaN."""
+        columns = [TIME, *ARM, LOCOMOTION]
+        try:
+            with self.raw.open(name) as file:
+                table = pd.read_csv(file, sep=" ", header=None, usecols=columns, dtype=np.float64, engine="c")
+        except pd.errors.EmptyDataError:
+            table = pd.DataFrame(np.empty((0, 5)), columns=columns)
+        except (ValueError, pd.errors.ParserError) as error:
+            raise DataError(
+                f"{self.raw.path}: {name} does not hold 250 numbers a line, separated by spaces; download it again"
+            ) from error
+        numbers = table[LOCOMOTION].fillna(NONE).to_numpy(int)
+        unknown = set(np.unique(numbers).tolist()) - {NONE, *ACTIVITIES}
+        if unknown:
+            raise DataError(f"{self.raw.path}: {name} has the unknown locomotion {min(unknown)}; download it again")
+        time = table[TIME].to_numpy() / 1000
+        return Recording(
+            participant,
+            table[list(ARM)].to_numpy() / 1000,
+            RATE_HZ,
+            pd.Categorical([ACTIVITIES.get(number) for number in numbers], list(ACTIVITIES.values())),
+            time - time[0] if len(time) else time,
+        )

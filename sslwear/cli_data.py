@@ -63,6 +63,25 @@ def data_prepare(
         _prepare(found, out, _plan(found, window, step, unlabelled), jobs)
 
 
+@data_app.command("import")
+def data_import(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Device files: .cwa .gt3x .bin .csv, or .gz.")],
+    out: Out,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Columns participant, start, end, label; without, no labels.")
+    ] = None,
+    window: Window = None,
+    step: Step = None,
+    jobs: Jobs = None,
+) -> None:
+    """Turn files of Axivity, ActiGraph and GENEActiv devices into windows, with labels or without."""
+    with friendly(RESUMES):
+        from sslwear.data.devices import DeviceFiles
+
+        source = DeviceFiles(files, labels)
+        _prepare(source, out, _plan(source, window, step, unlabelled=labels is None), jobs)
+
+
 @data_app.command("describe")
 def data_describe(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set directory, or one of unlabelled shards.")],

@@ -199,7 +199,7 @@ def reports_table(reports: Sequence[Report], clipped: bool) -> Table:
     table.add_column("")
     for report in reports:
         counts = [report.windows, report.unlabelled, report.nonwear, *([report.clipped] if clipped else [])]
-        table.add_row(str(report.participant), *map(str, counts), "could not be read" if report.error else "")
+        table.add_row(str(report.participant), *map(str, counts), "could not be read" if report.error else report.note)
     return table
 
 

@@ -58,6 +58,7 @@ class Report:
         clipped: windows kept in which the device was at its limit.
         nonwear: windows kept and marked, in which the device was not worn.
         error: why nothing of this participant could be used, or None.
+        note: how the recordings were read.
         fingerprint: SHA-256 of the arrays, where they stay a participant's own.
     """
 
@@ -67,6 +68,7 @@ class Report:
     clipped: int = 0
     nonwear: int = 0
     error: str | None = None
+    note: str = ""
     fingerprint: str | None = None
 
 
@@ -269,6 +271,7 @@ def _participant(source: Source, participant: int | str, plan: Plan, shard: Path
 def _write_windows(source: Source, participant: int | str, plan: Plan, making: Path) -> Report:
     pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in ("X", "Y", "T", "worn")}
     unlabelled = clipped = 0
+    notes = set()
     for recording in source.recordings(participant):
         found = cut_recording(recording, plan.rate_hz, plan.window_s, plan.step_s, source.limit_g)
         keep = np.ones(len(found.windows), bool)
@@ -277,13 +280,14 @@ def _write_windows(source: Source, participant: int | str, plan: Plan, making: P
             keep = labels != ""
             pieces["Y"].append(labels[keep])
             unlabelled += int((~keep).sum())
+        notes.add(recording.note)
         clipped += int(found.clipped[keep].sum())
         pieces["X"].append(found.windows if keep.all() else found.windows[keep])
         pieces["T"].append(_times(found.start[keep], recording.start))
         pieces["worn"].append(found.worn[keep])
-    count = sum(map(len, pieces["X"]))
+    count, note = sum(map(len, pieces["X"])), "; ".join(sorted(filter(None, notes)))
     if count == 0:
-        return Report(participant, unlabelled=unlabelled)
+        return Report(participant, unlabelled=unlabelled, note=note)
     arrays = {name: np.concatenate(parts) for name, parts in pieces.items() if parts}
     arrays["pid"] = np.full(count, participant)
     own = None
@@ -294,7 +298,7 @@ def _write_windows(source: Source, participant: int | str, plan: Plan, making: P
         own = whole.finish(arrays)
     for name, array in arrays.items():
         np.save(making / f"{name}.npy", array, allow_pickle=False)
-    return Report(participant, count, unlabelled, clipped, int((~arrays["worn"]).sum()), fingerprint=own)
+    return Report(participant, count, unlabelled, clipped, int((~arrays["worn"]).sum()), note=note, fingerprint=own)
 
 
 def _labels(source: Source, found: Cut) -> NDArray[np.str_]:

@@ -34,15 +34,17 @@ class Recording:
             samples are evenly spaced at `rate_hz`.
         start: the date and time of second 0, or None where it is not known.
         worn: whether the device was worn, at each sample (n,); None when it was all the time.
+        note: a line for the reader about how it was read.
     """
 
     participant: int | str
     samples: NDArray[np.floating]
     rate_hz: float
-    label: str | pd.Categorical | None = None
+    label: str | pd.Categorical[Any] | None = None
     time: NDArray[np.float64] | None = None
     start: np.datetime64 | None = None
     worn: NDArray[np.bool_] | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,221 @@
+"""Device files become windows; damaged ones are named; labels are checked line by line."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from sslwear.cli import app
+from sslwear.data.dataset import open_dataset
+from sslwear.data.devices import DeviceFiles, read_labels
+from sslwear.data.prepare import Plan, prepare
+from sslwear.data.shards import open_shards
+from sslwear.errors import DataError
+
+HEADER = "participant,start,end,label\n"
+PEOPLE = ["anna", "ben"]
+
+
+@pytest.fixture
+def actipy() -> None:
+    pytest.importorskip("actipy", reason="the extra 'devices' is not installed")
+
+
+@pytest.fixture
+def java(actipy: None) -> None:
+    if shutil.which("java") is None:
+        pytest.skip("there is no Java on this machine")
+
+
+def write_csv(path: Path, minutes: float = 5, still: tuple[float, float] = (0, 0), rate_hz: int = 20) -> Path:
+    """A made-up recording that starts at noon and lies still between two minutes."""
+    time = np.arange(int(minutes * 60 * rate_hz)) / rate_hz
+    moving = (time < still[0] * 60) | (time >= still[1] * 60)
+    samples = np.array([0.0, 0.0, 1.0]) + moving[:, None] * np.random.default_rng(0).normal(0, 0.2, (len(time), 3))
+    table = pd.DataFrame(samples, columns=["x", "y", "z"])
+    table.insert(0, "time", pd.Timestamp("2024-05-01 12:00") + pd.to_timedelta(time, unit="s"))
+    table.to_csv(path, index=False)
+    return path
+
+
+def write_labels(path: Path, lines: str, header: str = HEADER) -> Path:
+    path.write_text(header + lines)
+    return path
+
+
+def test_the_real_recordings_become_windows(java: None, shared_recordings: Path, tmp_path: Path) -> None:
+    files = sorted((shared_recordings / "recordings").iterdir())
+    reports = prepare(DeviceFiles(files), tmp_path / "out", Plan(10, 10, unlabelled=True), jobs=2)
+    assert [(report.participant, report.windows, report.error) for report in reports] == [
+        ("actigraph_81s", 8, None),
+        ("axivity_3h", 1046, None),
+        ("geneactiv_455s", 45, None),
+    ]
+    assert [report.note.split(", ")[:2] for report in reports] == [
+        ["Actigraph", "60 Hz"],
+        ["Axivity", "100 Hz"],
+        ["GENEActiv", "60 Hz"],
+    ]
+    for shard in open_shards(tmp_path / "out").shards:
+        gravity = np.median(np.linalg.norm(shard.windows(), axis=2))
+        assert 0.8 < gravity < 1.2
+    assert np.load(tmp_path / "out" / "0001-axivity_3h" / "T.npy")[0] == np.datetime64("2023-06-08T12:21:04.510")
+
+
+def test_labels_of_a_real_recording_are_where_they_were_noted(
+    java: None, shared_recordings: Path, tmp_path: Path
+) -> None:
+    file = shared_recordings / "recordings" / "geneactiv_455s.bin"
+    labels = write_labels(
+        tmp_path / "labels.csv",
+        "geneactiv_455s,2025-03-17 12:38:00,2025-03-17 12:40:04,walk\n"
+        "geneactiv_455s,2025-03-17 12:41:00,2025-03-17 12:42:00,sit\n",
+    )
+    (report,) = prepare(DeviceFiles([file], labels), tmp_path / "out", Plan(10, 10))
+    dataset = open_dataset(tmp_path / "out")
+    # windows start at 12:37:33 and every 10 s; a label must cover more than half of one
+    walking = dataset.start[dataset.labels == dataset.class_names.index("walk")]
+    assert (walking[0], walking[-1], len(walking)) == (
+        np.datetime64("2025-03-17T12:38:03"),
+        np.datetime64("2025-03-17T12:39:53"),
+        12,
+    )
+    assert (dataset.labels == dataset.class_names.index("sit")).sum() == 6
+    assert (report.windows, report.unlabelled) == (18, 45 - 18)
+
+
+@pytest.mark.parametrize(
+    ("name", "share"), [("axivity_3h.cwa.gz", 0.4), ("actigraph_81s.gt3x", 0.4), ("geneactiv_455s.bin", 0.3)]
+)
+def test_truncated_corrupt_and_empty_files_are_named_and_the_others_are_used(
+    java: None, shared_recordings: Path, tmp_path: Path, name: str, share: float
+) -> None:
+    content = (shared_recordings / "recordings" / name).read_bytes()
+    ending = name[name.index(".") :]
+    (tmp_path / f"half{ending}").write_bytes(content[: int(len(content) * share)])
+    (tmp_path / f"noise{ending}").write_bytes(np.random.default_rng(0).bytes(20_000))
+    (tmp_path / f"nothing{ending}").write_bytes(b"")
+    write_csv(tmp_path / "good.csv", 1)
+    files = [tmp_path / f"{stem}{ending}" for stem in ("half", "noise", "nothing")]
+    result = CliRunner().invoke(
+        app, ["data", "import", *map(str, files), str(tmp_path / "good.csv"), "--out", str(tmp_path / "out")]
+    )
+    assert result.exit_code == 1
+    assert open_shards(tmp_path / "out").participants == ["good"]
+    assert "Traceback" not in result.output
+    sentences = [line for line in result.stderr.splitlines() if line.startswith("sslwear: ")]
+    assert len(sentences) == 3
+    for file in files:
+        assert any(f"{file} " in sentence and "copy it from the device again" in sentence for sentence in sentences)
+    assert result.stdout.count("could not be read") == 3
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_csv_file_is_a_recording(actipy: None, tmp_path: Path, packed: bool) -> None:
+    file = write_csv(tmp_path / "anna.csv")
+    if packed:
+        file = tmp_path / "ben.csv.gz"
+        file.write_bytes(gzip.compress((tmp_path / "anna.csv").read_bytes()))
+    who = file.name.split(".")[0]
+    labels = write_labels(tmp_path / "labels.csv", f"{who},2024-05-01 12:01,2024-05-01 12:02,walk\n")
+    (report,) = prepare(DeviceFiles([file], labels), tmp_path / "out", Plan(10, 10))
+    assert (report.windows, report.unlabelled) == (6, 24)
+    assert open_dataset(tmp_path / "out").start[0] == np.datetime64("2024-05-01T12:01:00")
+
+
+def test_time_not_worn_is_marked_and_counted(actipy: None, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "anna.csv", minutes=140, still=(20, 125), rate_hz=4)
+    labels = write_labels(tmp_path / "labels.csv", "anna,2024-05-01 12:00,2024-05-01 14:20,home\n")
+    (report,) = prepare(DeviceFiles([file], labels), tmp_path / "out", Plan(60, 60))
+    dataset = open_dataset(tmp_path / "out")
+    assert report.nonwear == (~dataset.worn).sum()
+    off = dataset.start[~dataset.worn]
+    assert abs((off[0] - np.datetime64("2024-05-01T12:20")) / np.timedelta64(1, "m")) <= 1
+    assert abs((off[-1] - np.datetime64("2024-05-01T14:04")) / np.timedelta64(1, "m")) <= 1
+    assert len(off) == pytest.approx(105, abs=2)
+
+
+@pytest.mark.parametrize("content", ["a,b\n1,2\n", "time,x,y,z\nnoonish,0,0,1\n", "time,x,y,z\n", "<html>"])
+def test_a_csv_file_of_something_else_is_named(actipy: None, tmp_path: Path, content: str) -> None:
+    (tmp_path / "anna.csv").write_text(content)
+    with pytest.raises(DataError, match=r"anna\.csv (cannot be read|holds no samples)"):
+        list(DeviceFiles([tmp_path / "anna.csv"]).recordings("anna"))
+
+
+def test_missing_java_is_one_sentence(actipy: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "anna.cwa").write_bytes(b"MD")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DataError, match=r"anna\.cwa needs Java, and there is no command 'java'; install Java"):
+        list(DeviceFiles([tmp_path / "anna.cwa"]).recordings("anna"))
+
+
+def test_a_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "anna.cwa").write_bytes(b"MD")
+    monkeypatch.setitem(sys.modules, "actipy", None)
+    with pytest.raises(DataError, match=r"install it with: pip install 'sslwear\[devices\]'"):
+        list(DeviceFiles([tmp_path / "anna.cwa"]).recordings("anna"))
+
+
+def test_files_of_the_same_name_unknown_endings_and_missing_files_are_refused(tmp_path: Path) -> None:
+    for name in ("anna.cwa", "anna.gt3x", "thesis.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match="are both called 'anna', which names the participant; rename one"):
+        DeviceFiles([tmp_path / "anna.cwa", tmp_path / "anna.gt3x"])
+    with pytest.raises(DataError, match=r"thesis\.txt has no known ending; give files that end in \.cwa, \.gt3x"):
+        DeviceFiles([tmp_path / "thesis.txt"])
+    with pytest.raises(DataError, match="there is no file"):
+        DeviceFiles([tmp_path / "ben.cwa"])
+
+
+def test_participants_are_in_natural_order_and_known_again(tmp_path: Path) -> None:
+    files = [tmp_path / f"P{number}.cwa.gz" for number in (10, 9, 1)]
+    for file in files:
+        file.touch()
+    source = DeviceFiles(files)
+    assert source.participants() == ["P1", "P9", "P10"]
+    assert DeviceFiles(files[::-1]).identity() == source.identity()
+    before = source.identity()
+    os.utime(files[0], (0, 0))
+    assert DeviceFiles(files).identity() != before
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ("carl,2024-05-01 12:00,2024-05-01 12:01,walk\n", "line 2: no file is called 'carl'; .* here anna, ben"),
+        ("anna,2024-05-01 12:00,2024-05-01 12:01,\n", "line 2: the label is empty"),
+        ("anna,noon,2024-05-01 12:01,walk\n", "line 2: start is 'noon'; write a time such as"),
+        ("anna,2024-05-01 12:00,,walk\n", "line 2: end is ''; write a time such as"),
+        ("anna,2024-05-01 12:00Z,2024-05-01 12:01,walk\n", "line 2: start is .*; leave the time zone out"),
+        ("anna,2024-05-01 12:01,2024-05-01 12:01,walk\n", "line 2: the end .* is not after the start"),
+        (
+            "anna,2024-05-01 12:05,2024-05-01 12:09,a\nben,2024-05-01 12:00,2024-05-01 13:00,b\n"
+            "anna,2024-05-01 12:00,2024-05-01 12:06,c\n",
+            "lines 4 and 2: they overlap",
+        ),
+    ],
+)
+def test_wrong_labels_are_refused_with_their_line(tmp_path: Path, lines: str, reason: str) -> None:
+    with pytest.raises(DataError, match=reason):
+        read_labels(write_labels(tmp_path / "labels.csv", lines), PEOPLE)
+
+
+@pytest.mark.parametrize("header", ["participant,start,end\n", "who,start,end,label\n", ""])
+def test_missing_columns_are_named(tmp_path: Path, header: str) -> None:
+    path = write_labels(tmp_path / "labels.csv", "anna,2024-05-01 12:00,2024-05-01 12:01,walk\n", header)
+    with pytest.raises(DataError, match=r"has no column '\w+'; its first line must be participant,start,end,label"):
+        read_labels(path, PEOPLE)
+
+
+def test_labels_may_touch_and_come_in_any_order(tmp_path: Path) -> None:
+    lines = "ben,2024-05-01 12:01,2024-05-01 12:02,b\nben,2024-05-01T12:00:00,2024-05-01 12:01:00,a\n"
+    found = read_labels(write_labels(tmp_path / "labels.csv", lines), PEOPLE)
+    assert [(interval.label, interval.line) for interval in found] == [("a", 3), ("b", 2)]

@@ -34,6 +34,30 @@ def data_sources() -> None:
         standard_output().print(sources_table(list(find().values())))
 
 
+@data_app.command("fetch")
+def data_fetch(
+    source: SourceName,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to put the archive; downloads/SOURCE by default.")
+    ] = None,
+) -> None:
+    """Download a public data set's archive, after showing its licence and citation."""
+    with friendly("what was downloaded is kept, and the same command goes on from there"):
+        from sslwear.console import DownloadProgress
+        from sslwear.data.fetch import fetch, sha256, terms
+        from sslwear.data.sources.base import get
+
+        found, console = get(source), standard_output()
+        folder = out or Path("downloads") / source
+        say(console, terms(found))
+        with DownloadProgress(console) as progress:
+            paths = fetch(found, folder, progress)
+        for path in paths:
+            say(console, f"{path}, SHA-256 {sha256(path)}")
+        raw = paths[0] if len(paths) == 1 else folder
+        say(console, f"Prepare it with: sslwear data prepare {source} --raw {raw} --out datasets/{source}")
+
+
 @data_app.command("prepare")
 def data_prepare(
     source: SourceName,

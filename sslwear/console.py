@@ -10,12 +10,15 @@ import numpy as np
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.table import Table
 
@@ -203,21 +206,21 @@ def reports_table(reports: Sequence[Report], clipped: bool) -> Table:
     return table
 
 
-class PrepareProgress:
-    """A bar over participants with the time left; silent where the output is no terminal."""
+class _Bar:
+    """A bar with the time left; silent where the output is no terminal."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, text: str, *columns: ProgressColumn) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            *columns,
             TimeElapsedColumn(),
             TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
+            TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task("participants", total=None)
+        self._task = self._progress.add_task(text, total=None)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -228,6 +231,24 @@ class PrepareProgress:
     ) -> None:
         self._progress.stop()
 
+
+class PrepareProgress(_Bar):
+    """A bar over participants."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console, "participants", MofNCompleteColumn())
+
     def __call__(self, report: Report, done: int, total: int) -> None:
         """Move the bar on."""
         self._progress.update(self._task, completed=done, total=total, description=f"participant {report.participant}")
+
+
+class DownloadProgress(_Bar):
+    """A bar over bytes."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console, "downloading", DownloadColumn(), TransferSpeedColumn())
+
+    def __call__(self, done: int, total: int) -> None:
+        """Move the bar on."""
+        self._progress.update(self._task, completed=done, total=total or None)

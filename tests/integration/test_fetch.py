@@ -1,0 +1,186 @@
+"""Downloads from a server that cuts connections, sends the wrong bytes, or is not there."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sslwear.cli import app
+from sslwear.data.fetch import fetch, sha256, terms
+from sslwear.data.sources.adl import Adl
+from sslwear.data.sources.base import Archive, Source, find
+from sslwear.data.sources.smartwatch import Smartwatch
+from sslwear.errors import DataError
+
+CONTENT = bytes(range(256)) * 20_000
+
+
+class Server(ThreadingHTTPServer):
+    """Serves CONTENT; `cuts` connections are cut half-way."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.cuts = 0
+        self.ranges = True
+        self.asked: list[str | None] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        if self.path != "/data+set.zip":
+            self.send_error(404)
+            return
+        wanted = self.headers.get("Range")
+        self.server.asked.append(wanted)
+        first = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.server.ranges else 0
+        if first >= len(CONTENT):
+            self.send_error(416)
+            return
+        body = CONTENT[first:]
+        self.send_response(206 if first else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.server.cuts:
+            self.server.cuts -= 1
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def source(server: Server | None, digest: str | None = None, name: str = "data+set.zip") -> type[Source]:
+    """ADL, published at a server of ours."""
+    port = server.server_port if server else free_port()
+    archive = Archive(f"http://127.0.0.1:{port}/{name}", digest, "5 MB")
+    return type("Local", (Adl,), {"archives": (archive,)})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def kept(asked: str | None) -> int:
+    """How many bytes a client had already."""
+    assert asked is not None
+    return int(asked.removeprefix("bytes=").rstrip("-"))
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".part"))
+
+
+@pytest.mark.parametrize("digest", [None, hashlib.sha256(CONTENT).hexdigest()])
+def test_an_archive_is_downloaded_once(server: Server, tmp_path: Path, digest: str | None) -> None:
+    heard: list[tuple[int, int]] = []
+    (path,) = fetch(source(server, digest), tmp_path / "new", lambda done, total: heard.append((done, total)))
+    assert path.name == "data-set.zip"
+    assert path.read_bytes() == CONTENT
+    assert sha256(path) == hashlib.sha256(CONTENT).hexdigest()
+    assert heard[-1] == (len(CONTENT), len(CONTENT))
+    assert fetch(source(server, digest), tmp_path / "new") == [path]
+    assert server.asked == [None]
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["data-set.zip"]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_cut_connection_is_taken_up_again(server: Server, tmp_path: Path, ranges: bool) -> None:
+    server.cuts, server.ranges = 2, ranges
+    (path,) = fetch(source(server), tmp_path)
+    assert path.read_bytes() == CONTENT
+    assert len(server.asked) == 3
+    first, *others = server.asked
+    assert first is None
+    assert all(0 < kept(asked) < len(CONTENT) for asked in others)
+    assert kept(others[1]) > kept(others[0]) or not ranges
+
+
+def test_a_connection_that_is_always_cut_is_one_sentence_and_the_next_call_goes_on(
+    server: Server, tmp_path: Path
+) -> None:
+    server.cuts = 2
+    with pytest.raises(DataError) as caught:
+        fetch(source(server), tmp_path, attempts=2)
+    message = str(caught.value)
+    assert "/data+set.zip cannot be downloaded (the connection was cut); try again, or download it by hand" in message
+    assert Adl.homepage in message
+    assert files(tmp_path) == []
+    (path,) = fetch(source(server), tmp_path)
+    assert path.read_bytes() == CONTENT
+    assert 0 < kept(server.asked[1]) < kept(server.asked[2])
+
+
+def test_a_wrong_checksum_is_refused_and_nothing_is_kept(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"does not have the checksum that is known, .* and was thrown away"):
+        fetch(source(server, "0" * 64), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_left_of_another_download_is_thrown_away(server: Server, tmp_path: Path) -> None:
+    (tmp_path / ".data-set.zip.part").write_bytes(CONTENT + b"more")
+    (path,) = fetch(source(server), tmp_path)
+    assert path.read_bytes() == CONTENT
+
+
+def test_what_the_server_does_not_have_is_said(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"/gone\.zip cannot be downloaded \(the server answers 404 Not Found\)"):
+        fetch(source(server, name="gone.zip"), tmp_path)
+    assert files(tmp_path) == []
+
+
+def test_a_server_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot be downloaded \(the server cannot be reached\); try again, or"):
+        fetch(source(None), tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_said(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"cannot write .*; give another folder with --out"):
+        fetch(source(server), tmp_path / "file" / "below")
+
+
+def test_what_comes_along_is_not_downloaded(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="smartwatch is not downloaded: it brings its recordings along"):
+        fetch(Smartwatch, tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name, source in find().items() if source.archives])
+def test_terms_say_licence_and_citation(name: str) -> None:
+    text = terms(find()[name])
+    for fact in (find()[name].licence, find()[name].citation, find()[name].homepage):
+        assert fact in text
+
+
+def test_the_command_shows_terms_first_and_what_to_type_next(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Adl, "archives", source(server).archives)
+    result = CliRunner().invoke(app, ["data", "fetch", "adl", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.index(Adl.licence) < result.stdout.index("data-set.zip")
+    assert hashlib.sha256(CONTENT).hexdigest() in result.stdout
+    assert f"sslwear data prepare adl --raw {tmp_path / 'data-set.zip'} --out " in result.stdout

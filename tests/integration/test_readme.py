@@ -15,6 +15,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from sslwear.cli import app
+from sslwear.data.sources.base import find
 from sslwear.settings import Settings, load, parse
 from sslwear.tracking import Store
 
@@ -81,9 +82,22 @@ def test_every_command_that_is_named_exists() -> None:
     assert set(re.findall(r"\bmake ([a-z]+)", TEXT)) <= targets
 
 
-def test_every_file_that_is_linked_is_there() -> None:
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if "://" not in link]
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", *sorted(p.name for p in (ROOT / "docs").glob("*.md"))]
+)
+def test_every_file_that_is_linked_is_there(page: str) -> None:
+    path = ROOT / page if (ROOT / page).is_file() else ROOT / "docs" / page
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", path.read_text()) if "://" not in link]
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_every_source_has_its_place_in_the_documentation() -> None:
+    text = (ROOT / "docs" / "data.md").read_text()
+    for name, source in find().items():
+        section = text.split(f"### {name}\n")[1].split("\n##")[0]
+        for fact in (source.title, source.licence, source.citation, name):
+            assert fact in section
+        assert source.embedded or source.homepage in section
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda path: path.name)

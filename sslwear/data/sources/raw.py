@@ -119,28 +119,36 @@ class Raw:
         if self.path.is_dir():
             files = (file.relative_to(self.path).as_posix() for file in self.path.rglob("*") if file.is_file())
             return {name: (None, name) for name in files if _is_wanted(name)}
-        return _listing(zipfile.ZipFile(self.path), "")
+        return self._listing(self.path, "")
 
     @cached_property
     def _inner(self) -> dict[str, tuple[zipfile.ZipFile | None, str]]:
-        """The same for what is in zip files within, which are unpacked to temporary files for that."""
+        """The same for what is in zip files within; those that are in a zip file are unpacked for that."""
         members: dict[str, tuple[zipfile.ZipFile | None, str]] = {}
         for name in self._outer:
-            if name.endswith(".zip"):
+            if not name.endswith(".zip"):
+                continue
+            if self.path.is_dir():
+                if zipfile.is_zipfile(self.path / name):
+                    members.update(self._listing(self.path / name, f"{name}/"))
+            else:
                 unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
                 with self.open(name) as packed:
                     shutil.copyfileobj(packed, unpacked)
                 if zipfile.is_zipfile(unpacked):
-                    members.update(_listing(zipfile.ZipFile(unpacked), f"{name}/"))
+                    members.update(self._listing(unpacked, f"{name}/"))
         return members
 
-
-def _listing(archive: zipfile.ZipFile, prefix: str) -> dict[str, tuple[zipfile.ZipFile | None, str]]:
-    return {
-        prefix + info.filename: (archive, info.filename)
-        for info in archive.infolist()
-        if not info.is_dir() and _is_wanted(info.filename)
-    }
+    def _listing(self, file: Path | IO[bytes], prefix: str) -> dict[str, tuple[zipfile.ZipFile | None, str]]:
+        try:
+            archive = zipfile.ZipFile(file)
+        except UNREADABLE as error:
+            raise DataError(f"{self.path}{prefix and ': '}{prefix} is damaged ({error}); download it again") from error
+        return {
+            prefix + info.filename: (archive, info.filename)
+            for info in archive.infolist()
+            if not info.is_dir() and _is_wanted(info.filename)
+        }
 
 
 def _is_wanted(name: str) -> bool:

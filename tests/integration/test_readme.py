@@ -78,8 +78,8 @@ def test_every_command_that_is_named_exists() -> None:
         for word in path.split():
             if hasattr(command, "commands"):
                 command = command.commands[word]
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z]+)", TEXT)) <= targets
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z-]+)", TEXT)) <= targets
 
 
 @pytest.mark.parametrize(

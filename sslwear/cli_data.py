@@ -28,7 +28,7 @@ Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Participants
 def data_sources() -> None:
     """List the sources of recordings, with where to get them and their licences."""
     with friendly():
-        from sslwear.console import sources_table
+        from sslwear.console_data import sources_table
         from sslwear.data.sources.base import find
 
         standard_output().print(sources_table(list(find().values())))
@@ -43,7 +43,7 @@ def data_fetch(
 ) -> None:
     """Download a public data set's archive, after showing its licence and citation."""
     with friendly("what was downloaded is kept, and the same command goes on from there"):
-        from sslwear.console import DownloadProgress
+        from sslwear.console_data import DownloadProgress
         from sslwear.data.fetch import fetch, sha256, terms
         from sslwear.data.sources.base import get
 
@@ -141,7 +141,7 @@ def _prepare(source: Source, out: Path, plan: Plan, jobs: int | None) -> None:
     Raises:
         typer.Exit: with code 1, when something could not be read.
     """
-    from sslwear.console import PrepareProgress, reports_table
+    from sslwear.console_data import PrepareProgress, reports_table
     from sslwear.data.prepare import prepare
 
     console = standard_output()

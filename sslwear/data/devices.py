@@ -20,9 +20,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sslwear.data.sources.base import Recording, Source
+from sslwear.data.sources.base import NO_LABEL, Recording, Source
 from sslwear.data.sources.raw import natural
-from sslwear.data.windows import NO_LABEL
 from sslwear.errors import DataError
 
 DEVICE_ENDINGS = (".cwa.gz", ".cwa", ".gt3x.gz", ".gt3x", ".bin.gz", ".bin")

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from sslwear import __version__
 from sslwear.data.arrays import Description, Fingerprint, describe, join, motion, take_name
-from sslwear.data.sources.base import Source
-from sslwear.data.windows import NO_LABEL, Cut, cut_recording
+from sslwear.data.sources.base import NO_LABEL, Source
+from sslwear.data.windows import Cut, cut_recording
 from sslwear.errors import DataError
 
 RATE_HZ = 30.0

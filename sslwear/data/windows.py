@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sslwear.data.sources.base import Recording
+from sslwear.data.sources.base import NO_LABEL, Recording
 from sslwear.errors import DataError
 
 Samples = NDArray[np.float32]
 MAX_GAP_S = 1.0
 """Samples further apart than this are not interpolated between: no window lies across."""
-NO_LABEL = -1
 CHUNK_WINDOWS = 512
 
 

@@ -23,6 +23,7 @@ ORDER = (
     "tracking",
     "search",
     "terminal",
+    "console_data",
     "console",
     "cli_data",
     "cli",

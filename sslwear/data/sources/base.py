@@ -16,6 +16,8 @@ from sslwear import plugins
 from sslwear.data.sources.raw import Raw
 from sslwear.errors import DataError
 
+NO_LABEL = -1
+"""Index of a label where there is none, as in `pandas.Categorical.codes`."""
 STANDARD_GRAVITY = 9.80665
 """m/s^2 in a g."""
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
+from pyarrow import csv as arrow_csv
 
-from sslwear.data.sources.base import Archive, Options, Recording, Source
+from sslwear.data.sources.base import NO_LABEL, Archive, Options, Recording, Source
 from sslwear.errors import DataError
 
 RATE_HZ = 100.0
@@ -96,28 +98,15 @@ class Capture24(Source):
         """Read a participant's day, with an annotation at each sample that has one."""
         for name, match in self.raw.find(FILE):
             if match[1] == participant:
-                table = self._table(name)
-                if len(table) == 0:
-                    continue
-                nanoseconds = table["time"].astype("int64").to_numpy()
-                yield Recording(
-                    participant,
-                    np.stack([table[axis].to_numpy() for axis in "xyz"], axis=1),
-                    RATE_HZ,
-                    _categorical(table["annotation"]),
-                    (nanoseconds - nanoseconds[0]) / 1e9,
-                    np.datetime64(int(nanoseconds[0]), "ns"),
-                )
+                samples, nanoseconds, label = _columns(self._table(name))
+                pa.default_memory_pool().release_unused()
+                if len(samples):
+                    start = int(nanoseconds[0])
+                    time = (nanoseconds - start) / 1e9
+                    yield Recording(participant, samples, RATE_HZ, label, time, np.datetime64(start, "ns"))
 
-    def _table(self, name: str) -> pd.DataFrame:
-        """Columns time, x, y, z and annotation.
-
-        pyarrow parses on all cores while the file is being unpacked, in blocks, so that memory holds little more than
-        the result.
-        """
-        import pyarrow as pa
-        from pyarrow import csv as arrow_csv
-
+    def _table(self, name: str) -> dict[str, Any]:
+        """Pyarrow columns time, x, y, z and annotation, parsed on all cores while the file is being unpacked."""
         kinds = {
             "time": pa.timestamp("ns"),
             **dict.fromkeys("xyz", pa.float32()),
@@ -126,28 +115,43 @@ class Capture24(Source):
         convert = arrow_csv.ConvertOptions(
             column_types=kinds, include_columns=list(kinds), strings_can_be_null=True, null_values=["", "nan", "NaN"]
         )
-        with self.raw.open(name) as file:
-            if not file.read(1):
-                raise DataError(f"{self.raw.path}: {name} is empty; download it again")
         try:
             with self.raw.open(name) as file:
-                table = arrow_csv.read_csv(file, convert_options=convert)
+                table = arrow_csv.read_csv(file, convert_options=convert).unify_dictionaries()
+                return dict(zip(table.column_names, table.columns, strict=True))
         except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
             reason = " ".join(str(error).split())[:200]
             raise DataError(
                 f"{self.raw.path}: {name} does not hold the columns time, x, y, z, annotation ({reason}); "
                 "download it again"
             ) from error
-        frame: pd.DataFrame = table.unify_dictionaries().to_pandas(split_blocks=True, self_destruct=True)
-        return frame
 
 
-def _categorical(annotations: pd.Series[Any]) -> pd.Categorical:
-    """Annotations by sample with their names sorted, so that a draw is decided by name and not by order of time."""
-    values: pd.Categorical = annotations.array
-    names = values.categories
-    order = np.argsort(names.to_numpy(str), kind="stable")
-    place: NDArray[np.int32] = np.empty(len(names) + 1, np.int32)
+def _columns(columns: dict[str, Any]) -> tuple[NDArray[np.float32], NDArray[np.int64], pd.Categorical[Any]]:
+    """Samples (n, 3), nanoseconds since 1970 (n,) and annotations; the columns are used up, one after another, because
+    a day of them is large.
+
+    Names of annotations are sorted, so that a draw is decided by name and not by order of time.
+    """
+    nanoseconds = np.empty(len(columns["time"]), np.int64)
+    _fill(nanoseconds, columns.pop("time").chunks, lambda chunk: chunk.to_numpy(zero_copy_only=False).view(np.int64))
+    chunks = columns.pop("annotation").chunks
+    names = np.array(chunks[0].dictionary.to_pylist() if chunks else [], str)
+    order = np.argsort(names, kind="stable")
+    place = np.empty(len(names) + 1, np.int32)
     place[order] = np.arange(len(names))
-    place[-1] = -1
-    return pd.Categorical.from_codes(place[values.codes], names[order])
+    place[-1] = NO_LABEL
+    codes = np.empty(len(nanoseconds), np.int32)
+    _fill(codes, chunks, lambda chunk: place[chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False)])
+    label: pd.Categorical[Any] = pd.Categorical.from_codes(codes, pd.Index(names[order].tolist()))
+    samples = np.empty((len(nanoseconds), 3), np.float32)
+    for axis, name in enumerate("xyz"):
+        _fill(samples[:, axis], columns.pop(name).chunks, lambda chunk: chunk.to_numpy(zero_copy_only=False))
+    return samples, nanoseconds, label
+
+
+def _fill(target: NDArray[Any], chunks: Sequence[Any], values: Callable[[Any], NDArray[Any]]) -> None:
+    first = 0
+    for chunk in chunks:
+        target[first : first + len(chunk)] = values(chunk)
+        first += len(chunk)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sslwear.data.sources.base import Recording
-from sslwear.data.windows import MAX_GAP_S, NO_LABEL, cut_recording
+from sslwear.data.sources.base import NO_LABEL, Recording
+from sslwear.data.windows import MAX_GAP_S, cut_recording
 
 RATE_HZ = 50.0
 

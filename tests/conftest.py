@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,12 @@ def shared_recordings() -> Path:
     if not folder.is_dir():
         pytest.skip(f"there are no larger recordings in {folder}; set SSLWEAR_TEST_DATA to their folder")
     return folder
+
+
+def heed_signals(ignoring: signal.Signals | None = None) -> None:
+    """Let a new process heed signals as in a terminal, although these tests may run in the background."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN if number == ignoring else signal.SIG_DFL)
 
 
 def store_at(home: Path) -> Store:

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from typer.testing import CliRunner
 from sslwear.cli import app
 from sslwear.data.splits import hold_out
 from sslwear.tracking import Store
-from tests.conftest import store_at
+from tests.conftest import heed_signals, store_at
 from tests.integration.conftest import statuses
 
 RUNNER = CliRunner()
@@ -214,18 +215,13 @@ def start(home: Path, file: Path) -> Iterator[Callable[..., subprocess.Popen[str
     started: list[subprocess.Popen[str]] = []
 
     def run(*arguments: str, ignoring: signal.Signals | None = None) -> subprocess.Popen[str]:
-        def heed() -> None:
-            """As in a terminal, although these tests may run in the background."""
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, signal.SIG_IGN if number == ignoring else signal.SIG_DFL)
-
         process = subprocess.Popen(
             [*COMMAND, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ.copy(),
-            preexec_fn=heed,
+            preexec_fn=partial(heed_signals, ignoring),
         )
         started.append(process)
         return process

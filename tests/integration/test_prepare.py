@@ -20,6 +20,7 @@ from sslwear.data.prepare import Plan, Report, prepare
 from sslwear.data.shards import open_shards
 from sslwear.data.sources.base import Options, Recording, Source
 from sslwear.errors import DataError
+from tests.conftest import heed_signals
 from tests.samples import adl
 
 PLAN = Plan(window_s=5, step_s=5)
@@ -134,7 +135,8 @@ def start(*arguments: Path | str) -> subprocess.Popen[bytes]:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     script = Path(arguments[0]).parent / "run.py"
     script.write_text(RUN)
-    return subprocess.Popen([sys.executable, str(script), *map(str, arguments)], env=environment, cwd=ROOT)
+    command = [sys.executable, str(script), *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, cwd=ROOT, preexec_fn=heed_signals)
 
 
 def wait(condition: Callable[[], bool]) -> None:

@@ -31,7 +31,13 @@ from sslwear.encoders.base import Network
 from sslwear.errors import StudyError, WeightsError
 from sslwear.training import EpochRecord
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before mlflow is imported, or it looks up a host
+for _variable, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # before mlflow is imported, or it looks up a host
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # a server that is not there is told after seconds, not minutes
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}.items():
+    os.environ.setdefault(_variable, _value)
 for _name in ("alembic", "mlflow.store.db.utils"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
@@ -80,9 +86,16 @@ class Store:
         """The store that ``SSLWEAR_HOME`` (default ``mlruns``), ``MLFLOW_TRACKING_URI`` and ``SSLWEAR_STORAGE`` name.
 
         Raises:
-            StudyError: when ``MLFLOW_TRACKING_URI`` is a folder, which MLflow no longer supports.
+            StudyError: when the folder cannot be written to, or ``MLFLOW_TRACKING_URI`` is a folder, which MLflow no
+                longer supports.
         """
         home = Path(os.environ.get(HOME_VARIABLE) or "mlruns").expanduser().resolve()
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StudyError(f"cannot make the folder {home} ({error.strerror}); set {HOME_VARIABLE}") from error
+        if not os.access(home, os.W_OK):
+            raise StudyError(f"cannot write to the folder {home}; set {HOME_VARIABLE} to one of your own")
         tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
         if "://" not in tracking:
             raise StudyError(

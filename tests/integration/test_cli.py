@@ -179,6 +179,21 @@ def test_a_folder_as_tracking_store_is_refused(home: Path, file: Path, monkeypat
     assert "MLflow no longer keeps runs in plain folders" in refusal("train", file)
 
 
+def test_a_home_that_cannot_be_made_is_one_sentence(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "thesis").write_text("ten years of work")
+    monkeypatch.setenv("SSLWEAR_HOME", str(tmp_path / "thesis" / "home"))
+    for command in (("train", file), ("study", "show", "x"), ("ui",)):
+        assert f"cannot make the folder {tmp_path / 'thesis' / 'home'} (" in refusal(*command)
+
+
+def test_a_server_that_is_not_there_is_one_sentence(home: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    assert "the MLflow store http://127.0.0.1:9 does not answer (" in refusal("train", file)
+
+
 def test_a_tracking_store_of_ones_own_is_honoured(
     home: Path, file: Path, empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

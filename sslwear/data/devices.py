@@ -7,11 +7,14 @@ import csv
 import hashlib
 import io
 import os
+import re
 import shutil
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sslwear.data.checks import check_unit
 from sslwear.data.sources.base import NO_LABEL, Recording, Source
 from sslwear.data.sources.raw import natural
 from sslwear.errors import DataError
@@ -29,6 +33,10 @@ CSV_ENDINGS = (".csv.gz", ".csv")
 LOWPASS_HZ = 20
 """As the recordings were treated that the published models are from."""
 COLUMNS = ["participant", "start", "end", "label"]
+MISSING = ("", "nan", "<na>")
+"""What a missing label looks like in a table; a data set directory takes none of them for a label."""
+UNIT_SAMPLES = 100_000
+"""So many samples tell the unit."""
 
 
 class DeviceFiles(Source):
@@ -38,7 +46,8 @@ class DeviceFiles(Source):
     (90 minutes without movement) is marked.
 
     Args:
-        files: ``.cwa``, ``.gt3x``, ``.bin`` or ``.csv`` (columns time, x, y, z in g), each also with ``.gz``.
+        files: ``.cwa``, ``.gt3x``, ``.bin`` or ``.csv`` (columns time, x, y, z; time as 2024-04-30 14:53:00.02, in the
+            device's local time; x, y, z in g), each also with ``.gz``.
         labels: a CSV file with the columns participant, start, end, label, in the device's local time; or None.
 
     Raises:
@@ -90,22 +99,22 @@ class DeviceFiles(Source):
         file = self._files[str(participant)]
         data, worn, rate_hz, note = _read(file)
         when = data.index.to_numpy("datetime64[ns]")
-        yield Recording(
-            participant,
-            data[["x", "y", "z"]].to_numpy(np.float32),
-            rate_hz,
-            self._label(str(participant), when),
-            (when - when[0]).astype(np.int64) / 1e9,
-            when[0],
-            worn,
-            note,
-        )
+        samples = np.empty((len(data), 3), np.float32)
+        for i, axis in enumerate("xyz"):
+            samples[:, i] = data.pop(axis)
+        some = samples[:: 1 + len(samples) // UNIT_SAMPLES]
+        check_unit(file, float(np.nanmedian(np.linalg.norm(some, axis=1))))
+        label = self._label(str(participant), when)
+        start, time = when[0], np.empty(len(when))
+        np.divide(when.view(np.int64) - start.astype(np.int64), 1e9, out=time)
+        del data, when  # a week of them is gigabytes, and windows are cut while this function waits
+        yield Recording(participant, samples, rate_hz, label, time, start, worn, note)
 
     def _label(self, participant: str, when: NDArray[np.datetime64]) -> pd.Categorical[Any] | None:
         if self._labels is None:
             return None
         names = self.class_names
-        codes = np.full(len(when), NO_LABEL, np.int64)
+        codes = np.full(len(when), NO_LABEL, np.int16)
         for interval in self._labels:
             if interval.participant == participant:
                 first, last = np.searchsorted(when, np.array([interval.start, interval.end]))
@@ -139,13 +148,18 @@ def read_labels(path: Path, participants: Collection[str]) -> list[Interval]:
         DataError: naming the line and the mend.
     """
     try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or ()
+            rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read ({error}); save it as CSV, in UTF-8") from error
-    if missing := [name for name in COLUMNS if not rows or name not in rows[0]]:
+    if missing := [name for name in COLUMNS if name not in columns]:
         raise DataError(f"{path} has no column {missing[0]!r}; its first line must be {','.join(COLUMNS)}")
+    if not rows:
+        raise DataError(f"{path} has no line below its first; write one for each labelled stretch of time")
     intervals = sorted(
-        (_interval(path, line, row, participants) for line, row in enumerate(rows, 2)),
+        (_interval(path, line, row, participants) for line, row in rows),
         key=lambda interval: (interval.participant, interval.start),
     )
     for one, other in pairwise(intervals):
@@ -156,14 +170,16 @@ def read_labels(path: Path, participants: Collection[str]) -> list[Interval]:
 
 def _interval(path: Path, line: int, row: Mapping[str, str | None], participants: Collection[str]) -> Interval:
     where = f"{path}, line {line}"
+    if None in row:
+        raise DataError(f"{where}: there are more values than columns; put a label with a comma in it between quotes")
     participant, label = ((row[name] or "").strip() for name in ("participant", "label"))
     if participant not in participants:
         raise DataError(
             f"{where}: no file is called {participant!r}; participants are files' names without their endings, here "
             f"{', '.join(list(participants)[:5])}"
         )
-    if not label:
-        raise DataError(f"{where}: the label is empty; write one, or leave the line out")
+    if label.lower() in MISSING:
+        raise DataError(f"{where}: the label is empty ({label!r}); write one, or leave the line out")
     start, end = (_time(where, name, row[name] or "") for name in ("start", "end"))
     if end <= start:
         raise DataError(f"{where}: the end {end} is not after the start {start}; put it right")
@@ -171,10 +187,12 @@ def _interval(path: Path, line: int, row: Mapping[str, str | None], participants
 
 
 def _time(where: str, column: str, text: str) -> np.datetime64:
+    # the format is asked for because others are guessed: 12:00 as noon today, 01/05 as the 5th of January
     try:
-        time = pd.Timestamp(text)
-    except ValueError:
-        time = pd.Timestamp("NaT")
+        time = pd.to_datetime(text.strip(), format="ISO8601") if re.match(r"\s*\d{4}-\d\d-\d\d", text) else pd.NaT
+        time = time.as_unit("ns")  # what samples are compared in; the year 9999 does not fit
+    except (AttributeError, ValueError):
+        time = pd.NaT
     if pd.isna(time):
         raise DataError(f"{where}: {column} is {text!r}; write a time such as 2024-04-30 14:53:00")
     if time.tzinfo is not None:
@@ -190,6 +208,10 @@ def _name(file: Path) -> str:
     raise DataError(f"{file} has no known ending; give files that end in {known}, or these with .gz")
 
 
+def _is_csv(file: Path) -> bool:
+    return file.name.lower().endswith(CSV_ENDINGS)
+
+
 def _read(file: Path) -> tuple[pd.DataFrame, NDArray[np.bool_], float, str]:
     """Samples in g by time, whether worn at each, samples per second, and a line about the device."""
     try:
@@ -197,23 +219,40 @@ def _read(file: Path) -> tuple[pd.DataFrame, NDArray[np.bool_], float, str]:
     except ImportError as error:
         raise DataError(f"{file} needs the package actipy; install it with: pip install 'sslwear[devices]'") from error
     if file.stat().st_size == 0:
-        raise DataError(f"{file} is empty; copy it from the device again")
-    is_csv = file.name.lower().endswith(CSV_ENDINGS)
-    if not is_csv and shutil.which("java") is None:
-        raise DataError(f"{file} needs Java, and there is no command 'java'; install Java 8 or newer")
-    data, info = _without_noise(lambda: _csv(file) if is_csv else _device(file), file)
+        raise DataError(f"{file} is empty; {_mend(file)}")
+    if not _is_csv(file):
+        _check_java(file)
+    data, info = _without_noise(lambda: _csv(file) if _is_csv(file) else _device(file), file)
     if len(data) == 0:
-        raise DataError(f"{file} holds no samples; copy it from the device again")
+        raise DataError(f"{file} holds no samples; {_mend(file)}")
     if info.get("ReadErrors"):
         raise DataError(
             f"{file} is damaged or cut short: {info['ReadErrors']} of its blocks cannot be read; copy it from the "
             "device again"
         )
+    data = data[["x", "y", "z"]]
     worn = np.ones(len(data), bool)
     for start, length in processing.find_nonwear_segments(data).items():
         worn[data.index.slice_indexer(start, start + length)] = False
-    calibrated = "gravity calibrated" if info.get("CalibOK") else "gravity not calibrated, too few still moments"
+    calibrated = "gravity calibrated" if info.get("CalibOK") else "gravity not calibrated, too few still positions"
     return data, worn, float(info["SampleRate"]), f"{info['Device']}, {info['SampleRate']:g} Hz, {calibrated}"
+
+
+def _check_java(file: Path) -> None:
+    java = shutil.which("java")
+    if java is None:
+        raise DataError(f"{file} needs Java, and there is no command 'java'; install Java 8 or newer")
+    if not _runs(java):
+        raise DataError(f"{file} needs Java, and {java} does not run; install Java 8 or newer")
+
+
+@cache
+def _runs(java: str) -> bool:
+    """Whether there is Java behind the command; some systems have one that only says where to get it."""
+    try:
+        return subprocess.run([java, "-version"], capture_output=True, check=False).returncode == 0
+    except OSError:  # a program for another kind of machine
+        return False
 
 
 def _device(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -229,10 +268,16 @@ def _csv(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     import actipy
 
     columns = ["time", "x", "y", "z"]
-    data = pd.read_csv(file, usecols=columns, dtype=dict.fromkeys("xyz", np.float32), parse_dates=["time"])
-    if not pd.api.types.is_datetime64_dtype(data["time"]):
+    data = pd.read_csv(
+        file, usecols=columns, dtype=dict.fromkeys("xyz", np.float32), parse_dates=["time"], date_format="ISO8601"
+    )
+    if len(data) and not pd.api.types.is_datetime64_dtype(data["time"]):
         raise ValueError("the column time does not hold dates and times without time zone")
-    data = data.dropna(subset=["time"]).sort_values("time", kind="stable").drop_duplicates("time").set_index("time")
+    # lost samples would ring in the filter, and an infinite one spread through it
+    data = data[np.isfinite(data[["x", "y", "z"]].to_numpy()).all(axis=1) & data["time"].notna().to_numpy()]
+    data = data.sort_values("time", kind="stable").drop_duplicates("time").set_index("time")
+    if len(data) == 0:
+        return data, {}
     steps = np.diff(data.index.to_numpy("datetime64[ns]")).astype(np.int64)
     rate_hz = 1e9 / float(np.median(steps)) if len(steps) else 1.0
     data, info = actipy.process(
@@ -247,7 +292,7 @@ def _without_noise(
     """Call a reader; what it, or the Java program that it starts, prints is kept from the terminal.
 
     Raises:
-        DataError: whatever the reader raises, with the last that was said.
+        DataError: whatever the reader raises, with the first that was said.
     """
     with tempfile.TemporaryFile() as said, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
@@ -259,7 +304,13 @@ def _without_noise(
             said.seek(0)
             lines = said.read().decode(errors="replace").strip().splitlines()
             reason = lines[0] if lines else " ".join(str(error).split())[:200] or type(error).__name__
-            raise DataError(f"{file} cannot be read ({reason}); copy it from the device again") from error
+            raise DataError(f"{file} cannot be read ({reason}); {_mend(file)}") from error
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def _mend(file: Path) -> str:
+    if _is_csv(file):
+        return "copy it again if it was cut short; its columns must be time, such as 2024-04-30 14:53:00.02, x, y and z"
+    return "copy it from the device again"

@@ -1,0 +1,202 @@
+"""Tables of labels and CSV recordings in the awkward shapes that people bring, and a Java that is none."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sslwear.data.devices import DeviceFiles, read_labels
+from sslwear.data.prepare import Plan, prepare
+from sslwear.data.sources.base import Recording
+from sslwear.errors import DataError
+
+HEADER = "participant,start,end,label\n"
+NOON = np.datetime64("2024-05-01T12:00", "ns")
+
+
+@pytest.fixture
+def _actipy() -> None:
+    pytest.importorskip("actipy", reason="the extra 'devices' is not installed")
+
+
+def labels_of(path: Path, content: str) -> list[tuple[str, str, str, str, int]]:
+    path.write_text(content)
+    found = read_labels(path, ["anna", "ben"])
+    return [(i.participant, str(i.start)[:19], str(i.end)[:19], i.label, i.line) for i in found]
+
+
+def samples_of(count: int = 600, rate_hz: int = 50) -> pd.DataFrame:
+    """At rest, with a little noise, from noon."""
+    noise = np.random.default_rng(0).normal(0, 0.001, (count, 3))
+    table = pd.DataFrame(noise + np.array([0, 0, 1]), columns=["x", "y", "z"])
+    table.insert(0, "time", NOON + (np.arange(count) * 1e9 / rate_hz).astype("timedelta64[ns]"))
+    return table
+
+
+def read(path: Path, content: str | pd.DataFrame, labels: Path | None = None) -> Recording:
+    path.write_text(content if isinstance(content, str) else content.to_csv(index=False))
+    (recording,) = DeviceFiles([path], labels).recordings("anna")
+    return recording
+
+
+@pytest.mark.parametrize(
+    "time",
+    ["12:00", "now", "today", "1930", "01/05/2024 12:00", "2024-05-01 25:00", "9999-12-31", "0001-01-01", "1714564800"],
+)
+def test_a_time_that_must_be_guessed_at_is_refused(tmp_path: Path, time: str) -> None:
+    for start, end in ((time, "2024-05-02"), ("2024-05-01", time)):
+        with pytest.raises(DataError, match=r"line 2: (start|end) is '.*'; write a time such as 2024-04-30 14:53:00"):
+            labels_of(tmp_path / "labels.csv", f"{HEADER}anna,{start},{end},walk\n")
+
+
+@pytest.mark.parametrize(
+    "time", ["2024-05-01 09:00", "2024-05-01 9:00", "2024-05-01T09:00:00", " 2024-05-01 09:00:00.0"]
+)
+def test_the_usual_ways_to_write_a_time_mean_the_same(tmp_path: Path, time: str) -> None:
+    found = labels_of(tmp_path / "labels.csv", f"{HEADER}anna,{time},2024-05-02,walk\n")
+    assert found == [("anna", "2024-05-01T09:00:00", "2024-05-02T00:00:00", "walk", 2)]
+
+
+def test_blank_lines_do_not_shift_the_line_that_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 5: the label is empty"):
+        labels_of(tmp_path / "labels.csv", f"{HEADER}\nanna,2024-05-01,2024-05-02,walk\n\nben,2024-05-01,2024-05-02,\n")
+
+
+def test_a_label_with_a_comma_needs_quotes(tmp_path: Path) -> None:
+    line = "anna,2024-05-01,2024-05-02,walk, fast\n"
+    with pytest.raises(DataError, match="line 2: there are more values than columns; put a label with a comma"):
+        labels_of(tmp_path / "labels.csv", HEADER + line)
+    quoted = line.replace("walk, fast", '"walk, fast"')
+    assert labels_of(tmp_path / "labels.csv", HEADER + quoted)[0][3] == "walk, fast"
+
+
+@pytest.mark.parametrize("label", ["", "  ", "nan", "NaN", "<NA>"])
+def test_a_missing_label_is_refused_before_anything_is_read(tmp_path: Path, label: str) -> None:
+    with pytest.raises(DataError, match=r"line 2: the label is empty \('.*'\); write one"):
+        labels_of(tmp_path / "labels.csv", f"{HEADER}anna,2024-05-01,2024-05-02,{label}\n")
+
+
+def test_a_line_that_is_cut_short_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 3: the label is empty"):
+        labels_of(tmp_path / "labels.csv", f"{HEADER}anna,2024-05-01,2024-05-02,walk\nben,2024-05-01")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "has no column 'participant'; its first line must be participant,start,end,label"),
+        (HEADER, "has no line below its first"),
+        (HEADER.replace(",", ";") + "anna;2024-05-01;2024-05-02;walk\n", "has no column 'participant'"),
+    ],
+)
+def test_a_table_without_labels_is_refused_for_what_it_lacks(tmp_path: Path, content: str, reason: str) -> None:
+    with pytest.raises(DataError, match=rf"labels\.csv {reason}"):
+        labels_of(tmp_path / "labels.csv", content)
+
+
+def test_columns_in_another_order_and_others_beside_them_are_fine(tmp_path: Path) -> None:
+    content = "\ufefflabel,note,end,start,participant\r\nwalk,x,2024-05-02,2024-05-01,anna\r\n"
+    assert labels_of(tmp_path / "labels.csv", content) == [
+        ("anna", "2024-05-01T00:00:00", "2024-05-02T00:00:00", "walk", 2)
+    ]
+
+
+def test_a_changed_table_of_labels_is_another_data_set(tmp_path: Path) -> None:
+    file, labels = tmp_path / "anna.csv", tmp_path / "labels.csv"
+    file.touch()
+    labels.write_text(f"{HEADER}anna,2024-05-01,2024-05-02,walk\n")
+    before = DeviceFiles([file], labels).identity()
+    assert DeviceFiles([file], labels).identity() == before
+    labels.write_text(f"{HEADER}anna,2024-05-01,2024-05-02,rest\n")
+    assert DeviceFiles([file], labels).identity() != before
+    assert DeviceFiles([file]).identity() != before
+
+
+def test_it_goes_to_other_processes(tmp_path: Path) -> None:
+    (tmp_path / "anna.csv").touch()
+    (tmp_path / "labels.csv").write_text(f"{HEADER}anna,2024-05-01,2024-05-02,walk\n")
+    source = DeviceFiles([tmp_path / "anna.csv"], tmp_path / "labels.csv")
+    copy = pickle.loads(pickle.dumps(source))
+    assert (copy.identity(), copy.participants(), copy.class_names) == (source.identity(), ["anna"], ("walk",))
+
+
+@pytest.mark.usefixtures("_actipy")
+def test_each_sample_has_the_label_of_its_interval_and_the_end_is_outside(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(
+        f"{HEADER}anna,2024-05-01 12:00:02,2024-05-01 12:00:04,walk\nanna,2024-05-01 12:00:04,2025-01-01,a\n"
+    )
+    label = read(tmp_path / "anna.csv", samples_of(300), labels).label
+    assert isinstance(label, pd.Categorical)
+    assert list(label.categories) == ["a", "walk"]
+    assert label.codes.tolist() == [-1] * 100 + [1] * 100 + [0] * 100
+
+
+@pytest.mark.usefixtures("_actipy")
+def test_whole_seconds_may_be_written_without_a_fraction(tmp_path: Path) -> None:
+    lines = [f"2024-05-01 12:00:0{i // 10}{f'.{i % 10}' if i % 10 else ''},0,0,1\n" for i in range(20)]
+    recording = read(tmp_path / "anna.csv", "time,x,y,z\n" + "".join(lines))
+    assert (recording.start, recording.rate_hz) == (NOON, 10.0)
+    np.testing.assert_allclose(recording.time, np.arange(20) / 10)
+
+
+@pytest.mark.usefixtures("_actipy")
+@pytest.mark.parametrize("time", ["01/05/2024 12:00:00", "1714564800000", "2024-05-01 12:00:00+01:00", "12:00:00"])
+def test_times_that_must_be_guessed_at_are_refused_with_how_to_write_them(tmp_path: Path, time: str) -> None:
+    with pytest.raises(DataError, match=r"anna\.csv cannot be read .*; its columns must be time, such as 2024-04-30"):
+        read(tmp_path / "anna.csv", f"time,x,y,z\n{time},0,0,1\n")
+
+
+@pytest.mark.usefixtures("_actipy")
+@pytest.mark.parametrize("lost", [np.nan, np.inf, -np.inf])
+def test_lost_samples_are_left_out_and_do_not_spread(tmp_path: Path, lost: float) -> None:
+    table = samples_of()
+    table.loc[300:304, ["x", "z"]] = lost
+    recording = read(tmp_path / "anna.csv", table)
+    assert recording.samples.shape == (595, 3)
+    np.testing.assert_allclose(recording.samples, np.tile([0, 0, 1], (595, 1)), atol=0.01)
+    assert recording.time is not None
+    np.testing.assert_allclose(recording.time[298:302], [5.96, 5.98, 6.1, 6.12])
+
+
+@pytest.mark.usefixtures("_actipy")
+def test_samples_out_of_order_and_repeated_are_put_right(tmp_path: Path) -> None:
+    table = samples_of(100)
+    shuffled = pd.concat([table[50:], table[:60]])
+    recording, expected = read(tmp_path / "anna.csv", shuffled), read(tmp_path / "anna.csv", table)
+    np.testing.assert_array_equal(recording.time, expected.time)
+    np.testing.assert_array_equal(recording.samples, expected.samples)
+
+
+@pytest.mark.usefixtures("_actipy")
+@pytest.mark.parametrize(
+    ("factor", "guess"), [(9.80665, "m/s\\^2: divide by"), (256, "raw counts"), (0.01, "gravity had")]
+)
+def test_another_unit_names_the_file_and_leaves_the_others(tmp_path: Path, factor: float, guess: str) -> None:
+    table = samples_of()
+    table.to_csv(tmp_path / "ben.csv", index=False)
+    table[["x", "y", "z"]] *= factor
+    table.to_csv(tmp_path / "anna.csv", index=False)
+    source = DeviceFiles([tmp_path / "anna.csv", tmp_path / "ben.csv"])
+    anna, ben = prepare(source, tmp_path / "out", Plan(10, 10, unlabelled=True))
+    assert (ben.windows, ben.error, ben.note.split(", ")[:2]) == (1, None, ["CSV", "50 Hz"])
+    assert anna.windows == 0
+    with pytest.raises(DataError, match=rf"anna\.csv cannot be in g: .*{guess}"):
+        list(source.recordings("anna"))
+
+
+@pytest.mark.usefixtures("_actipy")
+@pytest.mark.parametrize("command", ["#!/bin/sh\necho 'Unable to locate a Java Runtime.' >&2\nexit 1\n", "no program"])
+def test_a_java_that_does_not_run_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    (tmp_path / "java").write_text(command)
+    (tmp_path / "java").chmod(0o755)
+    (tmp_path / "anna.cwa").write_bytes(b"MD")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DataError, match=r"anna\.cwa needs Java, and .*java does not run; install Java"):
+        list(DeviceFiles([tmp_path / "anna.cwa"]).recordings("anna"))

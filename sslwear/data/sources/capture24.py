@@ -21,6 +21,8 @@ RATE_HZ = 100.0
 FILE = r"(P\d+)\.csv(?:\.gz)?"
 DICTIONARY = r"annotation-label-dictionary\.csv"
 PREFIX = "label:"
+NO_TIME = np.iinfo(np.int64).min
+"""Nanoseconds where there is no time, as in numpy."""
 SCHEMES = (
     "Walmsley2020",
     "WillettsSpecific2018",
@@ -68,10 +70,14 @@ class Capture24(Source):
 
     def participants(self) -> Sequence[str]:
         """P001, P002, ..."""
-        found = [match[1] for _, match in self.raw.find(FILE)]
+        found = self._files()
         if not found:
             raise DataError(f"{self.raw.path} has no files P001.csv.gz ...; get the archive from {self.homepage}")
-        return found
+        return list(found)
+
+    def _files(self) -> dict[str, str]:
+        """Names by participant; of a file that is there twice, as when it was unpacked beside itself, one counts."""
+        return {match[1]: name for name, match in self.raw.find(FILE)}
 
     def label_of(self, annotation: str) -> str | None:
         """The scheme's label of an annotation."""
@@ -86,8 +92,14 @@ class Capture24(Source):
                 f"{self.raw.path} has no annotation-label-dictionary.csv, which lies beside the participants' files "
                 f"in the archive; get it from {self.homepage}"
             )
-        rows = list(csv.DictReader(self.raw.read_text(found[0][0]).splitlines()))
-        schemes = [name.removeprefix(PREFIX) for name in (rows[0] if rows else []) if name.startswith(PREFIX)]
+        rows = csv.DictReader(self.raw.read_text(found[0][0]).splitlines())
+        columns = rows.fieldnames or ()
+        schemes = [name.removeprefix(PREFIX) for name in columns if name.startswith(PREFIX)]
+        if "annotation" not in columns or not schemes:
+            raise DataError(
+                f"{self.raw.path}: {found[0][0]} does not hold the columns annotation, label:{SCHEMES[0]} and so on; "
+                "download it again"
+            )
         if self._scheme not in schemes:
             raise DataError(
                 f"{self.raw.path}: there is no label scheme {self._scheme!r}; choose one of {', '.join(schemes)}"
@@ -96,14 +108,17 @@ class Capture24(Source):
 
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         """Read a participant's day, with an annotation at each sample that has one."""
-        for name, match in self.raw.find(FILE):
-            if match[1] == participant:
-                samples, nanoseconds, label = _columns(self._table(name))
-                pa.default_memory_pool().release_unused()
-                if len(samples):
-                    start = int(nanoseconds[0])
-                    time = (nanoseconds - start) / 1e9
-                    yield Recording(participant, samples, RATE_HZ, label, time, np.datetime64(start, "ns"))
+        name = self._files().get(str(participant))
+        if name is None:
+            return
+        samples, nanoseconds, label = _columns(self._table(name))
+        pa.default_memory_pool().release_unused()
+        known = nanoseconds != NO_TIME
+        if known.any():
+            start = int(nanoseconds[known.argmax()])
+            time = (nanoseconds - start) / 1e9
+            time[~known] = np.nan
+            yield Recording(participant, samples, RATE_HZ, label, time, np.datetime64(start, "ns"))
 
     def _table(self, name: str) -> dict[str, Any]:
         """Pyarrow columns time, x, y, z and annotation, parsed on all cores while the file is being unpacked."""

@@ -110,6 +110,45 @@ def test_an_unknown_scheme_is_answered_with_those_there_are(raw: Path) -> None:
         Capture24(raw, Options(label_scheme="X"))
 
 
+@pytest.mark.parametrize("content", ["", "note,label:Walmsley2020\na,sleep\n", "annotation,Walmsley2020\na,sleep\n"])
+def test_a_dictionary_without_its_columns_is_named(raw: Path, content: str) -> None:
+    (raw / "annotation-label-dictionary.csv").write_text(content)
+    with pytest.raises(
+        DataError, match=r"annotation-label-dictionary\.csv does not hold the columns annotation, label:"
+    ):
+        Capture24(raw, Options(label_scheme="Walmsley2020"))
+
+
+@pytest.mark.parametrize("twin", ["P001.csv", "copy/P001.csv.gz"])
+def test_a_file_that_is_there_twice_counts_once(raw: Path, tmp_path: Path, twin: str) -> None:
+    write_participant(raw / "P001.csv.gz", day([SLEEP, WALK], seconds=30))
+    packed = (raw / "P001.csv.gz").read_bytes()
+    (raw / twin).parent.mkdir(exist_ok=True)
+    (raw / twin).write_bytes(packed if twin.endswith(".gz") else gzip.decompress(packed))
+    assert Capture24(raw).participants() == ["P001"]
+    (report,) = prepare(Capture24(raw), tmp_path / "data")
+    assert report.windows == 2
+
+
+@pytest.mark.parametrize("missing", [slice(0, 0), slice(1500, 1510)])
+def test_samples_without_a_time_are_left_out(raw: Path, tmp_path: Path, missing: slice) -> None:
+    table = day([SLEEP, WALK], seconds=31)
+    table.loc[missing, "time"] = pd.NaT
+    recording = read(raw, table)
+    first = table["time"].first_valid_index()
+    assert recording.start == table["time"][first].to_datetime64()
+    assert recording.time is not None
+    assert_allclose(recording.time, (table["time"] - table["time"][first]).dt.total_seconds())
+    prepare(Capture24(raw), tmp_path / "data")
+    dataset = open_dataset(tmp_path / "data")
+    assert dataset.start.tolist() == (recording.start + np.arange(2) * np.timedelta64(30, "s")).tolist()
+
+
+def test_a_file_without_any_time_gives_no_recording(raw: Path) -> None:
+    write_participant(raw / "P001.csv.gz", day([SLEEP], seconds=1).assign(time=pd.NaT))
+    assert list(Capture24(raw).recordings("P001")) == []
+
+
 def test_a_missing_dictionary_is_named(tmp_path: Path) -> None:
     write_participant(tmp_path / "P001.csv.gz", day([SLEEP], seconds=1))
     with pytest.raises(DataError, match=r"has no annotation-label-dictionary\.csv"):

@@ -1,15 +1,19 @@
 """Preparing a day of Capture-24 against a loop that cuts window by window in pandas.
 
-    python benchmarks/prepare_speed.py [--hours 24] [--runs 3]
+    python benchmarks/prepare_speed.py [--hours 24] [--runs 3] [--loops slice position compare]
 
 Writes one participant in the published format, then runs both sides in turn, after a warm-up of each on half an hour:
 
 - ours: `sslwear.data.prepare.prepare`, from the compressed file to a data set directory;
-- the loop, as notebooks do it: `read_csv` with parsed times; then for every 30 s window pick its rows by comparing
-  their times, take the most frequent annotation, resample the window to 30 Hz, append; at the end stack and save;
-- the same loop by somebody who knows that a sorted index can be sliced without comparing every row.
+- loops over windows in pandas: `read_csv` with parsed times; then for every 30 s window pick its rows, take the most
+  frequent annotation, resample the window to 30 Hz, append; at the end stack and save. They differ in how they pick:
+  - slice: by time, from the sorted index; each window is resampled by pandas;
+  - position: 3,000 rows after another, each window interpolated by numpy. Public preparation scripts of CAPTURE-24 pick
+    so, or by `resample("30s")`, which takes about as long;
+  - compare: by comparing every row's time with the window's. This is the slowest way, and minutes of it are comparing.
 
-Prints the medians, their ratios, and what ours spends its time on.
+Prints medians by the clock and of CPU time, which other work on the machine disturbs less, their ratios, and what ours
+spends its time on.
 """
 
 from __future__ import annotations
@@ -38,6 +42,8 @@ ANNOTATIONS = {
     "01010 bicycling;MET 6.8": ("moderate-vigorous", "bicycling"),
     "05035 kitchen activity general cooking/washing/dishes/cleaning up;MET 3.3": ("light", "mixed"),
 }
+
+LOOPS = ("slice", "position", "compare")
 
 
 def write_participant(folder: Path, name: str, hours: float) -> None:
@@ -68,13 +74,13 @@ def write_participant(folder: Path, name: str, hours: float) -> None:
     dictionary.to_csv(folder / "annotation-label-dictionary.csv", index=False)
 
 
-def loop(folder: Path, out: Path, compare: bool) -> int:
+def loop(folder: Path, out: Path, pick: str) -> int:
     """The reference side: window by window in pandas.
 
     Args:
         folder: the raw files.
         out: the folder to make.
-        compare: whether rows are picked by comparing their times, or by slicing the sorted index.
+        pick: how a window's rows are picked, one of LOOPS.
     """
     dictionary = pd.read_csv(folder / "annotation-label-dictionary.csv", index_col="annotation")["label:Walmsley2020"]
     data = pd.read_csv(
@@ -85,18 +91,24 @@ def loop(folder: Path, out: Path, compare: bool) -> int:
     )
     windows, labels, starts = [], [], []
     length = pd.Timedelta("30s")
-    for start in pd.date_range(data.index[0], data.index[-1], freq=length):
-        if compare:
+    for i, start in enumerate(pd.date_range(data.index[0], data.index[-1], freq=length)):
+        if pick == "compare":
             window = data[(data.index >= start) & (data.index < start + length)]
-        else:
+        elif pick == "slice":
             window = data[start : start + length - pd.Timedelta("1ns")]
+        else:
+            window = data.iloc[3000 * i : 3000 * (i + 1)]
         if len(window) < 3000:
             continue
         annotation = window["annotation"].mode(dropna=False).iloc[0]
         if pd.isna(annotation):
             continue
-        even = window[["x", "y", "z"]].resample("33333us", origin="start").mean().interpolate().iloc[:900]
-        windows.append(even.to_numpy(np.float32))
+        if pick == "position":
+            axes = window[["x", "y", "z"]].to_numpy().T
+            even = np.stack([np.interp(np.arange(900) / 30, np.arange(3000) / 100, axis) for axis in axes], axis=1)
+        else:
+            even = window[["x", "y", "z"]].resample("33333us", origin="start").mean().interpolate().iloc[:900]
+        windows.append(np.asarray(even, np.float32))
         labels.append(dictionary[annotation])
         starts.append(start)
     out.mkdir()
@@ -134,30 +146,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=float, default=24)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--loops", nargs="+", choices=LOOPS, default=LOOPS)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         day, short = Path(place) / "day", Path(place) / "short"
         for folder, hours in ((short, 0.5), (day, arguments.hours)):
             folder.mkdir()
             write_participant(folder, "P001", hours)
-        sides = {"ours": ours, "loop": partial(loop, compare=True), "sliced loop": partial(loop, compare=False)}
+        sides = {"ours": ours, **{f"loop by {pick}": partial(loop, pick=pick) for pick in arguments.loops}}
         seconds: dict[str, list[float]] = {name: [] for name in sides}
+        cpu: dict[str, list[float]] = {name: [] for name in sides}
         counts = set()
         for run in range(arguments.runs + 1):
             for name, side in sides.items():
                 out = Path(place) / "out"
-                began = time.perf_counter()
+                began, began_cpu = time.perf_counter(), time.process_time()
                 count = side(short if run == 0 else day, out)
                 if run:
                     seconds[name].append(time.perf_counter() - began)
+                    cpu[name].append(time.process_time() - began_cpu)
                     counts.add(count)
                 shutil.rmtree(out)
         (windows,) = counts  # all sides find the same
         medians = {name: statistics.median(times) for name, times in seconds.items()}
+        work = {name: statistics.median(times) for name, times in cpu.items()}
         for name, times in seconds.items():
-            print(f"{name}: median {medians[name]:.1f} s of {', '.join(f'{t:.1f}' for t in times)} s")
+            each = ", ".join(f"{t:.1f}" for t in times)
+            print(f"{name}: median {medians[name]:.1f} s of {each} s; CPU time {work[name]:.1f} s")
         for name in list(sides)[1:]:
-            print(f"{windows} windows: ours is {medians[name] / medians['ours']:.1f} times as fast as the {name}")
+            clock, share = medians[name] / medians["ours"], work[name] / work["ours"]
+            print(f"{windows} windows: ours is {clock:.1f} times as fast as the {name}, {share:.1f} by CPU time")
         split = ", ".join(f"{part} {t:.2f} s" for part, t in parts(day).items())
         size = (day / "P001.csv.gz").stat().st_size / 1e6
         print(f"ours: {24 / arguments.hours * medians['ours']:.1f} s a participant-day ({split}; file {size:.0f} MB)")

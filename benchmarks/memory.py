@@ -3,6 +3,7 @@
     python benchmarks/memory.py train      # 300,000 windows of 30 s, 3.2 GB: opened, checked, and trained on
     python benchmarks/memory.py shards     # pre-training from 20 and from 400 participants' shards
     python benchmarks/memory.py prepare    # participants of 24 h in Capture-24's format, two at a time
+    python benchmarks/memory.py import --recording FILE.cwa.gz   # an Axivity recording, repeated to a week
 
 Real smart-watch recordings are tiled to the size that is wanted. Memory is the most that a process tree held at once
 (RSS, sampled ten times a second). Linux only, because it reads /proc.
@@ -11,6 +12,7 @@ Real smart-watch recordings are tiled to the size that is wanted. Memory is the 
 from __future__ import annotations
 
 import argparse
+import gzip
 import os
 import signal
 import subprocess
@@ -178,10 +180,44 @@ def prepared(folder: Path, hours: float) -> None:
         print(f"{count} participants of {hours:g} h, two at a time: {most:.0f} MB in all, {seconds:.0f} s")
 
 
+def week_of(recording: bytes) -> bytes:
+    """An Axivity recording's blocks again and again, with later times and right checksums, for a week.
+
+    The format: a header of two blocks; then blocks of 512 bytes, with a packed time in bytes 14 to 17 (six bits each of
+    seconds and minutes, five of hours and days, four of months) and 16-bit words that add up to zero.
+    """
+    header, blocks = recording[:1024], np.frombuffer(recording[1024:], np.uint8).reshape(-1, 512)
+    packed = blocks[:, 14:18].copy().view("<u4").ravel().astype(np.int64)
+    day, hour, minute, second = ((packed >> shift) & mask for shift, mask in ((17, 31), (12, 31), (6, 63), (0, 63)))
+    seconds = ((day * 24 + hour) * 60 + minute) * 60 + second
+    length = int(seconds[-1] - seconds[0]) + 1
+    parts = []
+    for i in range(7 * 86400 // length):
+        later = seconds + i * length
+        time = packed >> 22 << 22 | later // 86400 << 17 | later // 3600 % 24 << 12 | later // 60 % 60 << 6 | later % 60
+        piece = blocks.copy()
+        piece[:, 14:18] = time.astype("<u4").reshape(-1, 1).view(np.uint8)
+        words = piece.view("<u2")
+        words[:, -1] = -words[:, :-1].sum(axis=1, dtype=np.uint64) & 0xFFFF
+        parts.append(piece.tobytes())
+    return header + b"".join(parts)
+
+
+def imported(folder: Path, recording: Path) -> None:
+    """Import a week of a device."""
+    week = folder / "week.cwa"
+    week.write_bytes(week_of(gzip.decompress(recording.read_bytes())))
+    command = [str(Path(sys.executable).parent / "sslwear"), "data", "import", str(week), "--out", str(folder / "out")]
+    most, seconds, code = peak_mb(command)
+    assert code == 0
+    print(f"a week, {week.stat().st_size / 1e6:.0f} MB: {most:.0f} MB in all, {seconds:.0f} s")
+
+
 def main() -> None:
-    """Run one of the three."""
+    """Run one of the four."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["train", "shards", "prepare"])
+    parser.add_argument("what", choices=["train", "shards", "prepare", "import"])
+    parser.add_argument("--recording", type=Path, help="an Axivity file, .cwa.gz, within a week of one month")
     parser.add_argument("--encoder", default="harnet30")
     parser.add_argument("--tuned", default="all")
     parser.add_argument("--minutes", type=float, default=3)
@@ -192,6 +228,8 @@ def main() -> None:
             train(Path(place), arguments.encoder, arguments.tuned, arguments.minutes)
         elif arguments.what == "shards":
             shards(Path(place))
+        elif arguments.what == "import":
+            imported(Path(place), arguments.recording)
         else:
             prepared(Path(place), arguments.hours)
 

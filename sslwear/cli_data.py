@@ -21,7 +21,9 @@ SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A name that '
 Out = Annotated[Path, typer.Option(metavar="DIR", help="The directory to make.")]
 Window = Annotated[float | None, typer.Option(metavar="SECONDS", help="Length of a window; the source's by default.")]
 Step = Annotated[float | None, typer.Option(metavar="SECONDS", help="Distance between windows' starts.")]
-Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Participants at a time; all cores by default.")]
+Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Participants at a time; what fits by default.")]
+DAY_GB, DEVICE_WEEK_GB = 0.7, 2.5
+"""Memory that preparing a participant's day at 100 Hz takes, and importing a week of a device."""
 
 
 @data_app.command("sources")
@@ -84,7 +86,7 @@ def data_prepare(
 
         options = Options(label_scheme, all_activities)
         found = get(source)(raw, options)
-        _prepare(found, out, _plan(found, window, step, unlabelled), jobs)
+        _prepare(found, out, _plan(found, window, step, unlabelled), jobs or _fitting(DAY_GB))
 
 
 @data_app.command("import")
@@ -103,7 +105,8 @@ def data_import(
         from sslwear.data.devices import DeviceFiles
 
         source = DeviceFiles(files, labels)
-        _prepare(source, out, _plan(source, window, step, unlabelled=labels is None), jobs)
+        plan = _plan(source, window, step, unlabelled=labels is None)
+        _prepare(source, out, plan, jobs or _fitting(DEVICE_WEEK_GB))
 
 
 @data_app.command("describe")
@@ -135,20 +138,32 @@ def _plan(source: Source, window: float | None, step: float | None, unlabelled: 
     return Plan(window_s, step_s, unlabelled=unlabelled)
 
 
-def _prepare(source: Source, out: Path, plan: Plan, jobs: int | None) -> None:
+def _prepare(source: Source, out: Path, plan: Plan, jobs: int) -> None:
     """Prepare with a progress bar and a summary.
 
     Raises:
         typer.Exit: with code 1, when something could not be read.
     """
     from sslwear.console_data import PrepareProgress, reports_table
-    from sslwear.data.prepare import prepare
+    from sslwear.data.prepare import NoWindowsError, prepare
 
     console = standard_output()
     with PrepareProgress(console) as progress:
-        reports = prepare(source, out, plan, jobs or os.cpu_count() or 1, progress)
+        try:
+            reports, nothing = prepare(source, out, plan, jobs, progress), None
+        except NoWindowsError as error:
+            reports, nothing = error.reports, error
     console.print(reports_table(reports, source.limit_g is not None))
-    _conclude(out, plan, reports)
+    failed = [report for report in reports if report.error]
+    if nothing is None:
+        _conclude(out, plan, reports)
+    if nothing is None or len(reports) > 1:
+        for report in failed:
+            typer.echo(f"sslwear: {report.participant} was left out: {report.error}", err=True)
+    if nothing is not None:
+        raise nothing
+    if failed:
+        raise typer.Exit(1)
 
 
 def _conclude(out: Path, plan: Plan, reports: list[Report]) -> None:
@@ -158,8 +173,9 @@ def _conclude(out: Path, plan: Plan, reports: list[Report]) -> None:
         say(console, f"Pre-train on them with: pretraining: {{data: {out}}} in a study file.")
     else:
         say(console, f"Look at it with: sslwear data describe {out}; study it with: data: {out} in a study file.")
-    failed = [report for report in reports if report.error]
-    for report in failed:
-        typer.echo(f"sslwear: {report.participant} was left out: {report.error}", err=True)
-    if failed:
-        raise typer.Exit(1)
+
+
+def _fitting(gigabytes: float) -> int:
+    """As many jobs of that size as the machine has cores and memory for."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(os.cpu_count() or 1, int(memory / (gigabytes * 1e9))))

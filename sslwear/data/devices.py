@@ -35,6 +35,10 @@ LOWPASS_HZ = 20
 COLUMNS = ["participant", "start", "end", "label"]
 MISSING = ("", "nan", "<na>")
 """What a missing label looks like in a table; a data set directory takes none of them for a label."""
+MAX_LOST = 0.01
+"""So many damaged blocks a second of recording are left out; they hold about a second each. More, and it is refused."""
+CUT_SHORT = "truncated|page count differs"
+"""What actipy's readers say of a file that ends too early, in Axivity's and in GENEActiv's format."""
 UNIT_SAMPLES = 100_000
 """So many samples tell the unit."""
 
@@ -222,20 +226,28 @@ def _read(file: Path) -> tuple[pd.DataFrame, NDArray[np.bool_], float, str]:
         raise DataError(f"{file} is empty; {_mend(file)}")
     if not _is_csv(file):
         _check_java(file)
-    data, info = _without_noise(lambda: _csv(file) if _is_csv(file) else _device(file), file)
+    data, info, said = _without_noise(lambda: _csv(file) if _is_csv(file) else _device(file), file)
     if len(data) == 0:
         raise DataError(f"{file} holds no samples; {_mend(file)}")
-    if info.get("ReadErrors"):
-        raise DataError(
-            f"{file} is damaged or cut short: {info['ReadErrors']} of its blocks cannot be read; copy it from the "
-            "device again"
-        )
+    lost = _lost_blocks(file, len(data), info, said)
     data = data[["x", "y", "z"]]
     worn = np.ones(len(data), bool)
     for start, length in processing.find_nonwear_segments(data).items():
         worn[data.index.slice_indexer(start, start + length)] = False
     calibrated = "gravity calibrated" if info.get("CalibOK") else "gravity not calibrated, too few still positions"
-    return data, worn, float(info["SampleRate"]), f"{info['Device']}, {info['SampleRate']:g} Hz, {calibrated}"
+    return data, worn, float(info["SampleRate"]), f"{info['Device']}, {info['SampleRate']:g} Hz, {calibrated}{lost}"
+
+
+def _lost_blocks(file: Path, samples: int, info: Mapping[str, Any], said: str) -> str:
+    """A remark about blocks that the device itself spoiled, of which a week may hold a few.
+
+    Raises:
+        DataError: when the file is cut short, or so much is lost that the copy is bad.
+    """
+    lost = int(info.get("ReadErrors") or 0)
+    if re.search(CUT_SHORT, said) or lost > MAX_LOST * samples / info["SampleRate"]:
+        raise DataError(f"{file} is damaged or cut short: {lost} of its blocks cannot be read; {_mend(file)}")
+    return f", {lost} damaged block{'s' * (lost > 1)} left out" if lost else ""
 
 
 def _check_java(file: Path) -> None:
@@ -288,8 +300,8 @@ def _csv(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 def _without_noise(
     read: Callable[[], tuple[pd.DataFrame, dict[str, Any]]], file: Path
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Call a reader; what it, or the Java program that it starts, prints is kept from the terminal.
+) -> tuple[pd.DataFrame, dict[str, Any], str]:
+    """Call a reader; what it, or the Java program that it starts, prints is kept from the terminal and returned.
 
     Raises:
         DataError: whatever the reader raises, with the first that was said.
@@ -299,7 +311,9 @@ def _without_noise(
         terminal = os.dup(2)
         os.dup2(said.fileno(), 2)
         try:
-            return read()
+            data, info = read()
+            said.seek(0)
+            return data, info, said.read().decode(errors="replace")
         except Exception as error:  # a damaged file makes the readers raise nearly anything
             said.seek(0)
             lines = said.read().decode(errors="replace").strip().splitlines()

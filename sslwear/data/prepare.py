@@ -72,6 +72,21 @@ class Report:
     fingerprint: str | None = None
 
 
+class NoWindowsError(DataError):
+    """Nobody gave a window; `reports` say of each participant why."""
+
+    def __init__(self, source: Source, reports: list[Report]) -> None:
+        self.reports = reports
+        failed = [report.error for report in reports if report.error]
+        if len(reports) == len(failed) == 1:
+            reason = failed[0]
+        elif len(reports) == len(failed):
+            reason = f"none of {len(reports)} participants could be read; the first: {failed[0]}"
+        else:
+            reason = "check the window length against the recordings', and the labels"
+        super().__init__(f"{source.name}: there is no window to write; {reason}")
+
+
 Progress = Callable[[Report, int, int], None]
 """Hears of a participant, how many are done, and how many there are."""
 
@@ -102,7 +117,8 @@ def prepare(
         One report a participant.
 
     Raises:
-        DataError: when the source cannot be read or gives no window, or `folder` is something else already.
+        NoWindowsError: when nobody gives a window, with the reports.
+        DataError: when the source cannot be read, or `folder` is something else already.
     """
     plan = plan or Plan(source.window_s, source.step_s)
     key = _key(source, plan)
@@ -147,11 +163,7 @@ def _assemble(
     """Make the data set of all participants' windows in the folder `whole`."""
     made = [places[report.participant] for report in reports if report.windows]
     if not made:
-        reasons = [report.error for report in reports if report.error]
-        raise DataError(
-            f"{source.name}: there is no window to write; "
-            + (reasons[0] if reasons else "check the window length against the recordings', and the labels")
-        )
+        raise NoWindowsError(source, reports)
     shutil.rmtree(whole, ignore_errors=True)
     whole.mkdir()
     description = _describe(source, plan, key, reports)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from sslwear.cli import app
+from sslwear.data import devices
 from sslwear.data.devices import DeviceFiles, read_labels
-from sslwear.data.prepare import Plan, prepare
+from sslwear.data.prepare import NoWindowsError, Plan, prepare
 from sslwear.data.sources.base import Recording
 from sslwear.errors import DataError
 
@@ -200,3 +204,53 @@ def test_a_java_that_does_not_run_is_one_sentence(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DataError, match=r"anna\.cwa needs Java, and .*java does not run; install Java"):
         list(DeviceFiles([tmp_path / "anna.cwa"]).recordings("anna"))
+
+
+@pytest.mark.usefixtures("_actipy")
+@pytest.mark.parametrize(
+    ("errors", "said", "expected"),
+    [
+        (0, "", None),
+        (1, "", "1 damaged block left out"),
+        (6, "Skipping malformed CWA block: CWA block checksum mismatch\n", "6 damaged blocks left out"),
+        (7, "", DataError),
+        (1, "Stopping at truncated CWA data: Unexpected partial CWA block\n", DataError),
+        (1, "GENEActiv page count differs from header: expected 91 but found 46\n", DataError),
+    ],
+)
+def test_a_few_damaged_blocks_are_noted_and_a_file_that_is_cut_short_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errors: int, said: str, expected: str | type[DataError] | None
+) -> None:
+    import actipy
+
+    def read_device(*_: object, **__: object) -> tuple[pd.DataFrame, dict[str, object]]:
+        os.write(2, said.encode())
+        return samples_of(600, rate_hz=1).set_index("time"), {"Device": "D", "SampleRate": 1, "ReadErrors": errors}
+
+    monkeypatch.setattr(actipy, "read_device", read_device)
+    monkeypatch.setattr(devices, "_check_java", lambda file: None)
+    (tmp_path / "anna.cwa").write_bytes(b"MD")
+    if expected is DataError:
+        with pytest.raises(DataError, match=r"anna\.cwa is damaged or cut short: \d of its blocks cannot be read"):
+            list(DeviceFiles([tmp_path / "anna.cwa"]).recordings("anna"))
+    else:
+        (recording,) = DeviceFiles([tmp_path / "anna.cwa"]).recordings("anna")
+        assert recording.note.split(", ")[4:] == ([expected] if expected else [])
+
+
+@pytest.mark.usefixtures("_actipy")
+def test_when_no_file_can_be_read_each_is_named_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "anna.csv").write_text("time,x,y,z\n")
+    (tmp_path / "ben.csv").write_bytes(b"")
+    source = DeviceFiles([tmp_path / "anna.csv", tmp_path / "ben.csv"])
+    with pytest.raises(NoWindowsError, match="no window to write; none of 2 participants could be read") as caught:
+        prepare(source, tmp_path / "out", Plan(10, 10, unlabelled=True))
+    assert [(report.participant, report.windows) for report in caught.value.reports] == [("anna", 0), ("ben", 0)]
+    files = [str(tmp_path / name) for name in ("anna.csv", "ben.csv")]
+    result = CliRunner().invoke(app, ["data", "import", *files, "--out", str(tmp_path / "out")])
+    assert (result.exit_code, result.stdout.count("could not be read")) == (1, 2)
+    anna, ben, end = result.stderr.splitlines()
+    assert "anna.csv holds no samples" in anna
+    assert "ben.csv is empty" in ben
+    assert end.startswith("sslwear: ")
+    assert "none of 2 participants could be read" in end

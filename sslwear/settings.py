@@ -29,6 +29,7 @@ def _no_boolean(value: Any) -> Any:
 Number = Annotated[float, BeforeValidator(_no_boolean)]
 """Not strict, because YAML 1.1 takes 1e-3 for text."""
 Share = Annotated[Number, Field(gt=0, lt=1)]
+NonNegativeNumber = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 NonNegative = Annotated[int, Field(ge=0, strict=True)]
@@ -73,6 +74,8 @@ class TrainingSettings(_Section):
     learning_rate: Positive = 1e-4
     batch_size: BatchSize = 64
     augment: bool = False
+    augmented_views: Count = 8
+    """Where the first block is frozen, epochs take turns with so many augmented views, whose outputs are kept."""
     pretext: str = "none"
     class_weights: bool = True
     max_epochs: Count = 50
@@ -120,6 +123,14 @@ class PrunerSettings(_Section):
     warmup_epochs: NonNegative = 2
 
 
+class CacheSettings(_Section):
+    """Outputs of frozen blocks are kept, so that they are computed once."""
+
+    memory_gb: NonNegativeNumber = 0.5
+    disk_gb: NonNegativeNumber = 10
+    """Of the folder ``cache/features`` in the store; 0 keeps nothing."""
+
+
 class Settings(_Section):
     """One study file."""
 
@@ -138,6 +149,7 @@ class Settings(_Section):
     pretraining: PretrainingSettings = PretrainingSettings()
     search: SearchSettings = SearchSettings()
     pruner: PrunerSettings = PrunerSettings()
+    cache: CacheSettings = CacheSettings()
 
     def to_yaml(self) -> str:
         """The settings with every default filled in, as YAML that `load` reads back."""

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sslwear import transforms
 from sslwear.encoders.heads import Classifier
 from sslwear.scores import classification_scores
 
@@ -24,6 +23,8 @@ class Task(ABC):
 
     headline: ClassVar[str]
     """Name of the score, among those of `scores`, that says most about this task."""
+    on_features: ClassVar[bool] = False
+    """Whether `batch` leaves windows as they are, so that it takes their features as well."""
 
     @abstractmethod
     def head(self, features: int) -> nn.Module:
@@ -37,7 +38,7 @@ class Task(ABC):
             x: windows (B, 3, samples) in g, on the device that trains.
             labels: class indices (B,), which only a supervised task looks at.
             generator: CPU generator; all that is random is drawn from it.
-            training: whether the batch is to learn from, so that it may be augmented.
+            training: whether the batch is to learn from.
 
         Returns:
             Input (B, 3, samples), and target (B,) or (B, questions) of class indices.
@@ -62,23 +63,22 @@ class Classification(Task):
     Args:
         classes: number of classes.
         class_weights: weight of each class's samples in the loss (classes,), or None for 1 each.
-        augment: whether training windows are augmented (`sslwear.transforms.augment`).
     """
 
     headline = "kappa"
+    on_features = True
 
-    def __init__(self, classes: int, class_weights: Tensor | None = None, augment: bool = False) -> None:
+    def __init__(self, classes: int, class_weights: Tensor | None = None) -> None:
         self.classes = classes
         self.class_weights = class_weights
-        self.augment = augment
 
     def head(self, features: int) -> nn.Module:
         """The published two-layer classifier."""
         return Classifier(features, self.classes)
 
     def batch(self, x: Tensor, labels: Tensor, generator: torch.Generator, training: bool) -> tuple[Tensor, Tensor]:
-        """The windows, augmented when training and asked for, and their labels."""
-        return (transforms.augment(x, generator) if training and self.augment else x), labels
+        """The windows, or their features, as they are, and their labels."""
+        return x, labels
 
     def loss(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy over (B, classes)."""

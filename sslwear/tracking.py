@@ -250,10 +250,12 @@ class Run:
         self._client.log_batch(self.id, metrics=[Metric(key, value, now, step) for key, value in metrics.items()])
 
     def epoch(self, record: EpochRecord) -> None:
-        """Log an epoch's losses and validation scores at its step."""
+        """Log an epoch's losses, validation scores, and what learnt how fast, at its step."""
         scores = {f"val_{name}": value for name, value in record.scores.items()}
         losses = {"train_loss": record.train_loss, "val_loss": record.validation_loss}
-        self.metrics({**losses, **scores, "epoch_seconds": record.seconds}, record.epoch)
+        rates = {f"learning_rate/{part}": rate for part, rate in record.rates.items()}
+        learning = {f"learning_parameters/{part}": count for part, count in record.learning.items()}
+        self.metrics({**losses, **scores, **rates, **learning, "epoch_seconds": record.seconds}, record.epoch)
 
     def tags(self, **tags: str) -> None:
         """Set tags, by name without the prefix ``sslwear.``."""

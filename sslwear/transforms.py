@@ -109,11 +109,11 @@ def _spline_basis(length: int, knots: int) -> Tensor:
     return torch.from_numpy(spline(np.arange(length)).T.astype(np.float32))
 
 
-def random_rotation(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Turn each window about a random axis by an angle drawn evenly from -180 to 180 degrees."""
-    axis = torch.nn.functional.normalize(torch.randn(len(x), 3, generator=generator), dim=1)
-    angle = (2 * torch.rand(len(x), generator=generator) - 1) * math.pi
-    return rotation_matrices(axis, angle).to(x) @ x
+def random_rotations(count: int, generator: torch.Generator) -> Tensor:
+    """Matrices (count, 3, 3) that turn about a random axis by an angle drawn evenly from -180 to 180 degrees."""
+    axis = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=1)
+    angle = (2 * torch.rand(count, generator=generator) - 1) * math.pi
+    return rotation_matrices(axis, angle)
 
 
 def rotation_matrices(axis: Tensor, angle: Tensor) -> Tensor:
@@ -125,12 +125,16 @@ def rotation_matrices(axis: Tensor, angle: Tensor) -> Tensor:
     return torch.eye(3) + sine * cross + (1 - cosine) * (cross @ cross)
 
 
-def random_axis_switch(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Put each window's three sensor axes in a random order, which may be the one they have."""
-    order = torch.rand(len(x), 3, generator=generator).argsort(dim=1)
-    return x.gather(1, order.to(x.device).unsqueeze(-1).expand_as(x))
+def random_axis_switches(count: int, generator: torch.Generator) -> Tensor:
+    """Matrices (count, 3, 3) that put the sensor's axes in a random order, which may be the one they have."""
+    order = torch.rand(count, 3, generator=generator).argsort(dim=1)
+    return torch.eye(3)[order]
 
 
-def augment(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Batched augmentation of training windows: a random axis switch, then a random rotation."""
-    return random_rotation(random_axis_switch(x, generator), generator)
+def augmentations(count: int, generator: torch.Generator) -> Tensor:
+    """Matrices (count, 3, 3) that augment windows (count, 3, L) by ``matrices @ x``: a switch of axes, then a rotation.
+
+    A matrix a window is all there is to an augmented view of a data set, so views need not be kept to be had again.
+    """
+    switches = random_axis_switches(count, generator)
+    return random_rotations(count, generator) @ switches

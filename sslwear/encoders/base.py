@@ -54,10 +54,16 @@ class Network(nn.Module):
         """The encoder's blocks by name, input side first."""
         return dict(self.feature_extractor.named_children())
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map windows (B, 3, samples) in g to the head's output."""
-        output: Tensor = self.classifier(self.feature_extractor(x).flatten(1))
+    def forward(self, x: Tensor, start: int = 0) -> Tensor:
+        """Map windows (B, 3, samples) in g, or outputs of the first `start` blocks, to the head's output."""
+        output: Tensor = self.classifier(self.through(x, start).flatten(1))
         return output
+
+    def through(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        """Apply the blocks from number `start` to before number `stop`, counted from 0."""
+        for block in list(self.feature_extractor)[start:stop]:
+            x = block(x)
+        return x
 
 
 def get(name: str) -> type[Encoder]:

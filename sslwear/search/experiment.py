@@ -21,10 +21,10 @@ from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
 from sslwear.encoders.base import get as get_encoder
 from sslwear.pretext.base import get as get_pretext
-from sslwear.settings import Settings, TrainingSettings
+from sslwear.settings import CacheSettings, Settings, TrainingSettings
 from sslwear.task import Classification, inverse_frequency
 from sslwear.tracking import MODEL_URI, RUN_URI, Store
-from sslwear.training import FitSettings, Windows
+from sslwear.training import FeatureCache, FitSettings, Windows
 from sslwear.training.device import generator, resolve_device, resolve_precision, seeded
 from sslwear.tuning.base import TuningStrategy
 from sslwear.tuning.base import parse as parse_tuning
@@ -47,6 +47,7 @@ class Experiment:
         initial: the first weights by tensor name, or None for random ones.
         device: where to compute.
         precision: ``float32`` or ``bf16``.
+        cache: keeps outputs of frozen blocks.
     """
 
     settings: Settings
@@ -58,6 +59,7 @@ class Experiment:
     initial: Mapping[str, Tensor] | None
     device: torch.device
     precision: str
+    cache: FeatureCache
 
     @classmethod
     def build(cls, settings: Settings, store: Store) -> Experiment:
@@ -87,6 +89,11 @@ class Experiment:
             initial=initial_weights(settings, encoder, store),
             device=device,
             precision=resolve_precision(settings.precision, device),
+            cache=FeatureCache(
+                store.home / "cache" / "features",
+                int(settings.cache.memory_gb * 1e9),
+                int(settings.cache.disk_gb * 1e9),
+            ),
         )
 
     def new_encoder(self, state: Mapping[str, Tensor] | None = None, origin: str = "") -> Encoder:
@@ -104,16 +111,16 @@ class Experiment:
             weights.load_encoder(encoder, self.initial, self.settings.weights)
         return encoder
 
-    def windows(self, participants: tuple[Any, ...]) -> Windows:
-        """All windows of some participants."""
-        return Windows.of(self.dataset, participants)
+    def windows(self, participants: tuple[Any, ...], augment: bool = False) -> Windows:
+        """All windows of some participants, and augmented views of them when they are asked for."""
+        return Windows.of(self.dataset, participants, self.settings.seed if augment else None)
 
     def classification(self, training: TrainingSettings) -> Classification:
         """The supervised task as the settings want it; class weights come from the training participants."""
         classes = len(self.dataset.class_names)
         labels = self.dataset.labels[self.windows(self.split.train).rows]
         balanced = inverse_frequency(labels, classes) if training.class_weights else None
-        return Classification(classes, balanced, training.augment)
+        return Classification(classes, balanced)
 
     def tuning(self, training: TrainingSettings) -> TuningStrategy:
         """The tuning strategy that the settings name."""
@@ -129,6 +136,7 @@ class Experiment:
             seed=self.settings.seed,
             device=self.device,
             precision=self.precision,
+            augmented_views=training.augmented_views,
         )
 
     def card(self) -> dict[str, Any]:
@@ -153,6 +161,12 @@ class Experiment:
             f"{self.dataset.folder} has windows of {seconds:g} s and {self.encoder.name} was made for {wanted:g} s: "
             "they are resampled to its length, which changes how fast movement looks to it"
         )
+
+
+def feature_cache(settings: CacheSettings, store: Store) -> FeatureCache:
+    """The cache of a store, which all studies in it share."""
+    folder = store.home / "cache" / "features"
+    return FeatureCache(folder, int(settings.memory_gb * 1e9), int(settings.disk_gb * 1e9))
 
 
 def check_names(settings: Settings, encoder: type[Encoder]) -> None:

@@ -32,11 +32,11 @@ from sslwear.search.storage import open_storage
 from sslwear.search.trial import run_name, train
 from sslwear.settings import Settings, TrainingSettings
 from sslwear.tracking import RUN_URI, Run, Store
-from sslwear.training import EpochRecord, evaluate
+from sslwear.training import EpochRecord, FrozenBlocks, evaluate, leading
 
 RANDOM_TRIALS = 5
 """Trials that the TPE sampler draws at random before it starts to learn from the finished ones."""
-FREE_KEYS = ("trials", "device")
+FREE_KEYS = ("trials", "device", "cache")
 """Settings that may differ when a study is resumed, because they do not change what a trial means."""
 INTERRUPTIONS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -320,7 +320,11 @@ def _test(experiment: Experiment, best: FrozenTrial, parent: Run) -> dict[str, f
     weights.load_network(network, experiment.store.load_weights(origin), origin)
     windows = experiment.windows(experiment.split.test)
     settings = experiment.fit_settings(training)
-    result = evaluate(network.to(settings.device), encoder.window_samples, task, windows, settings)
+    network.to(settings.device).eval()
+    depth = leading(experiment.tuning(training).frozen, network)
+    blocks = FrozenBlocks(network, encoder.window_samples, settings.precision)
+    source = experiment.cache.source(blocks, windows, 0, depth)
+    result = evaluate(network, encoder.window_samples, task, source, settings)
     names = experiment.dataset.class_names
     parent.metrics({f"test_{name}": value for name, value in result.scores.items()})
     counts = confusion(result.truth, result.predicted, len(names))

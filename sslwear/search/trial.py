@@ -48,7 +48,8 @@ def train(
     """
     tuning = experiment.tuning(training)
     run.params(_params(experiment, training))
-    learning, validation = (experiment.windows(side) for side in (experiment.split.train, experiment.split.validation))
+    learning = experiment.windows(experiment.split.train, training.augment)
+    validation = experiment.windows(experiment.split.validation)
     data = FitData(learning, validation)
     run.dataset(experiment.dataset, {"train": len(learning), "validation": len(validation)})
     if training.pretext == NO_PRETEXT:
@@ -66,7 +67,7 @@ def train(
         if on_epoch is not None:
             on_epoch(record)
 
-    result = fit(encoder, task, data, tuning, experiment.fit_settings(training), after)
+    result = fit(encoder, task, data, tuning, experiment.fit_settings(training), after, experiment.cache)
     _log_result(experiment, training, validation.pid, result, run)
     return result
 

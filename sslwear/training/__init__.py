@@ -1,16 +1,20 @@
 """The one training loop, which knows neither Optuna nor MLflow."""
 
+from sslwear.training.cache import FeatureCache, FrozenBlocks
 from sslwear.training.data import FitData, Windows, WindowSource
-from sslwear.training.loop import EpochRecord, Evaluation, FitResult, FitSettings, evaluate, fit
+from sslwear.training.loop import EpochRecord, Evaluation, FitResult, FitSettings, evaluate, fit, leading
 
 __all__ = [
     "EpochRecord",
     "Evaluation",
+    "FeatureCache",
     "FitData",
     "FitResult",
     "FitSettings",
+    "FrozenBlocks",
     "WindowSource",
     "Windows",
     "evaluate",
     "fit",
+    "leading",
 ]

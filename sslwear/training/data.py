@@ -16,13 +16,23 @@ from sslwear.data.arrays import motion
 from sslwear.data.dataset import Dataset, gather
 from sslwear.data.splits import rows
 from sslwear.errors import LeakageError
+from sslwear.training.device import generator
+from sslwear.transforms import augmentations
 
+VIEWS = 1000
+"""Streams of random numbers from here on are those of augmented views."""
 EVERY_EPOCH_THE_SAME = 0
 """Seed of what is drawn for validation."""
 
 
 class WindowSource(ABC):
-    """Gives windows in batches."""
+    """Gives windows in batches, or outputs of the encoder's first blocks for them.
+
+    Attributes:
+        depth: how many blocks what it gives has passed.
+    """
+
+    depth: int = 0
 
     @abstractmethod
     def __len__(self) -> int:
@@ -34,7 +44,7 @@ class WindowSource(ABC):
 
     @abstractmethod
     def batches(
-        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None
+        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Give an epoch's windows: (B, 3, samples) in g and class indices (B,), on the device.
 
@@ -43,6 +53,7 @@ class WindowSource(ABC):
             samples: length that the encoder takes.
             device: where the batches go.
             shuffle: CPU generator of what is random; None gives the same windows in the same order at every call.
+            view: which augmented view of the windows, where they are augmented; 0 is how they were recorded.
         """
 
 
@@ -53,19 +64,22 @@ class Windows(WindowSource):
     Attributes:
         dataset: where they are read from, when they are needed.
         rows: their indices (n,).
+        augment_seed: seed of the augmented views (`sslwear.transforms.augmentations`), or None for windows that are the
+            same in every view.
     """
 
     dataset: Dataset
     rows: NDArray[np.int64]
+    augment_seed: int | None = None
 
     @classmethod
-    def of(cls, dataset: Dataset, participants: tuple[Any, ...]) -> Windows:
+    def of(cls, dataset: Dataset, participants: tuple[Any, ...], augment_seed: int | None = None) -> Windows:
         """All windows of some participants in which the device was worn.
 
         Raises:
             DataError: when one of them has none.
         """
-        return cls(dataset, rows(dataset, participants))
+        return cls(dataset, rows(dataset, participants), augment_seed)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -86,14 +100,29 @@ class Windows(WindowSource):
         return [pid.item() for pid in np.unique(self.pid)]
 
     def batches(
-        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None
+        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Go through the windows once, in a random order or in the data set's."""
-        order = np.arange(len(self)) if shuffle is None else torch.randperm(len(self), generator=shuffle).numpy()
-        for first in range(0, len(self), size):
-            chosen = self.rows[order[first : first + size]]
-            labels = torch.from_numpy(self.dataset.labels[chosen])
-            yield self.dataset.gather(chosen, samples).to(device), labels.to(device)
+        matrices = None
+        if self.augmented(view):
+            matrices = augmentations(len(self), generator(self.augment_seed or 0, VIEWS + view))
+        for chosen in ordered(len(self), size, shuffle):
+            rows = self.rows[chosen]
+            x = self.dataset.gather(rows, samples).to(device)
+            if matrices is not None:
+                x = matrices[chosen].to(device) @ x
+            yield x, torch.from_numpy(self.dataset.labels[rows]).to(device)
+
+    def augmented(self, view: int) -> bool:
+        """Whether a view is another than how the windows were recorded."""
+        return view > 0 and self.augment_seed is not None
+
+
+def ordered(count: int, size: int, shuffle: torch.Generator | None) -> Iterator[NDArray[np.int64]]:
+    """Batches of indices: all once, in a random order or from the first to the last."""
+    order = np.arange(count) if shuffle is None else torch.randperm(count, generator=shuffle).numpy()
+    for first in range(0, count, size):
+        yield order[first : first + size]
 
 
 class Pool(Protocol):
@@ -170,9 +199,9 @@ class Drawn(WindowSource):
         return [pool.participant for pool in self.pools]
 
     def batches(
-        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None
+        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Draw an epoch's windows; labels are 0."""
+        """Draw an epoch's windows; labels are 0, and there is one view."""
         draws = shuffle or torch.Generator().manual_seed(EVERY_EPOCH_THE_SAME)
         order = torch.randperm(len(self.pools), generator=draws).tolist()
         for first in range(0, len(order), self.at_a_time):

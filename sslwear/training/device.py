@@ -51,6 +51,11 @@ def resolve_precision(name: str, device: torch.device) -> str:
     return "bf16" if native else "float32"
 
 
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Compute inside in a precision, ``float32`` or ``bf16``."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
 @contextmanager
 def deterministic(device: torch.device) -> Iterator[None]:
     """Let only repeatable algorithms run inside, and put PyTorch's switches back afterwards."""

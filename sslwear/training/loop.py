@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,12 +16,15 @@ from torch import Tensor
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import SslwearError
 from sslwear.task import Task
+from sslwear.training.cache import FeatureCache, FrozenBlocks
 from sslwear.training.data import FitData, WindowSource
-from sslwear.training.device import deterministic, generator, seeded
-from sslwear.tuning.base import TuningStrategy
+from sslwear.training.device import autocast, deterministic, generator, seeded
+from sslwear.tuning.base import TuningStrategy, effective_rates, learning_parameters
 
 EVALUATION_BATCH = 256
-HEAD, ORDER, TRAINING, VALIDATION = range(4)
+ESTIMATION_BATCHES = 5
+"""Batches whose gradients a tuning strategy may look at before an epoch, as many as Lee et al. look at."""
+HEAD, ORDER, TRAINING, VALIDATION, ESTIMATION = range(5)
 """Streams of random numbers that one seed gives."""
 
 
@@ -36,6 +40,8 @@ class FitSettings:
         seed: of the head's weights, the order of the windows and everything that the task draws.
         device: where to compute.
         precision: ``float32``, or ``bf16`` for autocast.
+        augmented_views: where the first block is frozen and windows are augmented, epochs take turns with so many views
+            of them, whose outputs can be kept; where it learns, each epoch has a view of its own.
     """
 
     learning_rate: float
@@ -45,6 +51,7 @@ class FitSettings:
     seed: int
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: str = "float32"
+    augmented_views: int = 8
 
 
 @dataclass(frozen=True)
@@ -66,12 +73,24 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch: losses are means over windows, `scores` are the validation windows'."""
+    """One epoch: losses are means over windows, `scores` are the validation windows'.
+
+    Attributes:
+        epoch: from 1.
+        train_loss: while the weights changed.
+        validation_loss: after the epoch.
+        scores: by name.
+        rates: mean learning rate of each block and the head, 0 where frozen.
+        learning: how many parameters of each block and the head learnt.
+        seconds: that it took.
+    """
 
     epoch: int
     train_loss: float
     validation_loss: float
     scores: dict[str, float]
+    rates: dict[str, float]
+    learning: dict[str, int]
     seconds: float
 
 
@@ -99,6 +118,7 @@ def fit(
     tuning: TuningStrategy,
     settings: FitSettings,
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    cache: FeatureCache | None = None,
 ) -> FitResult:
     """Train an encoder and a new head on a task; the same arguments give the same result to the last bit.
 
@@ -109,6 +129,8 @@ def fit(
         tuning: which blocks learn, and how fast.
         settings: learning rate, batch size and the like.
         on_epoch: called after every epoch; what it raises ends the training.
+        cache: keeps the outputs of the frozen first blocks; without, they are computed for every batch. In float32 it
+            changes losses by rounding only.
 
     Raises:
         SslwearError: when the loss is no longer a number, or there is nothing to train on.
@@ -118,52 +140,135 @@ def fit(
     with seeded(generator(settings.seed, HEAD).initial_seed()):
         head = task.head(encoder.features)
     network = Network(encoder, head).to(settings.device)
-    tuning.freeze(network)
-    optimizer = torch.optim.Adam(tuning.parameter_groups(network, settings.learning_rate), amsgrad=True)
-    order, draws = generator(settings.seed, ORDER), generator(settings.seed, TRAINING)
+    fused = settings.device.type in ("cpu", "cuda")
+    optimizer = torch.optim.Adam(tuning.parameter_groups(network, settings.learning_rate), amsgrad=True, fused=fused)
+    loop = _Loop(network, encoder.window_samples, task, data, settings, optimizer, cache)
     history: list[EpochRecord] = []
-    best: tuple[int, Evaluation, dict[str, Tensor]] | None = None
+    best: tuple[int, Evaluation] | None = None
+    kept = _Kept(network)
+    patience_from = 0
     with deterministic(settings.device):
         for epoch in range(1, settings.max_epochs + 1):
             started = time.perf_counter()
-            tuning.train_mode(network)
-            loss = _train(network, encoder.window_samples, task, data.train, optimizer, settings, order, draws)
-            evaluation = evaluate(network, encoder.window_samples, task, data.validation, settings)
+            frozen = tuning.frozen_in(epoch)
+            if kept.thaw(frozen):
+                patience_from = epoch
+            tuning.start_epoch(epoch, network, optimizer, loop.gradients)
+            rates, learning = effective_rates(network, optimizer), learning_parameters(network)
+            train, validation = loop.sources(frozen, epoch)
+            loss = loop.train(train)
+            evaluation = evaluate(network, encoder.window_samples, task, validation, settings)
             if not math.isfinite(loss) or not math.isfinite(evaluation.loss):
                 raise SslwearError(f"the loss is no longer a number after epoch {epoch}; lower the learning rate")
             if best is None or evaluation.loss < best[1].loss:
-                best = epoch, evaluation, {key: value.clone() for key, value in network.state_dict().items()}
+                best = epoch, evaluation
+                kept.keep(frozen)
             seconds = time.perf_counter() - started
-            history.append(EpochRecord(epoch, loss, evaluation.loss, evaluation.scores, seconds))
+            history.append(EpochRecord(epoch, loss, evaluation.loss, evaluation.scores, rates, learning, seconds))
             if on_epoch is not None:
                 on_epoch(history[-1])
-            if epoch - best[0] >= settings.patience:
+            if epoch - max(best[0], patience_from) >= settings.patience:
                 break
     assert best is not None
-    network.load_state_dict(best[2])
+    kept.restore()
     return FitResult(network.cpu().eval(), best[0], best[1], tuple(history))
 
 
-def _train(
-    network: Network,
-    samples: int,
-    task: Task,
-    windows: WindowSource,
-    optimizer: torch.optim.Optimizer,
-    settings: FitSettings,
-    order: torch.Generator,
-    draws: torch.Generator,
-) -> float:
-    """One pass through the training windows; returns the mean loss over windows."""
-    total = torch.zeros(2, dtype=torch.float64)
-    for x, labels in windows.batches(settings.batch_size, samples, settings.device, order):
-        inputs, target = task.batch(x, labels, draws, training=True)
-        loss, weight = task.loss(_forward(network, inputs, settings), target)
-        optimizer.zero_grad(set_to_none=True)
-        (loss / weight).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total += torch.stack([loss.detach(), weight]).cpu()
-    return float(total[0] / total[1])
+class _Kept:
+    """The best epoch's tensors; those of blocks that never learnt need no copy."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._frozen: frozenset[str] | None = None
+        self._tensors: dict[str, Tensor] = {}
+
+    def thaw(self, frozen: frozenset[str]) -> bool:
+        """Before an epoch: copy blocks that begin to learn in it; whether there are any, the first epoch aside."""
+        thawed = frozenset() if self._frozen is None else self._frozen - frozen
+        self._frozen = frozen
+        for name in thawed:
+            for key, value in self._network.blocks[name].state_dict(prefix=f"feature_extractor.{name}.").items():
+                self._tensors.setdefault(key, value.clone())
+        return bool(thawed)
+
+    def keep(self, frozen: frozenset[str]) -> None:
+        """Copy all that is not frozen."""
+        for key, value in self._network.state_dict().items():
+            if key.split(".")[1] not in frozen or key in self._tensors:
+                self._tensors[key] = value.clone()
+
+    def restore(self) -> None:
+        """Put the copies back."""
+        self._network.load_state_dict(self._tensors, strict=False)
+
+
+class _Loop:
+    """What one `fit` works with in every epoch."""
+
+    def __init__(
+        self,
+        network: Network,
+        samples: int,
+        task: Task,
+        data: FitData,
+        settings: FitSettings,
+        optimizer: torch.optim.Optimizer,
+        cache: FeatureCache | None,
+    ) -> None:
+        self._network, self._samples, self._task, self._data = network, samples, task, data
+        self._settings, self._optimizer, self._cache = settings, optimizer, cache
+        self._blocks = FrozenBlocks(network, samples, settings.precision)
+        self._order = generator(settings.seed, ORDER)
+        self._draws = generator(settings.seed, TRAINING)
+        self._estimation = generator(settings.seed, ESTIMATION)
+        self._view = 0
+
+    def sources(self, frozen: frozenset[str], epoch: int) -> tuple[WindowSource, WindowSource]:
+        """What to train and to validate on in an epoch: windows, or outputs of the first blocks that are frozen."""
+        depth = leading(frozen, self._network)
+        self._view = epoch if depth == 0 else (epoch - 1) % self._settings.augmented_views + 1
+        train, validation = self._data.train, self._data.validation
+        if self._cache is None or not self._task.on_features:
+            return train, validation
+        through = self._cache.source
+        return through(self._blocks, train, self._view, depth), through(self._blocks, validation, 0, depth)
+
+    def train(self, source: WindowSource) -> float:
+        """One pass through the training windows; returns the mean loss over windows."""
+        settings, total = self._settings, torch.zeros(2, dtype=torch.float64)
+        batches = source.batches(settings.batch_size, self._samples, settings.device, self._order, self._view)
+        for x, labels in batches:
+            loss, weight = self._loss(x, labels, self._draws, source.depth)
+            self._optimizer.zero_grad(set_to_none=True)
+            (loss / weight).backward()  # type: ignore[no-untyped-call]
+            self._optimizer.step()
+            total += torch.stack([loss.detach(), weight]).cpu()
+        return float(total[0] / total[1])
+
+    def gradients(self) -> Iterator[Mapping[str, Tensor]]:
+        """Gradients of some batches of training windows, see `sslwear.tuning.base.Gradients`."""
+        settings, network = self._settings, self._network
+        buffers = {name: value.clone() for name, value in network.named_buffers()}
+        learning = {name: value for name, value in network.named_parameters() if value.requires_grad}
+        batches = self._data.train.batches(
+            settings.batch_size, self._samples, settings.device, self._estimation, self._view
+        )
+        try:
+            for x, labels in itertools.islice(batches, ESTIMATION_BATCHES):
+                loss, weight = self._loss(x, labels, self._estimation, 0)
+                yield dict(zip(learning, torch.autograd.grad(loss / weight, list(learning.values())), strict=True))
+        finally:
+            for name, value in network.named_buffers():
+                value.copy_(buffers[name])
+
+    def _loss(self, x: Tensor, labels: Tensor, draws: torch.Generator, depth: int) -> tuple[Tensor, Tensor]:
+        inputs, target = self._task.batch(x, labels, draws, training=True)
+        return self._task.loss(_forward(self._network, inputs, self._settings, depth), target)
+
+
+def leading(frozen: frozenset[str], network: Network) -> int:
+    """How many blocks, from the input on, are frozen."""
+    return len(list(itertools.takewhile(frozen.__contains__, network.blocks)))
 
 
 @torch.no_grad()
@@ -174,7 +279,7 @@ def evaluate(network: Network, samples: int, task: Task, windows: WindowSource, 
         network: its mode is evaluation afterwards.
         samples: length of the windows that its encoder takes.
         task: gives targets, loss and scores.
-        windows: what to predict.
+        windows: what to predict, or outputs of the network's first blocks for it.
         settings: the device, the precision and the seed are used.
     """
     network.eval()
@@ -183,7 +288,7 @@ def evaluate(network: Network, samples: int, task: Task, windows: WindowSource, 
     truth, predicted = [], []
     for x, labels in windows.batches(EVALUATION_BATCH, samples, settings.device):
         inputs, target = task.batch(x, labels, draws, training=False)
-        output = _forward(network, inputs, settings)
+        output = _forward(network, inputs, settings, windows.depth)
         total += torch.stack(task.loss(output, target)).cpu()
         truth.append(target.cpu().numpy())
         predicted.append(task.predict(output).cpu().numpy())
@@ -191,7 +296,7 @@ def evaluate(network: Network, samples: int, task: Task, windows: WindowSource, 
     return Evaluation(float(total[0] / total[1]), task.scores(targets, answers), targets, answers)
 
 
-def _forward(network: Network, inputs: Tensor, settings: FitSettings) -> Tensor:
-    with torch.autocast(settings.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-        output: Tensor = network(inputs)
+def _forward(network: Network, inputs: Tensor, settings: FitSettings, depth: int) -> Tensor:
+    with autocast(settings.device, settings.precision):
+        output: Tensor = network(inputs, depth)
     return output.float()

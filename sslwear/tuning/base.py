@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from sslwear import plugins
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import SettingsError
+
+HEAD = "head"
+Gradients = Callable[[], Iterator[Mapping[str, Tensor]]]
+"""Gives, batch by batch, the gradients of the parameters that learn, by name, at the weights as they are; some batches
+of training windows, which change nothing in the network."""
 
 
 class TuningStrategy(ABC):
@@ -44,19 +51,30 @@ class TuningStrategy(ABC):
     def parameter_groups(self, network: Network, learning_rate: float) -> list[dict[str, Any]]:
         """Parameter groups for the optimizer, each with its learning rate; no parameter of a frozen block is in one."""
 
-    def freeze(self, network: Network) -> None:
-        """Switch gradients off for the frozen blocks' parameters, and on for all others."""
-        network.requires_grad_(True)
-        for name in self.frozen:
-            network.blocks[name].requires_grad_(False)
+    def frozen_in(self, epoch: int) -> frozenset[str]:
+        """Names of the blocks that stay as they are in an epoch, from 1; a block that has begun to learn goes on."""
+        return self.frozen
 
-    def train_mode(self, network: Network) -> None:
-        """Put the network into training mode and its frozen blocks into evaluation mode.
+    def start_epoch(self, epoch: int, network: Network, optimizer: torch.optim.Optimizer, gradients: Gradients) -> None:
+        """Make network and optimizer ready for an epoch: what learns, and how fast.
+
+        Args:
+            epoch: from 1.
+            network: what is trained.
+            optimizer: has the groups of `parameter_groups`.
+            gradients: for strategies that set rates by them; costs nothing when it is not called.
+        """
+        self.freeze(network, epoch)
+
+    def freeze(self, network: Network, epoch: int) -> None:
+        """Put what learns in an epoch into training mode with gradients, and the rest into evaluation mode without.
 
         `nn.Module.train` alone would let frozen batch norms go on adapting their running statistics.
         """
+        network.requires_grad_(True)
         network.train()
-        for name in self.frozen:
+        for name in self.frozen_in(epoch):
+            network.blocks[name].requires_grad_(False)
             network.blocks[name].eval()
 
 
@@ -78,6 +96,22 @@ def parse(text: str, encoder: type[Encoder], key: str = "tuned") -> TuningStrate
     raise SettingsError(f"{key}: there is no tuning strategy {text!r}; write {forms}")
 
 
-def trainable_parameters(module: nn.Module) -> list[nn.Parameter]:
-    """Parameters that get gradients."""
-    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+def parts(network: Network) -> dict[str, nn.Module]:
+    """The blocks by name, and the head."""
+    return {**network.blocks, HEAD: network.classifier}
+
+
+def effective_rates(network: Network, optimizer: torch.optim.Optimizer) -> dict[str, float]:
+    """The learning rate of each block and the head: the mean over their parameters, 0 where frozen."""
+    rates = {id(parameter): group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
+    means = {}
+    for name, part in parts(network).items():
+        sizes = {p: p.numel() for p in part.parameters()}
+        learning = sum(size * rates.get(id(p), 0.0) for p, size in sizes.items() if p.requires_grad)
+        means[name] = learning / max(1, sum(sizes.values()))
+    return means
+
+
+def learning_parameters(network: Network) -> dict[str, int]:
+    """How many parameters (numbers, not tensors) of each block and of the head get gradients."""
+    return {name: sum(p.numel() for p in part.parameters() if p.requires_grad) for name, part in parts(network).items()}

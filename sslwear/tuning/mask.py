@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import SettingsError
-from sslwear.tuning.base import TuningStrategy, trainable_parameters
+from sslwear.tuning.base import TuningStrategy, parts
 
 PART = re.compile(r"layer(\d+)(?:-(?:layer)?(\d+))?")
 
@@ -58,19 +58,21 @@ class FreezeMask(TuningStrategy):
 
     def parameter_groups(self, network: Network, learning_rate: float) -> list[dict[str, Any]]:
         """One group: everything that is not frozen."""
-        return [{"params": trainable_parameters(network), "lr": learning_rate}]
+        frozen = self.frozen
+        learning = [p for name, part in parts(network).items() if name not in frozen for p in part.parameters()]
+        return [{"params": learning, "lr": learning_rate}]
 
     def _describe(self) -> str:
         if not self._tuned:
             return "head"
         if not self.frozen:
             return "all"
-        parts: list[list[int]] = []
+        runs: list[list[int]] = []
         for i, block in enumerate(self._blocks, 1):
             if block not in self._tuned:
                 continue
-            if parts and parts[-1][-1] == i - 1:
-                parts[-1].append(i)
+            if runs and runs[-1][-1] == i - 1:
+                runs[-1].append(i)
             else:
-                parts.append([i])
-        return "+".join(f"layer{p[0]}" if len(p) == 1 else f"layer{p[0]}-{p[-1]}" for p in parts)
+                runs.append([i])
+        return "+".join(f"layer{r[0]}" if len(r) == 1 else f"layer{r[0]}-{r[-1]}" for r in runs)

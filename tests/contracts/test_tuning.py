@@ -41,7 +41,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     assert type(strategy) is STRATEGIES[name]
     torch.manual_seed(0)
     network = Network(Harnet5(), Classifier(Harnet5.features, CLASSES))
-    strategy.freeze(network)
+    strategy.freeze(network, 1)
     return Case(strategy, network)
 
 
@@ -77,7 +77,7 @@ def test_frozen_parameters_get_no_gradient_and_all_others_do(case: Case) -> None
 
 def test_freezing_undoes_what_was_frozen_before(case: Case) -> None:
     case.network.requires_grad_(False)
-    case.strategy.freeze(case.network)
+    case.strategy.freeze(case.network, 1)
     without = {id(parameter) for parameter in case.network.parameters() if not parameter.requires_grad}
     assert without == case.parameters(case.strategy.frozen)
 
@@ -97,7 +97,7 @@ def test_the_head_learns_at_the_rate_asked_for_and_nothing_learns_faster(case: C
 @pytest.mark.parametrize("before", [True, False], ids=["from training mode", "from evaluation mode"])
 def test_frozen_blocks_are_in_evaluation_mode_and_all_else_in_training_mode(case: Case, before: bool) -> None:
     case.network.train(before)
-    case.strategy.train_mode(case.network)
+    case.strategy.freeze(case.network, 1)
     frozen = {id(module) for block in case.strategy.frozen for module in case.network.blocks[block].modules()}
     resting = {id(module) for module in case.network.modules() if not module.training}
     assert resting == frozen
@@ -121,7 +121,7 @@ def train(case: Case, steps: int) -> None:
     optimizer = torch.optim.Adam(case.strategy.parameter_groups(case.network, LEARNING_RATE), amsgrad=True)
     generator = torch.Generator().manual_seed(0)
     for _ in range(steps):
-        case.strategy.train_mode(case.network)
+        case.strategy.freeze(case.network, 1)
         x = torch.randn(8, 3, Harnet5.window_samples, generator=generator)
         target = torch.randint(0, CLASSES, (8,), generator=generator)
         optimizer.zero_grad()

@@ -98,7 +98,7 @@ def test_a_mask_is_the_union_of_its_parts_however_they_are_written(parts: list[t
 def test_all_that_is_tuned_learns_in_one_group_at_the_one_rate() -> None:
     network = Network(Harnet5(), Classifier(Harnet5.features, 2))
     strategy = mask("layer5")
-    strategy.freeze(network)
+    strategy.freeze(network, 1)
     (group,) = strategy.parameter_groups(network, 0.003)
     assert group["lr"] == 0.003
     expected = [*network.feature_extractor.layer5.parameters(), *network.classifier.parameters()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from optuna.trial import BaseTrial
@@ -19,7 +20,7 @@ def suggest(trial: BaseTrial, experiment: Experiment) -> TrainingSettings:
     if search.tuned == "any":
         blocks = experiment.encoder.block_names()
         tuned = [block for block in blocks if trial.suggest_categorical(_block_key(block), [True, False])]
-        chosen["tuned"] = _canonical("+".join(tuned) or "head", experiment.encoder)
+        chosen["tuned"] = _mask(tuned, experiment.encoder)
     elif search.tuned is not None:
         chosen["tuned"] = trial.suggest_categorical("tuned", tuned_choices(search, experiment.encoder))
     if search.learning_rate is not None:
@@ -41,7 +42,10 @@ def reference(settings: Settings, encoder: type[Encoder]) -> dict[str, Any] | No
     tuned, params = _canonical(training.tuned, encoder), dict[str, Any]()
     if search.tuned == "any":
         frozen = parse_tuning(tuned, encoder).frozen
-        params.update({_block_key(block): block not in frozen for block in encoder.block_names()})
+        learning = [block for block in encoder.block_names() if block not in frozen]
+        if _mask(learning, encoder) != tuned:  # another strategy than a mask
+            return None
+        params.update({_block_key(block): block in learning for block in encoder.block_names()})
     elif search.tuned is not None:
         params["tuned"] = tuned
         if tuned not in tuned_choices(search, encoder):
@@ -75,6 +79,10 @@ def tuned_choices(search: SearchSettings, encoder: type[Encoder]) -> list[str]:
 
 def _canonical(text: str, encoder: type[Encoder]) -> str:
     return parse_tuning(text, encoder).spec
+
+
+def _mask(tuned: Sequence[str], encoder: type[Encoder]) -> str:
+    return _canonical("+".join(tuned) or "head", encoder)
 
 
 def _block_key(block: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
@@ -94,6 +96,34 @@ def parse(text: str, encoder: type[Encoder], key: str = "tuned") -> TuningStrate
             return parsed
     forms = "; ".join(strategy.form for strategy in strategies.values())
     raise SettingsError(f"{key}: there is no tuning strategy {text!r}; write {forms}")
+
+
+def argument(text: str, name: str, default: float | None) -> float | None:
+    """The number of a strategy that is written ``name(number)``.
+
+    Args:
+        text: of a study file.
+        name: the strategy's.
+        default: the number that ``name`` by itself means, or None where it has to be given.
+
+    Returns:
+        The number, or None when the text is not of that form.
+
+    Raises:
+        SettingsError: when what is in the brackets is not a number, or nothing is and it has to be given.
+    """
+    match = re.fullmatch(rf"{name}\s*(?:\(\s*(.*?)\s*\))?", text.strip())
+    if match is None:
+        return None
+    if match[1] is None and default is not None:
+        return default
+    try:
+        value = float(match[1] or "")
+        if not math.isfinite(value):
+            raise ValueError("not finite")
+    except ValueError as error:
+        raise SettingsError(f"{text!r} lacks a number in brackets; write {name}(NUMBER)") from error
+    return value
 
 
 def parts(network: Network) -> dict[str, nn.Module]:

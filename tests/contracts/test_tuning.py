@@ -1,5 +1,6 @@
 """What every tuning strategy owes to the training loop: frozen means frozen, to the last bit of the last buffer."""
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import pytest
@@ -11,38 +12,46 @@ from sslwear import plugins
 from sslwear.encoders.base import Network
 from sslwear.encoders.harnet import Harnet5
 from sslwear.encoders.heads import Classifier
-from sslwear.tuning.base import TuningStrategy, parse
+from sslwear.tuning.base import TuningStrategy, effective_rates, parse
 
 STRATEGIES = plugins.find("sslwear.tuning", TuningStrategy)
 CLASSES = 3
 LEARNING_RATE = 1e-3
+EPOCHS = (1, 3, 99)
 
 
 class Case(NamedTuple):
     strategy: TuningStrategy
     network: Network
+    epoch: int
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        return self.strategy.frozen_in(self.epoch)
 
     @property
     def tuned(self) -> set[str]:
-        return self.network.blocks.keys() - self.strategy.frozen
+        return self.network.blocks.keys() - self.frozen
 
     def parameters(self, blocks: set[str] | frozenset[str]) -> set[int]:
         return {id(parameter) for block in blocks for parameter in self.network.blocks[block].parameters()}
 
 
 @pytest.fixture(
-    params=[(name, spec) for name, strategy in STRATEGIES.items() for spec in strategy.examples],
-    ids=lambda case: f"{case[0]}: {case[1]}",
+    params=[
+        (name, spec, epoch) for name, strategy in STRATEGIES.items() for spec in strategy.examples for epoch in EPOCHS
+    ],
+    ids=lambda case: f"{case[0]}: {case[1]} in epoch {case[2]}",
 )
 def case(request: pytest.FixtureRequest) -> Case:
-    """A strategy and a network that is frozen as it says."""
-    name, spec = request.param
+    """A strategy and a network that is frozen as it says for an epoch."""
+    name, spec, epoch = request.param
     strategy = parse(spec, Harnet5)
     assert type(strategy) is STRATEGIES[name]
     torch.manual_seed(0)
     network = Network(Harnet5(), Classifier(Harnet5.features, CLASSES))
-    strategy.freeze(network, 1)
-    return Case(strategy, network)
+    strategy.freeze(network, epoch)
+    return Case(strategy, network, epoch)
 
 
 def grouped(case: Case) -> list[int]:
@@ -67,19 +76,23 @@ def test_its_text_reads_back_to_the_same(case: Case) -> None:
 
 
 def test_frozen_blocks_are_blocks_of_the_encoder(case: Case) -> None:
-    assert case.strategy.frozen <= case.network.blocks.keys()
+    assert case.strategy.frozen <= case.frozen <= case.network.blocks.keys()
+
+
+def test_a_block_that_has_begun_to_learn_goes_on(case: Case) -> None:
+    assert case.strategy.frozen_in(case.epoch + 1) <= case.frozen
 
 
 def test_frozen_parameters_get_no_gradient_and_all_others_do(case: Case) -> None:
     without = {id(parameter) for parameter in case.network.parameters() if not parameter.requires_grad}
-    assert without == case.parameters(case.strategy.frozen)
+    assert without == case.parameters(case.frozen)
 
 
 def test_freezing_undoes_what_was_frozen_before(case: Case) -> None:
     case.network.requires_grad_(False)
-    case.strategy.freeze(case.network, 1)
+    case.strategy.freeze(case.network, case.epoch)
     without = {id(parameter) for parameter in case.network.parameters() if not parameter.requires_grad}
-    assert without == case.parameters(case.strategy.frozen)
+    assert without == case.parameters(case.frozen)
 
 
 def test_every_parameter_that_is_not_frozen_is_in_exactly_one_group(case: Case) -> None:
@@ -97,33 +110,60 @@ def test_the_head_learns_at_the_rate_asked_for_and_nothing_learns_faster(case: C
 @pytest.mark.parametrize("before", [True, False], ids=["from training mode", "from evaluation mode"])
 def test_frozen_blocks_are_in_evaluation_mode_and_all_else_in_training_mode(case: Case, before: bool) -> None:
     case.network.train(before)
-    case.strategy.freeze(case.network, 1)
-    frozen = {id(module) for block in case.strategy.frozen for module in case.network.blocks[block].modules()}
+    case.strategy.freeze(case.network, case.epoch)
+    frozen = {id(module) for block in case.frozen for module in case.network.blocks[block].modules()}
     resting = {id(module) for module in case.network.modules() if not module.training}
     assert resting == frozen
 
 
-def test_training_changes_no_bit_of_a_frozen_block_and_every_tuned_one(case: Case) -> None:
+def test_training_changes_no_bit_of_a_frozen_block_and_something_of_every_other(case: Case) -> None:
     before = snapshot(case.network)
-    train(case, steps=2)
+    rates = train(case, steps=2)
     changed = {name for name, value in case.network.state_dict().items() if not torch.equal(value, before[name])}
-    learnt = changed & {name for name, _ in case.network.named_parameters()}
     assert {name.split(".")[1] for name in changed if name.startswith("feature_extractor.")} == case.tuned
-    assert {name.split(".")[1] for name in learnt if name.startswith("feature_extractor.")} == case.tuned
-    assert any(name.startswith("classifier.") for name in learnt)
+    learnt = {part(name) for name in changed & {name for name, _ in case.network.named_parameters()}}
+    assert learnt == {name for name, rate in rates.items() if rate > 0}
+    assert learnt
+
+
+def test_nothing_learns_faster_than_at_the_rate_asked_for(case: Case) -> None:
+    assert all(0 <= rate <= LEARNING_RATE * (1 + 1e-9) for rate in train(case, steps=1).values())
+
+
+def test_what_does_not_learn_has_no_state_in_the_optimizer(case: Case) -> None:
+    optimizer = torch.optim.Adam(case.strategy.parameter_groups(case.network, LEARNING_RATE), amsgrad=True)
+    train(case, steps=1, optimizer=optimizer)
+    frozen = case.parameters(case.frozen)
+    assert not [parameter for parameter in optimizer.state if id(parameter) in frozen]
 
 
 def snapshot(network: Network) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in network.state_dict().items()}
 
 
-def train(case: Case, steps: int) -> None:
-    optimizer = torch.optim.Adam(case.strategy.parameter_groups(case.network, LEARNING_RATE), amsgrad=True)
+def part(name: str) -> str:
+    return name.split(".")[1] if name.startswith("feature_extractor.") else "head"
+
+
+def train(case: Case, steps: int, optimizer: torch.optim.Optimizer | None = None) -> dict[str, float]:
+    """Some steps of an epoch; returns the rate of each block and the head in it."""
+    network = case.network
+    optimizer = optimizer or torch.optim.Adam(case.strategy.parameter_groups(network, LEARNING_RATE), amsgrad=True)
     generator = torch.Generator().manual_seed(0)
-    for _ in range(steps):
-        case.strategy.freeze(case.network, 1)
+
+    def loss() -> Tensor:
         x = torch.randn(8, 3, Harnet5.window_samples, generator=generator)
-        target = torch.randint(0, CLASSES, (8,), generator=generator)
+        return functional.cross_entropy(network(x), torch.randint(0, CLASSES, (8,), generator=generator))
+
+    def gradients() -> Iterator[Mapping[str, Tensor]]:
+        learning = {name: value for name, value in network.named_parameters() if value.requires_grad}
+        for _ in range(3):
+            yield dict(zip(learning, torch.autograd.grad(loss(), list(learning.values())), strict=True))
+
+    case.strategy.start_epoch(case.epoch, network, optimizer, gradients)
+    rates = effective_rates(network, optimizer)
+    for _ in range(steps):
         optimizer.zero_grad()
-        functional.cross_entropy(case.network(x), target).backward()
+        loss().backward()
         optimizer.step()
+    return rates

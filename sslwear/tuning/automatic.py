@@ -1,0 +1,64 @@
+"""Rates that follow the gradients, measured anew before each epoch."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sslwear.encoders.base import Network
+from sslwear.tuning.base import Gradients, TuningStrategy, parts
+
+
+class Automatic(TuningStrategy):
+    """A parameter group a tensor, whose rate is the given one times the tensor's share: 0 to 1, 1 for the largest.
+
+    Only weights of convolutions and linear layers are measured, as Lee et al. measure them; scales and biases learn at
+    the mean rate of the weights of their block or of the head. A tensor whose share is 0 rests for the epoch.
+    """
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """None for the whole of training."""
+        return frozenset()
+
+    @abstractmethod
+    def measure(self, weights: Mapping[str, Tensor], gradients: Iterator[Mapping[str, Tensor]]) -> dict[str, float]:
+        """What a tensor's rate is to be proportional to, by name.
+
+        Args:
+            weights: tensors by name.
+            gradients: their gradients, batch by batch.
+        """
+
+    def share(self, relative: float) -> float:
+        """A tensor's share of the learning rate, by what was measured relative to the largest."""
+        return relative
+
+    def parameter_groups(self, network: Network, learning_rate: float) -> list[dict[str, Any]]:
+        """One group a tensor; `start_epoch` sets their rates."""
+        return [
+            {"params": [value], "lr": learning_rate, "name": name, "full_rate": learning_rate}
+            for name, value in network.named_parameters()
+        ]
+
+    def start_epoch(self, epoch: int, network: Network, optimizer: torch.optim.Optimizer, gradients: Gradients) -> None:
+        """Measure, and set every group's rate."""
+        self.freeze(network, epoch)
+        tensors = dict(network.named_parameters())
+        weights = {name: value.detach() for name, value in tensors.items() if value.ndim > 1}
+        measured = self.measure(weights, ({name: batch[name] for name in weights} for batch in gradients()))
+        largest = max(measured.values())
+        shares = {name: self.share(value / largest) if largest > 0 else 1.0 for name, value in measured.items()}
+        groups = {group["name"]: group for group in optimizer.param_groups}
+        names = {value: name for name, value in tensors.items()}
+        for part in parts(network).values():
+            mine = [names[value] for value in part.parameters()]
+            known = [shares[name] for name in mine if name in shares]
+            for name in mine:
+                share = shares.get(name, sum(known) / len(known) if known else 1.0)
+                groups[name]["lr"] = share * groups[name]["full_rate"]
+                tensors[name].requires_grad_(share > 0)

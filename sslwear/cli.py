@@ -151,8 +151,7 @@ def main() -> None:
 
 def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
     from sslwear.console import trials_table
-    from sslwear.search.report import kept_settings, rows
-    from sslwear.search.study import winner
+    from sslwear.search.report import kept_settings, rows, winner
 
     best, objective = winner(study), kept_settings(study).objective
     console.print(trials_table(rows(study), objective, best.number if best else None))

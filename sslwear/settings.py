@@ -115,12 +115,32 @@ class SearchSettings(_Section):
         return value
 
 
-class PrunerSettings(_Section):
-    """Ends trials early that are worse than the median of the earlier ones at the same epoch."""
+class SamplerSettings(_Section):
+    """How trials are proposed: at random at first, then by TPE from the results of the earlier ones."""
 
-    name: Literal["median", "none"] = "median"
     startup_trials: NonNegative = 5
+    """Trials drawn at random, all at once, and run in the order of their cost: cheap results first."""
+
+
+class PrunerSettings(_Section):
+    """Ends trials early that fall behind the others at the same epoch."""
+
+    name: Literal["median", "halving", "hyperband", "none"] = "median"
+    """Ends what is worse than the median; or what is not among the best of its rung (asynchronous successive halving);
+    or halving that begins at several epochs (Hyperband)."""
     warmup_epochs: NonNegative = 2
+    """After so many epochs no trial has ended yet."""
+    startup_trials: NonNegative = 5
+    """Of median: the first trials, which are not ended."""
+    reduction_factor: Annotated[int, Field(ge=2, strict=True)] = 3
+    """Of halving and hyperband: one in so many goes on, for so many times as many epochs."""
+
+    @model_validator(mode="after")
+    def _applies(self) -> Self:
+        for key, names in {"startup_trials": ("median",), "reduction_factor": ("halving", "hyperband")}.items():
+            if self.name not in names and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key} is for {' and '.join(names)} only; leave it out with {self.name}")
+        return self
 
 
 class CacheSettings(_Section):
@@ -143,13 +163,26 @@ class Settings(_Section):
     seed: Seed = 42
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     precision: Literal["auto", "float32", "bf16"] = "auto"
+    threads: Literal["auto"] | Count = "auto"
+    """Cores to compute on; auto for all that this process may use. Several studies at a time share the cores out."""
     include_nonwear: bool = False
     split: SplitSettings = SplitSettings()
     training: TrainingSettings = TrainingSettings()
     pretraining: PretrainingSettings = PretrainingSettings()
     search: SearchSettings = SearchSettings()
+    sampler: SamplerSettings = SamplerSettings()
     pruner: PrunerSettings = PrunerSettings()
     cache: CacheSettings = CacheSettings()
+
+    @model_validator(mode="after")
+    def _room_to_prune(self) -> Self:
+        if self.pruner.name == "hyperband" and self.pruner.warmup_epochs >= self.training.max_epochs:
+            warmup, most = self.pruner.warmup_epochs, self.training.max_epochs
+            raise ValueError(
+                f"pruner.warmup_epochs is {warmup} and training.max_epochs {most}, which leaves hyperband nothing to "
+                "end; lower the first"
+            )
+        return self
 
     def to_yaml(self) -> str:
         """The settings with every default filled in, as YAML that `load` reads back."""
@@ -230,9 +263,11 @@ def _sentence(problems: Sequence[Any]) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if problem["type"] == "value_error":
-        return f"{key}: {message}"
+        return f"{key}: {message}" if key else message
     if key == "search.tuned":
         message = "input should be 'any' or a list such as [all, head, layer4-5]"
+    if key == "threads":
+        message = "input should be auto or a number of cores, 1 or more"
     if key == "device":
         message = "input should be auto, cpu, cuda, cuda:N or mps"
     if key == "study":

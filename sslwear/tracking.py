@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -165,10 +165,22 @@ class Store:
         run = self.client.create_run(experiment, run_name=name, tags=all_tags)
         return Run(self, run.info.run_id, experiment)
 
-    def find(self, experiment: str, **tags: str) -> list[MlflowRun]:
-        """Runs of an experiment that have all these tags (names without ``sslwear.``), newest first."""
+    def find(self, experiment: str | None, **tags: str) -> list[MlflowRun]:
+        """Runs of an experiment, or of all, that have all these tags (names without ``sslwear.``), newest first."""
         query = " and ".join(f"tags.`{PREFIX}{key}` = '{value}'" for key, value in tags.items())
-        return list(self.client.search_runs([experiment], query, ViewType.ACTIVE_ONLY, max_results=1000))
+        among = [experiment] if experiment else [e.experiment_id for e in self.client.search_experiments()]
+        return list(self.client.search_runs(among, query, ViewType.ACTIVE_ONLY, max_results=1000))
+
+    def lock(self, name: str, timeout_s: float = -1) -> FileLock:
+        """A lock of this store's processes on this machine, which the system takes back when its holder dies.
+
+        Args:
+            name: what is locked.
+            timeout_s: how long to wait for it before `filelock.Timeout` is raised; for ever when negative.
+        """
+        folder = self.home / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{name}.lock", timeout=timeout_s)
 
     def close_leftovers(self, experiment: str, parent: str) -> None:
         """End the runs under a parent that this machine left open; call it only when nothing writes to them."""
@@ -249,17 +261,33 @@ class Run:
         now = int(time.time() * 1000)
         self._client.log_batch(self.id, metrics=[Metric(key, value, now, step) for key, value in metrics.items()])
 
-    def epoch(self, record: EpochRecord) -> None:
-        """Log an epoch's losses, validation scores, and what learnt how fast, at its step."""
-        scores = {f"val_{name}": value for name, value in record.scores.items()}
-        losses = {"train_loss": record.train_loss, "val_loss": record.validation_loss}
-        rates = {f"learning_rate/{part}": rate for part, rate in record.rates.items()}
-        learning = {f"learning_parameters/{part}": count for part, count in record.learning.items()}
-        self.metrics({**losses, **scores, **rates, **learning, "epoch_seconds": record.seconds}, record.epoch)
+    def epochs(self) -> Callable[[EpochRecord], None]:
+        """What logs one epoch after another at its step: losses, scores, and what learnt how fast where that is new."""
+        before: EpochRecord | None = None
+
+        def log(record: EpochRecord) -> None:
+            nonlocal before
+            found = {"train_loss": record.train_loss, "val_loss": record.validation_loss}
+            found |= {f"val_{name}": value for name, value in record.scores.items()}
+            if before is None or record.rates != before.rates:
+                found |= {f"learning_rate/{part}": rate for part, rate in record.rates.items()}
+            if before is None or record.learning != before.learning:
+                found |= {f"learning_parameters/{part}": count for part, count in record.learning.items()}
+            self.metrics({**found, "epoch_seconds": record.seconds}, record.epoch)
+            before = record
+
+        return log
 
     def tags(self, **tags: str) -> None:
         """Set tags, by name without the prefix ``sslwear.``."""
         self._client.log_batch(self.id, tags=[RunTag(f"{PREFIX}{key}", value) for key, value in tags.items()])
+
+    def copy(self, origin: str) -> None:
+        """Log another run's parameters and last metrics as this one's."""
+        data = self._client.get_run(origin).data
+        step = int(data.metrics.get("best_epoch", 0))
+        self.params(data.params)
+        self.metrics(data.metrics, step)
 
     def describe(self, text: str) -> None:
         """Set the run's description (Markdown)."""

@@ -25,7 +25,7 @@ from sslwear.settings import CacheSettings, Settings, TrainingSettings
 from sslwear.task import Classification, inverse_frequency
 from sslwear.tracking import MODEL_URI, RUN_URI, Store
 from sslwear.training import FeatureCache, FitSettings, Windows
-from sslwear.training.device import generator, resolve_device, resolve_precision, seeded
+from sslwear.training.device import generator, resolve_device, resolve_precision, seeded, use_threads
 from sslwear.tuning.base import TuningStrategy
 from sslwear.tuning.base import parse as parse_tuning
 
@@ -47,6 +47,7 @@ class Experiment:
         initial: the first weights by tensor name, or None for random ones.
         device: where to compute.
         precision: ``float32`` or ``bf16``.
+        threads: cores that are computed on.
         cache: keeps outputs of frozen blocks.
     """
 
@@ -59,6 +60,7 @@ class Experiment:
     initial: Mapping[str, Tensor] | None
     device: torch.device
     precision: str
+    threads: int
     cache: FeatureCache
 
     @classmethod
@@ -89,11 +91,8 @@ class Experiment:
             initial=initial_weights(settings, encoder, store),
             device=device,
             precision=resolve_precision(settings.precision, device),
-            cache=FeatureCache(
-                store.home / "cache" / "features",
-                int(settings.cache.memory_gb * 1e9),
-                int(settings.cache.disk_gb * 1e9),
-            ),
+            threads=use_threads(None if settings.threads == "auto" else settings.threads),
+            cache=feature_cache(settings.cache, store),
         )
 
     def new_encoder(self, state: Mapping[str, Tensor] | None = None, origin: str = "") -> Encoder:
@@ -138,6 +137,18 @@ class Experiment:
             precision=self.precision,
             augmented_views=training.augmented_views,
         )
+
+    def circumstances(self) -> dict[str, Any]:
+        """Parameters of any run of this experiment: what it starts from and what it is computed on."""
+        settings = self.settings
+        return {
+            "encoder": settings.encoder,
+            "weights": settings.weights,
+            "seed": settings.seed,
+            "device": str(self.device),
+            "precision": self.precision,
+            "threads": self.threads,
+        }
 
     def card(self) -> dict[str, Any]:
         """What is needed to build a network of this experiment again, beside its weights."""

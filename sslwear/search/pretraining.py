@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from sklearn.model_selection import ShuffleSplit
 from torch import Tensor
 
 from sslwear import __version__
-from sslwear.errors import DataError, SettingsError
+from sslwear.errors import DataError, SettingsError, WeightsError
 from sslwear.evaluation.figures import learning_curves
 from sslwear.pretext.base import get as get_pretext
 from sslwear.search.experiment import NO_PRETEXT, Experiment, digest, key_of
@@ -27,7 +28,8 @@ def pretrained(
 ) -> tuple[Mapping[str, Tensor], str]:
     """Weights of an encoder pre-trained on a pretext task: those of an earlier run with the same settings, or new ones.
 
-    Only training participants are looked at; some of them are held out to stop by.
+    An earlier run may be of another study of the same store. Only training participants are looked at; some of them are
+    held out to stop by.
 
     Args:
         experiment: encoder, first weights, data and seed.
@@ -39,17 +41,18 @@ def pretrained(
     Returns:
         The weights by tensor name, and the id of the run that they are from.
     """
-    key = setting_key(experiment, pretext)
-    earlier = experiment.store.find(experiment_id, pretraining_key=key, outcome="finished")
-    if earlier:
-        run_id = earlier[0].info.run_id
-    else:
-        name = f"pretext {pretext}"
-        run = experiment.store.start(experiment_id, name, "pretraining", parent, pretraining_key=key, pretext=pretext)
+    key, store = setting_key(experiment, pretext), experiment.store
+    with store.lock(f"pretraining-{key}"):  # of processes that want the same, one computes
+        for earlier in store.find(None, pretraining_key=key, outcome="finished"):
+            origin = earlier.info.run_id
+            with suppress(WeightsError):  # somebody deleted its checkpoint
+                return store.load_weights(f"{RUN_URI}{origin}"), origin
+        run = store.start(
+            experiment_id, f"pretext {pretext}", "pretraining", parent, pretraining_key=key, pretext=pretext
+        )
         with run.closing():
             _pretrain(experiment, pretext, run, listener)
-        run_id = run.id
-    return experiment.store.load_weights(f"{RUN_URI}{run_id}"), run_id
+    return store.load_weights(f"{RUN_URI}{run.id}"), run.id
 
 
 def setting_key(experiment: Experiment, pretext: str) -> str:
@@ -78,14 +81,10 @@ def _pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener
     task = get_pretext(pretext)()
     run.params(
         {
-            "encoder": experiment.encoder.name,
-            "weights": experiment.settings.weights,
             "pretext": pretext,
             "tuned": "all",
             **settings.model_dump(),
-            "seed": experiment.settings.seed,
-            "device": str(experiment.device),
-            "precision": experiment.precision,
+            **experiment.circumstances(),
             "train_participants": " ".join(map(str, data.train.participants()))[:MAX_PARAM],
             "held_out_participants": " ".join(map(str, data.validation.participants()))[:MAX_PARAM],
         }
@@ -95,8 +94,10 @@ def _pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener
     )
     listener.started(f"pretext {pretext}", settings.max_epochs)
 
+    log = run.epochs()
+
     def on_epoch(record: EpochRecord) -> None:
-        run.epoch(record)
+        log(record)
         listener.epoch(record, task.headline)
 
     result = fit(

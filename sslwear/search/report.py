@@ -40,6 +40,12 @@ def kept_settings(study: optuna.Study) -> Settings:
     return parse(yaml.safe_load(study.user_attrs["settings"]), f"the settings kept with study {study.study_name}")
 
 
+def winner(study: optuna.Study) -> FrozenTrial | None:
+    """The best finished trial, or None where none finished."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return max(complete, key=lambda trial: (trial.value or 0.0, -trial.number)) if complete else None
+
+
 def rows(study: optuna.Study) -> list[TrialRow]:
     """The trials of a study in their order, those that only wait left out."""
     interrupted = set(study.user_attrs.get("interrupted", []))
@@ -92,9 +98,9 @@ def interactive(study: optuna.Study, objective: str) -> str:
 
 def description(study: optuna.Study, objective: str) -> str:
     """A few lines of Markdown for the study's run."""
-    best = max((row for row in rows(study) if row.outcome == "finished"), key=lambda row: row.value or 0.0)
-    assert best.settings is not None
-    chosen = ", ".join(f"{key} {value}" for key, value in best.settings.model_dump().items())
+    best = winner(study)
+    assert best is not None
+    chosen = ", ".join(f"{key} {value}" for key, value in best.user_attrs["settings"].items())
     lines = [f"Best: trial {best.number}, validation {objective} {best.value:.3f} ({chosen})."]
     for number, scores in study.user_attrs.get("tested", {}).items():
         values = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())

@@ -1,4 +1,4 @@
-"""A study: trials until there are as many as the file says, then the winner's one look at the test participants."""
+"""A study: trials until there are as many as the file says, whatever interrupts them."""
 
 from __future__ import annotations
 
@@ -11,32 +11,27 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import optuna
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from optuna.trial import FrozenTrial, TrialState
 
-from sslwear.encoders import weights
-from sslwear.encoders.base import Network
 from sslwear.errors import SslwearError, StudyError
-from sslwear.evaluation.figures import confusion_figure
-from sslwear.evaluation.participants import per_participant
-from sslwear.scores import confusion
 from sslwear.search import report
+from sslwear.search.conclusion import conclude, is_tested
 from sslwear.search.experiment import Experiment, digest
 from sslwear.search.listener import Listener
-from sslwear.search.space import reference, suggest
+from sslwear.search.proposal import ask, pruner, same
+from sslwear.search.report import OUTCOMES
+from sslwear.search.space import suggest
 from sslwear.search.storage import open_storage
 from sslwear.search.trial import run_name, train
-from sslwear.settings import Settings, TrainingSettings
-from sslwear.tracking import RUN_URI, Run, Store
-from sslwear.training import EpochRecord, FrozenBlocks, evaluate, leading
+from sslwear.settings import Settings
+from sslwear.tracking import Run, Store
+from sslwear.training import EpochRecord
 
-RANDOM_TRIALS = 5
-"""Trials that the TPE sampler draws at random before it starts to learn from the finished ones."""
-FREE_KEYS = ("trials", "device", "cache")
+FREE_KEYS = ("trials", "device", "threads", "cache")
 """Settings that may differ when a study is resumed, because they do not change what a trial means."""
 INTERRUPTIONS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -63,7 +58,7 @@ def run_study(settings: Settings, store: Store | None = None, listener: Listener
         KeyboardInterrupt: when the user interrupts; nothing is left running then.
     """
     store, listener = store or Store.from_environment(), listener or Listener()
-    with _lock(store, settings.study):
+    with _locked(store, settings.study):
         experiment = Experiment.build(settings, store)
         if (warning := experiment.stretched()) is not None:
             listener.warn(warning)
@@ -77,48 +72,38 @@ def run_study(settings: Settings, store: Store | None = None, listener: Listener
             _clear(study, store, parent)
             while _finished(study) < settings.trials:
                 _trial(experiment, study, parent, listener)
-            _conclude(experiment, study, parent, listener)
+            conclude(experiment, study, _finished(study), parent, listener)
         return study
 
 
 @contextmanager
-def _lock(store: Store, name: str) -> Iterator[None]:
-    """A lock that the system takes back when its process dies, so that a trial found running under it is a dead one."""
-    folder = store.home / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{name}.lock", timeout=0)
+def _locked(store: Store, name: str) -> Iterator[None]:
+    """Run a study alone on this machine, so that a trial found running is a dead one."""
     try:
-        lock.acquire()
+        with store.lock(name, timeout_s=0):
+            yield
     except Timeout as error:
         raise StudyError(
             f"the study {name!r} is being run by another process on this machine; wait for it or stop it"
         ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _open(experiment: Experiment) -> optuna.Study:
-    """Open the study with its pruner, or make it with the reference trial first in line."""
+    """Open the study with its pruner, or make it."""
     settings = experiment.settings
-    storage = open_storage(experiment.store)
-    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
-    if settings.pruner.name == "median":
-        warmup = settings.pruner.warmup_epochs + 1  # Optuna's count of steps that are safe starts at 0, epochs at 1
-        pruner = optuna.pruners.MedianPruner(settings.pruner.startup_trials, warmup)
     study = optuna.create_study(
-        study_name=settings.study, storage=storage, pruner=pruner, direction="maximize", load_if_exists=True
+        study_name=settings.study,
+        storage=open_storage(experiment.store),
+        pruner=pruner(settings),
+        direction="maximize",
+        load_if_exists=True,
     )
     identity = {
         "settings": settings.to_yaml(),
         "fingerprint": experiment.dataset.fingerprint,
         "weights": digest(experiment.initial),
     }
-    first = reference(settings, experiment.encoder)
     if "settings" not in study.user_attrs:
-        if first is not None and not study.trials:
-            study.enqueue_trial(first)
         for key, value in identity.items():
             study.set_user_attr(key, value)
     _check_same(study, identity, settings)
@@ -160,7 +145,7 @@ def _is_concluded(study: optuna.Study, settings: Settings, store: Store) -> bool
     """Whether there is nothing left to do."""
     known = _known_parent(study, store)
     closed = known is not None and known.info.status == "FINISHED"
-    return closed and _finished(study) >= settings.trials and _is_tested(study)
+    return closed and _finished(study) >= settings.trials and is_tested(study)
 
 
 def _parent(experiment: Experiment, study: optuna.Study) -> Run:
@@ -176,9 +161,8 @@ def _parent(experiment: Experiment, study: optuna.Study) -> Run:
     split = experiment.split
     run.params(
         {
-            **settings.model_dump(include={"data", "encoder", "weights", "objective", "seed"}),
-            "device": str(experiment.device),
-            "precision": experiment.precision,
+            **settings.model_dump(include={"data", "objective"}),
+            **experiment.circumstances(),
             "train_participants": " ".join(map(str, split.train)),
             "validation_participants": " ".join(map(str, split.validation)),
             "test_participants": " ".join(map(str, split.test)),
@@ -244,15 +228,18 @@ def _finished(study: optuna.Study) -> int:
 def _trial(experiment: Experiment, study: optuna.Study, parent: Run, listener: Listener) -> None:
     """Run one trial, and account for how it ends."""
     settings, store = experiment.settings, experiment.store
-    seed = int(np.random.SeedSequence([settings.seed, _finished(study)]).generate_state(1)[0])
-    study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS)
-    trial = study.ask()
+    trial = ask(experiment, study, _finished(study))
     trial.set_user_attr("host", platform.node())
     training = suggest(trial, experiment)
     name = run_name(training, trial.number)
     run = store.start(parent.experiment, name, "trial", parent.id, trial=str(trial.number))
+    earlier = same(study, training)
     trial.set_user_attr("run_id", run.id)
     trial.set_user_attr("settings", training.model_dump())
+    if earlier is not None:
+        _answer(study, trial, earlier, run)
+        listener.ended(f"{name}: the same as trial {earlier.number}", OUTCOMES[earlier.state], earlier.value)
+        return
 
     def report_epoch(record: EpochRecord) -> None:
         trial.report(record.scores[settings.objective], record.epoch)
@@ -282,54 +269,17 @@ def _trial(experiment: Experiment, study: optuna.Study, parent: Run, listener: L
         listener.ended(name, "finished", value)
 
 
-def winner(study: optuna.Study) -> FrozenTrial | None:
-    """The best finished trial, or None where none finished."""
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return max(complete, key=lambda trial: (trial.value or 0.0, -trial.number)) if complete else None
-
-
-def _is_tested(study: optuna.Study) -> bool:
-    best = winner(study)
-    return best is not None and str(best.number) in study.user_attrs.get("tested", {})
-
-
-def _conclude(experiment: Experiment, study: optuna.Study, parent: Run, listener: Listener) -> None:
-    """Score the winner, and nothing else, on the test participants, and log the study's results."""
-    best = winner(study)
-    if best is None:
-        raise StudyError(
-            f"none of the {_finished(study)} trials of {study.study_name!r} finished; "
-            "read traceback.txt of a failed run in the UI"
-        )
-    parent.text(experiment.settings.to_yaml(), "settings.yaml")
-    objective = experiment.settings.objective
-    parent.metrics({f"best_{objective}": best.value or 0.0, "best_trial": best.number, "trials": _finished(study)})
-    parent.tags(best_trial=str(best.number), best_run=best.user_attrs["run_id"])
-    if not _is_tested(study):
-        listener.note(f"scoring trial {best.number}, the winner, on the test participants")
-        scores = _test(experiment, best, parent)
-        study.set_user_attr("tested", {**study.user_attrs.get("tested", {}), str(best.number): scores})
-    report.log(study, objective, parent)
-
-
-def _test(experiment: Experiment, best: FrozenTrial, parent: Run) -> dict[str, float]:
-    training = TrainingSettings(**best.user_attrs["settings"])
-    origin = f"{RUN_URI}{best.user_attrs['run_id']}"
-    task, encoder = experiment.classification(training), experiment.encoder()
-    network = Network(encoder, task.head(encoder.features))
-    weights.load_network(network, experiment.store.load_weights(origin), origin)
-    windows = experiment.windows(experiment.split.test)
-    settings = experiment.fit_settings(training)
-    network.to(settings.device).eval()
-    depth = leading(experiment.tuning(training).frozen, network)
-    blocks = FrozenBlocks(network, encoder.window_samples, settings.precision)
-    source = experiment.cache.source(blocks, windows, 0, depth)
-    result = evaluate(network, encoder.window_samples, task, source, settings)
-    names = experiment.dataset.class_names
-    parent.metrics({f"test_{name}": value for name, value in result.scores.items()})
-    counts = confusion(result.truth, result.predicted, len(names))
-    title = f"test participants, trial {best.number}"
-    parent.figure(confusion_figure(counts, names, title), "test_confusion.png")
-    table = per_participant(result.truth, result.predicted, windows.pid, len(names))
-    parent.text(table.to_csv(index=False), "test_participants.csv")
-    return result.scores
+def _answer(study: optuna.Study, trial: optuna.Trial, earlier: FrozenTrial, run: Run) -> None:
+    """End a trial that asks for what an earlier one did with the earlier one's result."""
+    run.copy(earlier.user_attrs["run_id"])
+    run.tags(duplicate_of=earlier.user_attrs["run_id"])
+    trial.set_user_attr("duplicate_of", earlier.number)
+    for epoch, value in earlier.intermediate_values.items():
+        trial.report(value, epoch)
+    if earlier.state == TrialState.PRUNED:
+        run.end("KILLED", "pruned")
+        study.tell(trial, state=TrialState.PRUNED)
+    else:
+        trial.set_user_attr("best_epoch", earlier.user_attrs["best_epoch"])
+        run.end("FINISHED", "finished")
+        study.tell(trial, earlier.value)

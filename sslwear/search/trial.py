@@ -47,7 +47,7 @@ def train(
         on_epoch: called after every epoch is logged; what it raises ends the training.
     """
     tuning = experiment.tuning(training)
-    run.params(_params(experiment, training))
+    run.params({**training.model_dump(), **experiment.circumstances()})
     learning = experiment.windows(experiment.split.train, training.augment)
     validation = experiment.windows(experiment.split.validation)
     data = FitData(learning, validation)
@@ -61,8 +61,10 @@ def train(
     task = experiment.classification(training)
     listener.started(run_name(training), training.max_epochs)
 
+    log = run.epochs()
+
     def after(record: EpochRecord) -> None:
-        run.epoch(record)
+        log(record)
         listener.epoch(record, experiment.settings.objective)
         if on_epoch is not None:
             on_epoch(record)
@@ -70,18 +72,6 @@ def train(
     result = fit(encoder, task, data, tuning, experiment.fit_settings(training), after, experiment.cache)
     _log_result(experiment, training, validation.pid, result, run)
     return result
-
-
-def _params(experiment: Experiment, training: TrainingSettings) -> dict[str, Any]:
-    settings = experiment.settings
-    return {
-        **training.model_dump(),
-        "encoder": settings.encoder,
-        "weights": settings.weights,
-        "seed": settings.seed,
-        "device": str(experiment.device),
-        "precision": experiment.precision,
-    }
 
 
 def _log_result(experiment: Experiment, training: TrainingSettings, pid: Any, result: FitResult, run: Run) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import joblib
 import numpy as np
 import torch
 
@@ -49,6 +50,22 @@ def resolve_precision(name: str, device: torch.device) -> str:
     else:
         native = False
     return "bf16" if native else "float32"
+
+
+def use_threads(threads: int | None) -> int:
+    """Let PyTorch compute on so many cores, or with None on all that this process may use; returns how many.
+
+    PyTorch by itself counts the machine's cores, also where a container may use only some of them, and more threads
+    than cores are slower than one.
+
+    Raises:
+        SettingsError: when this process may not use so many.
+    """
+    available = joblib.cpu_count()
+    if threads is not None and threads > available:
+        raise SettingsError(f"threads: this process may use {available} cores and not {threads}; write auto or fewer")
+    torch.set_num_threads(threads or available)
+    return torch.get_num_threads()
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -26,8 +26,9 @@ from sslwear.errors import StudyError
 from sslwear.search import trial as trial_module
 from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
+from sslwear.search.report import winner
 from sslwear.search.single import train_once
-from sslwear.search.study import run_study, winner
+from sslwear.search.study import run_study
 from sslwear.settings import Settings
 from sslwear.tracking import Store
 from tests.conftest import store_at
@@ -131,7 +132,7 @@ def test_only_the_winner_is_scored_on_test_participants_and_only_once(
         assert not [name for name in run.data.metrics if name.startswith("test")]
     table = pd.read_csv(io.StringIO(read(store, parent, "test_participants.csv")))
     assert sorted(map(str, table["participant"])) == sorted(parent.data.params["test_participants"].split())
-    monkeypatch.setattr("sslwear.search.study.evaluate", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr("sslwear.search.conclusion.evaluate", lambda *_: pytest.fail("scored again"))
     again = run_study(make(), store, QUIET)
     assert len(again.trials) == 3
     assert statuses(store)["study"] == ["FINISHED"]

@@ -13,6 +13,7 @@ from sslwear.settings import (
     LogRange,
     PretrainingSettings,
     PrunerSettings,
+    SamplerSettings,
     SearchSettings,
     Settings,
     SplitSettings,
@@ -75,10 +76,13 @@ all_settings = st.builds(
     ),
     pruner=st.builds(
         PrunerSettings,
-        name=st.sampled_from(["median", "none"]),
+        name=st.just("median"),
         startup_trials=st.integers(0, 100),
         warmup_epochs=st.integers(0, 100),
-    ),
+    )
+    | st.builds(PrunerSettings, name=st.just("halving"), reduction_factor=st.integers(2, 9)),
+    sampler=st.builds(SamplerSettings, startup_trials=st.integers(0, 100)),
+    threads=st.just("auto") | counts,
 )
 
 
@@ -160,7 +164,19 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("training: 3", ["training: ", "section with the keys tuned, learning_rate", "got 3"]),
         ("training:", ["training: ", "section with the keys tuned, learning_rate", "got None"]),
         ("pretraining: {max_epochs: 0}", ["pretraining.max_epochs: ", "greater than or equal to 1", "got 0"]),
-        ("pruner: {name: hyperband}", ["pruner.name: ", "'median' or 'none'", "got 'hyperband'"]),
+        ("pruner: {name: best}", ["pruner.name: ", "'median', 'halving', 'hyperband' or 'none'", "got 'best'"]),
+        (
+            "pruner: {name: none, startup_trials: 3}",
+            ["pruner: startup_trials is for median only; leave it out with none"],
+        ),
+        ("pruner: {reduction_factor: 4}", ["reduction_factor is for halving and hyperband only; leave it out"]),
+        ("pruner: {name: halving, reduction_factor: 1}", ["pruner.reduction_factor: ", "greater than or equal to 2"]),
+        (
+            "pruner: {name: hyperband, warmup_epochs: 4}\ntraining: {max_epochs: 4}",
+            [": pruner.warmup_epochs is 4 and training.max_epochs 4, which leaves hyperband nothing to end"],
+        ),
+        ("threads: 0", ["threads: ", "auto or a number of cores", "got 0"]),
+        ("threads: all", ["threads: ", "auto or a number of cores", "got 'all'"]),
         ("pruner: {warmup_epochs: -1}", ["pruner.warmup_epochs: ", "greater than or equal to 0", "got -1"]),
         ("search: {learning_rate: 1e-3}", ["search.learning_rate: ", "section with the keys low, high"]),
         ("search: {learning_rate: {low: 2, high: 1}}", ["search.learning_rate: low must be less than high", "2 and 1"]),

@@ -1,0 +1,79 @@
+"""How a study ends: the winner's one look at the test participants, and the results logged."""
+
+from __future__ import annotations
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from sslwear.encoders import weights
+from sslwear.encoders.base import Network
+from sslwear.errors import StudyError
+from sslwear.evaluation.figures import confusion_figure
+from sslwear.evaluation.participants import per_participant
+from sslwear.scores import confusion
+from sslwear.search import report
+from sslwear.search.experiment import Experiment
+from sslwear.search.listener import Listener
+from sslwear.search.report import winner
+from sslwear.settings import TrainingSettings
+from sslwear.tracking import RUN_URI, Run
+from sslwear.training import FrozenBlocks, evaluate, leading
+
+
+def is_tested(study: optuna.Study) -> bool:
+    """Whether the test participants were scored with the winner as it is now."""
+    best = winner(study)
+    return best is not None and str(best.number) in study.user_attrs.get("tested", {})
+
+
+def conclude(experiment: Experiment, study: optuna.Study, trials: int, parent: Run, listener: Listener) -> None:
+    """Score the winner, and nothing else, on the test participants, and log the study's results.
+
+    Args:
+        experiment: the study's.
+        study: all its trials have ended.
+        trials: how many of them count.
+        parent: the study's run.
+        listener: hears of it.
+
+    Raises:
+        StudyError: when no trial finished.
+    """
+    best = winner(study)
+    if best is None:
+        raise StudyError(
+            f"none of the {trials} trials of {study.study_name!r} finished; "
+            "read traceback.txt of a failed run in the UI"
+        )
+    parent.text(experiment.settings.to_yaml(), "settings.yaml")
+    objective = experiment.settings.objective
+    parent.metrics({f"best_{objective}": best.value or 0.0, "best_trial": best.number, "trials": trials})
+    parent.tags(best_trial=str(best.number), best_run=best.user_attrs["run_id"])
+    if not is_tested(study):
+        listener.note(f"scoring trial {best.number}, the winner, on the test participants")
+        scores = _test(experiment, best, parent)
+        study.set_user_attr("tested", {**study.user_attrs.get("tested", {}), str(best.number): scores})
+    report.log(study, objective, parent)
+
+
+def _test(experiment: Experiment, best: FrozenTrial, parent: Run) -> dict[str, float]:
+    training = TrainingSettings(**best.user_attrs["settings"])
+    origin = f"{RUN_URI}{best.user_attrs['run_id']}"
+    task, encoder = experiment.classification(training), experiment.encoder()
+    network = Network(encoder, task.head(encoder.features))
+    weights.load_network(network, experiment.store.load_weights(origin), origin)
+    windows = experiment.windows(experiment.split.test)
+    settings = experiment.fit_settings(training)
+    network.to(settings.device).eval()
+    depth = leading(experiment.tuning(training).frozen, network)
+    blocks = FrozenBlocks(network, encoder.window_samples, settings.precision)
+    source = experiment.cache.source(blocks, windows, 0, depth)
+    result = evaluate(network, encoder.window_samples, task, source, settings)
+    names = experiment.dataset.class_names
+    parent.metrics({f"test_{name}": value for name, value in result.scores.items()})
+    counts = confusion(result.truth, result.predicted, len(names))
+    title = f"test participants, trial {best.number}"
+    parent.figure(confusion_figure(counts, names, title), "test_confusion.png")
+    table = per_participant(result.truth, result.predicted, windows.pid, len(names))
+    parent.text(table.to_csv(index=False), "test_participants.csv")
+    return result.scores

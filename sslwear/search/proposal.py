@@ -1,0 +1,83 @@
+"""What a study tries next: the first trials, cheapest first, then what the sampler proposes; and when it gives up."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna import pruners, samplers
+from optuna.trial import FrozenTrial, TrialState
+
+from sslwear.search.experiment import NO_PRETEXT, Experiment
+from sslwear.search.space import reference, suggest
+from sslwear.settings import Settings, TrainingSettings
+
+
+def pruner(settings: Settings) -> pruners.BasePruner:
+    """The pruner that the settings name, fed with epochs that are counted from 1."""
+    chosen = settings.pruner
+    first = chosen.warmup_epochs + 1
+    match chosen.name:
+        case "median":
+            return pruners.MedianPruner(chosen.startup_trials, first)  # its count of steps that are safe starts at 0
+        case "halving":
+            return pruners.SuccessiveHalvingPruner(first, chosen.reduction_factor)
+        case "hyperband":
+            return pruners.HyperbandPruner(first, settings.training.max_epochs, chosen.reduction_factor)
+        case "none":
+            return pruners.NopPruner()
+
+
+def ask(experiment: Experiment, study: optuna.Study, finished: int) -> optuna.Trial:
+    """The next trial: one that waits to be run again, one of the first, or what TPE proposes.
+
+    Proposals depend on the seed and on the trials that count, and on nothing else.
+
+    Args:
+        experiment: the study's.
+        study: where the trial is made.
+        finished: how many of its trials count.
+    """
+    settings = experiment.settings
+    seed = int(np.random.SeedSequence([settings.seed, finished]).generate_state(1)[0])
+    study.sampler = samplers.TPESampler(seed=seed, n_startup_trials=settings.sampler.startup_trials)
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    if not waiting and finished < max(1, settings.sampler.startup_trials):
+        first = first_trials(experiment)
+        if finished < len(first):
+            study.enqueue_trial(first[finished])
+    return study.ask()
+
+
+def first_trials(experiment: Experiment) -> list[dict[str, Any]]:
+    """Parameters of the trials that a study starts with.
+
+    The first is the file's own ``training`` section, where it lies in the search space; the others are drawn at random
+    and come in the order of their cost, so that a pruner has something to compare the expensive ones with.
+    """
+    settings = experiment.settings
+    own = reference(settings, experiment.encoder)
+    source = optuna.create_study(sampler=samplers.RandomSampler(seed=settings.seed))
+    drawn: list[tuple[tuple[int, bool], dict[str, Any]]] = []
+    for _ in range(settings.sampler.startup_trials - (own is not None)):
+        trial = source.ask()
+        drawn.append((cost(experiment, suggest(trial, experiment)), trial.params))
+    drawn.sort(key=lambda pair: pair[0])
+    return [*([own] if own is not None else []), *(params for _, params in drawn)]
+
+
+def cost(experiment: Experiment, training: TrainingSettings) -> tuple[int, bool]:
+    """What orders trainings by their cost: blocks from the first that learns to the head, and whether to pre-train."""
+    frozen = experiment.tuning(training).frozen
+    blocks = experiment.encoder.block_names()
+    known = len(list(itertools.takewhile(frozen.__contains__, blocks)))
+    return len(blocks) - known, training.pretext != NO_PRETEXT
+
+
+def same(study: optuna.Study, training: TrainingSettings) -> FrozenTrial | None:
+    """The first trial that ran with the same settings and finished or was pruned; None where there is none."""
+    settings = training.model_dump()
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    return next((trial for trial in ended if trial.user_attrs.get("settings") == settings), None)

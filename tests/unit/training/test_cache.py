@@ -1,0 +1,237 @@
+"""Outputs of frozen blocks, kept: the same losses, never a stale entry, limits kept, shared by processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sslwear.data.dataset import Dataset, open_dataset
+from sslwear.encoders.base import Network
+from sslwear.encoders.harnet import Harnet5
+from sslwear.encoders.heads import Classifier
+from sslwear.task import Classification
+from sslwear.training import FeatureCache, FitData, FitResult, FitSettings, FrozenBlocks, Windows, WindowSource, fit
+from sslwear.training.cache import Features
+from sslwear.training.device import seeded
+from sslwear.tuning.base import parse
+
+CPU = torch.device("cpu")
+SETTINGS = FitSettings(learning_rate=1e-3, batch_size=32, max_epochs=3, patience=5, seed=3, augmented_views=2)
+LARGE = 10**9
+
+
+def network(seed: int = 0) -> Network:
+    with seeded(seed):
+        return Network(Harnet5(), Classifier(Harnet5.features, 3)).eval()
+
+
+def blocks(seed: int = 0, precision: str = "float32") -> FrozenBlocks:
+    return FrozenBlocks(network(seed), 150, precision)
+
+
+def all_of(source: WindowSource, view: int = 0) -> Tensor:
+    return torch.cat([x for x, _ in source.batches(16, 150, CPU, view=view)])
+
+
+def train(
+    small: Dataset, tuned: str, cache: FeatureCache | None, augment: bool = False, precision: str = "float32"
+) -> FitResult:
+    data = FitData(Windows.of(small, (1, 2), 7 if augment else None), Windows.of(small, (5,)))
+    with seeded(0):
+        encoder = Harnet5()
+    return fit(
+        encoder, Classification(3), data, parse(tuned, Harnet5), replace(SETTINGS, precision=precision), None, cache
+    )
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("*.npy")}
+
+
+@pytest.mark.parametrize("memory", [0, LARGE], ids=["on disk", "in memory"])
+@pytest.mark.parametrize("augment", [False, True], ids=["as recorded", "augmented"])
+@pytest.mark.parametrize("tuned", ["head", "layer5", "layer3+layer5", "layer2-5", "gradual"])
+def test_losses_are_those_of_a_training_without_a_cache(
+    small: Dataset, tmp_path: Path, tuned: str, augment: bool, memory: int
+) -> None:
+    cache = FeatureCache(tmp_path, memory, LARGE)
+    cached, plain = train(small, tuned, cache, augment), train(small, tuned, None, augment)
+    assert files(tmp_path)
+    for one, other in zip(cached.history, plain.history, strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, rel=1e-5)
+        assert one.validation_loss == pytest.approx(other.validation_loss, rel=1e-5)
+        assert one.scores == pytest.approx(other.scores)
+    before = files(tmp_path)
+    warm = train(small, tuned, FeatureCache(tmp_path, memory, LARGE), augment)
+    assert [replace(r, seconds=0) for r in warm.history] == [replace(r, seconds=0) for r in cached.history]
+    assert files(tmp_path) == before
+
+
+def test_bf16_is_kept_as_bf16_and_gives_the_same_losses_warm_and_cold(small: Dataset, tmp_path: Path) -> None:
+    cold = train(small, "layer5", FeatureCache(tmp_path, LARGE, LARGE), precision="bf16")
+    warm = train(small, "layer5", FeatureCache(tmp_path, 0, LARGE), precision="bf16")
+    assert [replace(r, seconds=0) for r in warm.history] == [replace(r, seconds=0) for r in cold.history]
+    kept = np.load(next(tmp_path.glob("*.npy")), mmap_mode="r")
+    assert kept.dtype == np.uint16
+
+
+def test_nothing_is_kept_when_the_first_block_learns(small: Dataset, tmp_path: Path) -> None:
+    train(small, "layer1+layer4", FeatureCache(tmp_path, LARGE, LARGE))
+    assert not files(tmp_path)
+
+
+def test_outputs_are_those_of_the_blocks_in_the_order_of_the_windows(small: Dataset, tmp_path: Path) -> None:
+    windows = Windows.of(small, (1, 5))
+    source = FeatureCache(tmp_path, LARGE, LARGE).source(blocks(), windows, 0, 3)
+    assert isinstance(source, Features)
+    assert source.depth == 3
+    with torch.no_grad():
+        expected = network().through(all_of(windows), 0, 3)
+    torch.testing.assert_close(all_of(source), expected)
+    labels = torch.cat([y for _, y in source.batches(16, 150, CPU)])
+    assert labels.tolist() == windows.labels.tolist()
+    assert source.participants() == [1, 5]
+
+
+def test_a_deeper_entry_starts_from_a_shallower_one(
+    small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows, cache = Windows.of(small, (1,)), FeatureCache(tmp_path, LARGE, LARGE)
+    cache.source(blocks(), windows, 0, 2)
+    starts = []
+    real = FrozenBlocks.outputs
+
+    def watch(self: FrozenBlocks, start: WindowSource, view: int, depth: int) -> object:
+        starts.append(start.depth)
+        return real(self, start, view, depth)
+
+    monkeypatch.setattr(FrozenBlocks, "outputs", watch)
+    deep = all_of(cache.source(blocks(), windows, 0, 4))
+    assert starts == [2]
+    straight = all_of(FeatureCache(tmp_path / "other", LARGE, LARGE).source(blocks(), windows, 0, 4))
+    assert torch.equal(deep, straight)
+
+
+def test_whatever_changes_the_outputs_is_another_entry(small: Dataset, small_folder: Path) -> None:
+    windows = Windows.of(small, (1, 2), 7)
+    keys = [
+        blocks().key(windows, 0, 2),
+        blocks().key(windows, 1, 2),
+        blocks().key(windows, 2, 2),
+        blocks().key(replace(windows, augment_seed=8), 1, 2),
+        blocks().key(windows, 0, 3),
+        blocks(seed=1).key(windows, 0, 2),
+        blocks(precision="bf16").key(windows, 0, 2),
+        FrozenBlocks(network(), 300, "float32").key(windows, 0, 2),
+        blocks().key(Windows.of(small, (1,)), 0, 2),
+    ]
+    assert len(set(keys)) == len(keys)
+    again = Windows.of(open_dataset(small_folder), (1, 2), 8)
+    assert blocks().key(again, 0, 2) == keys[0], "the view as recorded does not depend on the augmentation's seed"
+
+
+@pytest.mark.parametrize("name", ["0.weight", "1.bn1.running_mean", "5.kernel"])
+def test_a_change_of_any_tensor_of_a_block_is_another_entry(small: Dataset, name: str) -> None:
+    windows, changed = Windows.of(small, (1,)), network()
+    state = changed.feature_extractor[1].state_dict()
+    before = FrozenBlocks(changed, 150, "float32").key(windows, 0, 2)
+    state[name].view(-1)[0] += 1e-3
+    assert FrozenBlocks(changed, 150, "float32").key(windows, 0, 2) != before
+    assert FrozenBlocks(changed, 150, "float32").key(windows, 0, 1) == blocks().key(windows, 0, 1)
+
+
+def test_what_was_used_longest_ago_goes_when_the_disk_is_full(small: Dataset, tmp_path: Path) -> None:
+    people = [Windows.of(small, (pid,)) for pid in (1, 2, 5)]
+    size = FeatureCache(tmp_path / "size", 0, LARGE).source(blocks(), people[0], 0, 5)
+    assert isinstance(size, Features)
+    cache = FeatureCache(tmp_path / "cache", 0, int(2.5 * size.values.nbytes))
+    for windows in people[:2]:
+        cache.source(blocks(), windows, 0, 5)
+        time.sleep(0.01)
+    first, second, third = (f"{blocks().key(windows, 0, 5)}.npy" for windows in people)
+    cache.source(blocks(), people[0], 0, 5)  # used again
+    cache.source(blocks(), people[2], 0, 5)
+    assert files(tmp_path / "cache") == {first, third}
+    assert second not in files(tmp_path / "cache")
+
+
+def test_what_is_larger_than_the_disk_limit_is_computed_each_time(small: Dataset, tmp_path: Path) -> None:
+    windows = Windows.of(small, (1,))
+    assert FeatureCache(tmp_path, LARGE, 1000).source(blocks(), windows, 0, 1) is windows
+    assert FeatureCache(tmp_path, LARGE, 0).source(blocks(), windows, 0, 1) is windows
+    assert not list(tmp_path.glob("*.npy")) + list(tmp_path.glob(".*.making"))
+
+
+def test_memory_holds_no_more_than_its_limit(small: Dataset, tmp_path: Path) -> None:
+    people = [Windows.of(small, (pid,)) for pid in (1, 2, 5)]
+    probe = FeatureCache(tmp_path, 0, LARGE).source(blocks(), people[0], 0, 5)
+    assert isinstance(probe, Features)
+    assert isinstance(probe.values, np.memmap)
+    cache = FeatureCache(tmp_path, int(2.2 * probe.values.nbytes), LARGE)
+    sources = [cache.source(blocks(), windows, 0, 5) for windows in people]
+    assert all(isinstance(source, Features) and not isinstance(source.values, np.memmap) for source in sources)
+    assert sum(held.nbytes for held in cache._held.values()) <= 2.2 * probe.values.nbytes
+
+
+def test_a_damaged_entry_is_made_anew(small: Dataset, tmp_path: Path) -> None:
+    windows = Windows.of(small, (1,))
+    expected = all_of(FeatureCache(tmp_path, 0, LARGE).source(blocks(), windows, 0, 5))
+    (path,) = tmp_path.glob("*.npy")
+    path.write_bytes(path.read_bytes()[:200])
+    assert torch.equal(all_of(FeatureCache(tmp_path, 0, LARGE).source(blocks(), windows, 0, 5)), expected)
+
+
+def test_a_folder_that_cannot_be_written_costs_the_cache_only(
+    small: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    windows = Windows.of(small, (1,))
+    assert FeatureCache(tmp_path / "file", LARGE, LARGE).source(blocks(), windows, 0, 5) is windows
+    assert "cannot be kept" in caplog.text
+
+
+def test_what_a_killed_process_left_half_made_is_cleared_away_after_a_day(small: Dataset, tmp_path: Path) -> None:
+    old, new = tmp_path / ".old.making", tmp_path / ".new.making"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    long_ago = time.time() - 2 * 24 * 3600
+    os.utime(old, (long_ago, long_ago))
+    FeatureCache(tmp_path, 0, LARGE).source(blocks(), Windows.of(small, (1,)), 0, 5)
+    assert not old.exists()
+    assert new.exists()
+
+
+def _compute(folder: Path, cache: Path) -> tuple[int, bytes]:
+    torch.set_num_threads(1)
+    made = []
+    real = FrozenBlocks.outputs
+
+    def watch(self: FrozenBlocks, *args: object) -> object:
+        made.append(1)
+        time.sleep(0.5)
+        return real(self, *args)
+
+    FrozenBlocks.outputs = watch
+    source = FeatureCache(cache, 0, LARGE).source(blocks(), Windows.of(open_dataset(folder), (1, 2)), 0, 5)
+    return len(made), all_of(source).numpy().tobytes()
+
+
+def test_of_processes_that_want_one_entry_one_computes_it(small_folder: Path, tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        results = pool.starmap(_compute, [(small_folder, tmp_path)] * 3)
+    assert sum(made for made, _ in results) == 1
+    assert len({content for _, content in results}) == 1
+
+
+@pytest.mark.parametrize(("memory", "disk"), [(-1, 1), (1, -1)])
+def test_negative_sizes_are_refused(tmp_path: Path, memory: int, disk: int) -> None:
+    with pytest.raises(ValueError, match="cannot be negative but got"):
+        FeatureCache(tmp_path, memory, disk)

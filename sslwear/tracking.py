@@ -269,10 +269,9 @@ class Run:
             nonlocal before
             found = {"train_loss": record.train_loss, "val_loss": record.validation_loss}
             found |= {f"val_{name}": value for name, value in record.scores.items()}
-            if before is None or record.rates != before.rates:
-                found |= {f"learning_rate/{part}": rate for part, rate in record.rates.items()}
             if before is None or record.learning != before.learning:
-                found |= {f"learning_parameters/{part}": count for part, count in record.learning.items()}
+                found |= {f"learning_rate/{part}": how.rate for part, how in record.learning.items()}
+                found |= {f"learning_parameters/{part}": how.parameters for part, how in record.learning.items()}
             self.metrics({**found, "epoch_seconds": record.seconds}, record.epoch)
             before = record
 

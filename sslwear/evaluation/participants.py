@@ -25,10 +25,10 @@ def per_participant(truth: Labels, predicted: Labels, pid: NDArray[Any], classes
         scores of `sslwear.scores.classification_scores`. ``f1`` follows the published rule, the classes that occur;
         ``f1_all_classes`` stands beside it.
     """
+    participants, first = np.unique(pid[order := np.argsort(pid, kind="stable")], return_index=True)
     table = []
-    for participant in np.unique(pid):
-        mine = pid == participant
+    for participant, mine in zip(participants, np.split(order, first[1:]), strict=True):
         scores = classification_scores(truth[mine], predicted[mine], classes)
-        counts = {"windows": int(mine.sum()), "classes": len(np.unique(truth[mine]))}
+        counts = {"windows": len(mine), "classes": len(np.unique(truth[mine]))}
         table.append({"participant": participant, **counts, **scores})
     return pd.DataFrame(table)

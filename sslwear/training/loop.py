@@ -19,7 +19,7 @@ from sslwear.task import Task
 from sslwear.training.cache import FeatureCache, FrozenBlocks
 from sslwear.training.data import FitData, WindowSource
 from sslwear.training.device import autocast, deterministic, generator, seeded
-from sslwear.tuning.base import TuningStrategy, effective_rates, learning_parameters
+from sslwear.tuning.base import Learning, TuningStrategy, learning, parts, set_mode
 
 EVALUATION_BATCH = 256
 ESTIMATION_BATCHES = 5
@@ -80,8 +80,7 @@ class EpochRecord:
         train_loss: while the weights changed.
         validation_loss: after the epoch.
         scores: by name.
-        rates: mean learning rate of each block and the head, 0 where frozen.
-        learning: how many parameters of each block and the head learnt.
+        learning: how fast each block and the head learnt.
         seconds: that it took.
     """
 
@@ -89,8 +88,7 @@ class EpochRecord:
     train_loss: float
     validation_loss: float
     scores: dict[str, float]
-    rates: dict[str, float]
-    learning: dict[str, int]
+    learning: dict[str, Learning]
     seconds: float
 
 
@@ -154,7 +152,7 @@ def fit(
             if kept.thaw(frozen):
                 patience_from = epoch
             tuning.start_epoch(epoch, network, optimizer, loop.gradients)
-            rates, learning = effective_rates(network, optimizer), learning_parameters(network)
+            how = learning(network, optimizer)
             train, validation = loop.sources(frozen, epoch)
             loss = loop.train(train)
             evaluation = evaluate(network, encoder.window_samples, task, validation, settings)
@@ -164,7 +162,7 @@ def fit(
                 best = epoch, evaluation
                 kept.keep(frozen)
             seconds = time.perf_counter() - started
-            history.append(EpochRecord(epoch, loss, evaluation.loss, evaluation.scores, rates, learning, seconds))
+            history.append(EpochRecord(epoch, loss, evaluation.loss, evaluation.scores, how, seconds))
             if on_epoch is not None:
                 on_epoch(history[-1])
             if epoch - max(best[0], patience_from) >= settings.patience:
@@ -178,28 +176,35 @@ class _Kept:
     """The best epoch's tensors; those of blocks that never learnt need no copy."""
 
     def __init__(self, network: Network) -> None:
-        self._network = network
+        self._parts = parts(network)
         self._frozen: frozenset[str] | None = None
-        self._tensors: dict[str, Tensor] = {}
+        self._tensors: dict[str, dict[str, Tensor]] = {}
 
     def thaw(self, frozen: frozenset[str]) -> bool:
         """Before an epoch: copy blocks that begin to learn in it; whether there are any, the first epoch aside."""
         thawed = frozenset() if self._frozen is None else self._frozen - frozen
         self._frozen = frozen
         for name in thawed:
-            for key, value in self._network.blocks[name].state_dict(prefix=f"feature_extractor.{name}.").items():
-                self._tensors.setdefault(key, value.clone())
+            self._copy(name)
         return bool(thawed)
 
     def keep(self, frozen: frozenset[str]) -> None:
         """Copy all that is not frozen."""
-        for key, value in self._network.state_dict().items():
-            if key.split(".")[1] not in frozen or key in self._tensors:
-                self._tensors[key] = value.clone()
+        for name in self._parts.keys() - frozen:
+            self._copy(name)
 
     def restore(self) -> None:
         """Put the copies back."""
-        self._network.load_state_dict(self._tensors, strict=False)
+        for name, tensors in self._tensors.items():
+            self._parts[name].load_state_dict(tensors)
+
+    def _copy(self, name: str) -> None:
+        state = self._parts[name].state_dict()
+        if name in self._tensors:
+            for key, value in state.items():
+                self._tensors[name][key].copy_(value)
+        else:
+            self._tensors[name] = {key: value.clone() for key, value in state.items()}
 
 
 class _Loop:
@@ -235,15 +240,15 @@ class _Loop:
 
     def train(self, source: WindowSource) -> float:
         """One pass through the training windows; returns the mean loss over windows."""
-        settings, total = self._settings, torch.zeros(2, dtype=torch.float64)
+        settings, sums = self._settings, []
         batches = source.batches(settings.batch_size, self._samples, settings.device, self._order, self._view)
         for x, labels in batches:
             loss, weight = self._loss(x, labels, self._draws, source.depth)
             self._optimizer.zero_grad(set_to_none=True)
             (loss / weight).backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
-            total += torch.stack([loss.detach(), weight]).cpu()
-        return float(total[0] / total[1])
+            sums.append(torch.stack([loss.detach(), weight]))
+        return _mean(sums)
 
     def gradients(self) -> Iterator[Mapping[str, Tensor]]:
         """Gradients of some batches of training windows, see `sslwear.tuning.base.Gradients`."""
@@ -282,18 +287,24 @@ def evaluate(network: Network, samples: int, task: Task, windows: WindowSource, 
         windows: what to predict, or outputs of the network's first blocks for it.
         settings: the device, the precision and the seed are used.
     """
-    network.eval()
+    for part in parts(network).values():
+        set_mode(part, training=False)
     draws = generator(settings.seed, VALIDATION)
-    total = torch.zeros(2, dtype=torch.float64)
-    truth, predicted = [], []
+    sums, truth, predicted = [], [], []
     for x, labels in windows.batches(EVALUATION_BATCH, samples, settings.device):
         inputs, target = task.batch(x, labels, draws, training=False)
         output = _forward(network, inputs, settings, windows.depth)
-        total += torch.stack(task.loss(output, target)).cpu()
-        truth.append(target.cpu().numpy())
-        predicted.append(task.predict(output).cpu().numpy())
-    targets, answers = np.concatenate(truth), np.concatenate(predicted)
-    return Evaluation(float(total[0] / total[1]), task.scores(targets, answers), targets, answers)
+        sums.append(torch.stack(task.loss(output, target)))
+        truth.append(target)
+        predicted.append(task.predict(output))
+    targets, answers = torch.cat(truth).cpu().numpy(), torch.cat(predicted).cpu().numpy()
+    return Evaluation(_mean(sums), task.scores(targets, answers), targets, answers)
+
+
+def _mean(sums: list[Tensor]) -> float:
+    """Mean loss over windows, from each batch's sums of losses and of weights; the only wait for a GPU in an epoch."""
+    loss, weight = torch.stack(sums).cpu().double().sum(dim=0)
+    return float(loss / weight)
 
 
 def _forward(network: Network, inputs: Tensor, settings: FitSettings, depth: int) -> Tensor:

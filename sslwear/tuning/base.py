@@ -6,6 +6,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
@@ -73,11 +74,10 @@ class TuningStrategy(ABC):
 
         `nn.Module.train` alone would let frozen batch norms go on adapting their running statistics.
         """
-        network.requires_grad_(True)
-        network.train()
-        for name in self.frozen_in(epoch):
-            network.blocks[name].requires_grad_(False)
-            network.blocks[name].eval()
+        frozen = self.frozen_in(epoch)
+        for name, part in parts(network).items():
+            part.requires_grad_(name not in frozen)
+            set_mode(part, name not in frozen)
 
 
 def parse(text: str, encoder: type[Encoder], key: str = "tuned") -> TuningStrategy:
@@ -131,17 +131,33 @@ def parts(network: Network) -> dict[str, nn.Module]:
     return {**network.blocks, HEAD: network.classifier}
 
 
-def effective_rates(network: Network, optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """The learning rate of each block and the head: the mean over their parameters, 0 where frozen."""
-    rates = {id(parameter): group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
-    means = {}
+def set_mode(part: nn.Module, training: bool) -> None:
+    """Put a block or the head into training or evaluation mode, unless it is in it."""
+    if part.training != training:  # going through all of its modules takes longer than an epoch of a head's batches
+        part.train(training)
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How fast a block or the head learns, and how much of it.
+
+    Attributes:
+        rate: mean learning rate over its parameters (numbers, not tensors), those that rest counting 0.
+        parameters: how many of them get gradients.
+    """
+
+    rate: float
+    parameters: int
+
+
+def learning(network: Network, optimizer: torch.optim.Optimizer) -> dict[str, Learning]:
+    """How fast each block and the head learn as network and optimizer are set."""
+    rates = {parameter: group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
+    found = {}
     for name, part in parts(network).items():
-        sizes = {p: p.numel() for p in part.parameters()}
-        learning = sum(size * rates.get(id(p), 0.0) for p, size in sizes.items() if p.requires_grad)
-        means[name] = learning / max(1, sum(sizes.values()))
-    return means
-
-
-def learning_parameters(network: Network) -> dict[str, int]:
-    """How many parameters (numbers, not tensors) of each block and of the head get gradients."""
-    return {name: sum(p.numel() for p in part.parameters() if p.requires_grad) for name, part in parts(network).items()}
+        all_parameters = list(part.parameters())
+        total = sum(parameter.numel() for parameter in all_parameters)
+        learns = [parameter for parameter in all_parameters if parameter.requires_grad]
+        weighted = sum(parameter.numel() * rates.get(parameter, 0.0) for parameter in learns)
+        found[name] = Learning(weighted / max(1, total), sum(parameter.numel() for parameter in learns))
+    return found

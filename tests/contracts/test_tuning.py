@@ -12,7 +12,7 @@ from sslwear import plugins
 from sslwear.encoders.base import Network
 from sslwear.encoders.harnet import Harnet5
 from sslwear.encoders.heads import Classifier
-from sslwear.tuning.base import TuningStrategy, effective_rates, parse
+from sslwear.tuning.base import TuningStrategy, learning, parse, parts
 
 STRATEGIES = plugins.find("sslwear.tuning", TuningStrategy)
 CLASSES = 3
@@ -112,7 +112,8 @@ def test_frozen_blocks_are_in_evaluation_mode_and_all_else_in_training_mode(case
     case.network.train(before)
     case.strategy.freeze(case.network, case.epoch)
     frozen = {id(module) for block in case.frozen for module in case.network.blocks[block].modules()}
-    resting = {id(module) for module in case.network.modules() if not module.training}
+    modules = [module for part in parts(case.network).values() for module in part.modules()]
+    resting = {id(module) for module in modules if not module.training}
     assert resting == frozen
 
 
@@ -161,7 +162,7 @@ def train(case: Case, steps: int, optimizer: torch.optim.Optimizer | None = None
             yield dict(zip(learning, torch.autograd.grad(loss(), list(learning.values())), strict=True))
 
     case.strategy.start_epoch(case.epoch, network, optimizer, gradients)
-    rates = effective_rates(network, optimizer)
+    rates = {name: how.rate for name, how in learning(network, optimizer).items()}
     for _ in range(steps):
         optimizer.zero_grad()
         loss().backward()

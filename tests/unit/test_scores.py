@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from sklearn import metrics
 
 from sslwear.scores import classification_scores, confusion
 
@@ -132,3 +133,21 @@ def test_confusion_counts_every_window_once(windows: list[tuple[int, int]]) -> N
     assert_array_equal(counts.sum(axis=1), np.bincount(truth, minlength=CLASSES))
     assert_array_equal(counts.sum(axis=0), np.bincount(predicted, minlength=CLASSES))
     assert np.trace(counts) == (truth == predicted).sum()
+
+
+@given(pairs)
+def test_scores_agree_with_scikit_learn(windows: list[tuple[int, int]]) -> None:
+    truth, predicted = arrays(windows)
+    found = classification_scores(truth, predicted, CLASSES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kappa = metrics.cohen_kappa_score(truth, predicted)
+        macro = metrics.precision_recall_fscore_support(truth, predicted, average="macro", zero_division=0)
+        every = metrics.f1_score(truth, predicted, labels=np.arange(CLASSES), average="macro", zero_division=0)
+    assert found["kappa"] == pytest.approx(kappa, abs=1e-12, nan_ok=True)
+    assert [found["precision"], found["recall"], found["f1"]] == pytest.approx(macro[:3])
+    assert found["f1_all_classes"] == pytest.approx(every)
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(truth, predicted))
+    assert_array_equal(
+        confusion(truth, predicted, CLASSES), metrics.confusion_matrix(truth, predicted, labels=np.arange(CLASSES))
+    )

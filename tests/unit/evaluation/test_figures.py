@@ -15,9 +15,9 @@ from sslwear.training import EpochRecord
 COUNTS = np.array([[8, 2, 0], [0, 5, 0], [0, 0, 0]])
 NAMES = ("walk", "stairs", "sit")
 HISTORY = [
-    EpochRecord(1, 0.9, 0.8, {"kappa": 0.1, "f1": 0.2}, {}, {}, 1.0),
-    EpochRecord(2, 0.5, 0.6, {"kappa": 0.4, "f1": 0.5}, {}, {}, 1.0),
-    EpochRecord(3, 0.3, 0.7, {"kappa": 0.3, "f1": 0.6}, {}, {}, 1.0),
+    EpochRecord(1, 0.9, 0.8, {"kappa": 0.1, "f1": 0.2}, {}, 1.0),
+    EpochRecord(2, 0.5, 0.6, {"kappa": 0.4, "f1": 0.5}, {}, 1.0),
+    EpochRecord(3, 0.3, 0.7, {"kappa": 0.3, "f1": 0.6}, {}, 1.0),
 ]
 POINTS = [
     TrialPoint(4, 0.7, "head", "reverse", False),

@@ -13,7 +13,7 @@ from sslwear.encoders.base import Network
 from sslwear.encoders.harnet import Harnet5
 from sslwear.encoders.heads import Classifier
 from sslwear.errors import SettingsError
-from sslwear.tuning.base import TuningStrategy, effective_rates, learning_parameters, parse, parts
+from sslwear.tuning.base import TuningStrategy, learning, parse, parts
 
 RATE = 1e-2
 
@@ -26,6 +26,10 @@ def network() -> Network:
 
 def optimizer(strategy: TuningStrategy, network: Network) -> torch.optim.Optimizer:
     return torch.optim.Adam(strategy.parameter_groups(network, RATE))
+
+
+def rates_of(network: Network, adam: torch.optim.Optimizer) -> dict[str, float]:
+    return {name: how.rate for name, how in learning(network, adam).items()}
 
 
 def unused() -> Iterator[Mapping[str, Tensor]]:
@@ -45,7 +49,7 @@ def test_layerwise_decay_slows_blocks_down_by_their_distance_from_the_head(netwo
     strategy = parse("layerwise_decay(0.5)", Harnet5)
     adam = optimizer(strategy, network)
     strategy.start_epoch(1, network, adam, unused)
-    assert effective_rates(network, adam) == pytest.approx(
+    assert rates_of(network, adam) == pytest.approx(
         {f"layer{i}": RATE * 0.5 ** (6 - i) for i in range(1, 6)} | {"head": RATE}
     )
 
@@ -60,7 +64,7 @@ def test_gradual_unfreezing_goes_from_the_head_down(text: str, depths: list[int]
         frozen = {f"layer{i}" for i in range(1, depth + 1)}
         assert strategy.frozen_in(epoch) == frozen
         strategy.start_epoch(epoch, network, adam, unused)
-        resting = {name for name, count in learning_parameters(network).items() if count == 0}
+        resting = {name for name, how in learning(network, adam).items() if how.parameters == 0}
         assert resting == frozen
         assert {name for name, block in network.blocks.items() if not block.training} == frozen
 
@@ -74,11 +78,11 @@ def test_auto_rgn_shares_the_rate_out_by_gradient_over_weight(network: Network) 
     for name, rate in rates.items():
         part = name.split(".")[1] if name.startswith("feature_extractor") else "head"
         assert rate == pytest.approx(RATE * by[part] / 4), name
-    assert effective_rates(network, adam)["layer4"] == pytest.approx(RATE)
-    assert learning_parameters(network)["layer5"] == 0
+    assert rates_of(network, adam)["layer4"] == pytest.approx(RATE)
+    assert learning(network, adam)["layer5"].parameters == 0
     strategy.start_epoch(2, network, adam, lambda: iter(scaled(network, {**by, "layer5": 8.0})))
-    assert effective_rates(network, adam)["layer5"] == pytest.approx(RATE)
-    assert effective_rates(network, adam)["layer4"] == pytest.approx(RATE / 2)
+    assert rates_of(network, adam)["layer5"] == pytest.approx(RATE)
+    assert rates_of(network, adam)["layer4"] == pytest.approx(RATE / 2)
 
 
 def test_auto_rgn_does_not_divide_by_weights_that_are_all_0(network: Network) -> None:
@@ -108,7 +112,7 @@ def test_auto_snr_lets_tensors_rest_whose_gradients_disagree(network: Network) -
     strategy = parse("auto_snr", Harnet5)
     adam = optimizer(strategy, network)
     strategy.start_epoch(1, network, adam, gradients)
-    rates = effective_rates(network, adam)
+    rates = rates_of(network, adam)
     assert {part for part, rate in rates.items() if rate == pytest.approx(RATE)} == steady
     assert {part for part, rate in rates.items() if rate == 0} == noisy
     everything = parse("auto_snr(0)", Harnet5)

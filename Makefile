@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install study data-demo test lint format ui pins clean
+.PHONY: help install study data-demo test bench lint format ui pins clean
 
 # The published archive, as 'sslwear data fetch adl' gets it; where larger test recordings lie, it is found among them.
 ADL ?= $(firstword $(wildcard $(or $(SSLWEAR_TEST_DATA),../shared/data)/adl_hmp_dataset.zip downloads/adl/*.zip))
@@ -31,6 +31,11 @@ data-demo: $(INSTALLED) ## prepare the ADL data set and train on it; ADL=PATH sa
 
 test: $(INSTALLED) ## run the whole test suite
 	@$(BIN)/python -m pytest
+
+bench: $(INSTALLED) ## measure side by side with the tutorial's loop, about an hour; writes benchmarks/RESULTS.md
+	@$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[bench]'
+	@$(BIN)/python benchmarks/surgical.py
+	@$(BIN)/python benchmarks/growth.py
 
 lint: $(INSTALLED) ## ruff and strict mypy
 	@$(BIN)/ruff check .

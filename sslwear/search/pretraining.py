@@ -58,7 +58,7 @@ def pretrained(
 def setting_key(experiment: Experiment, pretext: str) -> str:
     """Names everything on which the outcome of pre-training depends."""
     settings = experiment.settings
-    data = _data(experiment)
+    data = pretraining_data(experiment)
     return key_of(
         {
             "encoder": settings.encoder,
@@ -77,7 +77,7 @@ def setting_key(experiment: Experiment, pretext: str) -> str:
 
 
 def _pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener) -> None:
-    settings, data = experiment.settings.pretraining, _data(experiment)
+    settings, data = experiment.settings.pretraining, pretraining_data(experiment)
     task = get_pretext(pretext)()
     run.params(
         {
@@ -126,7 +126,7 @@ def _pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener
     )
 
 
-def _data(experiment: Experiment) -> FitData:
+def pretraining_data(experiment: Experiment) -> FitData:
     """Windows of training participants only, split by participant once more to stop by some of them.
 
     Raises:

@@ -188,6 +188,8 @@ class FeatureCache:
                 release(file)
                 first += len(piece)
             del file
+            with making.open("rb") as whole:
+                os.fsync(whole.fileno())  # or a power cut could leave the name and not the content
             making.rename(path)
         finally:
             making.unlink(missing_ok=True)
@@ -207,7 +209,7 @@ class FeatureCache:
         try:
             os.utime(path)
             values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, EOFError):  # none, or one that is damaged
             return None
         if values.nbytes > self._memory_bytes:
             return values

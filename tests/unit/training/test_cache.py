@@ -181,11 +181,12 @@ def test_memory_holds_no_more_than_its_limit(small: Dataset, tmp_path: Path) -> 
     assert sum(held.nbytes for held in cache._held.values()) <= 2.2 * probe.values.nbytes
 
 
-def test_a_damaged_entry_is_made_anew(small: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [0, 50, 200])
+def test_a_damaged_entry_is_made_anew(small: Dataset, tmp_path: Path, left: int) -> None:
     windows = Windows.of(small, (1,))
     expected = all_of(FeatureCache(tmp_path, 0, LARGE).source(blocks(), windows, 0, 5))
     (path,) = tmp_path.glob("*.npy")
-    path.write_bytes(path.read_bytes()[:200])
+    path.write_bytes(path.read_bytes()[:left])
     assert torch.equal(all_of(FeatureCache(tmp_path, 0, LARGE).source(blocks(), windows, 0, 5)), expected)
 
 

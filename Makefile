@@ -29,8 +29,8 @@ data-demo: $(INSTALLED) ## prepare the ADL data set and train on it; ADL=PATH sa
 	@$(BIN)/sslwear data prepare adl --raw "$(or $(ADL),downloads/adl)" --out datasets/adl
 	@$(BIN)/sslwear train experiments/adl.yaml
 
-test: $(INSTALLED) ## run the whole test suite
-	@$(BIN)/python -m pytest
+test: $(INSTALLED) ## run the whole test suite, a process a core
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 bench: $(INSTALLED) ## measure side by side with the tutorial's loop, about an hour; writes benchmarks/RESULTS.md
 	@$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[bench]'

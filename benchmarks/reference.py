@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from optuna_integration.mlflow import MLflowCallback
 from scipy.interpolate import CubicSpline
+from scipy.spatial.transform import Rotation
 from sklearn.metrics import cohen_kappa_score
 from torch import Tensor, nn
 from torch.nn import functional
@@ -123,17 +124,33 @@ QUESTIONS: dict[str, tuple[Callable[..., NDArray[np.float32]], ...]] = {
 }
 
 
-class Labelled(Dataset[tuple[Tensor, Tensor]]):
-    """Windows with labels."""
+def switch_axes(x: NDArray[np.float32], draws: np.random.Generator) -> NDArray[np.float32]:
+    """Put the axes of one window into a random order."""
+    return x[:, draws.permutation(3)]
 
-    def __init__(self, x: NDArray[np.float32], y: NDArray[np.int64]) -> None:
+
+def rotate(x: NDArray[np.float32], draws: np.random.Generator) -> NDArray[np.float32]:
+    """Turn one window about a random axis by a random angle."""
+    axis = draws.normal(size=3)
+    turn = Rotation.from_rotvec(axis / np.linalg.norm(axis) * draws.uniform(-np.pi, np.pi))
+    return (x @ turn.as_matrix()).astype(np.float32)
+
+
+class Labelled(Dataset[tuple[Tensor, Tensor]]):
+    """Windows with labels; with a seed they are augmented, one window after another."""
+
+    def __init__(self, x: NDArray[np.float32], y: NDArray[np.int64], augment_seed: int | None = None) -> None:
         self.x, self.y = x, y
+        self.draws = None if augment_seed is None else np.random.default_rng(augment_seed)
 
     def __len__(self) -> int:
         return len(self.x)
 
     def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(self.x[i].T.copy()), torch.tensor(self.y[i])
+        x = self.x[i]
+        if self.draws is not None:
+            x = rotate(switch_axes(x, self.draws), self.draws)
+        return torch.from_numpy(x.T.copy()), torch.tensor(self.y[i])
 
 
 class Pretext(Dataset[tuple[Tensor, Tensor]]):
@@ -202,6 +219,7 @@ def fine_tune(
     batch_size: int,
     epochs: int,
     seed: int,
+    augment: bool = False,
 ) -> float:
     """Fine-tune some blocks and the head; returns kappa on the validation windows.
 
@@ -213,6 +231,7 @@ def fine_tune(
         batch_size: windows a step.
         epochs: all are run.
         seed: of the head's weights and the order of the windows.
+        augment: whether the windows to learn from are augmented.
     """
     torch.manual_seed(seed)
     classes = int(data["y"].max()) + 1
@@ -224,7 +243,7 @@ def fine_tune(
     loss = nn.CrossEntropyLoss(weight=weights)
     return train(
         network,
-        Labelled(data["x"], data["y"]),
+        Labelled(data["x"], data["y"], seed if augment else None),
         Labelled(data["validation_x"], data["validation_y"]),
         loss,
         learning_rate,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import pkgutil
+from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 from sslwear.errors import SettingsError
@@ -56,3 +59,19 @@ def get(package: str, base: type[T], name: str, key: str, besides: tuple[str, ..
     if name not in found:
         raise SettingsError(f"{key}: there is no {name!r}; choose one of {', '.join([*besides, *found])}")
     return found[name]
+
+
+@cache
+def source_digest(*parts: str) -> str:
+    """SHA-256 of some of this package's files and folders, so that what other code computed is not taken for its own.
+
+    Args:
+        parts: their paths in the package, for example ``encoders`` or ``transforms.py``.
+    """
+    root, content = Path(__file__).parent, hashlib.sha256()
+    for part in parts:
+        place = root / part
+        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            content.update(file.relative_to(root).as_posix().encode() + b"\0")
+            content.update(file.read_bytes())
+    return content.hexdigest()

@@ -176,11 +176,11 @@ class Settings(_Section):
 
     @model_validator(mode="after")
     def _room_to_prune(self) -> Self:
-        if self.pruner.name == "hyperband" and self.pruner.warmup_epochs >= self.training.max_epochs:
+        if self.pruner.name in ("halving", "hyperband") and self.pruner.warmup_epochs >= self.training.max_epochs:
             warmup, most = self.pruner.warmup_epochs, self.training.max_epochs
             raise ValueError(
-                f"pruner.warmup_epochs is {warmup} and training.max_epochs {most}, which leaves hyperband nothing to "
-                "end; lower the first"
+                f"pruner.warmup_epochs is {warmup} and training.max_epochs {most}, which leaves "
+                f"{self.pruner.name} nothing to end; lower the first"
             )
         return self
 

@@ -58,6 +58,7 @@ from mlflow.entities import (  # noqa: E402
 )
 from mlflow.entities import Run as MlflowRun  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode  # noqa: E402
 
 HOME_VARIABLE = "SSLWEAR_HOME"
 STORAGE_VARIABLE = "SSLWEAR_STORAGE"
@@ -281,12 +282,18 @@ class Run:
         """Set tags, by name without the prefix ``sslwear.``."""
         self._client.log_batch(self.id, tags=[RunTag(f"{PREFIX}{key}", value) for key, value in tags.items()])
 
-    def copy(self, origin: str) -> None:
-        """Log another run's parameters and last metrics as this one's."""
-        data = self._client.get_run(origin).data
+    def copy(self, origin: str) -> bool:
+        """Log another run's parameters and last metrics as this one's; whether the store has that run."""
+        try:
+            data = self._client.get_run(origin).data
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                raise
+            return False
         step = int(data.metrics.get("best_epoch", 0))
         self.params(data.params)
         self.metrics(data.metrics, step)
+        return True
 
     def describe(self, text: str) -> None:
         """Set the run's description (Markdown)."""

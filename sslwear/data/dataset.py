@@ -40,6 +40,7 @@ class Dataset:
         class_names: names of the classes, in the order of their indices.
         description: what ``dataset.json`` says, or a bare name where there is none.
         fingerprint: SHA-256 of the arrays.
+        stamp: time of the last change of ``X.npy`` and its size when it was opened, or None where it is not of a file.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class Dataset:
     class_names: tuple[str, ...]
     description: Description
     fingerprint: str
+    stamp: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -59,6 +61,10 @@ class Dataset:
     def participants(self) -> list[Any]:
         """The participants, sorted."""
         return [pid.item() for pid in np.unique(self.pid)]
+
+    def unchanged(self) -> bool:
+        """Whether the file of the windows is as it was when it was opened, and the fingerprint with it."""
+        return self.stamp is None or self.stamp == _stamp(self.folder / "X.npy")
 
     def gather(self, indices: NDArray[np.integer], samples: int) -> torch.Tensor:
         """Read some windows as a tensor (B, 3, samples) in g, see `gather`."""
@@ -96,7 +102,7 @@ def open_dataset(folder: Path) -> Dataset:
     if (folder / f"{WORN}.npy").is_file():
         arrays[WORN] = load_array(folder / f"{WORN}.npy")
     description = describe(folder)
-    windows = arrays["X"]
+    windows, stamp = arrays["X"], _stamp(folder / "X.npy")
     check_shapes(folder, arrays)
     fingerprint = _check_windows(folder / "X.npy", windows, arrays)
     if description.fingerprint is not None and description.fingerprint != fingerprint:
@@ -115,7 +121,16 @@ def open_dataset(folder: Path) -> Dataset:
         class_names=class_names,
         description=description,
         fingerprint=fingerprint,
+        stamp=stamp,
     )
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 def load_array(path: Path) -> NDArray[Any]:

@@ -119,6 +119,10 @@ class Downsample(nn.Module):
         kernel = torch.tensor(taps / taps.sum(), dtype=torch.get_default_dtype())
         self.register_buffer("kernel", kernel.repeat(channels, 1, 1))
 
+    def extra_repr(self) -> str:
+        """What its tensors do not show."""
+        return f"stride={self.stride}, padding={self.padding}"
+
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, L) to (B, C, about L / factor)."""
         unit = torch.eye(x.shape[-1], device=x.device).unsqueeze(1)

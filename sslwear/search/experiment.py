@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from sslwear.data.splits import Split, check_classes, hold_out
 from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
 from sslwear.encoders.base import get as get_encoder
+from sslwear.errors import SettingsError
 from sslwear.pretext.base import get as get_pretext
 from sslwear.settings import CacheSettings, Settings, TrainingSettings
 from sslwear.task import Classification, inverse_frequency
@@ -102,11 +105,17 @@ class Experiment:
             state: weights by tensor name.
             origin: where they come from, for messages.
         """
-        with seeded(generator(self.settings.seed, ENCODER_STREAM).initial_seed()):
-            encoder = self.encoder()
+        encoder = copy.deepcopy(self._first)
         if state is not None:
             weights.load_encoder(encoder, state, origin)
-        elif self.initial is not None:
+        return encoder
+
+    @cached_property
+    def _first(self) -> Encoder:
+        """The encoder that all start from; to be copied, which takes less time than drawing weights for each."""
+        with seeded(generator(self.settings.seed, ENCODER_STREAM).initial_seed()):
+            encoder = self.encoder()
+        if self.initial is not None:
             weights.load_encoder(encoder, self.initial, self.settings.weights)
         return encoder
 
@@ -181,15 +190,17 @@ def feature_cache(settings: CacheSettings, store: Store) -> FeatureCache:
 
 
 def check_names(settings: Settings, encoder: type[Encoder]) -> None:
-    """Refuse names of tuning strategies and pretext tasks that do not exist, before anything long starts.
+    """Refuse tuning strategies and pretext tasks that do not exist, or stand twice, before anything is started.
 
     Raises:
         SettingsError: naming the key and what there is.
     """
     parse_tuning(settings.training.tuned, encoder, "training.tuned")
     if isinstance(settings.search.tuned, tuple):
-        for text in settings.search.tuned:
-            parse_tuning(text, encoder, "search.tuned")
+        choices = [parse_tuning(text, encoder, "search.tuned").spec for text in settings.search.tuned]
+        for text, canonical in zip(settings.search.tuned, choices, strict=True):
+            if choices.count(canonical) > 1:
+                raise SettingsError(f"search.tuned: {text!r} stands twice, once in other words; leave one out")
     wanted = {"training.pretext": (settings.training.pretext,), "search.pretext": settings.search.pretext or ()}
     for key, names in wanted.items():
         for name in names:

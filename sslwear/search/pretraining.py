@@ -8,9 +8,9 @@ from contextlib import suppress
 from sklearn.model_selection import ShuffleSplit
 from torch import Tensor
 
-from sslwear import __version__
 from sslwear.errors import DataError, SettingsError, WeightsError
 from sslwear.evaluation.figures import learning_curves
+from sslwear.plugins import source_digest
 from sslwear.pretext.base import get as get_pretext
 from sslwear.search.experiment import NO_PRETEXT, Experiment, digest, key_of
 from sslwear.search.listener import Listener
@@ -19,6 +19,8 @@ from sslwear.training import EpochRecord, FitData, FitSettings, fit
 from sslwear.training.data import DatasetPool, Drawn, Pool
 from sslwear.tuning.base import parse as parse_tuning
 
+CODE = ("data", "encoders", "pretext", "task.py", "training", "transforms.py")
+"""Parts of this package that decide what pre-training gives."""
 MAX_PARAM = 5000
 """Characters of a parameter that MLflow keeps."""
 
@@ -71,7 +73,8 @@ def setting_key(experiment: Experiment, pretext: str) -> str:
             "seed": settings.seed,
             "device": experiment.device.type,
             "precision": experiment.precision,
-            "version": __version__,
+            "include_nonwear": settings.include_nonwear,
+            "code": source_digest(*CODE),
         }
     )
 

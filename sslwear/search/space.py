@@ -8,7 +8,6 @@ from typing import Any
 from optuna.trial import BaseTrial
 
 from sslwear.encoders.base import Encoder
-from sslwear.errors import SettingsError
 from sslwear.search.experiment import Experiment
 from sslwear.settings import SearchSettings, Settings, TrainingSettings
 from sslwear.tuning.base import parse as parse_tuning
@@ -64,17 +63,9 @@ def reference(settings: Settings, encoder: type[Encoder]) -> dict[str, Any] | No
 
 
 def tuned_choices(search: SearchSettings, encoder: type[Encoder]) -> list[str]:
-    """The tuning strategies that a study may choose from, in their canonical text.
-
-    Raises:
-        SettingsError: when two of them are the same in other words.
-    """
+    """The tuning strategies that a study may choose from, in their canonical text."""
     assert isinstance(search.tuned, tuple)
-    choices = [_canonical(text, encoder) for text in search.tuned]
-    for text, canonical in zip(search.tuned, choices, strict=True):
-        if choices.count(canonical) > 1:
-            raise SettingsError(f"search.tuned: {text!r} stands twice, once in other words; leave one out")
-    return choices
+    return [_canonical(text, encoder) for text in search.tuned]
 
 
 def _canonical(text: str, encoder: type[Encoder]) -> str:

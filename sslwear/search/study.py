@@ -236,7 +236,7 @@ def _trial(experiment: Experiment, study: optuna.Study, parent: Run, listener: L
     earlier = same(study, training)
     trial.set_user_attr("run_id", run.id)
     trial.set_user_attr("settings", training.model_dump())
-    if earlier is not None:
+    if earlier is not None and run.copy(earlier.user_attrs["run_id"]):
         _answer(study, trial, earlier, run)
         listener.ended(f"{name}: the same as trial {earlier.number}", OUTCOMES[earlier.state], earlier.value)
         return
@@ -271,7 +271,6 @@ def _trial(experiment: Experiment, study: optuna.Study, parent: Run, listener: L
 
 def _answer(study: optuna.Study, trial: optuna.Trial, earlier: FrozenTrial, run: Run) -> None:
     """End a trial that asks for what an earlier one did with the earlier one's result."""
-    run.copy(earlier.user_attrs["run_id"])
     run.tags(duplicate_of=earlier.user_attrs["run_id"])
     trial.set_user_attr("duplicate_of", earlier.number)
     for epoch, value in earlier.intermediate_values.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sslwear.evaluation.figures import confusion_figure, learning_curves
@@ -84,5 +84,19 @@ def _log_result(experiment: Experiment, training: TrainingSettings, pid: Any, re
     run.figure(learning_curves(result.history, result.best_epoch, objective), "learning_curves.png")
     table = per_participant(best.truth, best.predicted, pid, len(names))
     run.text(table.to_csv(index=False), "participants.csv")
+    if (rates := tensor_rates(result.history)) is not None:
+        run.text(rates, "learning_rates.csv")
     card = {**experiment.card(), "tuned": training.tuned, "pretext": training.pretext}
     run.checkpoint(result.network, card, best.scores, result.best_epoch)
+
+
+def tensor_rates(history: Sequence[EpochRecord]) -> str | None:
+    """Learning rates of single tensors as CSV, of the epochs in which they are new; None where a block has one rate."""
+    if all(len(set(how.tensors.values())) <= 1 for record in history for how in record.learning.values()):
+        return None
+    rows = ["epoch,part,tensor,learning_rate"]
+    for before, record in zip([None, *history], history, strict=False):
+        if before is None or record.learning != before.learning:
+            for part, how in record.learning.items():
+                rows += [f"{record.epoch},{part},{tensor},{rate:g}" for tensor, rate in how.tensors.items()]
+    return "\n".join(rows) + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import tempfile
 import time
@@ -13,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -21,13 +23,15 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sslwear import __version__
 from sslwear.data.arrays import release
 from sslwear.encoders.base import Network
+from sslwear.plugins import source_digest
 from sslwear.training.data import Windows, WindowSource, ordered
 from sslwear.training.device import autocast
 
 COMPUTE_BATCH = 256
+CODE = ("data", "encoders", "training", "transforms.py")
+"""Parts of this package that decide what is kept."""
 ABANDONED_S = 24 * 3600
 """A file that nobody has finished for so long is a killed process's."""
 log = logging.getLogger(__name__)
@@ -95,7 +99,7 @@ class FrozenBlocks:
             "precision": self._precision,
             "device": self._device.type,
             "torch": torch.__version__,
-            "version": __version__,
+            "code": source_digest(*CODE),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:40]
 
@@ -128,8 +132,8 @@ class FeatureCache:
     Args:
         folder: where the files are; made when needed.
         memory_bytes: so much is held in memory at most; other entries are memory-mapped.
-        disk_bytes: so much is kept in the folder at most; what was used longest ago goes first. An entry that is larger
-            by itself is not made, and 0 makes none.
+        disk_bytes: so much is kept in the folder at most, entries in the making included; what was used longest ago
+            goes first. An entry that is larger by itself is not made, and 0 makes none.
 
     Raises:
         ValueError: when a size is negative.
@@ -142,13 +146,14 @@ class FeatureCache:
         self._memory_bytes = memory_bytes
         self._disk_bytes = disk_bytes
         self._held: OrderedDict[Path, NDArray[Any]] = OrderedDict()
+        self._alive: WeakValueDictionary[Path, NDArray[Any]] = WeakValueDictionary()  # held, or in use by a training
 
     def source(self, blocks: FrozenBlocks, windows: WindowSource, view: int, depth: int) -> WindowSource:
         """Outputs of the first `depth` blocks for a view of windows, read or computed.
 
         Returns:
             `Features`, or the windows themselves where there is nothing to keep: `depth` is 0, they are drawn afresh
-            each epoch, or their outputs are too large or cannot be written.
+            each epoch, their outputs are too large or cannot be written, or their file was changed after it was opened.
         """
         if depth == 0 or self._disk_bytes == 0 or not isinstance(windows, Windows):
             return windows
@@ -169,27 +174,25 @@ class FeatureCache:
         return self._folder / f"{blocks.key(windows, view, depth)}.npy"
 
     def _write(self, path: Path, blocks: FrozenBlocks, windows: Windows, view: int, depth: int) -> bool:
-        """Compute an entry, starting from the deepest that there is of fewer blocks; whether it is not too large."""
+        """Compute an entry, starting from the deepest that there is of fewer blocks; whether it was kept."""
         start = self._deepest(blocks, windows, view, depth - 1)
         handle, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".making")
         os.close(handle)
         making = Path(name)
         try:
-            file: NDArray[Any] | None = None
-            first = 0
-            for piece in blocks.outputs(start, view, depth):
-                if file is None:
-                    size = len(start) * piece[0].nbytes
-                    if size > self._disk_bytes:
-                        return False
-                    self._make_room(size)
-                    file = np.lib.format.open_memmap(making, "w+", piece.dtype, (len(start), *piece.shape[1:]))
-                file[first : first + len(piece)] = piece
-                release(file)
-                first += len(piece)
-            del file
-            with making.open("rb") as whole:
-                os.fsync(whole.fileno())  # or a power cut could leave the name and not the content
+            with making.open("wb") as file:
+                for piece in blocks.outputs(start, view, depth):
+                    if file.tell() == 0:
+                        shape = (len(start), *piece.shape[1:])
+                        header = {"descr": piece.dtype.str, "fortran_order": False, "shape": shape}
+                        np.lib.format.write_array_header_1_0(file, header)
+                        if not self._reserve(file, math.prod(shape) * piece.itemsize):
+                            return False
+                    file.write(piece.data)
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut could leave the name and not the content
+            if not windows.dataset.unchanged():
+                return False
             making.rename(path)
         finally:
             making.unlink(missing_ok=True)
@@ -203,23 +206,31 @@ class FeatureCache:
 
     def _read(self, path: Path) -> NDArray[Any] | None:
         """An entry, from memory or else from its file; None where there is none."""
-        if path in self._held:
-            self._held.move_to_end(path)
-            return self._held[path]
         try:
+            if (values := self._alive.get(path)) is not None:
+                with suppress(FileNotFoundError):  # it was deleted to make room, and is as good as before
+                    os.utime(path)
+                if path in self._held:
+                    self._held.move_to_end(path)
+                return values
             os.utime(path)
-            values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+            values = np.load(path, mmap_mode="r", allow_pickle=False)
         except (FileNotFoundError, ValueError, EOFError):  # none, or one that is damaged
             return None
-        if values.nbytes > self._memory_bytes:
-            return values
-        while sum(held.nbytes for held in self._held.values()) + values.nbytes > self._memory_bytes:
+        while self._held and self._taken() + values.nbytes > self._memory_bytes:
             self._held.popitem(last=False)
-        self._held[path] = np.array(values)
-        return self._held[path]
+        if self._taken() + values.nbytes > self._memory_bytes:
+            return values
+        held: NDArray[Any] = np.array(values)
+        self._held[path] = self._alive[path] = held
+        return held
 
-    def _make_room(self, wanted: int) -> None:
-        """Delete the entries used longest ago until there is room for so many bytes more."""
+    def _taken(self) -> int:
+        """Bytes in memory, entries that are no longer held and still in use included."""
+        return sum(values.nbytes for values in self._alive.values())
+
+    def _reserve(self, making: BinaryIO, wanted: int) -> bool:
+        """Give a file its size, deleting the entries used longest ago to make room; whether there is room at all."""
         with FileLock(self._folder / ".room.lock"):
             entries = []
             for path in self._folder.iterdir():
@@ -227,12 +238,17 @@ class FeatureCache:
                     status = path.stat()
                     if path.suffix == ".making" and time.time() - status.st_mtime > ABANDONED_S:
                         path.unlink()
-                    elif path.suffix == ".npy":
+                    elif path.suffix in (".npy", ".making"):
                         entries.append((status.st_mtime_ns, status.st_size, path))
             taken = sum(size for _, size, _ in entries)
-            for _, size, path in sorted(entries):
+            whole = [entry for entry in sorted(entries) if entry[2].suffix == ".npy"]
+            if taken + wanted - sum(size for _, size, _ in whole) > self._disk_bytes:
+                return False
+            for _, size, path in whole:
                 if taken + wanted <= self._disk_bytes:
                     break
                 path.unlink(missing_ok=True)
                 path.with_suffix(".lock").unlink(missing_ok=True)
                 taken -= size
+            making.truncate(making.tell() + wanted)
+            return True

@@ -36,7 +36,8 @@ class FitSettings:
         learning_rate: Adam's, for the tuning strategy to share out.
         batch_size: windows a step.
         max_epochs: most passes through the training windows.
-        patience: epochs without a lower validation loss after which training ends.
+        patience: epochs without a lower validation loss after which training ends; they count once everything learns
+            that is to learn.
         seed: of the head's weights, the order of the windows and everything that the task draws.
         device: where to compute.
         precision: ``float32``, or ``bf16`` for autocast.
@@ -151,9 +152,10 @@ def fit(
             frozen = tuning.frozen_in(epoch)
             if kept.thaw(frozen):
                 patience_from = epoch
+            loop.begin(frozen, epoch)
             tuning.start_epoch(epoch, network, optimizer, loop.gradients)
             how = learning(network, optimizer)
-            train, validation = loop.sources(frozen, epoch)
+            train, validation = loop.sources()
             loss = loop.train(train)
             evaluation = evaluate(network, encoder.window_samples, task, validation, settings)
             if not math.isfinite(loss) or not math.isfinite(evaluation.loss):
@@ -165,7 +167,7 @@ def fit(
             history.append(EpochRecord(epoch, loss, evaluation.loss, evaluation.scores, how, seconds))
             if on_epoch is not None:
                 on_epoch(history[-1])
-            if epoch - max(best[0], patience_from) >= settings.patience:
+            if frozen == tuning.frozen and epoch - max(best[0], patience_from) >= settings.patience:
                 break
     assert best is not None
     kept.restore()
@@ -226,17 +228,26 @@ class _Loop:
         self._order = generator(settings.seed, ORDER)
         self._draws = generator(settings.seed, TRAINING)
         self._estimation = generator(settings.seed, ESTIMATION)
-        self._view = 0
+        self._depth = self._view = 0
+        self._sources: dict[tuple[int, int], tuple[WindowSource, WindowSource]] = {}
 
-    def sources(self, frozen: frozenset[str], epoch: int) -> tuple[WindowSource, WindowSource]:
+    def begin(self, frozen: frozenset[str], epoch: int) -> None:
+        """Choose how deep the frozen blocks go in an epoch, and which view of the windows it has."""
+        self._depth = leading(frozen, self._network)
+        self._view = epoch if self._depth == 0 else (epoch - 1) % self._settings.augmented_views + 1
+
+    def sources(self) -> tuple[WindowSource, WindowSource]:
         """What to train and to validate on in an epoch: windows, or outputs of the first blocks that are frozen."""
-        depth = leading(frozen, self._network)
-        self._view = epoch if depth == 0 else (epoch - 1) % self._settings.augmented_views + 1
         train, validation = self._data.train, self._data.validation
-        if self._cache is None or not self._task.on_features:
+        if self._cache is None or not self._task.on_features or self._depth == 0:
             return train, validation
-        through = self._cache.source
-        return through(self._blocks, train, self._view, depth), through(self._blocks, validation, 0, depth)
+        place = self._depth, self._view
+        if place not in self._sources:
+            through, depth = self._cache.source, self._depth
+            pair = through(self._blocks, train, self._view, depth), through(self._blocks, validation, 0, depth)
+            of_this_depth = {key: value for key, value in self._sources.items() if key[0] == depth}
+            self._sources = {**of_this_depth, place: pair}
+        return self._sources[place]
 
     def train(self, source: WindowSource) -> float:
         """One pass through the training windows; returns the mean loss over windows."""

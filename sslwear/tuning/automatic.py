@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from sslwear.encoders.base import Network
 from sslwear.tuning.base import Gradients, TuningStrategy, parts
@@ -16,8 +17,8 @@ from sslwear.tuning.base import Gradients, TuningStrategy, parts
 class Automatic(TuningStrategy):
     """A parameter group a tensor, whose rate is the given one times the tensor's share: 0 to 1, 1 for the largest.
 
-    Only weights of convolutions and linear layers are measured, as Lee et al. measure them; scales and biases learn at
-    the mean rate of the weights of their block or of the head. A tensor whose share is 0 rests for the epoch.
+    Tensors of convolutions and linear layers are measured, as Lee et al. measure them; scales and offsets of batch
+    norms learn at the mean rate of the others of their block. A tensor whose share is 0 rests for the epoch.
     """
 
     @property
@@ -49,7 +50,9 @@ class Automatic(TuningStrategy):
         """Measure, and set every group's rate."""
         self.freeze(network, epoch)
         tensors = dict(network.named_parameters())
-        weights = {name: value.detach() for name, value in tensors.items() if value.ndim > 1}
+        norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+        left_out = {value for module in norms for value in module.parameters(recurse=False)}
+        weights = {name: value.detach() for name, value in tensors.items() if value not in left_out}
         measured = self.measure(weights, ({name: batch[name] for name in weights} for batch in gradients()))
         largest = max(measured.values())
         shares = {name: self.share(value / largest) if largest > 0 else 1.0 for name, value in measured.items()}

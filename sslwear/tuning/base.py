@@ -144,10 +144,12 @@ class Learning:
     Attributes:
         rate: mean learning rate over its parameters (numbers, not tensors), those that rest counting 0.
         parameters: how many of them get gradients.
+        tensors: the rate of each of its tensors by name, 0 for one that rests.
     """
 
     rate: float
     parameters: int
+    tensors: Mapping[str, float]
 
 
 def learning(network: Network, optimizer: torch.optim.Optimizer) -> dict[str, Learning]:
@@ -155,9 +157,11 @@ def learning(network: Network, optimizer: torch.optim.Optimizer) -> dict[str, Le
     rates = {parameter: group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
     found = {}
     for name, part in parts(network).items():
-        all_parameters = list(part.parameters())
-        total = sum(parameter.numel() for parameter in all_parameters)
-        learns = [parameter for parameter in all_parameters if parameter.requires_grad]
-        weighted = sum(parameter.numel() * rates.get(parameter, 0.0) for parameter in learns)
-        found[name] = Learning(weighted / max(1, total), sum(parameter.numel() for parameter in learns))
+        tensors, counts = dict[str, float](), dict[str, int]()
+        for tensor, parameter in part.named_parameters():
+            tensors[tensor] = rates.get(parameter, 0.0) if parameter.requires_grad else 0.0
+            counts[tensor] = parameter.numel()
+        weighted = sum(counts[tensor] * rate for tensor, rate in tensors.items())
+        learns = sum(parameter.numel() for parameter in part.parameters() if parameter.requires_grad)
+        found[name] = Learning(weighted / max(1, sum(counts.values())), learns, tensors)
     return found

@@ -131,7 +131,7 @@ def test_pre_training_is_done_once(home: Path, file: Path) -> None:
         (["study.x=1"], "study has no keys below it"),
         (["trainig.tuned=all"], "unknown key 'trainig'; allowed here are study, data"),
         (["training.tuned=layer9"], "training.tuned: 'layer9' names no blocks of harnet5; they are layer1 to layer5"),
-        (["search.tuned=[all, heads]"], "search.tuned: there is no tuning strategy 'heads'; write all, head"),
+        (["search.tuned=[all, heads]"], "search.tuned: there is no tuning strategy 'heads'; write auto_rgn"),
         (["search.tuned=[all, layer1-5]"], "search.tuned: 'all' stands twice"),
         (["encoder=harnet11"], "encoder: there is no 'harnet11'; choose one of harnet10, harnet30, harnet5"),
         (["search.pretext=[none, rev]"], "search.pretext: there is no 'rev'; choose one of none, multi"),

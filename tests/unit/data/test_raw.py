@@ -81,6 +81,7 @@ def test_zip_files_within_are_left_alone_where_files_are_outside_or_are_not_want
 @pytest.mark.parametrize(
     ("name", "content"),
     [("P1.csv.gz", b"no gzip"), ("P1.csv.gz", gzip.compress(b"one" * 1000)[:30]), ("P1.csv", b"\xff\xfe\xff")],
+    ids=["not packed", "cut", "not text"],
 )
 def test_damaged_files_are_named(tmp_path: Path, name: str, content: bytes) -> None:
     raw = Raw(unpacked(tmp_path, {name: content}))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from sslwear.data.checks import check_unit
 from sslwear.data.sources.base import NO_LABEL, Recording, Source
-from sslwear.data.sources.raw import natural
+from sslwear.data.sources.raw import Stamp, natural, stamp
 from sslwear.errors import DataError
 
 DEVICE_ENDINGS = (".cwa.gz", ".cwa", ".gt3x.gz", ".gt3x", ".bin.gz", ".bin")
@@ -80,12 +80,11 @@ class DeviceFiles(Source):
         self._labels = None if labels is None else read_labels(labels, self._files)
 
     def identity(self) -> dict[str, Any]:
-        """The files by path, size and time of change, and the labels by content."""
-        stats = {str(path.resolve()): path.stat() for path in self._files.values()}
+        """The files by path, and the labels by content."""
         content = None if self._labels_file is None else self._labels_file.read_bytes()
         return {
             "source": self.name,
-            "files": {path: [stat.st_size, stat.st_mtime_ns] for path, stat in stats.items()},
+            "files": [str(path.resolve()) for path in self._files.values()],
             "labels": None if content is None else hashlib.sha256(content).hexdigest(),
         }
 
@@ -97,6 +96,14 @@ class DeviceFiles(Source):
     def participants(self) -> Sequence[str]:
         """The files' names without endings."""
         return list(self._files)
+
+    def files(self, participant: int | str) -> Sequence[str]:
+        """A participant's file."""
+        return [str(self._files[str(participant)])]
+
+    def stamp(self, participant: int | str) -> dict[str, Stamp]:
+        """State of a participant's file."""
+        return {file: stamp(Path(file)) for file in self.files(participant)}
 
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         """Read a participant's file."""

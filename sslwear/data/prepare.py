@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -13,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ class Report:
         error: why nothing of this participant could be used, or None.
         note: how the recordings were read.
         fingerprint: SHA-256 of the arrays, where they stay a participant's own.
+        raw: digest of the state that the raw files had before they were read.
     """
 
     participant: int | str
@@ -70,6 +72,7 @@ class Report:
     error: str | None = None
     note: str = ""
     fingerprint: str | None = None
+    raw: str = ""
 
 
 class NoWindowsError(DataError):
@@ -103,7 +106,8 @@ def prepare(
 
     Each participant's windows are written beside `folder`, and only when all are there do they become the data set,
     which takes its name in one step. What was finished when a run is stopped is used by the next one with the same
-    arguments. A participant who cannot be read is left out and reported. Memory holds `jobs` participants.
+    arguments, unless raw files were changed since. A participant who cannot be read is left out and reported. Memory
+    holds `jobs` participants.
 
     Args:
         source: where the recordings come from.
@@ -118,14 +122,15 @@ def prepare(
 
     Raises:
         NoWindowsError: when nobody gives a window, with the reports.
-        DataError: when the source cannot be read, or `folder` is something else already.
+        DataError: when the source cannot be read, `folder` is something else already, or raw files were changed
+            meanwhile.
     """
     plan = plan or Plan(source.window_s, source.step_s)
     key = _key(source, plan)
     partial = folder.parent / f".{folder.name}.partial"
     with _alone(partial, folder, wait_s):
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            return _made_before(folder, key)
+            return _made_before(source, folder, key)
         places = _places(source, partial, key)
         reports: dict[int | str, Report] = {}
         for report in _run([(source, participant, plan, place) for participant, place in places.items()], jobs):
@@ -133,6 +138,11 @@ def prepare(
             if progress is not None:
                 progress(report, len(reports), len(places))
         ordered = [reports[participant] for participant in places]
+        for who in _changed(source, ordered):
+            raise DataError(
+                f"raw files of {source.name}'s participant {who} were changed while they were read; repeat the command "
+                "when nothing writes to them, which reads anew what was changed"
+            )
         whole = partial / "whole"
         try:
             _assemble(source, plan, key, ordered, places, whole)
@@ -197,11 +207,21 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _made_before(folder: Path, key: str) -> list[Report]:
+def _changed(source: Source, reports: Iterable[Report]) -> Iterator[int | str]:
+    """Whose raw files are not as they were when they were read."""
+    return (report.participant for report in reports if _state(source, report.participant) != report.raw)
+
+
+def _state(source: Source, participant: int | str) -> str:
+    """Digest of the state of a participant's raw files."""
+    return hashlib.sha256(json.dumps(source.stamp(participant), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _made_before(source: Source, folder: Path, key: str) -> list[Report]:
     """The reports of a directory that was made by the same call.
 
     Raises:
-        DataError: when it was not.
+        DataError: when it was not, or of other raw files.
     """
     try:
         description = describe(folder)
@@ -209,7 +229,14 @@ def _made_before(folder: Path, key: str) -> list[Report]:
         description = None
     if description is None or description.plan != json.loads(key):
         raise DataError(f"{folder} is there already, and was made otherwise; give an unused directory or delete it")
-    return [Report(**report) for report in description.participants or ()]
+    reports = [Report(**report) for report in description.participants or ()]
+    added = set(source.participants()) - {report.participant for report in reports}
+    for who in (*_changed(source, reports), *added):
+        raise DataError(
+            f"{folder} is there already, and raw files of participant {who} were changed since; give an unused "
+            "directory or delete it"
+        )
+    return reports
 
 
 @contextmanager
@@ -236,9 +263,12 @@ def _run(tasks: list[tuple[Source, int | str, Plan, Path]], jobs: int) -> Iterat
     """Work on participants, finished ones first, and yield reports as they come."""
     waiting = []
     for task in tasks:
-        if (task[-1] / "report.json").is_file():
-            yield Report(**json.loads((task[-1] / "report.json").read_text()))
+        source, participant, _, shard = task
+        done = _done(shard)
+        if done is not None and (done.participant, done.raw) == (participant, _state(source, participant)):
+            yield done
         else:
+            shutil.rmtree(shard, ignore_errors=True)
             waiting.append(task)
     if jobs == 1 or len(waiting) <= 1:
         for task in waiting:
@@ -251,6 +281,12 @@ def _run(tasks: list[tuple[Source, int | str, Plan, Path]], jobs: int) -> Iterat
             yield future.result()
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _done(shard: Path) -> Report | None:
+    """What is noted beside a participant's windows, where they are there."""
+    note = shard / "report.json"
+    return Report(**json.loads(note.read_text())) if note.is_file() else None
 
 
 def _leave_with_parent() -> None:
@@ -269,12 +305,13 @@ def _leave_with_parent() -> None:
 def _participant(source: Source, participant: int | str, plan: Plan, shard: Path) -> Report:
     """Write one participant's windows as a folder that is there when it is whole; a failure leaves none."""
     making = Path(tempfile.mkdtemp(dir=shard.parent, prefix="."))
+    state = _state(source, participant)
     try:
-        report = _write_windows(source, participant, plan, making)
+        report = replace(_write_windows(source, participant, plan, making), raw=state)
         (making / "report.json").write_text(json.dumps(asdict(report)))
         making.rename(shard)
     except DataError as error:
-        return Report(participant, error=str(error))
+        return Report(participant, error=str(error), raw=state)
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return report

@@ -106,6 +106,11 @@ class Capture24(Source):
             )
         return {row["annotation"]: label for row in rows if (label := row[PREFIX + self._scheme])}
 
+    def files(self, participant: int | str) -> Sequence[str]:
+        """The participant's day, and the dictionary, which says what its annotations mean."""
+        days = [name for who, name in self._files().items() if who == participant]
+        return [*days, *(name for name, _ in self.raw.find(DICTIONARY)[:1])]
+
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         """Read a participant's day, with an annotation at each sample that has one."""
         name = self._files().get(str(participant))

@@ -72,11 +72,14 @@ class Wisdm(Source):
             )
         return sorted(set(subjects))
 
+    def files(self, participant: int | str) -> Sequence[str]:
+        """A subject's file."""
+        return [name for name, match in self.raw.find(FILE) if int(match[1]) == participant]
+
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         """Read a subject's activities, one recording each time that an activity begins."""
-        for name, match in self.raw.find(FILE):
-            if int(match[1]) == participant:
-                yield from self._activities(name, int(match[1]))
+        for name in self.files(participant):
+            yield from self._activities(name, int(participant))
 
     def _activities(self, name: str, participant: int) -> Iterator[Recording]:
         table = self._table(name)

@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,7 +25,8 @@ from numpy.typing import NDArray
 
 from sslwear import __version__
 from sslwear.data.arrays import Description, Fingerprint, describe, join, motion, take_name
-from sslwear.data.sources.base import NO_LABEL, Source
+from sslwear.data.checks import check_range
+from sslwear.data.sources.base import NO_LABEL, Recording, Source
 from sslwear.data.windows import Cut, cut_recording
 from sslwear.errors import DataError
 
@@ -46,6 +48,18 @@ class Plan:
     step_s: float
     rate_hz: float = RATE_HZ
     unlabelled: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse windows that are none.
+
+        Raises:
+            DataError: when a window is less than two samples long, or a step less than one.
+        """
+        if round(self.window_s * self.rate_hz) < 2 or round(self.step_s * self.rate_hz) < 1:
+            raise DataError(
+                f"a window of {self.window_s:g} s every {self.step_s:g} s is too short: at {self.rate_hz:g} Hz it must "
+                "be two samples long, and the step one"
+            )
 
 
 @dataclass(frozen=True)
@@ -279,6 +293,11 @@ def _run(tasks: list[tuple[Source, int | str, Plan, Path]], jobs: int) -> Iterat
     try:
         for future in as_completed([executor.submit(_participant, *task) for task in waiting]):
             yield future.result()
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a worker process was ended, probably for lack of memory; repeat the command, which goes on from there, "
+            "with a smaller --jobs"
+        ) from error
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
 
@@ -321,7 +340,7 @@ def _write_windows(source: Source, participant: int | str, plan: Plan, making: P
     pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in ("X", "Y", "T", "worn")}
     unlabelled = clipped = 0
     notes = set()
-    for recording in source.recordings(participant):
+    for recording in _readings(source, participant):
         found = cut_recording(recording, plan.rate_hz, plan.window_s, plan.step_s, source.limit_g)
         keep = np.ones(len(found.windows), bool)
         if not plan.unlabelled:
@@ -336,6 +355,9 @@ def _write_windows(source: Source, participant: int | str, plan: Plan, making: P
         pieces["worn"].append(found.worn[keep])
     count, note = sum(map(len, pieces["X"])), "; ".join(sorted(filter(None, notes)))
     if count == 0:
+        if not unlabelled:
+            none = f"no stretch without a gap is as long as a window, {plan.window_s:g} s"
+            note = "; ".join(filter(None, [note, none]))
         return Report(participant, unlabelled=unlabelled, note=note)
     arrays = {name: np.concatenate(parts) for name, parts in pieces.items() if parts}
     arrays["pid"] = np.full(count, participant)
@@ -348,6 +370,30 @@ def _write_windows(source: Source, participant: int | str, plan: Plan, making: P
     for name, array in arrays.items():
         np.save(making / f"{name}.npy", array, allow_pickle=False)
     return Report(participant, count, unlabelled, clipped, int((~arrays["worn"]).sum()), note=note, fingerprint=own)
+
+
+def _readings(source: Source, participant: int | str) -> Iterator[Recording]:
+    """A participant's recordings, with samples that can be.
+
+    Raises:
+        DataError: whatever the source raises: nobody's file may keep the others' from being read.
+    """
+    names = list(source.files(participant))
+    where = f"{names[0]}{f' or another of {len(names)} files' if len(names) > 1 else ''}" if names else source.name
+    try:
+        for recording in source.recordings(participant):
+            check_range(f"participant {participant} ({where})", recording.samples)
+            yield recording
+    except DataError:
+        raise
+    except MemoryError as error:
+        raise DataError(f"{where} needs more memory than there is; repeat with a smaller --jobs") from error
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"{where} cannot be read ({type(error).__name__}: {reason}); get the file again, and tell us if that does "
+            "not help"
+        ) from error
 
 
 def _labels(source: Source, found: Cut) -> NDArray[np.str_]:

@@ -44,6 +44,10 @@ class Toy(Source):
         text = self.raw.read_text(f"{participant}.txt")
         if "!" in text:
             raise DataError(f"{participant}.txt is damaged; download it again")
+        if "?" in text:
+            raise ZeroDivisionError("division by zero")
+        if "x" in text:
+            os._exit(9)
         while "~" in text:
             (self.raw.path / f"waiting-{os.getpid()}").touch()
             time.sleep(0.01)
@@ -181,11 +185,50 @@ def test_a_participant_who_cannot_be_read_is_reported_and_the_others_are_used(ra
     reports = {report.participant: report for report in prepare(Toy(raw), tmp_path / "data", PLAN, jobs=2)}
     assert replace(reports["p2"], raw="") == Report("p2", error="p2.txt is damaged; download it again")
     assert replace(reports["p3"], raw="") == Report("p3", unlabelled=8)
-    assert replace(reports["p4"], raw="") == Report("p4")
+    assert replace(reports["p4"], raw="") == Report("p4", note="no stretch without a gap is as long as a window, 5 s")
     dataset = open_dataset(tmp_path / "data")
     assert dataset.participants == ["p0", "p1", "p5"]
     noted = {report["participant"]: report["error"] for report in dataset.description.participants or ()}
     assert noted == {participant: report.error for participant, report in reports.items()}
+
+
+def test_what_nobody_expected_is_one_participants_and_the_others_are_used(raw: Path, tmp_path: Path) -> None:
+    (raw / "p2.txt").write_text("walk ?")
+    reports = {report.participant: report for report in prepare(Toy(raw), tmp_path / "data", PLAN)}
+    assert reports["p2"].error is not None
+    assert reports["p2"].error.startswith("p2.txt cannot be read (ZeroDivisionError: division by zero); get the file")
+    assert open_dataset(tmp_path / "data").participants == ["p0", "p1", "p3", "p4", "p5"]
+
+
+def test_a_worker_that_is_ended_is_one_sentence_and_what_was_done_is_kept(raw: Path, tmp_path: Path) -> None:
+    for i in (2, 3):
+        (raw / f"p{i}.txt").write_text("x")
+    with pytest.raises(DataError, match=r"a worker process was ended, probably for lack of memory; .* smaller --jobs"):
+        prepare(Toy(raw), tmp_path / "data", PLAN, jobs=2)
+    assert list(tmp_path.glob(".data.partial/shards/*/report.json"))
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("value", [1e30, -2000.0])
+def test_a_sample_that_nothing_measures_is_named(raw: Path, tmp_path: Path, value: float) -> None:
+    class Absurd(Toy):
+        def recordings(self, participant: int | str) -> Iterator[Recording]:
+            for recording in super().recordings(participant):
+                if participant == "p1":
+                    recording.samples[7, 1] = value
+                yield recording
+
+    reports = prepare(Absurd(raw), tmp_path / "data", PLAN)
+    assert reports[1].windows == 0
+    assert "participant p1 (p1.txt) has the sample" in (reports[1].error or "")
+    assert f"{value:.4g}" in (reports[1].error or "")
+    assert "number 8, which no accelerometer measures" in (reports[1].error or "")
+
+
+@pytest.mark.parametrize(("window_s", "step_s"), [(0.01, 1), (0.04, 1), (1, 0.01)])
+def test_windows_that_are_none_are_refused_once(window_s: float, step_s: float) -> None:
+    with pytest.raises(DataError, match="is too short: at 30 Hz it must be two samples long, and the step one"):
+        Plan(window_s, step_s)
 
 
 @pytest.mark.parametrize(("text", "reason"), [("!", r"p0\.txt is damaged"), ("none", "and the labels")])

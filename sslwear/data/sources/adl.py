@@ -80,7 +80,12 @@ class Adl(Source):
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         """Read a volunteer's trials in order of time."""
         for name, match in self._trials(participant):
-            start = np.datetime64(f"{match[1]}-{match[2]}-{match[3]}T{match[4]}:{match[5]}:{match[6]}")
+            try:
+                start = np.datetime64(f"{match[1]}-{match[2]}-{match[3]}T{match[4]}:{match[5]}:{match[6]}")
+            except ValueError as error:
+                raise DataError(
+                    f"{self.raw.path}: {name} has an impossible date in its name; download it again"
+                ) from error
             yield Recording(match[8], self._samples(name), RATE_HZ, match[7], start=start)
 
     def _trials(self, participant: int | str) -> list[tuple[str, re.Match[str]]]:

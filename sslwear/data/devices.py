@@ -219,8 +219,12 @@ def _csv(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     columns = ["time", "x", "y", "z"]
     with _open(file) as content:
         watched = _Watched(content)
+        text = io.BufferedReader(watched)
+        header = [name.strip(' "\r') for name in text.peek().split(b"\n")[0].decode(errors="replace").split(",")]
+        if twice := [name for name in columns if header.count(name) > 1]:
+            raise ValueError(f"it has the column {twice[0]} more than once")
         data = pd.read_csv(
-            io.BufferedReader(watched),
+            text,
             usecols=columns,
             dtype=dict.fromkeys("xyz", np.float32),
             parse_dates=["time"],

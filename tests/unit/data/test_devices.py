@@ -223,6 +223,14 @@ def test_a_clock_that_was_reset_is_refused_before_years_are_filled_in(tmp_path: 
 
 
 @pytest.mark.usefixtures("_actipy")
+def test_a_column_that_is_there_twice_is_not_chosen_from(tmp_path: Path) -> None:
+    table = samples_of(100)
+    table.insert(4, "x", 0.5, allow_duplicates=True)
+    with pytest.raises(DataError, match=r"anna\.csv cannot be read \(it has the column x more than once\)"):
+        read(tmp_path / "anna.csv", table)
+
+
+@pytest.mark.usefixtures("_actipy")
 @pytest.mark.parametrize("axis", ["x", "z"])
 def test_a_sample_that_nothing_measures_is_named(tmp_path: Path, axis: str) -> None:
     table = samples_of(100)

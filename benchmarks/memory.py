@@ -1,7 +1,7 @@
 """Resident memory of preparing and of training on data that is larger than memory may be.
 
-    python benchmarks/memory.py train      # 300,000 windows of 30 s, 3.2 GB: opened, checked, and trained on
-    python benchmarks/memory.py shards     # pre-training from 20 and from 400 participants' shards
+    python benchmarks/memory.py train      # 300,000 windows of 30 s, 3.2 GB: opened, checked, trained on for an epoch
+    python benchmarks/memory.py shards     # pre-training from 20 and from 400 participants' shards, 12.4 GB of them
     python benchmarks/memory.py prepare    # participants of 24 h in Capture-24's format, two at a time
     python benchmarks/memory.py import --recording FILE.cwa.gz   # an Axivity recording, repeated to a week
 
@@ -13,23 +13,25 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from sslwear.data.arrays import Description, release
+from sslwear.data.arrays import Description, motion, release
 from sslwear.data.dataset import open_dataset
 from sslwear.data.prepare import Plan, prepare
 from sslwear.data.sources.smartwatch import Smartwatch
+from sslwear.data.splits import hold_out
 
-WINDOWS, SAMPLES = 300_000, 900
+SAMPLES = 900
 IMPORTS = "import torch, mlflow, time; print('ready', flush=True); time.sleep(60)"
 
 
@@ -53,15 +55,12 @@ def resident_mb(pid: int) -> float:
     return total
 
 
-def peak_mb(command: list[str], seconds: float | None = None, **environment: str) -> tuple[float, float, int]:
-    """Run a command, interrupted after `seconds`: the most memory in MB, the time in s, and the exit code."""
+def peak_mb(command: list[str], **environment: str) -> tuple[float, float, int]:
+    """Run a command: the most memory in MB, the time in s, and the exit code."""
     began, most = time.perf_counter(), 0.0
     with subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             most = max(most, resident_mb(process.pid))
-            if seconds is not None and time.perf_counter() - began > seconds:
-                process.send_signal(signal.SIGINT)
-                seconds = None
             time.sleep(0.1)
     return most, time.perf_counter() - began, process.returncode
 
@@ -76,24 +75,25 @@ def imports_mb() -> float:
     return taken
 
 
-def tile(folder: Path) -> None:
-    """Real 30 s windows, repeated to a data set of 3.2 GB."""
+def tile(folder: Path, windows: int, participants: int) -> None:
+    """Real 30 s windows, repeated to so many, of participants with as many each: 3.2 GB for 300,000."""
     prepare(Smartwatch(), folder / "real", Plan(window_s=30, step_s=1))
     real = open_dataset(folder / "real")
-    rows = np.resize(np.arange(len(real)), WINDOWS)
+    rows = np.resize(np.arange(len(real)), windows)
     out = folder / "tiled"
     out.mkdir()
-    file = np.lib.format.open_memmap(out / "X.npy", "w+", np.float32, (WINDOWS, SAMPLES, 3))
-    for first in range(0, WINDOWS, len(real)):
-        piece = real.windows[: WINDOWS - first]
+    file = np.lib.format.open_memmap(out / "X.npy", "w+", np.float32, (windows, SAMPLES, 3))
+    for first in range(0, windows, len(real)):
+        piece = real.windows[: windows - first]
         file[first : first + len(piece)] = piece
         release(file)
     names = np.array(real.class_names)
     np.save(out / "Y.npy", names[real.labels[rows]])
-    np.save(out / "pid.npy", real.pid[rows])
-    np.save(out / "T.npy", np.arange(WINDOWS) * 30.0)
+    np.save(out / "pid.npy", np.arange(windows) * participants // windows)
+    np.save(out / "T.npy", np.arange(windows) * 30.0)
     Description(name="tiled", rate_hz=30, window_s=30, step_s=30).save(out)
-    print(f"{WINDOWS} windows of {SAMPLES} samples, {(out / 'X.npy').stat().st_size / 1e9:.2f} GB")
+    size = (out / "X.npy").stat().st_size / 1e9
+    print(f"{windows} windows of {SAMPLES} samples, {size:.2f} GB, of {participants} participants; real ones, repeated")
 
 
 def study(folder: Path, **settings: object) -> list[str]:
@@ -102,49 +102,52 @@ def study(folder: Path, **settings: object) -> list[str]:
     return [str(Path(sys.executable).parent / "sslwear")]
 
 
-def train(folder: Path, encoder: str, tuned: str, minutes: float) -> None:
-    """Open, check and train for some minutes."""
-    tile(folder)
+def train(folder: Path, encoder: str, tuned: str, windows: int, participants: int, test: float) -> None:
+    """Open and check all windows, and train for one whole epoch on the participants that `test` leaves."""
+    tile(folder, windows, participants)
     base = imports_mb()
     training = {"tuned": tuned, "max_epochs": 1, "batch_size": 64}
-    command = study(folder, data=str(folder / "tiled"), encoder=encoder, training=training)
-    home = {"SSLWEAR_HOME": str(folder / "home")}
-    most, seconds, code = peak_mb([*command, "train", str(folder / "study.yaml")], minutes * 60, **home)
-    assert code in (0, 130), code
-    end = "an epoch" if code == 0 else "interrupted within the first epoch"
+    data = folder / "tiled"
+    command = study(folder, data=str(data), encoder=encoder, training=training, split={"test": test})
+    home = folder / "home"
+    most, seconds, code = peak_mb([*command, "train", str(folder / "study.yaml")], SSLWEAR_HOME=str(home))
+    assert code == 0, code
+    saved = [path for path in home.rglob("*.safetensors") if path.stat().st_size]
+    assert saved, "no checkpoint was kept"
+    pid = np.load(data / "pid.npy")
+    split = hold_out(pid, test)
+    learnt, judged = (int(np.isin(pid, side).sum()) for side in (split.train, split.validation))
     print(f"importing torch and mlflow: {base:.0f} MB")
-    print(f"{encoder}, {tuned} tuned, {seconds:.0f} s ({end}): {most:.0f} MB, {most - base:.0f} MB beyond importing")
+    print(
+        f"all {windows} windows opened and checked, then one whole epoch of {encoder}, {tuned} tuned, batches of "
+        f"64, on {learnt} windows of {len(split.train)} participants, validated on {judged} of {len(split.validation)}"
+        f", the checkpoint kept; {seconds:.0f} s: {most:.0f} MB, {most - base:.0f} MB beyond importing"
+    )
 
 
-def shards(folder: Path) -> None:
-    """Pre-train for an epoch from few and from many participants, each with a day's windows of 10 s."""
+def shards(folder: Path, counts: Sequence[int]) -> None:
+    """Pre-train for an epoch from few and from many participants, each with files of a day's windows of 10 s."""
     prepare(Smartwatch(), folder / "labelled")
     prepare(Smartwatch(), folder / "few", Plan(10, 5, unlabelled=True))
     whole = np.concatenate([np.load(path) for path in sorted((folder / "few").glob("*/X.npy"))])
-    one = next((folder / "few").glob("0000-*"))
-    day = np.resize(whole, (8640, *whole.shape[1:]))
-    note = (one / "report.json").read_text()
+    note = json.loads(next((folder / "few").glob("*/report.json")).read_text())
     base = imports_mb()
-    for count in (20, 400):
-        out = folder / f"days-{count}"
-        out.mkdir()
-        for i in range(count):
+    out = folder / "days"
+    for count in sorted(counts):
+        for i in range(len(list(out.glob("*"))), count):
             shard = out / f"{i:04d}-person{i}"
-            shard.mkdir()
-            if i == 0:
-                np.save(shard / "X.npy", day)
-                np.save(shard / "motion.npy", day.std(axis=1).mean(axis=1))
-                np.save(shard / "worn.npy", np.ones(len(day), bool))
-            else:
-                for name in ("X", "motion", "worn"):
-                    os.link(out / "0000-person0" / f"{name}.npy", shard / f"{name}.npy")
-            changed = note.replace('"participant": 1', f'"participant": "person{i}"')
-            (shard / "report.json").write_text(changed.replace('"windows": 95', f'"windows": {len(day)}'))
+            shard.mkdir(parents=True)
+            day = np.resize(np.roll(whole, 97 * i, axis=0), (8640, *whole.shape[1:]))
+            np.save(shard / "X.npy", day)
+            np.save(shard / "motion.npy", motion(day))
+            np.save(shard / "worn.npy", np.ones(len(day), bool))
+            changed = note | {"participant": f"person{i}", "windows": len(day), "fingerprint": f"{i:064x}"}
+            (shard / "report.json").write_text(json.dumps(changed))
         pretraining = {
             "data": str(out),
             "max_epochs": 1,
             "sampling": "motion",
-            "windows_per_participant": 6000 // count,
+            "windows_per_participant": max(1, 6000 // count),
         }
         command = study(
             folder,
@@ -156,9 +159,10 @@ def shards(folder: Path) -> None:
         home = {"SSLWEAR_HOME": str(folder / "home")}
         most, seconds, code = peak_mb([*command, "pretrain", str(folder / "study.yaml")], **home)
         assert code == 0
-        size = count * day.nbytes / 1e9
+        size = sum(path.stat().st_size for path in out.glob("*/X.npy")) / 1e9
         print(
-            f"{count} participants, {size:.1f} GB: {most:.0f} MB, {most - base:.0f} beyond importing; {seconds:.0f} s"
+            f"{count} participants with files of their own (real windows, repeated from another start), {size:.1f} GB: "
+            f"{most:.0f} MB, {most - base:.0f} beyond importing; {seconds:.0f} s"
         )
 
 
@@ -220,14 +224,29 @@ def main() -> None:
     parser.add_argument("--recording", type=Path, help="an Axivity file, .cwa.gz, within a week of one month")
     parser.add_argument("--encoder", default="harnet30")
     parser.add_argument("--tuned", default="all")
-    parser.add_argument("--minutes", type=float, default=3)
+    parser.add_argument("--windows", type=int, default=300_000, help="windows of the data set that is trained on")
+    parser.add_argument("--participants", type=int, default=151, help="people they are of, with as many windows each")
+    parser.add_argument(
+        "--test",
+        type=float,
+        default=0.9,
+        help="share of the participants that an epoch leaves out, which makes it shorter and no smaller",
+    )
+    parser.add_argument("--shards", type=int, nargs="+", default=[20, 400], help="participants to pre-train from")
     parser.add_argument("--hours", type=float, default=24)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         if arguments.what == "train":
-            train(Path(place), arguments.encoder, arguments.tuned, arguments.minutes)
+            train(
+                Path(place),
+                arguments.encoder,
+                arguments.tuned,
+                arguments.windows,
+                arguments.participants,
+                arguments.test,
+            )
         elif arguments.what == "shards":
-            shards(Path(place))
+            shards(Path(place), arguments.shards)
         elif arguments.what == "import":
             imported(Path(place), arguments.recording)
         else:

@@ -21,9 +21,10 @@ SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A name that '
 Out = Annotated[Path, typer.Option(metavar="DIR", help="The directory to make.")]
 Window = Annotated[float | None, typer.Option(metavar="SECONDS", help="Length of a window; the source's by default.")]
 Step = Annotated[float | None, typer.Option(metavar="SECONDS", help="Distance between windows' starts.")]
-Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Participants at a time; what fits by default.")]
 DAY_GB, DEVICE_WEEK_GB = 0.7, 2.5
 """Memory that preparing a participant's day at 100 Hz takes, and importing a week of a device."""
+MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+AT_A_TIME = "at a time; by default as many as the process has cores and memory for, at {:g} GB each."
 
 
 @data_app.command("sources")
@@ -78,7 +79,9 @@ def data_prepare(
     ] = False,
     window: Window = None,
     step: Step = None,
-    jobs: Jobs = None,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help=f"Participants {AT_A_TIME.format(DAY_GB)}")
+    ] = None,
 ) -> None:
     """Turn a public data set's files into a data set directory of labelled windows."""
     with friendly(RESUMES):
@@ -98,7 +101,9 @@ def data_import(
     ] = None,
     window: Window = None,
     step: Step = None,
-    jobs: Jobs = None,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help=f"Files {AT_A_TIME.format(DEVICE_WEEK_GB)}")
+    ] = None,
 ) -> None:
     """Turn files of Axivity, ActiGraph and GENEActiv devices into windows, with labels or without."""
     with friendly(RESUMES):
@@ -176,6 +181,14 @@ def _conclude(out: Path, plan: Plan, reports: list[Report]) -> None:
 
 
 def _fitting(gigabytes: float) -> int:
-    """As many jobs of that size as the machine has cores and memory for."""
+    """As many jobs of that size as there are cores and memory for, of which a container may have fewer than the
+    machine.
+    """
+    import joblib
+
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(os.cpu_count() or 1, int(memory / (gigabytes * 1e9))))
+    for limit in MEMORY_LIMITS:
+        if limit.is_file() and (text := limit.read_text().strip()).isdigit():
+            memory = min(memory, int(text))
+    cores: int = joblib.cpu_count()
+    return max(1, min(cores, int(memory / (gigabytes * 1e9))))

@@ -14,6 +14,9 @@ ARRAYS = ("X", "Y", "pid", "T")
 DESCRIPTION = "dataset.json"
 GRAVITY_G = (0.5, 2.0)
 """A wrist's median acceleration is close to 1 g whatever its wearer does; outside of this range it is not in g."""
+ABSURD_G = 1000.0
+"""More than the accelerometers of any wearable measure."""
+CHUNK_SAMPLES = 2**18
 
 
 def check_shapes(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
@@ -75,6 +78,24 @@ def check_unit(path: Path, median: float) -> None:
     else:
         guess = "looks as if gravity had been removed, or another unit: keep gravity in, in g"
     raise DataError(f"{path} cannot be in g: the median length of its acceleration is {median:.4g}, which {guess}")
+
+
+def check_range(where: object, samples: NDArray[np.floating]) -> None:
+    """Refuse acceleration (n, 3) in g that no device measures; what is not finite is a gap, and none of it.
+
+    Raises:
+        DataError: with the first such sample.
+    """
+    for first in range(0, len(samples), CHUNK_SAMPLES):
+        chunk = samples[first : first + CHUNK_SAMPLES]
+        absurd = (np.isfinite(chunk) & (np.abs(chunk) > ABSURD_G)).any(axis=1)
+        if absurd.any():
+            row = int(absurd.argmax())
+            values = ", ".join(f"{value:.4g}" for value in chunk[row])
+            raise DataError(
+                f"{where} has the sample {values} g, number {first + row + 1}, which no accelerometer measures; take "
+                "out what is not a measurement, or get the file again"
+            )
 
 
 def labels_of(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import io
 import os
@@ -12,33 +11,32 @@ import shutil
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
+from isal import igzip
 from numpy.typing import NDArray
 
-from sslwear.data.checks import check_unit
+from sslwear.data.checks import check_range, check_unit
+from sslwear.data.intervals import read_labels
 from sslwear.data.sources.base import NO_LABEL, Recording, Source
-from sslwear.data.sources.raw import natural
+from sslwear.data.sources.raw import Stamp, natural, stamp
 from sslwear.errors import DataError
 
 DEVICE_ENDINGS = (".cwa.gz", ".cwa", ".gt3x.gz", ".gt3x", ".bin.gz", ".bin")
 CSV_ENDINGS = (".csv.gz", ".csv")
 LOWPASS_HZ = 20
 """As the recordings were treated that the published models are from."""
-COLUMNS = ["participant", "start", "end", "label"]
-MISSING = ("", "nan", "<na>")
-"""What a missing label looks like in a table; a data set directory takes none of them for a label."""
 MAX_LOST = 0.01
 """So many damaged blocks a second of recording are left out; they hold about a second each. More, and it is refused."""
 CUT_SHORT = "truncated|page count differs"
 """What actipy's readers say of a file that ends too early, in Axivity's and in GENEActiv's format."""
+MAX_DAYS = 366
+"""A CSV recording is no longer than that: filtering wants samples at all times, those of a gap of years too."""
 UNIT_SAMPLES = 100_000
 """So many samples tell the unit."""
 
@@ -55,7 +53,8 @@ class DeviceFiles(Source):
         labels: a CSV file with the columns participant, start, end, label, in the device's local time; or None.
 
     Raises:
-        DataError: when two files have the same name, an ending is unknown, or the labels cannot be used.
+        DataError: when two files have the same name, an ending is unknown, or the labels cannot be used; a file that
+            is not there is noticed when it is read, as a damaged one is.
     """
 
     name = "devices"
@@ -68,8 +67,6 @@ class DeviceFiles(Source):
     def __init__(self, files: Sequence[Path], labels: Path | None = None) -> None:
         self._files: dict[str, Path] = {}
         for file in sorted(files, key=lambda path: natural(path.name)):
-            if not file.is_file():
-                raise DataError(f"there is no file {file}; give the paths of device files")
             name = _name(file)
             if name in self._files:
                 raise DataError(
@@ -80,12 +77,11 @@ class DeviceFiles(Source):
         self._labels = None if labels is None else read_labels(labels, self._files)
 
     def identity(self) -> dict[str, Any]:
-        """The files by path, size and time of change, and the labels by content."""
-        stats = {str(path.resolve()): path.stat() for path in self._files.values()}
+        """The files by path, and the labels by content."""
         content = None if self._labels_file is None else self._labels_file.read_bytes()
         return {
             "source": self.name,
-            "files": {path: [stat.st_size, stat.st_mtime_ns] for path, stat in stats.items()},
+            "files": [str(path.resolve()) for path in self._files.values()],
             "labels": None if content is None else hashlib.sha256(content).hexdigest(),
         }
 
@@ -98,6 +94,14 @@ class DeviceFiles(Source):
         """The files' names without endings."""
         return list(self._files)
 
+    def files(self, participant: int | str) -> Sequence[str]:
+        """A participant's file."""
+        return [str(self._files[str(participant)])]
+
+    def stamp(self, participant: int | str) -> dict[str, Stamp]:
+        """State of a participant's file."""
+        return {file: stamp(Path(file)) for file in self.files(participant)}
+
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         """Read a participant's file."""
         file = self._files[str(participant)]
@@ -106,11 +110,10 @@ class DeviceFiles(Source):
         samples = np.empty((len(data), 3), np.float32)
         for i, axis in enumerate("xyz"):
             samples[:, i] = data.pop(axis)
-        some = samples[:: 1 + len(samples) // UNIT_SAMPLES]
-        check_unit(file, float(np.nanmedian(np.linalg.norm(some, axis=1))))
         label = self._label(str(participant), when)
         start, time = when[0], np.empty(len(when))
         np.divide(when.view(np.int64) - start.astype(np.int64), 1e9, out=time)
+        note += f", {_span(when[0], when[-1])}"
         del data, when  # a week of them is gigabytes, and windows are cut while this function waits
         yield Recording(participant, samples, rate_hz, label, time, start, worn, note)
 
@@ -125,83 +128,6 @@ class DeviceFiles(Source):
                 codes[first:last] = names.index(interval.label)
         labels: pd.Categorical[Any] = pd.Categorical.from_codes(codes, pd.Index(list(names)))
         return labels
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A stretch of time with a label: participant, start and end in local time, label, and the line it is from."""
-
-    participant: str
-    start: np.datetime64
-    end: np.datetime64
-    label: str
-    line: int
-
-
-def read_labels(path: Path, participants: Collection[str]) -> list[Interval]:
-    """Read a table of labelled intervals, of which no two of a participant overlap.
-
-    Args:
-        path: a CSV file with the columns participant, start, end, label.
-        participants: who there may be.
-
-    Returns:
-        The intervals, sorted by participant and start.
-
-    Raises:
-        DataError: naming the line and the mend.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or ()
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read ({error}); save it as CSV, in UTF-8") from error
-    if missing := [name for name in COLUMNS if name not in columns]:
-        raise DataError(f"{path} has no column {missing[0]!r}; its first line must be {','.join(COLUMNS)}")
-    if not rows:
-        raise DataError(f"{path} has no line below its first; write one for each labelled stretch of time")
-    intervals = sorted(
-        (_interval(path, line, row, participants) for line, row in rows),
-        key=lambda interval: (interval.participant, interval.start),
-    )
-    for one, other in pairwise(intervals):
-        if one.participant == other.participant and one.end > other.start:
-            raise DataError(f"{path}, lines {one.line} and {other.line}: they overlap; end one before the other starts")
-    return intervals
-
-
-def _interval(path: Path, line: int, row: Mapping[str, str | None], participants: Collection[str]) -> Interval:
-    where = f"{path}, line {line}"
-    if None in row:
-        raise DataError(f"{where}: there are more values than columns; put a label with a comma in it between quotes")
-    participant, label = ((row[name] or "").strip() for name in ("participant", "label"))
-    if participant not in participants:
-        raise DataError(
-            f"{where}: no file is called {participant!r}; participants are files' names without their endings, here "
-            f"{', '.join(list(participants)[:5])}"
-        )
-    if label.lower() in MISSING:
-        raise DataError(f"{where}: the label is empty ({label!r}); write one, or leave the line out")
-    start, end = (_time(where, name, row[name] or "") for name in ("start", "end"))
-    if end <= start:
-        raise DataError(f"{where}: the end {end} is not after the start {start}; put it right")
-    return Interval(participant, start, end, label, line)
-
-
-def _time(where: str, column: str, text: str) -> np.datetime64:
-    # the format is asked for because others are guessed: 12:00 as noon today, 01/05 as the 5th of January
-    try:
-        time = pd.to_datetime(text.strip(), format="ISO8601") if re.match(r"\s*\d{4}-\d\d-\d\d", text) else pd.NaT
-        time = time.as_unit("ns")  # what samples are compared in; the year 9999 does not fit
-    except (AttributeError, ValueError):
-        time = pd.NaT
-    if pd.isna(time):
-        raise DataError(f"{where}: {column} is {text!r}; write a time such as 2024-04-30 14:53:00")
-    if time.tzinfo is not None:
-        raise DataError(f"{where}: {column} is {text!r}; leave the time zone out, as the device does")
-    return time.to_datetime64()
 
 
 def _name(file: Path) -> str:
@@ -222,6 +148,8 @@ def _read(file: Path) -> tuple[pd.DataFrame, NDArray[np.bool_], float, str]:
         from actipy import processing
     except ImportError as error:
         raise DataError(f"{file} needs the package actipy; install it with: pip install 'sslwear[devices]'") from error
+    if not file.is_file():
+        raise DataError(f"there is no file {file}; give the paths of device files")
     if file.stat().st_size == 0:
         raise DataError(f"{file} is empty; {_mend(file)}")
     if not _is_csv(file):
@@ -234,8 +162,10 @@ def _read(file: Path) -> tuple[pd.DataFrame, NDArray[np.bool_], float, str]:
     worn = np.ones(len(data), bool)
     for start, length in processing.find_nonwear_segments(data).items():
         worn[data.index.slice_indexer(start, start + length)] = False
+    cut = ", a last line without an end left out" if info.get("Unfinished") else ""
     calibrated = "gravity calibrated" if info.get("CalibOK") else "gravity not calibrated, too few still positions"
-    return data, worn, float(info["SampleRate"]), f"{info['Device']}, {info['SampleRate']:g} Hz, {calibrated}{lost}"
+    note = f"{info['Device']}, {info['SampleRate']:g} Hz, {calibrated}{lost}{cut}"
+    return data, worn, float(info["SampleRate"]), note
 
 
 def _lost_blocks(file: Path, samples: int, info: Mapping[str, Any], said: str) -> str:
@@ -273,16 +203,36 @@ def _device(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     data, info = actipy.read_device(
         str(file), LOWPASS_HZ, calibrate_gravity=True, detect_nonwear=False, resample_hz=None, verbose=False
     )
+    if len(data):
+        _check_unit(file, data)
     return data, info
+
+
+def _check_unit(file: Path, data: pd.DataFrame) -> None:
+    some = data[["x", "y", "z"]].iloc[:: 1 + len(data) // UNIT_SAMPLES].to_numpy()
+    check_unit(file, float(np.nanmedian(np.linalg.norm(some, axis=1))))
 
 
 def _csv(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     import actipy
 
     columns = ["time", "x", "y", "z"]
-    data = pd.read_csv(
-        file, usecols=columns, dtype=dict.fromkeys("xyz", np.float32), parse_dates=["time"], date_format="ISO8601"
-    )
+    with _open(file) as content:
+        watched = _Watched(content)
+        text = io.BufferedReader(watched)
+        header = [name.strip(' "\r') for name in text.peek().split(b"\n")[0].decode(errors="replace").split(",")]
+        if twice := [name for name in columns if header.count(name) > 1]:
+            raise ValueError(f"it has the column {twice[0]} more than once")
+        data = pd.read_csv(
+            text,
+            usecols=columns,
+            dtype=dict.fromkeys("xyz", np.float32),
+            parse_dates=["time"],
+            date_format="ISO8601",
+        )
+    unfinished = watched.last != b"\n"
+    if unfinished:  # whether its last number is whole cannot be seen
+        data = data.iloc[:-1]
     if len(data) and not pd.api.types.is_datetime64_dtype(data["time"]):
         raise ValueError("the column time does not hold dates and times without time zone")
     # lost samples would ring in the filter, and an infinite one spread through it
@@ -290,12 +240,58 @@ def _csv(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     data = data.sort_values("time", kind="stable").drop_duplicates("time").set_index("time")
     if len(data) == 0:
         return data, {}
+    days = (data.index[-1] - data.index[0]) / pd.Timedelta(days=1)
+    if days > MAX_DAYS:
+        raise DataError(
+            f"{file} is from {data.index[0]:%Y-%m-%d} to {data.index[-1]:%Y-%m-%d}, more than {MAX_DAYS} days, as "
+            "when the device's clock was reset; put the wrong times right, or leave those samples out"
+        )
+    _check_unit(file, data)
+    check_range(file, data[["x", "y", "z"]].to_numpy())  # the filter would spread such a sample
     steps = np.diff(data.index.to_numpy("datetime64[ns]")).astype(np.int64)
     rate_hz = 1e9 / float(np.median(steps)) if len(steps) else 1.0
     data, info = actipy.process(
         data, rate_hz, LOWPASS_HZ, calibrate_gravity=True, detect_nonwear=False, resample_hz=None, verbose=False
     )
-    return data, {**info, "SampleRate": round(rate_hz, 3), "Device": "CSV"}
+    return data, {**info, "SampleRate": round(rate_hz, 3), "Device": "CSV", "Unfinished": unfinished}
+
+
+def _open(file: Path) -> IO[bytes]:
+    if file.name.lower().endswith(".gz"):
+        return igzip.open(file)  # type: ignore[no-untyped-call, no-any-return]
+    return file.open("rb")
+
+
+class _Watched(io.RawIOBase):
+    """A file of which the last byte is known when it has been read."""
+
+    def __init__(self, content: IO[bytes]) -> None:
+        self._content = content
+        self.last = b""
+
+    def readable(self) -> bool:
+        """Yes, it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read as much as fits."""
+        piece = self._content.read(len(buffer))
+        buffer[: len(piece)] = piece
+        self.last = piece[-1:] or self.last
+        return len(piece)
+
+
+def _span(first: np.datetime64, last: np.datetime64) -> str:
+    """From when to when, and how long, for the reader."""
+    minutes = round((last - first) / np.timedelta64(1, "m"))
+    seconds = (last - first) / np.timedelta64(1, "s")
+    length = (
+        f"{minutes // 1440} d {minutes // 60 % 24} h {minutes % 60} min"
+        if minutes >= 1440
+        else (f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{seconds:.0f} s")
+    )
+    texts = [str(time.astype("datetime64[s]")).replace("T", " ") for time in (first, last)]
+    return f"{texts[0]} to {texts[1]} ({length})"
 
 
 def _without_noise(
@@ -314,6 +310,8 @@ def _without_noise(
             data, info = read()
             said.seek(0)
             return data, info, said.read().decode(errors="replace")
+        except DataError:
+            raise
         except Exception as error:  # a damaged file makes the readers raise nearly anything
             said.seek(0)
             lines = said.read().decode(errors="replace").strip().splitlines()

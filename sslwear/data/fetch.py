@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -36,9 +37,9 @@ def fetch(
 ) -> list[Path]:
     """Download a source's archives into a folder; what is there already, whole, is not downloaded again.
 
-    An archive gets its name when it is whole: all bytes that the server announced, and the right checksum where one is
-    known. A cut connection is taken up where it broke off, where the server can do that, and otherwise tried anew; what
-    is there of it is kept for the next call.
+    An archive gets its name when it is whole: all bytes that the server announced, a zip file, and the right checksum
+    where one is known. A cut connection is taken up where it broke off, where the server can do that and says that its
+    file is still the same, and otherwise tried anew; what is there of it is kept for the next call.
 
     Args:
         source: whose archives.
@@ -83,6 +84,10 @@ def _fetch(
         )
     except requests.RequestException as error:
         raise DataError(f"{archive.url} cannot be downloaded ({_reason(error)}); try again, or {by_hand}") from error
+    except zipfile.BadZipFile as error:
+        raise DataError(
+            f"{archive.url} does not give a zip file ({error}), and it was thrown away; {by_hand}"
+        ) from error
     except ValueError as error:  # pooch's word for a wrong checksum
         raise DataError(
             f"{archive.url} does not have the checksum that is known, so it was changed or damaged on its way, and was "
@@ -96,16 +101,18 @@ def _fetch(
 
 
 class _Resuming:
-    """Downloads for pooch: checks that all is there, and takes up again what broke off.
+    """Downloads for pooch: checks that all is there and a zip file, and takes up again what broke off.
 
     Args:
-        part: where an unfinished download is kept.
+        part: where an unfinished download is kept; beside it, with ``.version``, which version of the file it is of, as
+            the server said.
         progress: hears of bytes.
         attempts: how often to try.
     """
 
     def __init__(self, part: Path, progress: Callable[[int, int], None] | None, attempts: int) -> None:
         self._part = part
+        self._version = part.with_name(f"{part.name}.version")
         self._progress = progress or (lambda done, total: None)
         self._attempts = attempts
 
@@ -114,20 +121,31 @@ class _Resuming:
 
         Raises:
             requests.RequestException: when it does not work.
+            zipfile.BadZipFile: when it is something else than a zip file, with what the server calls it.
         """
         for attempt in range(1, self._attempts + 1):
             try:
-                self._download(url)
+                kind = self._download(url)
                 break
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
                 if attempt == self._attempts:
                     raise
+        self._version.unlink(missing_ok=True)
+        if not zipfile.is_zipfile(self._part):  # such as the page on which a network asks to log in
+            self._part.unlink()
+            raise zipfile.BadZipFile(f"but {kind}")
         self._part.replace(output_file)
 
-    def _download(self, url: str) -> None:
+    def _download(self, url: str) -> str:
+        """Download what is missing, and return what kind of file the server says that it is."""
         have = self._part.stat().st_size if self._part.is_file() else 0
+        version = self._version.read_text() if self._version.is_file() else ""
         # identity: a server that packs on the way would announce another length than what arrives
-        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
+        headers = {"Accept-Encoding": "identity"}
+        if (
+            have and version
+        ):  # what is there of an unknown version is not gone on with: two files would be glued together
+            headers |= {"Range": f"bytes={have}-", "If-Range": version}
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
                 self._part.unlink()
@@ -135,6 +153,8 @@ class _Resuming:
             answer.raise_for_status()
             resumed = answer.status_code == requests.codes.partial_content
             have = have if resumed else 0
+            if not resumed:
+                self._version.write_text(_version(answer.headers))
             total = have + int(answer.headers.get("Content-Length", 0))
             with self._part.open("ab" if resumed else "wb") as file:
                 for chunk in answer.iter_content(CHUNK_BYTES):
@@ -143,6 +163,13 @@ class _Resuming:
                     self._progress(have, total)
         if have < total:
             raise requests.ConnectionError(f"the connection was cut after {have} of {total} bytes")
+        return str(answer.headers.get("Content-Type", "something else"))
+
+
+def _version(headers: Mapping[str, str]) -> str:
+    """What a server calls the version of a file, where it can be asked for the rest of that version, else nothing."""
+    tag = headers.get("ETag", "")
+    return headers.get("Last-Modified", "") if tag.startswith("W/") or not tag else tag
 
 
 def sha256(path: Path) -> str:

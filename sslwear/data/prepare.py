@@ -8,68 +8,23 @@ import os
 import re
 import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 
 from sslwear import __version__
-from sslwear.data.arrays import Description, Fingerprint, describe, join, motion, take_name
-from sslwear.data.sources.base import NO_LABEL, Source
-from sslwear.data.windows import Cut, cut_recording
+from sslwear.data.arrays import Description, describe, join, take_name
+from sslwear.data.participant import RATE_HZ, Plan, Report, prepare_participant, raw_state
+from sslwear.data.sources.base import Source
 from sslwear.errors import DataError
 
-RATE_HZ = 30.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How recordings become windows.
-
-    Attributes:
-        window_s: length of a window, in seconds.
-        step_s: distance between the starts of windows, in seconds.
-        rate_hz: samples per second that the encoder wants.
-        unlabelled: whether to keep all windows, labels or not, for pre-training: a directory of shards.
-    """
-
-    window_s: float
-    step_s: float
-    rate_hz: float = RATE_HZ
-    unlabelled: bool = False
-
-
-@dataclass(frozen=True)
-class Report:
-    """What became of one participant.
-
-    Attributes:
-        participant: who.
-        windows: windows kept.
-        unlabelled: windows left out because they have no label.
-        clipped: windows kept in which the device was at its limit.
-        nonwear: windows kept and marked, in which the device was not worn.
-        error: why nothing of this participant could be used, or None.
-        note: how the recordings were read.
-        fingerprint: SHA-256 of the arrays, where they stay a participant's own.
-    """
-
-    participant: int | str
-    windows: int = 0
-    unlabelled: int = 0
-    clipped: int = 0
-    nonwear: int = 0
-    error: str | None = None
-    note: str = ""
-    fingerprint: str | None = None
+__all__ = ["RATE_HZ", "NoWindowsError", "Plan", "Progress", "Report", "prepare"]
 
 
 class NoWindowsError(DataError):
@@ -103,7 +58,8 @@ def prepare(
 
     Each participant's windows are written beside `folder`, and only when all are there do they become the data set,
     which takes its name in one step. What was finished when a run is stopped is used by the next one with the same
-    arguments. A participant who cannot be read is left out and reported. Memory holds `jobs` participants.
+    arguments, unless raw files were changed since. A participant who cannot be read is left out and reported. Memory
+    holds `jobs` participants.
 
     Args:
         source: where the recordings come from.
@@ -118,14 +74,15 @@ def prepare(
 
     Raises:
         NoWindowsError: when nobody gives a window, with the reports.
-        DataError: when the source cannot be read, or `folder` is something else already.
+        DataError: when the source cannot be read, `folder` is something else already, or raw files were changed
+            meanwhile.
     """
     plan = plan or Plan(source.window_s, source.step_s)
     key = _key(source, plan)
     partial = folder.parent / f".{folder.name}.partial"
     with _alone(partial, folder, wait_s):
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            return _made_before(folder, key)
+            return _made_before(source, folder, key)
         places = _places(source, partial, key)
         reports: dict[int | str, Report] = {}
         for report in _run([(source, participant, plan, place) for participant, place in places.items()], jobs):
@@ -133,6 +90,11 @@ def prepare(
             if progress is not None:
                 progress(report, len(reports), len(places))
         ordered = [reports[participant] for participant in places]
+        for who in _changed(source, ordered):
+            raise DataError(
+                f"raw files of {source.name}'s participant {who} were changed while they were read; repeat the command "
+                "when nothing writes to them, which reads anew what was changed"
+            )
         whole = partial / "whole"
         try:
             _assemble(source, plan, key, ordered, places, whole)
@@ -197,11 +159,16 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _made_before(folder: Path, key: str) -> list[Report]:
+def _changed(source: Source, reports: Iterable[Report]) -> Iterator[int | str]:
+    """Whose raw files are not as they were when they were read."""
+    return (report.participant for report in reports if raw_state(source, report.participant) != report.raw)
+
+
+def _made_before(source: Source, folder: Path, key: str) -> list[Report]:
     """The reports of a directory that was made by the same call.
 
     Raises:
-        DataError: when it was not.
+        DataError: when it was not, or of other raw files.
     """
     try:
         description = describe(folder)
@@ -209,7 +176,14 @@ def _made_before(folder: Path, key: str) -> list[Report]:
         description = None
     if description is None or description.plan != json.loads(key):
         raise DataError(f"{folder} is there already, and was made otherwise; give an unused directory or delete it")
-    return [Report(**report) for report in description.participants or ()]
+    reports = [Report(**report) for report in description.participants or ()]
+    added = set(source.participants()) - {report.participant for report in reports}
+    for who in (*_changed(source, reports), *added):
+        raise DataError(
+            f"{folder} is there already, and raw files of participant {who} were changed since; give an unused "
+            "directory or delete it"
+        )
+    return reports
 
 
 @contextmanager
@@ -236,21 +210,35 @@ def _run(tasks: list[tuple[Source, int | str, Plan, Path]], jobs: int) -> Iterat
     """Work on participants, finished ones first, and yield reports as they come."""
     waiting = []
     for task in tasks:
-        if (task[-1] / "report.json").is_file():
-            yield Report(**json.loads((task[-1] / "report.json").read_text()))
+        source, participant, _, shard = task
+        done = _done(shard)
+        if done is not None and (done.participant, done.raw) == (participant, raw_state(source, participant)):
+            yield done
         else:
+            shutil.rmtree(shard, ignore_errors=True)
             waiting.append(task)
     if jobs == 1 or len(waiting) <= 1:
         for task in waiting:
-            yield _participant(*task)
+            yield prepare_participant(*task)
         return
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(min(jobs, len(waiting)), mp_context=context, initializer=_leave_with_parent)
     try:
-        for future in as_completed([executor.submit(_participant, *task) for task in waiting]):
+        for future in as_completed([executor.submit(prepare_participant, *task) for task in waiting]):
             yield future.result()
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a worker process was ended, probably for lack of memory; repeat the command, which goes on from there, "
+            "with a smaller --jobs"
+        ) from error
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _done(shard: Path) -> Report | None:
+    """What is noted beside a participant's windows, where they are there."""
+    note = shard / "report.json"
+    return Report(**json.loads(note.read_text())) if note.is_file() else None
 
 
 def _leave_with_parent() -> None:
@@ -264,67 +252,6 @@ def _leave_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _participant(source: Source, participant: int | str, plan: Plan, shard: Path) -> Report:
-    """Write one participant's windows as a folder that is there when it is whole; a failure leaves none."""
-    making = Path(tempfile.mkdtemp(dir=shard.parent, prefix="."))
-    try:
-        report = _write_windows(source, participant, plan, making)
-        (making / "report.json").write_text(json.dumps(asdict(report)))
-        making.rename(shard)
-    except DataError as error:
-        return Report(participant, error=str(error))
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-    return report
-
-
-def _write_windows(source: Source, participant: int | str, plan: Plan, making: Path) -> Report:
-    pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in ("X", "Y", "T", "worn")}
-    unlabelled = clipped = 0
-    notes = set()
-    for recording in source.recordings(participant):
-        found = cut_recording(recording, plan.rate_hz, plan.window_s, plan.step_s, source.limit_g)
-        keep = np.ones(len(found.windows), bool)
-        if not plan.unlabelled:
-            labels = _labels(source, found)
-            keep = labels != ""
-            pieces["Y"].append(labels[keep])
-            unlabelled += int((~keep).sum())
-        notes.add(recording.note)
-        clipped += int(found.clipped[keep].sum())
-        pieces["X"].append(found.windows if keep.all() else found.windows[keep])
-        pieces["T"].append(_times(found.start[keep], recording.start))
-        pieces["worn"].append(found.worn[keep])
-    count, note = sum(map(len, pieces["X"])), "; ".join(sorted(filter(None, notes)))
-    if count == 0:
-        return Report(participant, unlabelled=unlabelled, note=note)
-    arrays = {name: np.concatenate(parts) for name, parts in pieces.items() if parts}
-    arrays["pid"] = np.full(count, participant)
-    own = None
-    if plan.unlabelled:
-        arrays["motion"] = motion(arrays["X"])
-        whole = Fingerprint(arrays["X"].shape, arrays["X"].dtype)
-        whole.add(arrays["X"])
-        own = whole.finish(arrays)
-    for name, array in arrays.items():
-        np.save(making / f"{name}.npy", array, allow_pickle=False)
-    return Report(participant, count, unlabelled, clipped, int((~arrays["worn"]).sum()), note=note, fingerprint=own)
-
-
-def _labels(source: Source, found: Cut) -> NDArray[np.str_]:
-    """The label of each window, empty where it has none."""
-    names = [source.label_of(name) or "" for name in found.names]
-    return np.array([*names, ""], np.str_)[np.where(found.labels == NO_LABEL, len(names), found.labels)]
-
-
-def _times(seconds: NDArray[np.float64], start: np.datetime64 | None) -> NDArray[Any]:
-    """Dates and times where the recording's are known, else seconds from its start."""
-    if start is None:
-        return seconds
-    times: NDArray[np.datetime64] = start.astype("datetime64[ns]") + np.rint(seconds * 1e9).astype("timedelta64[ns]")
-    return times
 
 
 def _describe(source: Source, plan: Plan, key: str, reports: Iterable[Report]) -> Description:

@@ -12,6 +12,7 @@ import pytest
 from sslwear.data.dataset import open_dataset
 from sslwear.data.prepare import Plan, prepare
 from sslwear.data.sources.base import Options, Recording, Source, find
+from sslwear.data.sources.raw import Raw
 from sslwear.errors import DataError
 
 GRAVITY_G = (0.5, 2.0)
@@ -88,6 +89,25 @@ def test_at_least_three_participants_of_one_type_without_repeats(source: Source)
 def test_recordings_are_of_the_participant_that_was_asked_for(source: Source) -> None:
     for participant in source.participants():
         assert {recording.participant for recording in source.recordings(participant)} <= {participant}
+
+
+def test_recordings_depend_on_no_file_but_those_that_are_named(
+    name: str, raw: Path | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = SOURCES[name](raw)
+    opened = set()
+    read, inside = Raw.open, Raw.inside
+    monkeypatch.setattr(Raw, "open", lambda raw, name: opened.add((raw.path, name)) or read(raw, name))
+    monkeypatch.setattr(Raw, "inside", lambda raw, name: opened.add((raw.path, name)) or inside(raw, name))
+    for participant in source.participants():
+        opened.clear()
+        for recording in source.recordings(participant):
+            for annotation in labels(recording):
+                source.label_of(annotation)
+        named = set(source.files(participant))
+        assert {name for path, name in opened if source.raw.path == path} <= named
+        assert set(source.stamp(participant)) == named
+        assert (0, 0) not in source.stamp(participant).values()
 
 
 def test_recordings_are_three_axes_at_a_known_rate(recordings: list[Recording]) -> None:

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from sslwear.cli import app
 from sslwear.data.dataset import open_dataset
-from sslwear.data.devices import DeviceFiles, read_labels
+from sslwear.data.devices import DeviceFiles
+from sslwear.data.intervals import read_labels
 from sslwear.data.prepare import Plan, prepare
 from sslwear.data.shards import open_shards
 from sslwear.errors import DataError
@@ -164,15 +165,37 @@ def test_a_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
         list(DeviceFiles([tmp_path / "anna.cwa"]).recordings("anna"))
 
 
-def test_files_of_the_same_name_unknown_endings_and_missing_files_are_refused(tmp_path: Path) -> None:
+def test_files_of_the_same_name_and_unknown_endings_are_refused(tmp_path: Path) -> None:
     for name in ("anna.cwa", "anna.gt3x", "thesis.txt"):
         (tmp_path / name).touch()
     with pytest.raises(DataError, match="are both called 'anna', which names the participant; rename one"):
         DeviceFiles([tmp_path / "anna.cwa", tmp_path / "anna.gt3x"])
     with pytest.raises(DataError, match=r"thesis\.txt has no known ending; give files that end in \.cwa, \.gt3x"):
         DeviceFiles([tmp_path / "thesis.txt"])
-    with pytest.raises(DataError, match="there is no file"):
-        DeviceFiles([tmp_path / "ben.cwa"])
+
+
+def test_a_missing_file_is_named_and_the_others_are_used(actipy: None, tmp_path: Path) -> None:
+    files = [tmp_path / "absent.cwa", write_csv(tmp_path / "good.csv", 1), write_csv(tmp_path / "short.csv", 0.1)]
+    result = CliRunner().invoke(app, ["data", "import", *map(str, files), "--out", str(tmp_path / "out"), "--jobs=1"])
+    assert result.exit_code == 1
+    assert (
+        result.stderr == f"sslwear: absent was left out: there is no file {files[0]}; give the paths of device files\n"
+    )
+    assert open_shards(tmp_path / "out").participants == ["good"]
+    notes = [
+        report.note for report in prepare(DeviceFiles(files[1:]), tmp_path / "again", Plan(10, 10, unlabelled=True))
+    ]
+    assert notes[0].endswith("2024-05-01 12:00:00 to 2024-05-01 12:00:59 (60 s)")
+    assert notes[1].endswith("; no stretch without a gap is as long as a window, 10 s")
+
+
+def test_blocks_that_were_never_written_are_not_damaged(java: None, shared_recordings: Path, tmp_path: Path) -> None:
+    with gzip.open(shared_recordings / "recordings" / "axivity_3h.cwa.gz") as file:
+        blocks = file.read(512 * 302)
+    (tmp_path / "anna.cwa").write_bytes(blocks + bytes(512 * 3000))
+    (recording,) = DeviceFiles([tmp_path / "anna.cwa"]).recordings("anna")
+    assert "damaged" not in recording.note
+    assert len(recording.samples) == 300 * 120
 
 
 def test_participants_are_in_natural_order_and_known_again(tmp_path: Path) -> None:
@@ -182,15 +205,17 @@ def test_participants_are_in_natural_order_and_known_again(tmp_path: Path) -> No
     source = DeviceFiles(files)
     assert source.participants() == ["P1", "P9", "P10"]
     assert DeviceFiles(files[::-1]).identity() == source.identity()
-    before = source.identity()
+    before = {participant: source.stamp(participant) for participant in source.participants()}
     os.utime(files[0], (0, 0))
-    assert DeviceFiles(files).identity() != before
+    files[1].unlink()
+    assert [participant for participant in before if source.stamp(participant) != before[participant]] == ["P9", "P10"]
 
 
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        ("carl,2024-05-01 12:00,2024-05-01 12:01,walk\n", "line 2: no file is called 'carl'; .* here anna, ben"),
+        ("carl,2024-05-01 12:00,2024-05-01 12:01,walk\n", "no file is called 'carl', or like .* here anna, ben"),
+        (",2024-05-01 12:00,2024-05-01 12:01,walk\n", "line 2: the participant is empty"),
         ("anna,2024-05-01 12:00,2024-05-01 12:01,\n", "line 2: the label is empty"),
         ("anna,noon,2024-05-01 12:01,walk\n", "line 2: start is 'noon'; write a time such as"),
         ("anna,2024-05-01 12:00,,walk\n", "line 2: end is ''; write a time such as"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import socket
 import threading
+import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,17 +21,31 @@ from sslwear.data.sources.base import Archive, Source, find
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.errors import DataError
 
-CONTENT = bytes(range(256)) * 20_000
+
+def packed(content: bytes) -> bytes:
+    """A zip file."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("data.bin", content)
+    return file.getvalue()
+
+
+CONTENT = packed(bytes(range(256)) * 20_000)
+NEWER = packed(bytes(range(256))[::-1] * 20_000)
+DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
 
 
 class Server(ThreadingHTTPServer):
-    """Serves CONTENT; `cuts` connections are cut half-way."""
+    """Serves `content`; `cuts` connections are cut half-way."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.cuts = 0
         self.ranges = True
         self.asked: list[str | None] = []
+        self.content = CONTENT
+        self.version: dict[str, str] = {"ETag": '"1"'}
+        self.kind = "application/zip"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -42,11 +58,16 @@ class Handler(BaseHTTPRequestHandler):
         wanted = self.headers.get("Range")
         self.server.asked.append(wanted)
         first = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.server.ranges else 0
-        if first >= len(CONTENT):
+        if self.headers.get("If-Range") not in (None, *self.server.version.values()):
+            first = 0
+        if first >= len(self.server.content):
             self.send_error(416)
             return
-        body = CONTENT[first:]
+        body = self.server.content[first:]
         self.send_response(206 if first else 200)
+        self.send_header("Content-Type", self.server.kind)
+        for name, value in self.server.version.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.server.cuts:
@@ -91,7 +112,7 @@ def kept(asked: str | None) -> int:
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".part"))
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith((".part", ".part.version")))
 
 
 @pytest.mark.parametrize("digest", [None, hashlib.sha256(CONTENT).hexdigest()])
@@ -134,6 +155,48 @@ def test_a_connection_that_is_always_cut_is_one_sentence_and_the_next_call_goes_
     assert 0 < kept(server.asked[1]) < kept(server.asked[2])
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"ETag": '"1"'}, {"ETag": '"2"'}),
+        ({"Last-Modified": DATE}, {"Last-Modified": DATE.replace("2015", "2016")}),
+        ({"ETag": 'W/"1"', "Last-Modified": DATE}, {"ETag": 'W/"1"', "Last-Modified": DATE.replace("2015", "2016")}),
+        ({}, {}),
+        ({"ETag": 'W/"1"'}, {"ETag": 'W/"1"'}),
+    ],
+)
+def test_a_file_that_changed_meanwhile_is_not_glued_to_what_was_there(
+    server: Server, tmp_path: Path, before: dict[str, str], after: dict[str, str]
+) -> None:
+    server.cuts, server.version = 1, before
+    with pytest.raises(DataError, match="the connection was cut"):
+        fetch(source(server), tmp_path, attempts=1)
+    server.content, server.version = NEWER, after
+    (path,) = fetch(source(server), tmp_path)
+    assert path.read_bytes() == NEWER
+    assert [file.name for file in tmp_path.iterdir()] == ["data-set.zip"]
+
+
+@pytest.mark.parametrize("version", [{"Last-Modified": DATE}, {"ETag": 'W/"1"', "Last-Modified": DATE}])
+def test_the_same_version_is_gone_on_with(server: Server, tmp_path: Path, version: dict[str, str]) -> None:
+    server.cuts, server.version = 1, version
+    (path,) = fetch(source(server), tmp_path)
+    assert path.read_bytes() == CONTENT
+    assert 0 < kept(server.asked[1]) < len(CONTENT)
+
+
+def test_a_page_instead_of_an_archive_is_refused_and_nothing_is_kept(server: Server, tmp_path: Path) -> None:
+    server.content, server.kind = b"<html>Please log in.</html>", "text/html"
+    with pytest.raises(
+        DataError, match=r"does not give a zip file \(but text/html\), and it was thrown away; download"
+    ):
+        fetch(source(server), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    server.content = CONTENT
+    (path,) = fetch(source(server), tmp_path)
+    assert path.read_bytes() == CONTENT
+
+
 def test_a_wrong_checksum_is_refused_and_nothing_is_kept(server: Server, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"does not have the checksum that is known, .* and was thrown away"):
         fetch(source(server, "0" * 64), tmp_path)
@@ -142,6 +205,7 @@ def test_a_wrong_checksum_is_refused_and_nothing_is_kept(server: Server, tmp_pat
 
 def test_what_is_left_of_another_download_is_thrown_away(server: Server, tmp_path: Path) -> None:
     (tmp_path / ".data-set.zip.part").write_bytes(CONTENT + b"more")
+    (tmp_path / ".data-set.zip.part.version").write_text('"1"')
     (path,) = fetch(source(server), tmp_path)
     assert path.read_bytes() == CONTENT
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +37,17 @@ class Toy(Source):
     def participants(self) -> Sequence[str]:
         return [match[1] for _, match in self.raw.find(r"(\w+)\.txt")]
 
+    def files(self, participant: int | str) -> Sequence[str]:
+        return [name for name, _ in self.raw.find(rf"{participant}\.txt")]
+
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         text = self.raw.read_text(f"{participant}.txt")
         if "!" in text:
             raise DataError(f"{participant}.txt is damaged; download it again")
+        if "?" in text:
+            raise ZeroDivisionError("division by zero")
+        if "x" in text:
+            os._exit(9)
         while "~" in text:
             (self.raw.path / f"waiting-{os.getpid()}").touch()
             time.sleep(0.01)
@@ -90,9 +98,71 @@ def test_any_number_of_processes_gives_the_same(raw: Path, tmp_path: Path) -> No
 def test_what_was_made_by_the_same_call_is_left_as_it_is(raw: Path, tmp_path: Path) -> None:
     first = prepare(Toy(raw), tmp_path / "data", PLAN)
     before = contents(tmp_path / "data")
-    (raw / "p0.txt").write_text("!")
     assert prepare(Toy(raw), tmp_path / "data", PLAN) == first
     assert contents(tmp_path / "data") == before
+
+
+@pytest.mark.parametrize("change", ["damaged", "mended", "added", "deleted"])
+def test_what_was_made_of_other_raw_files_is_not_taken_for_theirs(raw: Path, tmp_path: Path, change: str) -> None:
+    (raw / "p1.txt").write_text("!")
+    prepare(Toy(raw), tmp_path / "data", PLAN)
+    before = contents(tmp_path / "data")
+    {
+        "damaged": lambda: (raw / "p0.txt").write_text("!"),
+        "mended": lambda: (raw / "p1.txt").write_text("walk"),
+        "added": lambda: (raw / "p9.txt").write_text("walk"),
+        "deleted": lambda: (raw / "p5.txt").unlink(),
+    }[change]()
+    who = {"damaged": "p0", "mended": "p1", "added": "p9", "deleted": "p5"}[change]
+    with pytest.raises(DataError, match=f"raw files of participant {who} were changed since; give an unused directory"):
+        prepare(Toy(raw), tmp_path / "data", PLAN)
+    assert contents(tmp_path / "data") == before
+
+
+def test_raw_files_that_change_while_they_are_read_are_noticed_and_only_they_are_read_again(
+    raw: Path, tmp_path: Path
+) -> None:
+    def meddle(report: Report, *_: int) -> None:
+        if report.participant == "p3":
+            (raw / "p1.txt").write_text("sit")
+
+    with pytest.raises(DataError, match="raw files of toy's participant p1 were changed while they were read; repeat"):
+        prepare(Toy(raw), tmp_path / "data", PLAN, progress=meddle)
+    assert not (tmp_path / "data").exists()
+    notes = tmp_path.glob(".data.partial/shards/*/report.json")
+    done = {note.parent.name: note.stat().st_ino for note in notes}
+    assert len(done) == 6
+    read = []
+
+    class Listening(Toy):
+        def recordings(self, participant: int | str) -> Iterator[Recording]:
+            read.append(participant)
+            return super().recordings(participant)
+
+    reports = prepare(Listening(raw), tmp_path / "data", PLAN)
+    assert read == ["p1"]
+    assert [report.windows for report in reports] == [8, 4, 16, 20, 24, 28]
+    prepare(Toy(raw), tmp_path / "expected", PLAN)
+    assert contents(tmp_path / "data") == contents(tmp_path / "expected")
+
+
+def test_a_run_that_failed_is_completed_with_the_raw_files_as_they_are_then(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (raw / "p2.txt").write_text("!")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sslwear.data.prepare.join", full)
+        with pytest.raises(DataError, match="No space left on device; make room, then repeat the command"):
+            prepare(Toy(raw), tmp_path / "data", PLAN)
+    (raw / "p2.txt").write_text("walk")
+    (raw / "p4.txt").write_text("!")
+    reports = prepare(Toy(raw), tmp_path / "data", PLAN)
+    assert [report.windows for report in reports] == [8, 12, 4, 20, 0, 28]
+    assert open_dataset(tmp_path / "data").participants == ["p0", "p1", "p2", "p3", "p5"]
 
 
 def test_what_was_made_otherwise_is_not_touched(raw: Path, tmp_path: Path) -> None:
@@ -113,13 +183,52 @@ def test_a_participant_who_cannot_be_read_is_reported_and_the_others_are_used(ra
     (raw / "p3.txt").write_text("none none")
     (raw / "p4.txt").write_text("")
     reports = {report.participant: report for report in prepare(Toy(raw), tmp_path / "data", PLAN, jobs=2)}
-    assert reports["p2"] == Report("p2", error="p2.txt is damaged; download it again")
-    assert reports["p3"] == Report("p3", unlabelled=8)
-    assert reports["p4"] == Report("p4")
+    assert replace(reports["p2"], raw="") == Report("p2", error="p2.txt is damaged; download it again")
+    assert replace(reports["p3"], raw="") == Report("p3", unlabelled=8)
+    assert replace(reports["p4"], raw="") == Report("p4", note="no stretch without a gap is as long as a window, 5 s")
     dataset = open_dataset(tmp_path / "data")
     assert dataset.participants == ["p0", "p1", "p5"]
     noted = {report["participant"]: report["error"] for report in dataset.description.participants or ()}
     assert noted == {participant: report.error for participant, report in reports.items()}
+
+
+def test_what_nobody_expected_is_one_participants_and_the_others_are_used(raw: Path, tmp_path: Path) -> None:
+    (raw / "p2.txt").write_text("walk ?")
+    reports = {report.participant: report for report in prepare(Toy(raw), tmp_path / "data", PLAN)}
+    assert reports["p2"].error is not None
+    assert reports["p2"].error.startswith("p2.txt cannot be read (ZeroDivisionError: division by zero); get the file")
+    assert open_dataset(tmp_path / "data").participants == ["p0", "p1", "p3", "p4", "p5"]
+
+
+def test_a_worker_that_is_ended_is_one_sentence_and_what_was_done_is_kept(raw: Path, tmp_path: Path) -> None:
+    for i in (2, 3):
+        (raw / f"p{i}.txt").write_text("x")
+    with pytest.raises(DataError, match=r"a worker process was ended, probably for lack of memory; .* smaller --jobs"):
+        prepare(Toy(raw), tmp_path / "data", PLAN, jobs=2)
+    assert list(tmp_path.glob(".data.partial/shards/*/report.json"))
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("value", [1e30, -2000.0])
+def test_a_sample_that_nothing_measures_is_named(raw: Path, tmp_path: Path, value: float) -> None:
+    class Absurd(Toy):
+        def recordings(self, participant: int | str) -> Iterator[Recording]:
+            for recording in super().recordings(participant):
+                if participant == "p1":
+                    recording.samples[7, 1] = value
+                yield recording
+
+    reports = prepare(Absurd(raw), tmp_path / "data", PLAN)
+    assert reports[1].windows == 0
+    assert "participant p1 (p1.txt) has the sample" in (reports[1].error or "")
+    assert f"{value:.4g}" in (reports[1].error or "")
+    assert "number 8, which no accelerometer measures" in (reports[1].error or "")
+
+
+@pytest.mark.parametrize(("window_s", "step_s"), [(0.01, 1), (0.04, 1), (1, 0.01)])
+def test_windows_that_are_none_are_refused_once(window_s: float, step_s: float) -> None:
+    with pytest.raises(DataError, match="is too short: at 30 Hz it must be two samples long, and the step one"):
+        Plan(window_s, step_s)
 
 
 @pytest.mark.parametrize(("text", "reason"), [("!", r"p0\.txt is damaged"), ("none", "and the labels")])
@@ -160,8 +269,6 @@ def alive(pid: int) -> bool:
 def test_a_stopped_run_leaves_no_data_set_and_no_process_and_the_next_one_uses_what_was_done(
     raw: Path, tmp_path: Path, jobs: int, stop: signal.Signals
 ) -> None:
-    expected = tmp_path / "expected"
-    prepare(Toy(raw), expected, PLAN)
     text = (raw / "p4.txt").read_text()
     (raw / "p4.txt").write_text("~")
     process = start(raw, tmp_path / "data", str(jobs))
@@ -183,7 +290,8 @@ def test_a_stopped_run_leaves_no_data_set_and_no_process_and_the_next_one_uses_w
     for file in raw.glob("waiting-*"):
         file.unlink()
     prepare(Toy(raw), tmp_path / "data", PLAN)
-    assert contents(tmp_path / "data") == contents(expected)
+    prepare(Toy(raw), tmp_path / "expected", PLAN)
+    assert contents(tmp_path / "data") == contents(tmp_path / "expected")
     assert len(done) >= 4
     assert not (tmp_path / ".data.partial").exists()
 

@@ -73,14 +73,24 @@ class Adl(Source):
             )
         return [name for name in volunteers if self.options.all_activities or name in BENCHMARK_VOLUNTEERS]
 
+    def files(self, participant: int | str) -> Sequence[str]:
+        """A volunteer's trials."""
+        return [name for name, _ in self._trials(participant)]
+
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         """Read a volunteer's trials in order of time."""
-        for name, match in sorted(self._files(), key=lambda pair: pair[1].group(1, 2, 3, 4, 5, 6)):
-            activity = match[7]
-            if match[8] != participant or activity not in self.class_names:
-                continue
-            start = np.datetime64(f"{match[1]}-{match[2]}-{match[3]}T{match[4]}:{match[5]}:{match[6]}")
-            yield Recording(match[8], self._samples(name), RATE_HZ, activity, start=start)
+        for name, match in self._trials(participant):
+            try:
+                start = np.datetime64(f"{match[1]}-{match[2]}-{match[3]}T{match[4]}:{match[5]}:{match[6]}")
+            except ValueError as error:
+                raise DataError(
+                    f"{self.raw.path}: {name} has an impossible date in its name; download it again"
+                ) from error
+            yield Recording(match[8], self._samples(name), RATE_HZ, match[7], start=start)
+
+    def _trials(self, participant: int | str) -> list[tuple[str, re.Match[str]]]:
+        kept = [pair for pair in self._files() if pair[1][8] == participant and pair[1][7] in self.class_names]
+        return sorted(kept, key=lambda pair: pair[1].group(1, 2, 3, 4, 5, 6))
 
     def _files(self) -> list[tuple[str, re.Match[str]]]:
         """The trials; one that lies in two folders counts once."""

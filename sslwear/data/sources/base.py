@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sslwear import plugins
-from sslwear.data.sources.raw import Raw
+from sslwear.data.sources.raw import Raw, Stamp
 from sslwear.errors import DataError
 
 NO_LABEL = -1
@@ -140,6 +140,14 @@ class Source(ABC):
         Raises:
             DataError: when there are no raw files of this source.
         """
+
+    @abstractmethod
+    def files(self, participant: int | str) -> Sequence[str]:
+        """Every raw file that a participant's windows depend on, as `raw` names it."""
+
+    def stamp(self, participant: int | str) -> dict[str, Stamp]:
+        """State of a participant's raw files by name: another one means that they must be read again."""
+        return {name: self.raw.stamp(name) for name in self.files(participant)}
 
     @abstractmethod
     def recordings(self, participant: int | str) -> Iterator[Recording]:

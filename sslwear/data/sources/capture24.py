@@ -85,7 +85,12 @@ class Capture24(Source):
 
     @cached_property
     def _labels(self) -> dict[str, str]:
-        """Labels by annotation, for the scheme."""
+        """Labels by annotation, for the scheme; annotations that it leaves out are not there."""
+        return {annotation: label for annotation, label in self._dictionary.items() if label}
+
+    @cached_property
+    def _dictionary(self) -> dict[str, str]:
+        """Labels by annotation, for the scheme; empty for annotations that it leaves out."""
         found = self.raw.find(DICTIONARY)
         if not found:
             raise DataError(
@@ -104,7 +109,18 @@ class Capture24(Source):
             raise DataError(
                 f"{self.raw.path}: there is no label scheme {self._scheme!r}; choose one of {', '.join(schemes)}"
             )
-        return {row["annotation"]: label for row in rows if (label := row[PREFIX + self._scheme])}
+        return {row["annotation"]: row[PREFIX + self._scheme] or "" for row in rows}
+
+    def _unheard_of(self, annotations: Sequence[str]) -> str:
+        """A remark about annotations that the dictionary does not have, where there is one."""
+        unknown = [repr(name) for name in annotations if self.raw.find(DICTIONARY) and name not in self._dictionary]
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        return f"the dictionary does not have the annotation {', '.join(unknown[:3])}{more}" if unknown else ""
+
+    def files(self, participant: int | str) -> Sequence[str]:
+        """The participant's day, and the dictionary, which says what its annotations mean."""
+        days = [name for who, name in self._files().items() if who == participant]
+        return [*days, *(name for name, _ in self.raw.find(DICTIONARY)[:1])]
 
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         """Read a participant's day, with an annotation at each sample that has one."""
@@ -118,7 +134,8 @@ class Capture24(Source):
             start = int(nanoseconds[known.argmax()])
             time = (nanoseconds - start) / 1e9
             time[~known] = np.nan
-            yield Recording(participant, samples, RATE_HZ, label, time, np.datetime64(start, "ns"))
+            note = self._unheard_of(label.categories.tolist())
+            yield Recording(participant, samples, RATE_HZ, label, time, np.datetime64(start, "ns"), note=note)
 
     def _table(self, name: str) -> dict[str, Any]:
         """Pyarrow columns time, x, y, z and annotation, parsed on all cores while the file is being unpacked."""

@@ -50,11 +50,14 @@ class Opportunity(Source):
             )
         return subjects
 
+    def files(self, participant: int | str) -> Sequence[str]:
+        """A subject's runs."""
+        return [name for name, match in self._files() if int(match[1]) == participant]
+
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         """Read a subject's runs."""
-        for name, match in self._files():
-            if int(match[1]) == participant:
-                yield self._recording(name, int(match[1]))
+        for name in self.files(participant):
+            yield self._recording(name, int(participant))
 
     def _files(self) -> list[tuple[str, re.Match[str]]]:
         return self.raw.find(FILE)

@@ -77,11 +77,18 @@ class Pamap2(Source):
             )
         return [subject for subject in subjects if self.options.all_activities or subject != LEFT_OUT]
 
+    def files(self, participant: int | str) -> Sequence[str]:
+        """A subject's protocol and, when all activities are asked for, the optional ones."""
+        return [
+            name
+            for name, match in self._files()
+            if int(match[2]) == participant and (match[1] != "Optional" or self.options.all_activities)
+        ]
+
     def recordings(self, participant: int | str) -> Iterator[Recording]:
-        """Read a subject's protocol and, when all activities are asked for, the optional ones."""
-        for name, match in self._files():
-            if int(match[2]) == participant and (match[1] != "Optional" or self.options.all_activities):
-                yield self._recording(name, int(match[2]))
+        """Read a subject's files."""
+        for name in self.files(participant):
+            yield self._recording(name, int(participant))
 
     def label_of(self, annotation: str) -> str | None:
         """The activity, where it is among those asked for."""

@@ -7,8 +7,9 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
@@ -26,6 +27,12 @@ UNREADABLE: tuple[type[Exception], ...] = (
     isal_zlib.IsalError,
 )  # type: ignore[assignment]
 """What reading a damaged or encrypted file raises."""
+MAX_DEPTH = 3
+"""Zip files in zip files in zip files are looked into, and none in these."""
+MAX_ARCHIVES = 50
+"""More zip files side by side are a data set's own files, of which a source opens those that it wants."""
+Stamp = tuple[int, int]
+"""A file's size in bytes, and when it was changed, in nanoseconds."""
 
 
 class Raw:
@@ -52,18 +59,22 @@ class Raw:
     def find(self, pattern: str, outside_only: bool = False) -> list[tuple[str, re.Match[str]]]:
         """Files whose name ends in `pattern`, a regular expression that starts at a folder's or a file's name.
 
-        Zip files within are looked into where nothing is found outside of them, because some publishers pack twice;
-        with `outside_only` they are not.
+        Zip files within are looked into where nothing is found outside of them, and those within them in turn, because
+        some publishers pack twice, and a downloaded archive lies in a folder; with `outside_only` they are not.
         Hidden files, and what macOS adds to archives, are left out.
 
         Returns:
             Names, for `open`, with the match; in natural order (9 stands before 10).
         """
         expression = re.compile(rf"(?:^|/){pattern}$")
-        found = [(name, match) for name in self._outer if (match := expression.search(name))]
-        if not found and not outside_only:
-            found = [(name, match) for name in self._inner if (match := expression.search(name))]
-        return sorted(found, key=lambda pair: natural(pair[0]))
+        for level in [self._outer] if outside_only else self._levels():
+            if found := [(name, match) for name in level if (match := expression.search(name))]:
+                return sorted(found, key=lambda pair: natural(pair[0]))
+        return []
+
+    def stamp(self, name: str) -> Stamp:
+        """State of the file on the disk that is, or holds, what `find` named."""
+        return stamp(self._place(name).disk)
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
@@ -72,9 +83,9 @@ class Raw:
         Raises:
             DataError: when it cannot be read.
         """
-        archive, member = self._outer.get(name) or self._inner[name]
+        place = self._place(name)
         try:
-            with (self.path / member).open("rb") if archive is None else archive.open(member) as file:
+            with place.disk.open("rb") if place.archive is None else place.archive.open(place.member) as file:
                 if name.endswith(".gz"):
                     with igzip.open(file) as unpacked:  # type: ignore[no-untyped-call]
                         yield unpacked
@@ -113,42 +124,76 @@ class Raw:
                 raise DataError(f"{self.path}: {name} is not a zip file; download it again") from error
             yield raw
 
-    @cached_property
-    def _outer(self) -> dict[str, tuple[zipfile.ZipFile | None, str]]:
-        """Zip file, or None in a folder, and name within it, by name."""
-        if self.path.is_dir():
-            files = (file.relative_to(self.path).as_posix() for file in self.path.rglob("*") if file.is_file())
-            return {name: (None, name) for name in files if _is_wanted(name)}
-        return self._listing(self.path, "")
+    def _place(self, name: str) -> _Place:
+        return next(level[name] for level in self._levels() if name in level)
 
     @cached_property
-    def _inner(self) -> dict[str, tuple[zipfile.ZipFile | None, str]]:
-        """The same for what is in zip files within; those that are in a zip file are unpacked for that."""
-        members: dict[str, tuple[zipfile.ZipFile | None, str]] = {}
-        for name in self._outer:
-            if not name.endswith(".zip"):
-                continue
-            if self.path.is_dir():
-                if zipfile.is_zipfile(self.path / name):
-                    members.update(self._listing(self.path / name, f"{name}/"))
-            else:
-                unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
+    def _outer(self) -> dict[str, _Place]:
+        """Files that are in no zip file within, by name."""
+        if self.path.is_dir():
+            files = {file.relative_to(self.path).as_posix(): file for file in self.path.rglob("*") if file.is_file()}
+            return {name: _Place(file) for name, file in files.items() if _is_wanted(name)}
+        return self._listing(self.path, self.path, "")
+
+    @cached_property
+    def _deeper(self) -> list[dict[str, _Place]]:
+        return []
+
+    def _levels(self) -> Iterator[dict[str, _Place]]:
+        """Files by name: those outside, those in zip files, those in zip files in them; each level made when wanted."""
+        yield self._outer
+        above = self._outer
+        for depth in range(MAX_DEPTH):
+            if depth == len(self._deeper):
+                self._deeper.append(self._inside(above))
+            above = self._deeper[depth]
+            if not above:
+                return
+            yield above
+
+    def _inside(self, above: Mapping[str, _Place]) -> dict[str, _Place]:
+        """What is in the zip files among some files; those that are in a zip file themselves are unpacked for that."""
+        members: dict[str, _Place] = {}
+        archives = [name for name in above if name.lower().endswith(".zip")]
+        for name in archives if len(archives) <= MAX_ARCHIVES else ():
+            place = above[name]
+            file: Path | IO[bytes] = place.disk
+            if place.archive is not None:
+                file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
                 with self.open(name) as packed:
-                    shutil.copyfileobj(packed, unpacked)
-                if zipfile.is_zipfile(unpacked):
-                    members.update(self._listing(unpacked, f"{name}/"))
+                    shutil.copyfileobj(packed, file)
+            if zipfile.is_zipfile(file):
+                members.update(self._listing(file, place.disk, f"{name}/"))
         return members
 
-    def _listing(self, file: Path | IO[bytes], prefix: str) -> dict[str, tuple[zipfile.ZipFile | None, str]]:
+    def _listing(self, file: Path | IO[bytes], disk: Path, prefix: str) -> dict[str, _Place]:
         try:
             archive = zipfile.ZipFile(file)
         except UNREADABLE as error:
             raise DataError(f"{self.path}{prefix and ': '}{prefix} is damaged ({error}); download it again") from error
         return {
-            prefix + info.filename: (archive, info.filename)
+            prefix + info.filename: _Place(disk, archive, info.filename)
             for info in archive.infolist()
             if not info.is_dir() and _is_wanted(info.filename)
         }
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a file is: on the disk, or in a zip file there, or in one within that, and how it is called in it."""
+
+    disk: Path
+    archive: zipfile.ZipFile | None = None
+    member: str = ""
+
+
+def stamp(path: Path) -> Stamp:
+    """State of a file: another one means that it was changed or replaced; zeros where it is gone."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _is_wanted(name: str) -> bool:

@@ -16,7 +16,7 @@ from sslwear.errors import DataError
 RATE_HZ = 50.0
 ACTIVITIES = ("climbingdown", "climbingup", "jumping", "lying", "running", "sitting", "standing", "walking")
 TABLE = rf"acc_({'|'.join(ACTIVITIES)})(?:_\d+)?_forearm(?:_\d+)?\.csv"
-PLACE = r"proband(\d+)/(?:[^/]+/)*"
+PLACE = r"proband(\d+)(?:\.zip)?/(?:[^/]+/)*"
 PACKED = rf"{PLACE}acc_(?:{'|'.join(ACTIVITIES)})(?:_\d+)?_csv\.zip"
 UNPACKED = PLACE + TABLE
 
@@ -53,6 +53,11 @@ class RealWorld(Source):
                 f"{self.raw.path} has no files proband1/data/acc_ACTIVITY_csv.zip; get the archive from {self.homepage}"
             )
         return found
+
+    def files(self, participant: int | str) -> Sequence[str]:
+        """A proband's activities, packed or not."""
+        found = (*self._unpacked(), *self.raw.find(PACKED))
+        return [name for name, match in found if int(match[1]) == participant]
 
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         """Read a proband's activities: from zip files within the archive, or where those were unpacked."""

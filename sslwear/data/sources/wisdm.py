@@ -72,11 +72,14 @@ class Wisdm(Source):
             )
         return sorted(set(subjects))
 
+    def files(self, participant: int | str) -> Sequence[str]:
+        """A subject's file."""
+        return [name for name, match in self.raw.find(FILE) if int(match[1]) == participant]
+
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         """Read a subject's activities, one recording each time that an activity begins."""
-        for name, match in self.raw.find(FILE):
-            if int(match[1]) == participant:
-                yield from self._activities(name, int(match[1]))
+        for name in self.files(participant):
+            yield from self._activities(name, int(participant))
 
     def _activities(self, name: str, participant: int) -> Iterator[Recording]:
         table = self._table(name)
@@ -101,17 +104,20 @@ class Wisdm(Source):
 
         A last line that is cut short is left out.
         """
-        lines = self.raw.read_text(name).replace(";", "").split()
+        text = self.raw.read_text(name).rstrip()
+        lines = text.replace(";", "").split()
         columns = ["subject", "activity", "nanoseconds", "x", "y", "z"]
         if not lines:
             return pd.DataFrame(columns=columns)
         commas = lines[0].count(",")
         if commas == 4:
             columns.remove("nanoseconds")
-        if len(lines) > 1 and lines[-1].count(",") < commas:
+        if len(lines) > 1 and (lines[-1].count(",") < commas or (";" in text and text[-1] != ";")):
             lines.pop()
         try:
-            kinds = {"activity": str, "x": np.float64, "y": np.float64, "z": np.float64}
+            if any(line.count(",") != commas or "\0" in line for line in lines):
+                raise ValueError("a line is of another length than the first, or holds bytes that are no text")
+            kinds = {"activity": str, "nanoseconds": np.int64, "x": np.float64, "y": np.float64, "z": np.float64}
             return pd.read_csv(io.StringIO("\n".join(lines)), names=columns, dtype=kinds, index_col=False)
         except (ValueError, pd.errors.ParserError) as error:
             raise DataError(

@@ -42,6 +42,11 @@ def test_other_content_is_refused_with_the_files_name(tmp_path: Path, text: str)
         list(source(tmp_path, text).recordings("f1"))
 
 
+def test_an_impossible_date_is_refused_with_the_files_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"2011-02-31-10-24-39-walk-f1\.txt has an impossible date in its name"):
+        list(source(tmp_path, "1 2 3\n", NAME.replace("03-24", "02-31")).recordings("f1"))
+
+
 def test_the_published_archive_gives_the_benchmarks_windows(shared_recordings: Path, tmp_path: Path) -> None:
     prepare(Adl(shared_recordings / "adl_hmp_dataset.zip"), tmp_path / "out", jobs=2)
     dataset = open_dataset(tmp_path / "out")

@@ -93,6 +93,8 @@ def test_windows_without_annotation_are_kept_for_pre_training_only(tmp_path: Pat
         ("P004", 0, 3),
     ]
     assert labelled[2].clipped == 1
+    notes = [report.note for report in labelled]
+    assert notes == ["", "", "the dictionary does not have the annotation 'not in the dictionary'", ""]
     unlabelled = prepare(Capture24(tmp_path), tmp_path / "all", Plan(30, 30, unlabelled=True))
     assert [report.windows for report in unlabelled] == [3, 2, 3, 3]
     assert len(open_shards(tmp_path / "all")) == 11

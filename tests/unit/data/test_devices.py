@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import pickle
 from pathlib import Path
@@ -13,7 +14,8 @@ from typer.testing import CliRunner
 
 from sslwear.cli import app
 from sslwear.data import devices
-from sslwear.data.devices import DeviceFiles, read_labels
+from sslwear.data.devices import DeviceFiles
+from sslwear.data.intervals import read_labels
 from sslwear.data.prepare import NoWindowsError, Plan, prepare
 from sslwear.data.sources.base import Recording
 from sslwear.errors import DataError
@@ -85,7 +87,7 @@ def test_a_missing_label_is_refused_before_anything_is_read(tmp_path: Path, labe
 
 
 def test_a_line_that_is_cut_short_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="line 3: the label is empty"):
+    with pytest.raises(DataError, match="line 3: it ends before the column 'end'; write all of participant,start,end"):
         labels_of(tmp_path / "labels.csv", f"{HEADER}anna,2024-05-01,2024-05-02,walk\nben,2024-05-01")
 
 
@@ -94,6 +96,7 @@ def test_a_line_that_is_cut_short_is_named(tmp_path: Path) -> None:
     [
         ("", "has no column 'participant'; its first line must be participant,start,end,label"),
         (HEADER, "has no line below its first"),
+        ("participant,start,end,label,label\n", "has the column 'label' more than once; take one out"),
         (HEADER.replace(",", ";") + "anna;2024-05-01;2024-05-02;walk\n", "has no column 'participant'"),
     ],
 )
@@ -103,10 +106,22 @@ def test_a_table_without_labels_is_refused_for_what_it_lacks(tmp_path: Path, con
 
 
 def test_columns_in_another_order_and_others_beside_them_are_fine(tmp_path: Path) -> None:
-    content = "\ufefflabel,note,end,start,participant\r\nwalk,x,2024-05-02,2024-05-01,anna\r\n"
+    content = "\ufefflabel , note,end, start,participant\r\nwalk,x,2024-05-02,2024-05-01,anna\r\n , ,,\r\n"
     assert labels_of(tmp_path / "labels.csv", content) == [
         ("anna", "2024-05-01T00:00:00", "2024-05-02T00:00:00", "walk", 2)
     ]
+
+
+def test_a_whole_cohorts_labels_serve_for_some_of_its_files(tmp_path: Path) -> None:
+    content = HEADER + "carl,2024-05-01,2024-05-02,walk\nben,2024-05-01,2024-05-02,run\n"
+    assert [interval[0] for interval in labels_of(tmp_path / "labels.csv", content)] == ["ben"]
+    with pytest.raises(DataError, match="line 2: start is 'noon'"):
+        labels_of(tmp_path / "labels.csv", content.replace("carl,2024-05-01", "carl,noon"))
+
+
+def test_labels_that_are_not_there_are_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no file .*labels\.csv; give the path of the labels, or leave them"):
+        read_labels(tmp_path / "labels.csv", ["anna"])
 
 
 def test_a_changed_table_of_labels_is_another_data_set(tmp_path: Path) -> None:
@@ -177,6 +192,54 @@ def test_samples_out_of_order_and_repeated_are_put_right(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("_actipy")
+@pytest.mark.parametrize("end", ["0.01,0.02,0.9", "0.01,0.", "", None])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_last_line_without_an_end_is_left_out_and_noted(tmp_path: Path, end: str | None, packed: bool) -> None:
+    text = samples_of(100).to_csv(index=False) + ("" if end is None else f"2024-05-01 12:00:02,{end}")
+    file = tmp_path / ("anna.csv.gz" if packed else "anna.csv")
+    file.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    (recording,) = DeviceFiles([file]).recordings("anna")
+    assert len(recording.samples) == 100
+    assert ("a last line without an end left out" in recording.note) == (end is not None)
+
+
+@pytest.mark.usefixtures("_actipy")
+@pytest.mark.parametrize(
+    ("minutes", "length"),
+    [(0.2, "12:00:11 (11 s)"), (90, "13:29:59 (1 h 30 min)"), (1505, "2024-05-02 13:04:59 (1 d 1 h 5 min)")],
+)
+def test_when_a_recording_is_from_is_noted(tmp_path: Path, minutes: float, length: str) -> None:
+    note = read(tmp_path / "anna.csv", samples_of(int(minutes * 60), rate_hz=1)).note
+    assert note.split(", ")[-1].startswith("2024-05-01 12:00:00 to 2024-05-0")
+    assert note.endswith(length)
+
+
+@pytest.mark.usefixtures("_actipy")
+def test_a_clock_that_was_reset_is_refused_before_years_are_filled_in(tmp_path: Path) -> None:
+    table = samples_of(100)
+    table.loc[:9, "time"] -= pd.Timedelta(days=40 * 365)
+    with pytest.raises(DataError, match=r"anna\.csv is from 1984-05-11 to 2024-05-01, more than 366 days, as when the"):
+        read(tmp_path / "anna.csv", table)
+
+
+@pytest.mark.usefixtures("_actipy")
+def test_a_column_that_is_there_twice_is_not_chosen_from(tmp_path: Path) -> None:
+    table = samples_of(100)
+    table.insert(4, "x", 0.5, allow_duplicates=True)
+    with pytest.raises(DataError, match=r"anna\.csv cannot be read \(it has the column x more than once\)"):
+        read(tmp_path / "anna.csv", table)
+
+
+@pytest.mark.usefixtures("_actipy")
+@pytest.mark.parametrize("axis", ["x", "z"])
+def test_a_sample_that_nothing_measures_is_named(tmp_path: Path, axis: str) -> None:
+    table = samples_of(100)
+    table.loc[49, axis] = -1e30
+    with pytest.raises(DataError, match=r"anna\.csv has the sample .*-1e\+30.* g, number 50, which no acceler"):
+        read(tmp_path / "anna.csv", table)
+
+
+@pytest.mark.usefixtures("_actipy")
 @pytest.mark.parametrize(
     ("factor", "guess"), [(9.80665, "m/s\\^2: divide by"), (256, "raw counts"), (0.01, "gravity had")]
 )
@@ -235,7 +298,7 @@ def test_a_few_damaged_blocks_are_noted_and_a_file_that_is_cut_short_is_refused(
             list(DeviceFiles([tmp_path / "anna.cwa"]).recordings("anna"))
     else:
         (recording,) = DeviceFiles([tmp_path / "anna.cwa"]).recordings("anna")
-        assert recording.note.split(", ")[4:] == ([expected] if expected else [])
+        assert recording.note.split(", ")[4:-1] == ([expected] if expected else [])
 
 
 @pytest.mark.usefixtures("_actipy")

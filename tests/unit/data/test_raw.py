@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sslwear.data.sources.raw import Raw, natural
+from sslwear.data.sources.raw import MAX_ARCHIVES, Raw, natural
 from sslwear.errors import DataError
 
 FILES = {
@@ -49,6 +50,9 @@ PLACES: dict[str, Callable[[Path], Path]] = {
     "folder": lambda folder: unpacked(folder / "raw", FILES),
     "zip": lambda folder: archive(folder / "raw.zip", packed(FILES)),
     "zip in a folder": lambda folder: unpacked(folder / "raw", {"data.zip": packed(FILES), "readme.txt": b""}),
+    "zip in a zip in a folder": lambda folder: unpacked(
+        folder / "raw", {"data.zip": packed({"inner/DATA.ZIP": packed(FILES), "readme.pdf": b""}), "notes.txt": b""}
+    ),
     "zip in a zip": lambda folder: archive(folder / "raw.zip", packed({"data.zip": packed(FILES), "readme.txt": b""})),
 }
 
@@ -60,6 +64,26 @@ def test_files_are_found_in_natural_order_and_read(tmp_path: Path, place: str) -
         found = same.find(PATTERN)
         assert [match[1] for _, match in found] == ["1", "2", "9", "10"]
         assert [same.read_text(name) for name, _ in found] == ["one", "two", "nine", "ten"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_changed_file_has_another_state(tmp_path: Path, place: str) -> None:
+    raw = Raw(PLACES[place](tmp_path))
+    name = raw.find(r"P9\.csv")[0][0]
+    before = raw.stamp(name)
+    assert raw.stamp(name) == before
+    disk = next(path for path in tmp_path.rglob("*") if path.name in ("P9.csv", "raw.zip", "data.zip"))
+    os.utime(disk, (0, 0))
+    assert raw.stamp(name) != before
+    disk.unlink()
+    assert raw.stamp(name) == (0, 0)
+
+
+def test_many_zip_files_side_by_side_are_not_all_unpacked(tmp_path: Path) -> None:
+    inner = {f"{i}.zip": packed({f"P{i}.csv": b""}) for i in range(MAX_ARCHIVES + 1)}
+    assert Raw(archive(tmp_path / "raw.zip", packed(inner))).find(PATTERN) == []
+    del inner["0.zip"]
+    assert len(Raw(archive(tmp_path / "raw.zip", packed(inner))).find(PATTERN)) == MAX_ARCHIVES
 
 
 def test_a_pattern_is_a_whole_name_or_path(tmp_path: Path) -> None:

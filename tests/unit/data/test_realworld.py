@@ -82,3 +82,16 @@ def test_packed_unpacked_and_half_unpacked_are_the_same(tmp_path: Path) -> None:
     packed, other = open_dataset(tmp_path / "packed"), open_dataset(tmp_path / "unpacked")
     assert packed.fingerprint == other.fingerprint
     assert packed.class_names == ("climbingup", "sitting", "walking")
+
+
+def test_a_downloaded_archive_of_an_archive_a_proband_is_read_in_its_folder(tmp_path: Path) -> None:
+    raw, downloads = tmp_path / "raw", tmp_path / "downloads"
+    realworld.write(raw)
+    downloads.mkdir()
+    with zipfile.ZipFile(downloads / "realworld2016_dataset.zip", "w") as published:
+        for proband in raw.iterdir():
+            path = shutil.make_archive(str(tmp_path / proband.name), "zip", proband)
+            published.write(path, f"realworld2016_dataset/{proband.name}.zip")
+    prepare(RealWorld(raw), tmp_path / "folder")
+    prepare(RealWorld(downloads), tmp_path / "nested")
+    assert open_dataset(tmp_path / "nested").fingerprint == open_dataset(tmp_path / "folder").fingerprint

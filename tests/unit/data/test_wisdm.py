@@ -50,7 +50,7 @@ def test_there_are_18_activities_and_no_n() -> None:
     assert ACTIVITIES["S"] == "folding clothes"
 
 
-@pytest.mark.parametrize("end", ["1600,B,11000", "1600", "1600,B,1100000000,0.0,-1", ""])
+@pytest.mark.parametrize("end", ["1600,B,1150000000,0,-1,9.", "1600,B,11000", "1600", "1600,B,1100000000,0.0,-1", ""])
 def test_a_last_line_cut_short_is_left_out(tmp_path: Path, end: str) -> None:
     found = list(source(tmp_path, LINES + end).recordings(1600))
     assert [len(recording.samples) for recording in found] == [2, 1]
@@ -63,6 +63,10 @@ def test_an_empty_file_has_no_recording(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
+        ("1600,A,soon,0,0,1;\n1600,A,1,0,0,1;\n", "does not hold lines"),
+        ("1600,A,1,0,0,1;\n1600,A,,0,0,1;\n", "does not hold lines"),
+        ("1600,A,1,0,0,1;\n1600,A,2,0,\0\0,1;\n", "does not hold lines"),
+        ("1600,A,0,0,1;\n1600,A,2,0,0,1;\n", "does not hold lines"),
         ("1600,N,1,0,0,1;\n", "the unknown activity 'N'"),
         ("1600,A,1,x,0,1;\n1600,A,1,0,0,1;\n", "does not hold lines"),
         ("<html>\n<body>\n", "does not hold lines|unknown activity"),

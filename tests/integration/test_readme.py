@@ -71,6 +71,12 @@ def test_the_python_example_and_the_study_file_ask_the_same(tmp_path: Path, monk
     assert asked == [parse(yaml.safe_load(blocks("yaml")[0]), "the README")]
 
 
+def test_the_command_is_put_on_the_path_before_it_is_named() -> None:
+    before, after = TEXT.split("source .venv/bin/activate\n")
+    assert not re.search(r"[`\n]sslwear ", before)
+    assert ".venv/bin" not in after
+
+
 def test_every_command_that_is_named_exists() -> None:
     assert len(commands()) >= 5
     for path in re.findall(r"`sslwear ([a-z]+(?: [a-z]+)?)", TEXT):

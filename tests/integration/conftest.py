@@ -63,11 +63,18 @@ def statuses(store: Store, name: str = "tiny") -> dict[str, list[str]]:
     return found
 
 
+@pytest.fixture
+def drawn() -> None:
+    """Asked for by a test that looks at pictures."""
+
+
 @pytest.fixture(autouse=True)
-def _sketched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what takes half of a small study's time, the drawing of its pictures, where a test looks at something
-    else; a module's finished study and processes of their own have them drawn.
+def _sketched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the drawing of pictures, a good part of a small study's time, where a test looks at something else; a
+    module's finished study and processes of their own have them drawn.
     """
+    if "drawn" in request.fixturenames:
+        return
 
     def sketch(figure: Figure, path: Path, **_: Any) -> None:
         path.write_bytes(b"")

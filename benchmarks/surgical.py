@@ -1,14 +1,14 @@
 """Surgical fine-tuning side by side with the tutorial's loop (`reference.py`).
 
-    python benchmarks/surgical.py [--rounds 3] [--every 4] [--rows head all ...]
+    python benchmarks/surgical.py [--rounds 3] [--every 4] [--parts trainings studies rate memory]
 
 Both sides run in turn, each measurement in a process of its own, on the smart-watch recordings that the package
 embeds: the same windows, split, first weights, trials in the same order, seeds, batch sizes and epochs, without early
-stopping. Databases are made, code is imported and a step is taken before the clock starts. Prints medians and ratios,
-and writes them to RESULTS.md.
+stopping. Databases are made, code is imported and a step is taken before the clock starts. Rows that have the same
+reference side share its measurements. Prints medians and ratios, and writes each part to RESULTS.md when it is done.
 
 Studies learn from every fourth window of the training participants, so that three rounds of the slower side end within
-an hour; single trainings learn from all.
+an hour on a processor with bf16; single trainings learn from all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,8 @@ def arrays_of(experiment: Experiment) -> dict[str, Any]:
         "validation_x": np.array(dataset.windows[validation]),
         "validation_y": dataset.labels[validation],
     }
+    if experiment.settings.search.pretext is None:
+        return found
     sides = pretraining_data(experiment)
     for name, side in (("pretext_x", sides.train), ("held_out_x", sides.validation)):
         found[name] = np.array(dataset.windows[np.isin(dataset.pid, side.participants())])
@@ -245,15 +247,16 @@ def logging_timed() -> Iterator[list[float]]:
 
 
 def rate(side: str, place: Path) -> dict[str, float]:
-    """Share of the matrix product's rate in bf16 that training everything reaches, both in one process."""
+    """Share of the matrix product's rate that training everything reaches, both in one process and one precision."""
     del side, place
+    bf16 = resolve_precision("auto", torch.device("cpu")) == "bf16"
     network, windows = Network(get_encoder("harnet10")(), Classifier(1024, 7)).train(), torch.randn(BATCH, 3, 300)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, amsgrad=True, fused=True)
     target = torch.randint(0, 7, (BATCH,))
-    matrix = torch.randn(4096, 4096, dtype=torch.bfloat16)
+    matrix = torch.randn(4096, 4096, dtype=torch.bfloat16 if bf16 else torch.float32)
 
     def step(through: torch.nn.Module = network) -> None:
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             output = through(windows)
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(output.float(), target).backward()
@@ -289,14 +292,18 @@ reference.train_on_what_is_larger_than_memory(pathlib.Path(sys.argv[1]), batch_s
 
 
 def large(side: str, place: Path) -> float:
-    """Most memory in MB of training harnet30, everything tuned, on a data set of 3.2 GB for a while."""
+    """Most memory in MB of opening 3.2 GB of windows and training harnet30, everything tuned, on some of them."""
     if side == "reference":
         command = [sys.executable, "-c", TRAIN_REFERENCE, str(place / "tiled")]
-        return resident(command, PYTHONPATH=str(Path(__file__).parent))[0]
-    file = place / "large.yaml"
-    file.write_text(json.dumps({"study": "large", "data": str(place / "tiled"), "encoder": "harnet30"}))
-    command = [str(Path(sys.executable).parent / "sslwear"), "train", str(file)]
-    return resident(command, 90, SSLWEAR_HOME=str(place / "home"))[0]
+        most, _, code = resident(command, PYTHONPATH=str(Path(__file__).parent))
+    else:
+        content = {"data": str(place / "tiled"), "encoder": "harnet30", "split": {"test": 0.98, "validation": 0.34}}
+        training = {"tuned": "all", "batch_size": 64, "max_epochs": 1}
+        (place / "large.yaml").write_text(json.dumps({"study": "large", **content, "training": training}))
+        command = [str(Path(sys.executable).parent / "sslwear"), "train", str(place / "large.yaml")]
+        most, _, code = resident(command, SSLWEAR_HOME=str(place / "home"))
+    assert code == 0, f"{side} ended with {code}"
+    return most
 
 
 ROWS: dict[str, tuple[str, str, Callable[[str, Path], dict[str, float]], str]] = {
@@ -316,13 +323,15 @@ ROWS: dict[str, tuple[str, str, Callable[[str, Path], dict[str, float]], str]] =
     "augmented": ("everything tuned, augmented", "", single("all", augment=True), "augmented"),
 }
 """By name: what it is, what is wanted at least, how it is measured, and the row whose reference side it shares."""
+STUDIES = tuple(name for name in ROWS if name.startswith(("pretext", "masks")))
+TRAININGS = tuple(name for name in ROWS if name not in STUDIES)
 ALONE = {"whole": study("masks", whole=True), "rate": rate}
-"""What is measured once, on our side only."""
+"""What is measured on our side only."""
 
 
 def measured(side: str, row: str, place: Path) -> dict[str, float]:
     """One measurement, in a process of its own."""
-    command = [sys.executable, __file__, "--side", side, "--rows", row, "--place", str(place)]
+    command = [sys.executable, __file__, "--side", side, "--row", row, "--place", str(place)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{row}, {side}:\n{done.stderr}")
@@ -331,7 +340,7 @@ def measured(side: str, row: str, place: Path) -> dict[str, float]:
     return found
 
 
-def compare(rows: list[str], rounds: int, place: Path) -> str:
+def compare(rows: Sequence[str], rounds: int, place: Path) -> str:
     """Run both sides in turn; returns a table in Markdown."""
     lines = [
         "| what | reference s | ours s | ratio | wanted | kappa, reference | ours | MB, reference | ours | logging |",
@@ -368,17 +377,75 @@ def compare(rows: list[str], rounds: int, place: Path) -> str:
     return "\n".join(lines)
 
 
+def how(rounds: int) -> str:
+    """What the tables have in common."""
+    precision = resolve_precision("auto", torch.device("cpu"))
+    return (
+        f"{describe()}. Ours computes in {precision}, the reference in float32.\n"
+        f"harnet10 on the smart-watch windows, {EPOCHS} epochs where nothing else is said; "
+        + (f"medians of {rounds}, both sides in turn." if rounds > 1 else "measured once, both sides in turn.")
+    )
+
+
+def trainings(place: Path, rounds: int) -> str:
+    """Single trainings, side by side."""
+    return (
+        f"{how(rounds)}\nBatches of {BATCH}, all training windows, no tracking.\n\n{compare(TRAININGS, rounds, place)}"
+    )
+
+
+def studies(place: Path, rounds: int, every: int) -> str:
+    """Whole studies, side by side, and what logging adds to one on all windows."""
+    table = compare(STUDIES, rounds, place)
+    whole = measured("ours", "whole", place)
+    return f"""{how(rounds)}
+Batches of {STUDY_BATCH}, one training window in {every}.
+
+{table}
+
+Logging, pictures included, is {whole["logging"]:.1%} of the time of the study of masks on all training windows
+({whole["seconds"]:.0f} s, once; wanted 3 %)."""
+
+
+def of_the_machine(place: Path) -> str:
+    """How close a training step comes to what the machine can do."""
+    share = measured("ours", "rate", place)
+    return f"""{describe()}. Everything tuned, batches of {BATCH}, a training step again and again:
+{share["windows_s"]:.0f} windows/s in {resolve_precision("auto", torch.device("cpu"))}, which is
+**{share["share"]:.0%}** of the rate of the machine's matrix product in the same precision ({share["product"]:.0f}
+GFLOP/s, in the same process; wanted 70 % in bf16). `torch.compile` is not used: {share["compiled_s"]:.0f} windows/s
+after {share["compiling"]:.0f} s of compiling."""
+
+
+def memory(place: Path) -> str:
+    """Larger than memory, side by side."""
+    tile(place, 300_000, 151)
+    most = {side: large(side, place) for side in ("reference", "ours")}
+    return f"""{describe()}. 300,000 windows of 30 s, 3.2 GB, harnet30, everything tuned, batches of 64:
+{most["reference"]:.0f} MB by the reference, which loads all and splits it by copying, {most["ours"]:.0f} MB by ours:
+**{most["ours"] / most["reference"]:.0%}** (wanted 25 %)."""
+
+
+PARTS: dict[str, tuple[str, Callable[[Path, argparse.Namespace], str]]] = {
+    "trainings": ("single trainings", lambda place, options: trainings(place, options.rounds)),
+    "studies": ("whole studies", lambda place, options: studies(place, options.rounds, options.every)),
+    "rate": ("share of what the machine can do", lambda place, _: of_the_machine(place)),
+    "memory": ("data larger than memory", lambda place, _: memory(place)),
+}
+
+
 def main() -> None:
     """Compare, or measure one side of one row and print it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--every", type=int, default=4, help="studies learn from one training window in so many")
-    parser.add_argument("--rows", nargs="+", choices=[*ROWS, *ALONE], default=list(ROWS))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--side", choices=["ours", "reference"], help=argparse.SUPPRESS)
+    parser.add_argument("--row", choices=[*ROWS, *ALONE], help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.side:
-        (row,) = arguments.rows
+        row = arguments.row
         found = (ALONE[row] if row in ALONE else ROWS[row][2])(arguments.side, arguments.place)
         found["peak_mb"] = peak_mb()
         print(json.dumps(found))
@@ -386,29 +453,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         make(place, arguments.every)
-        table = compare([row for row in arguments.rows if row in ROWS], arguments.rounds, place)
-        whole, share = (measured("ours", row, place) for row in ALONE)
-    with tempfile.TemporaryDirectory() as folder:
-        tile(Path(folder))
-        most = {side: large(side, Path(folder)) for side in ("reference", "ours")}
-    precision = resolve_precision("auto", torch.device("cpu"))
-    text = f"""{describe()}. Ours computes in {precision}, the reference in float32. Medians of {arguments.rounds},
-both sides in turn; harnet10 on the smart-watch windows, {EPOCHS} epochs where nothing else is said. Studies: batches of
-{STUDY_BATCH}, one training window in {arguments.every}; single trainings: batches of {BATCH}, all windows.
-
-{table}
-
-Logging, pictures included, is {whole["logging"]:.1%} of the time of such a study of masks on all windows
-({whole["seconds"]:.0f} s; wanted 3 %); in the table it is more, because a quarter of the windows takes a quarter of the
-time.
-
-Everything tuned, batches of {BATCH}: {share["windows_s"]:.0f} windows/s, which is **{share["share"]:.0%}** of the rate
-of the machine's bf16 matrix product ({share["product"]:.0f} GFLOP/s, in the same process; wanted 70 %).
-`torch.compile` is not used: {share["compiled_s"]:.0f} windows/s after {share["compiling"]:.0f} s of compiling.
-
-A data set of 3.2 GB, harnet30, everything tuned: {most["reference"]:.0f} MB in all by the reference, which loads it and
-splits it by copying, and {most["ours"]:.0f} MB by ours, **{most["ours"] / most["reference"]:.0%}** (wanted 25 %)."""
-    write_section("Surgical fine-tuning: `python benchmarks/surgical.py`", text)
+        for name in arguments.parts:
+            title, measure = PARTS[name]
+            heading = f"Fine-tuning, {title}: `python benchmarks/surgical.py --parts {name}`"
+            write_section(heading, measure(place, arguments))
 
 
 if __name__ == "__main__":

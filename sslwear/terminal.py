@@ -6,35 +6,44 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import typer
 from rich.console import Console
 
+from sslwear import interruption
 from sslwear.errors import SslwearError
 
 
 @contextmanager
 def friendly(after_interrupt: str = "nothing was changed") -> Iterator[None]:
-    """Turn what a user can mend into one sentence without a traceback, and being told to end into an
-    interruption.
+    """Turn what a user can mend into one sentence without a traceback, and being told to end into an interruption.
+
+    It is the whole of a command: a Ctrl-C after it is not heeded, because it could only put a traceback after the
+    sentence.
     """
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # nohup has SIGHUP ignored, and other systems do not have it
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, interrupt)
+    for number in interruption.heeded():
+        signal.signal(number, interruption.interrupt)
     try:
         yield
     except SslwearError as error:
-        print(f"sslwear: {error}", file=sys.stderr)
+        _last_words(str(error))
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        print(f"sslwear: interrupted; {after_interrupt}", file=sys.stderr)
+        _last_words(f"interrupted; {after_interrupt}")
         raise typer.Exit(130) from error
+    finally:
+        _end()
+
+
+def _last_words(text: str) -> None:
+    _end()
+    print(f"sslwear: {text}", file=sys.stderr, flush=True)
+
+
+def _end() -> None:
+    """From here on the interpreter only goes down: Ctrl-C is too late, and other signals may end it at once."""
+    for number in interruption.heeded():
+        signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def standard_output() -> Console:

@@ -29,6 +29,7 @@ from sslwear.data.shards import Shards
 from sslwear.encoders import weights
 from sslwear.encoders.base import Network
 from sslwear.errors import StudyError, WeightsError
+from sslwear.interruption import undisturbed
 from sslwear.training import EpochRecord
 
 for _variable, _value in {
@@ -57,6 +58,7 @@ from mlflow.entities import (  # noqa: E402
     ViewType,
 )
 from mlflow.entities import Run as MlflowRun  # noqa: E402
+from mlflow.entities.lifecycle_stage import LifecycleStage  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode  # noqa: E402
 
@@ -166,6 +168,36 @@ class Store:
         run = self.client.create_run(experiment, run_name=name, tags=all_tags)
         return Run(self, run.info.run_id, experiment)
 
+    @contextmanager
+    def running(self, experiment: str, name: str, kind: str, parent: str | None = None, **tags: str) -> Iterator[Run]:
+        """Keep a run open in a block, see `start`; it ends as the block does: finished, interrupted by the user, or
+        failed with the traceback.
+        """
+        run: Run | None = None
+        try:
+            with undisturbed():
+                run = self.start(experiment, name, kind, parent, **tags)
+            yield run
+            with undisturbed():
+                run.end("FINISHED", "finished")
+        except BaseException as error:
+            with undisturbed():
+                if run is not None and isinstance(error, KeyboardInterrupt):
+                    run.end("KILLED", "interrupted")
+                elif run is not None:
+                    run.fail(error)
+            raise
+
+    def run(self, run_id: str) -> MlflowRun | None:
+        """What is kept of a run; None where it is not there any more, or was deleted in the UI."""
+        try:
+            run = self.client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                return None
+            raise
+        return run if run.info.lifecycle_stage == LifecycleStage.ACTIVE else None
+
     def find(self, experiment: str | None, **tags: str) -> list[MlflowRun]:
         """Runs of an experiment, or of all, that have all these tags (names without ``sslwear.``), newest first."""
         query = " and ".join(f"tags.`{PREFIX}{key}` = '{value}'" for key, value in tags.items())
@@ -257,6 +289,10 @@ class Run:
         """Log parameters in one call."""
         self._client.log_batch(self.id, params=[Param(key, str(value)) for key, value in params.items()])
 
+    def has_params(self) -> bool:
+        """Whether parameters were logged."""
+        return bool(self._client.get_run(self.id).data.params)
+
     def metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics at a step in one call."""
         now = int(time.time() * 1000)
@@ -282,18 +318,12 @@ class Run:
         """Set tags, by name without the prefix ``sslwear.``."""
         self._client.log_batch(self.id, tags=[RunTag(f"{PREFIX}{key}", value) for key, value in tags.items()])
 
-    def copy(self, origin: str) -> bool:
-        """Log another run's parameters and last metrics as this one's; whether the store has that run."""
-        try:
-            data = self._client.get_run(origin).data
-        except MlflowException as error:
-            if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
-                raise
-            return False
+    def copy(self, origin: str) -> None:
+        """Log another run's parameters and last metrics as this one's."""
+        data = self._client.get_run(origin).data
         step = int(data.metrics.get("best_epoch", 0))
         self.params(data.params)
         self.metrics(data.metrics, step)
-        return True
 
     def describe(self, text: str) -> None:
         """Set the run's description (Markdown)."""
@@ -363,24 +393,14 @@ class Run:
         self.tags(outcome=outcome)
         self._client.set_terminated(self.id, status)
 
+    def fail(self, error: BaseException) -> None:
+        """End the run as failed, with the error's traceback as a text file."""
+        self.end("FAILED", "failed")
+        self.text("".join(traceback.format_exception(error)), "traceback.txt")
+
     def reopen(self) -> None:
         """Let an ended run go on."""
         self._client.update_run(self.id, status="RUNNING")
-
-    @contextmanager
-    def closing(self) -> Iterator[Run]:
-        """End the run when the block ends: finished, interrupted by the user, or failed with the traceback."""
-        try:
-            yield self
-        except KeyboardInterrupt:
-            self.end("KILLED", "interrupted")
-            raise
-        except Exception:
-            self.text(traceback.format_exc(), "traceback.txt")
-            self.end("FAILED", "failed")
-            raise
-        else:
-            self.end("FINISHED", "finished")
 
 
 def write_ahead(database: Path) -> None:

@@ -5,18 +5,25 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings as hypothesis_settings
 
+from sslwear import interruption
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.data.prepare import Plan, prepare
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.search.storage import open_storage
 from sslwear.tracking import HOME_VARIABLE, STORAGE_VARIABLE, Store
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers, and the processes that their tests start, share the cores out
+    os.environ.update(OMP_NUM_THREADS="1", LOKY_MAX_CPU_COUNT="1")
+    torch.set_num_threads(1)
 
 hypothesis_settings.register_profile("suite", deadline=None, max_examples=40, derandomize=True)
 hypothesis_settings.load_profile("suite")
@@ -30,6 +37,15 @@ def _no_outside_store(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a developer's own stores out of the tests."""
     for name in ("MLFLOW_TRACKING_URI", HOME_VARIABLE, STORAGE_VARIABLE):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _own_signals() -> Iterator[None]:
+    """Put back how signals are heeded, which a command that is called within the tests changes for good."""
+    before = {number: signal.getsignal(number) for number in interruption.NUMBERS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +112,7 @@ def shared_recordings() -> Path:
 
 def heed_signals(ignoring: signal.Signals | None = None) -> None:
     """Let a new process heed signals as in a terminal, although these tests may run in the background."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in interruption.NUMBERS:
         signal.signal(number, signal.SIG_IGN if number == ignoring else signal.SIG_DFL)
 
 

@@ -14,8 +14,10 @@ ARRAYS = ("X", "Y", "pid", "T")
 DESCRIPTION = "dataset.json"
 GRAVITY_G = (0.5, 2.0)
 """A wrist's median acceleration is close to 1 g whatever its wearer does; outside of this range it is not in g."""
-ABSURD_G = 1000.0
-"""More than the accelerometers of any wearable measure."""
+MOST_G = 4.0
+"""The same for one participant, of whom there may be a few windows only, of running."""
+LARGEST_G = 1000.0
+"""No sensor for people measures so much; a number that stands for a missing sample is often larger."""
 CHUNK_SAMPLES = 2**18
 
 
@@ -62,7 +64,39 @@ def check_finite(path: Path, first: int, windows: NDArray[np.floating]) -> None:
         )
 
 
-def check_unit(path: Path, median: float) -> None:
+def first_large(first: int, windows: NDArray[np.floating]) -> int | None:
+    """Index of the first of some windows, counted as in `check_finite`, that has a sample no sensor measures."""
+    large = (np.abs(windows) > LARGEST_G).any(axis=(1, 2))
+    return first + int(large.argmax()) if large.any() else None
+
+
+def check_large(path: Path, found: int | None) -> None:
+    """Refuse single samples that cannot be in g, in data that otherwise are.
+
+    Raises:
+        DataError: naming the first window of those.
+    """
+    if found is not None:
+        raise DataError(
+            f"{path} has samples of more than {LARGEST_G:g}, first in window {found}, which cannot be in g: drop such "
+            "windows, or fill what is missing in them"
+        )
+
+
+def check_units(path: Path, medians: NDArray[np.floating], pid: NDArray[Any]) -> None:
+    """Refuse acceleration that cannot be in g, by the medians of its length in some windows (n,) of participants (n,).
+
+    Raises:
+        DataError: saying what the unit looks like, and whose it is where the others' is right.
+    """
+    check_unit(path, float(np.median(medians)))
+    for participant in np.unique(pid):
+        median = float(np.median(medians[pid == participant])) if (pid == participant).any() else 0.0
+        if median > MOST_G:
+            check_unit(path, median, f" of participant {participant}")
+
+
+def check_unit(path: Path, median: float, whose: str = "") -> None:
     """Refuse acceleration that cannot be in g, by the median of its length.
 
     Raises:
@@ -77,7 +111,9 @@ def check_unit(path: Path, median: float) -> None:
         guess = "looks like raw counts: convert them with the device's scale"
     else:
         guess = "looks as if gravity had been removed, or another unit: keep gravity in, in g"
-    raise DataError(f"{path} cannot be in g: the median length of its acceleration is {median:.4g}, which {guess}")
+    raise DataError(
+        f"{path} cannot be in g: the median length of its acceleration{whose} is {median:.4g}, which {guess}"
+    )
 
 
 def check_range(where: object, samples: NDArray[np.floating]) -> None:
@@ -88,7 +124,7 @@ def check_range(where: object, samples: NDArray[np.floating]) -> None:
     """
     for first in range(0, len(samples), CHUNK_SAMPLES):
         chunk = samples[first : first + CHUNK_SAMPLES]
-        absurd = (np.isfinite(chunk) & (np.abs(chunk) > ABSURD_G)).any(axis=1)
+        absurd = (np.isfinite(chunk) & (np.abs(chunk) > LARGEST_G)).any(axis=1)
         if absurd.any():
             row = int(absurd.argmax())
             values = ", ".join(f"{value:.4g}" for value in chunk[row])

@@ -15,8 +15,10 @@ from sslwear.data.checks import (
     ARRAYS,
     DESCRIPTION,
     check_finite,
+    check_large,
     check_shapes,
-    check_unit,
+    check_units,
+    first_large,
     labels_of,
     participants_of,
     starts_of,
@@ -159,10 +161,16 @@ def load_array(path: Path) -> NDArray[Any]:
 def _check_windows(path: Path, windows: NDArray[np.floating], arrays: dict[str, NDArray[Any]]) -> str:
     """Refuse samples that are not finite or not in g, and return the arrays' fingerprint, in one pass over the file."""
     fingerprint = Fingerprint(windows.shape, windows.dtype)
-    medians = []
+    medians, people = [], []
+    large: int | None = None
     for first, chunk in chunks(windows):
         check_finite(path, first, chunk)
         fingerprint.add(chunk)
-        medians.append(np.median(np.linalg.norm(chunk[:: max(1, len(chunk) // 500)], axis=2), axis=1))
-    check_unit(path, float(np.median(np.concatenate(medians))))
+        step = max(1, len(chunk) // 500)
+        large = first_large(first, chunk) if large is None else large
+        with np.errstate(over="ignore"):
+            medians.append(np.median(np.linalg.norm(chunk[::step], axis=2), axis=1))
+        people.append(arrays["pid"][first : first + len(chunk) : step])
+    check_units(path, np.concatenate(medians), np.concatenate(people))
+    check_large(path, large)
     return fingerprint.finish(arrays)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -67,7 +68,8 @@ def load_encoder(encoder: Encoder, state: Mapping[str, Tensor], origin: str) -> 
         The number of tensors copied: all of the encoder's (131 for a harnet).
 
     Raises:
-        WeightsError: when a tensor is missing, left over or of another shape; the message names it.
+        WeightsError: when a tensor is missing, left over, of another shape, or does not hold numbers that a network can
+            have; the message names it.
     """
     target = encoder.feature_extractor.state_dict()
     found = {}
@@ -89,8 +91,18 @@ def load_encoder(encoder: Encoder, state: Mapping[str, Tensor], origin: str) -> 
             f"weights: {origin} does not fit {encoder.name}, {matching} of {len(target)} tensors match: "
             f"{'; '.join(problems[:5])}{more}; choose the encoder that it was made for"
         )
+    unusable = [f"{name} {reason}" for name in target if (reason := _unusable(found[name], target[name]))]
+    if unusable:
+        raise WeightsError(f"weights: {origin} cannot be used, {unusable[0]}; give another checkpoint")
     encoder.feature_extractor.load_state_dict(found)
     return len(found)
+
+
+def _unusable(value: Tensor, target: Tensor) -> str | None:
+    """What is wrong with a tensor of the right shape, or None."""
+    if value.layout != torch.strided or (target.is_floating_point() and not value.is_floating_point()):
+        return f"is of {value.dtype} ({value.layout}) where {target.dtype} is wanted"
+    return None if bool(value.isfinite().all()) else "has NaN or infinite values"
 
 
 def load_network(network: Network, state: Mapping[str, Tensor], origin: str) -> None:
@@ -131,4 +143,6 @@ def from_hub(
 
 
 def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__).strip()
+    """The first line of an error, without a terminal's colours; its kind where it says nothing that reads."""
+    line = re.sub(r"\x1b\[[0-9;]*m", "", next(iter(str(error).splitlines()), "")).strip()
+    return line if re.search("[A-Za-z]", line) else type(error).__name__

@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial
 
 from sslwear.encoders import weights
 from sslwear.encoders.base import Network
-from sslwear.errors import StudyError
+from sslwear.errors import StudyError, WeightsError
 from sslwear.evaluation.figures import confusion_figure
 from sslwear.evaluation.participants import per_participant
 from sslwear.scores import confusion
@@ -61,7 +61,14 @@ def _test(experiment: Experiment, best: FrozenTrial, parent: Run) -> dict[str, f
     origin = f"{RUN_URI}{best.user_attrs['run_id']}"
     task, encoder = experiment.classification(training), experiment.encoder()
     network = Network(encoder, task.head(encoder.features))
-    weights.load_network(network, experiment.store.load_weights(origin), origin)
+    try:
+        state = experiment.store.load_weights(origin)
+    except WeightsError as error:
+        raise StudyError(
+            f"the checkpoint of trial {best.number}, the winner, is gone ({error}); put it back, or give the study "
+            "another name with --set study=NAME"
+        ) from error
+    weights.load_network(network, state, origin)
     windows = experiment.windows(experiment.split.test)
     settings = experiment.fit_settings(training)
     network.to(settings.device).eval()

@@ -22,7 +22,7 @@ from sslwear.data.splits import Split, check_classes, hold_out
 from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
 from sslwear.encoders.base import get as get_encoder
-from sslwear.errors import SettingsError
+from sslwear.errors import DataError, SettingsError
 from sslwear.pretext.base import get as get_pretext
 from sslwear.settings import CacheSettings, Settings, TrainingSettings
 from sslwear.task import Classification, inverse_frequency
@@ -97,6 +97,20 @@ class Experiment:
             threads=use_threads(None if settings.threads == "auto" else settings.threads),
             cache=feature_cache(settings.cache, store),
         )
+
+    def check_objective(self) -> None:
+        """Refuse validation participants on whom no trial could be told from another.
+
+        Raises:
+            DataError: when the objective is kappa and they show one class only.
+        """
+        shown = np.unique(self.windows(self.split.validation).labels)
+        if self.settings.objective == "kappa" and len(shown) < 2:
+            raise DataError(
+                f"{self.dataset.folder}: the validation participants {', '.join(map(str, self.split.validation))} show "
+                f"only the class {self.dataset.class_names[shown[0]]!r}, by which kappa cannot be computed; choose "
+                "another split.validation_seed, a larger split.validation, or objective: f1"
+            )
 
     def new_encoder(self, state: Mapping[str, Tensor] | None = None, origin: str = "") -> Encoder:
         """An encoder with given weights, or else the experiment's first ones.

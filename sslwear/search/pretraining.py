@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from sklearn.model_selection import ShuffleSplit
@@ -49,10 +49,8 @@ def pretrained(
             origin = earlier.info.run_id
             with suppress(WeightsError):  # somebody deleted its checkpoint
                 return store.load_weights(f"{RUN_URI}{origin}"), origin
-        run = store.start(
-            experiment_id, f"pretext {pretext}", "pretraining", parent, pretraining_key=key, pretext=pretext
-        )
-        with run.closing():
+        tags = {"pretraining_key": key, "pretext": pretext}
+        with store.running(experiment_id, f"pretext {pretext}", "pretraining", parent, **tags) as run:
             _pretrain(experiment, pretext, run, listener)
     return store.load_weights(f"{RUN_URI}{run.id}"), run.id
 
@@ -161,6 +159,20 @@ def _pools(experiment: Experiment) -> list[Pool]:
         return [DatasetPool(experiment.dataset, participant) for participant in split.train]
     judged = {str(participant) for participant in (*split.validation, *split.test)}
     return [shard for shard in experiment.unlabelled.shards if str(shard.participant) not in judged]
+
+
+def check_pretraining(experiment: Experiment, names: Iterable[str]) -> None:
+    """Refuse data that leave nobody to pre-train on, before anything starts, where a pretext task is wanted.
+
+    Args:
+        experiment: encoder, data and split.
+        names: of the pretext tasks that may be asked for.
+
+    Raises:
+        DataError: when there are too few participants.
+    """
+    if set(names) - {NO_PRETEXT}:
+        pretraining_data(experiment)
 
 
 def check_pretext(pretext: str) -> None:

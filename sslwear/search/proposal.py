@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sslwear.search.experiment import NO_PRETEXT, Experiment
 from sslwear.search.space import reference, suggest
 from sslwear.settings import Settings, TrainingSettings
+from sslwear.tracking import Store
 
 
 def pruner(settings: Settings) -> pruners.BasePruner:
@@ -76,8 +77,9 @@ def cost(experiment: Experiment, training: TrainingSettings) -> tuple[int, bool]
     return len(blocks) - known, training.pretext != NO_PRETEXT
 
 
-def same(study: optuna.Study, training: TrainingSettings) -> FrozenTrial | None:
-    """The first trial that ran with the same settings and finished or was pruned; None where there is none."""
+def same(study: optuna.Study, training: TrainingSettings, store: Store) -> FrozenTrial | None:
+    """The first trial that ran with the same settings, finished or was pruned, and whose run is there still."""
     settings = training.model_dump()
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-    return next((trial for trial in ended if trial.user_attrs.get("settings") == settings), None)
+    alike = (trial for trial in ended if trial.user_attrs.get("settings") == settings)
+    return next((trial for trial in alike if store.run(trial.user_attrs["run_id"]) is not None), None)

@@ -9,6 +9,7 @@ import yaml
 from optuna import visualization
 from optuna.trial import FrozenTrial, TrialState
 
+from sslwear.errors import StudyError
 from sslwear.evaluation.figures import TrialPoint, study_overview
 from sslwear.settings import Settings, TrainingSettings, parse
 from sslwear.tracking import Run
@@ -36,7 +37,13 @@ class TrialRow:
 
 
 def kept_settings(study: optuna.Study) -> Settings:
-    """The settings that a study was started with."""
+    """The settings that a study was started with.
+
+    Raises:
+        StudyError: when it has none, because something else made it.
+    """
+    if "settings" not in study.user_attrs:
+        raise StudyError(f"the study {study.study_name!r} was not started by sslwear; give another name")
     return parse(yaml.safe_load(study.user_attrs["settings"]), f"the settings kept with study {study.study_name}")
 
 

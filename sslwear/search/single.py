@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
-from sslwear.search.pretraining import check_pretext, pretrained
+from sslwear.search.pretraining import check_pretext, check_pretraining, pretrained
+from sslwear.search.storage import answering
 from sslwear.search.trial import run_name, train
 from sslwear.settings import Settings
 from sslwear.tracking import Run, Store
@@ -23,11 +24,11 @@ def train_once(
         SslwearError: when settings, data or weights cannot be used.
     """
     store, listener = store or Store.from_environment(), listener or Listener()
-    experiment = _build(settings, store, listener)
-    run = store.start(store.experiment(settings.study), run_name(settings.training), "train")
-    with run.closing():
-        run.text(settings.to_yaml(), "settings.yaml")
-        return run, train(experiment, settings.training, run, run.id, listener)
+    with answering(store):
+        experiment = _build(settings, store, listener)
+        with store.running(store.experiment(settings.study), run_name(settings.training), "train") as run:
+            run.text(settings.to_yaml(), "settings.yaml")
+            return run, train(experiment, settings.training, run, run.id, listener)
 
 
 def pretrain_once(
@@ -44,14 +45,16 @@ def pretrain_once(
     pretext = settings.training.pretext
     check_pretext(pretext)
     store, listener = store or Store.from_environment(), listener or Listener()
-    experiment = _build(settings, store, listener)
-    _, run_id = pretrained(experiment, store.experiment(settings.study), pretext, None, listener)
-    metrics = store.client.get_run(run_id).data.metrics
+    with answering(store):
+        experiment = _build(settings, store, listener)
+        _, run_id = pretrained(experiment, store.experiment(settings.study), pretext, None, listener)
+        metrics = store.client.get_run(run_id).data.metrics
     return run_id, {name: value for name, value in metrics.items() if name.startswith("accuracy")}
 
 
 def _build(settings: Settings, store: Store, listener: Listener) -> Experiment:
     experiment = Experiment.build(settings, store)
+    check_pretraining(experiment, [settings.training.pretext])
     if (warning := experiment.stretched()) is not None:
         listener.warn(warning)
     return experiment

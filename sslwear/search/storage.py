@@ -1,9 +1,15 @@
-"""Optuna's store: open it, and find studies in it."""
+"""Optuna's store: open it, and find studies in it; and what is said when a store fails meanwhile."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import optuna
 from filelock import FileLock
+from mlflow.exceptions import MlflowException
+from optuna.exceptions import StorageInternalError
+from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from sslwear.errors import StudyError
@@ -30,6 +36,23 @@ def open_storage(store: Store) -> optuna.storages.RDBStorage:
         if store.storage_url == f"sqlite:///{store.home / 'optuna.db'}":
             write_ahead(store.home / "optuna.db")
     return storage
+
+
+@contextmanager
+def answering(store: Store) -> Iterator[None]:
+    """Say in a sentence that a store failed inside: a server that was stopped, a full disk, a database taken away.
+
+    Raises:
+        StudyError: when one did.
+    """
+    try:
+        yield
+    except (MlflowException, RequestException, SQLAlchemyError, StorageInternalError) as error:
+        ours = isinstance(error, MlflowException | RequestException)
+        which = f"the MLflow store {store.tracking_uri}" if ours else f"the Optuna store {store.storage_url}"
+        raise StudyError(
+            f"{which} failed meanwhile ({' '.join(str(error).split())[:300]}); mend it, and give the same command again"
+        ) from error
 
 
 def find_study(name: str, store: Store) -> optuna.Study:

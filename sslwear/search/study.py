@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 import platform
-import signal
-import threading
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -14,18 +11,19 @@ from typing import Any
 import optuna
 from filelock import Timeout
 from mlflow.entities import Run as MlflowRun
-from mlflow.exceptions import MlflowException
 from optuna.trial import FrozenTrial, TrialState
 
 from sslwear.errors import SslwearError, StudyError
+from sslwear.interruption import undisturbed
 from sslwear.search import report
 from sslwear.search.conclusion import conclude, is_tested
 from sslwear.search.experiment import Experiment, digest
 from sslwear.search.listener import Listener
+from sslwear.search.pretraining import check_pretraining
 from sslwear.search.proposal import ask, pruner, same
 from sslwear.search.report import OUTCOMES
 from sslwear.search.space import suggest
-from sslwear.search.storage import open_storage
+from sslwear.search.storage import answering, open_storage
 from sslwear.search.trial import run_name, train
 from sslwear.settings import Settings
 from sslwear.tracking import Run, Store
@@ -33,7 +31,6 @@ from sslwear.training import EpochRecord
 
 FREE_KEYS = ("trials", "device", "threads", "cache")
 """Settings that may differ when a study is resumed, because they do not change what a trial means."""
-INTERRUPTIONS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -58,18 +55,18 @@ def run_study(settings: Settings, store: Store | None = None, listener: Listener
         KeyboardInterrupt: when the user interrupts; nothing is left running then.
     """
     store, listener = store or Store.from_environment(), listener or Listener()
-    with _locked(store, settings.study):
+    with answering(store), _locked(store, settings.study):
         experiment = Experiment.build(settings, store)
         if (warning := experiment.stretched()) is not None:
             listener.warn(warning)
+        search, training = settings.search, settings.training
+        check_pretraining(experiment, (training.pretext,) if search.pretext is None else search.pretext)
+        experiment.check_objective()
         study = _open(experiment)
         listener.study(settings.study, _finished(study), settings.trials)
         if _is_concluded(study, settings, store):
             return study
-        with undisturbed():
-            parent = _parent(experiment, study)
-        with _accounted_for(study, store, parent):
-            _clear(study, store, parent)
+        with _accounted_for(experiment, study) as parent:
             while _finished(study) < settings.trials:
                 _trial(experiment, study, parent, listener)
             conclude(experiment, study, _finished(study), parent, listener)
@@ -89,23 +86,30 @@ def _locked(store: Store, name: str) -> Iterator[None]:
 
 
 def _open(experiment: Experiment) -> optuna.Study:
-    """Open the study with its pruner, or make it."""
+    """Open the study with its pruner, or make it.
+
+    Raises:
+        StudyError: when there is one that was started with other settings, data or weights, or not by this package.
+    """
     settings = experiment.settings
-    study = optuna.create_study(
-        study_name=settings.study,
-        storage=open_storage(experiment.store),
-        pruner=pruner(settings),
-        direction="maximize",
-        load_if_exists=True,
-    )
+    storage = open_storage(experiment.store)
+    experiment.store.experiment(settings.study)  # refuses a deleted one before there is a study that belongs to it
     identity = {
         "settings": settings.to_yaml(),
         "fingerprint": experiment.dataset.fingerprint,
         "weights": digest(experiment.initial),
     }
-    if "settings" not in study.user_attrs:
-        for key, value in identity.items():
-            study.set_user_attr(key, value)
+    with undisturbed():
+        study = optuna.create_study(
+            study_name=settings.study,
+            storage=storage,
+            pruner=pruner(settings),
+            direction="maximize",
+            load_if_exists=True,
+        )
+        if not study.get_trials(deepcopy=False):
+            for key in identity.keys() - study.user_attrs.keys():
+                study.set_user_attr(key, identity[key])
     _check_same(study, identity, settings)
     return study
 
@@ -134,11 +138,7 @@ def _difference(old: Any, new: Any, key: str = "") -> str | None:
 
 def _known_parent(study: optuna.Study, store: Store) -> MlflowRun | None:
     """The run that the study has, or None where it has none, or none any more."""
-    try:
-        run = store.client.get_run(study.user_attrs["run_id"])
-    except (KeyError, MlflowException):  # a new study, or the store was emptied or exchanged
-        return None
-    return run if run.info.lifecycle_stage == "active" else None
+    return store.run(study.user_attrs["run_id"]) if "run_id" in study.user_attrs else None
 
 
 def _is_concluded(study: optuna.Study, settings: Settings, store: Store) -> bool:
@@ -148,7 +148,7 @@ def _is_concluded(study: optuna.Study, settings: Settings, store: Store) -> bool
     return closed and _finished(study) >= settings.trials and is_tested(study)
 
 
-def _parent(experiment: Experiment, study: optuna.Study) -> Run:
+def _opened(experiment: Experiment, study: optuna.Study) -> Run:
     """The study's own run: the one that it has, opened again, or a new one."""
     store, settings = experiment.store, experiment.settings
     known = _known_parent(study, store)
@@ -158,19 +158,23 @@ def _parent(experiment: Experiment, study: optuna.Study) -> Run:
         return run
     run = store.start(store.experiment(settings.study), settings.study, "study")
     study.set_user_attr("run_id", run.id)
-    split = experiment.split
+    return run
+
+
+def _introduce(experiment: Experiment, run: Run) -> None:
+    """Log what a study starts from on its run, once."""
+    settings, split = experiment.settings, experiment.split
+    if run.has_params():
+        return
+    sides = {"train": split.train, "validation": split.validation, "test": split.test}
+    run.dataset(experiment.dataset, {side: len(experiment.windows(people)) for side, people in sides.items()})
     run.params(
         {
             **settings.model_dump(include={"data", "objective"}),
             **experiment.circumstances(),
-            "train_participants": " ".join(map(str, split.train)),
-            "validation_participants": " ".join(map(str, split.validation)),
-            "test_participants": " ".join(map(str, split.test)),
+            **{f"{side}_participants": " ".join(map(str, people)) for side, people in sides.items()},
         }
     )
-    sides = {"train": split.train, "validation": split.validation, "test": split.test}
-    run.dataset(experiment.dataset, {side: len(experiment.windows(people)) for side, people in sides.items()})
-    return run
 
 
 def _clear(study: optuna.Study, store: Store, parent: Run) -> None:
@@ -181,42 +185,30 @@ def _clear(study: optuna.Study, store: Store, parent: Run) -> None:
         interrupted = {*study.user_attrs.get("interrupted", []), trial.number}
         study.set_user_attr("interrupted", sorted(interrupted))
         study.tell(trial.number, state=TrialState.FAIL)
-        if trial.params:
+        if "settings" in trial.user_attrs:  # what had only begun to be proposed will be proposed again
             study.enqueue_trial(trial.params)
     store.close_leftovers(parent.experiment, parent.id)
 
 
 @contextmanager
-def _accounted_for(study: optuna.Study, store: Store, parent: Run) -> Iterator[None]:
-    """Keep the parent run open inside, and leave nothing running behind, however the block ends."""
+def _accounted_for(experiment: Experiment, study: optuna.Study) -> Iterator[Run]:
+    """Keep the study's run open inside, and leave nothing running behind, however the block ends."""
+    run: Run | None = None
     try:
-        yield
+        with undisturbed():
+            run = _opened(experiment, study)
+            _clear(study, experiment.store, run)
+        _introduce(experiment, run)
+        yield run
+        with undisturbed():
+            run.end("FINISHED", "finished")
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         with undisturbed():
-            _clear(study, store, parent)
-            parent.end(*(("KILLED", "interrupted") if interrupted else ("FAILED", "failed")))
+            if run is not None:
+                run.end(*(("KILLED", "interrupted") if interrupted else ("FAILED", "failed")))
+                _clear(study, experiment.store, run)
         raise
-    with undisturbed():
-        parent.end("FINISHED", "finished")
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Let Ctrl-C and other signals to end wait until the block, which must be short, has ended."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    arrived: list[int] = []
-    heeded = [number for number in INTERRUPTIONS if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, lambda number, _: arrived.append(number)) for number in heeded}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if arrived:
-        raise KeyboardInterrupt
 
 
 def _finished(study: optuna.Study) -> int:
@@ -227,19 +219,20 @@ def _finished(study: optuna.Study) -> int:
 
 def _trial(experiment: Experiment, study: optuna.Study, parent: Run, listener: Listener) -> None:
     """Run one trial, and account for how it ends."""
-    settings, store = experiment.settings, experiment.store
-    trial = ask(experiment, study, _finished(study))
-    trial.set_user_attr("host", platform.node())
-    training = suggest(trial, experiment)
-    name = run_name(training, trial.number)
-    run = store.start(parent.experiment, name, "trial", parent.id, trial=str(trial.number))
-    earlier = same(study, training)
-    trial.set_user_attr("run_id", run.id)
-    trial.set_user_attr("settings", training.model_dump())
-    if earlier is not None and run.copy(earlier.user_attrs["run_id"]):
-        _answer(study, trial, earlier, run)
-        listener.ended(f"{name}: the same as trial {earlier.number}", OUTCOMES[earlier.state], earlier.value)
-        return
+    settings = experiment.settings
+    with undisturbed():
+        trial = ask(experiment, study, _finished(study))
+        trial.set_user_attr("host", platform.node())
+        training = suggest(trial, experiment)
+        trial.set_user_attr("settings", training.model_dump())
+        name = run_name(training, trial.number)
+        earlier = same(study, training, experiment.store)
+        run = experiment.store.start(parent.experiment, name, "trial", parent.id, trial=str(trial.number))
+        trial.set_user_attr("run_id", run.id)
+        if earlier is not None:
+            _answer(study, trial, earlier, run)
+            listener.ended(f"{name}: the same as trial {earlier.number}", OUTCOMES[earlier.state], earlier.value)
+            return
 
     def report_epoch(record: EpochRecord) -> None:
         trial.report(record.scores[settings.objective], record.epoch)
@@ -250,27 +243,30 @@ def _trial(experiment: Experiment, study: optuna.Study, parent: Run, listener: L
         result = train(experiment, training, run, parent.id, listener, report_epoch)
         value = result.validation.scores[settings.objective]
         if math.isnan(value):
-            raise SslwearError(f"{settings.objective} is undefined on the validation participants: they show one class")
+            raise SslwearError(f"{settings.objective} is undefined on the validation participants")
     except optuna.TrialPruned:
-        run.end("KILLED", "pruned")
-        study.tell(trial, state=TrialState.PRUNED)
+        with undisturbed():
+            run.end("KILLED", "pruned")
+            study.tell(trial, state=TrialState.PRUNED)
         listener.ended(name, "pruned", None)
     except Exception as error:  # noqa: BLE001 - whatever a trial dies of, the study goes on
-        run.text(traceback.format_exc(), "traceback.txt")
-        run.end("FAILED", "failed")
-        trial.set_user_attr("error", f"{type(error).__name__}: {error}")
-        study.tell(trial, state=TrialState.FAIL)
+        with undisturbed():
+            run.fail(error)
+            trial.set_user_attr("error", f"{type(error).__name__}: {error}")
+            study.tell(trial, state=TrialState.FAIL)
         listener.ended(name, "failed", None)
         listener.warn(f"{name} failed ({type(error).__name__}: {error}); its traceback is with its run in the UI")
     else:
-        trial.set_user_attr("best_epoch", result.best_epoch)
-        run.end("FINISHED", "finished")
-        study.tell(trial, value)
+        with undisturbed():
+            trial.set_user_attr("best_epoch", result.best_epoch)
+            run.end("FINISHED", "finished")
+            study.tell(trial, value)
         listener.ended(name, "finished", value)
 
 
 def _answer(study: optuna.Study, trial: optuna.Trial, earlier: FrozenTrial, run: Run) -> None:
     """End a trial that asks for what an earlier one did with the earlier one's result."""
+    run.copy(earlier.user_attrs["run_id"])
     run.tags(duplicate_of=earlier.user_attrs["run_id"])
     trial.set_user_attr("duplicate_of", earlier.number)
     for epoch, value in earlier.intermediate_values.items():

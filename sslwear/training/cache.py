@@ -214,14 +214,14 @@ class FeatureCache:
                     self._held.move_to_end(path)
                 return values
             os.utime(path)
-            values = np.load(path, mmap_mode="r", allow_pickle=False)
+            mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (FileNotFoundError, ValueError, EOFError):  # none, or one that is damaged
             return None
-        while self._held and self._taken() + values.nbytes > self._memory_bytes:
+        while self._held and self._taken() + mapped.nbytes > self._memory_bytes:
             self._held.popitem(last=False)
-        if self._taken() + values.nbytes > self._memory_bytes:
-            return values
-        held: NDArray[Any] = np.array(values)
+        if self._taken() + mapped.nbytes > self._memory_bytes:
+            return mapped
+        held: NDArray[Any] = np.array(mapped)
         self._held[path] = self._alive[path] = held
         return held
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
+from sslwear.search import report
 from sslwear.search.listener import Listener
 from sslwear.settings import Settings, parse
 from sslwear.tracking import Store
@@ -59,3 +61,23 @@ def statuses(store: Store, name: str = "tiny") -> dict[str, list[str]]:
     for run in reversed(store.client.search_runs([store.experiment(name)])):
         found.setdefault(run.data.tags["sslwear.kind"], []).append(run.info.status)
     return found
+
+
+@pytest.fixture
+def drawn() -> None:
+    """Asked for by a test that looks at pictures."""
+
+
+@pytest.fixture(autouse=True)
+def _sketched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the drawing of pictures, a good part of a small study's time, where a test looks at something else; a
+    module's finished study and processes of their own have them drawn.
+    """
+    if "drawn" in request.fixturenames:
+        return
+
+    def sketch(figure: Figure, path: Path, **_: Any) -> None:
+        path.write_bytes(b"")
+
+    monkeypatch.setattr(Figure, "savefig", sketch)
+    monkeypatch.setattr(report, "interactive", lambda *_: "")

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
+from sslwear.encoders.harnet import Harnet5
 from sslwear.search import pretraining, trial
 from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
@@ -123,6 +125,16 @@ def test_pre_training_is_shared_by_studies_that_ask_for_the_same(
     assert len(calls) == 2
 
 
+def test_pre_training_on_other_windows_is_another(make: Callable[..., Settings], store: Store) -> None:
+    training = {"tuned": "head", "pretext": "reverse"}
+    keys = {
+        pretraining.setting_key(Experiment.build(make(training=training, **changes), store), pretext)
+        for changes in ({}, {"include_nonwear": True}, {"seed": 1})
+        for pretext in ("reverse", "permutation")
+    }
+    assert len(keys) == 6
+
+
 def test_pre_training_whose_checkpoint_is_gone_is_done_again(make: Callable[..., Settings], store: Store) -> None:
     settings = make(training={"tuned": "head", "max_epochs": 1, "pretext": "reverse"})
     first, _ = pretrain_once(settings, store, QUIET)
@@ -195,6 +207,17 @@ def test_what_learnt_is_logged_again_when_it_changes(make: Callable[..., Setting
     assert [(metric.step, metric.value > 0) for metric in history] == [(1, False), (3, True), (5, True)]
     rates = store.client.get_metric_history(run.info.run_id, "learning_rate/head")
     assert {metric.value for metric in rates} == {1e-3}
+
+
+def test_the_rates_of_single_tensors_are_kept(make: Callable[..., Settings], store: Store) -> None:
+    training = {"tuned": "auto_rgn", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2}
+    run_study(make(trials=1, training=training, search={}), store, QUIET)
+    (run,) = store.find(store.experiment("tiny"), kind="trial")
+    table = pd.read_csv(store.client.download_artifacts(run.info.run_id, "learning_rates.csv"))
+    assert set(table.epoch) == {1, 2}
+    assert set(table.part) == {*Harnet5.block_names(), "head"}
+    assert table.learning_rate.max() == pytest.approx(1e-3)
+    assert len(table) == 2 * 67
 
 
 def test_the_store_keeps_what_frozen_blocks_gave(make: Callable[..., Settings], store: Store) -> None:

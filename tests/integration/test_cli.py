@@ -299,7 +299,7 @@ def test_what_the_caller_ignores_does_not_stop_a_study(
 
 
 def test_the_ui_answers_on_this_machine_only_and_shows_the_studies(
-    home: Path, file: Path, start: Callable[..., subprocess.Popen[str]]
+    home: Path, file: Path, drawn: None, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     assert call("train", file, "--set", "training.max_epochs=1").exit_code == 0
     with socket.socket() as probe:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from typer.main import get_command
@@ -41,7 +41,7 @@ def test_the_example_on_ones_own_arrays_runs(
     monkeypatch.chdir(tmp_path)
     Path("my-data").mkdir()
     for array in ("X", "Y", "pid", "T"):
-        shutil.copy(small_folder / f"{array}.npy", "my-data")
+        np.save(f"my-data/{array}.npy", np.load(small_folder / f"{array}.npy")[::3])
     if program == "python":
         (code,) = blocks("python")
         assert len(code.splitlines()) <= 20
@@ -69,6 +69,12 @@ def test_the_python_example_and_the_study_file_ask_the_same(tmp_path: Path, monk
     with pytest.raises(SystemExit):
         exec(blocks("python")[0], {})
     assert asked == [parse(yaml.safe_load(blocks("yaml")[0]), "the README")]
+
+
+def test_the_command_is_put_on_the_path_before_it_is_named() -> None:
+    before, after = TEXT.split("source .venv/bin/activate\n")
+    assert not re.search(r"[`\n]sslwear ", before)
+    assert ".venv/bin" not in after
 
 
 def test_every_command_that_is_named_exists() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +20,14 @@ import yaml
 from filelock import FileLock
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run as MlflowRun
+from mlflow.exceptions import MlflowException
 from optuna.trial import TrialState
 
+from sslwear import interruption
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
-from sslwear.errors import StudyError
+from sslwear.errors import DataError, StudyError
+from sslwear.search import study as study_module
 from sslwear.search import trial as trial_module
 from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
@@ -30,7 +35,7 @@ from sslwear.search.report import winner
 from sslwear.search.single import train_once
 from sslwear.search.study import run_study
 from sslwear.settings import Settings
-from sslwear.tracking import Store
+from sslwear.tracking import Run, Store
 from tests.conftest import store_at
 from tests.integration.conftest import Interrupting, statuses
 
@@ -55,6 +60,19 @@ def outcome(study: optuna.Study) -> list[tuple[dict[str, Any], float | None]]:
     """Parameters and values of the trials that count."""
     interrupted = study.user_attrs.get("interrupted", [])
     return [(t.params, t.value) for t in study.trials if t.number not in interrupted]
+
+
+def interrupting_start(kind: str) -> Callable[..., Run]:
+    """`Store.start` with a user who presses Ctrl-C when the run of that kind has just been made."""
+    real = Store.start
+
+    def start(store: Store, experiment: str, name: str, its: str, *args: Any, **tags: str) -> Run:
+        run = real(store, experiment, name, its, *args, **tags)
+        if its == kind:
+            os.kill(os.getpid(), signal.SIGINT)
+        return run
+
+    return start
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +189,109 @@ def test_an_interrupted_study_ends_where_an_uninterrupted_one_does(
     resumed = run_study(make(), other, QUIET)
     assert outcome(resumed) == outcome(study)
     assert statuses(other)["study"] == ["FINISHED"]
+
+
+@pytest.mark.parametrize("kind", ["study", "trial", "pretraining"])
+def test_an_interruption_while_a_run_is_opened_leaves_none_running(
+    done: tuple[optuna.Study, Store],
+    make: Callable[..., Settings],
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    signal.signal(signal.SIGINT, interruption.interrupt)
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "start", interrupting_start(kind))
+        with pytest.raises(KeyboardInterrupt):
+            run_study(make(), store, QUIET)
+    assert statuses(store)[kind] == ["KILLED"]
+    assert "RUNNING" not in {status for kind in statuses(store).values() for status in kind}
+    assert outcome(run_study(make(), store, QUIET)) == outcome(done[0])
+    assert len(runs(store, "study")) == 1
+    assert runs(store, "study")[0].data.params["test_participants"]
+
+
+def test_an_interruption_while_a_training_is_opened_leaves_none_running(
+    make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signal.signal(signal.SIGINT, interruption.interrupt)
+    monkeypatch.setattr(Store, "start", interrupting_start("train"))
+    with pytest.raises(KeyboardInterrupt):
+        train_once(make(), store, QUIET)
+    assert statuses(store) == {"train": ["KILLED"]}
+
+
+def test_a_process_that_died_while_proposing_proposes_the_same_again(
+    done: tuple[optuna.Study, Store], make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(trial: optuna.Trial, experiment: Experiment) -> None:
+        trial.suggest_categorical("tuned", ["head", "layer5"])
+        raise KeyboardInterrupt
+
+    run_study(make(trials=1), store, QUIET)
+    with monkeypatch.context() as patched:
+        patched.setattr(study_module, "suggest", die)
+        with pytest.raises(KeyboardInterrupt):
+            run_study(make(), store, QUIET)
+    assert outcome(run_study(make(), store, QUIET)) == outcome(done[0])
+
+
+def test_runs_that_are_gone_are_not_copied_and_a_winner_without_checkpoint_is_said(
+    make: Callable[..., Settings], store: Store
+) -> None:
+    settings = make(search={"tuned": ["head"]})
+    run_study(settings.model_copy(update={"trials": 1}), store, QUIET)
+    (first,) = runs(store, "trial")
+    store.client.delete_run(first.info.run_id)
+    study = run_study(settings.model_copy(update={"trials": 2}), store, QUIET)
+    assert "duplicate_of" not in study.trials[1].user_attrs
+    study.set_user_attr("tested", {})
+    shutil.rmtree(store.home / "artifacts" / "tiny")
+    with pytest.raises(StudyError, match="the checkpoint of trial 0, the winner, is gone"):
+        run_study(settings, store, QUIET)
+    assert "RUNNING" not in {status for kind in statuses(store).values() for status in kind}
+
+
+def test_a_study_that_something_else_made_is_left_alone(make: Callable[..., Settings], store: Store) -> None:
+    other = optuna.create_study(study_name="tiny", storage=store.storage_url)
+    other.add_trial(optuna.create_trial(value=1.0))
+    with pytest.raises(StudyError, match="the study 'tiny' was not started by sslwear; give another name"):
+        run_study(make(), store, QUIET)
+    assert statuses(store) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"split": {"test": 0.5, "validation": 0.6}}, "pre-training needs at least 2 training participants"),
+        ({"search": {}, "data": "one-class"}, "show only the class 'pendulum', by which kappa cannot be computed"),
+    ],
+)
+def test_data_on_which_no_trial_could_succeed_are_refused_before_there_is_a_study(
+    make: Callable[..., Settings], store: Store, small: Dataset, tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    if changes.get("data"):
+        names = np.array(small.class_names)[small.labels]
+        names[np.isin(small.pid, Experiment.build(make(), store).split.validation)] = "pendulum"
+        changes = {**changes, "data": str(tmp_path / "data")}
+        write_dataset(tmp_path / "data", small.windows, names, small.pid, small.start, small.description)
+    with pytest.raises(DataError, match=words):
+        run_study(make(**changes), store, QUIET)
+    assert statuses(store) == {}
+    assert optuna.get_all_study_names(store.storage_url) == []
+
+
+def test_a_store_that_fails_meanwhile_is_one_sentence(
+    make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise MlflowException("the disk is full")
+
+    monkeypatch.setattr(Run, "metrics", refuse)
+    monkeypatch.setattr(Run, "text", refuse)
+    with pytest.raises(StudyError, match=r"the MLflow store sqlite:.* failed meanwhile \(the disk is full\); mend it"):
+        run_study(make(), store, QUIET)
+    assert "RUNNING" not in {status for kind in statuses(store).values() for status in kind}
 
 
 def test_a_crashed_trial_is_failed_with_its_traceback_and_the_study_goes_on(

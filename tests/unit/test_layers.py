@@ -9,6 +9,7 @@ import sslwear
 
 ORDER = (
     "errors",
+    "interruption",
     "settings",
     "plugins",
     "transforms",

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from sslwear import plugins
 from sslwear.errors import SettingsError
-from sslwear.plugins import find, get
+from sslwear.plugins import find, get, source_digest
 
 BASE = "class Base:\n    pass\n"
 PLUGIN = "from {package}.base import Base\n\n\nclass {kind}(Base):\n    name = {name!r}\n"
@@ -98,3 +99,18 @@ def test_a_mistake_inside_a_plugin_is_not_hidden(folder: Folder) -> None:
     package, base = folder(one=plugin("one"), broken="import a_package_that_is_not_there\n")
     with pytest.raises(ModuleNotFoundError, match="a_package_that_is_not_there"):
         find(package, base)
+
+
+def test_a_change_of_the_code_is_another_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "__file__", str(tmp_path / "plugins.py"))
+    (tmp_path / "encoders").mkdir()
+    for name in ("encoders/one.py", "encoders/two.py", "other.py"):
+        (tmp_path / name).write_text("x = 1\n")
+    digest = source_digest.__wrapped__  # as in a new process
+    before = digest("encoders", "other.py")
+    assert digest("encoders") != digest("other.py") != before
+    (tmp_path / "encoders" / "two.py").write_text("x = 2\n")
+    assert digest("encoders", "other.py") != before
+    (tmp_path / "encoders" / "two.py").write_text("x = 1\n")
+    (tmp_path / "elsewhere.py").write_text("x = 3\n")
+    assert digest("encoders", "other.py") == before

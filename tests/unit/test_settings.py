@@ -175,6 +175,10 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
             "pruner: {name: hyperband, warmup_epochs: 4}\ntraining: {max_epochs: 4}",
             [": pruner.warmup_epochs is 4 and training.max_epochs 4, which leaves hyperband nothing to end"],
         ),
+        (
+            "pruner: {name: halving, warmup_epochs: 5}\ntraining: {max_epochs: 4}",
+            ["training.max_epochs 4, which leaves halving nothing to end"],
+        ),
         ("threads: 0", ["threads: ", "auto or a number of cores", "got 0"]),
         ("threads: all", ["threads: ", "auto or a number of cores", "got 'all'"]),
         ("pruner: {warmup_epochs: -1}", ["pruner.warmup_epochs: ", "greater than or equal to 0", "got -1"]),

@@ -131,6 +131,36 @@ def test_a_checkpoint_that_does_not_fit_is_named_and_changes_nothing(
     assert same(encoder.state_dict(), before)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda value: value * torch.nan, "has NaN or infinite values"),
+        (lambda value: value.int(), "is of torch.int32"),
+        (lambda value: value.to_sparse(), "torch.sparse_coo"),
+        (lambda value: value.to(torch.complex64), "is of torch.complex64"),
+    ],
+)
+def test_a_tensor_of_no_use_is_named_and_changes_nothing(
+    body: State, change: Callable[[Tensor], Tensor], words: str
+) -> None:
+    encoder = Harnet5()
+    before = tensors(encoder)
+    with pytest.raises(WeightsError, match=r"cannot be used, layer1\.0\.weight .*give another checkpoint") as raised:
+        weights.load_encoder(encoder, {**body, FIRST: change(body[FIRST])}, "the checkpoint")
+    assert words in str(raised.value)
+    assert same(tensors(encoder), before)
+
+
+def test_the_reason_why_a_file_is_no_checkpoint_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "text.mdl").write_text("hello")
+    torch.save(nn.Linear(2, 2), tmp_path / "module.mdl")
+    with pytest.raises(WeightsError, match=r"safely \([A-Z][a-zA-Z]+\);"):
+        weights.read(tmp_path / "text.mdl")
+    with pytest.raises(WeightsError) as raised:
+        weights.read(tmp_path / "module.mdl")
+    assert str(raised.value).isprintable()
+
+
 def test_weights_of_harnet30_do_not_fit_harnet10() -> None:
     encoder, state = Harnet10(), Harnet30().state_dict()
     before = tensors(encoder)

@@ -57,10 +57,20 @@ def test_confusion_figure_shades_by_the_share_of_the_true_class() -> None:
 
 
 def test_confusion_figure_names_the_classes_on_both_axes() -> None:
-    axes, bar = drawn(confusion_figure(COUNTS, NAMES, "participant m1")).axes
+    (axes,) = drawn(confusion_figure(COUNTS, NAMES, "participant m1")).axes
     assert labels(axes.get_xticklabels()) == labels(axes.get_yticklabels()) == list(NAMES)
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("predicted", "true", "participant m1")
-    assert bar.get_ylabel() == "share of the true class"
+
+
+@pytest.mark.parametrize("names", [("no", "yes"), tuple(f"household chores, kind {i}" for i in range(12))])
+def test_nothing_of_a_confusion_figure_is_cut_off(names: tuple[str, ...]) -> None:
+    figure = drawn(confusion_figure(np.eye(len(names), dtype=np.int64), names, "participant m1"))
+    (axes,) = figure.axes
+    whole = figure.bbox
+    for text in (*axes.get_xticklabels(), *axes.get_yticklabels(), axes.xaxis.label, axes.yaxis.label, axes.title):
+        box = text.get_window_extent()
+        assert whole.x0 <= box.x0 <= box.x1 <= whole.x1, text
+        assert whole.y0 <= box.y0 <= box.y1 <= whole.y1, text
 
 
 @pytest.mark.parametrize(("score", "values"), [("kappa", [0.1, 0.4, 0.3]), ("f1", [0.2, 0.5, 0.6])])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from sslwear.encoders.harnet import Harnet5
 from sslwear.encoders.heads import Classifier
 from sslwear.task import Classification
 from sslwear.training import FeatureCache, FitData, FitResult, FitSettings, FrozenBlocks, Windows, WindowSource, fit
+from sslwear.training import cache as cache_module
 from sslwear.training.cache import Features
 from sslwear.training.device import seeded
 from sslwear.tuning.base import parse
@@ -44,7 +47,8 @@ def all_of(source: WindowSource, view: int = 0) -> Tensor:
 def train(
     small: Dataset, tuned: str, cache: FeatureCache | None, augment: bool = False, precision: str = "float32"
 ) -> FitResult:
-    data = FitData(Windows.of(small, (1, 2), 7 if augment else None), Windows.of(small, (5,)))
+    learning, validation = Windows.of(small, (1, 2), 7 if augment else None), Windows.of(small, (5,))
+    data = FitData(replace(learning, rows=learning.rows[::2]), replace(validation, rows=validation.rows[::2]))
     with seeded(0):
         encoder = Harnet5()
     return fit(
@@ -56,9 +60,20 @@ def files(folder: Path) -> set[str]:
     return {path.name for path in folder.glob("*.npy")}
 
 
-@pytest.mark.parametrize("memory", [0, LARGE], ids=["on disk", "in memory"])
-@pytest.mark.parametrize("augment", [False, True], ids=["as recorded", "augmented"])
-@pytest.mark.parametrize("tuned", ["head", "layer5", "layer3+layer5", "layer2-5", "gradual"])
+@pytest.mark.parametrize(
+    ("tuned", "augment", "memory"),
+    [
+        ("head", False, LARGE),
+        ("head", True, 0),
+        ("layer5", True, LARGE),
+        ("layer3+layer5", False, 0),
+        ("layer3+layer5", True, LARGE),
+        ("layer2-5", False, LARGE),
+        ("layer2-5", True, 0),
+        ("gradual", False, 0),
+        ("gradual", True, LARGE),
+    ],
+)
 def test_losses_are_those_of_a_training_without_a_cache(
     small: Dataset, tmp_path: Path, tuned: str, augment: bool, memory: int
 ) -> None:
@@ -148,6 +163,15 @@ def test_a_change_of_any_tensor_of_a_block_is_another_entry(small: Dataset, name
     assert FrozenBlocks(changed, 150, "float32").key(windows, 0, 1) == blocks().key(windows, 0, 1)
 
 
+def test_another_stride_or_other_code_is_another_entry(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    windows, changed = Windows.of(small, (1,)), network()
+    before = blocks().key(windows, 0, 2)
+    changed.feature_extractor[1][-1].stride += 1
+    assert FrozenBlocks(changed, 150, "float32").key(windows, 0, 2) != before
+    monkeypatch.setattr(cache_module, "source_digest", lambda *parts: "another")
+    assert blocks().key(windows, 0, 2) != before
+
+
 def test_what_was_used_longest_ago_goes_when_the_disk_is_full(small: Dataset, tmp_path: Path) -> None:
     people = [Windows.of(small, (pid,)) for pid in (1, 2, 5)]
     size = FeatureCache(tmp_path / "size", 0, LARGE).source(blocks(), people[0], 0, 5)
@@ -161,6 +185,70 @@ def test_what_was_used_longest_ago_goes_when_the_disk_is_full(small: Dataset, tm
     cache.source(blocks(), people[2], 0, 5)
     assert files(tmp_path / "cache") == {first, third}
     assert second not in files(tmp_path / "cache")
+
+
+def test_what_is_used_from_memory_is_used(small: Dataset, tmp_path: Path) -> None:
+    people = [Windows.of(small, (pid,)) for pid in (1, 2, 5)]
+    size = FeatureCache(tmp_path / "size", 0, LARGE).source(blocks(), people[0], 0, 5)
+    assert isinstance(size, Features)
+    cache = FeatureCache(tmp_path / "cache", LARGE, int(2.5 * size.values.nbytes))
+    for windows in (*people[:2], people[0], people[2]):
+        cache.source(blocks(), windows, 0, 5)
+        time.sleep(0.01)
+    first, _, third = (f"{blocks().key(windows, 0, 5)}.npy" for windows in people)
+    assert files(tmp_path / "cache") == {first, third}
+
+
+def test_what_another_process_is_writing_counts_towards_the_disk_limit(small: Dataset, tmp_path: Path) -> None:
+    windows = Windows.of(small, (1,))
+    size = FeatureCache(tmp_path / "size", 0, LARGE).source(blocks(), windows, 0, 5)
+    assert isinstance(size, Features)
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    (folder / ".other.making").write_bytes(bytes(size.values.nbytes))
+    assert FeatureCache(folder, 0, int(1.5 * size.values.nbytes)).source(blocks(), windows, 0, 5) is windows
+    assert isinstance(FeatureCache(folder, 0, int(2.5 * size.values.nbytes)).source(blocks(), windows, 0, 5), Features)
+
+
+def test_a_disk_without_space_costs_the_cache_only(
+    small: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    windows = Windows.of(small, (1,))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
+    try:
+        assert FeatureCache(tmp_path, 0, LARGE).source(blocks(), windows, 0, 5) is windows
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "cannot be kept" in caplog.text
+    assert not list(tmp_path.glob("*.npy")) + list(tmp_path.glob(".*.making"))
+
+
+def test_an_epoch_does_not_drive_out_what_the_next_one_needs(
+    small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    real = FrozenBlocks.outputs
+
+    def watch(self: FrozenBlocks, *args: object) -> object:
+        made.append(1)
+        return real(self, *args)
+
+    monkeypatch.setattr(FrozenBlocks, "outputs", watch)
+    room_for_one = len(Windows.of(small, (1, 2))) // 2 * 4 * Harnet5.features + 200
+    train(small, "head", FeatureCache(tmp_path, 0, room_for_one))
+    assert len(made) == 2  # training and validation windows, once each, in three epochs
+
+
+def test_windows_that_changed_after_they_were_opened_are_not_kept(small_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_folder, tmp_path / "data")
+    windows = Windows.of(open_dataset(tmp_path / "data"), (1,))
+    array = np.load(tmp_path / "data" / "X.npy", mmap_mode="r+")
+    array[:] = array[::-1].copy()
+    array.flush()
+    os.utime(tmp_path / "data" / "X.npy", ns=(1, 1))  # whatever the clock's grain
+    assert FeatureCache(tmp_path / "cache", 0, LARGE).source(blocks(), windows, 0, 5) is windows
+    assert not files(tmp_path / "cache")
 
 
 def test_what_is_larger_than_the_disk_limit_is_computed_each_time(small: Dataset, tmp_path: Path) -> None:
@@ -177,8 +265,14 @@ def test_memory_holds_no_more_than_its_limit(small: Dataset, tmp_path: Path) -> 
     assert isinstance(probe.values, np.memmap)
     cache = FeatureCache(tmp_path, int(2.2 * probe.values.nbytes), LARGE)
     sources = [cache.source(blocks(), windows, 0, 5) for windows in people]
-    assert all(isinstance(source, Features) and not isinstance(source.values, np.memmap) for source in sources)
-    assert sum(held.nbytes for held in cache._held.values()) <= 2.2 * probe.values.nbytes
+    assert all(isinstance(source, Features) for source in sources)
+    in_memory = [source for source in sources if not isinstance(source.values, np.memmap)]
+    assert len(in_memory) == 2  # all three are in use
+    assert torch.equal(all_of(sources[2]), all_of(FeatureCache(tmp_path, 0, LARGE).source(blocks(), people[2], 0, 5)))
+    del sources, in_memory
+    again = cache.source(blocks(), people[2], 0, 5)
+    assert isinstance(again, Features)
+    assert not isinstance(again.values, np.memmap)
 
 
 @pytest.mark.parametrize("left", [0, 50, 200])

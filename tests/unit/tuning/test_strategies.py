@@ -85,6 +85,23 @@ def test_auto_rgn_shares_the_rate_out_by_gradient_over_weight(network: Network) 
     assert rates_of(network, adam)["layer4"] == pytest.approx(RATE / 2)
 
 
+def test_auto_rgn_measures_biases_and_leaves_batch_norms_the_mean_of_their_block(network: Network) -> None:
+    strategy = parse("auto_rgn", Harnet5)
+    adam = optimizer(strategy, network)
+    gradients = dict(scaled(network, dict.fromkeys(parts(network), 0.25))[0])
+    gradients["classifier.linear2.bias"] *= 4
+    gradients["feature_extractor.layer2.0.weight"] *= 3
+    strategy.start_epoch(1, network, adam, lambda: iter([gradients]))
+    rates = {group["name"]: group["lr"] for group in adam.param_groups}
+    assert rates["classifier.linear2.bias"] == pytest.approx(RATE)
+    assert rates["classifier.linear2.weight"] == pytest.approx(RATE / 4)
+    convolutions = [name for name in rates if ".layer2." in name and gradients[name].ndim > 1]
+    mean = sum(rates[name] for name in convolutions) / len(convolutions)
+    norms = {rate for name, rate in rates.items() if ".layer2." in name and name not in convolutions}
+    assert norms == {pytest.approx(mean)}
+    assert RATE / 4 < mean < RATE * 3 / 4
+
+
 def test_auto_rgn_does_not_divide_by_weights_that_are_all_0(network: Network) -> None:
     with torch.no_grad():
         network.classifier.linear2.weight.zero_()

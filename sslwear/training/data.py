@@ -42,6 +42,10 @@ class WindowSource(ABC):
     def participants(self) -> list[Any]:
         """Whose windows they are, without repeats."""
 
+    def augmented(self, view: int) -> bool:
+        """Whether a view is another than how the windows were recorded."""
+        return False
+
     @abstractmethod
     def batches(
         self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0

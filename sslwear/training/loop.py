@@ -241,7 +241,7 @@ class _Loop:
         train, validation = self._data.train, self._data.validation
         if self._cache is None or not self._task.on_features or self._depth == 0:
             return train, validation
-        place = self._depth, self._view
+        place = self._depth, self._view if train.augmented(self._view) else 0
         if place not in self._sources:
             through, depth = self._cache.source, self._depth
             pair = through(self._blocks, train, self._view, depth), through(self._blocks, validation, 0, depth)

@@ -262,9 +262,7 @@ def wait_for_trial(home: Path, number: int, epochs: int, process: subprocess.Pop
     raise AssertionError(f"trial {number} did not get to epoch {epochs}")
 
 
-@pytest.mark.parametrize(
-    ("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)]
-)
+@pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_a_stopped_process_is_resumed_without_losing_finished_trials(
     home: Path, file: Path, start: Callable[..., subprocess.Popen[str]], signal_number: int, code: int
 ) -> None:

@@ -32,7 +32,7 @@ data-demo: $(INSTALLED) ## prepare the ADL data set and train on it; ADL=PATH sa
 test: $(INSTALLED) ## run the whole test suite, a process a core
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
-bench: $(INSTALLED) ## measure side by side with the tutorial's loop, about an hour; writes benchmarks/RESULTS.md
+bench: $(INSTALLED) ## measure side by side with the tutorial's loop, an hour or more; writes benchmarks/RESULTS.md
 	@$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/python benchmarks/surgical.py
 	@$(BIN)/python benchmarks/growth.py

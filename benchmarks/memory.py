@@ -102,11 +102,13 @@ def study(folder: Path, **settings: object) -> list[str]:
     return [str(Path(sys.executable).parent / "sslwear")]
 
 
-def train(folder: Path, encoder: str, tuned: str, windows: int, participants: int, test: float) -> None:
+def train(
+    folder: Path, encoder: str, tuned: str, windows: int, participants: int, test: float, batch_size: int
+) -> None:
     """Open and check all windows, and train for one whole epoch on the participants that `test` leaves."""
     tile(folder, windows, participants)
     base = imports_mb()
-    training = {"tuned": tuned, "max_epochs": 1, "batch_size": 64}
+    training = {"tuned": tuned, "max_epochs": 1, "batch_size": batch_size}
     data = folder / "tiled"
     command = study(folder, data=str(data), encoder=encoder, training=training, split={"test": test})
     home = folder / "home"
@@ -120,8 +122,9 @@ def train(folder: Path, encoder: str, tuned: str, windows: int, participants: in
     print(f"importing torch and mlflow: {base:.0f} MB")
     print(
         f"all {windows} windows opened and checked, then one whole epoch of {encoder}, {tuned} tuned, batches of "
-        f"64, on {learnt} windows of {len(split.train)} participants, validated on {judged} of {len(split.validation)}"
-        f", the checkpoint kept; {seconds:.0f} s: {most:.0f} MB, {most - base:.0f} MB beyond importing"
+        f"{batch_size}, on {learnt} windows of {len(split.train)} participants, validated on {judged} of "
+        f"{len(split.validation)}, the checkpoint kept; {seconds:.0f} s: {most:.0f} MB, {most - base:.0f} MB beyond "
+        "importing"
     )
 
 
@@ -232,6 +235,7 @@ def main() -> None:
         default=0.9,
         help="share of the participants that an epoch leaves out, which makes it shorter and no smaller",
     )
+    parser.add_argument("--batch-size", type=int, default=64, help="windows a step of training")
     parser.add_argument("--shards", type=int, nargs="+", default=[20, 400], help="participants to pre-train from")
     parser.add_argument("--hours", type=float, default=24)
     arguments = parser.parse_args()
@@ -244,6 +248,7 @@ def main() -> None:
                 arguments.windows,
                 arguments.participants,
                 arguments.test,
+                arguments.batch_size,
             )
         elif arguments.what == "shards":
             shards(Path(place), arguments.shards)

@@ -20,6 +20,8 @@ from sslwear.errors import DataError
 CHUNK_BYTES = 32 * 2**20
 WORN = "worn"
 """Optional fifth array: whether the device was worn, at each window."""
+Stamp = tuple[int, int]
+"""A file's size in bytes, and when it was changed, in nanoseconds."""
 
 
 class Description(BaseModel):
@@ -188,6 +190,15 @@ def chunks(windows: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
     for first in range(0, len(windows), rows):
         yield first, np.array(windows[first : first + rows])
         release(windows)
+
+
+def stamp(path: Path) -> Stamp:
+    """State of a file: another one means that it was changed or replaced; zeros where it is gone."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return stat.st_size, stat.st_mtime_ns
 
 
 def release(windows: NDArray[Any]) -> None:

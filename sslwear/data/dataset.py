@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sslwear.data.arrays import WORN, Description, Fingerprint, chunks, describe, release
+from sslwear.data.arrays import WORN, Description, Fingerprint, Stamp, chunks, describe, release, stamp
 from sslwear.data.checks import (
     ARRAYS,
     DESCRIPTION,
@@ -42,7 +42,7 @@ class Dataset:
         class_names: names of the classes, in the order of their indices.
         description: what ``dataset.json`` says, or a bare name where there is none.
         fingerprint: SHA-256 of the arrays.
-        stamp: time of the last change of ``X.npy`` and its size when it was opened, or None where it is not of a file.
+        stamp: state of ``X.npy`` when it was opened, or None where the windows are not of a file.
     """
 
     folder: Path
@@ -54,7 +54,7 @@ class Dataset:
     class_names: tuple[str, ...]
     description: Description
     fingerprint: str
-    stamp: tuple[int, int] | None = None
+    stamp: Stamp | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -66,7 +66,7 @@ class Dataset:
 
     def unchanged(self) -> bool:
         """Whether the file of the windows is as it was when it was opened, and the fingerprint with it."""
-        return self.stamp is None or self.stamp == _stamp(self.folder / "X.npy")
+        return self.stamp is None or self.stamp == stamp(self.folder / "X.npy")
 
     def gather(self, indices: NDArray[np.integer], samples: int) -> torch.Tensor:
         """Read some windows as a tensor (B, 3, samples) in g, see `gather`."""
@@ -104,7 +104,7 @@ def open_dataset(folder: Path) -> Dataset:
     if (folder / f"{WORN}.npy").is_file():
         arrays[WORN] = load_array(folder / f"{WORN}.npy")
     description = describe(folder)
-    windows, stamp = arrays["X"], _stamp(folder / "X.npy")
+    windows, state = arrays["X"], stamp(folder / "X.npy")
     check_shapes(folder, arrays)
     fingerprint = _check_windows(folder / "X.npy", windows, arrays)
     if description.fingerprint is not None and description.fingerprint != fingerprint:
@@ -123,16 +123,8 @@ def open_dataset(folder: Path) -> Dataset:
         class_names=class_names,
         description=description,
         fingerprint=fingerprint,
-        stamp=stamp,
+        stamp=state,
     )
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size
 
 
 def load_array(path: Path) -> NDArray[Any]:

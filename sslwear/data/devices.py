@@ -21,10 +21,11 @@ import pandas as pd
 from isal import igzip
 from numpy.typing import NDArray
 
+from sslwear.data.arrays import Stamp, stamp
 from sslwear.data.checks import check_range, check_unit
 from sslwear.data.intervals import read_labels
 from sslwear.data.sources.base import NO_LABEL, Recording, Source
-from sslwear.data.sources.raw import Stamp, natural, stamp
+from sslwear.data.sources.raw import natural
 from sslwear.errors import DataError
 
 DEVICE_ENDINGS = (".cwa.gz", ".cwa", ".gt3x.gz", ".gt3x", ".bin.gz", ".bin")

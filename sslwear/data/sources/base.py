@@ -13,7 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sslwear import plugins
-from sslwear.data.sources.raw import Raw, Stamp
+from sslwear.data.arrays import Stamp
+from sslwear.data.sources.raw import Raw
 from sslwear.errors import DataError
 
 NO_LABEL = -1

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from isal import igzip, isal_zlib
 
+from sslwear.data.arrays import Stamp, stamp
 from sslwear.errors import DataError
 
 UNREADABLE: tuple[type[Exception], ...] = (
@@ -31,8 +32,6 @@ MAX_DEPTH = 3
 """Zip files in zip files in zip files are looked into, and none in these."""
 MAX_ARCHIVES = 50
 """More zip files side by side are a data set's own files, of which a source opens those that it wants."""
-Stamp = tuple[int, int]
-"""A file's size in bytes, and when it was changed, in nanoseconds."""
 
 
 class Raw:
@@ -185,15 +184,6 @@ class _Place:
     disk: Path
     archive: zipfile.ZipFile | None = None
     member: str = ""
-
-
-def stamp(path: Path) -> Stamp:
-    """State of a file: another one means that it was changed or replaced; zeros where it is gone."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return 0, 0
-    return stat.st_size, stat.st_mtime_ns
 
 
 def _is_wanted(name: str) -> bool:

@@ -30,6 +30,7 @@ from sslwear.encoders import weights
 from sslwear.encoders.base import Network
 from sslwear.errors import StudyError, WeightsError
 from sslwear.interruption import undisturbed
+from sslwear.model import CARD, CHECKPOINT, Card
 from sslwear.training import EpochRecord
 
 for _variable, _value in {
@@ -66,8 +67,6 @@ HOME_VARIABLE = "SSLWEAR_HOME"
 STORAGE_VARIABLE = "SSLWEAR_STORAGE"
 PREFIX = "sslwear."
 RUN_URI, MODEL_URI = "runs:/", "models:/"
-CHECKPOINT = "model.safetensors"
-CARD = "model.json"
 
 
 @dataclass(frozen=True)
@@ -361,7 +360,7 @@ class Run:
         self._client.log_inputs(self.id, [DatasetInput(tracked, [context])])
         self.params({f"{side}_windows": count for side, count in windows.items()})
 
-    def checkpoint(self, network: Network, card: Mapping[str, Any], metrics: Mapping[str, float], step: int) -> None:
+    def checkpoint(self, network: Network, card: Card, metrics: Mapping[str, float], step: int) -> None:
         """Log a network as a model with its scores, without pickling.
 
         Args:
@@ -371,11 +370,11 @@ class Run:
             step: the epoch that it is from.
         """
         model = self._client.create_logged_model(
-            self.experiment, name=str(card["encoder"]), source_run_id=self.id, model_type=str(card["encoder"])
+            self.experiment, name=card.encoder, source_run_id=self.id, model_type=card.encoder
         )
         with tempfile.TemporaryDirectory() as folder:
             weights.save(network, Path(folder) / CHECKPOINT)
-            (Path(folder) / CARD).write_text(json.dumps(dict(card), indent=2) + "\n")
+            (Path(folder) / CARD).write_text(card.to_json())
             self._client.log_model_artifacts(model.model_id, folder)
         self._client.finalize_logged_model(model.model_id, "READY")
         self._client.log_outputs(self.id, [LoggedModelOutput(model.model_id, step)])

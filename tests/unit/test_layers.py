@@ -16,6 +16,7 @@ ORDER = (
     "data",
     "scores",
     "encoders",
+    "model",
     "task",
     "pretext",
     "tuning",

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from sslwear import __version__
+from sslwear import __version__, cli_model
 from sslwear.cli_data import data_app
-from sslwear.errors import SslwearError
-from sslwear.terminal import friendly, say, standard_output
+from sslwear.secrets import masked
+from sslwear.server import LOOPBACK
+from sslwear.terminal import friendly, say, standard_output, warn
 
 if TYPE_CHECKING:
     import optuna
@@ -33,6 +29,10 @@ app = typer.Typer(
 study_app = typer.Typer(no_args_is_help=True, help="Search with Optuna: run, resume and show studies.")
 app.add_typer(study_app, name="study")
 app.add_typer(data_app, name="data")
+app.command()(cli_model.promote)
+app.add_typer(cli_model.models_app, name="models")
+app.command()(cli_model.export)
+app.command()(cli_model.serve)
 
 StudyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A study file such as experiments/quickstart.yaml.")]
 Overrides = Annotated[
@@ -122,18 +122,23 @@ def pretrain(file: StudyFile, set_: Overrides = None) -> None:
 
 @app.command()
 def ui(
-    port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 5000,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Listen wider than on this machine.")] = LOOPBACK,
+    expose: Annotated[bool, typer.Option("--expose", help="Other machines may reach it.")] = False,
 ) -> None:
-    """Browse studies in the MLflow UI, reachable from this machine only."""
-    with friendly():
+    """Browse studies and models in the MLflow UI, on this machine only."""
+    with friendly("the server has ended"):
+        from sslwear import server
         from sslwear.tracking import Store
 
         store = Store.from_environment()
         if store.tracking_uri.startswith(("http://", "https://")):
-            print(f"MLFLOW_TRACKING_URI is set: open {store.tracking_uri} in a browser")
+            print(f"MLFLOW_TRACKING_URI is set: open {masked(store.tracking_uri)} in a browser")
             return
-        _check_port(port)
-        address = f"http://127.0.0.1:{port}"
+        exposed = "read, change and delete all runs and models, and read the files of this store"
+        if (warning := server.check_address(host, port, expose, exposed)) is not None:
+            warn(warning)
+        address = f"http://{host}:{port}"
         experiments = [e for e in store.client.search_experiments() if e.experiment_id != "0"]
         if not experiments:
             print("There is no study yet: run 'make study' or 'sslwear study run FILE' first, or meanwhile.")
@@ -141,7 +146,10 @@ def ui(
             page = f"{address}/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning"
             print(f"{experiment.name}: {page}")
         print("Starting the MLflow UI takes a few seconds; Ctrl-C ends it.", flush=True)
-        raise typer.Exit(_serve(store, port))
+        command = ["mlflow", "server", "--host", host, "--port", str(port), "--workers", "1", "--no-serve-artifacts"]
+        command += ["--default-artifact-root", str(store.home / "artifacts")]
+        environment = {"MLFLOW_BACKEND_STORE_URI": store.tracking_uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        raise typer.Exit(server.run(command, environment))
 
 
 def main() -> None:
@@ -170,33 +178,5 @@ def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
 
 def _ui_command(store: Store) -> str:
     if store.tracking_uri.startswith(("http://", "https://")):
-        return f"a browser at {store.tracking_uri}"
+        return f"a browser at {masked(store.tracking_uri)}"
     return "make ui (or sslwear ui)"
-
-
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise SslwearError(
-                f"port {port} is in use ({error.strerror}); choose another with --port {port + 1}"
-            ) from error
-
-
-def _serve(store: Store, port: int) -> int:
-    """Run the server until it ends or the user ends it, with all the processes that it starts."""
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", store.tracking_uri),
-        *("--default-artifact-root", str(store.home / "artifacts"), "--no-serve-artifacts"),
-    ]
-    quick = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    server = subprocess.Popen(command, env={**quick, **os.environ}, start_new_session=True)
-    try:
-        return server.wait()
-    except KeyboardInterrupt:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait()
-        return 0

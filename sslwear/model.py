@@ -26,6 +26,8 @@ from sslwear.errors import DataError, WeightsError
 
 CHECKPOINT = "model.safetensors"
 CARD = "model.json"
+INSIDE = "artifacts/model"
+"""Where the two are in an MLflow model."""
 CODE = ("__init__.py", "data/__init__.py", "data/checks.py", "encoders", "errors.py", "model.py", "plugins.py")
 """Files and folders of this package that a model needs to be loaded."""
 BATCH = 256

@@ -10,6 +10,7 @@ import sslwear
 ORDER = (
     "errors",
     "interruption",
+    "secrets",
     "settings",
     "plugins",
     "transforms",
@@ -24,10 +25,18 @@ ORDER = (
     "evaluation",
     "tracking",
     "search",
+    "pyfunc",
+    "registry",
+    "model_card",
+    "promotion",
+    "export",
+    "server",
     "terminal",
     "console_data",
+    "console_model",
     "console",
     "cli_data",
+    "cli_model",
     "cli",
 )
 PACKAGE = Path(sslwear.__file__).parent

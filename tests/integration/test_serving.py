@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -21,42 +16,14 @@ from typer.testing import CliRunner
 from sslwear import registry
 from sslwear.cli import app
 from sslwear.tracking import Store
-from tests.conftest import heed_signals
-
-COMMAND = [sys.executable, "-c", "from sslwear.cli import main; main()"]
-START_S = 120
+from tests.integration.serving import free_port, running_server
 
 
 @pytest.fixture(scope="module")
-def address(promoted: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(promoted: Store) -> Iterator[str]:
     """Where `sslwear serve` answers; it ends by Ctrl-C and leaves nothing behind."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("serve") / "log"
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [*COMMAND, "serve", "tiny@champion", "--port", str(port)],
-            env={**os.environ, "SSLWEAR_HOME": str(promoted.home)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            preexec_fn=heed_signals,
-        )
-    place = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + START_S
-    while server.poll() is None and time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(f"{place}/ping", timeout=5)
-            break
-        except OSError:
-            time.sleep(0.3)
-    else:
-        server.kill()
-        pytest.fail(f"the server did not start: {log.read_text()}")
-    yield place
-    server.send_signal(signal.SIGINT)
-    assert server.wait(timeout=60) == 0
-    assert "Traceback" not in log.read_text()
+    with running_server("tiny@champion", promoted.home) as port:
+        yield f"http://127.0.0.1:{port}"
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
@@ -154,8 +121,8 @@ def test_no_password_reaches_a_command_line(promoted: Store, monkeypatch: pytest
     monkeypatch.setenv("SSLWEAR_HOME", str(promoted.home))
     monkeypatch.setattr(Store, "from_environment", lambda: Store(promoted.home, secret, promoted.storage_url))
     monkeypatch.setattr(Store, "client", promoted.client)
-    for arguments in (["serve", "tiny@champion", "--port", "0"], ["ui"]):
-        done = CliRunner().invoke(app, [*arguments[:2], *(["--port", "5999"])])
+    for arguments in (["serve", "tiny@champion"], ["ui"]):
+        done = CliRunner().invoke(app, [*arguments, "--port", str(free_port())])
         assert "s3cret" not in done.output
     assert len(started) == 2
     for command, environment in started:

@@ -126,6 +126,7 @@ def ui(
 ) -> None:
     """Browse studies in the MLflow UI, reachable from this machine only."""
     with friendly():
+        from sslwear.search.page import lines
         from sslwear.tracking import Store
 
         store = Store.from_environment()
@@ -134,12 +135,11 @@ def ui(
             return
         _check_port(port)
         address = f"http://127.0.0.1:{port}"
-        experiments = [e for e in store.client.search_experiments() if e.experiment_id != "0"]
-        if not experiments:
+        pages = lines(address, store)
+        if not pages:
             print("There is no study yet: run 'make study' or 'sslwear study run FILE' first, or meanwhile.")
-        for experiment in experiments:
-            page = f"{address}/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning"
-            print(f"{experiment.name}: {page}")
+        for line in pages:
+            print(line)
         print("Starting the MLflow UI takes a few seconds; Ctrl-C ends it.", flush=True)
         raise typer.Exit(_serve(store, port))
 

@@ -170,8 +170,6 @@ class Store:
         all_tags = {**{f"{PREFIX}{key}": value for key, value in ours.items()}, **_provenance()}
         if parent is not None:
             all_tags["mlflow.parentRunId"] = parent
-        if kind == "trial":
-            all_tags["mlflow.runType"] = "evaluation"  # the UI unfolds what such runs are nested under, and no other
         if note is not None:
             all_tags[NOTE] = note
         run = self.client.create_run(experiment, run_name=name, tags=all_tags)

@@ -1,8 +1,8 @@
 """A study's page in the MLflow UI: what the experiment says of itself, and the views in which the page opens.
 
 A view is what MLflow's own button to share one stores: JSON in a tag of the experiment, which the address names. MLflow
-nests runs only where they are sorted by their start, so there are two views, and which runs are unfolded is not part of
-one (`Store.start` has the way around).
+nests runs only where they are sorted by their start, so there are two views; and it does not take from a view which
+runs are unfolded (`unfold` is the way around).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from mlflow.entities import Experiment as MlflowExperiment
 
 from sslwear.search.experiment import Experiment
 from sslwear.settings import SearchSettings
-from sslwear.tracking import PREFIX, Store
+from sslwear.tracking import NOTE, PREFIX, Run, Store
 
 VIEW = "mlflow.sharedViewState."
 BEST_FIRST, NESTED = "best-first", "nested"
 SCORES = ("kappa", "f1")
 SHOWN_CLASSES = 12
-RUN_NAME_WIDTH = 300
+RUN_NAME_WIDTH, OUTCOME_WIDTH = 300, 140
 """In pixels: ``#12 layer4-5 lr=3.2e-4 permutation`` at its place below a study."""
 
 
@@ -49,7 +49,7 @@ def view(objective: str, nested: bool) -> str:
         "modelVersionFilter": "All Runs",
         "selectedColumns": columns,
         "columnOrder": [name, *columns],
-        "columnWidths": {name: RUN_NAME_WIDTH},
+        "columnWidths": {name: RUN_NAME_WIDTH, columns[-1]: OUTCOME_WIDTH},
     }
     return json.dumps(state)
 
@@ -68,7 +68,7 @@ def introduce(experiment: Experiment, is_study: bool) -> str:
     store, settings = experiment.store, experiment.settings
     found = store.client.get_experiment(store.experiment(settings.study))
     tags = {
-        "mlflow.note.content": study_note(experiment) if is_study else single_note(experiment),
+        NOTE: study_note(experiment) if is_study else single_note(experiment),
         "mlflow.experimentKind": "custom_model_development",  # the UI asks what it is where this is missing
         f"{VIEW}{BEST_FIRST}": view(settings.objective, nested=False),
         f"{VIEW}{NESTED}": view(settings.objective, nested=True),
@@ -78,6 +78,14 @@ def introduce(experiment: Experiment, is_study: bool) -> str:
         if found.tags.get(key) != value and (is_study or key not in found.tags):
             store.client.set_experiment_tag(found.experiment_id, key, value)
     return str(found.experiment_id)
+
+
+def unfold(run: Run) -> None:
+    """Have the page unfold what a run is nested under, which MLflow does for runs of this type only.
+
+    One run of a study is enough, and more would be too many: the run's own page then counts it among the evaluations.
+    """
+    run.store.client.set_tag(run.id, "mlflow.runType", "evaluation")
 
 
 def addresses(server: str, experiment: MlflowExperiment) -> list[str]:

@@ -40,6 +40,7 @@ class TrialRow:
     epochs: int
     seconds: float | None
     error: str | None
+    host: str | None
 
 
 def kept_settings(study: optuna.Study) -> Settings:
@@ -81,6 +82,7 @@ def _row(trial: FrozenTrial, interrupted: bool) -> TrialRow:
         epochs=len(reported),
         seconds=trial.duration.total_seconds() if trial.duration else None,
         error=trial.user_attrs.get("error"),
+        host=trial.user_attrs.get("host"),
     )
 
 

@@ -19,7 +19,7 @@ from sslwear.search import report
 from sslwear.search.conclusion import conclude, is_tested
 from sslwear.search.experiment import Experiment, digest
 from sslwear.search.listener import Listener
-from sslwear.search.page import introduce, study_note
+from sslwear.search.page import introduce, study_note, unfold
 from sslwear.search.pretraining import check_pretraining
 from sslwear.search.proposal import ask, pruner, same
 from sslwear.search.report import OUTCOMES
@@ -232,6 +232,8 @@ def _trial(experiment: Experiment, study: optuna.Study, parent: Run, listener: L
         tags = {**experiment.tags(), "trial": str(trial.number)}
         run = experiment.store.start(parent.experiment, name, "trial", parent.id, note(training), **tags)
         trial.set_user_attr("run_id", run.id)
+        if trial.number == 0:
+            unfold(run)
         if earlier is not None:
             _answer(study, trial, earlier, run)
             listener.ended(f"{name}: the same as trial {earlier.number}", OUTCOMES[earlier.state], earlier.value)

@@ -26,7 +26,9 @@ ORDER = (
     "terminal",
     "console_data",
     "console",
+    "console_study",
     "cli_data",
+    "cli_study",
     "cli",
 )
 PACKAGE = Path(sslwear.__file__).parent

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sslwear.evaluation.figures import confusion_figure, learning_curves, participants_figure
+from sslwear.evaluation.figures import confusion_figure, learning_curves
 from sslwear.training import EpochRecord
 
 COUNTS = np.array([[8, 2, 0], [0, 5, 0], [0, 0, 0]])

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.testing import assert_array_equal
 
-from sslwear.evaluation.study_figures import TrialPoint, study_charts, study_overview
+from sslwear.evaluation.study_figures import TrialPoint, study_overview
 
 POINTS = [
     TrialPoint(4, 0.7, "head", "reverse", False),

@@ -13,7 +13,7 @@ import typer
 
 from sslwear import __version__
 from sslwear.cli_data import data_app
-from sslwear.cli_study import Overrides, StudyFile, runs_app, study_app, ui_command
+from sslwear.cli_study import Overrides, StudyFile, dashboard, runs_app, study_app, ui_command
 from sslwear.errors import SslwearError
 from sslwear.terminal import friendly, say, standard_output
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(study_app, name="study")
 app.add_typer(runs_app, name="runs")
+app.command()(dashboard)
 app.add_typer(data_app, name="data")
 
 

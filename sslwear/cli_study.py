@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from sslwear.errors import StudyError
 from sslwear.terminal import friendly, say, standard_output
 
 if TYPE_CHECKING:
@@ -116,6 +117,36 @@ def runs_diff(
             console.print(differences_table(title, rows, *(run.info.run_id[:8] for run in runs)))
         if not found:
             say(console, "They are alike in parameters, metrics, data and tags.")
+
+
+def dashboard(
+    port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 8080,
+) -> None:
+    """Browse trials in Optuna's dashboard (extra: dashboard), reachable from this machine only."""
+    with friendly():
+        try:
+            from optuna_dashboard import run_server
+        except ImportError as error:
+            raise StudyError(
+                "Optuna's dashboard is not installed; install the extra with pip install 'sslwear[dashboard]', or in a "
+                "clone of the repository start it with make dashboard"
+            ) from error
+        from sslwear.search.storage import all_studies, open_storage
+        from sslwear.tracking import Store
+
+        store = Store.from_environment()
+        storage, address = open_storage(store), f"http://127.0.0.1:{port}"
+        if not (studies := all_studies(store)):
+            print("There is no study yet: run 'make study' or 'sslwear study run FILE' first, or meanwhile.")
+        for study in studies:
+            print(f"{study.study_name}: {address}/dashboard/studies/{study._study_id}")
+        print("Ctrl-C ends it.", flush=True)
+        try:
+            run_server(storage, host="127.0.0.1", port=port)
+        except OSError as error:
+            raise StudyError(
+                f"port {port} cannot be used ({error.strerror}); choose another with --port {port + 1}"
+            ) from error
 
 
 def ui_command(store: Store) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sslwear.errors import DataError, SettingsError, WeightsError
 from sslwear.evaluation.figures import learning_curves
+from sslwear.monitoring import monitored
 from sslwear.plugins import source_digest
 from sslwear.pretext.base import get as get_pretext
 from sslwear.search.experiment import NO_PRETEXT, Experiment, digest, key_of
@@ -118,22 +119,23 @@ def _pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener
         log(record)
         listener.epoch(record, task.headline)
 
-    result = fit(
-        experiment.new_encoder(),
-        task,
-        data,
-        parse_tuning("all", experiment.encoder),
-        FitSettings(
-            settings.learning_rate,
-            settings.batch_size,
-            settings.max_epochs,
-            settings.patience,
-            experiment.settings.seed,
-            experiment.device,
-            experiment.precision,
-        ),
-        on_epoch,
-    )
+    with monitored(run):
+        result = fit(
+            experiment.new_encoder(),
+            task,
+            data,
+            parse_tuning("all", experiment.encoder),
+            FitSettings(
+                settings.learning_rate,
+                settings.batch_size,
+                settings.max_epochs,
+                settings.patience,
+                experiment.settings.seed,
+                experiment.device,
+                experiment.precision,
+            ),
+            on_epoch,
+        )
     scores = result.validation.scores
     run.metrics({"loss": result.validation.loss, "best_epoch": result.best_epoch}, result.best_epoch)
     run.figure(learning_curves(result.history, result.best_epoch, task.headline), "learning_curves.png")

@@ -7,6 +7,7 @@ from typing import Any
 
 from sslwear.evaluation.figures import confusion_figure, learning_curves, participants_figure
 from sslwear.evaluation.participants import per_participant
+from sslwear.monitoring import monitored
 from sslwear.scores import confusion
 from sslwear.search.experiment import NO_PRETEXT, Experiment
 from sslwear.search.listener import Listener
@@ -87,7 +88,8 @@ def train(
         if on_epoch is not None:
             on_epoch(record)
 
-    result = fit(encoder, task, data, tuning, experiment.fit_settings(training), after, experiment.cache)
+    with monitored(run):
+        result = fit(encoder, task, data, tuning, experiment.fit_settings(training), after, experiment.cache)
     _log_result(experiment, training, validation.pid, result, run)
     return result
 

@@ -99,7 +99,7 @@ def test_a_picture_is_shown_on_its_runs_page(
     study, store = studied
     name = run_names(study, store)[0] if kind == "trial" else "tiny"
     open_table(page, address(ui, "tiny:"))
-    page.get_by_role("link", name=name, exact=True).click()
+    page.locator(".ag-row").get_by_role("link", name=name, exact=True).click()
     page.get_by_text("About this run").wait_for()
     page.goto(f"{page.url.split('?')[0]}/artifacts", wait_until="domcontentloaded")
     page.get_by_text(path, exact=True).first.click()

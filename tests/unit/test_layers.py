@@ -22,6 +22,7 @@ ORDER = (
     "training",
     "evaluation",
     "tracking",
+    "monitoring",
     "search",
     "terminal",
     "console_data",

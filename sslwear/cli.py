@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sslwear import __version__
+from sslwear import __version__, cli_model
 from sslwear.cli_data import data_app
 from sslwear.cli_study import Overrides, StudyFile, dashboard, runs_app, study_app, ui_command
-from sslwear.errors import SslwearError
-from sslwear.terminal import friendly, say, standard_output
+from sslwear.secrets import masked
+from sslwear.server import LOOPBACK
+from sslwear.terminal import friendly, say, standard_output, warn
 
 if TYPE_CHECKING:
     from sslwear.tracking import Store
@@ -31,6 +27,10 @@ app.add_typer(study_app, name="study")
 app.add_typer(runs_app, name="runs")
 app.command()(dashboard)
 app.add_typer(data_app, name="data")
+app.command()(cli_model.promote)
+app.add_typer(cli_model.models_app, name="models")
+app.command()(cli_model.export)
+app.command()(cli_model.serve)
 
 
 @app.callback(invoke_without_command=True)
@@ -82,56 +82,35 @@ def pretrain(file: StudyFile, set_: Overrides = None) -> None:
 
 @app.command()
 def ui(
-    port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 5000,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Listen wider than on this machine.")] = LOOPBACK,
+    expose: Annotated[bool, typer.Option("--expose", help="Other machines may reach it.")] = False,
 ) -> None:
-    """Browse studies in the MLflow UI, reachable from this machine only."""
-    with friendly():
+    """Browse studies and models in the MLflow UI, on this machine only."""
+    with friendly("the server has ended"):
+        from sslwear import server
         from sslwear.search.page import lines
         from sslwear.tracking import Store
 
         store = Store.from_environment()
         if store.tracking_uri.startswith(("http://", "https://")):
-            print(f"MLFLOW_TRACKING_URI is set: open {store.tracking_uri} in a browser")
+            print(f"MLFLOW_TRACKING_URI is set: open {masked(store.tracking_uri)} in a browser")
             return
-        _check_port(port)
-        address = f"http://127.0.0.1:{port}"
-        pages = lines(address, store)
+        exposed = "read, change and delete all runs and models, and read the files of this store"
+        if (warning := server.check_address(host, port, expose, exposed)) is not None:
+            warn(warning)
+        pages = lines(f"http://{host}:{port}", store)
         if not pages:
             print("There is no study yet: run 'make study' or 'sslwear study run FILE' first, or meanwhile.")
         for line in pages:
             print(line)
         print("Starting the MLflow UI takes a few seconds; Ctrl-C ends it.", flush=True)
-        raise typer.Exit(_serve(store, port))
+        command = ["mlflow", "server", "--host", host, "--port", str(port), "--workers", "1", "--no-serve-artifacts"]
+        command += ["--default-artifact-root", str(store.home / "artifacts")]
+        environment = {"MLFLOW_BACKEND_STORE_URI": store.tracking_uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        raise typer.Exit(server.run(command, environment))
 
 
 def main() -> None:
     """Entry point of the command."""
     app()
-
-
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise SslwearError(
-                f"port {port} is in use ({error.strerror}); choose another with --port {port + 1}"
-            ) from error
-
-
-def _serve(store: Store, port: int) -> int:
-    """Run the server until it ends or the user ends it, with all the processes that it starts."""
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", store.tracking_uri),
-        *("--default-artifact-root", str(store.home / "artifacts"), "--no-serve-artifacts"),
-    ]
-    quick = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    server = subprocess.Popen(command, env={**quick, **os.environ}, start_new_session=True)
-    try:
-        return server.wait()
-    except KeyboardInterrupt:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait()
-        return 0

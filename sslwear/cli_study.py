@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from sslwear.errors import StudyError
+from sslwear.secrets import masked
 from sslwear.terminal import friendly, say, standard_output
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def study_list() -> None:
         with answering(store):
             studies = all_studies(store)
             if not studies:
-                print(f"There is no study in {store.storage_url} yet: run 'make study' or 'sslwear study run FILE'.")
+                print(
+                    f"There is no study in {masked(store.storage_url)} yet: run 'make study' or 'sslwear study run FILE'."
+                )
                 return
             standard_output().print(studies_table(studies))
 
@@ -131,28 +134,25 @@ def dashboard(
                 "Optuna's dashboard is not installed; install the extra with pip install 'sslwear[dashboard]', or in a "
                 "clone of the repository start it with make dashboard"
             ) from error
+        from sslwear import server
         from sslwear.search.storage import all_studies, open_storage
         from sslwear.tracking import Store
 
+        server.check_address(server.LOOPBACK, port, expose=False, exposed="")
         store = Store.from_environment()
-        storage, address = open_storage(store), f"http://127.0.0.1:{port}"
+        storage, address = open_storage(store), f"http://{server.LOOPBACK}:{port}"
         if not (studies := all_studies(store)):
             print("There is no study yet: run 'make study' or 'sslwear study run FILE' first, or meanwhile.")
         for study in studies:
             print(f"{study.study_name}: {address}/dashboard/studies/{study._study_id}")
         print("Ctrl-C ends it.", flush=True)
-        try:
-            run_server(storage, host="127.0.0.1", port=port)
-        except OSError as error:
-            raise StudyError(
-                f"port {port} cannot be used ({error.strerror}); choose another with --port {port + 1}"
-            ) from error
+        run_server(storage, host=server.LOOPBACK, port=port)  # which ends, without a word, with Ctrl-C
 
 
 def ui_command(store: Store) -> str:
     """How to browse a store, for a sentence."""
     if store.tracking_uri.startswith(("http://", "https://")):
-        return f"a browser at {store.tracking_uri}"
+        return f"a browser at {masked(store.tracking_uri)}"
     return "make ui (or sslwear ui)"
 
 

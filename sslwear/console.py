@@ -23,6 +23,7 @@ from sslwear.data.shards import Shards
 from sslwear.search.listener import Listener
 from sslwear.search.report import TrialRow
 from sslwear.search.trial import brief
+from sslwear.secrets import masked
 from sslwear.training import EpochRecord
 
 
@@ -97,7 +98,7 @@ class ConsoleListener(Listener):
 
     def warn(self, text: str) -> None:
         """Print a warning, also where the output is no terminal."""
-        Console(stderr=True).print(f"sslwear: {text}", markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"sslwear: {masked(text)}", markup=False, highlight=False, soft_wrap=True)
 
     def _line(self, text: str) -> None:
         if self._console.is_terminal:

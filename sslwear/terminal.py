@@ -12,6 +12,7 @@ from rich.console import Console
 
 from sslwear import interruption
 from sslwear.errors import SslwearError
+from sslwear.secrets import masked
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def friendly(after_interrupt: str = "nothing was changed") -> Iterator[None]:
 
 def _last_words(text: str) -> None:
     _end()
-    print(f"sslwear: {text}", file=sys.stderr, flush=True)
+    print(f"sslwear: {masked(text)}", file=sys.stderr, flush=True)
 
 
 def _end() -> None:
@@ -54,4 +55,9 @@ def standard_output() -> Console:
 
 def say(console: Console, text: str) -> None:
     """Print a line as it is, however long."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(masked(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Print a warning, also where the output goes to a file."""
+    print(f"sslwear: {masked(text)}", file=sys.stderr, flush=True)

@@ -13,8 +13,8 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -30,6 +30,8 @@ from sslwear.encoders import weights
 from sslwear.encoders.base import Network
 from sslwear.errors import StudyError, WeightsError
 from sslwear.interruption import undisturbed
+from sslwear.model import CARD, CHECKPOINT, INSIDE, Card
+from sslwear.secrets import masked, one_line
 from sslwear.training import EpochRecord
 
 for _variable, _value in {
@@ -39,7 +41,7 @@ for _variable, _value in {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }.items():
     os.environ.setdefault(_variable, _value)
-for _name in ("alembic", "mlflow.store.db.utils"):
+for _name in ("alembic", "mlflow.pyfunc", "mlflow.store.db.utils"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 from mlflow import MlflowClient  # noqa: E402
@@ -68,8 +70,6 @@ PREFIX = "sslwear."
 NOTE = "mlflow.note.content"
 SYSTEM_METRICS = "system/"
 RUN_URI, MODEL_URI = "runs:/", "models:/"
-CHECKPOINT = "model.safetensors"
-CARD = "model.json"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Store:
         tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
         if "://" not in tracking:
             raise StudyError(
-                f"MLFLOW_TRACKING_URI is {tracking!r}, and MLflow no longer keeps runs in plain folders; "
+                f"MLFLOW_TRACKING_URI is {masked(tracking)!r}, and MLflow no longer keeps runs in plain folders; "
                 "set it to http://HOST:PORT or sqlite:///PATH, or unset it"
             )
         storage = os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{home / 'optuna.db'}"
@@ -129,7 +129,7 @@ class Store:
                 client.search_experiments(max_results=1)
             except MlflowException as error:
                 raise StudyError(
-                    f"the MLflow store {self.tracking_uri} does not answer ({_one_line(error)}); "
+                    f"the MLflow store {masked(self.tracking_uri)} does not answer ({one_line(error)}); "
                     "check MLFLOW_TRACKING_URI, or unset it to use the embedded store"
                 ) from error
             if self.embedded:
@@ -171,7 +171,7 @@ class Store:
         if parent is not None:
             all_tags["mlflow.parentRunId"] = parent
         if note is not None:
-            all_tags[NOTE] = note
+            all_tags[NOTE] = masked(note)
         run = self.client.create_run(experiment, run_name=name, tags=all_tags)
         return Run(self, run.info.run_id, experiment)
 
@@ -238,20 +238,44 @@ class Store:
         Raises:
             WeightsError: when there is none.
         """
-        try:
-            location = self._checkpoint_location(uri)
-            with tempfile.TemporaryDirectory() as folder:
-                local = download_artifacts(
-                    artifact_uri=f"{location.rstrip('/')}/{CHECKPOINT}",
-                    tracking_uri=self.tracking_uri,
-                    dst_path=None if location.startswith("file:") else folder,
-                )
-                return weights.read(Path(local))
-        except (MlflowException, OSError) as error:
-            raise WeightsError(
-                f"weights: {uri} has no checkpoint of ours in {self.tracking_uri} ({_one_line(error)}); "
-                "copy a run's id from the UI, or give models:/NAME@alias"
-            ) from error
+        with self.model_folder(uri, (CHECKPOINT,)) as folder:
+            return weights.read(folder / CHECKPOINT)
+
+    @contextmanager
+    def model_folder(self, uri: str, names: Sequence[str] = (CHECKPOINT, CARD)) -> Iterator[Path]:
+        """A folder with the weights and the card of a run or of a registered model, see `load_weights`.
+
+        Nothing but these files is fetched, under their own names, whatever else the run holds.
+
+        Raises:
+            WeightsError: when they are not there.
+        """
+        with tempfile.TemporaryDirectory() as temporary:
+            try:
+                folder = self._fetch(self._checkpoint_location(uri).rstrip("/"), names, Path(temporary))
+            except (MlflowException, OSError) as error:
+                raise WeightsError(
+                    f"weights: {uri} has no checkpoint of ours in {masked(self.tracking_uri)} ({one_line(error)}); "
+                    "copy a run's id from the UI, or give models:/NAME@alias"
+                ) from error
+            yield folder
+
+    def _fetch(self, location: str, names: Sequence[str], place: Path) -> Path:
+        """The folder of some files of a model, which are read where they are when the store is on this machine."""
+        for inside in (f"/{INSIDE}", ""):  # of a registered model, of a run's checkpoint
+            with suppress(MlflowException, OSError) if inside else nullcontext():
+                fetched = [
+                    Path(
+                        download_artifacts(
+                            artifact_uri=f"{location}{inside}/{name}",
+                            tracking_uri=self.tracking_uri,
+                            dst_path=None if location.startswith(("file:", "/")) else str(place),
+                        )
+                    )
+                    for name in names
+                ]
+                return fetched[0].parent
+        raise AssertionError("the last attempt either returns or raises")
 
     def _checkpoint_location(self, uri: str) -> str:
         if uri.startswith(RUN_URI):
@@ -296,7 +320,7 @@ class Run:
 
     def params(self, params: Mapping[str, Any]) -> None:
         """Log parameters in one call."""
-        self._client.log_batch(self.id, params=[Param(key, str(value)) for key, value in params.items()])
+        self._client.log_batch(self.id, params=[Param(key, masked(str(value))) for key, value in params.items()])
 
     def has_params(self) -> bool:
         """Whether parameters were logged."""
@@ -325,7 +349,7 @@ class Run:
 
     def tags(self, **tags: str) -> None:
         """Set tags, by name without the prefix ``sslwear.``."""
-        self._client.log_batch(self.id, tags=[RunTag(f"{PREFIX}{key}", value) for key, value in tags.items()])
+        self._client.log_batch(self.id, tags=[RunTag(f"{PREFIX}{key}", masked(value)) for key, value in tags.items()])
 
     def copy(self, origin: str) -> None:
         """Log another run's parameters, last metrics and data set as this one's."""
@@ -339,11 +363,11 @@ class Run:
 
     def describe(self, text: str) -> None:
         """Set the run's description (Markdown)."""
-        self._client.set_tag(self.id, NOTE, text)
+        self._client.set_tag(self.id, NOTE, masked(text))
 
     def text(self, text: str, path: str) -> None:
         """Log a text file."""
-        self._client.log_text(self.id, text, path)
+        self._client.log_text(self.id, masked(text), path)
 
     def figure(self, figure: Figure, path: str) -> None:
         """Log a picture."""
@@ -373,7 +397,7 @@ class Run:
         self._client.log_inputs(self.id, [DatasetInput(tracked, [context])])
         self.params({f"{side}_windows": count for side, count in windows.items()})
 
-    def checkpoint(self, network: Network, card: Mapping[str, Any], metrics: Mapping[str, float], step: int) -> None:
+    def checkpoint(self, network: Network, card: Card, metrics: Mapping[str, float], step: int) -> None:
         """Log a network as a model with its scores, without pickling.
 
         Args:
@@ -383,11 +407,11 @@ class Run:
             step: the epoch that it is from.
         """
         model = self._client.create_logged_model(
-            self.experiment, name=str(card["encoder"]), source_run_id=self.id, model_type=str(card["encoder"])
+            self.experiment, name=card.encoder, source_run_id=self.id, model_type=card.encoder
         )
         with tempfile.TemporaryDirectory() as folder:
             weights.save(network, Path(folder) / CHECKPOINT)
-            (Path(folder) / CARD).write_text(json.dumps(dict(card), indent=2) + "\n")
+            (Path(folder) / CARD).write_text(card.to_json())
             self._client.log_model_artifacts(model.model_id, folder)
         self._client.finalize_logged_model(model.model_id, "READY")
         self._client.log_outputs(self.id, [LoggedModelOutput(model.model_id, step)])
@@ -425,7 +449,7 @@ def write_ahead(database: Path) -> None:
 @cache
 def _provenance() -> dict[str, str]:
     """Who ran what, from which commit of this code."""
-    tags = {"mlflow.source.name": " ".join(["sslwear", *sys.argv[1:]]), "mlflow.source.type": "LOCAL"}
+    tags = {"mlflow.source.name": masked(" ".join(["sslwear", *sys.argv[1:]])), "mlflow.source.type": "LOCAL"}
     folder = Path(__file__).resolve().parent
     commit = _git(folder, "rev-parse", "HEAD")
     if commit:
@@ -440,7 +464,3 @@ def _git(folder: Path, *arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

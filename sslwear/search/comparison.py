@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial
 from sslwear.errors import StudyError
 from sslwear.search.page import SCORES
 from sslwear.search.report import kept_settings, rows, winner
+from sslwear.secrets import masked
 from sslwear.settings import Settings
 from sslwear.tracking import NOTE, SYSTEM_METRICS, Store
 
@@ -173,7 +174,7 @@ def find_run(prefix: str, store: Store) -> MlflowRun:
         found = all_runs(store, experiments, f"attributes.run_id LIKE '{prefix}%'")
     if not found:
         raise StudyError(
-            f"there is no run {prefix!r} in {store.tracking_uri}; copy an id from the UI, where a run's page has it"
+            f"there is no run {prefix!r} in {masked(store.tracking_uri)}; copy an id from the UI, where a run's page has it"
         )
     if len(found) > 1:
         some = ", ".join(f"{run.info.run_id[: len(prefix) + 4]} ({run.info.run_name})" for run in found[:SHOWN_MATCHES])

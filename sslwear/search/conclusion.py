@@ -9,16 +9,18 @@ from sslwear.encoders import weights
 from sslwear.encoders.base import Network
 from sslwear.errors import StudyError, WeightsError
 from sslwear.evaluation.figures import confusion_figure
-from sslwear.evaluation.participants import per_participant
+from sslwear.interruption import undisturbed
 from sslwear.scores import confusion
 from sslwear.search import report
 from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
 from sslwear.search.page import SCORES
 from sslwear.search.report import winner
-from sslwear.settings import TrainingSettings
+from sslwear.search.testing import count_look, score, training_of
 from sslwear.tracking import RUN_URI, Run
-from sslwear.training import FrozenBlocks, evaluate, leading
+from sslwear.training import leading
+
+CONFUSION = "test_confusion.png"
 
 
 def is_tested(study: optuna.Study) -> bool:
@@ -56,35 +58,40 @@ def conclude(experiment: Experiment, study: optuna.Study, trials: int, parent: R
     if not is_tested(study):
         listener.note(f"scoring trial {best.number}, the winner, on the test participants")
         scores = _test(experiment, best, parent)
-        study.set_user_attr("tested", {**study.user_attrs.get("tested", {}), str(best.number): scores})
+        with undisturbed():
+            count_look(study, f"trial {best.number}, the winner")
+            study.set_user_attr("tested", {**study.user_attrs.get("tested", {}), str(best.number): scores})
     report.log(study, objective, parent)
 
 
 def _test(experiment: Experiment, best: FrozenTrial, parent: Run) -> dict[str, float]:
-    training = TrainingSettings(**best.user_attrs["settings"])
-    origin = f"{RUN_URI}{best.user_attrs['run_id']}"
-    task, encoder = experiment.classification(training), experiment.encoder()
-    network = Network(encoder, task.head(encoder.features))
+    training = training_of(best)
+    network = trained(experiment, best)
+    depth = leading(experiment.tuning(training).frozen, network)
+    names = experiment.dataset.class_names
+    result = score(experiment, network, experiment.encoder.window_samples, names, depth)
+    parent.metrics({f"test_{name}": value for name, value in result.scores.items()})
+    title = f"test participants, trial {best.number}"
+    parent.figure(confusion_figure(confusion(result.truth, result.predicted, len(names)), names, title), CONFUSION)
+    parent.text(result.table.to_csv(index=False), "test_participants.csv")
+    return result.scores
+
+
+def trained(experiment: Experiment, trial: FrozenTrial) -> Network:
+    """The network that a finished trial left.
+
+    Raises:
+        StudyError: when its checkpoint is gone.
+    """
+    origin = f"{RUN_URI}{trial.user_attrs['run_id']}"
+    encoder = experiment.encoder()
+    network = Network(encoder, experiment.classification(training_of(trial)).head(encoder.features))
     try:
         state = experiment.store.load_weights(origin)
     except WeightsError as error:
         raise StudyError(
-            f"the checkpoint of trial {best.number}, the winner, is gone ({error}); put it back, or give the study "
-            "another name with --set study=NAME"
+            f"the checkpoint of trial {trial.number} is gone ({error}); put it back, or give the study another name "
+            "with --set study=NAME"
         ) from error
     weights.load_network(network, state, origin)
-    windows = experiment.windows(experiment.split.test)
-    settings = experiment.fit_settings(training)
-    network.to(settings.device).eval()
-    depth = leading(experiment.tuning(training).frozen, network)
-    blocks = FrozenBlocks(network, encoder.window_samples, settings.precision)
-    source = experiment.cache.source(blocks, windows, 0, depth)
-    result = evaluate(network, encoder.window_samples, task, source, settings)
-    names = experiment.dataset.class_names
-    parent.metrics({f"test_{name}": value for name, value in result.scores.items()})
-    counts = confusion(result.truth, result.predicted, len(names))
-    title = f"test participants, trial {best.number}"
-    parent.figure(confusion_figure(counts, names, title), "test_confusion.png")
-    table = per_participant(result.truth, result.predicted, windows.pid, len(names))
-    parent.text(table.to_csv(index=False), "test_participants.csv")
-    return result.scores
+    return network

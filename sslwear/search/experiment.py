@@ -23,6 +23,7 @@ from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
 from sslwear.encoders.base import get as get_encoder
 from sslwear.errors import DataError, SettingsError
+from sslwear.model import Card
 from sslwear.pretext.base import get as get_pretext
 from sslwear.settings import CacheSettings, Settings, TrainingSettings
 from sslwear.task import Classification, inverse_frequency
@@ -183,18 +184,21 @@ class Experiment:
             "objective": self.settings.objective,
         }
 
-    def card(self) -> dict[str, Any]:
+    def card(self, tuned: str, pretext: str) -> Card:
         """What is needed to build a network of this experiment again, beside its weights."""
-        return {
-            "encoder": self.encoder.name,
-            "window_samples": self.encoder.window_samples,
-            "rate_hz": self.encoder.rate_hz,
-            "unit": "g",
-            "class_names": list(self.dataset.class_names),
-            "dataset": self.dataset.description.name,
-            "fingerprint": self.dataset.fingerprint,
-            "licence": self.dataset.description.licence,
-        }
+        return Card(
+            encoder=self.encoder.name,
+            window_samples=self.encoder.window_samples,
+            rate_hz=self.encoder.rate_hz,
+            unit="g",
+            class_names=self.dataset.class_names,
+            dataset=self.dataset.description.name,
+            fingerprint=self.dataset.fingerprint,
+            licence=self.dataset.description.licence,
+            tuned=tuned,
+            pretext=pretext,
+            precision=self.precision,
+        )
 
     def stretched(self) -> str | None:
         """A warning when the windows' length in seconds is not the encoder's, so that time is stretched; else None."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from mlflow.entities import Experiment as MlflowExperiment
 
 from sslwear.search.experiment import Experiment
+from sslwear.secrets import masked
 from sslwear.settings import SearchSettings
 from sslwear.tracking import NOTE, PREFIX, Run, Store
 
@@ -76,7 +77,7 @@ def introduce(experiment: Experiment, is_study: bool) -> str:
     }
     for key, value in tags.items():
         if found.tags.get(key) != value and (is_study or key not in found.tags):
-            store.client.set_experiment_tag(found.experiment_id, key, value)
+            store.client.set_experiment_tag(found.experiment_id, key, masked(value))
     return str(found.experiment_id)
 
 

@@ -139,7 +139,7 @@ def _pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener
     scores = result.validation.scores
     run.metrics({"loss": result.validation.loss, "best_epoch": result.best_epoch}, result.best_epoch)
     run.figure(learning_curves(result.history, result.best_epoch, task.headline), "learning_curves.png")
-    run.checkpoint(result.network, {**experiment.card(), "pretext": pretext}, scores, result.best_epoch)
+    run.checkpoint(result.network, experiment.card("all", pretext), scores, result.best_epoch)
     run.describe(
         f"{note(experiment, pretext)}\n\nOn {len(data.validation.participants())} held-out training participants: "
         f"{task.headline} {scores[task.headline]:.3f}, in epoch {result.best_epoch} of {len(result.history)}, whose "

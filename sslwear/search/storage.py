@@ -13,6 +13,7 @@ from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from sslwear.errors import StudyError
+from sslwear.secrets import masked, one_line
 from sslwear.tracking import Store, write_ahead
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -30,7 +31,7 @@ def open_storage(store: Store) -> optuna.storages.RDBStorage:
             storage = optuna.storages.RDBStorage(store.storage_url)
         except (SQLAlchemyError, ImportError, ValueError) as error:
             raise StudyError(
-                f"the Optuna store {store.storage_url} does not answer ({' '.join(str(error).split())[:200]}); "
+                f"the Optuna store {masked(store.storage_url)} does not answer ({one_line(error)}); "
                 "check SSLWEAR_STORAGE, or unset it to use the embedded store"
             ) from error
         if store.storage_url == f"sqlite:///{store.home / 'optuna.db'}":
@@ -49,9 +50,9 @@ def answering(store: Store) -> Iterator[None]:
         yield
     except (MlflowException, RequestException, SQLAlchemyError, StorageInternalError) as error:
         ours = isinstance(error, MlflowException | RequestException)
-        which = f"the MLflow store {store.tracking_uri}" if ours else f"the Optuna store {store.storage_url}"
+        which = f"MLflow store {store.tracking_uri}" if ours else f"Optuna store {store.storage_url}"
         raise StudyError(
-            f"{which} failed meanwhile ({' '.join(str(error).split())[:300]}); mend it, and give the same command again"
+            f"the {masked(which)} failed meanwhile ({one_line(error)}); mend it, and give the same command again"
         ) from error
 
 
@@ -72,5 +73,5 @@ def find_study(name: str, store: Store) -> optuna.Study:
     names = optuna.get_all_study_names(storage)
     if name not in names:
         there = f"there are {', '.join(sorted(names))}" if names else "there is none yet: start with make study"
-        raise StudyError(f"there is no study {name!r} in {store.storage_url}; {there}")
+        raise StudyError(f"there is no study {name!r} in {masked(store.storage_url)}; {there}")
     return optuna.load_study(study_name=name, storage=storage)

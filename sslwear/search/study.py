@@ -26,6 +26,7 @@ from sslwear.search.report import OUTCOMES
 from sslwear.search.space import suggest
 from sslwear.search.storage import answering, open_storage
 from sslwear.search.trial import note, run_name, train
+from sslwear.secrets import masked
 from sslwear.settings import Settings
 from sslwear.tracking import Run, Store
 from sslwear.training import EpochRecord
@@ -56,7 +57,7 @@ def run_study(settings: Settings, store: Store | None = None, listener: Listener
         KeyboardInterrupt: when the user interrupts; nothing is left running then.
     """
     store, listener = store or Store.from_environment(), listener or Listener()
-    with answering(store), _locked(store, settings.study):
+    with answering(store), alone(store, settings.study):
         experiment = Experiment.build(settings, store)
         if (warning := experiment.stretched()) is not None:
             listener.warn(warning)
@@ -75,7 +76,7 @@ def run_study(settings: Settings, store: Store | None = None, listener: Listener
 
 
 @contextmanager
-def _locked(store: Store, name: str) -> Iterator[None]:
+def alone(store: Store, name: str) -> Iterator[None]:
     """Run a study alone on this machine, so that a trial found running is a dead one."""
     try:
         with store.lock(name, timeout_s=0):
@@ -259,7 +260,7 @@ def _trial(experiment: Experiment, study: optuna.Study, parent: Run, listener: L
         with undisturbed():
             run.describe(f"{note(training)}\n\nFailed: `{type(error).__name__}: {error}`; see `traceback.txt`.")
             run.fail(error)
-            trial.set_user_attr("error", f"{type(error).__name__}: {error}")
+            trial.set_user_attr("error", masked(f"{type(error).__name__}: {error}"))
             study.tell(trial, state=TrialState.FAIL)
         listener.ended(name, "failed", None)
         listener.warn(f"{name} failed ({type(error).__name__}: {error}); its traceback is with its run in the UI")

@@ -108,7 +108,7 @@ def _log_result(experiment: Experiment, training: TrainingSettings, pid: Any, re
     run.text(table.to_csv(index=False), "participants.csv")
     if (rates := tensor_rates(result.history)) is not None:
         run.text(rates, "learning_rates.csv")
-    card = {**experiment.card(), "tuned": training.tuned, "pretext": training.pretext}
+    card = experiment.card(training.tuned, training.pretext)
     run.checkpoint(result.network, card, best.scores, result.best_epoch)
     scores = ", ".join(f"{name} {best.scores[name]:.3f}" for name in HEADLINES)
     run.describe(

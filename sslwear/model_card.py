@@ -1,0 +1,127 @@
+"""The model card: what a promoted model is, in Markdown, made of what was logged and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sslwear.evaluation.intervals import Interval
+from sslwear.model import Card
+
+ACADEMIC = (
+    "It starts from the published harnet weights, which are for **academic use only**; read the licence in their "
+    "repository, OxWearables/ssl-wearables, before any other use."
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a card tells beside the model's own description.
+
+    Attributes:
+        name: the registered model's.
+        alias: that it was promoted to.
+        study: that it was chosen in.
+        trial: its number there.
+        run_id: its run.
+        commit: of the code that trained it, or an empty text.
+        settings: it trained with.
+        participants: whose windows were used for what.
+        scores: of the test participants, by name.
+        pooled: the same over all windows.
+        looks: how often the test participants were looked at, this time included.
+        comparison: lines about the champion that it was compared with.
+        weights: what the encoder started from, as the study file says.
+        versions: of the libraries.
+    """
+
+    name: str
+    alias: str
+    study: str
+    trial: int
+    run_id: str
+    commit: str
+    settings: Mapping[str, object]
+    participants: Mapping[str, tuple[object, ...]]
+    scores: Mapping[str, Interval]
+    pooled: Mapping[str, float]
+    looks: int
+    comparison: str
+    weights: str
+    versions: str
+
+
+def weights_licence(origin: str) -> str:
+    """What is to be known about the licence of the weights that an encoder started from.
+
+    Args:
+        origin: a study file's ``weights:``.
+    """
+    if origin == "none":
+        return "It starts from random weights, so that only its training data's licence applies."
+    if origin == "hub":
+        return ACADEMIC
+    if origin.startswith(("runs:/", "models:/")):
+        return f"It starts from `{origin}`, whose licence applies to it too."
+    return (
+        f"It starts from the checkpoint `{origin.rsplit('/', 1)[-1]}`, whose licence applies to it too; the published "
+        "harnet checkpoints are for **academic use only**."
+    )
+
+
+def markdown(card: Card, facts: Facts) -> str:
+    """The model card."""
+    ref = f"models:/{facts.name}@{facts.alias}"
+    people = "\n".join(f"- {side}: {' '.join(map(str, who))}" for side, who in facts.participants.items())
+    rows = "\n".join(
+        f"| {name} | {value.mean:.3f} | {value.sd:.3f} | {value.low:.3f} to {value.high:.3f} | "
+        f"{facts.pooled[name]:.3f} |"
+        for name, value in facts.scores.items()
+    )
+    settings = ", ".join(f"{key} {value}" for key, value in facts.settings.items())
+    count = next(iter(facts.scores.values())).participants
+    return f"""# {facts.name}
+
+Labels windows of wrist acceleration as {", ".join(card.class_names)}.
+
+## Input and output
+
+Windows of {card.window_s:g} s at {card.rate_hz:g} Hz, that is, arrays (N, {card.window_samples}, 3) or
+(N, 3, {card.window_samples}), acceleration in {card.unit} with gravity, axes x, y, z. Recordings of another rate are
+resampled linearly. Output: a row a window, `label` and a probability `p_CLASS` for each class.
+
+```python
+import mlflow
+mlflow.pyfunc.load_model("{ref}").predict(windows)
+```
+
+## Where it comes from
+
+Trial {facts.trial} of the study `{facts.study}` (run `{facts.run_id}`), {card.encoder}, tuned: {card.tuned}, pretext
+task: {card.pretext}. Settings: {settings}. Code: commit `{facts.commit or "unknown"}`, {facts.versions}.
+
+Data: {card.dataset}, fingerprint `{card.fingerprint}`. Participants, none on two sides:
+
+{people}
+
+## Scores on the test participants
+
+Over {count} participant{"s" * (count != 1)} that neither training nor the choice of the trial has seen; the interval is
+the 95 % bootstrap over participants. They were looked at {facts.looks} time{"s" * (facts.looks != 1)} so far: each look
+at them makes the next result a little less of a surprise.
+
+| score | mean | sd | 95 % interval | all windows |
+|---|---|---|---|---|
+{rows}
+
+{facts.comparison}
+
+## Licences
+
+{weights_licence(facts.weights)} Licence of the training data: {card.licence or "not known"}.
+
+## Limits
+
+It knows the classes above and nothing else: what a person does beside them is labelled as one of them. It was tested on
+people of one data set; look at its labels before trusting them for other devices, wrists, ages or illnesses.
+"""

@@ -1,0 +1,394 @@
+"""Promotion: the chosen trial and the champion on the same locked participants, and the alias moves if it may."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import metadata
+from typing import Literal
+
+import numpy as np
+import optuna
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+from optuna.trial import FrozenTrial, TrialState
+
+from sslwear import model_card, registry
+from sslwear.encoders.base import Network
+from sslwear.errors import SettingsError, StudyError
+from sslwear.evaluation.intervals import Difference, Interval, difference, interval
+from sslwear.interruption import undisturbed
+from sslwear.model import statistics, usual_ranges
+from sslwear.registry import CHAMPION
+from sslwear.search.conclusion import trained
+from sslwear.search.experiment import Experiment
+from sslwear.search.report import kept_settings, winner
+from sslwear.search.storage import answering, find_study
+from sslwear.search.study import alone
+from sslwear.search.testing import Tested, count_look, looks, score, training_of
+from sslwear.tracking import PREFIX, RUN_URI, Run, Store
+from sslwear.training import leading
+
+SCORES = ("kappa", "f1", "precision", "recall", "f1_all_classes", "accuracy")
+EXAMPLES = 3
+SAMPLED = 5000
+"""So many training windows tell what is usual."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a newcomer is not worse than the champion.
+
+    Attributes:
+        score: compared, one of `SCORES`.
+        kind: ``mean``: the mean difference over participants is at least minus the margin; ``interval``: the lower end
+            of its 95 % interval is.
+        margin: how much worse is not worse.
+
+    Raises:
+        SettingsError: when there is no such score, or the margin is negative.
+    """
+
+    score: str = "kappa"
+    kind: Literal["mean", "interval"] = "mean"
+    margin: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.score not in SCORES:
+            raise SettingsError(f"score: there is no {self.score!r}; choose one of {', '.join(SCORES)}")
+        if not 0 <= self.margin < 1:
+            raise SettingsError(f"margin: it must be at least 0 and less than 1, but got {self.margin:g}")
+
+    def allows(self, found: Difference) -> bool:
+        """Whether a difference, the newcomer less the champion, is enough."""
+        value = (
+            found.interval.low if self.kind == "interval" and found.interval.participants > 1 else found.interval.mean
+        )
+        return bool(value >= -self.margin)
+
+    def __str__(self) -> str:
+        what = "the mean difference" if self.kind == "mean" else "the lower end of the difference's 95 % interval"
+        return f"{what} in {self.score} must be at least {-self.margin or 0:g}"
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What came of it.
+
+    Attributes:
+        name: the registered model's.
+        alias: that was to move.
+        trial: number of the chosen trial.
+        scores: of the newcomer on the test participants, by name; empty when it was the champion already.
+        champion: the version that was the champion, or None where there was none.
+        champion_scores: its scores on the same participants.
+        differences: the newcomer less the champion, by score.
+        version: the newcomer's, or None where it was refused.
+        moved: whether the alias stands for the newcomer now and did not before.
+        reason: why, in a sentence.
+        looks: how often the test participants were looked at, this time included.
+    """
+
+    name: str
+    alias: str
+    trial: int
+    scores: Mapping[str, Interval]
+    champion: str | None
+    champion_scores: Mapping[str, Interval]
+    differences: Mapping[str, Difference]
+    version: str | None
+    moved: bool
+    reason: str
+    looks: int
+
+
+def promote(
+    study_name: str,
+    store: Store,
+    trial_number: int | None = None,
+    name: str | None = None,
+    alias: str = CHAMPION,
+    rule: Rule | None = None,
+    force: str | None = None,
+) -> Promotion:
+    """Score a trial and the current champion on a study's test participants, and move the alias if the trial may be it.
+
+    Args:
+        study_name: the study's.
+        store: where it is.
+        trial_number: the trial, or None for the winner.
+        name: the registered model's name, or None for the study's.
+        alias: to move.
+        rule: when the newcomer may take it; by default the study's objective must not be lower on average.
+        force: a reason to move it anyway, which is kept with the version.
+
+    Raises:
+        SslwearError: when study, trial, data or weights cannot be used, another process runs the study, or the two
+            models cannot be compared and nothing is forced.
+    """
+    with answering(store), alone(store, study_name):
+        study = find_study(study_name, store)
+        settings = kept_settings(study)
+        rule, name = rule or Rule(settings.objective), name or study_name
+        trial = _chosen(study, trial_number)
+        known = _known(store, name, study_name, trial)
+        champion = _champion(store, name, alias)
+        if known is not None and champion is not None and known.version == champion.version:
+            reason = f"trial {trial.number} is {name}@{alias} already, version {known.version}"
+            taken = str(known.version)
+            return Promotion(name, alias, trial.number, {}, taken, {}, {}, taken, False, reason, len(looks(study)))
+        experiment = _experiment(study, store)
+        return _compare(experiment, study, trial, _Wanted(name, alias, rule, force), known, champion)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    name: str
+    alias: str
+    rule: Rule
+    force: str | None
+
+
+def _chosen(study: optuna.Study, number: int | None) -> FrozenTrial:
+    if number is None:
+        best = winner(study)
+        if best is None:
+            raise StudyError(f"no trial of {study.study_name!r} has finished yet; run it first")
+        return best
+    found = {trial.number: trial for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))}
+    if number not in found:
+        there = f"choose one of {', '.join(map(str, found))}" if found else "none has"
+        raise StudyError(f"trial {number} of {study.study_name!r} has not finished; {there}")
+    return found[number]
+
+
+def _known(store: Store, name: str, study: str, trial: FrozenTrial) -> ModelVersion | None:
+    """The version that the trial was registered as before."""
+    run_id = trial.user_attrs["run_id"]
+    mine = [v for v in registry.versions(store, name) if v.run_id == run_id and v.tags.get(f"{PREFIX}study") == study]
+    return mine[0] if mine else None
+
+
+def _champion(store: Store, name: str, alias: str) -> ModelVersion | None:
+    model = {model.name: model for model in registry.models(store)}.get(name)
+    if model is None or alias not in model.aliases:
+        return None
+    return registry.find_version(store, f"{name}@{alias}")
+
+
+def _experiment(study: optuna.Study, store: Store) -> Experiment:
+    """The study's data and split; its first weights are not needed, because the trial has its own.
+
+    Raises:
+        StudyError: when the data are others than the study's.
+    """
+    settings = kept_settings(study)
+    experiment = Experiment.build(settings.model_copy(update={"weights": "none"}), store)
+    if study.user_attrs["fingerprint"] != experiment.dataset.fingerprint:
+        raise StudyError(
+            f"{experiment.dataset.folder} holds other data than when {study.study_name!r} was run; put them back"
+        )
+    return experiment
+
+
+def _compare(
+    experiment: Experiment,
+    study: optuna.Study,
+    trial: FrozenTrial,
+    wanted: _Wanted,
+    known: ModelVersion | None,
+    champion: ModelVersion | None,
+) -> Promotion:
+    network = trained(experiment, trial)
+    depth = leading(experiment.tuning(training_of(trial)).frozen, network)
+    newcomer = score(experiment, network, experiment.encoder.window_samples, experiment.dataset.class_names, depth)
+    rival, remark = _rival(experiment, champion, wanted)
+    with undisturbed():
+        against = f" and {wanted.name} version {champion.version}" if champion is not None and rival else ""
+        count_look(study, f"promotion of trial {trial.number}{against}")
+    mine = summary(newcomer.table)
+    theirs = summary(rival.table) if rival is not None else {}
+    differences = _differences(newcomer, rival) if rival is not None else {}
+    allowed, reason = _verdict(wanted, champion, differences, remark)
+    version = str(known.version) if known is not None else None
+    if allowed:
+        comparison = _comparison(wanted, champion, theirs, differences, reason)
+        if known is None:
+            known = _register(experiment, study, trial, wanted, network, newcomer, comparison)
+        version = str(known.version)
+        with undisturbed():
+            if wanted.force is not None:
+                experiment.store.client.set_model_version_tag(wanted.name, version, f"{PREFIX}forced", wanted.force)
+            registry.move_alias(experiment.store, wanted.name, wanted.alias, version, reason)
+    return Promotion(
+        name=wanted.name,
+        alias=wanted.alias,
+        trial=trial.number,
+        scores=mine,
+        champion=str(champion.version) if champion is not None else None,
+        champion_scores=theirs,
+        differences=differences,
+        version=version,
+        moved=allowed,
+        reason=reason,
+        looks=len(looks(study)),
+    )
+
+
+def _rival(experiment: Experiment, champion: ModelVersion | None, wanted: _Wanted) -> tuple[Tested | None, str]:
+    """The champion's answers for the same participants, and a remark on whether the comparison is fair.
+
+    Raises:
+        StudyError: when it cannot be compared and nothing is forced.
+    """
+    if champion is None:
+        return None, ""
+    seen = _seen(champion, experiment)
+    try:
+        model = registry.load_model(experiment.store, registry.uri_of(champion), experiment.device)
+        found = score(experiment, model.network, model.card.window_samples, model.card.class_names)
+    except StudyError as error:
+        if wanted.force is None:
+            raise StudyError(
+                f"{wanted.name}@{wanted.alias}, version {champion.version}, cannot be compared: {error}; give the new "
+                "model another --name, or --force REASON"
+            ) from error
+        return None, f" (not compared: {error})"
+    remark = f"; the champion learnt from {', '.join(seen)} of the test participants, which favours it" if seen else ""
+    return found, remark
+
+
+def _seen(champion: ModelVersion, experiment: Experiment) -> list[str]:
+    """Test participants that the champion has learnt from or was chosen by."""
+    if champion.tags.get(f"{PREFIX}fingerprint") != experiment.dataset.fingerprint:
+        return []
+    known = {
+        participant
+        for side in ("train", "validation")
+        for participant in champion.tags.get(f"{PREFIX}{side}_participants", "").split()
+    }
+    return [str(participant) for participant in experiment.split.test if str(participant) in known]
+
+
+def summary(table: pd.DataFrame) -> dict[str, Interval]:
+    """Scores over participants, of a table with one row each."""
+    return {name: interval(table[name].to_numpy()) for name in SCORES}
+
+
+def _differences(first: Tested, second: Tested) -> dict[str, Difference]:
+    one, other = (tested.table.set_index("participant") for tested in (first, second))
+    return {name: difference(one[name], other[name]) for name in SCORES}
+
+
+def _verdict(
+    wanted: _Wanted, champion: ModelVersion | None, differences: Mapping[str, Difference], remark: str
+) -> tuple[bool, str]:
+    """Whether the alias moves, and why."""
+    if champion is None:
+        return True, "there was no champion before"
+    rule = wanted.rule
+    if differences:
+        found = differences[rule.score]
+        allowed = rule.allows(found)
+        text = f"{rule.score} is {found.interval.mean:+.3f} against version {champion.version}; {rule}{remark}"
+    else:
+        allowed, text = False, f"version {champion.version} was not compared{remark}"
+    if not allowed and wanted.force is not None:
+        return True, f"forced: {wanted.force} ({text})"
+    return allowed, text
+
+
+def _comparison(
+    wanted: _Wanted,
+    champion: ModelVersion | None,
+    theirs: Mapping[str, Interval],
+    differences: Mapping[str, Difference],
+    reason: str,
+) -> str:
+    """What the model card says of the champion before."""
+    if champion is None:
+        return "There was no champion to compare it with."
+    if not differences:
+        return f"It took `{wanted.alias}` from version {champion.version}: {reason}."
+    rows = "\n".join(
+        f"| {name} | {theirs[name]} | {found.interval} | {found.p:.3f} |" for name, found in differences.items()
+    )
+    return f"""It took `{wanted.alias}` from version {champion.version}: {reason}. On the same participants:
+
+| score | version {champion.version} | difference, this one less that | p (Wilcoxon) |
+|---|---|---|---|
+{rows}"""
+
+
+def _register(
+    experiment: Experiment,
+    study: optuna.Study,
+    trial: FrozenTrial,
+    wanted: _Wanted,
+    network: Network,
+    tested: Tested,
+    comparison: str,
+) -> ModelVersion:
+    settings, training, store = kept_settings(study), training_of(trial), experiment.store
+    run_id = trial.user_attrs["run_id"]
+    run = store.client.get_run(run_id)
+    card = replace(experiment.card(training.tuned, training.pretext), usual=_usual(experiment))
+    commit = run.data.tags.get("mlflow.source.git.commit", "")
+    split = experiment.split
+    people = {"train": split.train, "validation": split.validation, "test": split.test}
+    scores = summary(tested.table)
+    facts = model_card.Facts(
+        name=wanted.name,
+        alias=wanted.alias,
+        study=study.study_name,
+        trial=trial.number,
+        run_id=run_id,
+        commit=commit,
+        settings=training.model_dump(),
+        participants=people,
+        scores=scores,
+        pooled=tested.scores,
+        looks=len(looks(study)),
+        comparison=comparison,
+        weights=settings.weights,
+        versions=_versions(),
+    )
+    tags = {
+        "study": study.study_name,
+        "trial": str(trial.number),
+        "run": f"{RUN_URI}{run_id}",
+        "fingerprint": card.fingerprint,
+        "dataset": card.dataset,
+        "commit": commit,
+        "classes": ", ".join(card.class_names),
+        "input": f"{card.window_s:g} s at {card.rate_hz:g} Hz, {card.window_samples} samples, {card.unit}",
+        "weights": settings.weights,
+        "weights_licence": model_card.weights_licence(settings.weights),
+        "objective": f"{settings.objective} {trial.value:.4f} on validation participants",
+        "test_looks": str(len(looks(study))),
+        **{f"{side}_participants": " ".join(map(str, who)) for side, who in people.items()},
+        **{f"test_{name}": str(value) for name, value in scores.items()},
+    }
+    numbers = {f"test_{name}_mean": value.mean for name, value in scores.items() if np.isfinite(value.mean)}
+    numbers |= {f"test_{name}_low": value.low for name, value in scores.items() if np.isfinite(value.low)}
+    numbers |= {f"test_{name}_high": value.high for name, value in scores.items() if np.isfinite(value.high)}
+    parent = Run(store, study.user_attrs["run_id"], run.info.experiment_id)
+    parent.text(tested.table.to_csv(index=False), f"promotions/trial-{trial.number}.csv")
+    rows = experiment.windows(split.train).rows[:EXAMPLES]
+    example = experiment.dataset.gather(rows, card.window_samples).transpose(1, 2).contiguous().numpy()
+    return registry.register(
+        store, wanted.name, run_id, network.cpu(), card, example, model_card.markdown(card, facts), tags, numbers
+    )
+
+
+def _usual(experiment: Experiment) -> dict[str, tuple[float, float]]:
+    """What is usual of the windows that a trial learnt from."""
+    rows = experiment.windows(experiment.split.train).rows
+    some = rows[:: 1 + len(rows) // SAMPLED]
+    return usual_ranges(statistics(np.asarray(experiment.dataset.windows[some])))
+
+
+def _versions() -> str:
+    known = ", ".join(f"{name} {metadata.version(name)}" for name in ("sslwear", "torch", "mlflow"))
+    return f"Python {platform.python_version()}, {known}"

@@ -1,0 +1,91 @@
+"""Scores on the locked test participants, and how often they were looked at: repeated looks wear them out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from numpy.typing import NDArray
+
+from sslwear.encoders.base import Network
+from sslwear.errors import StudyError
+from sslwear.evaluation.participants import per_participant
+from sslwear.scores import classification_scores
+from sslwear.search.experiment import Experiment
+from sslwear.settings import TrainingSettings
+from sslwear.training import FrozenBlocks, evaluate
+
+LOOKS = "test_looks"
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A network's answers for the test participants.
+
+    Attributes:
+        truth: true class indices (N,).
+        predicted: predicted class indices (N,).
+        table: scores, one row a participant, see `sslwear.evaluation.participants.per_participant`.
+        scores: the same scores over all windows.
+    """
+
+    truth: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    table: pd.DataFrame
+    scores: dict[str, float]
+
+
+def score(experiment: Experiment, network: Network, samples: int, class_names: Sequence[str], depth: int = 0) -> Tested:
+    """Score a network on the test participants of an experiment.
+
+    Args:
+        experiment: whose participants.
+        network: any classifier of its classes.
+        samples: length of the windows that it takes.
+        class_names: in the order of the network's outputs.
+        depth: how many of its first blocks are worth keeping the outputs of.
+
+    Raises:
+        StudyError: when its classes are others than the experiment's.
+    """
+    names = experiment.dataset.class_names
+    if sorted(class_names) != sorted(names):
+        raise StudyError(
+            f"the model tells {', '.join(class_names)}, and the test participants of {experiment.settings.study!r} are "
+            f"labelled with {', '.join(names)}"
+        )
+    training = experiment.settings.training
+    task, settings = experiment.classification(training), experiment.fit_settings(training)
+    windows = experiment.windows(experiment.split.test)
+    network.to(settings.device).eval()
+    blocks = FrozenBlocks(network, samples, settings.precision)
+    source = experiment.cache.source(blocks, windows, 0, depth)
+    answers = evaluate(network, samples, task, source, settings).predicted
+    predicted = np.array([names.index(name) for name in class_names])[answers]
+    truth = windows.labels
+    table = per_participant(truth, predicted, windows.pid, len(names))
+    return Tested(truth, predicted, table, classification_scores(truth, predicted, len(names)))
+
+
+def count_look(study: optuna.Study, why: str) -> None:
+    """Keep that the study's test participants were looked at once more."""
+    look = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why}
+    study.set_user_attr(LOOKS, [*looks(study), look])
+
+
+def looks(study: optuna.Study) -> list[dict[str, Any]]:
+    """When and why a study's test participants were looked at, in order."""
+    known = study.user_attrs.get(LOOKS)
+    if known is None:  # a study that ended before looks were counted
+        known = [{"when": "", "why": f"trial {number}, the winner"} for number in study.user_attrs.get("tested", {})]
+    return list(known)
+
+
+def training_of(trial: optuna.trial.FrozenTrial) -> TrainingSettings:
+    """What a trial trained with."""
+    return TrainingSettings(**trial.user_attrs["settings"])

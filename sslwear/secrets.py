@@ -1,0 +1,34 @@
+"""Keeps passwords and tokens out of messages, logs, runs and reports."""
+
+from __future__ import annotations
+
+import re
+
+HIDDEN = "***"
+_SERVER = re.compile(r"(?P<start>\bhttps?://)(?:(?P<user>[^\s/@:?#]*):)?(?P<secret>[^\s/?#]+)@", re.IGNORECASE)
+"""Of an address in the web, where a password ends at the first slash; what stands alone before the @ is a token."""
+_DATABASE = re.compile(
+    r"(?P<start>\b(?!https?:)[a-z][a-z0-9+.-]*://)(?P<user>[^\s/@:?#]*):(?P<secret>\S*)@", re.IGNORECASE
+)
+"""Of a database, where SQLAlchemy takes all up to the last @ for the password."""
+_NAMED = re.compile(
+    r"(?P<key>(?:password|passwd|pwd|token|secret|api_?key|access_?key)[A-Za-z0-9_]*)"
+    r"(?P<is>['\"]?\s*[=:]\s*['\"]?)(?P<secret>[^\s&'\",;)]+)",
+    re.IGNORECASE,
+)
+
+
+def masked(text: str) -> str:
+    """The text with ``***`` for the password of every URL in it, and for what follows ``password=``, ``token:`` and the
+    like.
+    """
+    text = _SERVER.sub(
+        lambda found: found["start"] + (f"{found['user']}:" if found["user"] else "") + f"{HIDDEN}@", text
+    )
+    text = _DATABASE.sub(rf"\g<start>\g<user>:{HIDDEN}@", text)
+    return _NAMED.sub(rf"\g<key>\g<is>{HIDDEN}", text)
+
+
+def one_line(error: BaseException, length: int = 300) -> str:
+    """What an error says, masked, on one line of at most so many characters."""
+    return masked(" ".join(str(error).split()))[:length]

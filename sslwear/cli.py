@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,9 +12,6 @@ from sslwear.cli_study import Overrides, StudyFile, dashboard, runs_app, study_a
 from sslwear.secrets import masked
 from sslwear.server import LOOPBACK
 from sslwear.terminal import friendly, say, standard_output, warn
-
-if TYPE_CHECKING:
-    from sslwear.tracking import Store
 
 app = typer.Typer(
     no_args_is_help=True,

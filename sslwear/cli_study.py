@@ -74,9 +74,7 @@ def study_list() -> None:
         with answering(store):
             studies = all_studies(store)
             if not studies:
-                print(
-                    f"There is no study in {masked(store.storage_url)} yet: run 'make study' or 'sslwear study run FILE'."
-                )
+                print(f"There is no study in {masked(store.storage_url)} yet: run 'make study' first.")
                 return
             standard_output().print(studies_table(studies))
 
@@ -160,6 +158,7 @@ def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
     from sslwear.console import trials_table
     from sslwear.console_study import trial_name
     from sslwear.search.report import importances, kept_settings, rows, winner
+    from sslwear.search.testing import looks
 
     best, objective, trials = winner(study), kept_settings(study).objective, rows(study)
     console.print(trials_table(trials, objective, best.number if best else None))
@@ -168,10 +167,10 @@ def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
         say(console, f"No trial of {study.study_name} has finished yet.")
     else:
         say(console, f"Best: trial {best.number}, validation {objective} {best.value:.3f}.")
-    looks = study.user_attrs.get("tested", {})
-    if best is not None and (scores := looks.get(str(best.number))):
+    seen = looks(study)
+    if best is not None and (scores := study.user_attrs.get("tested", {}).get(str(best.number))):
         text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-        times = "once" if len(looks) == 1 else f"{len(looks)} times, for a winner each"
+        times = "once" if len(seen) == 1 else f"{len(seen)} times"
         say(console, f"Test participants (looked at {times}): {text}.")
     if shares := importances(study):
         text = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())

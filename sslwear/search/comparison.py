@@ -173,9 +173,7 @@ def find_run(prefix: str, store: Store) -> MlflowRun:
         experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
         found = all_runs(store, experiments, f"attributes.run_id LIKE '{prefix}%'")
     if not found:
-        raise StudyError(
-            f"there is no run {prefix!r} in {masked(store.tracking_uri)}; copy an id from the UI, where a run's page has it"
-        )
+        raise StudyError(f"there is no run {prefix!r} in {masked(store.tracking_uri)}; copy an id from the UI")
     if len(found) > 1:
         some = ", ".join(f"{run.info.run_id[: len(prefix) + 4]} ({run.info.run_name})" for run in found[:SHOWN_MATCHES])
         more = ", ..." if len(found) > SHOWN_MATCHES else ""

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sslwear.evaluation.figures import confusion_figure, learning_curves
+from sslwear.evaluation.figures import confusion_figure, learning_curves, participants_figure
 from sslwear.training import EpochRecord
 
 COUNTS = np.array([[8, 2, 0], [0, 5, 0], [0, 0, 0]])
@@ -87,3 +87,24 @@ def test_learning_curves_mark_the_epoch_that_was_kept() -> None:
 def test_learning_curves_have_whole_epochs_on_the_axis(epochs: int) -> None:
     for axes in drawn(learning_curves(HISTORY[:epochs], 1, "kappa")).axes:
         assert_array_equal(axes.get_xticks(), np.round(axes.get_xticks()))
+
+
+def test_participants_figure_has_a_box_and_a_point_for_everybody_in_whom_a_score_is_defined() -> None:
+    scores = {"kappa": [0.2, np.nan, 0.4, 0.6, 0.8], "f1": [0.5] * 5, "recall": [np.nan] * 5}
+    (axes,) = drawn(participants_figure(scores, "validation participants")).axes
+    boxes, medians, points = axes.collections
+    assert labels(axes.get_xticklabels()) == ["kappa", "f1", "recall"]
+    assert axes.get_title() == "validation participants"
+    heights = [y for x, y in points.get_offsets() if x < 0.5]
+    assert_allclose(heights, [0.2, 0.4, 0.6, 0.8])
+    assert len(points.get_offsets()) == 9
+    box, below, above = boxes.get_segments()[:3]
+    assert_allclose(sorted(set(box[:, 1].round(6))), [0.35, 0.65])
+    assert_allclose([below[0, 1], above[-1, 1]], [0.2, 0.8])
+    assert_allclose([median[0, 1] for median in medians.get_segments()], [0.5, 0.5])
+
+
+@pytest.mark.parametrize("lowest", [0.3, -0.4])
+def test_participants_figure_shows_scores_below_zero_too(lowest: float) -> None:
+    (axes,) = drawn(participants_figure({"kappa": [lowest, 0.9]}, "validation participants")).axes
+    assert axes.get_ylim()[0] < min(lowest, 0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
@@ -25,7 +25,11 @@ logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)  # it woul
 
 
 class _Slowing(SystemMetricsMonitor):
-    """Waits longer after each sample."""
+    """Waits longer after each sample, and ends where something cannot be measured."""
+
+    def monitor(self) -> None:
+        with suppress(Exception):
+            super().monitor()  # type: ignore[no-untyped-call]
 
     def publish_metrics(self, metrics: dict[str, Any]) -> None:
         super().publish_metrics(metrics)  # type: ignore[no-untyped-call]

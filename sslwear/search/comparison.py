@@ -23,7 +23,7 @@ from sslwear.tracking import NOTE, SYSTEM_METRICS, Store
 
 RUN_ID_LETTERS = 32
 SHOWN_MATCHES, SHOWN_NAMES = 5, 10
-NEVER_ALIKE = (NOTE, "mlflow.log-model.history", "mlflow.runName", "mlflow.parentRunId")
+NEVER_ALIKE = (NOTE, "mlflow.log-model.history", "mlflow.runName", "mlflow.runType", "mlflow.parentRunId")
 """Tags that tell nothing where two runs differ in them."""
 
 

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install study data-demo test bench lint format ui pins clean
+.PHONY: help install study data-demo test bench lint format ui dashboard pins clean
 
 # The published archive, as 'sslwear data fetch adl' gets it; where larger test recordings lie, it is found among them.
 ADL ?= $(firstword $(wildcard $(or $(SSLWEAR_TEST_DATA),../shared/data)/adl_hmp_dataset.zip downloads/adl/*.zip))
@@ -48,6 +48,10 @@ format: $(INSTALLED) ## let ruff mend what it can
 
 ui: $(INSTALLED) ## browse studies in the MLflow UI, on this machine only
 	@$(BIN)/sslwear ui
+
+dashboard: $(INSTALLED) ## browse trials in Optuna's dashboard, on this machine only
+	@$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dashboard]'
+	@$(BIN)/sslwear dashboard
 
 pins: $(INSTALLED) ## compute constraints.txt anew from pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade --all-extras --strip-extras --allow-unsafe --no-header \

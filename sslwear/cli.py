@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from sslwear import __version__, cli_model
 from sslwear.cli_data import data_app
+from sslwear.cli_study import Overrides, StudyFile, dashboard, runs_app, study_app, ui_command
 from sslwear.secrets import masked
 from sslwear.server import LOOPBACK
 from sslwear.terminal import friendly, say, standard_output, warn
-
-if TYPE_CHECKING:
-    import optuna
-
-    from sslwear.tracking import Store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,19 +20,14 @@ app = typer.Typer(
     help="Self-supervised learning on wrist accelerometers: which layers to fine-tune, how fast, after which pretext "
     "task. Studies are searched by Optuna and kept in MLflow, by default in the folder mlruns/.",
 )
-study_app = typer.Typer(no_args_is_help=True, help="Search with Optuna: run, resume and show studies.")
 app.add_typer(study_app, name="study")
+app.add_typer(runs_app, name="runs")
+app.command()(dashboard)
 app.add_typer(data_app, name="data")
 app.command()(cli_model.promote)
 app.add_typer(cli_model.models_app, name="models")
 app.command()(cli_model.export)
 app.command()(cli_model.serve)
-
-StudyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A study file such as experiments/quickstart.yaml.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting, e.g. training.max_epochs=3; repeatable."),
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -48,38 +37,6 @@ def _version(
     if version:
         print(__version__)
         raise typer.Exit
-
-
-@study_app.command("run")
-def study_run(
-    file: StudyFile,
-    trials: Annotated[int | None, typer.Option(metavar="N", help="The study's total number of trials.")] = None,
-    set_: Overrides = None,
-) -> None:
-    """Run a study, or what is missing of it: the same command resumes an interrupted one."""
-    with friendly("finished trials are kept, and the same command goes on from there"):
-        from sslwear.console import ConsoleListener
-        from sslwear.search.study import run_study
-        from sslwear.settings import load
-        from sslwear.tracking import Store
-
-        overrides = [*(set_ or []), *([f"trials={trials}"] if trials is not None else [])]
-        settings, store = load(file, overrides), Store.from_environment()
-        console = standard_output()
-        with ConsoleListener(console, epochs=False) as listener:
-            study = run_study(settings, store, listener)
-        _print_study(console, study, store)
-
-
-@study_app.command("show")
-def study_show(name: Annotated[str, typer.Argument(metavar="NAME", help="The study's name.")]) -> None:
-    """Show a study's trials, the best one and its scores."""
-    with friendly():
-        from sslwear.search.storage import find_study
-        from sslwear.tracking import Store
-
-        store = Store.from_environment()
-        _print_study(standard_output(), find_study(name, store), store)
 
 
 @app.command()
@@ -98,7 +55,7 @@ def train(file: StudyFile, set_: Overrides = None) -> None:
         scores = ", ".join(f"{name} {value:.3f}" for name, value in result.validation.scores.items())
         say(console, f"Validation participants, epoch {result.best_epoch} of {len(result.history)}: {scores}.")
         say(console, f"Run {run.id}; use its weights with: weights: runs:/{run.id}")
-        say(console, f"Browse it with: {_ui_command(store)}")
+        say(console, f"Browse it with: {ui_command(store)}")
 
 
 @app.command()
@@ -117,7 +74,7 @@ def pretrain(file: StudyFile, set_: Overrides = None) -> None:
         text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
         say(console, f"Pretext task {settings.training.pretext}, held-out participants: {text}.")
         say(console, f"Run {run_id}; use its weights with: weights: runs:/{run_id}")
-        say(console, f"Browse it with: {_ui_command(store)}")
+        say(console, f"Browse it with: {ui_command(store)}")
 
 
 @app.command()
@@ -129,6 +86,7 @@ def ui(
     """Browse studies and models in the MLflow UI, on this machine only."""
     with friendly("the server has ended"):
         from sslwear import server
+        from sslwear.search.page import lines
         from sslwear.tracking import Store
 
         store = Store.from_environment()
@@ -138,13 +96,11 @@ def ui(
         exposed = "read, change and delete all runs and models, and read the files of this store"
         if (warning := server.check_address(host, port, expose, exposed)) is not None:
             warn(warning)
-        address = f"http://{host}:{port}"
-        experiments = [e for e in store.client.search_experiments() if e.experiment_id != "0"]
-        if not experiments:
+        pages = lines(f"http://{host}:{port}", store)
+        if not pages:
             print("There is no study yet: run 'make study' or 'sslwear study run FILE' first, or meanwhile.")
-        for experiment in experiments:
-            page = f"{address}/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning"
-            print(f"{experiment.name}: {page}")
+        for line in pages:
+            print(line)
         print("Starting the MLflow UI takes a few seconds; Ctrl-C ends it.", flush=True)
         command = ["mlflow", "server", "--host", host, "--port", str(port), "--workers", "1", "--no-serve-artifacts"]
         command += ["--default-artifact-root", str(store.home / "artifacts")]
@@ -155,28 +111,3 @@ def ui(
 def main() -> None:
     """Entry point of the command."""
     app()
-
-
-def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
-    from sslwear.console import trials_table
-    from sslwear.search.report import kept_settings, rows, winner
-
-    best, objective = winner(study), kept_settings(study).objective
-    console.print(trials_table(rows(study), objective, best.number if best else None))
-    if best is None:
-        say(console, f"No trial of {study.study_name} has finished yet.")
-        return
-    looks = study.user_attrs.get("tested", {})
-    say(console, f"\nBest: trial {best.number}, validation {objective} {best.value:.3f}.")
-    if scores := looks.get(str(best.number)):
-        text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-        times = "once" if len(looks) == 1 else f"{len(looks)} times, for a winner each"
-        say(console, f"Test participants (looked at {times}): {text}.")
-    say(console, f"Its weights: runs:/{best.user_attrs['run_id']}")
-    say(console, f"Browse the study with: {_ui_command(store)}")
-
-
-def _ui_command(store: Store) -> str:
-    if store.tracking_uri.startswith(("http://", "https://")):
-        return f"a browser at {masked(store.tracking_uri)}"
-    return "make ui (or sslwear ui)"

@@ -22,6 +22,7 @@ from sslwear.data.dataset import Dataset
 from sslwear.data.shards import Shards
 from sslwear.search.listener import Listener
 from sslwear.search.report import TrialRow
+from sslwear.search.trial import brief
 from sslwear.secrets import masked
 from sslwear.training import EpochRecord
 
@@ -119,7 +120,7 @@ def trials_table(rows: Sequence[TrialRow], objective: str, best: int | None) -> 
             row.outcome,
             settings.tuned if settings else "-",
             settings.pretext if settings else "-",
-            f"{settings.learning_rate:.1e}" if settings else "-",
+            brief(settings.learning_rate) if settings else "-",
             str(settings.batch_size) if settings else "-",
             ("yes" if settings.augment else "no") if settings else "-",
             str(row.epochs),

@@ -67,6 +67,8 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode  # n
 HOME_VARIABLE = "SSLWEAR_HOME"
 STORAGE_VARIABLE = "SSLWEAR_STORAGE"
 PREFIX = "sslwear."
+NOTE = "mlflow.note.content"
+SYSTEM_METRICS = "system/"
 RUN_URI, MODEL_URI = "runs:/", "models:/"
 
 
@@ -151,7 +153,9 @@ class Store:
             )
         return found.experiment_id
 
-    def start(self, experiment: str, name: str, kind: str, parent: str | None = None, **tags: str) -> Run:
+    def start(
+        self, experiment: str, name: str, kind: str, parent: str | None = None, note: str | None = None, **tags: str
+    ) -> Run:
         """Start a run.
 
         Args:
@@ -159,24 +163,29 @@ class Store:
             name: what the UI calls it.
             kind: ``study``, ``trial``, ``pretraining`` or ``train``.
             parent: id of the run that it is nested under.
+            note: the run's description (Markdown).
             tags: more tags, by name without the prefix ``sslwear.``.
         """
         ours = {"kind": kind, "host": platform.node(), **tags}
         all_tags = {**{f"{PREFIX}{key}": value for key, value in ours.items()}, **_provenance()}
         if parent is not None:
             all_tags["mlflow.parentRunId"] = parent
+        if note is not None:
+            all_tags[NOTE] = masked(note)
         run = self.client.create_run(experiment, run_name=name, tags=all_tags)
         return Run(self, run.info.run_id, experiment)
 
     @contextmanager
-    def running(self, experiment: str, name: str, kind: str, parent: str | None = None, **tags: str) -> Iterator[Run]:
+    def running(
+        self, experiment: str, name: str, kind: str, parent: str | None = None, note: str | None = None, **tags: str
+    ) -> Iterator[Run]:
         """Keep a run open in a block, see `start`; it ends as the block does: finished, interrupted by the user, or
         failed with the traceback.
         """
         run: Run | None = None
         try:
             with undisturbed():
-                run = self.start(experiment, name, kind, parent, **tags)
+                run = self.start(experiment, name, kind, parent, note, **tags)
             yield run
             with undisturbed():
                 run.end("FINISHED", "finished")
@@ -343,15 +352,18 @@ class Run:
         self._client.log_batch(self.id, tags=[RunTag(f"{PREFIX}{key}", masked(value)) for key, value in tags.items()])
 
     def copy(self, origin: str) -> None:
-        """Log another run's parameters and last metrics as this one's."""
-        data = self._client.get_run(origin).data
-        step = int(data.metrics.get("best_epoch", 0))
-        self.params(data.params)
-        self.metrics(data.metrics, step)
+        """Log another run's parameters, last metrics and data set as this one's."""
+        run = self._client.get_run(origin)
+        step = int(run.data.metrics.get("best_epoch", 0))
+        self.params(run.data.params)
+        measured = {key: value for key, value in run.data.metrics.items() if not key.startswith(SYSTEM_METRICS)}
+        self.metrics(measured, step)
+        if run.inputs is not None:
+            self._client.log_inputs(self.id, run.inputs.dataset_inputs)
 
     def describe(self, text: str) -> None:
         """Set the run's description (Markdown)."""
-        self._client.set_tag(self.id, "mlflow.note.content", masked(text))
+        self._client.set_tag(self.id, NOTE, masked(text))
 
     def text(self, text: str, path: str) -> None:
         """Log a text file."""

@@ -1,4 +1,4 @@
-"""Pictures of a run and of a study; matplotlib figures without global state, so that threads may draw.
+"""Pictures of a run; matplotlib figures without global state, so that threads may draw.
 
 A trial's pictures have margins that are computed from the length of their labels: a layout engine, which draws twice,
 takes twice as long, and a study draws hundreds.
@@ -6,10 +6,10 @@ takes twice as long, and a study draws hundreds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -74,60 +74,37 @@ def learning_curves(history: Sequence[EpochRecord], best_epoch: int, score: str)
     return figure
 
 
-@dataclass(frozen=True)
-class TrialPoint:
-    """One trial as a study's picture shows it; `value` is None where it did not finish."""
+def participants_figure(scores: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """Draw how scores spread over people: a box and every participant's point for each score.
 
-    number: int
-    value: float | None
-    tuned: str
-    pretext: str
-    pruned: bool
-
-
-def study_overview(points: Sequence[TrialPoint], objective: str, title: str) -> Figure:
-    """Draw a study at a glance: every trial's value with the best so far, and values by what was tuned.
+    A box goes from the lower to the upper quartile with a line at the median; its whiskers go to the worst and the best
+    participant. Where a score is undefined for a participant (NaN), there is no point.
 
     Args:
-        points: the trials; pruned ones show the last value that they reported.
-        objective: name of the score.
+        scores: by name, one value a participant.
         title: stands above.
     """
-    finished = sorted((p for p in points if p.value is not None and not p.pruned), key=lambda p: p.number)
-    pruned = [p for p in points if p.value is not None and p.pruned]
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
-    figure.suptitle(title)
-    history, masks = figure.subplots(1, 2, width_ratios=(1, 1.25))
-    history.scatter([p.number for p in finished], [p.value for p in finished], color=BLUE, label="finished")
-    history.scatter(
-        [p.number for p in pruned], [p.value for p in pruned], color=GREY, marker="x", label="pruned, last value"
-    )
-    if finished:
-        best = np.maximum.accumulate([float(p.value) for p in finished if p.value is not None])
-        history.step([p.number for p in finished], best, where="post", color=ORANGE, label="best so far")
-        history.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8)
-    history.set(xlabel="trial", ylabel=f"validation {objective}")
-    history.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    rows = sorted({p.tuned for p in points}, key=lambda tuned: _best(points, tuned))
-    pretexts = sorted({p.pretext for p in points}, key=lambda name: (name != "none", name))
-    for colour, pretext in zip(_cycle(len(pretexts)), pretexts, strict=True):
-        for group, marker in ((finished, "o"), (pruned, "x")):
-            mine = [p for p in group if p.pretext == pretext]
-            masks.scatter([p.value for p in mine], [rows.index(p.tuned) for p in mine], color=colour, marker=marker)
-        masks.scatter([], [], color=colour, label=pretext)
-    masks.set_yticks(range(len(rows)), rows)
-    masks.set(xlabel=f"validation {objective}", ylabel="tuned")
-    masks.grid(axis="y", color="#edf2f7", zorder=0)
-    masks.set_axisbelow(True)
-    masks.legend(title="pretext task", frameon=False, bbox_to_anchor=(1, 1), loc="upper left", fontsize=8)
-    for axes in (history, masks):
-        axes.spines[["top", "right"]].set_visible(False)
+    figure = Figure(figsize=(5.6, 3.6))
+    axes = figure.add_axes((0.1, 0.1, 0.88, 0.8))
+    lines: list[list[tuple[float, float]]] = []
+    medians: list[list[tuple[float, float]]] = []
+    points: list[tuple[float, float]] = []
+    for place, values in enumerate(scores.values()):
+        known = np.array([value for value in values if not np.isnan(value)])
+        if not len(known):
+            continue
+        least, lower, median, upper, most = np.quantile(known, (0, 0.25, 0.5, 0.75, 1))
+        left, right = place - 0.3, place + 0.3
+        lines.append([(left, lower), (right, lower), (right, upper), (left, upper), (left, lower)])
+        lines += [[(place, least), (place, lower)], [(place, upper), (place, most)]]
+        medians.append([(left, median), (right, median)])
+        spread = np.linspace(-0.18, 0.18, len(known)) if len(known) > 1 else np.zeros(1)
+        points += list(zip((place + spread).tolist(), known.tolist(), strict=True))
+    axes.add_collection(LineCollection(lines, colors=GREY))
+    axes.add_collection(LineCollection(medians, colors=ORANGE, linewidths=2))
+    axes.scatter([x for x, _ in points], [y for _, y in points], s=18, color=BLUE, zorder=3)
+    axes.set_xticks(range(len(scores)), list(scores))
+    lowest = min((y for _, y in points), default=0.0)
+    axes.set(title=title, xlim=(-0.5, len(scores) - 0.5), ylim=(min(-0.02, lowest - 0.05), 1.02))
+    axes.spines[["top", "right"]].set_visible(False)
     return figure
-
-
-def _best(points: Sequence[TrialPoint], tuned: str) -> float:
-    return max((p.value for p in points if p.tuned == tuned and p.value is not None), default=-np.inf)
-
-
-def _cycle(count: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(count)]

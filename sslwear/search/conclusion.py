@@ -14,6 +14,7 @@ from sslwear.scores import confusion
 from sslwear.search import report
 from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
+from sslwear.search.page import SCORES
 from sslwear.search.report import winner
 from sslwear.search.testing import count_look, score, training_of
 from sslwear.tracking import RUN_URI, Run
@@ -50,6 +51,9 @@ def conclude(experiment: Experiment, study: optuna.Study, trials: int, parent: R
     parent.text(experiment.settings.to_yaml(), "settings.yaml")
     objective = experiment.settings.objective
     parent.metrics({f"best_{objective}": best.value or 0.0, "best_trial": best.number, "trials": trials})
+    run = experiment.store.run(best.user_attrs["run_id"])
+    if run is not None:  # the winner's scores, so that the study has its place in the table of its trials
+        parent.metrics({score: run.data.metrics[score] for score in SCORES if score in run.data.metrics})
     parent.tags(best_trial=str(best.number), best_run=best.user_attrs["run_id"])
     if not is_tested(study):
         listener.note(f"scoring trial {best.number}, the winner, on the test participants")

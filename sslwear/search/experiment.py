@@ -174,6 +174,16 @@ class Experiment:
             "threads": self.threads,
         }
 
+    def tags(self) -> dict[str, str]:
+        """Tags of any run of this experiment, by name without the prefix ``sslwear.``."""
+        return {
+            "study": self.settings.study,
+            "dataset": self.dataset.description.name,
+            "fingerprint": self.dataset.fingerprint,
+            "encoder": self.encoder.name,
+            "objective": self.settings.objective,
+        }
+
     def card(self, tuned: str, pretext: str) -> Card:
         """What is needed to build a network of this experiment again, beside its weights."""
         return Card(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sslwear.errors import DataError, SettingsError, WeightsError
 from sslwear.evaluation.figures import learning_curves
+from sslwear.monitoring import monitored
 from sslwear.plugins import source_digest
 from sslwear.pretext.base import get as get_pretext
 from sslwear.search.experiment import NO_PRETEXT, Experiment, digest, key_of
@@ -49,10 +50,27 @@ def pretrained(
             origin = earlier.info.run_id
             with suppress(WeightsError):  # somebody deleted its checkpoint
                 return store.load_weights(f"{RUN_URI}{origin}"), origin
-        tags = {"pretraining_key": key, "pretext": pretext}
-        with store.running(experiment_id, f"pretext {pretext}", "pretraining", parent, **tags) as run:
+        tags = {**experiment.tags(), **_data_tags(experiment), "pretraining_key": key, "pretext": pretext}
+        what = note(experiment, pretext)
+        with store.running(experiment_id, f"pretext {pretext}", "pretraining", parent, what, **tags) as run:
             _pretrain(experiment, pretext, run, listener)
     return store.load_weights(f"{RUN_URI}{run.id}"), run.id
+
+
+def note(experiment: Experiment, pretext: str) -> str:
+    """What a pre-training run is, in a sentence for its description (Markdown)."""
+    settings = experiment.settings
+    data = (experiment.unlabelled or experiment.dataset).description.name
+    return (
+        f"Fits {settings.encoder} (weights: {settings.weights}) on the pretext task `{pretext}`, on windows of "
+        f"`{data}` without their labels, for at most {settings.pretraining.max_epochs} epochs; trials that ask for "
+        "the same start from it."
+    )
+
+
+def _data_tags(experiment: Experiment) -> dict[str, str]:
+    data = experiment.unlabelled or experiment.dataset
+    return {"dataset": data.description.name, "fingerprint": data.fingerprint}
 
 
 def setting_key(experiment: Experiment, pretext: str) -> str:
@@ -101,26 +119,32 @@ def _pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener
         log(record)
         listener.epoch(record, task.headline)
 
-    result = fit(
-        experiment.new_encoder(),
-        task,
-        data,
-        parse_tuning("all", experiment.encoder),
-        FitSettings(
-            settings.learning_rate,
-            settings.batch_size,
-            settings.max_epochs,
-            settings.patience,
-            experiment.settings.seed,
-            experiment.device,
-            experiment.precision,
-        ),
-        on_epoch,
-    )
+    with monitored(run):
+        result = fit(
+            experiment.new_encoder(),
+            task,
+            data,
+            parse_tuning("all", experiment.encoder),
+            FitSettings(
+                settings.learning_rate,
+                settings.batch_size,
+                settings.max_epochs,
+                settings.patience,
+                experiment.settings.seed,
+                experiment.device,
+                experiment.precision,
+            ),
+            on_epoch,
+        )
     scores = result.validation.scores
     run.metrics({"loss": result.validation.loss, "best_epoch": result.best_epoch}, result.best_epoch)
     run.figure(learning_curves(result.history, result.best_epoch, task.headline), "learning_curves.png")
     run.checkpoint(result.network, experiment.card("all", pretext), scores, result.best_epoch)
+    run.describe(
+        f"{note(experiment, pretext)}\n\nOn {len(data.validation.participants())} held-out training participants: "
+        f"{task.headline} {scores[task.headline]:.3f}, in epoch {result.best_epoch} of {len(result.history)}, whose "
+        "weights are kept."
+    )
     listener.note(
         f"pretext {pretext}: held-out {task.headline} {scores[task.headline]:.3f} after {len(result.history)} epochs, "
         "kept for all trials that ask for it"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
+from sslwear.search.page import introduce
 from sslwear.search.pretraining import check_pretext, check_pretraining, pretrained
 from sslwear.search.storage import answering
-from sslwear.search.trial import run_name, train
+from sslwear.search.trial import note, run_name, train
 from sslwear.settings import Settings
 from sslwear.tracking import Run, Store
 from sslwear.training import FitResult
@@ -26,7 +27,8 @@ def train_once(
     store, listener = store or Store.from_environment(), listener or Listener()
     with answering(store):
         experiment = _build(settings, store, listener)
-        with store.running(store.experiment(settings.study), run_name(settings.training), "train") as run:
+        name, what = run_name(settings.training), note(settings.training)
+        with store.running(introduce(experiment, False), name, "train", note=what, **experiment.tags()) as run:
             run.text(settings.to_yaml(), "settings.yaml")
             return run, train(experiment, settings.training, run, run.id, listener)
 
@@ -47,7 +49,7 @@ def pretrain_once(
     store, listener = store or Store.from_environment(), listener or Listener()
     with answering(store):
         experiment = _build(settings, store, listener)
-        _, run_id = pretrained(experiment, store.experiment(settings.study), pretext, None, listener)
+        _, run_id = pretrained(experiment, introduce(experiment, False), pretext, None, listener)
         metrics = store.client.get_run(run_id).data.metrics
     return run_id, {name: value for name, value in metrics.items() if name.startswith("accuracy")}
 

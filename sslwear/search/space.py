@@ -9,6 +9,7 @@ from optuna.trial import BaseTrial
 
 from sslwear.encoders.base import Encoder
 from sslwear.search.experiment import Experiment
+from sslwear.search.report import BLOCK_KEY
 from sslwear.settings import SearchSettings, Settings, TrainingSettings
 from sslwear.tuning.base import parse as parse_tuning
 
@@ -77,4 +78,4 @@ def _mask(tuned: Sequence[str], encoder: type[Encoder]) -> str:
 
 
 def _block_key(block: str) -> str:
-    return f"tune_{block}"
+    return f"{BLOCK_KEY}{block}"

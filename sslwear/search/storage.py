@@ -56,6 +56,13 @@ def answering(store: Store) -> Iterator[None]:
         ) from error
 
 
+def all_studies(store: Store) -> list[optuna.Study]:
+    """Open all studies to read them, by name."""
+    storage = open_storage(store)
+    names = sorted(optuna.get_all_study_names(storage))
+    return [optuna.load_study(study_name=name, storage=storage) for name in names]
+
+
 def find_study(name: str, store: Store) -> optuna.Study:
     """Open a study to read it.
 

@@ -19,12 +19,13 @@ from sslwear.search import report
 from sslwear.search.conclusion import conclude, is_tested
 from sslwear.search.experiment import Experiment, digest
 from sslwear.search.listener import Listener
+from sslwear.search.page import introduce, study_note, unfold
 from sslwear.search.pretraining import check_pretraining
 from sslwear.search.proposal import ask, pruner, same
 from sslwear.search.report import OUTCOMES
 from sslwear.search.space import suggest
 from sslwear.search.storage import answering, open_storage
-from sslwear.search.trial import run_name, train
+from sslwear.search.trial import note, run_name, train
 from sslwear.secrets import masked
 from sslwear.settings import Settings
 from sslwear.tracking import Run, Store
@@ -152,12 +153,13 @@ def _is_concluded(study: optuna.Study, settings: Settings, store: Store) -> bool
 def _opened(experiment: Experiment, study: optuna.Study) -> Run:
     """The study's own run: the one that it has, opened again, or a new one."""
     store, settings = experiment.store, experiment.settings
+    experiment_id = introduce(experiment, True)
     known = _known_parent(study, store)
     if known is not None:
         run = Run(store, known.info.run_id, known.info.experiment_id)
         run.reopen()
         return run
-    run = store.start(store.experiment(settings.study), settings.study, "study")
+    run = store.start(experiment_id, settings.study, "study", None, study_note(experiment), **experiment.tags())
     study.set_user_attr("run_id", run.id)
     return run
 
@@ -228,8 +230,11 @@ def _trial(experiment: Experiment, study: optuna.Study, parent: Run, listener: L
         trial.set_user_attr("settings", training.model_dump())
         name = run_name(training, trial.number)
         earlier = same(study, training, experiment.store)
-        run = experiment.store.start(parent.experiment, name, "trial", parent.id, trial=str(trial.number))
+        tags = {**experiment.tags(), "trial": str(trial.number)}
+        run = experiment.store.start(parent.experiment, name, "trial", parent.id, note(training), **tags)
         trial.set_user_attr("run_id", run.id)
+        if trial.number == 0:
+            unfold(run)
         if earlier is not None:
             _answer(study, trial, earlier, run)
             listener.ended(f"{name}: the same as trial {earlier.number}", OUTCOMES[earlier.state], earlier.value)
@@ -247,11 +252,13 @@ def _trial(experiment: Experiment, study: optuna.Study, parent: Run, listener: L
             raise SslwearError(f"{settings.objective} is undefined on the validation participants")
     except optuna.TrialPruned:
         with undisturbed():
+            run.describe(f"{note(training)}\n\nEnded early: it fell behind the other trials.")
             run.end("KILLED", "pruned")
             study.tell(trial, state=TrialState.PRUNED)
         listener.ended(name, "pruned", None)
     except Exception as error:  # noqa: BLE001 - whatever a trial dies of, the study goes on
         with undisturbed():
+            run.describe(f"{note(training)}\n\nFailed: `{type(error).__name__}: {error}`; see `traceback.txt`.")
             run.fail(error)
             trial.set_user_attr("error", masked(f"{type(error).__name__}: {error}"))
             study.tell(trial, state=TrialState.FAIL)
@@ -267,8 +274,13 @@ def _trial(experiment: Experiment, study: optuna.Study, parent: Run, listener: L
 
 def _answer(study: optuna.Study, trial: optuna.Trial, earlier: FrozenTrial, run: Run) -> None:
     """End a trial that asks for what an earlier one did with the earlier one's result."""
-    run.copy(earlier.user_attrs["run_id"])
-    run.tags(duplicate_of=earlier.user_attrs["run_id"])
+    first = earlier.user_attrs["run_id"]
+    run.copy(first)
+    run.tags(duplicate_of=first)
+    run.describe(
+        f"The same settings as [trial {earlier.number}](#/experiments/{run.experiment}/runs/{first}), whose result "
+        "this is; pictures and checkpoint are there."
+    )
     trial.set_user_attr("duplicate_of", earlier.number)
     for epoch, value in earlier.intermediate_values.items():
         trial.report(value, epoch)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sslwear.evaluation.figures import confusion_figure, learning_curves
+from sslwear.evaluation.figures import confusion_figure, learning_curves, participants_figure
 from sslwear.evaluation.participants import per_participant
+from sslwear.monitoring import monitored
 from sslwear.scores import confusion
 from sslwear.search.experiment import NO_PRETEXT, Experiment
 from sslwear.search.listener import Listener
@@ -15,17 +16,35 @@ from sslwear.settings import TrainingSettings
 from sslwear.tracking import Run
 from sslwear.training import EpochRecord, FitData, FitResult, fit
 
+HEADLINES = ("kappa", "f1", "precision", "recall")
+
 
 def run_name(training: TrainingSettings, number: int | None = None) -> str:
-    """What a run is, in a line: ``#12 layer4-5 lr=3e-04 permutation``."""
+    """What a run is, in a line: ``#12 layer4-5 lr=3e-4 permutation``."""
     parts = [
         *([f"#{number}"] if number is not None else []),
         training.tuned,
-        f"lr={training.learning_rate:.1e}",
+        f"lr={brief(training.learning_rate)}",
         *([training.pretext] if training.pretext != NO_PRETEXT else []),
         *(["augmented"] if training.augment else []),
     ]
     return " ".join(parts)
+
+
+def brief(rate: float) -> str:
+    """A learning rate to two digits in the fewest letters: ``3e-4``, ``3.2e-4``."""
+    digits, exponent = f"{rate:.1e}".split("e")
+    return f"{digits.removesuffix('.0')}e{int(exponent)}"
+
+
+def note(training: TrainingSettings) -> str:
+    """What a run is, in a sentence for its description (Markdown)."""
+    pretext = f" after the pretext task `{training.pretext}`" if training.pretext != NO_PRETEXT else ""
+    return (
+        f"Fine-tunes `{training.tuned}` at a learning rate of {brief(training.learning_rate)}{pretext}, in batches of "
+        f"{training.batch_size}, {'with' if training.augment else 'without'} augmentation, for at most "
+        f"{training.max_epochs} epochs."
+    )
 
 
 def train(
@@ -69,7 +88,8 @@ def train(
         if on_epoch is not None:
             on_epoch(record)
 
-    result = fit(encoder, task, data, tuning, experiment.fit_settings(training), after, experiment.cache)
+    with monitored(run):
+        result = fit(encoder, task, data, tuning, experiment.fit_settings(training), after, experiment.cache)
     _log_result(experiment, training, validation.pid, result, run)
     return result
 
@@ -83,11 +103,18 @@ def _log_result(experiment: Experiment, training: TrainingSettings, pid: Any, re
     objective = experiment.settings.objective
     run.figure(learning_curves(result.history, result.best_epoch, objective), "learning_curves.png")
     table = per_participant(best.truth, best.predicted, pid, len(names))
+    spread = {name: table[name].tolist() for name in HEADLINES}
+    run.figure(participants_figure(spread, "validation participants"), "participants.png")
     run.text(table.to_csv(index=False), "participants.csv")
     if (rates := tensor_rates(result.history)) is not None:
         run.text(rates, "learning_rates.csv")
     card = experiment.card(training.tuned, training.pretext)
     run.checkpoint(result.network, card, best.scores, result.best_epoch)
+    scores = ", ".join(f"{name} {best.scores[name]:.3f}" for name in HEADLINES)
+    run.describe(
+        f"{note(training)}\n\nOn {table.shape[0]} validation participants: {scores}, in epoch {result.best_epoch} of "
+        f"{len(result.history)}, whose weights are kept."
+    )
 
 
 def tensor_rates(history: Sequence[EpochRecord]) -> str | None:

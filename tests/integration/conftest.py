@@ -23,6 +23,11 @@ from tests.conftest import store_at
 @pytest.fixture(scope="module")
 def content(small_folder: Path) -> dict[str, Any]:
     """A study file that takes seconds."""
+    return tiny_content(small_folder)
+
+
+def tiny_content(small_folder: Path) -> dict[str, Any]:
+    """A study file on a folder of small recordings."""
     return {
         "study": "tiny",
         "data": str(small_folder),

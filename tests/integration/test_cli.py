@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -64,8 +65,9 @@ def refusal(*arguments: str | Path) -> str:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), ["study", "train", "pretrain", "data", "ui"]),
-        (("study",), ["run", "show"]),
+        ((), ["study", "runs", "train", "pretrain", "data", "ui", "dashboard"]),
+        (("study",), ["run", "show", "list", "compare"]),
+        (("runs",), ["diff"]),
         (("study", "run"), ["FILE", "--trials", "--set"]),
         (("train",), ["FILE", "--set"]),
         (("pretrain",), ["FILE"]),
@@ -334,3 +336,41 @@ def test_the_ui_answers_on_this_machine_only_and_shows_the_studies(
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
     assert f"tiny: {address}/#/experiments/" in out
+
+
+def test_the_dashboard_answers_on_this_machine_only_and_names_the_studies(
+    home: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    pytest.importorskip("optuna_dashboard", reason="Optuna's dashboard is not installed: pip install '.[dashboard]'")
+    optuna.create_study(study_name="tiny", storage=store_at(home).storage_url)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        assert "cannot be listened on" in refusal("dashboard", "--port", str(port))
+    process = start("dashboard", "--port", str(port))
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=5) as answer:
+                (study,) = json.load(answer)["study_summaries"]
+            break
+        except OSError:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+    assert study["study_name"] == "tiny"
+    addresses = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    for outside in addresses - {"127.0.0.1", "127.0.1.1"}:
+        with socket.socket() as probe:
+            probe.settimeout(2)
+            assert probe.connect_ex((outside, port)) != 0
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert f"tiny: http://127.0.0.1:{port}/dashboard/studies/{study['study_id']}" in out
+    assert "Traceback" not in err
+
+
+def test_a_dashboard_that_is_not_installed_is_one_sentence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
+    assert "pip install 'sslwear[dashboard]'" in refusal("dashboard")

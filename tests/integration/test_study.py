@@ -98,6 +98,7 @@ def test_everything_lands_where_a_user_looks_for_it(done: tuple[optuna.Study, St
     for run in [*trials, *runs(store, "pretraining")]:
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert artifacts(store, parent) == {
+        "charts",
         "settings.yaml",
         "study.html",
         "study.png",
@@ -127,7 +128,7 @@ def test_a_trial_keeps_parameters_epochs_scores_pictures_and_checkpoint(done: tu
             assert [metric.step for metric in history] == [1, 2]
         assert {"precision", "recall", "f1", "kappa"} <= set(run.data.metrics)
         assert run.data.metrics["kappa"] == trial.value
-        assert artifacts(store, run) == {"confusion.png", "learning_curves.png", "participants.csv"}
+        assert artifacts(store, run) == {"confusion.png", "learning_curves.png", "participants.csv", "participants.png"}
         table = pd.read_csv(io.StringIO(read(store, run, "participants.csv")))
         assert {"participant", "windows", "kappa", "f1", "f1_all_classes"} <= set(table.columns)
         (checkpoint,) = store.checkpoints(run)

@@ -24,6 +24,7 @@ ORDER = (
     "training",
     "evaluation",
     "tracking",
+    "monitoring",
     "search",
     "pyfunc",
     "registry",
@@ -35,7 +36,9 @@ ORDER = (
     "console_data",
     "console_model",
     "console",
+    "console_study",
     "cli_data",
+    "cli_study",
     "cli_model",
     "cli",
 )

@@ -5,11 +5,10 @@ import io
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sslwear.evaluation.figures import TrialPoint, confusion_figure, learning_curves, study_overview
+from sslwear.evaluation.figures import confusion_figure, learning_curves, participants_figure
 from sslwear.training import EpochRecord
 
 COUNTS = np.array([[8, 2, 0], [0, 5, 0], [0, 0, 0]])
@@ -18,14 +17,6 @@ HISTORY = [
     EpochRecord(1, 0.9, 0.8, {"kappa": 0.1, "f1": 0.2}, {}, 1.0),
     EpochRecord(2, 0.5, 0.6, {"kappa": 0.4, "f1": 0.5}, {}, 1.0),
     EpochRecord(3, 0.3, 0.7, {"kappa": 0.3, "f1": 0.6}, {}, 1.0),
-]
-POINTS = [
-    TrialPoint(4, 0.7, "head", "reverse", False),
-    TrialPoint(0, 0.5, "all", "none", False),
-    TrialPoint(1, 0.3, "layer1", "none", False),
-    TrialPoint(2, 0.4, "head", "reverse", True),
-    TrialPoint(3, None, "layer2", "multi", False),
-    TrialPoint(5, None, "layer2", "multi", True),
 ]
 
 
@@ -37,10 +28,6 @@ def drawn(figure: Figure) -> Figure:
 
 def labels(ticks: list) -> list[str]:
     return [tick.get_text() for tick in ticks]
-
-
-def offsets(axes: Axes) -> set[tuple[float, float]]:
-    return {(float(x), float(y)) for series in axes.collections for x, y in np.asarray(series.get_offsets())}
 
 
 def test_confusion_figure_writes_every_count_that_is_not_zero() -> None:
@@ -102,56 +89,22 @@ def test_learning_curves_have_whole_epochs_on_the_axis(epochs: int) -> None:
         assert_array_equal(axes.get_xticks(), np.round(axes.get_xticks()))
 
 
-def test_study_overview_shows_the_finished_and_the_pruned_trials() -> None:
-    figure = drawn(study_overview(POINTS, "kappa", "quickstart"))
-    history = figure.axes[0]
-    finished, pruned = history.collections
-    assert finished.get_offsets().tolist() == [[0, 0.5], [1, 0.3], [4, 0.7]]
-    assert pruned.get_offsets().tolist() == [[2, 0.4]]
-    assert figure.get_suptitle() == "quickstart"
-    assert history.get_ylabel() == "validation kappa"
-    assert labels(history.get_legend().get_texts()) == ["finished", "pruned, last value", "best so far"]
+def test_participants_figure_has_a_box_and_a_point_for_everybody_in_whom_a_score_is_defined() -> None:
+    scores = {"kappa": [0.2, np.nan, 0.4, 0.6, 0.8], "f1": [0.5] * 5, "recall": [np.nan] * 5}
+    (axes,) = drawn(participants_figure(scores, "validation participants")).axes
+    boxes, medians, points = axes.collections
+    assert labels(axes.get_xticklabels()) == ["kappa", "f1", "recall"]
+    assert axes.get_title() == "validation participants"
+    heights = [y for x, y in points.get_offsets() if x < 0.5]
+    assert_allclose(heights, [0.2, 0.4, 0.6, 0.8])
+    assert len(points.get_offsets()) == 9
+    box, below, above = boxes.get_segments()[:3]
+    assert_allclose(sorted(set(box[:, 1].round(6))), [0.35, 0.65])
+    assert_allclose([below[0, 1], above[-1, 1]], [0.2, 0.8])
+    assert_allclose([median[0, 1] for median in medians.get_segments()], [0.5, 0.5])
 
 
-def test_study_overview_shows_the_best_so_far_of_the_finished_trials() -> None:
-    history = drawn(study_overview(POINTS, "kappa", "quickstart")).axes[0]
-    assert [line.get_xydata().tolist() for line in history.lines] == [[[0, 0.5], [1, 0.5], [4, 0.7]]]
-
-
-def test_study_overview_sorts_what_was_tuned_by_its_best_value() -> None:
-    masks = drawn(study_overview(POINTS, "kappa", "quickstart")).axes[1]
-    assert labels(masks.get_yticklabels()) == ["layer2", "layer1", "all", "head"]
-    assert offsets(masks) == {(0.3, 1), (0.5, 2), (0.4, 3), (0.7, 3)}
-
-
-def test_study_overview_lists_the_pretext_tasks_with_none_first() -> None:
-    points = [*POINTS, *(TrialPoint(6 + i, 0.1, "all", name, False) for i, name in enumerate("hgfedcba"))]
-    legend = drawn(study_overview(points, "f1", "quickstart")).axes[1].get_legend()
-    assert legend.get_title().get_text() == "pretext task"
-    assert labels(legend.get_texts()) == ["none", *"abcdefgh", "multi", "reverse"]
-
-
-@pytest.mark.parametrize(
-    ("point", "shown"),
-    [(TrialPoint(0, None, "all", "none", False), set()), (TrialPoint(0, 0.4, "all", "none", True), {(0.0, 0.4)})],
-    ids=["failed", "pruned"],
-)
-def test_study_overview_can_be_drawn_before_a_trial_has_finished(
-    point: TrialPoint, shown: set[tuple[float, float]]
-) -> None:
-    history, masks = drawn(study_overview([point], "kappa", "quickstart")).axes
-    assert offsets(history) == shown
-    assert len(history.lines) == 0
-    assert labels(masks.get_yticklabels()) == ["all"]
-
-
-@pytest.mark.parametrize(
-    "trials",
-    [
-        1,
-        6,
-    ],
-)
-def test_study_overview_has_whole_trials_on_the_axis(trials: int) -> None:
-    history = drawn(study_overview(POINTS[:trials], "kappa", "quickstart")).axes[0]
-    assert_array_equal(history.get_xticks(), np.round(history.get_xticks()))
+@pytest.mark.parametrize("lowest", [0.3, -0.4])
+def test_participants_figure_shows_scores_below_zero_too(lowest: float) -> None:
+    (axes,) = drawn(participants_figure({"kappa": [lowest, 0.9]}, "validation participants")).axes
+    assert axes.get_ylim()[0] < min(lowest, 0)

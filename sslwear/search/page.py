@@ -1,0 +1,157 @@
+"""A study's page in the MLflow UI: what the experiment says of itself, and the views in which the page opens.
+
+A view is what MLflow's own button to share one stores: JSON in a tag of the experiment, which the address names. MLflow
+nests runs only where they are sorted by their start, so there are two views; and it does not take from a view which
+runs are unfolded (`unfold` is the way around).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from mlflow.entities import Experiment as MlflowExperiment
+
+from sslwear.search.experiment import Experiment
+from sslwear.secrets import masked
+from sslwear.settings import SearchSettings
+from sslwear.tracking import NOTE, PREFIX, Run, Store
+
+VIEW = "mlflow.sharedViewState."
+BEST_FIRST, NESTED = "best-first", "nested"
+SCORES = ("kappa", "f1")
+SHOWN_CLASSES = 12
+RUN_NAME_WIDTH, OUTCOME_WIDTH = 300, 140
+"""In pixels: ``#12 layer4-5 lr=3.2e-4 permutation`` at its place below a study."""
+
+
+def view(objective: str, nested: bool) -> str:
+    """The state of the page's table as MLflow keeps it: columns, their order, and what it is sorted by.
+
+    Args:
+        objective: the score to sort by.
+        nested: whether trials stand below their study, the newest first, or all runs in one list, the best first.
+    """
+    scores = [objective, *(score for score in SCORES if score != objective)]
+    columns = [
+        *(f"metrics.`{score}`" for score in scores),
+        *(f"params.`{name}`" for name in ("tuned", "learning_rate", "pretext")),
+        *(f"metrics.`test_{score}`" for score in scores),
+        f"tags.`{PREFIX}outcome`",
+    ]
+    name = "attributes.`Run Name`"
+    state = {
+        "searchFilter": "",
+        "orderByKey": "attributes.start_time" if nested else columns[0],
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": columns,
+        "columnOrder": [name, *columns],
+        "columnWidths": {name: RUN_NAME_WIDTH, columns[-1]: OUTCOME_WIDTH},
+    }
+    return json.dumps(state)
+
+
+def introduce(experiment: Experiment, is_study: bool) -> str:
+    """Find or make the MLflow experiment, and write on it what it is about and the views of its page.
+
+    Args:
+        experiment: what is going to run.
+        is_study: whether a study is, which the page is about from then on; what a single run would say of itself is
+            written only where nothing stands yet.
+
+    Returns:
+        The MLflow experiment's id.
+    """
+    store, settings = experiment.store, experiment.settings
+    found = store.client.get_experiment(store.experiment(settings.study))
+    tags = {
+        NOTE: study_note(experiment) if is_study else single_note(experiment),
+        "mlflow.experimentKind": "custom_model_development",  # the UI asks what it is where this is missing
+        f"{VIEW}{BEST_FIRST}": view(settings.objective, nested=False),
+        f"{VIEW}{NESTED}": view(settings.objective, nested=True),
+        **{f"{PREFIX}{key}": value for key, value in experiment.tags().items()},
+    }
+    for key, value in tags.items():
+        if found.tags.get(key) != value and (is_study or key not in found.tags):
+            store.client.set_experiment_tag(found.experiment_id, key, masked(value))
+    return str(found.experiment_id)
+
+
+def unfold(run: Run) -> None:
+    """Have the page unfold what a run is nested under, which MLflow does for runs of this type only.
+
+    One run of a study is enough, and more would be too many: the run's own page then counts it among the evaluations.
+    """
+    run.store.client.set_tag(run.id, "mlflow.runType", "evaluation")
+
+
+def addresses(server: str, experiment: MlflowExperiment) -> list[str]:
+    """Where the UI of a server shows an experiment, the main page first.
+
+    Args:
+        server: such as ``http://127.0.0.1:5000``.
+        experiment: one of the store that the server shows.
+    """
+    page = f"{server}/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning"
+    views = [key for key in (BEST_FIRST, NESTED) if f"{VIEW}{key}" in experiment.tags]
+    return [f"{page}&viewStateShareKey={key}" for key in views] or [page]
+
+
+def lines(server: str, store: Store) -> list[str]:
+    """What to print of the pages of all experiments of a store: each with its name, and its other view below."""
+    found = []
+    for experiment in store.client.search_experiments():
+        if experiment.experiment_id != "0":
+            main, *others = addresses(server, experiment)
+            found += [f"{experiment.name}: {main}", *(f"  nested under the study: {other}" for other in others)]
+    return found
+
+
+def study_note(experiment: Experiment) -> str:
+    """The experiment's description, where a study is run in it (Markdown)."""
+    settings, split = experiment.settings, experiment.split
+    return "\n\n".join(
+        [
+            f"Study **{settings.study}**: how to fine-tune {settings.encoder} (weights: {settings.weights}) on "
+            f"{_data(experiment)}.",
+            f"It searches {_searched(settings.search)}; trials are compared by {settings.objective} on "
+            f"{_people(split.validation)} for validation, and the winner is scored once on {_people(split.test)} for "
+            "the test.",
+            f"The run `{settings.study}` has the study's charts among its artifacts; the trials stand below it.",
+        ]
+    )
+
+
+def single_note(experiment: Experiment) -> str:
+    """The experiment's description, where no study was run in it (Markdown)."""
+    return f"Single runs of {experiment.settings.encoder} on {_data(experiment)}."
+
+
+def _data(experiment: Experiment) -> str:
+    dataset = experiment.dataset
+    return (
+        f"`{dataset.description.name}` ({len(dataset)} windows of {_people(dataset.participants)}, "
+        f"{len(dataset.class_names)} classes: {', '.join(dataset.class_names[:SHOWN_CLASSES])}"
+        f"{', ...' if len(dataset.class_names) > SHOWN_CLASSES else ''})"
+    )
+
+
+def _people(participants: Sequence[object]) -> str:
+    return "1 participant" if len(participants) == 1 else f"{len(participants)} participants"
+
+
+def _searched(search: SearchSettings) -> str:
+    """What a study searches, in words."""
+    parts = []
+    if search.tuned is not None:
+        parts.append("any set of blocks" if search.tuned == "any" else f"tuned ({', '.join(search.tuned)})")
+    if search.learning_rate is not None:
+        parts.append(f"learning_rate ({search.learning_rate.low:g} to {search.learning_rate.high:g})")
+    for key in ("batch_size", "augment", "pretext"):
+        if (choices := getattr(search, key)) is not None:
+            parts.append(f"{key} ({', '.join(map(str, choices)).lower()})")
+    return ", ".join(parts) or "nothing"

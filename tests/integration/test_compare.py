@@ -1,0 +1,196 @@
+"""Studies and runs side by side, on the command line, on real studies of a store."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import optuna
+import pytest
+from typer.testing import CliRunner
+
+from sslwear.cli import app
+from sslwear.errors import StudyError
+from sslwear.search.comparison import Side, different_settings, find_run, groups, incomparable, run_differences
+from sslwear.search.listener import Listener
+from sslwear.search.report import winner
+from sslwear.search.storage import find_study
+from sslwear.search.study import run_study
+from sslwear.settings import Settings
+from sslwear.tracking import HOME_VARIABLE, Store
+from tests.conftest import store_at
+
+
+@pytest.fixture(scope="module")
+def two(make: Callable[..., Settings], empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with two finished studies, for tests that leave it as it is."""
+    home = tmp_path_factory.mktemp("two") / "mlruns"
+    shutil.copytree(empty_home, home)
+    store = store_at(home)
+    short = {"tuned": "head", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 1}
+    masks = {"tuned": ["head", "layer5"], "learning_rate": {"low": 1e-3, "high": 1e-2}}
+    run_study(make(training=short, search=masks), store, Listener())
+    other = make(study="other", trials=2, objective="f1", training=short, search=masks, split={"validation_seed": 3})
+    run_study(other, store, Listener())
+    return store
+
+
+@pytest.fixture
+def call(two: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    monkeypatch.setenv(HOME_VARIABLE, str(two.home))
+    return lambda *arguments: CliRunner().invoke(app, list(arguments))
+
+
+def sides(store: Store) -> tuple[Side, Side]:
+    return Side(find_study("tiny", store), store), Side(find_study("other", store), store)
+
+
+def trial_run(store: Store, name: str, number: int) -> str:
+    return str(find_study(name, store).trials[number].user_attrs["run_id"])
+
+
+def test_studies_are_listed_with_how_far_they_are(call: Callable[..., Any], two: Store) -> None:
+    result = call("study", "list")
+    assert result.exit_code == 0, result.output
+    best = winner(find_study("tiny", two))
+    assert best is not None
+    rows = {line.split()[0]: line for line in result.stdout.splitlines()}
+    assert "3 of 3" in rows["tiny"]
+    assert f"{best.value:.3f}" in rows["tiny"]
+    assert "2 of 2" in rows["other"]
+    assert " f1 " in rows["other"]
+
+
+def test_a_store_without_studies_says_how_to_start(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(store.home))
+    result = CliRunner().invoke(app, ["study", "list"])
+    assert result.exit_code == 0
+    assert "There is no study" in result.stdout
+
+
+def test_what_differs_between_two_studies_and_why_their_scores_cannot_be_compared(two: Store) -> None:
+    left, right = sides(two)
+    differing = {row.name: (row.left, row.right) for row in different_settings(left, right)}
+    assert differing["objective"] == ("kappa", "f1")
+    assert differing["trials"] == (3, 2)
+    assert differing["split.validation_seed"] == (41, 3)
+    assert "study" not in differing
+    reasons = incomparable(left, right)
+    mine, theirs = (set(side.params["validation_participants"].split()) for side in (left, right))
+    assert mine != theirs
+    expected = f"only tiny has {' '.join(sorted(mine - theirs))} and only other has {' '.join(sorted(theirs - mine))}"
+    assert f"their validation participants are not the same: {expected}" in reasons
+    assert "their trials were chosen by different scores: kappa and f1" in reasons
+    assert not any("fingerprint" in reason for reason in reasons)
+
+
+def test_other_data_are_said_to_forbid_comparing(two: Store) -> None:
+    left, _ = sides(two)
+    copied = optuna.create_study(study_name="moved")
+    for key, value in {**left.study.user_attrs, "fingerprint": "0123456789abcdef"}.items():
+        copied.set_user_attr(key, value)
+    (reason,) = incomparable(left, Side(copied, two))
+    assert reason.startswith("they are of different data: fingerprint ")
+    assert reason.endswith(" and 0123456789ab")
+
+
+def test_scores_stand_side_by_side_by_what_was_tuned(two: Store) -> None:
+    left, right = sides(two)
+    found = {row.name: (row.left, row.right) for row in groups(left, right, "kappa", "tuned")}
+    values: dict[str, list[float]] = {}
+    for trial in left.study.trials:
+        values.setdefault(trial.params["tuned"], []).append(trial.value or 0.0)
+    assert {name: pair[0] for name, pair in found.items() if pair[0]} == {
+        name: (max(mine), median(mine), len(mine)) for name, mine in values.items()
+    }
+    f1 = {row.name: row.right for row in groups(left, right, "f1", "pretext")}
+    assert f1["none"][0] == winner(right.study).value  # type: ignore[union-attr]
+    assert f1["none"][2] == 2
+
+
+def test_the_command_says_what_forbids_comparing_and_shows_the_best_of_both(
+    call: Callable[..., Any], two: Store
+) -> None:
+    result = call("study", "compare", "tiny", "other")
+    assert result.exit_code == 0, result.output
+    assert (
+        "Scores of tiny and other are not comparable: their validation participants are not the same" in result.stdout
+    )
+    tests = [find_study(name, two).user_attrs["tested"] for name in ("tiny", "other")]
+    (row,) = [line for line in result.stdout.splitlines() if line.startswith("test kappa")]
+    assert row.split()[2:] == [f"{next(iter(scores.values()))['kappa']:.3f}" for scores in tests]
+    same = call("study", "compare", "tiny", "tiny")
+    assert "tiny and tiny have the same data, participants and objective." in same.stdout
+    assert "Their settings are the same." in same.stdout
+
+
+def test_what_differs_between_two_runs(call: Callable[..., Any], two: Store) -> None:
+    ids = [trial_run(two, "tiny", number) for number in (0, 1)]
+    result = call("runs", "diff", *(run_id[:16] for run_id in ids))
+    assert result.exit_code == 0, result.output
+    runs = [find_run(run_id, two) for run_id in ids]
+    found = run_differences(*runs)
+    assert [row.name for row in found["tags"]] == ["sslwear.trial"]
+    assert found["data"] == []
+    changed = {row.name: (row.left, row.right) for row in found["metrics"]}
+    assert not [name for name in changed if name.startswith("system/")]
+    for name in ("train_loss",):
+        assert changed[name] == tuple(run.data.metrics[name] for run in runs)
+        assert name in result.stdout
+    assert result.stdout.startswith(f"{ids[0][:8]}: #0 head lr=1e-3, trial of tiny, finished\n")
+    alike = call("runs", "diff", ids[0], ids[0])
+    assert alike.stdout.endswith("They are alike in parameters, metrics, data and tags.\n")
+
+
+def test_the_commit_of_the_code_is_among_the_differences(two: Store) -> None:
+    runs = [find_run(trial_run(two, "tiny", number), two) for number in (0, 0)]
+    runs[1].data.tags["mlflow.source.git.commit"] = "0" * 40
+    (row,) = run_differences(*runs)["tags"]
+    assert (row.name, row.right) == ("mlflow.source.git.commit", "0" * 40)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "words"),
+    [("f" * 32, "there is no run 'ffff"), ("f" * 31, "there is no run 'ffff"), ("xyz", "'xyz' is no run's id")],
+)
+def test_a_run_that_does_not_exist_is_one_sentence(
+    call: Callable[..., Any], two: Store, prefix: str, words: str
+) -> None:
+    result = call("runs", "diff", prefix, trial_run(two, "tiny", 0))
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_beginning_that_several_runs_share_lists_them(two: Store) -> None:
+    by_letter: dict[str, int] = {}
+    for run in two.client.search_runs([two.experiment("tiny"), two.experiment("other")]):
+        by_letter[run.info.run_id[0]] = by_letter.get(run.info.run_id[0], 0) + 1
+    shared = [letter for letter, count in by_letter.items() if count > 1]
+    if not shared:
+        pytest.skip("by chance no two runs of this store begin alike")
+    with pytest.raises(StudyError, match=f"{by_letter[shared[0]]} runs begin with '{shared[0]}': .* give more letters"):
+        find_run(shared[0], two)
+
+
+def test_showing_a_study_says_what_is_running_and_why_a_trial_failed(
+    call: Callable[..., Any], two: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "mlruns"
+    shutil.copytree(two.home, home)
+    monkeypatch.setenv(HOME_VARIABLE, str(home))
+    study = find_study("tiny", store_at(home))
+    for error in ("RuntimeError: out of memory", None):
+        trial = study.ask()
+        trial.set_user_attr("settings", study.trials[0].user_attrs["settings"])
+        trial.set_user_attr("host", "lab-3")
+        trial.report(0.1, 1)
+        if error is not None:
+            trial.set_user_attr("error", error)
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    shown = call("study", "show", "tiny").stdout
+    assert "Failed: trial 3 (head): RuntimeError: out of memory." in shown
+    assert "Running: trial 4 (head) on lab-3, 1 epochs so far." in shown

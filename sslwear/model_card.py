@@ -70,58 +70,58 @@ def weights_licence(origin: str) -> str:
 
 
 def markdown(card: Card, facts: Facts) -> str:
-    """The model card."""
-    ref = f"models:/{facts.name}@{facts.alias}"
-    people = "\n".join(f"- {side}: {' '.join(map(str, who))}" for side, who in facts.participants.items())
-    rows = "\n".join(
-        f"| {name} | {value.mean:.3f} | {value.sd:.3f} | {value.low:.3f} to {value.high:.3f} | "
-        f"{facts.pooled[name]:.3f} |"
-        for name, value in facts.scores.items()
-    )
+    """The model card; a paragraph is a line, because MLflow shows line breaks as they are."""
+    return "\n\n".join([*_purpose(card, facts), *_origin(card, facts), *_tested(facts), *_terms(card, facts)]) + "\n"
+
+
+def _purpose(card: Card, facts: Facts) -> list[str]:
+    length = card.window_samples
+    return [
+        f"# {facts.name}",
+        f"Labels windows of wrist acceleration as {', '.join(card.class_names)}.",
+        "## Input and output",
+        f"Windows of {card.window_s:g} s at {card.rate_hz:g} Hz: arrays (N, {length}, 3) or (N, 3, {length}) of "
+        f"acceleration in {card.unit} with gravity, axes x, y, z. Recordings of another rate are resampled linearly. "
+        "Output: a row a window, with its `label` and a probability `p_CLASS` for each class.",
+        f"```python\nimport mlflow\nmlflow.pyfunc.load_model({f'models:/{facts.name}@{facts.alias}'!r}).predict(windows)\n"
+        "```",
+    ]
+
+
+def _origin(card: Card, facts: Facts) -> list[str]:
     settings = ", ".join(f"{key} {value}" for key, value in facts.settings.items())
+    return [
+        "## Where it comes from",
+        f"Trial {facts.trial} of the study `{facts.study}` (run `{facts.run_id}`): {card.encoder}, trained with "
+        f"{settings}. Code: commit `{facts.commit or 'unknown'}`, {facts.versions}.",
+        f"Data: {card.dataset}, fingerprint `{card.fingerprint}`. Participants, none on two sides:",
+        "\n".join(f"- {side}: {' '.join(map(str, who))}" for side, who in facts.participants.items()),
+    ]
+
+
+def _tested(facts: Facts) -> list[str]:
     count = next(iter(facts.scores.values())).participants
-    return f"""# {facts.name}
+    rows = [
+        f"| {name} | {found.mean:.3f} | {found.sd:.3f} | {found.low:.3f} to {found.high:.3f} | {facts.pooled[name]:.3f} |"
+        for name, found in facts.scores.items()
+    ]
+    times = f"{facts.looks} time{'s' * (facts.looks != 1)}"
+    return [
+        "## Scores on the test participants",
+        f"Over {count} participant{'s' * (count != 1)} that neither training nor the choice of the trial has seen; the "
+        f"interval is the 95 % bootstrap over participants. They were looked at {times} so far: each look at them makes the next result a little "
+        "less of a surprise.",
+        "\n".join(["| score | mean | sd | 95 % interval | all windows |", "|---|---|---|---|---|", *rows]),
+        facts.comparison,
+    ]
 
-Labels windows of wrist acceleration as {", ".join(card.class_names)}.
 
-## Input and output
-
-Windows of {card.window_s:g} s at {card.rate_hz:g} Hz, that is, arrays (N, {card.window_samples}, 3) or
-(N, 3, {card.window_samples}), acceleration in {card.unit} with gravity, axes x, y, z. Recordings of another rate are
-resampled linearly. Output: a row a window, `label` and a probability `p_CLASS` for each class.
-
-```python
-import mlflow
-mlflow.pyfunc.load_model("{ref}").predict(windows)
-```
-
-## Where it comes from
-
-Trial {facts.trial} of the study `{facts.study}` (run `{facts.run_id}`), {card.encoder}, tuned: {card.tuned}, pretext
-task: {card.pretext}. Settings: {settings}. Code: commit `{facts.commit or "unknown"}`, {facts.versions}.
-
-Data: {card.dataset}, fingerprint `{card.fingerprint}`. Participants, none on two sides:
-
-{people}
-
-## Scores on the test participants
-
-Over {count} participant{"s" * (count != 1)} that neither training nor the choice of the trial has seen; the interval is
-the 95 % bootstrap over participants. They were looked at {facts.looks} time{"s" * (facts.looks != 1)} so far: each look
-at them makes the next result a little less of a surprise.
-
-| score | mean | sd | 95 % interval | all windows |
-|---|---|---|---|---|
-{rows}
-
-{facts.comparison}
-
-## Licences
-
-{weights_licence(facts.weights)} Licence of the training data: {card.licence or "not known"}.
-
-## Limits
-
-It knows the classes above and nothing else: what a person does beside them is labelled as one of them. It was tested on
-people of one data set; look at its labels before trusting them for other devices, wrists, ages or illnesses.
-"""
+def _terms(card: Card, facts: Facts) -> list[str]:
+    return [
+        "## Licences",
+        f"{weights_licence(facts.weights)} Licence of the training data: {card.licence or 'not known'}.",
+        "## Limits",
+        "It knows the classes above and nothing else: what a person does beside them is labelled as one of them. It "
+        "was tested on people of one data set; look at its labels before trusting them for other devices, wrists, ages or "
+        "illnesses.",
+    ]

@@ -195,7 +195,8 @@ def register(
     for key, value in scores.items():
         client.log_metric(run_id, key, value, model_id=logged.model_id)
     if name not in {model.name for model in models(store)}:
-        client.create_registered_model(name, tags={f"{PREFIX}kind": "classifier"})
+        about = f"Labels windows of wrist acceleration as {', '.join(card.class_names)}; each version has a model card."
+        client.create_registered_model(name, tags={f"{PREFIX}kind": "classifier"}, description=about)
     return client.create_model_version(
         name,
         source=logged.artifact_location,

@@ -1,0 +1,34 @@
+"""What a visitor sees of a registered model in a real browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+import pytest
+
+from sslwear import registry
+from sslwear.promotion import promote
+from sslwear.tracking import Store
+from tests.browser.conftest import Ui
+
+
+@pytest.fixture(scope="module")
+def champion(studied: tuple[optuna.Study, Store]) -> Any:
+    """The study's winner, promoted."""
+    promote("tiny", studied[1])
+    return registry.find_version(studied[1], "tiny@champion")
+
+
+def test_a_registered_model_is_shown_with_its_alias_and_its_card(page: Any, ui: Ui, champion: Any) -> None:
+    page.goto(f"{ui.address}/#/models", wait_until="domcontentloaded")
+    page.get_by_role("link", name="tiny", exact=True).first.click()
+    page.get_by_text("Versions", exact=True).first.wait_for()
+    page.get_by_text("champion", exact=True).first.wait_for()
+    page.get_by_role("link", name=f"Version {champion.version}", exact=True).wait_for()
+    page.goto(f"{ui.address}/#/models/tiny/versions/{champion.version}", wait_until="domcontentloaded")
+    page.get_by_role("heading", name="Scores on the test participants").wait_for()
+    page.get_by_text("champion", exact=True).first.wait_for()
+    shown = page.locator("table").filter(has_text="95 % interval").first.inner_text()
+    assert f"{float(champion.tags['sslwear.test_kappa'].split()[0]):.3f}" in shown
+    assert page.get_by_text(f"#{champion.tags['sslwear.trial']} ").first.is_visible()  # the run that it is from

@@ -188,7 +188,7 @@ def test_only_the_winner_is_scored_on_test_participants_and_only_once(
         assert not [name for name in run.data.metrics if name.startswith("test")]
     table = pd.read_csv(io.StringIO(read(store, parent, "test_participants.csv")))
     assert sorted(map(str, table["participant"])) == sorted(parent.data.params["test_participants"].split())
-    monkeypatch.setattr("sslwear.search.conclusion.evaluate", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr("sslwear.search.conclusion.score", lambda *_: pytest.fail("scored again"))
     again = run_study(make(), store, QUIET)
     assert len(again.trials) == 3
     assert statuses(store)["study"] == ["FINISHED"]

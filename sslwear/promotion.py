@@ -23,7 +23,7 @@ from sslwear.model import statistics, usual_ranges
 from sslwear.registry import CHAMPION
 from sslwear.search.conclusion import trained
 from sslwear.search.experiment import Experiment
-from sslwear.search.report import kept_settings, winner
+from sslwear.search.report import description, kept_settings, winner
 from sslwear.search.storage import answering, find_study
 from sslwear.search.study import alone
 from sslwear.search.testing import Tested, count_look, looks, score, training_of
@@ -207,6 +207,7 @@ def _compare(
     with undisturbed():
         against = f" and {wanted.name} version {champion.version}" if champion is not None and rival else ""
         count_look(study, f"promotion of trial {trial.number}{against}")
+    _parent(experiment, study).describe(description(study, experiment.settings.objective))
     mine = summary(newcomer.table)
     theirs = summary(rival.table) if rival is not None else {}
     differences = _differences(newcomer, rival) if rival is not None else {}
@@ -234,6 +235,11 @@ def _compare(
         reason=reason,
         looks=len(looks(study)),
     )
+
+
+def _parent(experiment: Experiment, study: optuna.Study) -> Run:
+    """The study's own run."""
+    return Run(experiment.store, study.user_attrs["run_id"], experiment.store.experiment(experiment.settings.study))
 
 
 def _rival(experiment: Experiment, champion: ModelVersion | None, wanted: _Wanted) -> tuple[Tested | None, str]:
@@ -373,8 +379,7 @@ def _register(
     numbers = {f"test_{name}_mean": value.mean for name, value in scores.items() if np.isfinite(value.mean)}
     numbers |= {f"test_{name}_low": value.low for name, value in scores.items() if np.isfinite(value.low)}
     numbers |= {f"test_{name}_high": value.high for name, value in scores.items() if np.isfinite(value.high)}
-    parent = Run(store, study.user_attrs["run_id"], run.info.experiment_id)
-    parent.text(tested.table.to_csv(index=False), f"promotions/trial-{trial.number}.csv")
+    _parent(experiment, study).text(tested.table.to_csv(index=False), f"promotions/trial-{trial.number}.csv")
     rows = experiment.windows(split.train).rows[:EXAMPLES]
     example = experiment.dataset.gather(rows, card.window_samples).transpose(1, 2).contiguous().numpy()
     return registry.register(

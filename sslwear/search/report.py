@@ -15,6 +15,7 @@ from plotly.graph_objects import Figure
 
 from sslwear.errors import StudyError
 from sslwear.evaluation.study_figures import TrialPoint, study_charts, study_overview
+from sslwear.search.testing import looks
 from sslwear.settings import Settings, TrainingSettings, parse
 from sslwear.tracking import Run
 
@@ -190,6 +191,8 @@ def description(study: optuna.Study, objective: str) -> str:
     for number, scores in study.user_attrs.get("tested", {}).items():
         values = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
         lines.append(f"Test participants, trial {number}: {values}.")
+    if seen := looks(study):
+        lines.append(f"The test participants were looked at {len(seen)} time{'s' * (len(seen) != 1)}.")
     lines.append(
         "Among its artifacts, `study.png` shows all trials, `charts/` has a picture of each chart, and `study.html` "
         "the interactive ones."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
+from sslwear.promotion import promote
 from sslwear.search import report
 from sslwear.search.listener import Listener
+from sslwear.search.study import run_study
 from sslwear.settings import Settings, parse
 from sslwear.tracking import Store
 from sslwear.training import EpochRecord
+from tests.conftest import store_at
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +49,26 @@ def tiny_content(small_folder: Path) -> dict[str, Any]:
 def make(content: dict[str, Any]) -> Callable[..., Settings]:
     """Settings of the small study, with some replaced."""
     return lambda **changes: parse({**content, **changes}, "the test")
+
+
+@pytest.fixture(scope="module")
+def studied(make: Callable[..., Settings], empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a finished study in which each trial differs from the others."""
+    home = tmp_path_factory.mktemp("studied") / "mlruns"
+    shutil.copytree(empty_home, home)
+    training = {"tuned": "head", "learning_rate": 1e-2, "batch_size": 16, "max_epochs": 10}
+    search = {"learning_rate": {"low": 1e-7, "high": 1e-2}}
+    run_study(make(training=training, search=search, trials=3), store_at(home), Listener())
+    return home
+
+
+@pytest.fixture(scope="module")
+def promoted(studied: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store in which the winner is the champion, for tests that leave it as it is."""
+    home = tmp_path_factory.mktemp("promoted") / "mlruns"
+    shutil.copytree(studied, home)
+    promote("tiny", store_at(home))
+    return store_at(home)
 
 
 class Interrupting(Listener):

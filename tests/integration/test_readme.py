@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +18,12 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from sslwear.cli import app
+from sslwear.data.dataset import Dataset
 from sslwear.data.sources.base import find
+from sslwear.search.study import run_study
 from sslwear.settings import Settings, load, parse
 from sslwear.tracking import Store
+from tests.integration.serving import running_server
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "README.md").read_text()
@@ -52,10 +58,46 @@ def test_the_example_on_ones_own_arrays_runs(
         return
     (Path("my-study.yaml")).write_text(blocks("yaml")[0])
     for command in commands():
-        if command[0] != "ui" and "--trials" not in command:
+        if "my-study" in " ".join(command) and "--trials" not in command:
             result = CliRunner().invoke(app, command)
             assert result.exit_code == 0, result.output
     assert "Best: trial " in CliRunner().invoke(app, ["study", "show", "my-study"]).stdout
+
+
+def test_the_way_from_a_study_to_a_served_model_runs(
+    make: Callable[..., Settings], small: Dataset, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLWEAR_HOME", str(store.home))
+    monkeypatch.chdir(tmp_path)
+    training = {"tuned": "head", "max_epochs": 1}
+    run_study(make(study="quickstart", encoder="harnet10", training=training, search={}, trials=1), store)
+    called = [command for command in commands() if "quickstart" in " ".join(command) or command == ["models", "list"]]
+    outputs = {}
+    for command in called:
+        if command[0] in ("promote", "models"):
+            result = CliRunner().invoke(app, command)
+            outputs[" ".join(command)] = result.output
+            assert result.exit_code == (1 if command[1] == "rollback" else 0), result.output
+    assert "quickstart@champion is version 1 now" in outputs["promote quickstart"]
+    assert "quickstart@champion" in outputs["models list"]
+    assert "# quickstart" in outputs["models show quickstart@champion"]
+    assert "nothing to go back to" in outputs["models rollback quickstart"]
+    (code,) = blocks("py")
+    code = code.replace("sqlite:////absolute/path/mlruns/mlflow.db", store.tracking_uri)
+    code = f"import numpy as np\nwindows = np.zeros((2, 300, 3)) + 0.6\n{code}\nprint(len(model.predict(windows)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("2\n"), done.stderr
+    (request,) = (block for block in blocks("sh") if "curl" in block)
+    with running_server("quickstart@champion", store.home) as port:
+        program = Path(sys.executable).parent
+        answered = subprocess.run(
+            ["bash", "-euc", request.replace("5001", str(port))],
+            env={**os.environ, "PATH": f"{program}{os.pathsep}{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert json.loads(answered.stdout)["predictions"][0]["label"] in small.class_names, answered.stderr
 
 
 def test_the_python_example_and_the_study_file_ask_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,70 @@
+"""A real `sslwear serve` process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import heed_signals
+
+COMMAND = [sys.executable, "-c", "from sslwear.cli import main; main()"]
+START_S = 120
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running_server(model: str, home: Path) -> Iterator[int]:
+    """Serve a model of a store until the block ends, then press Ctrl-C; gives the port."""
+    port = free_port()
+    with tempfile.TemporaryFile("w+") as log:
+        server = subprocess.Popen(
+            [*COMMAND, "serve", model, "--port", str(port)],
+            env={**os.environ, "SSLWEAR_HOME": str(home)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=heed_signals,
+        )
+
+        def said() -> str:
+            log.seek(0)
+            return log.read()
+
+        try:
+            deadline = time.monotonic() + START_S
+            while not _answers(port):
+                if server.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(f"the server did not start: {said()}")
+                time.sleep(0.3)
+            yield port
+            server.send_signal(signal.SIGINT)
+            assert server.wait(timeout=60) == 0
+            assert "Traceback" not in said()
+        finally:
+            if server.poll() is None:
+                server.terminate()
+
+
+def _answers(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5)
+    except OSError:
+        return False
+    return True

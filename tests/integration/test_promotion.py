@@ -1,0 +1,301 @@
+"""From a finished study to a registered model that others load: promotion, the registry, export."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from filelock import FileLock
+from mlflow.exceptions import MlflowException
+from typer.testing import CliRunner
+
+from sslwear import registry
+from sslwear.cli import app
+from sslwear.data.dataset import Dataset
+from sslwear.errors import SettingsError, StudyError
+from sslwear.evaluation.intervals import Difference, Interval
+from sslwear.evaluation.participants import per_participant
+from sslwear.promotion import SCORES, Rule, promote
+from sslwear.search.listener import Listener
+from sslwear.search.report import winner
+from sslwear.search.storage import find_study
+from sslwear.search.study import run_study
+from sslwear.search.testing import looks
+from sslwear.settings import Settings
+from sslwear.tracking import Store
+from tests.conftest import store_at
+
+PACKAGE = Path(registry.__file__).parents[1]
+
+
+@pytest.fixture
+def store(studied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A copy of it, for one test to change; checkpoints are read where they are."""
+    home = tmp_path / "mlruns"
+    shutil.copytree(studied, home)
+    monkeypatch.setenv("SSLWEAR_HOME", str(home))
+    return store_at(home)
+
+
+def cli(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, arguments)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.output
+
+
+def test_a_first_promotion_registers_all_that_a_version_needs(promoted: Store, small: Dataset) -> None:
+    study = find_study("tiny", promoted)
+    best = winner(study)
+    assert best is not None
+    version = registry.find_version(promoted, "tiny@champion")
+    tags = {key.removeprefix("sslwear."): value for key, value in version.tags.items()}
+    assert tags["study"] == "tiny"
+    assert tags["trial"] == str(best.number)
+    assert tags["fingerprint"] == small.fingerprint
+    assert tags["classes"] == "abduction, pendulum, upright row"
+    assert tags["input"] == "5 s at 30 Hz, 150 samples, g"
+    assert tags["weights_licence"].startswith("It starts from random weights")
+    assert len(tags["commit"]) == 40
+    sides = [tags[f"{side}_participants"].split() for side in ("train", "validation", "test")]
+    assert sorted([*sides[0], *sides[1], *sides[2]]) == sorted(map(str, small.participants))
+    assert version.run_id == best.user_attrs["run_id"]
+    card = version.description or ""
+    for part in (
+        "# tiny",
+        "## Scores on the test participants",
+        "looked at 2 times",
+        small.fingerprint,
+        tags["commit"],
+    ):
+        assert part in card
+    folder = Path(promoted.client.get_model_version_download_uri("tiny", "1").removeprefix("file://"))
+    assert (folder / "README.md").read_text() == card
+    assert (folder / "input_example.json").is_file()
+    assert not list(folder.rglob("*.pkl"))
+    metrics = promoted.client.get_run(version.run_id).data.metrics
+    assert metrics["test_kappa_low"] <= metrics["test_kappa_mean"] <= metrics["test_kappa_high"]
+    assert [look["why"] for look in looks(study)] == [
+        f"trial {best.number}, the winner",
+        f"promotion of trial {best.number}",
+    ]
+
+
+def test_scores_are_those_of_the_predictions_for_the_test_participants(promoted: Store, small: Dataset) -> None:
+    version = registry.find_version(promoted, "tiny@champion")
+    who = [int(participant) for participant in version.tags["sslwear.test_participants"].split()]
+    rows = np.flatnonzero(np.isin(small.pid, who))
+    model = registry.load_model(promoted, "tiny@champion")
+    windows = small.gather(rows, 150).transpose(1, 2).numpy()
+    answers = model.predict(windows)["label"]
+    predicted = np.array([small.class_names.index(label) for label in answers])
+    table = per_participant(small.labels[rows], predicted, small.pid[rows], 3)
+    metrics = promoted.client.get_run(version.run_id).data.metrics
+    for name in SCORES:
+        assert metrics[f"test_{name}_mean"] == pytest.approx(table[name].mean(), abs=1e-9)
+
+
+def test_the_model_loads_with_mlflow_alone(promoted: Store, small: Dataset, tmp_path: Path) -> None:
+    """In a process that has no sslwear, without unpickling."""
+    rows = np.arange(5)
+    windows = small.gather(rows, 150).numpy()
+    np.save(tmp_path / "windows.npy", windows)
+    code = f"""
+import sys
+sys.path[:] = [place for place in sys.path if place != {str(PACKAGE)!r}]
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in type(finder).__module__ + repr(finder)]
+import mlflow, numpy
+mlflow.set_tracking_uri({promoted.tracking_uri!r})
+model = mlflow.pyfunc.load_model("models:/tiny@champion")
+windows = numpy.load("windows.npy")
+model.predict(windows.astype("float64").transpose(0, 2, 1)).to_json("found.json")
+assert model.predict(windows).equals(model.predict(windows.transpose(0, 2, 1)))
+import sslwear.model
+print(sslwear.model.__file__)
+"""
+    environment = {**os.environ, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "PYTHONPATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning:sslwear", "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "/artifacts/code/sslwear/model.py" in done.stdout
+    found = json.loads((tmp_path / "found.json").read_text())
+    wanted = registry.load_model(promoted, "tiny@champion").predict(windows)
+    assert list(found["label"].values()) == list(wanted["label"])
+    np.testing.assert_allclose(list(found["p_abduction"].values()), wanted["p_abduction"], atol=1e-5)
+
+
+def test_mlflow_refuses_wrong_input_in_a_sentence(promoted: Store) -> None:
+    mlflow.set_tracking_uri(promoted.tracking_uri)
+    try:
+        model = mlflow.pyfunc.load_model("models:/tiny/1")
+    finally:
+        mlflow.set_tracking_uri(None)
+    assert model.metadata.signature is not None
+    assert model.metadata.signature.outputs.input_names()[0] == "label"
+    with pytest.raises(MlflowException, match=r"this model takes \(N, 150, 3\)") as caught:
+        model.predict(np.ones((2, 100, 3)))
+    assert caught.value.get_http_status_code() == 400
+    with pytest.raises(MlflowException, match="looks like m/s"):
+        model.predict(np.full((2, 150, 3), 9.80665 / np.sqrt(3)))
+
+
+def test_a_worse_trial_is_refused_and_a_reason_forces_it(store: Store) -> None:
+    worst = min(find_study("tiny", store).trials, key=lambda trial: trial.value or 0)
+    assert cli("promote", "tiny")[0] == 0
+    rule = Rule("kappa", "mean", 0.0)
+    refused = promote("tiny", store, worst.number, rule=rule)
+    assert refused.differences["kappa"].interval.mean < 0
+    assert not refused.moved
+    assert refused.version is None
+    assert [v.version for v in registry.versions(store, "tiny")] == [1]
+    code, output = cli("promote", "tiny", "--trial", str(worst.number))
+    assert code == 1
+    assert "tiny@champion stays version 1: kappa is -" in output
+    code, output = cli("promote", "tiny", "--trial", str(worst.number), "--force", "the lab's wish")
+    assert code == 0
+    version = registry.find_version(store, "tiny@champion")
+    assert version.version == 2
+    assert version.tags["sslwear.forced"] == "the lab's wish"
+    assert "It took `champion` from version 1: forced: the lab's wish" in (version.description or "")
+    code, output = cli("models", "rollback", "tiny")
+    assert "tiny@champion is version 1 again; it was version 2." in output
+    assert registry.find_version(store, "tiny").version == 1
+    with pytest.raises(StudyError, match="tiny@champion is version 1 and was no other before"):
+        registry.rollback(store, "tiny")
+    allowed = promote("tiny", store, worst.number, rule=Rule("kappa", "mean", 0.99))
+    assert allowed.moved
+    assert allowed.version == "2"  # the same trial is not registered twice
+    assert len(looks(find_study("tiny", store))) == allowed.looks == 6
+
+
+def test_what_is_the_champion_already_is_not_scored_again(store: Store) -> None:
+    first = promote("tiny", store)
+    again = promote("tiny", store)
+    assert (first.moved, again.moved) == (True, False)
+    assert again.looks == first.looks
+    assert again.version == again.champion == "1"
+    assert "Nothing to do" in cli("promote", "tiny")[1]
+
+
+def test_another_alias_has_a_history_of_its_own(store: Store) -> None:
+    promote("tiny", store)
+    promote("tiny", store, alias="challenger")
+    assert registry.aliases(store, "tiny") == {"1": ["challenger", "champion"]}
+    output = cli("models", "list")[1]
+    assert "tiny@champion" in output
+    assert "tiny@challenger" in output
+    assert [step["why"] for step in registry.history(store, "tiny", "challenger")] == ["there was no champion before"]
+
+
+def test_models_show_prints_the_card(promoted: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSLWEAR_HOME", str(promoted.home))
+    code, output = cli("models", "show", "tiny@champion")
+    assert code == 0
+    assert "looked at 2 times until now" in output
+    assert "## Scores on the test participants" in output
+
+
+def test_promotion_of_a_pretrained_trial_starts_from_no_file(
+    make: Callable[..., Settings], store: Store, tmp_path: Path
+) -> None:
+    """The checkpoint that a study started from may be gone by then; its trials have their own."""
+    origin = next(store.home.parent.glob("none"), tmp_path / "start.safetensors")
+    with store.model_folder(f"runs:/{find_study('tiny', store).trials[0].user_attrs['run_id']}") as folder:
+        shutil.copy(folder / "model.safetensors", origin)
+    run_study(make(study="second", weights=str(origin), search={}, trials=1), store, Listener())
+    origin.unlink()
+    found = promote("second", store, name="tiny-2")
+    assert found.moved
+    assert found.name == "tiny-2"
+    version = registry.find_version(store, "tiny-2@champion")
+    assert "start.safetensors" in version.tags["sslwear.weights_licence"]
+    assert "academic use only" in (version.description or "")
+
+
+def test_models_of_other_classes_are_not_compared(
+    make: Callable[..., Settings], store: Store, small_folder: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(small_folder, other)
+    description = json.loads((other / "dataset.json").read_text())
+    description["class_names"] = ["swing", "pendulum", "upright row"]
+    del description["fingerprint"]
+    (other / "dataset.json").write_text(json.dumps(description))
+    labels = np.load(other / "Y.npy")
+    np.save(other / "Y.npy", np.where(labels == "abduction", "swing", labels) if labels.dtype.kind == "U" else labels)
+    run_study(make(study="other", data=str(other), search={}, trials=1), store, Listener())
+    promote("tiny", store)
+    with pytest.raises(StudyError, match="tiny@champion, version 1, cannot be compared: the model tells abduction"):
+        promote("other", store, name="tiny")
+    forced = promote("other", store, name="tiny", force="new exercises")
+    assert forced.moved
+    assert "not compared" in forced.reason
+
+
+def test_what_cannot_be_promoted_is_one_sentence(store: Store) -> None:
+    with pytest.raises(StudyError, match="there is no study 'none'"):
+        promote("none", store)
+    with pytest.raises(StudyError, match="trial 9 of 'tiny' has not finished; choose one of 0, 1, 2"):
+        promote("tiny", store, 9)
+    with pytest.raises(SettingsError, match="score: there is no 'luck'; choose one of kappa, f1"):
+        Rule("luck")
+    with pytest.raises(SettingsError, match="margin: it must be at least 0"):
+        Rule(margin=-0.1)
+    with pytest.raises(StudyError, match="there is no registered model 'tiny'; there is none yet"):
+        registry.find_version(store, "tiny@champion")
+    promote("tiny", store)
+    with pytest.raises(StudyError, match="has no alias 'best'; there is tiny@champion"):
+        registry.find_version(store, "tiny@best")
+    with pytest.raises(StudyError, match="has no version 7; there is tiny/1"):
+        registry.find_version(store, "models:/tiny/7")
+    with pytest.raises(StudyError, match="write NAME@alias or NAME/VERSION"):
+        registry.find_version(store, "tiny@")
+    (store.home / "locks").mkdir(exist_ok=True)
+    with FileLock(store.home / "locks" / "tiny.lock"), pytest.raises(StudyError, match="is being run by another"):
+        promote("tiny", store)
+
+
+@pytest.mark.parametrize(
+    ("mean", "low", "rule", "allowed"),
+    [
+        (0.0, -0.1, Rule(), True),
+        (-0.01, -0.1, Rule(), False),
+        (-0.01, -0.1, Rule(margin=0.02), True),
+        (0.1, -0.01, Rule(kind="interval"), False),
+        (0.1, -0.01, Rule(kind="interval", margin=0.05), True),
+        (0.1, 0.01, Rule(kind="interval"), True),
+        (float("nan"), float("nan"), Rule(), False),
+    ],
+)
+def test_the_rule(mean: float, low: float, rule: Rule, allowed: bool) -> None:
+    assert rule.allows(Difference(Interval(mean, 0.1, low, 1.0, 5), 0.5)) is allowed
+
+
+def test_an_onnx_file_answers_as_pytorch_does(
+    promoted: Store, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        onnxruntime = pytest.importorskip(package, reason="the extra onnx is not installed")
+    file = tmp_path / "tiny.onnx"
+    monkeypatch.setenv("SSLWEAR_HOME", str(promoted.home))
+    code, output = cli("export", "tiny@champion", "--onnx", str(file))
+    assert code == 0, output
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    assert json.loads(session.get_modelmeta().custom_metadata_map["labels"]) == list(small.class_names)
+    model = registry.load_model(promoted, "tiny@champion")
+    for count in (1, 5, 64):
+        windows = small.gather(np.arange(count), 150).numpy()
+        (found,) = session.run(None, {"windows": windows})
+        np.testing.assert_allclose(found, model.probabilities(windows.transpose(0, 2, 1)), atol=1e-5)

@@ -1,0 +1,130 @@
+"""A promoted model behind HTTP, in a real server process: answers, or a reason."""
+
+from __future__ import annotations
+
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from sslwear import registry
+from sslwear.cli import app
+from sslwear.tracking import Store
+from tests.integration.serving import free_port, running_server
+
+
+@pytest.fixture(scope="module")
+def address(promoted: Store) -> Iterator[str]:
+    """Where `sslwear serve` answers; it ends by Ctrl-C and leaves nothing behind."""
+    with running_server("tiny@champion", promoted.home) as port:
+        yield f"http://127.0.0.1:{port}"
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def ask(address: str, body: bytes | dict[str, Any]) -> tuple[int, Any]:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = urllib.request.Request(
+        f"{address}/invocations", data=content, headers={"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def windows(count: int) -> np.ndarray:
+    draws = np.random.default_rng(count)
+    return (draws.normal(0, 0.1, (count, 150, 3)) + np.array([0, 0, 1])).astype(np.float32)
+
+
+@pytest.mark.parametrize("count", [1, 7, 512])
+def test_any_number_of_windows_is_labelled(address: str, promoted: Store, count: int) -> None:
+    sent = windows(count)
+    status, answer = ask(address, {"inputs": sent.tolist()})
+    assert status == 200
+    wanted = registry.load_model(promoted, "tiny@champion").predict(sent)
+    assert [row["label"] for row in answer["predictions"]] == list(wanted["label"])
+    np.testing.assert_allclose([row["p_pendulum"] for row in answer["predictions"]], wanted["p_pendulum"], atol=1e-5)
+
+
+def test_channels_may_come_first(address: str) -> None:
+    sent = windows(3)
+    first = ask(address, {"inputs": sent.transpose(0, 2, 1).tolist()})
+    assert first == ask(address, {"inputs": sent.tolist()})
+
+
+def spoilt(value: Any) -> dict[str, Any]:
+    content = windows(2).tolist()
+    content[1][3][1] = value
+    return {"inputs": content}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{bad", "JSON"),
+        (b"", "JSON"),
+        (b"[]", "JSON"),
+        ({}, "input"),
+        ({"inputs": []}, "array"),
+        ({"inputs": "walk"}, "not an array of numbers"),
+        ({"inputs": None}, "input"),
+        ({"inputs": windows(2)[:, :100].tolist()}, "this model takes (N, 150, 3) or (N, 3, 150)"),
+        ({"inputs": [1, 2]}, "this model takes"),
+        ({"inputs": [[[1, 2], [1]], [[3]]]}, "not an array of numbers"),
+        (spoilt(float("nan")), "NaN or infinite samples, first in window 1"),
+        (spoilt(None), "NaN or infinite samples, first in window 1"),
+        (spoilt(float("inf")), "NaN or infinite samples"),
+        (spoilt("a"), "not an array of numbers"),
+        (spoilt(1e6), "more than 1000"),
+        ({"inputs": (windows(2) * 9.80665).tolist()}, "looks like m/s"),
+        ({"dataframe_split": {"columns": ["a"], "data": [[1]]}}, "this model takes"),
+        ({"wrong": windows(1).tolist()}, "input"),
+    ],
+)
+def test_what_is_wrong_gets_a_reason(address: str, body: bytes | dict[str, Any], reason: str) -> None:
+    status, answer = ask(address, body)
+    assert status == 400, answer
+    assert reason in answer
+
+
+def test_what_cannot_be_served_is_one_sentence(promoted: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSLWEAR_HOME", str(promoted.home))
+    for arguments, sentence in (
+        (["tiny@best"], "the model 'tiny' has no alias 'best'; there is tiny@champion"),
+        (["tiny@champion", "--host", "0.0.0.0"], "add --expose if that is meant"),
+    ):
+        done = CliRunner().invoke(app, ["serve", *arguments])
+        assert done.exit_code == 1
+        assert sentence in done.output
+        assert "Traceback" not in done.output
+
+
+def test_no_password_reaches_a_command_line(promoted: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on a command line can be read by everybody on the machine."""
+    started: list[tuple[list[str], dict[str, str]]] = []
+
+    def popen(command: list[str], env: dict[str, str], **_: Any) -> Any:
+        started.append((command, env))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sslwear.server.subprocess.Popen", popen)
+    secret = f"{promoted.tracking_uri}?password=s3cret"
+    monkeypatch.setenv("SSLWEAR_HOME", str(promoted.home))
+    monkeypatch.setattr(Store, "from_environment", lambda: Store(promoted.home, secret, promoted.storage_url))
+    monkeypatch.setattr(Store, "client", promoted.client)
+    for arguments in (["serve", "tiny@champion"], ["ui"]):
+        done = CliRunner().invoke(app, [*arguments, "--port", str(free_port())])
+        assert "s3cret" not in done.output
+    assert len(started) == 2
+    for command, environment in started:
+        assert not [part for part in command if "s3cret" in part]
+        assert [key for key, value in environment.items() if "s3cret" in value]

@@ -1,0 +1,43 @@
+"""Where servers may listen."""
+
+import socket
+
+import pytest
+
+from sslwear.errors import SslwearError
+from sslwear.server import check_address
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2"])
+def test_this_machine_needs_no_leave(host: str) -> None:
+    assert check_address(host, free_port(), False, "read it") is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_listening_wider_needs_leave_and_is_told(host: str) -> None:
+    with pytest.raises(
+        SslwearError, match=f"--host {host} lets everybody .* read it, without a password; add --expose"
+    ):
+        check_address(host, free_port(), False, "read it")
+    if host == "0.0.0.0":
+        warning = check_address(host, free_port(), True, "read it")
+        assert warning is not None
+        assert "can read it, without a password" in warning
+
+
+def test_a_port_in_use_and_an_address_that_is_not_there_are_one_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SslwearError, match=f"127.0.0.1:{port} cannot be listened on .* --port {port + 1}"):
+            check_address("127.0.0.1", port, False, "")
+    with pytest.raises(SslwearError, match=r"there is no such address|cannot be listened on"):
+        check_address("no.such.host.invalid", 5000, True, "read it")

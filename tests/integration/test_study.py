@@ -31,6 +31,7 @@ from sslwear.search import study as study_module
 from sslwear.search import trial as trial_module
 from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
+from sslwear.search.page import lines
 from sslwear.search.report import winner
 from sslwear.search.single import train_once
 from sslwear.search.study import run_study
@@ -138,6 +139,42 @@ def test_a_trial_keeps_parameters_epochs_scores_pictures_and_checkpoint(done: tu
         assert len(store.load_weights(f"runs:/{run.info.run_id}")) == 135
 
 
+def test_every_run_and_the_experiment_say_what_they_are(done: tuple[optuna.Study, Store], small: Dataset) -> None:
+    study, store = done
+    (parent,), (pretraining,) = runs(store, "study"), runs(store, "pretraining")
+    trials = runs(store, "trial")
+    for run in [parent, pretraining, *trials]:
+        tags = run.data.tags
+        assert (tags["sslwear.study"], tags["sslwear.dataset"]) == ("tiny", "small")
+        assert tags["sslwear.fingerprint"] == small.fingerprint
+        assert run.inputs.dataset_inputs[0].dataset.name == "small"
+    for trial, run in zip(study.trials, trials, strict=True):
+        assert f"Fine-tunes `{trial.params['tuned']}` at a learning rate of " in run.data.tags["mlflow.note.content"]
+        assert f"kappa {trial.value:.3f}, f1 " in run.data.tags["mlflow.note.content"]
+    assert "on the pretext task `reverse`" in pretraining.data.tags["mlflow.note.content"]
+    assert ["mlflow.runType" in run.data.tags for run in trials] == [True, False, False]
+    best = winner(study)
+    assert best is not None
+    assert parent.data.metrics["kappa"] == best.value
+    experiment = store.client.get_experiment(parent.info.experiment_id)
+    assert experiment.tags["mlflow.note.content"].startswith("Study **tiny**: how to fine-tune harnet5")
+    assert json.loads(experiment.tags["mlflow.sharedViewState.best-first"])["orderByKey"] == "metrics.`kappa`"
+    assert lines("http://127.0.0.1:5000", store)[0].startswith("tiny: http://127.0.0.1:5000/#/experiments/")
+
+
+def test_a_studys_charts_are_pictures_and_a_page_that_needs_no_network(done: tuple[optuna.Study, Store]) -> None:
+    study, store = done
+    (parent,) = runs(store, "study")
+    pictures = {found.path for found in store.client.list_artifacts(parent.info.run_id, "charts")}
+    varied = {key for key in ("tuned", "pretext") if len({trial.params[key] for trial in study.trials}) > 1}
+    names = {"tuned": "score_by_mask", "pretext": "pretext_tasks"}
+    expected = {"optimisation_history", "parallel_coordinates", *(names[key] for key in varied)}
+    assert pictures == {f"charts/{name}.png" for name in expected}  # three trials are too few for importances
+    page = read(store, parent, "study.html")
+    assert "Parallel coordinates" in page
+    assert "Parameter importances" not in page
+
+
 def test_only_the_winner_is_scored_on_test_participants_and_only_once(
     done: tuple[optuna.Study, Store], make: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,7 +188,7 @@ def test_only_the_winner_is_scored_on_test_participants_and_only_once(
         assert not [name for name in run.data.metrics if name.startswith("test")]
     table = pd.read_csv(io.StringIO(read(store, parent, "test_participants.csv")))
     assert sorted(map(str, table["participant"])) == sorted(parent.data.params["test_participants"].split())
-    monkeypatch.setattr("sslwear.search.conclusion.evaluate", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr("sslwear.search.conclusion.score", lambda *_: pytest.fail("scored again"))
     again = run_study(make(), store, QUIET)
     assert len(again.trials) == 3
     assert statuses(store)["study"] == ["FINISHED"]

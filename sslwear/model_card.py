@@ -75,7 +75,7 @@ def markdown(card: Card, facts: Facts) -> str:
 
 
 def _purpose(card: Card, facts: Facts) -> list[str]:
-    length = card.window_samples
+    length, uri = card.window_samples, f"models:/{facts.name}@{facts.alias}"
     return [
         f"# {facts.name}",
         f"Labels windows of wrist acceleration as {', '.join(card.class_names)}.",
@@ -83,8 +83,7 @@ def _purpose(card: Card, facts: Facts) -> list[str]:
         f"Windows of {card.window_s:g} s at {card.rate_hz:g} Hz: arrays (N, {length}, 3) or (N, 3, {length}) of "
         f"acceleration in {card.unit} with gravity, axes x, y, z. Recordings of another rate are resampled linearly. "
         "Output: a row a window, with its `label` and a probability `p_CLASS` for each class.",
-        f"```python\nimport mlflow\nmlflow.pyfunc.load_model({f'models:/{facts.name}@{facts.alias}'!r}).predict(windows)\n"
-        "```",
+        "\n".join(["```python", "import mlflow", f"mlflow.pyfunc.load_model({uri!r}).predict(windows)", "```"]),
     ]
 
 
@@ -102,15 +101,15 @@ def _origin(card: Card, facts: Facts) -> list[str]:
 def _tested(facts: Facts) -> list[str]:
     count = next(iter(facts.scores.values())).participants
     rows = [
-        f"| {name} | {found.mean:.3f} | {found.sd:.3f} | {found.low:.3f} to {found.high:.3f} | {facts.pooled[name]:.3f} |"
-        for name, found in facts.scores.items()
+        f"| {name} | {x.mean:.3f} | {x.sd:.3f} | {x.low:.3f} to {x.high:.3f} | {facts.pooled[name]:.3f} |"
+        for name, x in facts.scores.items()
     ]
     times = f"{facts.looks} time{'s' * (facts.looks != 1)}"
     return [
         "## Scores on the test participants",
         f"Over {count} participant{'s' * (count != 1)} that neither training nor the choice of the trial has seen; the "
-        f"interval is the 95 % bootstrap over participants. They were looked at {times} so far: each look at them makes the next result a little "
-        "less of a surprise.",
+        f"interval is the 95 % bootstrap over participants. They were looked at {times} so far: "
+        "each look at them makes the next result a little less of a surprise.",
         "\n".join(["| score | mean | sd | 95 % interval | all windows |", "|---|---|---|---|---|", *rows]),
         facts.comparison,
     ]
@@ -122,6 +121,6 @@ def _terms(card: Card, facts: Facts) -> list[str]:
         f"{weights_licence(facts.weights)} Licence of the training data: {card.licence or 'not known'}.",
         "## Limits",
         "It knows the classes above and nothing else: what a person does beside them is labelled as one of them. It "
-        "was tested on people of one data set; look at its labels before trusting them for other devices, wrists, ages or "
-        "illnesses.",
+        "was tested on people of one data set; look at its labels before trusting them for other devices, wrists, ages "
+        "or illnesses.",
     ]

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna import pruners, samplers
+from optuna.distributions import BaseDistribution
+from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
 from sslwear.search.experiment import NO_PRETEXT, Experiment
@@ -31,6 +33,29 @@ def pruner(settings: Settings) -> pruners.BasePruner:
             return pruners.NopPruner()
 
 
+class _Sampler(samplers.TPESampler):
+    """TPE, seeded afresh for each trial, that remembers the search space which the trials so far have in common.
+
+    Working that out anew from all of them would take longer with each trial.
+
+    Args:
+        seed: of this trial's proposals.
+        startup_trials: that are proposed before it looks at results.
+        before: the study's sampler until now.
+    """
+
+    def __init__(self, seed: int, startup_trials: int, before: samplers.BaseSampler) -> None:
+        super().__init__(seed=seed, n_startup_trials=startup_trials)
+        self.common: IntersectionSearchSpace = (
+            before.common if isinstance(before, _Sampler) else IntersectionSearchSpace()
+        )
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """What the finished trials have in common and can be chosen."""
+        common = self.common.calculate(study)
+        return {name: choices for name, choices in common.items() if not choices.single()}
+
+
 def ask(experiment: Experiment, study: optuna.Study, finished: int) -> optuna.Trial:
     """The next trial: one that waits to be run again, one of the first, or what TPE proposes.
 
@@ -43,7 +68,7 @@ def ask(experiment: Experiment, study: optuna.Study, finished: int) -> optuna.Tr
     """
     settings = experiment.settings
     seed = int(np.random.SeedSequence([settings.seed, finished]).generate_state(1)[0])
-    study.sampler = samplers.TPESampler(seed=seed, n_startup_trials=settings.sampler.startup_trials)
+    study.sampler = _Sampler(seed, settings.sampler.startup_trials, study.sampler)
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     if not waiting and finished < max(1, settings.sampler.startup_trials):
         first = first_trials(experiment)

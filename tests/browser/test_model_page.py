@@ -22,7 +22,8 @@ def champion(studied: tuple[optuna.Study, Store]) -> Any:
 
 def test_a_registered_model_is_shown_with_its_alias_and_its_card(page: Any, ui: Ui, champion: Any) -> None:
     page.goto(f"{ui.address}/#/models", wait_until="domcontentloaded")
-    page.get_by_role("link", name="tiny", exact=True).first.click()
+    page.get_by_role("link", name="tiny", exact=True).first.wait_for()  # a dialog about news lies over it at first
+    page.goto(f"{ui.address}/#/models/tiny", wait_until="domcontentloaded")
     page.get_by_text("Versions", exact=True).first.wait_for()
     page.get_by_text("champion", exact=True).first.wait_for()
     page.get_by_role("link", name=f"Version {champion.version}", exact=True).wait_for()

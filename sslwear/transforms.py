@@ -109,6 +109,64 @@ def _spline_basis(length: int, knots: int) -> Tensor:
     return torch.from_numpy(spline(np.arange(length)).T.astype(np.float32))
 
 
+def scale_motion(x: Tensor, factor: Tensor) -> Tensor:
+    """Multiply what departs from each window's mean by the window's factor (B,); the mean, and gravity in it, stays."""
+    mean = x.mean(dim=-1, keepdim=True)
+    return mean + factor.to(x).view(-1, 1, 1) * (x - mean)
+
+
+def jitter(x: Tensor, sigma: Tensor, generator: torch.Generator) -> Tensor:
+    """Add white noise with a standard deviation (B,) for each window, in g."""
+    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+    return x + sigma.to(x).view(-1, 1, 1) * noise.to(x.device)
+
+
+def stretches(batch: int, length: int, generator: torch.Generator, samples: int = 15, share: float = 0.3) -> Tensor:
+    """Choose stretches of time at random places in each window; two may touch, none overlap.
+
+    Args:
+        batch: number of windows.
+        length: samples of a window.
+        generator: CPU generator of the places.
+        samples: length of a stretch.
+        share: of the window that the stretches are to cover, as near as whole stretches can, at least one.
+
+    Returns:
+        Which samples are in a stretch (batch, length), as many in each window.
+
+    Raises:
+        ValueError: when they leave nothing of the window.
+    """
+    count = max(1, round(share * length / samples))
+    slack = length - count * samples
+    if slack < 1:
+        raise ValueError(f"{count} stretches of {samples} samples leave nothing of {length} samples")
+    places = torch.randint(0, slack + 1, (batch, count), generator=generator).sort(dim=1).values
+    starts = (places + samples * torch.arange(count)).unsqueeze(2)
+    time = torch.arange(length)
+    return ((starts <= time) & (time < starts + samples)).any(dim=1)
+
+
+def visible_mean(x: Tensor, hidden: Tensor) -> Tensor:
+    """Mean of each axis over the samples that are not hidden: windows (B, 3, L) and (B, L) to (B, 3, 1)."""
+    seen = ~hidden.unsqueeze(1)
+    return torch.where(seen, x, 0).sum(dim=-1, keepdim=True) / seen.sum(dim=-1, keepdim=True)
+
+
+def mirrored_half(x: Tensor, late: Tensor) -> Tensor:
+    """Replace one half of each window by the mirror image of the other, so that the signal goes on without a step.
+
+    Args:
+        x: windows (B, 3, L).
+        late: whether the second half is replaced, or the first (B,); the half that stays has ``(L + 1) // 2`` samples.
+    """
+    length = x.shape[-1]
+    time = torch.arange(length, device=x.device)
+    folded = torch.minimum(time, (length + 1) // 2 * 2 - 1 - time)
+    source = torch.where(late.to(x.device).bool().unsqueeze(1), folded, (length - 1 - folded).flip(0))
+    return x.gather(-1, source.unsqueeze(1).expand_as(x))
+
+
 def random_rotations(count: int, generator: torch.Generator) -> Tensor:
     """Matrices (count, 3, 3) that turn about a random axis by an angle drawn evenly from -180 to 180 degrees."""
     axis = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=1)

@@ -167,10 +167,12 @@ def mirrored_half(x: Tensor, late: Tensor) -> Tensor:
     return x.gather(-1, source.unsqueeze(1).expand_as(x))
 
 
-def random_rotations(count: int, generator: torch.Generator) -> Tensor:
-    """Matrices (count, 3, 3) that turn about a random axis by an angle drawn evenly from -180 to 180 degrees."""
+def random_rotations(count: int, generator: torch.Generator, most_degrees: float = 180) -> Tensor:
+    """Matrices (count, 3, 3) that turn about a random axis by an angle drawn evenly from up to `most_degrees` either
+    way.
+    """
     axis = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=1)
-    angle = (2 * torch.rand(count, generator=generator) - 1) * math.pi
+    angle = (2 * torch.rand(count, generator=generator) - 1) * math.radians(most_degrees)
     return rotation_matrices(axis, angle)
 
 

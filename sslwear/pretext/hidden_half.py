@@ -25,7 +25,7 @@ class HiddenHalf(QuestionTask):
     An activity lasts longer than a window, so what tells of the seconds that are hidden is what tells the activity, not
     the moment: features that a few labels can then name. What comes sample by sample cannot be known, its phase least
     of all, and what is asked is therefore coarse: six bins each of intensity, of dominant frequency (cadence), and of
-    the axis along which gravity points. The answer is not in the input, so it cannot be spotted by the traces that a
+    the axis along which gravity is felt. The answer is not in the input, so it cannot be spotted by the traces that a
     transform leaves (cuts, interpolation, noise), and no transform has to be thought of that the activity survives. The
     hidden half is shown as the mirror image of the other, so that windows look like those of fine-tuning.
 
@@ -56,7 +56,7 @@ class HiddenHalf(QuestionTask):
             intensity, rhythm, posture = describe(x[..., hidden])[0].tolist()
             title = f"hidden: {_between(INTENSITIES_G, intensity, 'g')}, {_between(RHYTHMS_HZ, rhythm, 'Hz')}, "
             window = transforms.mirrored_half(x, torch.tensor([late]))[0]
-            found.append(Example(title + f"gravity along {POSTURES[posture]}", window, hidden))
+            found.append(Example(title + f"gravity felt along {POSTURES[posture]}", window, hidden))
         return found
 
 

@@ -13,7 +13,7 @@ from sslwear.evaluation.figures import learning_curves
 from sslwear.plugins import source_digest
 from sslwear.pretext.base import get as get_pretext
 from sslwear.search.experiment import NO_PRETEXT, Experiment, digest, key_of
-from sslwear.search.listener import Listener
+from sslwear.search.listener import Listener, beside_chance
 from sslwear.tracking import RUN_URI, Run
 from sslwear.training import EpochRecord, FitData, FitSettings, fit
 from sslwear.training.data import DatasetPool, Drawn, Pool
@@ -122,7 +122,7 @@ def _pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener
     run.figure(learning_curves(result.history, result.best_epoch, task.headline), "learning_curves.png")
     run.checkpoint(result.network, experiment.card("all", pretext), scores, result.best_epoch)
     listener.note(
-        f"pretext {pretext}: held-out {task.headline} {scores[task.headline]:.3f} after {len(result.history)} epochs, "
+        f"pretext {pretext}: held-out {beside_chance(scores, task.headline)} after {len(result.history)} epochs, "
         "kept for all trials that ask for it"
     )
 

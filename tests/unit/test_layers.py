@@ -28,6 +28,7 @@ ORDER = (
     "console_data",
     "console",
     "cli_data",
+    "cli_pretext",
     "cli",
 )
 PACKAGE = Path(sslwear.__file__).parent

@@ -53,11 +53,15 @@ def pretext_show(
     with friendly():
         import torch
 
+        from sslwear import plugins
         from sslwear.errors import SslwearError
         from sslwear.evaluation.pretext_figure import pretext_figure
-        from sslwear.pretext.base import get
+        from sslwear.pretext.base import PretextTask
 
-        task, target = get(name)(), out or Path(f"pretext-{name}.png")
+        task, target = (
+            plugins.get("sslwear.pretext", PretextTask, name, "pretext show")(),
+            out or Path(f"pretext-{name}.png"),
+        )
         window, rate_hz = _lively(data)
         x = torch.tensor(window.T[None])
         try:

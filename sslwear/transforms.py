@@ -62,11 +62,10 @@ def permute_segments(x: Tensor, generator: torch.Generator, segments: int = 4, m
     orders = _orders(segments)
     order = orders[torch.randint(0, len(orders), (batch,), generator=generator)]
     starts, lengths = starts.gather(1, order), (ends - starts).gather(1, order)
-    placed = lengths.cumsum(1)
-    time = torch.arange(length).repeat(batch, 1)
-    segment = torch.searchsorted(placed, time, right=True)
-    source = starts.gather(1, segment) + time - (placed - lengths).gather(1, segment)
-    return x.gather(-1, source.to(x.device).unsqueeze(1).expand_as(x))
+    moved = (starts - (lengths.cumsum(1) - lengths)).to(x.device).flatten()
+    moved = moved.repeat_interleave(lengths.to(x.device).flatten(), output_size=batch * length)
+    source = torch.arange(length, device=x.device) + moved.view(batch, length)
+    return x.gather(-1, source.unsqueeze(1).expand_as(x))
 
 
 @cache
@@ -93,10 +92,10 @@ def time_warp(x: Tensor, generator: torch.Generator, sigma: float = 0.2, knots: 
     speed = (at_knots @ _spline_basis(length, knots)).clamp(min=LEAST_SPEED)
     clock = torch.nn.functional.pad(torch.cumulative_trapezoid(speed, dim=1), (1, 0))
     position = (clock / clock[:, -1:] * (length - 1)).clamp(0, length - 1).to(x.device)
-    before = position.floor().long().clamp(max=length - 2)
+    before = position.long().clamp(max=length - 2)
     share = (position - before).to(x.dtype).unsqueeze(1)
-    before = before.unsqueeze(1).expand_as(x)
-    return torch.lerp(x.gather(-1, before), x.gather(-1, before + 1), share)
+    at = [x.gather(-1, index.unsqueeze(1).expand_as(x)) for index in (before, before + 1)]
+    return torch.lerp(at[0], at[1], share)
 
 
 @cache

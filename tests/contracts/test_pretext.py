@@ -390,7 +390,6 @@ def fitted(task: PretextTask, tuned: str = "all", **changes: Any) -> FitResult:
 def test_something_is_learnt_from_it(task: PretextTask) -> None:
     result = fitted(task)
     best = max(record.scores[task.headline] for record in result.history)
-    print(task.name, [round(record.scores[task.headline], 3) for record in result.history])
     chance = result.validation.scores[CHANCE]
     assert best > chance + 0.25 * (1 - chance)
     assert result.history[-1].train_loss < result.history[0].train_loss

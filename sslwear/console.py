@@ -20,7 +20,7 @@ from rich.table import Table
 
 from sslwear.data.dataset import Dataset
 from sslwear.data.shards import Shards
-from sslwear.search.listener import Listener
+from sslwear.search.listener import Listener, beside_chance
 from sslwear.search.report import TrialRow
 from sslwear.search.trial import brief
 from sslwear.secrets import masked
@@ -77,7 +77,7 @@ class ConsoleListener(Listener):
 
     def epoch(self, record: EpochRecord, headline: str) -> None:
         """Move the run's bar on."""
-        status = f"{headline} {record.scores[headline]:.3f}"
+        status = beside_chance(record.scores, headline)
         if self._run is not None:
             self._progress.update(self._run, advance=1, status=status)
         if self._epoch_lines:

@@ -59,8 +59,8 @@ class PretrainingSettings(_Section):
     patience: Count = 5
     data: str | None = None
     """A directory of unlabelled shards; None for the training participants of the study's own data."""
-    sampling: Literal["uniform", "motion"] = "uniform"
-    """Whether a window is drawn with a probability proportional to its motion."""
+    sampling: Literal["uniform", "motion"] = "motion"
+    """Windows are drawn with a probability proportional to their motion, or all are equally likely."""
     windows_per_participant: Count = 1500
     """Windows that an epoch draws of each participant of `data`."""
     participants_at_a_time: Count = 8

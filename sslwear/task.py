@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ class Task(ABC):
 
     @abstractmethod
     def head(self, features: int) -> nn.Module:
-        """Make the head: features (B, features) to the output that `loss` and `predict` take."""
+        """Make the head: features (B, features) to the output that `loss` and `answers` take."""
 
     @abstractmethod
     def batch(self, x: Tensor, labels: Tensor, generator: torch.Generator, training: bool) -> tuple[Tensor, Tensor]:
@@ -41,23 +41,40 @@ class Task(ABC):
             training: whether the batch is to learn from.
 
         Returns:
-            Input (B, 3, samples), and target (B,) or (B, questions) of class indices.
+            Inputs (rows, 3, samples), one or more rows a window, and the target, whose shape only the task knows.
         """
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum of the samples' weighted losses, and the sum of their weights; their ratio is the mean loss."""
+        """Sum of the rows' weighted losses, and the sum of their weights; their ratio is the mean loss."""
+
+    @abstractmethod
+    def answers(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """What the right answers are and what the network's are: all that is kept of a batch in evaluation.
+
+        Returns:
+            Two tensors of one shape, a row each with a few numbers at most, so that memory does not grow with what the
+            network gives: classes, for example, or how much there was to explain and how much of it was.
+        """
+
+    @abstractmethod
+    def scores(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
+        """Score the `answers` of many batches, joined."""
+
+
+class ClassTask(Task):
+    """A task whose answers are classes; its target is their indices, (B,) or (B, questions)."""
 
     @abstractmethod
     def predict(self, output: Tensor) -> Tensor:
         """Most likely answers, of the shape of the target."""
 
-    @abstractmethod
-    def scores(self, truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, float]:
-        """Score predictions of many windows, both (N,) or (N, questions)."""
+    def answers(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The target, and the most likely answers."""
+        return target, self.predict(output)
 
 
-class Classification(Task):
+class Classification(ClassTask):
     """Supervised classification of windows by activity, with cross-entropy.
 
     Args:
@@ -92,7 +109,7 @@ class Classification(Task):
         """Most likely class (B,)."""
         return output.argmax(dim=1)
 
-    def scores(self, truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, float]:
+    def scores(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
         """Kappa, macro F1 and the rest of `sslwear.scores.classification_scores`."""
         return classification_scores(truth, predicted, self.classes)
 

@@ -62,11 +62,10 @@ def permute_segments(x: Tensor, generator: torch.Generator, segments: int = 4, m
     orders = _orders(segments)
     order = orders[torch.randint(0, len(orders), (batch,), generator=generator)]
     starts, lengths = starts.gather(1, order), (ends - starts).gather(1, order)
-    placed = lengths.cumsum(1)
-    time = torch.arange(length).repeat(batch, 1)
-    segment = torch.searchsorted(placed, time, right=True)
-    source = starts.gather(1, segment) + time - (placed - lengths).gather(1, segment)
-    return x.gather(-1, source.to(x.device).unsqueeze(1).expand_as(x))
+    moved = (starts - (lengths.cumsum(1) - lengths)).to(x.device).flatten()
+    moved = moved.repeat_interleave(lengths.to(x.device).flatten(), output_size=batch * length)
+    source = torch.arange(length, device=x.device) + moved.view(batch, length)
+    return x.gather(-1, source.unsqueeze(1).expand_as(x))
 
 
 @cache
@@ -93,10 +92,10 @@ def time_warp(x: Tensor, generator: torch.Generator, sigma: float = 0.2, knots: 
     speed = (at_knots @ _spline_basis(length, knots)).clamp(min=LEAST_SPEED)
     clock = torch.nn.functional.pad(torch.cumulative_trapezoid(speed, dim=1), (1, 0))
     position = (clock / clock[:, -1:] * (length - 1)).clamp(0, length - 1).to(x.device)
-    before = position.floor().long().clamp(max=length - 2)
+    before = position.long().clamp(max=length - 2)
     share = (position - before).to(x.dtype).unsqueeze(1)
-    before = before.unsqueeze(1).expand_as(x)
-    return torch.lerp(x.gather(-1, before), x.gather(-1, before + 1), share)
+    at = [x.gather(-1, index.unsqueeze(1).expand_as(x)) for index in (before, before + 1)]
+    return torch.lerp(at[0], at[1], share)
 
 
 @cache
@@ -109,10 +108,70 @@ def _spline_basis(length: int, knots: int) -> Tensor:
     return torch.from_numpy(spline(np.arange(length)).T.astype(np.float32))
 
 
-def random_rotations(count: int, generator: torch.Generator) -> Tensor:
-    """Matrices (count, 3, 3) that turn about a random axis by an angle drawn evenly from -180 to 180 degrees."""
+def scale_motion(x: Tensor, factor: Tensor) -> Tensor:
+    """Multiply what departs from each window's mean by the window's factor (B,); the mean, and gravity in it, stays."""
+    mean = x.mean(dim=-1, keepdim=True)
+    return mean + factor.to(x).view(-1, 1, 1) * (x - mean)
+
+
+def jitter(x: Tensor, sigma: Tensor, generator: torch.Generator) -> Tensor:
+    """Add white noise with a standard deviation (B,) for each window, in g."""
+    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+    return x + sigma.to(x).view(-1, 1, 1) * noise.to(x.device)
+
+
+def stretches(batch: int, length: int, generator: torch.Generator, samples: int = 15, share: float = 0.3) -> Tensor:
+    """Choose stretches of time at random places in each window; two may touch, none overlap.
+
+    Args:
+        batch: number of windows.
+        length: samples of a window.
+        generator: CPU generator of the places.
+        samples: length of a stretch.
+        share: of the window that the stretches are to cover, as near as whole stretches can, at least one.
+
+    Returns:
+        Which samples are in a stretch (batch, length), as many in each window.
+
+    Raises:
+        ValueError: when they leave nothing of the window.
+    """
+    count = max(1, round(share * length / samples))
+    slack = length - count * samples
+    if slack < 1:
+        raise ValueError(f"{count} stretches of {samples} samples leave nothing of {length} samples")
+    places = torch.randint(0, slack + 1, (batch, count), generator=generator).sort(dim=1).values
+    starts = (places + samples * torch.arange(count)).unsqueeze(2)
+    time = torch.arange(length)
+    return ((starts <= time) & (time < starts + samples)).any(dim=1)
+
+
+def visible_mean(x: Tensor, hidden: Tensor) -> Tensor:
+    """Mean of each axis over the samples that are not hidden: windows (B, 3, L) and (B, L) to (B, 3, 1)."""
+    seen = ~hidden.unsqueeze(1)
+    return torch.where(seen, x, 0).sum(dim=-1, keepdim=True) / seen.sum(dim=-1, keepdim=True)
+
+
+def mirrored_half(x: Tensor, late: Tensor) -> Tensor:
+    """Replace one half of each window by the mirror image of the other, so that the signal goes on without a step.
+
+    Args:
+        x: windows (B, 3, L).
+        late: whether the second half is replaced, or the first (B,); the half that stays has ``(L + 1) // 2`` samples.
+    """
+    length = x.shape[-1]
+    time = torch.arange(length, device=x.device)
+    folded = torch.minimum(time, (length + 1) // 2 * 2 - 1 - time)
+    source = torch.where(late.to(x.device).bool().unsqueeze(1), folded, (length - 1 - folded).flip(0))
+    return x.gather(-1, source.unsqueeze(1).expand_as(x))
+
+
+def random_rotations(count: int, generator: torch.Generator, most_degrees: float = 180) -> Tensor:
+    """Matrices (count, 3, 3) that turn about a random axis by an angle drawn evenly from up to `most_degrees` either
+    way.
+    """
     axis = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=1)
-    angle = (2 * torch.rand(count, generator=generator) - 1) * math.pi
+    angle = (2 * torch.rand(count, generator=generator) - 1) * math.radians(most_degrees)
     return rotation_matrices(axis, angle)
 
 

@@ -41,3 +41,34 @@ class LinearHeads(nn.ModuleDict):
     def forward(self, features: Tensor) -> Tensor:
         """Map features (B, features) to logits (B, sum of classes)."""
         return torch.cat([head(features) for head in self.values()], dim=1)
+
+
+class Projection(nn.Module):
+    """Three linear layers with ReLU between them: (B, features) to unit vectors (B, 50), for contrast.
+
+    The sizes are those of Tang et al., arXiv 2011.11542.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.linear1 = nn.Linear(features, 256)
+        self.linear2 = nn.Linear(256, 128)
+        self.linear3 = nn.Linear(128, 50)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features (B, features) to unit vectors (B, 50)."""
+        hidden = functional.relu(self.linear2(functional.relu(self.linear1(features))))
+        return functional.normalize(self.linear3(hidden), dim=1)
+
+
+class Decoder(nn.Module):
+    """One linear layer from features (B, features) to a signal (B, 3, points)."""
+
+    def __init__(self, features: int, points: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, 3 * points)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features (B, features) to a signal (B, 3, points)."""
+        signal: Tensor = self.linear(features).unflatten(1, (3, -1))
+        return signal

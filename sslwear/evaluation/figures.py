@@ -14,12 +14,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from sslwear.pretext.base import CHANCE
 from sslwear.training import EpochRecord
 
 BLUE, ORANGE, GREY = "#2b6cb0", "#dd6b20", "#a0aec0"
 LETTER_IN = 0.085
 """Width in inches of a letter of a label, about."""
-COLOURS = (BLUE, ORANGE, "#2f855a", "#b83280", "#6b46c1", "#b7791f", "#2c7a7b")
+COLOURS = (
+    *(BLUE, ORANGE, "#2f855a", "#b83280", "#6b46c1", "#b7791f", "#2c7a7b"),
+    *("#c53030", "#63b3ed", "#744210", "#9ae6b4", "#1a202c"),
+)
 
 
 def confusion_figure(counts: NDArray[np.int64], class_names: Sequence[str], title: str) -> Figure:
@@ -65,6 +69,10 @@ def learning_curves(history: Sequence[EpochRecord], best_epoch: int, score: str)
     losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
     losses.legend(frameon=False)
     scores.plot(epochs, [record.scores[score] for record in history], "o-", color=ORANGE)
+    if all(CHANCE in record.scores for record in history):
+        chance = [record.scores[CHANCE] for record in history]
+        scores.plot(epochs, chance, ":", color=GREY)
+        scores.annotate(CHANCE, (epochs[-1], chance[-1]), (0, 3), textcoords="offset points", ha="right", color="grey")
     scores.set(xlabel="epoch", ylabel=f"validation {score}", ylim=(None, 1.02))
     for axes in (losses, scores):
         axes.axvline(best_epoch, color=GREY, linestyle="--", zorder=0)

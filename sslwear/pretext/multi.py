@@ -15,6 +15,7 @@ class Multi(TransformTask):
     """Three questions of the same window, each transform applied or not whatever the others are."""
 
     name = "multi"
+    title = "Was this window played backwards, permuted, time-warped? Three questions at once."
 
     def transforms(self) -> Mapping[str, transforms.Transform]:
         """The transforms of the three single tasks, one after another."""

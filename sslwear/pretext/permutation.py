@@ -12,6 +12,7 @@ class Permutation(TransformTask):
     """Tell windows whose four segments, of at least 10 samples, changed places."""
 
     name = "permutation"
+    title = "Did the four segments of this window change places?"
 
     def transforms(self) -> Mapping[str, transforms.Transform]:
         """Permutation of four segments."""

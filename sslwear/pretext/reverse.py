@@ -12,6 +12,7 @@ class Reverse(TransformTask):
     """Tell windows played backwards; time turns round, the sensor axes do not."""
 
     name = "reverse"
+    title = "Is this window played backwards?"
 
     def transforms(self) -> Mapping[str, transforms.Transform]:
         """Reversal of time."""

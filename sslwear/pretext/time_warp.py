@@ -12,6 +12,7 @@ class TimeWarp(TransformTask):
     """Tell windows whose time was stretched and squeezed along a smooth curve."""
 
     name = "time_warp"
+    title = "Did the clock of this window run faster and slower?"
 
     def transforms(self) -> Mapping[str, transforms.Transform]:
         """Time warp with four knots and sigma 0.2."""

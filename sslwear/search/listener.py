@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from sslwear.pretext.base import CHANCE
 from sslwear.training import EpochRecord
+
+
+def beside_chance(scores: Mapping[str, float], headline: str) -> str:
+    """A score in words, with what chance gives where the task says: ``accuracy 0.812 (chance 0.500)``."""
+    text = f"{headline} {scores[headline]:.3f}"
+    return f"{text} (chance {scores[CHANCE]:.3f})" if CHANCE in scores else text
 
 
 class Listener:

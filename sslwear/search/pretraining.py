@@ -14,7 +14,7 @@ from sslwear.monitoring import monitored
 from sslwear.plugins import source_digest
 from sslwear.pretext.base import get as get_pretext
 from sslwear.search.experiment import NO_PRETEXT, Experiment, digest, key_of
-from sslwear.search.listener import Listener
+from sslwear.search.listener import Listener, beside_chance
 from sslwear.tracking import RUN_URI, Run
 from sslwear.training import EpochRecord, FitData, FitSettings, fit
 from sslwear.training.data import DatasetPool, Drawn, Pool
@@ -146,7 +146,7 @@ def _pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener
         "weights are kept."
     )
     listener.note(
-        f"pretext {pretext}: held-out {task.headline} {scores[task.headline]:.3f} after {len(result.history)} epochs, "
+        f"pretext {pretext}: held-out {beside_chance(scores, task.headline)} after {len(result.history)} epochs, "
         "kept for all trials that ask for it"
     )
 

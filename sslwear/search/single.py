@@ -51,7 +51,8 @@ def pretrain_once(
         experiment = _build(settings, store, listener)
         _, run_id = pretrained(experiment, introduce(experiment, False), pretext, None, listener)
         metrics = store.client.get_run(run_id).data.metrics
-    return run_id, {name: value for name, value in metrics.items() if name.startswith("accuracy")}
+    by_epoch = {name.removeprefix("val_") for name in metrics if name.startswith("val_")}
+    return run_id, {name: value for name, value in metrics.items() if name in by_epoch - {"loss"}}
 
 
 def _build(settings: Settings, store: Store, listener: Listener) -> Experiment:

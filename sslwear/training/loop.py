@@ -7,8 +7,8 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -57,19 +57,19 @@ class FitSettings:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Predictions for some windows.
+    """Answers for some windows.
 
     Attributes:
         loss: mean over the windows, weighted as the task weights them.
         scores: the task's scores by name.
-        truth: targets, (N,) or (N, questions).
-        predicted: predictions of the same shape.
+        truth: the right answers as the task keeps them; of classes their indices, (N,) or (N, questions).
+        predicted: the network's, of the same shape.
     """
 
     loss: float
     scores: dict[str, float]
-    truth: NDArray[np.int64]
-    predicted: NDArray[np.int64]
+    truth: NDArray[Any]
+    predicted: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -294,22 +294,21 @@ def evaluate(network: Network, samples: int, task: Task, windows: WindowSource, 
     Args:
         network: its mode is evaluation afterwards.
         samples: length of the windows that its encoder takes.
-        task: gives targets, loss and scores.
+        task: gives targets, loss, answers and scores.
         windows: what to predict, or outputs of the network's first blocks for it.
         settings: the device, the precision and the seed are used.
     """
     for part in parts(network).values():
         set_mode(part, training=False)
     draws = generator(settings.seed, VALIDATION)
-    sums, truth, predicted = [], [], []
+    sums, answers = [], []
     for x, labels in windows.batches(EVALUATION_BATCH, samples, settings.device):
         inputs, target = task.batch(x, labels, draws, training=False)
         output = _forward(network, inputs, settings, windows.depth)
         sums.append(torch.stack(task.loss(output, target)))
-        truth.append(target)
-        predicted.append(task.predict(output))
-    targets, answers = torch.cat(truth).cpu().numpy(), torch.cat(predicted).cpu().numpy()
-    return Evaluation(_mean(sums), task.scores(targets, answers), targets, answers)
+        answers.append(task.answers(output, target))
+    truth, predicted = (torch.cat(side).cpu().numpy() for side in zip(*answers, strict=True))
+    return Evaluation(_mean(sums), task.scores(truth, predicted), truth, predicted)
 
 
 def _mean(sums: list[Tensor]) -> float:

@@ -1,17 +1,40 @@
-"""What every pretext task owes to the training loop: batches, a head, a loss that adds up, and scores."""
+"""What every pretext task owes to the training loop and to who reads its scores: batches, a head, a loss that adds up,
+scores beside chance; and that something can be learnt from it.
+"""
 
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sslwear import plugins
+from sslwear.encoders.base import Encoder
 from sslwear.encoders.heads import LinearHeads
 from sslwear.errors import SettingsError
 from sslwear.pretext import base
-from sslwear.pretext.base import PretextTask, TransformTask
+from sslwear.pretext.base import CHANCE, LevelTask, PretextTask, QuestionTask, TransformTask
+from sslwear.training import FitData, FitResult, FitSettings, WindowSource, fit
+from sslwear.training.data import ordered
+from sslwear.training.device import seeded as seeded_weights
+from sslwear.tuning.base import parse
 
 TASKS = plugins.find("sslwear.pretext", PretextTask)
+PUBLISHED = {"reverse", "permutation", "time_warp", "multi", "scale", "rotation", "jitter", "masked", "contrastive"}
 BATCH, SAMPLES, FEATURES = 64, 150, 32
+MOST_KEPT = 8
+"""Numbers a row that evaluation may keep."""
+
+
+def of_kind(*kinds: type[PretextTask]) -> list[str]:
+    return [name for name, task in TASKS.items() if issubclass(task, kinds)]
 
 
 @pytest.fixture(params=TASKS.items(), ids=lambda item: item[0])
@@ -29,24 +52,34 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def windows(seed: int = 0) -> Tensor:
-    return torch.randn(BATCH, 3, SAMPLES, generator=seeded(seed))
+def windows(seed: int = 0, samples: int = SAMPLES) -> Tensor:
+    return torch.randn(BATCH, 3, samples, generator=seeded(seed))
 
 
 def batch(task: PretextTask, seed: int = 0, training: bool = True) -> tuple[Tensor, Tensor]:
     return task.batch(windows(), torch.zeros(BATCH, dtype=torch.long), seeded(seed), training)
 
 
-def answers(task: PretextTask, dtype: torch.dtype = torch.float32) -> Tensor:
+def by_window(rows: Tensor) -> Tensor:
+    """Rows (views * B, ...) as (B, views, ...)."""
+    return rows.unflatten(0, (-1, BATCH)).transpose(0, 1)
+
+
+def answers(task: PretextTask, rows: int = BATCH, dtype: torch.dtype = torch.float32) -> Tensor:
     """What a new head says to random features."""
     torch.manual_seed(0)
     head = task.head(FEATURES).to(dtype)
-    output: Tensor = head(torch.randn(BATCH, FEATURES, dtype=dtype))
+    output: Tensor = head(torch.randn(rows, FEATURES, dtype=dtype))
     return output.detach()
 
 
+def scored(task: PretextTask, output: Tensor, target: Tensor) -> dict[str, float]:
+    truth, predicted = task.answers(output, target)
+    return task.scores(truth.numpy(), predicted.numpy())
+
+
 def test_there_are_tasks() -> None:
-    assert {"reverse", "permutation", "time_warp", "multi"} <= TASKS.keys()
+    assert TASKS.keys() >= PUBLISHED | {"hidden_half"}
 
 
 def test_it_is_found_by_its_name(named: tuple[str, PretextTask]) -> None:
@@ -55,40 +88,35 @@ def test_it_is_found_by_its_name(named: tuple[str, PretextTask]) -> None:
     assert base.get(name) is type(task)
 
 
+def test_it_says_in_a_line_what_it_asks(task: PretextTask) -> None:
+    assert 10 < len(task.title) < 100
+    assert "\n" not in task.title
+
+
 def test_a_name_that_nothing_has_is_answered_with_those_there_are() -> None:
     with pytest.raises(SettingsError, match=f"^pretext: there is no 'jigsaw'; choose one of none, {', '.join(TASKS)}$"):
         base.get("jigsaw")
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_a_batch_keeps_shape_and_type_and_leaves_the_windows_alone(task: PretextTask, training: bool) -> None:
-    x = windows()
+@pytest.mark.parametrize("samples", [150, 300, 900])
+def test_a_batch_is_windows_of_the_same_kind_and_leaves_those_it_is_made_of_alone(
+    task: PretextTask, training: bool, samples: int
+) -> None:
+    x = windows(samples=samples)
     inputs, target = task.batch(x, torch.zeros(BATCH, dtype=torch.long), seeded(), training)
-    assert inputs.shape == x.shape
+    assert inputs.shape[1:] == x.shape[1:]
+    assert len(inputs) % BATCH == 0
+    assert len(target) == len(inputs)
     assert inputs.dtype == x.dtype
     assert inputs.isfinite().all()
-    assert target.ndim == 2
-    assert len(target) == BATCH
-    assert target.dtype == torch.int64
-    assert torch.equal(x, windows())
+    assert torch.equal(x, windows(samples=samples))
 
 
-def test_every_question_is_answered_yes_about_as_often_as_no(task: PretextTask) -> None:
-    targets = torch.cat([batch(task, seed)[1] for seed in range(20)])
-    assert set(targets.unique().tolist()) == {0, 1}
-    assert targets.double().mean(dim=0).tolist() == pytest.approx([0.5] * targets.shape[1], abs=0.05)
-
-
-def test_questions_are_asked_whatever_the_others_answers_are(task: PretextTask) -> None:
-    targets = torch.cat([batch(task, seed)[1] for seed in range(20)])
-    assert len(targets.unique(dim=0)) == 2 ** targets.shape[1]
-
-
-def test_windows_that_nothing_was_done_to_are_the_same_bit_by_bit_and_the_others_are_not(task: PretextTask) -> None:
-    inputs, target = batch(task)
-    untouched = (target == 0).all(dim=1)
-    assert 0 < untouched.sum() < BATCH
-    assert torch.equal((inputs == windows()).all(dim=(1, 2)), untouched)
+def test_a_batch_of_one_window_will_do(task: PretextTask) -> None:
+    inputs, target = task.batch(windows()[:1], torch.zeros(1, dtype=torch.long), seeded(), training=True)
+    loss, weight = task.loss(answers(task, len(inputs)), target)
+    assert (loss / weight).isfinite()
 
 
 def test_the_generator_alone_decides(task: PretextTask) -> None:
@@ -97,11 +125,53 @@ def test_the_generator_alone_decides(task: PretextTask) -> None:
     torch.manual_seed(2)
     again, same_target = batch(task, seed=3)
     assert torch.equal(again, inputs)
-    assert torch.equal(same_target, target)
+    assert np.array_equal(same_target.numpy(), target.numpy(), equal_nan=target.is_floating_point())
     assert not torch.equal(batch(task, seed=4)[0], inputs)
 
 
-@pytest.mark.parametrize("name", ["permutation", "time_warp", "multi"])
+def test_labels_are_not_looked_at(task: PretextTask) -> None:
+    inputs, target = batch(task)
+    again, same_target = task.batch(windows(), torch.arange(BATCH), seeded(), training=True)
+    assert torch.equal(again, inputs)
+    assert np.array_equal(same_target.numpy(), target.numpy(), equal_nan=target.is_floating_point())
+
+
+def test_no_window_of_a_batch_depends_on_the_values_of_another(task: PretextTask) -> None:
+    inputs, target = batch(task)
+    others = 100 * windows(seed=1)
+    others[::2] = windows()[::2]
+    again, other_target = task.batch(others, torch.zeros(BATCH, dtype=torch.long), seeded(), training=True)
+    assert torch.equal(by_window(again)[::2], by_window(inputs)[::2])
+    one, other = by_window(target)[::2].numpy(), by_window(other_target)[::2].numpy()
+    assert np.array_equal(one, other, equal_nan=target.is_floating_point())
+
+
+@pytest.mark.parametrize("name", of_kind(TransformTask, LevelTask))
+def test_every_answer_is_right_about_equally_often(name: str) -> None:
+    task: Any = TASKS[name]()
+    targets = torch.cat([batch(task, seed)[1] for seed in range(20)])
+    assert targets.dtype == torch.int64
+    assert targets.shape[1] == len(task.questions())
+    for column in targets.T:
+        shares = column.bincount(minlength=task.choices).double() / len(column)
+        assert shares.tolist() == pytest.approx([1 / task.choices] * task.choices, abs=0.05)
+
+
+@pytest.mark.parametrize("name", of_kind(TransformTask))
+def test_questions_are_asked_whatever_the_others_answers_are(name: str) -> None:
+    targets = torch.cat([batch(TASKS[name](), seed)[1] for seed in range(20)])
+    assert len(targets.unique(dim=0)) == 2 ** targets.shape[1]
+
+
+@pytest.mark.parametrize("name", of_kind(TransformTask, LevelTask))
+def test_windows_that_nothing_was_done_to_are_the_same_bit_by_bit_and_the_others_are_not(name: str) -> None:
+    inputs, target = batch(TASKS[name]())
+    untouched = (target == 0).all(dim=1)
+    assert 0 < untouched.sum() < BATCH
+    assert torch.equal((inputs == windows()).all(dim=(1, 2)), untouched)
+
+
+@pytest.mark.parametrize("name", ["permutation", "time_warp", "multi", "jitter"])
 def test_a_window_is_transformed_differently_each_time(name: str) -> None:
     (one, first), (other, second) = batch(TASKS[name](), seed=0), batch(TASKS[name](), seed=1)
     twice = (first.all(dim=1) & second.all(dim=1)).nonzero().flatten()
@@ -110,60 +180,78 @@ def test_a_window_is_transformed_differently_each_time(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "questions"),
+    ("name", "questions", "choices"),
     [
-        ("reverse", ["reverse"]),
-        ("permutation", ["permutation"]),
-        ("time_warp", ["time_warp"]),
-        ("multi", ["reverse", "permutation", "time_warp"]),
+        ("reverse", ["reverse"], 2),
+        ("permutation", ["permutation"], 2),
+        ("time_warp", ["time_warp"], 2),
+        ("multi", ["reverse", "permutation", "time_warp"], 2),
+        ("scale", ["scale"], 5),
+        ("rotation", ["rotation"], 10),
+        ("jitter", ["jitter"], 4),
+        ("hidden_half", ["intensity", "rhythm", "posture"], 6),
     ],
 )
-def test_each_task_asks_its_own_questions(name: str, questions: list[str]) -> None:
+def test_each_task_asks_its_own_questions(name: str, questions: list[str], choices: int) -> None:
     task = TASKS[name]()
-    assert [question for question, _ in task.head(FEATURES).named_children()] == questions
+    heads = dict(task.head(FEATURES).named_children())
+    assert list(heads) == questions
+    assert {head.out_features for head in heads.values()} == {choices}
     assert batch(task)[1].shape == (BATCH, len(questions))
 
 
-def test_labels_are_not_looked_at(task: PretextTask) -> None:
-    inputs, target = batch(task)
-    again, same_target = task.batch(windows(), torch.arange(BATCH), seeded(), training=True)
-    assert torch.equal(again, inputs)
-    assert torch.equal(same_target, target)
-
-
-def test_no_window_of_a_batch_depends_on_the_values_of_another(task: PretextTask) -> None:
-    inputs, target = batch(task)
-    others = 100 * windows(seed=1)
-    others[::2] = windows()[::2]
-    again, same_target = task.batch(others, torch.zeros(BATCH, dtype=torch.long), seeded(), training=True)
-    assert torch.equal(again[::2], inputs[::2])
-    assert torch.equal(same_target, target)
+@pytest.mark.parametrize("name", of_kind(LevelTask))
+def test_each_level_has_a_name_and_does_something_else(name: str) -> None:
+    task: Any = TASKS[name]()
+    assert len(set(task.level_names())) == task.choices
+    x = windows()[:1].expand(task.choices, 3, SAMPLES)
+    made = task.apply(x, torch.arange(task.choices), seeded())
+    assert len(made.flatten(1).unique(dim=0)) == task.choices
 
 
 def test_the_head_learns_from_the_loss_and_passes_the_gradient_on(task: PretextTask) -> None:
+    inputs, target = batch(task)
     torch.manual_seed(0)
-    head, features = task.head(FEATURES), torch.randn(BATCH, FEATURES, requires_grad=True)
+    head, features = task.head(FEATURES), torch.randn(len(inputs), FEATURES, requires_grad=True)
     output = head(features)
-    loss, weight = task.loss(output, batch(task)[1])
+    loss, weight = task.loss(output, target)
     (loss / weight).backward()
     assert output.isfinite().all()
     assert loss.isfinite()
     assert [name for name, p in head.named_parameters() if p.grad is None or not p.grad.any()] == []
     assert features.grad is not None
+    assert features.grad.isfinite().all()
     assert features.grad.any(dim=1).all()
 
 
-def test_the_loss_of_a_batch_is_the_sum_over_its_windows(task: PretextTask) -> None:
-    output, target = answers(task, torch.float64), batch(task)[1]
+def test_the_loss_of_a_batch_is_the_sum_over_its_windows_unless_they_are_compared(task: PretextTask) -> None:
+    _, target = batch(task)
+    output = answers(task, len(target), torch.float64)
     loss, weight = task.loss(output, target)
+    assert weight.item() == len(target)
+    if len(target) > BATCH:  # each row's loss is relative to the others
+        return
     single = [task.loss(output[i : i + 1], target[i : i + 1]) for i in range(BATCH)]
     assert loss.item() == pytest.approx(sum(part.item() for part, _ in single), rel=1e-9)
-    assert weight.item() == pytest.approx(sum(part.item() for _, part in single), rel=1e-9)
     mean = sum((part / of).item() for part, of in single) / BATCH
     assert (loss / weight).item() == pytest.approx(mean, rel=1e-9)
 
 
-def test_descending_the_loss_makes_the_prediction_right(task: PretextTask) -> None:
+def test_descending_the_loss_makes_the_headline_better(task: PretextTask) -> None:
+    _, target = batch(task)
+    output = answers(task, len(target)).requires_grad_()
+    before, optimizer = scored(task, output.detach(), target), torch.optim.Adam([output], lr=0.02)
+    for _ in range(30):
+        optimizer.zero_grad()
+        task.loss(output, target)[0].backward()
+        optimizer.step()
+    after = scored(task, output.detach(), target)
+    assert before[task.headline] + 0.1 < after[task.headline] <= 1
+
+
+@pytest.mark.parametrize("name", of_kind(QuestionTask))
+def test_descending_the_loss_of_classes_makes_all_predictions_right(name: str) -> None:
+    task: Any = TASKS[name]()
     output, target = answers(task).requires_grad_(), batch(task)[1]
     loss, _ = task.loss(output, target)
     (slope,) = torch.autograd.grad(loss, output)
@@ -171,9 +259,9 @@ def test_descending_the_loss_makes_the_prediction_right(task: PretextTask) -> No
     assert torch.equal(task.predict(output - 1000 * slope), target)
 
 
-@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if issubclass(task, TransformTask)])
+@pytest.mark.parametrize("name", of_kind(QuestionTask))
 def test_each_question_is_answered_by_its_own_head(name: str) -> None:
-    task = TASKS[name]()
+    task: Any = TASKS[name]()
     torch.manual_seed(0)
     head, features = task.head(FEATURES), torch.randn(BATCH, FEATURES)
     assert isinstance(head, LinearHeads)
@@ -187,23 +275,132 @@ def test_each_question_is_answered_by_its_own_head(name: str) -> None:
         assert turned.any(dim=0).nonzero().flatten().tolist() == [i]
 
 
-def test_predictions_have_the_shape_of_the_target(task: PretextTask) -> None:
-    target = batch(task)[1]
-    predicted = task.predict(answers(task))
-    assert predicted.shape == target.shape
-    assert predicted.dtype == target.dtype
+def test_evaluation_keeps_a_few_numbers_of_each_row(task: PretextTask) -> None:
+    inputs, target = batch(task)
+    truth, predicted = task.answers(answers(task, len(inputs)), target)
+    assert truth.shape == predicted.shape
+    assert truth.dtype == predicted.dtype
+    assert len(truth) == len(inputs)
+    assert truth.numel() <= MOST_KEPT * len(inputs)
+    assert truth.isfinite().all()
+    assert predicted.isfinite().all()
 
 
-def test_perfect_predictions_score_1_and_wrong_ones_score_less(task: PretextTask) -> None:
-    truth = batch(task)[1].numpy()
+def test_perfect_answers_score_1_and_wrong_ones_no_more_than_chance(task: PretextTask) -> None:
+    _, target = batch(task)
+    truth = task.answers(answers(task, len(target)), target)[0].numpy()
     perfect = task.scores(truth, truth)
-    assert task.headline in perfect
-    assert set(perfect.values()) == {1}
-    wrong = task.scores(truth, 1 - truth)
+    assert {value for name, value in perfect.items() if name != CHANCE} == {1}
+    wrong = task.scores(truth, -truth - 1)
     assert wrong.keys() == perfect.keys()
-    assert max(wrong.values()) < 0.5
+    assert wrong[task.headline] <= wrong[CHANCE] == perfect[CHANCE]
+
+
+def test_who_learnt_nothing_scores_about_chance(task: PretextTask) -> None:
+    _, target = batch(task)
+    scores = scored(task, answers(task, len(target)), target)
+    assert 0 <= scores[CHANCE] < 1
+    assert scores[task.headline] < scores[CHANCE] + 0.15
 
 
 def test_scores_are_numbers_that_a_tracker_takes(task: PretextTask) -> None:
-    scores = task.scores(batch(task)[1].numpy(), task.predict(answers(task)).numpy())
+    _, target = batch(task)
+    scores = scored(task, answers(task, len(target)), target)
     assert {type(score) for score in scores.values()} == {float}
+    assert {task.headline, CHANCE} <= scores.keys()
+    assert all(math.isfinite(score) for score in scores.values())
+
+
+def test_examples_show_windows_that_were_changed(task: PretextTask) -> None:
+    x = windows()[:1]
+    examples = task.examples(x, seeded())
+    assert torch.equal(x, windows()[:1])
+    assert examples
+    assert len({example.title for example in examples}) == len(examples) or len(examples) == 2
+    for example in examples:
+        assert example.window.shape == (3, SAMPLES)
+        changed = (example.window != x[0]).any(dim=0)
+        assert changed.any()
+        if example.hidden is not None:
+            assert 0 < example.hidden.sum() < SAMPLES
+            assert not changed[~example.hidden].any()
+
+
+class Small(Encoder):
+    """Five blocks that train in seconds."""
+
+    name = "small"
+    window_samples = SAMPLES
+    features = 160
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes, strides = (3, 16, 32, 32, 32, 32), (2, 2, 2, 2, 2)
+        blocks = [
+            nn.Sequential(nn.Conv1d(a, b, 5, stride, 2, bias=False), nn.BatchNorm1d(b), nn.ReLU())
+            for a, b, stride in zip(sizes[:-1], sizes[1:], strides, strict=True)
+        ]
+        self.feature_extractor = nn.Sequential(OrderedDict((f"layer{i}", b) for i, b in enumerate(blocks, 1)))
+
+
+@pytest.fixture
+def _one_core() -> Iterator[None]:
+    """Layers as small as these take longer on several cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@dataclass(frozen=True)
+class Swings(WindowSource):
+    """An arm that swings forth faster than back, the further the faster, each window at its own pace."""
+
+    count: int
+    who: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def participants(self) -> list[Any]:
+        return [self.who]
+
+    def batches(
+        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        draws = seeded(self.who)
+        pace = 0.4 + 1.2 * torch.rand(self.count, 1, generator=draws)
+        reach = 0.1 + 0.5 * pace
+        phase = (pace * torch.arange(samples) / 30 + torch.rand(self.count, 1, generator=draws)) % 1
+        swing = reach * torch.where(phase < 0.2, 5 * phase, 1.25 * (1 - phase))
+        windows = torch.stack([swing, 0.3 - 0.5 * swing, 1 - 0.2 * swing], dim=1)
+        for chosen in ordered(self.count, size, shuffle):
+            yield windows[chosen], torch.zeros(len(chosen), dtype=torch.long)
+
+
+def fitted(task: PretextTask, tuned: str = "all", **changes: Any) -> FitResult:
+    with seeded_weights(0):
+        encoder = Small()
+    settings = FitSettings(learning_rate=3e-3, batch_size=32, max_epochs=15, patience=15, seed=1)
+    data = FitData(Swings(256, 0), Swings(64, 1))
+    return fit(encoder, task, data, parse(tuned, Small), replace(settings, **changes))
+
+
+@pytest.mark.usefixtures("_one_core")
+def test_something_is_learnt_from_it(task: PretextTask) -> None:
+    result = fitted(task)
+    best = max(record.scores[task.headline] for record in result.history)
+    chance = result.validation.scores[CHANCE]
+    assert best > chance + 0.25 * (1 - chance)
+    assert result.history[-1].train_loss < result.history[0].train_loss
+
+
+@pytest.mark.usefixtures("_one_core")
+def test_it_trains_what_is_tuned_and_leaves_the_rest_as_it_is_to_the_bit(task: PretextTask) -> None:
+    with seeded_weights(0):
+        start = Small().state_dict()
+    result, again = (fitted(task, "layer5", max_epochs=2) for _ in range(2))
+    assert [replace(r, seconds=0) for r in result.history] == [replace(r, seconds=0) for r in again.history]
+    for key, value in result.network.state_dict().items():
+        if key.startswith("feature_extractor.") and not key.endswith("num_batches_tracked"):
+            assert torch.equal(value, start[key]) == ("layer5" not in key), key

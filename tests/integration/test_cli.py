@@ -65,12 +65,14 @@ def refusal(*arguments: str | Path) -> str:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), ["study", "runs", "train", "pretrain", "data", "ui", "dashboard"]),
+        ((), ["study", "runs", "train", "pretrain", "data", "pretext", "ui", "dashboard"]),
         (("study",), ["run", "show", "list", "compare"]),
         (("runs",), ["diff"]),
         (("study", "run"), ["FILE", "--trials", "--set"]),
         (("train",), ["FILE", "--set"]),
         (("pretrain",), ["FILE"]),
+        (("pretext",), ["list", "show"]),
+        (("pretext", "show"), ["NAME", "--out", "--data"]),
         (("data", "describe"), ["DIR"]),
         (("ui",), ["--port"]),
     ],
@@ -121,6 +123,7 @@ def test_pre_training_is_done_once(home: Path, file: Path) -> None:
     assert first.exit_code == second.exit_code == 0
     assert first.stdout == second.stdout
     assert "held-out participants: accuracy 0." in first.stdout
+    assert ", chance 0." in first.stdout
     assert statuses(store_at(home))["pretraining"] == ["FINISHED"]
     other = call("pretrain", file, "--set", "training.pretext=reverse", "--set", "seed=1")
     assert other.exit_code == 0
@@ -136,8 +139,8 @@ def test_pre_training_is_done_once(home: Path, file: Path) -> None:
         (["search.tuned=[all, heads]"], "search.tuned: there is no tuning strategy 'heads'; write auto_rgn"),
         (["search.tuned=[all, layer1-5]"], "search.tuned: 'all' stands twice"),
         (["encoder=harnet11"], "encoder: there is no 'harnet11'; choose one of harnet10, harnet30, harnet5"),
-        (["search.pretext=[none, rev]"], "search.pretext: there is no 'rev'; choose one of none, multi"),
-        (["training.pretext=rev"], "training.pretext: there is no 'rev'; choose one of none, multi"),
+        (["search.pretext=[none, rev]"], "search.pretext: there is no 'rev'; choose one of none, contrastive"),
+        (["training.pretext=rev"], "training.pretext: there is no 'rev'; choose one of none, contrastive"),
         (["data=nowhere"], "data: 'nowhere' is neither a directory nor a source that brings"),
         (["weights=nowhere.mdl"], "weights: there is no file nowhere.mdl"),
         (["weights=models:/nobody@champion"], "weights: models:/nobody@champion has no checkpoint of ours"),

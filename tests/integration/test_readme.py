@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from sslwear.cli import app
 from sslwear.data.dataset import Dataset
 from sslwear.data.sources.base import find
+from sslwear.pretext.base import find as find_pretext
 from sslwear.search.study import run_study
 from sslwear.settings import Settings, load, parse
 from sslwear.tracking import Store
@@ -37,6 +38,11 @@ def commands() -> list[list[str]]:
     """The calls of sslwear that the README gives, without the name of the program."""
     lines = [shlex.split(line, comments=True) for block in blocks("sh") for line in block.splitlines()]
     return [line[1:] for line in lines if line and line[0].endswith("sslwear")]
+
+
+def test_every_pretext_task_is_listed_and_no_other() -> None:
+    table = TEXT.split("| value | what is asked of a window |")[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {"none", *find_pretext()}
 
 
 @pytest.mark.parametrize("program", ["sh", "python"])

@@ -60,11 +60,14 @@ def test_shards_are_known_by_content_and_not_by_place(
     assert pretrain_once(make(training=training, pretraining=pretraining(moved)), store)[0] != first
 
 
-def test_drawing_by_motion_is_another_pre_training(make: Callable[..., Settings], store: Store) -> None:
+def test_windows_are_drawn_by_motion_unless_told_otherwise_which_is_another_pre_training(
+    make: Callable[..., Settings], store: Store
+) -> None:
     training, epochs = {"pretext": "reverse"}, {"max_epochs": 1}
     one, _ = pretrain_once(make(training=training, pretraining=epochs), store)
-    other, _ = pretrain_once(make(training=training, pretraining={**epochs, "sampling": "motion"}), store)
+    other, _ = pretrain_once(make(training=training, pretraining={**epochs, "sampling": "uniform"}), store)
     assert one != other
+    assert [store.client.get_run(run).data.params["sampling"] for run in (one, other)] == ["motion", "uniform"]
 
 
 def test_data_that_is_no_shards_is_refused_before_anything_starts(

@@ -38,6 +38,7 @@ ORDER = (
     "console",
     "console_study",
     "cli_data",
+    "cli_pretext",
     "cli_study",
     "cli_model",
     "cli",

@@ -20,11 +20,15 @@ RANDOM: dict[str, transforms.Transform] = {
     "random_rotations": lambda x, generator: transforms.random_rotations(len(x), generator).to(x) @ x,
     "random_axis_switches": lambda x, generator: transforms.random_axis_switches(len(x), generator).to(x) @ x,
     "augmentations": lambda x, generator: transforms.augmentations(len(x), generator).to(x) @ x,
+    "jitter": lambda x, generator: transforms.jitter(x, torch.full((len(x),), 0.1), generator),
+    "hidden stretches": lambda x, generator: hide(x, transforms.stretches(len(x), x.shape[-1], generator)),
 }
 ALL: dict[str, transforms.Transform] = {
     **RANDOM,
     "reverse": lambda x, generator: transforms.reverse(x),
     "resize": lambda x, generator: transforms.resize(x, 77),
+    "scale_motion": lambda x, generator: transforms.scale_motion(x, torch.rand(len(x), generator=generator)),
+    "mirrored_half": lambda x, generator: transforms.mirrored_half(x, torch.rand(len(x), generator=generator) < 0.5),
 }
 
 seeds = st.integers(0, 2**32)
@@ -47,6 +51,11 @@ def ramps(batch: int, length: int) -> Tensor:
 def unit_axes(batch: int) -> Tensor:
     """Windows (B, 3, 3) that a linear map of the axes turns into its matrix."""
     return torch.eye(3).expand(batch, 3, 3)
+
+
+def hide(x: Tensor, hidden: Tensor) -> Tensor:
+    """Windows whose hidden samples are the mean of the others."""
+    return torch.where(hidden.unsqueeze(1), transforms.visible_mean(x, hidden), x)
 
 
 @pytest.mark.parametrize("transform", ALL.values(), ids=ALL)
@@ -226,6 +235,13 @@ def test_rotations_have_evenly_drawn_angles_and_axes() -> None:
     assert stats.kstest((height.numpy() + 1) / 2, "uniform").pvalue > 0.01
 
 
+@pytest.mark.parametrize("most", [10.0, 45.0, 180.0])
+def test_rotations_are_by_at_most_the_angle_asked_for(most: float) -> None:
+    matrices = transforms.random_rotations(2000, seeded(0), most).double()
+    angle = ((matrices.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2).clamp(-1, 1).acos().rad2deg()
+    assert 0.98 * most < angle.max().item() <= most * 1.001
+
+
 @pytest.mark.parametrize(
     ("axis", "expected"),
     [
@@ -275,3 +291,78 @@ def test_where_picks_whole_windows(as_target: Callable[[Tensor], Tensor], chosen
     y = transforms.where(as_target(torch.tensor(chosen)), changed, x)
     for i, choice in enumerate(chosen):
         assert torch.equal(y[i], changed[i] if choice else x[i])
+
+
+@given(seed=seeds, factor=st.floats(0.1, 10), length=lengths)
+def test_scaling_keeps_the_mean_multiplies_what_departs_from_it_and_can_be_undone(
+    seed: int, factor: float, length: int
+) -> None:
+    x = windows(3, length, seed, torch.float64) + 1
+    factors = torch.tensor([factor, 1.0, 2.0], dtype=torch.float64)
+    y = transforms.scale_motion(x, factors)
+    torch.testing.assert_close(y.mean(dim=-1), x.mean(dim=-1))
+    torch.testing.assert_close(y.std(dim=-1), factors.view(-1, 1) * x.std(dim=-1))
+    torch.testing.assert_close(transforms.scale_motion(y, 1 / factors), x)
+
+
+def test_jitter_is_white_noise_of_each_windows_own_strength() -> None:
+    x, sigma = windows(3, 4000), torch.tensor([0.0, 0.1, 1.0])
+    noise = transforms.jitter(x, sigma, seeded(1)) - x
+    assert torch.equal(noise[0], torch.zeros(3, 4000))
+    torch.testing.assert_close(noise.std(dim=-1), sigma.view(-1, 1).expand(3, 3), rtol=0.05, atol=0)
+    assert noise[1:].mean().abs() < 0.05
+    assert stats.kstest((noise[2] / 1.0).flatten().numpy(), "norm").pvalue > 0.01
+    neighbours = (noise[2, :, 1:] * noise[2, :, :-1]).mean()
+    assert neighbours.abs() < 0.03
+
+
+@given(seed=seeds, length=st.integers(20, 300), samples=st.integers(1, 15), share=st.floats(0.1, 0.5))
+def test_hidden_stretches_are_whole_and_as_many_in_each_window(
+    seed: int, length: int, samples: int, share: float
+) -> None:
+    count = max(1, round(share * length / samples))
+    hidden = transforms.stretches(6, length, seeded(seed), samples, share)
+    assert hidden.shape == (6, length)
+    assert hidden.sum(dim=1).tolist() == [count * samples] * 6
+    for row in hidden.numpy():
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(int), [0]]))).reshape(-1, 2)
+        assert all((end - first) % samples == 0 for first, end in edges)  # two may touch
+
+
+def test_hidden_stretches_are_everywhere_alike_and_by_default_half_a_second_and_30_percent() -> None:
+    hidden = transforms.stretches(4000, 300, seeded(0))
+    assert hidden.sum(dim=1).unique().tolist() == [90]
+    assert torch.equal(hidden, transforms.stretches(4000, 300, seeded(0), samples=15, share=0.3))
+    share = hidden.double().mean(dim=0)[15:-15]
+    assert 0.25 < share.min() <= share.max() < 0.38
+
+
+@pytest.mark.parametrize(("length", "samples"), [(15, 15), (10, 15), (20, 20)])
+def test_stretches_that_leave_nothing_are_refused(length: int, samples: int) -> None:
+    rule = f"1 stretches of {samples} samples leave nothing of {length} samples"
+    with pytest.raises(ValueError, match=f"^{rule}$"):
+        transforms.stretches(2, length, seeded(0), samples)
+
+
+@given(seed=seeds)
+def test_the_visible_mean_does_not_know_what_is_hidden(seed: int) -> None:
+    x, hidden = windows(4, 60, seed, torch.float64), transforms.stretches(4, 60, seeded(seed))
+    expected = torch.stack([window[:, ~where].mean(dim=1) for window, where in zip(x, hidden, strict=True)])
+    torch.testing.assert_close(transforms.visible_mean(x, hidden).squeeze(-1), expected)
+    spoiled = torch.where(hidden.unsqueeze(1), torch.inf, x)
+    assert torch.equal(transforms.visible_mean(spoiled, hidden), transforms.visible_mean(x, hidden))
+
+
+@pytest.mark.parametrize(
+    ("length", "late", "expected"),
+    [
+        (6, True, [0, 1, 2, 2, 1, 0]),
+        (6, False, [5, 4, 3, 3, 4, 5]),
+        (7, True, [0, 1, 2, 3, 3, 2, 1]),
+        (7, False, [5, 4, 3, 3, 4, 5, 6]),
+    ],
+)
+def test_a_half_is_replaced_by_the_mirror_image_of_the_other(length: int, late: bool, expected: list[int]) -> None:
+    y = transforms.mirrored_half(ramps(2, length), torch.tensor([late, not late]))
+    assert y[0].tolist() == [expected] * 3
+    assert y[0].tolist() != y[1].tolist()

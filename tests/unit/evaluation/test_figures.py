@@ -1,6 +1,7 @@
 """Figures show what they are given: texts, ticks and series are checked, pixels are not."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,6 +76,14 @@ def test_learning_curves_mark_the_epoch_that_was_kept() -> None:
     losses, scores = drawn(learning_curves(HISTORY, 2, "kappa")).axes
     assert [list(axes.lines[-1].get_xdata()) for axes in (losses, scores)] == [[2, 2], [2, 2]]
     assert [(text.get_text(), text.xy[0]) for text in scores.texts] == [("kept", 2)]
+
+
+def test_learning_curves_show_chance_where_a_task_says_what_it_is() -> None:
+    history = [replace(record, scores={**record.scores, "chance": 0.25}) for record in HISTORY]
+    scores = drawn(learning_curves(history, 2, "kappa")).axes[1]
+    assert scores.lines[1].get_ydata().tolist() == [0.25] * 3
+    assert labels(scores.texts) == ["chance", "kept"]
+    assert len(drawn(learning_curves(HISTORY, 2, "kappa")).axes[1].lines) == 2
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,7 @@ def test_a_pretext_task_trains_through_the_same_loop(data: FitData) -> None:
     result = run(data, get_pretext("multi")())
     assert set(result.validation.scores) == {
         "accuracy",
+        "chance",
         "accuracy_reverse",
         "accuracy_permutation",
         "accuracy_time_warp",

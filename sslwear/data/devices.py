@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from sslwear.data.sources.base import NO_LABEL, Recording, Source
 from sslwear.data.sources.raw import natural
 from sslwear.errors import DataError
 
+Result = TypeVar("Result")
 DEVICE_ENDINGS = (".cwa.gz", ".cwa", ".gt3x.gz", ".gt3x", ".bin.gz", ".bin")
 CSV_ENDINGS = (".csv.gz", ".csv")
 LOWPASS_HZ = 20
@@ -68,7 +69,7 @@ class DeviceFiles(Source):
     def __init__(self, files: Sequence[Path], labels: Path | None = None) -> None:
         self._files: dict[str, Path] = {}
         for file in sorted(files, key=lambda path: natural(path.name)):
-            name = _name(file)
+            name = name_of(file)
             if name in self._files:
                 raise DataError(
                     f"{self._files[name]} and {file} are both called {name!r}, which names the participant; rename one"
@@ -114,7 +115,7 @@ class DeviceFiles(Source):
         label = self._label(str(participant), when)
         start, time = when[0], np.empty(len(when))
         np.divide(when.view(np.int64) - start.astype(np.int64), 1e9, out=time)
-        note += f", {_span(when[0], when[-1])}"
+        note += f", {span(when[0], when[-1])}"
         del data, when  # a week of them is gigabytes, and windows are cut while this function waits
         yield Recording(participant, samples, rate_hz, label, time, start, worn, note)
 
@@ -131,7 +132,7 @@ class DeviceFiles(Source):
         return labels
 
 
-def _name(file: Path) -> str:
+def name_of(file: Path) -> str:
     for ending in (*DEVICE_ENDINGS, *CSV_ENDINGS):
         if file.name.lower().endswith(ending) and len(file.name) > len(ending):
             return file.name[: -len(ending)]
@@ -139,34 +140,60 @@ def _name(file: Path) -> str:
     raise DataError(f"{file} has no known ending; give files that end in {known}, or these with .gz")
 
 
-def _is_csv(file: Path) -> bool:
+def is_csv(file: Path) -> bool:
     return file.name.lower().endswith(CSV_ENDINGS)
 
 
-def _read(file: Path) -> tuple[pd.DataFrame, NDArray[np.bool_], float, str]:
-    """Samples in g by time, whether worn at each, samples per second, and a line about the device."""
+def check_readable(file: Path) -> None:
+    """Refuse what cannot be read, as far as that can be seen without reading it.
+
+    Raises:
+        DataError: when the file is not there or empty, or what reads it is not installed.
+    """
     try:
-        from actipy import processing
+        import actipy  # noqa: F401
     except ImportError as error:
         raise DataError(f"{file} needs the package actipy; install it with: pip install 'sslwear[devices]'") from error
     if not file.is_file():
         raise DataError(f"there is no file {file}; give the paths of device files")
     if file.stat().st_size == 0:
-        raise DataError(f"{file} is empty; {_mend(file)}")
-    if not _is_csv(file):
+        raise DataError(f"{file} is empty; {mend(file)}")
+    if not is_csv(file):
         _check_java(file)
-    data, info, said = _without_noise(lambda: _csv(file) if _is_csv(file) else _device(file), file)
-    if len(data) == 0:
-        raise DataError(f"{file} holds no samples; {_mend(file)}")
-    lost = _lost_blocks(file, len(data), info, said)
+
+
+def _read(file: Path) -> tuple[pd.DataFrame, NDArray[np.bool_], float, str]:
+    """Samples in g by time, whether worn at each, samples per second, and a line about the device."""
+    check_readable(file)
+    from actipy import processing
+
+    data, info, said = without_noise(lambda: _csv(file) if is_csv(file) else _device(file), file)
+    note = remark(file, len(data), info, said)
     data = data[["x", "y", "z"]]
     worn = np.ones(len(data), bool)
     for start, length in processing.find_nonwear_segments(data).items():
         worn[data.index.slice_indexer(start, start + length)] = False
+    return data, worn, float(info["SampleRate"]), note
+
+
+def remark(file: Path, samples: int, info: Mapping[str, Any], said: str) -> str:
+    """A line about how a file was read.
+
+    Args:
+        file: the file.
+        samples: how many samples it gave.
+        info: what actipy says of it.
+        said: what its reader printed.
+
+    Raises:
+        DataError: when there are no samples, the file is cut short, or so much is lost that the copy is bad.
+    """
+    if samples == 0:
+        raise DataError(f"{file} holds no samples; {mend(file)}")
+    lost = _lost_blocks(file, samples, info, said)
     cut = ", a last line without an end left out" if info.get("Unfinished") else ""
     calibrated = "gravity calibrated" if info.get("CalibOK") else "gravity not calibrated, too few still positions"
-    note = f"{info['Device']}, {info['SampleRate']:g} Hz, {calibrated}{lost}{cut}"
-    return data, worn, float(info["SampleRate"]), note
+    return f"{info['Device']}, {info['SampleRate']:g} Hz, {calibrated}{lost}{cut}"
 
 
 def _lost_blocks(file: Path, samples: int, info: Mapping[str, Any], said: str) -> str:
@@ -177,7 +204,7 @@ def _lost_blocks(file: Path, samples: int, info: Mapping[str, Any], said: str) -
     """
     lost = int(info.get("ReadErrors") or 0)
     if re.search(CUT_SHORT, said) or lost > MAX_LOST * samples / info["SampleRate"]:
-        raise DataError(f"{file} is damaged or cut short: {lost} of its blocks cannot be read; {_mend(file)}")
+        raise DataError(f"{file} is damaged or cut short: {lost} of its blocks cannot be read; {mend(file)}")
     return f", {lost} damaged block{'s' * (lost > 1)} left out" if lost else ""
 
 
@@ -217,36 +244,14 @@ def _check_unit(file: Path, data: pd.DataFrame) -> None:
 def _csv(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     import actipy
 
-    columns = ["time", "x", "y", "z"]
-    with _open(file) as content:
-        watched = _Watched(content)
-        text = io.BufferedReader(watched)
-        header = [name.strip(' "\r') for name in text.peek().split(b"\n")[0].decode(errors="replace").split(",")]
-        if twice := [name for name in columns if header.count(name) > 1]:
-            raise ValueError(f"it has the column {twice[0]} more than once")
-        data = pd.read_csv(
-            text,
-            usecols=columns,
-            dtype=dict.fromkeys("xyz", np.float32),
-            parse_dates=["time"],
-            date_format="ISO8601",
-        )
-    unfinished = watched.last != b"\n"
-    if unfinished:  # whether its last number is whole cannot be seen
-        data = data.iloc[:-1]
-    if len(data) and not pd.api.types.is_datetime64_dtype(data["time"]):
-        raise ValueError("the column time does not hold dates and times without time zone")
+    table = CsvTable(file)
+    (data,) = table.pieces()
     # lost samples would ring in the filter, and an infinite one spread through it
     data = data[np.isfinite(data[["x", "y", "z"]].to_numpy()).all(axis=1) & data["time"].notna().to_numpy()]
     data = data.sort_values("time", kind="stable").drop_duplicates("time").set_index("time")
     if len(data) == 0:
         return data, {}
-    days = (data.index[-1] - data.index[0]) / pd.Timedelta(days=1)
-    if days > MAX_DAYS:
-        raise DataError(
-            f"{file} is from {data.index[0]:%Y-%m-%d} to {data.index[-1]:%Y-%m-%d}, more than {MAX_DAYS} days, as "
-            "when the device's clock was reset; put the wrong times right, or leave those samples out"
-        )
+    check_span(file, data.index[0], data.index[-1])
     _check_unit(file, data)
     check_range(file, data[["x", "y", "z"]].to_numpy())  # the filter would spread such a sample
     steps = np.diff(data.index.to_numpy("datetime64[ns]")).astype(np.int64)
@@ -254,7 +259,72 @@ def _csv(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     data, info = actipy.process(
         data, rate_hz, LOWPASS_HZ, calibrate_gravity=True, detect_nonwear=False, resample_hz=None, verbose=False
     )
-    return data, {**info, "SampleRate": round(rate_hz, 3), "Device": "CSV", "Unfinished": unfinished}
+    return data, {**info, "SampleRate": round(rate_hz, 3), "Device": "CSV", "Unfinished": table.unfinished}
+
+
+def check_span(file: Path, first: pd.Timestamp, last: pd.Timestamp) -> None:
+    """Refuse a recording that is longer than any.
+
+    Raises:
+        DataError: saying from when to when it is.
+    """
+    if (last - first) / pd.Timedelta(days=1) > MAX_DAYS:
+        raise DataError(
+            f"{file} is from {first:%Y-%m-%d} to {last:%Y-%m-%d}, more than {MAX_DAYS} days, as "
+            "when the device's clock was reset; put the wrong times right, or leave those samples out"
+        )
+
+
+class CsvTable:
+    """The columns time, x, y, z of a CSV file, as they are there.
+
+    Args:
+        file: ``.csv`` or ``.csv.gz``.
+
+    Attributes:
+        unfinished: whether a last line without an end was left out, when all has been read.
+    """
+
+    columns = ("time", "x", "y", "z")
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.unfinished = False
+
+    def pieces(self, size: int | None = None) -> Iterator[pd.DataFrame]:
+        """Read so many lines at a time, or with None all at once.
+
+        Raises:
+            ValueError: when it is no such table.
+        """
+        with _open(self._file) as content:
+            watched = _Watched(content)
+            text = io.BufferedReader(watched)
+            header = [name.strip(' "\r') for name in text.peek().split(b"\n")[0].decode(errors="replace").split(",")]
+            if twice := [name for name in self.columns if header.count(name) > 1]:
+                raise ValueError(f"it has the column {twice[0]} more than once")
+            table = pd.read_csv(
+                text,
+                usecols=list(self.columns),
+                dtype=dict.fromkeys("xyz", np.float32),
+                parse_dates=["time"],
+                date_format="ISO8601",
+                chunksize=size,
+            )
+            held: pd.DataFrame | None = None
+            for piece in [table] if isinstance(table, pd.DataFrame) else table:
+                if held is not None:
+                    yield self._checked(held)
+                held = piece
+            self.unfinished = watched.last != b"\n"
+            if held is not None:  # of a line without an end it cannot be seen whether its last number is whole
+                yield self._checked(held.iloc[:-1] if self.unfinished else held)
+
+    @staticmethod
+    def _checked(data: pd.DataFrame) -> pd.DataFrame:
+        if len(data) and not pd.api.types.is_datetime64_dtype(data["time"]):
+            raise ValueError("the column time does not hold dates and times without time zone")
+        return data
 
 
 def _open(file: Path) -> IO[bytes]:
@@ -282,7 +352,7 @@ class _Watched(io.RawIOBase):
         return len(piece)
 
 
-def _span(first: np.datetime64, last: np.datetime64) -> str:
+def span(first: np.datetime64, last: np.datetime64) -> str:
     """From when to when, and how long, for the reader."""
     minutes = round((last - first) / np.timedelta64(1, "m"))
     seconds = (last - first) / np.timedelta64(1, "s")
@@ -295,9 +365,7 @@ def _span(first: np.datetime64, last: np.datetime64) -> str:
     return f"{texts[0]} to {texts[1]} ({length})"
 
 
-def _without_noise(
-    read: Callable[[], tuple[pd.DataFrame, dict[str, Any]]], file: Path
-) -> tuple[pd.DataFrame, dict[str, Any], str]:
+def without_noise(read: Callable[[], tuple[Result, dict[str, Any]]], file: Path) -> tuple[Result, dict[str, Any], str]:
     """Call a reader; what it, or the Java program that it starts, prints is kept from the terminal and returned.
 
     Raises:
@@ -317,13 +385,13 @@ def _without_noise(
             said.seek(0)
             lines = said.read().decode(errors="replace").strip().splitlines()
             reason = lines[0] if lines else " ".join(str(error).split())[:200] or type(error).__name__
-            raise DataError(f"{file} cannot be read ({reason}); {_mend(file)}") from error
+            raise DataError(f"{file} cannot be read ({reason}); {mend(file)}") from error
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
 
 
-def _mend(file: Path) -> str:
-    if _is_csv(file):
+def mend(file: Path) -> str:
+    if is_csv(file):
         return "copy it again if it was cut short; its columns must be time, such as 2024-04-30 14:53:00.02, x, y and z"
     return "copy it from the device again"

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from sslwear import __version__
 from sslwear.cli_data import data_app
+from sslwear.cli_predict import predict
 from sslwear.errors import SslwearError
 from sslwear.terminal import friendly, say, standard_output
 
@@ -33,6 +34,7 @@ app = typer.Typer(
 study_app = typer.Typer(no_args_is_help=True, help="Search with Optuna: run, resume and show studies.")
 app.add_typer(study_app, name="study")
 app.add_typer(data_app, name="data")
+app.command()(predict)
 
 StudyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A study file such as experiments/quickstart.yaml.")]
 Overrides = Annotated[

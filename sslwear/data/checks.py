@@ -134,8 +134,8 @@ def check_range(where: object, samples: NDArray[np.floating], before: int = 0) -
             row = int(absurd.argmax())
             values = ", ".join(f"{value:.4g}" for value in chunk[row])
             raise DataError(
-                f"{where} has the sample {values} g, number {before + first + row + 1}, which no accelerometer measures; take "
-                "out what is not a measurement, or get the file again"
+                f"{where} has the sample {values} g, number {before + first + row + 1}, which no accelerometer "
+                "measures; take out what is not a measurement, or get the file again"
             )
 
 

@@ -43,9 +43,9 @@ class Cutter:
 
     def __init__(self, recorded_hz: float, rate_hz: float, window_samples: int) -> None:
         self._period_s, self._rate_hz, self._length = 1 / recorded_hz, rate_hz, window_samples
-        self._time = np.empty(0)
-        self._samples = np.empty((0, 3), np.float32)
-        self._worn = np.empty(0, bool)
+        self._time: NDArray[np.float64] = np.empty(0)
+        self._samples: NDArray[np.float32] = np.empty((0, 3), np.float32)
+        self._worn: NDArray[np.bool_] = np.empty(0, bool)
         self._origin = 0.0
         """When the stretch without gaps began that goes on."""
         self._done = 0
@@ -104,9 +104,8 @@ class Cutter:
         """Drop the samples before the next window."""
         begin = self._origin + self._done * self._length / self._rate_hz
         first = max(0, int(np.searchsorted(self._time, begin, side="right")) - 2)
-        self._time, self._samples, self._worn = (
-            array[first:].copy() for array in (self._time, self._samples, self._worn)
-        )
+        self._time, self._samples = self._time[first:].copy(), self._samples[first:].copy()
+        self._worn = self._worn[first:].copy()
 
     def _joined(self, parts: list[Windows]) -> Windows:
         empty = Windows(np.empty((0, self._length, 3), np.float32), np.empty(0), np.empty(0, bool))

@@ -30,7 +30,7 @@ class Spool:
 
     def __init__(self, folder: Path, columns: tuple[str, ...] = AXES) -> None:
         self.columns = columns
-        self._files = {name: tempfile.TemporaryFile(dir=folder) for name in (TIME, *columns)}
+        self._files = {name: tempfile.TemporaryFile(dir=folder) for name in (TIME, *columns)}  # noqa: SIM115
         self._count = 0
         self._last: int | None = None
         self._previous: int | None = None
@@ -63,7 +63,9 @@ class Spool:
         latest = np.maximum.accumulate(before if self._last is None else np.maximum(before, self._last))
         keep = (time > latest) & np.isfinite([values[name] for name in AXES]).all(axis=0)
         self._last = max(int(latest[-1]), int(time[-1]))
-        kept = {TIME: time, **values} if keep.all() else {k: v[keep] for k, v in {TIME: time, **values}.items()}
+        kept: dict[str, NDArray[Any]] = {TIME: time, **values}
+        if not keep.all():
+            kept = {name: column[keep] for name, column in kept.items()}
         for name, file in self._files.items():
             file.seek(0, os.SEEK_END)
             file.write(np.ascontiguousarray(kept[name]).tobytes())

@@ -10,6 +10,7 @@ import sslwear
 ORDER = (
     "errors",
     "interruption",
+    "workers",
     "settings",
     "plugins",
     "transforms",
@@ -24,10 +25,14 @@ ORDER = (
     "evaluation",
     "tracking",
     "search",
+    "registry",
+    "prediction",
     "terminal",
     "console_data",
+    "console_predict",
     "console",
     "cli_data",
+    "cli_predict",
     "cli",
 )
 PACKAGE = Path(sslwear.__file__).parent

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,18 +135,15 @@ def _device(file: Path, folder: Path, spools: list[Spool]) -> dict[str, Any]:
     """Let actipy's reader write a file's samples to disk, and return what it says of the device."""
     from actipy import matrix_reader, reader
 
-    plain = file
-    if file.name.lower().endswith(".gz"):
-        plain = folder / file.name[: -len(".gz")]
-        with igzip.open(file) as packed, plain.open("wb") as unpacked:  # type: ignore[no-untyped-call]
-            shutil.copyfileobj(packed, unpacked, 2**20)
-    try:
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        place, plain = Path(name), file
+        if file.name.lower().endswith(".gz"):
+            plain = place / file.name[: -len(".gz")]
+            with igzip.open(file) as packed, plain.open("wb") as unpacked:  # type: ignore[no-untyped-call]
+                shutil.copyfileobj(packed, unpacked, 2**20)
         if matrix_reader.is_matrix_bin_file(str(plain)):
             return _matrix(plain, folder, spools)
-        info = reader.get_device_info(str(plain)) | _java(plain, folder, spools)
-    finally:
-        if plain != file:
-            plain.unlink()
+        info = reader.get_device_info(str(plain)) | _java(plain, place, spools)
     spool, rate_hz = spools[0], float(info["SampleRate"])
     info["ReadErrors"] = int(info["ReadErrors"]) + int(np.ceil(spool.unordered / rate_hz))
     return {**info, "SampleRate": rate_hz, "Filtered": rate_hz}
@@ -174,10 +172,7 @@ def _java(file: Path, folder: Path, spools: list[Spool]) -> dict[str, Any]:
             raise
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    note = folder / "info.txt"
-    info = dict(line.split(":", 1) for line in note.read_text().splitlines())
-    note.unlink()
-    return info
+    return dict(line.split(":", 1) for line in (folder / "info.txt").read_text().splitlines())
 
 
 def _take(stream: IO[bytes], folder: Path, spools: list[Spool]) -> None:
@@ -244,7 +239,10 @@ def _csv(file: Path, folder: Path, spools: list[Spool]) -> dict[str, Any]:
 
 
 def _median_step(spool: Spool) -> float:
-    """The median of the nanoseconds between samples, by counting twice: all roughly, and those near it exactly."""
+    """The median of the nanoseconds between samples, by counting twice: all roughly, and those near it exactly.
+
+    Steps of a minute and more are taken for a minute: nothing is recorded so slowly.
+    """
     count = len(spool) - 1
     ranks = ((count - 1) // 2, count // 2)
     coarse = np.zeros(2 ** (36 - STEP_BITS), np.int64)

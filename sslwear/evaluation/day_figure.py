@@ -71,8 +71,8 @@ def day_figure(found: Labelled) -> Figure:
         date = np.datetime64(int(day), "s").astype(object)
         text = f"{date:%a} {date.day} {date:%b}"
         axes.text(-0.045, 0.5, text, transform=axes.transAxes, ha="right", va="center", color=INK, fontsize=9)
-    limits = (0, DAY_S) if len(days) > 1 else (begin - days[0], max(end, begin + found.window_s) - days[0])
-    _time_axis(rows[-1], *limits)
+    until = max(end, bins[-1] + step if len(bins) else begin + 1) - days[0]
+    _time_axis(rows[-1], *((0, DAY_S) if len(days) > 1 else (begin - days[0], min(until, DAY_S))))
     return figure
 
 

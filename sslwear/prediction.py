@@ -28,7 +28,7 @@ from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.daily import Labelled, minutes
 from sslwear.evaluation.day_figure import day_figure
 from sslwear.evaluation.smoothing import Chain, smooth
-from sslwear.model import CARD, CHECKPOINT, Card, Model, statistics, unlike
+from sslwear.model import BATCH, CARD, CHECKPOINT, Card, Model, statistics, unlike
 from sslwear.training.device import use_threads
 
 FORMATS = ("csv", "parquet")
@@ -276,7 +276,8 @@ def label(
         DataError: when it cannot be read, or not be brought to what the model takes.
     """
     card = model.card
-    parts: dict[str, list[NDArray[Any]]] = {key: [] for key in ("start", "worn", "p", "enmo", "statistics")}
+    parts: dict[str, list[NDArray[Any]]] = {key: [] for key in ("start", "worn", "enmo", "statistics")}
+    network = _Batches(model)
     with stream(file, place) as recording:
         _check_rate(file, recording.rate_hz, card)
         for windows in recording.windows(card.rate_hz, card.window_samples):
@@ -285,12 +286,13 @@ def label(
             length = np.linalg.norm(windows.samples, axis=2)
             parts["enmo"].append(1000 * np.maximum(length - 1, 0).mean(axis=1))
             known = windows.samples[windows.worn]
-            parts["p"].append(model.probabilities(known))
+            network.add(known)
             parts["statistics"].append(statistics(known))
             if progress is not None and len(windows):
                 share = windows.start[-1] / max(recording.seconds, windows.start[-1] + 1)
                 progress(name, READING + (1 - READING) * float(share))
-    start, p, enmo, found = (np.concatenate(parts[key]) for key in ("start", "p", "enmo", "statistics"))
+    p = network.finish()
+    start, enmo, found = (np.concatenate(parts[key]) for key in ("start", "enmo", "statistics"))
     worn: NDArray[np.bool_] = np.concatenate(parts["worn"])
     if len(start) == 0:
         raise DataError(f"{file} has no stretch without a gap that is as long as a window, {card.window_s:g} s")
@@ -301,6 +303,30 @@ def label(
         name, card.class_names, when, card.window_s, codes, enmo.astype(np.float32), recording.start, recording.end
     )
     return labelled, _table(labelled, worn, p), recording.note, unlike(card, found)
+
+
+class _Batches:
+    """A model's probabilities of windows that come in pieces, computed in batches of one size.
+
+    A batch of another size is another shape to the libraries below PyTorch, which keep memory for each that they saw.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._waiting = np.empty((0, model.card.window_samples, 3), np.float32)
+        self._found = [np.empty((0, len(model.card.class_names)), np.float32)]
+
+    def add(self, windows: NDArray[np.float32]) -> None:
+        """Go on with windows (N, samples, 3)."""
+        windows = np.concatenate([self._waiting, windows])
+        whole = len(windows) // BATCH * BATCH
+        self._found.append(self._model.probabilities(windows[:whole]))
+        self._waiting = windows[whole:].copy()
+
+    def finish(self) -> NDArray[np.float32]:
+        """All probabilities (N, classes)."""
+        self._found.append(self._model.probabilities(self._waiting))
+        return np.concatenate(self._found)
 
 
 def _check_rate(file: Path, rate_hz: float, card: Card) -> None:

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,19 +56,35 @@ def run(
     Raises:
         BrokenProcessPool: when a process was ended by another than us.
     """
+    others = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(
         min(jobs, len(tasks)), mp_context=CONTEXT, initializer=_begin, initargs=(begin, arguments)
     )
     try:
-        waiting = {executor.submit(function, *task) for task in tasks}
+        with _deaf_children():
+            waiting = {executor.submit(function, *task) for task in tasks}
         while waiting:
             done, waiting = wait(waiting, LOOK_S, FIRST_COMPLETED)
             if meanwhile is not None:
                 meanwhile()
             for future in done:
                 yield future.result()
+    except BaseException:
+        for process in set(multiprocessing.active_children()) - others:  # one that just starts would miss us aloud
+            process.kill()
+        raise
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Let processes that are started in the block not hear Ctrl-C, which a terminal sends to all: we end them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
@@ -77,8 +94,7 @@ def _begin(begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> Non
 
 
 def _leave_with_parent() -> None:
-    """Let a worker end when it is interrupted, without a traceback, and when the process that started it is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Let a worker end when the process that started it is gone."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

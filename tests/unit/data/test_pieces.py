@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,15 +79,15 @@ def test_a_spool_keeps_what_is_later_than_all_before(tmp_path_factory, times, si
         first, i = 0, 0
         while first < len(times):
             piece = slice(first, first + sizes[i % len(sizes)])
-            columns = {name: values[piece] for name in ("x", "y", "z")}
+            columns = dict.fromkeys(("x", "y", "z"), values[piece])
             spool.append(np.array(times[piece], np.int64), columns | {"temperature": -values[piece]})
             first, i = piece.stop, i + 1
         later = [i for i, time in enumerate(times) if time > max(times[:i], default=-99)]
         kept = [i for i in later if i not in lost]
         assert spool.time(0, len(spool)).tolist() == [times[i] for i in kept]
         assert spool.values(0, len(spool), ("z", "temperature")).tolist() == [[i, -i] for i in kept]
-        assert spool.unordered == sum(b <= a for a, b in zip(times[:-1], times[1:], strict=True))
-        assert (spool.backwards is not None) == any(b < a for a, b in zip(times[:-1], times[1:], strict=True))
+        assert spool.unordered == sum(b <= a for a, b in itertools.pairwise(times))
+        assert (spool.backwards is not None) == any(b < a for a, b in itertools.pairwise(times))
 
 
 def test_a_spool_is_replaced_in_place(tmp_path) -> None:

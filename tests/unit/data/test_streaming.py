@@ -83,7 +83,7 @@ def test_what_is_above_20_hz_is_filtered_out_across_pieces(tmp_path: Path, monke
 @pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize("end", ["", "2024-05-01 12:02:00,0.01,0."])
 def test_repeated_samples_and_a_cut_last_line_are_treated_alike(tmp_path: Path, end: str) -> None:
-    samples = np.random.default_rng(0).normal(0, 0.3, (2000, 3)) + [0, 0, 1]
+    samples = np.random.default_rng(0).normal([0, 0, 1], 0.3, (2000, 3))
     table = table_of(samples, 20)
     table = pd.concat([table[:500], table[499:]])
     (tmp_path / "anna.csv").write_text(table.to_csv(index=False) + end)
@@ -122,7 +122,7 @@ def refusal(file: Path, folder: Path) -> str:
 )
 def test_what_is_refused_is_refused_with_the_same_sentence(tmp_path: Path, spoil) -> None:
     file = tmp_path / "anna.csv"
-    spoil(table_of(np.random.default_rng(0).normal(0, 0.1, (3000, 3)) + [0, 0, 1], 20)).to_csv(file, index=False)
+    spoil(table_of(np.random.default_rng(0).normal([0, 0, 1], 0.1, (3000, 3)), 20)).to_csv(file, index=False)
     with pytest.raises(DataError) as whole:
         list(DeviceFiles([file]).recordings("anna"))
     (tmp_path / "work").mkdir()

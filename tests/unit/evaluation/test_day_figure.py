@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import matplotlib
+import itertools
+
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -74,8 +76,7 @@ def test_a_short_recording_is_drawn_by_the_window_over_the_whole_width() -> None
 def test_nothing_overlaps_or_leaves_the_page(classes: int, days: int) -> None:
     codes = (np.arange(days * 2880) // 40 % (classes + 1) - 1).tolist()
     figure = day_figure(labelled("2024-12-30T00:00", codes, 30, classes=classes))
-    matplotlib.use("agg")
-    figure.canvas.draw()
+    FigureCanvasAgg(figure).draw()
     page = figure.bbox
     legend = figure.legends[0].get_window_extent()
     title = figure.texts[0].get_window_extent()
@@ -86,7 +87,7 @@ def test_nothing_overlaps_or_leaves_the_page(classes: int, days: int) -> None:
     assert legend.y1 <= title.y0
     assert legend.y0 >= figure.axes[0].get_tightbbox().y1
     ticks = [label.get_window_extent() for label in figure.axes[-1].get_xticklabels()]
-    assert all(a.x1 < b.x0 for a, b in zip(ticks[:-1], ticks[1:], strict=True))
+    assert all(a.x1 < b.x0 for a, b in itertools.pairwise(ticks))
     assert figure.texts[0].get_text() == (
         "anna, 30 December 2024" if days == 1 else "anna, 30 December 2024 to 7 January 2025"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def random_chain(random: np.random.Generator, classes: int, emission: bool, zero
 def log_likelihood(path: tuple[int, ...], probabilities: np.ndarray, chain: Chain) -> float:
     """Of a path and what was observed, written down as it is defined."""
     total = chain.initial[path[0]]
-    for before, after in zip(path[:-1], path[1:], strict=True):
+    for before, after in pairwise(path):
         total *= chain.transition[before, after]
     for state, observed in zip(path, probabilities, strict=True):
         total *= observed[state] if chain.emission is None else chain.emission[state, observed.argmax()]
@@ -56,9 +56,7 @@ def test_breaks_start_the_chain_anew(seed: int, breaks: set[int]) -> None:
     chain, probabilities = random_chain(random, 3, False, False), random.dirichlet(np.ones(3), 12)
     begins = np.isin(np.arange(12), list(breaks))
     edges = sorted({0, 12, *breaks})
-    apart = [
-        smooth(probabilities[i:j], chain, np.zeros(j - i, bool)) for i, j in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    apart = [smooth(probabilities[i:j], chain, np.zeros(j - i, bool)) for i, j in pairwise(edges)]
     np.testing.assert_array_equal(smooth(probabilities, chain, begins), np.concatenate(apart))
 
 

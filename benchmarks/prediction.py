@@ -3,9 +3,9 @@
     python benchmarks/prediction.py --recording FILE.cwa.gz [--encoder harnet10] [--days 7] [--jobs 2] [--whole]
 
 An Axivity recording is labelled by an untrained network of the encoder that is asked for, whose time and memory are
-those of a trained one; repeated to so many days it is read only, unless --whole has it labelled too. Memory is the most that the command and all below it, Java
-included, held at once (RSS, sampled ten times a second), with the pages of files apart, of which the system can take
-back most. Linux only, because it reads /proc. Writes RESULTS.md.
+those of a trained one; repeated to so many days it is read only, unless --whole has it labelled too. Memory is the most
+that the command and all below it, Java included, held at once (RSS, sampled ten times a second), without and with the
+pages of files, of which the system can take back most. Linux only, because it reads /proc. Writes RESULTS.md.
 """
 
 from __future__ import annotations
@@ -174,9 +174,9 @@ def measure(place: Path, options: argparse.Namespace) -> str:
     windows = sum(1 for _ in (place / "out1" / "short.csv").open()) - 1
     shares = "\n".join(f"| {what} | {s:.2f} | {s / sum(took.values()):.0%} |" for what, s in took.items())
     a_week = 7 * 86400 / model.card.window_s
-    return f"""{describe()}. {options.encoder}, an Axivity recording of 3 hours at 100 Hz, and the same repeated to {days}
-({long.stat().st_size / 1e6:.0f} MB); windows side by side. Memory is of the command and all below it, Java included,
-without and with the pages of files.
+    return f"""{describe()}. {options.encoder}, an Axivity recording of 3 hours at 100 Hz, and the same repeated to
+{days} ({long.stat().st_size / 1e6:.0f} MB); windows side by side. Memory is of the command and all below it, Java
+included, without and with the pages of files.
 
 | what | s | MB | MB with pages of files |
 |---|---|---|---|

@@ -78,7 +78,7 @@ def test_the_tables_hold_each_window_of_the_recording(
     file = write_csv(tmp_path / "anna.csv", 3, gap=(2000, 2400))
     options = Options(tmp_path / "out", format_, bout_s)
     (outcome,) = predict([file], model, options)
-    start, worn, p = expected(file, model)
+    start, _, p = expected(file, model)
     assert (outcome.name, outcome.windows, outcome.nonwear, outcome.error) == ("anna", len(start), 0, None)
     read = pd.read_parquet if format_ == "parquet" else pd.read_csv
     table = read(tmp_path / "out" / f"anna.{format_}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,8 +72,3 @@ def minutes(found: Labelled, unit: Literal["day", "hour"]) -> pd.DataFrame:
     columns[MISSING] = (length - totals.sum(axis=1)) / 6e10
     begins = (np.arange(first, last + 1) * length).view("datetime64[ns]").astype("datetime64[s]")
     return pd.DataFrame({unit: begins, **columns})
-
-
-def class_minutes(table: pd.DataFrame, class_names: Sequence[str]) -> dict[str, float]:
-    """Total minutes by class of a table of `minutes`."""
-    return {name: float(table[f"minutes_{name}"].sum()) for name in class_names}

@@ -23,7 +23,8 @@ from sslwear.data.dataset import Dataset
 from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.intervals import Difference, Interval
 from sslwear.evaluation.participants import per_participant
-from sslwear.promotion import SCORES, Rule, promote
+from sslwear.promotion import Rule, promote
+from sslwear.registration import SCORES
 from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
 from sslwear.search.report import winner

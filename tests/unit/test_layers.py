@@ -30,6 +30,7 @@ ORDER = (
     "pyfunc",
     "registry",
     "model_card",
+    "registration",
     "promotion",
     "export",
     "prediction",

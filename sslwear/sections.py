@@ -189,7 +189,7 @@ class EvaluationSettings(Section):
     """Who is tested: the participants that `split` locks away; everybody once, in so many groups; everybody alone."""
     folds: Annotated[int, Field(ge=2, strict=True)] = 5
     """Groups of k_fold."""
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (42,)
+    seeds: tuple[Seed, ...] = (42,)
     """Each method is trained with each seed in each fold; folds are the same for all."""
     methods: Annotated[dict[MethodName, MethodSettings], Field(min_length=1)]
     smoothing: Literal["none", "hmm"] = "none"
@@ -201,6 +201,8 @@ class EvaluationSettings(Section):
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if not seeds:
+            raise ValueError("give at least one seed, or leave the key out")
         if len(set(seeds)) < len(seeds):
             raise ValueError("a seed is given twice")
         return seeds

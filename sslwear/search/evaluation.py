@@ -141,7 +141,8 @@ def _conclude(plan: Plan, parent: Run, table: pd.DataFrame) -> None:
     """Log the results and their summary."""
     summaries = summarise(table)
     parent.text(table.to_csv(index=False), "results.csv")
-    parent.text(as_frame(summaries).to_csv(index=False), "summary.csv")
+    mark = {"protocol": plan.settings.protocol, "transductive": plan.settings.transductive}
+    parent.text(as_frame(summaries).assign(**mark).to_csv(index=False), "summary.csv")
     rows = [f"| {one.method} | {one.kappa} | {one.f1} | {one.kappa.participants} |" for one in summaries]
     head = ["| method | kappa | f1 | participants |", "|---|---|---|---|"]
     text = "Means over test participants with 95 % bootstrap intervals:"

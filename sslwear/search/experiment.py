@@ -111,15 +111,7 @@ class Experiment:
     def variant(
         self, split: Split, seed: int, origin: str, initial: Mapping[str, Tensor] | None, all_shards: bool
     ) -> Experiment:
-        """The same with other participants, another seed and other first weights.
-
-        Args:
-            split: who is for what.
-            seed: in the place of the settings' seed.
-            origin: in the place of the settings' weights.
-            initial: what `initial_weights` read there.
-            all_shards: see the class.
-        """
+        """The same with other participants, another seed and other first weights, `initial`, read from `origin`."""
         settings = self.settings.model_copy(update={"seed": seed, "weights": origin})
         return replace(self, settings=settings, split=split, initial=initial, all_shards=all_shards)
 

@@ -7,6 +7,7 @@ import signal
 import sys
 import types
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pandas.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 from sslwear.cli import app
+from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.data.prepare import Plan as Preparation
 from sslwear.data.prepare import prepare
@@ -289,6 +291,9 @@ def test_pre_training_on_those_who_are_tested_is_refused_or_marked(
     assert store.find(None, kind="evaluated") == store.find(None, kind="pretraining") == []
     table = evaluate_study(evaluation(top, methods=methods, seeds=[1], transductive=True), store)
     assert table["transductive"].all()
+    (parent,) = store.find(None, kind="evaluated")
+    for name in ("results.csv", "summary.csv"):
+        assert pd.read_csv(StringIO(store.read_text(parent, name)))["transductive"].all()
     for kind in ("evaluated", "evaluation"):
         for run in store.find(None, kind=kind):
             assert run.data.tags["sslwear.transductive"] == "true"
@@ -321,8 +326,40 @@ def test_weights_that_were_learnt_from_those_who_are_tested_are_refused(
 
 
 def test_windows_without_an_order_in_time_are_not_smoothed(evaluation: Callable[..., Settings], store: Store) -> None:
-    with pytest.raises(DataError, match="the recordings were cut by their labels|there is little to smooth over"):
+    with pytest.raises(DataError, match=r"the recordings were cut by their labels|there is little to smooth over"):
         evaluate_study(evaluation(smoothing="hmm"), store)
+
+
+def test_predictions_are_smoothed_with_what_others_than_those_tested_teach(
+    evaluation: Callable[..., Settings],
+    small: Dataset,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Windows as of one long recording a person; a baseline errs in every sixth of them."""
+    start = np.concatenate([5.0 * np.arange((small.pid == pid).sum()) for pid in np.unique(small.pid)])
+    names = np.array(small.class_names)[small.labels]
+    description = small.description.model_copy(update={"fingerprint": None})
+    order = np.argsort(small.pid, kind="stable")
+    windows, pid = np.array(small.windows)[order], small.pid[order]
+    write_dataset(tmp_path / "data", windows, names[order], pid, start, description)
+
+    def answer(test: Windows) -> NDArray[np.int64]:
+        predicted = test.labels.copy()
+        predicted[2::6] = (predicted[2::6] + 1) % len(SMALL_CLASSES)
+        return predicted
+
+    monkeypatch.setitem(sys.modules, MODULE, Baseline(answer))
+    accuracy = {}
+    for smoothing in ("none", "hmm"):
+        top = {"data": str(tmp_path / "data")}
+        methods = {"forest": {"baseline": "random_forest"}, "head": {}}
+        table = evaluate_study(evaluation(top, smoothing=smoothing, methods=methods, seeds=[1]), store)
+        accuracy[smoothing] = table.groupby("method")["accuracy"].mean().to_dict()
+    assert accuracy["none"]["forest"] == pytest.approx(5 / 6, abs=0.02)
+    assert accuracy["hmm"]["forest"] > 0.97
+    assert accuracy["hmm"]["head"] != accuracy["none"]["head"]
 
 
 @pytest.mark.parametrize(

@@ -39,5 +39,12 @@ def _print(console: Console, table: pd.DataFrame) -> None:
     if table["transductive"].any():
         say(console, f"Results are {TRANSDUCTIVE}.")
     console.print()
-    console.print(methods_table(summarise(table)))
+    summaries = summarise(table)
+    console.print(methods_table(summaries))
     console.print()
+    if len(summaries) > 1:
+        say(
+            console,
+            f"Differences are in kappa, to {summaries[0].method!r} on the same people; p is of Wilcoxon's signed-rank "
+            "test, not corrected for the number of methods.",
+        )

@@ -78,11 +78,9 @@ def groups_table(left: Side, right: Side, score: str, by: str) -> Table:
 def methods_table(summaries: Sequence[MethodSummary]) -> Table:
     """Methods of an evaluation, one a row: means with intervals, spread over seeds, difference to the first one."""
     table = _table("method")
-    for name in ("kappa", "f1", "participants", "seeds", "sd of seeds"):
+    names = ["kappa", "f1", "people", "seeds", "seed sd", *(("difference", "p") if len(summaries) > 1 else ())]
+    for name in names:
         table.add_column(name, justify="right", no_wrap=True)
-    if len(summaries) > 1:
-        table.add_column(f"kappa less {summaries[0].method}'s", justify="right")
-        table.add_column("p", justify="right", no_wrap=True)
     for one in summaries:
         spread = "-" if math.isnan(one.spread) else f"{one.spread:.3f}"
         cells = [str(one.kappa), str(one.f1), str(one.kappa.participants), str(one.seeds), spread]

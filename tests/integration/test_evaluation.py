@@ -330,6 +330,29 @@ def test_windows_without_an_order_in_time_are_not_smoothed(evaluation: Callable[
         evaluate_study(evaluation(smoothing="hmm"), store)
 
 
+def test_a_class_that_one_person_shows_is_missed_and_told_when_that_person_is_tested(
+    evaluation: Callable[..., Settings], small: Dataset, store: Store, tmp_path: Path
+) -> None:
+    names = np.array(small.class_names)[small.labels].astype("U20")
+    names[small.pid == SMALL_PARTICIPANTS[2]] = "sawing"
+    description = small.description.model_copy(update={"fingerprint": None, "class_names": None})
+    write_dataset(tmp_path / "data", np.array(small.windows), names, small.pid, small.start, description)
+
+    class Warned(Listener):
+        said: list[str] = []  # noqa: RUF012
+
+        def warn(self, text: str) -> None:
+            self.said.append(text)
+
+    top = {"data": str(tmp_path / "data")}
+    settings = evaluation(top, protocol="leave_one_out", methods={"head": {}}, seeds=[1])
+    table = evaluate_study(settings, store, Warned())
+    expected = "fold 3: only the participants tested there (5) show 'sawing', so nothing can learn it"
+    assert [text for text in Warned.said if "show" in text] == [f"{expected} and all its windows count as missed"]
+    assert len(table) == len(SMALL_PARTICIPANTS)
+    assert table[table["participant"] == "5"]["recall"].tolist() == [0]
+
+
 def test_predictions_are_smoothed_with_what_others_than_those_tested_teach(
     evaluation: Callable[..., Settings],
     small: Dataset,
@@ -401,6 +424,7 @@ def test_the_command_prints_a_row_a_method(
     mean = table[table["method"] == "head"]["kappa"].mean()
     (row,) = [line for line in done.stdout.splitlines() if line.startswith("head ")]
     assert f" {mean:.3f} [" in row
+    assert "Differences are in kappa, to 'head' on the same people" in done.stdout
 
 
 def test_listeners_hear_of_every_part(evaluation: Callable[..., Settings], store: Store) -> None:

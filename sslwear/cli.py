@@ -8,6 +8,7 @@ import typer
 
 from sslwear import __version__, cli_model
 from sslwear.cli_data import data_app
+from sslwear.cli_evaluate import evaluate
 from sslwear.cli_predict import predict
 from sslwear.cli_pretext import pretext_app
 from sslwear.cli_study import Overrides, StudyFile, dashboard, runs_app, study_app, ui_command
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.add_typer(study_app, name="study")
 app.add_typer(runs_app, name="runs")
 app.command()(dashboard)
+app.command()(evaluate)
 app.add_typer(data_app, name="data")
 app.add_typer(pretext_app, name="pretext")
 app.command()(cli_model.promote)

@@ -66,7 +66,7 @@ class ConsoleListener(Listener):
         """Show the study's bar."""
         self._study = self._progress.add_task(f"study {name}", total=total, completed=min(done, total), status="")
         if done:
-            self._line(f"{done} of {total} trials were finished before")
+            self._line(f"{done} of {total} were finished before")
 
     def started(self, name: str, max_epochs: int) -> None:
         """Show the run's bar."""

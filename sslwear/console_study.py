@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import optuna
 from mlflow.entities import Run as MlflowRun
 from rich.table import Table
 
+from sslwear.evaluation.methods import MethodSummary
 from sslwear.search.comparison import Row, Side, groups
 from sslwear.search.page import SCORES
 from sslwear.search.report import TrialRow, kept_settings, rows, winner
@@ -70,6 +72,22 @@ def groups_table(left: Side, right: Side, score: str, by: str) -> Table:
         for found in (row.left, row.right):
             cells += [number(found[0]), number(found[1]), str(found[2])] if found else ["-"] * 3
         table.add_row(row.name, *cells)
+    return table
+
+
+def methods_table(summaries: Sequence[MethodSummary]) -> Table:
+    """Methods of an evaluation, one a row: means with intervals, spread over seeds, difference to the first one."""
+    table = _table("method")
+    names = ["kappa", "f1", "people", "seeds", "seed sd", *(("difference", "p") if len(summaries) > 1 else ())]
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in summaries:
+        spread = "-" if math.isnan(one.spread) else f"{one.spread:.3f}"
+        cells = [str(one.kappa), str(one.f1), str(one.kappa.participants), str(one.seeds), spread]
+        if one.difference is not None:
+            p = one.difference.p
+            cells += [str(one.difference.interval), "-" if math.isnan(p) else f"{p:.3f}"]
+        table.add_row(one.method, *cells)
     return table
 
 

@@ -7,151 +7,43 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from sslwear.errors import SettingsError
+from sslwear.sections import (
+    CacheSettings,
+    Count,
+    EvaluationSettings,
+    LogRange,
+    MethodSettings,
+    PretrainingSettings,
+    PrunerSettings,
+    SamplerSettings,
+    SearchSettings,
+    Section,
+    Seed,
+    SplitSettings,
+    TrainingSettings,
+)
+
+__all__ = [
+    "CacheSettings",
+    "EvaluationSettings",
+    "LogRange",
+    "MethodSettings",
+    "PretrainingSettings",
+    "PrunerSettings",
+    "SamplerSettings",
+    "SearchSettings",
+    "Settings",
+    "SplitSettings",
+    "TrainingSettings",
+    "load",
+    "parse",
+]
 
 
-def _no_boolean(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError(f"input should be a number, but got {value}")
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_no_boolean)]
-"""Not strict, because YAML 1.1 takes 1e-3 for text."""
-Share = Annotated[Number, Field(gt=0, lt=1)]
-NonNegativeNumber = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
-Positive = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1, strict=True)]
-NonNegative = Annotated[int, Field(ge=0, strict=True)]
-BatchSize = Annotated[int, Field(ge=2, strict=True)]
-Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SplitSettings(_Section):
-    """Hold-out by participant."""
-
-    test: Share = 0.2
-    test_seed: Seed = 42
-    validation: Share = 0.125
-    validation_seed: Seed = 41
-
-
-class PretrainingSettings(_Section):
-    """Fitting the encoder on a pretext task, before fine-tuning."""
-
-    learning_rate: Positive = 1e-3
-    batch_size: BatchSize = 64
-    max_epochs: Count = 20
-    patience: Count = 5
-    data: str | None = None
-    """A directory of unlabelled shards; None for the training participants of the study's own data."""
-    sampling: Literal["uniform", "motion"] = "motion"
-    """Windows are drawn with a probability proportional to their motion, or all are equally likely."""
-    windows_per_participant: Count = 1500
-    """Windows that an epoch draws of each participant of `data`."""
-    participants_at_a_time: Count = 8
-    """Participants whose windows a batch mixes, where windows are drawn."""
-
-
-class TrainingSettings(_Section):
-    """Fitting on activity labels; what `search` names is replaced in each trial."""
-
-    tuned: str = "all"
-    learning_rate: Positive = 1e-4
-    batch_size: BatchSize = 64
-    augment: bool = False
-    augmented_views: Count = 8
-    """Where the first block is frozen, epochs take turns with so many augmented views, whose outputs are kept."""
-    pretext: str = "none"
-    class_weights: bool = True
-    max_epochs: Count = 50
-    patience: Count = 5
-
-
-class LogRange(_Section):
-    """A range that is searched on a logarithmic scale."""
-
-    low: Positive
-    high: Positive
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError(f"low must be less than high, but they are {self.low:g} and {self.high:g}")
-        return self
-
-
-class SearchSettings(_Section):
-    """What a study searches over; a key that is left out stays as `training` has it."""
-
-    tuned: Literal["any"] | tuple[str, ...] | None = None
-    learning_rate: LogRange | None = None
-    batch_size: tuple[BatchSize, ...] | None = None
-    augment: tuple[bool, ...] | None = None
-    pretext: tuple[str, ...] | None = None
-
-    @field_validator("tuned", "batch_size", "augment", "pretext")
-    @classmethod
-    def _choices(cls, value: Any) -> Any:
-        if isinstance(value, tuple):
-            if not value:
-                raise ValueError("give at least one choice, or leave the key out")
-            if len(set(value)) < len(value):
-                raise ValueError("a choice is given twice")
-        return value
-
-
-class SamplerSettings(_Section):
-    """How trials are proposed: at random at first, then by TPE from the results of the earlier ones."""
-
-    startup_trials: NonNegative = 5
-    """Trials drawn at random, all at once, and run in the order of their cost: cheap results first."""
-
-
-class PrunerSettings(_Section):
-    """Ends trials early that fall behind the others at the same epoch."""
-
-    name: Literal["median", "halving", "hyperband", "none"] = "median"
-    """Ends what is worse than the median; or what is not among the best of its rung (asynchronous successive halving);
-    or halving that begins at several epochs (Hyperband)."""
-    warmup_epochs: NonNegative = 2
-    """After so many epochs no trial has ended yet."""
-    startup_trials: NonNegative = 5
-    """Of median: the first trials, which are not ended."""
-    reduction_factor: Annotated[int, Field(ge=2, strict=True)] = 3
-    """Of halving and hyperband: one in so many goes on, for so many times as many epochs."""
-
-    @model_validator(mode="after")
-    def _applies(self) -> Self:
-        for key, names in {"startup_trials": ("median",), "reduction_factor": ("halving", "hyperband")}.items():
-            if self.name not in names and getattr(self, key) != type(self).model_fields[key].default:
-                raise ValueError(f"{key} is for {' and '.join(names)} only; leave it out with {self.name}")
-        return self
-
-
-class CacheSettings(_Section):
-    """Outputs of frozen blocks are kept, so that they are computed once."""
-
-    memory_gb: NonNegativeNumber = 0.5
-    disk_gb: NonNegativeNumber = 10
-    """Of the folder ``cache/features`` in the store; 0 keeps nothing."""
-
-
-class Settings(_Section):
+class Settings(Section):
     """One study file."""
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -173,6 +65,8 @@ class Settings(_Section):
     sampler: SamplerSettings = SamplerSettings()
     pruner: PrunerSettings = PrunerSettings()
     cache: CacheSettings = CacheSettings()
+    evaluation: EvaluationSettings | None = None
+    """What `sslwear evaluate` compares."""
 
     @model_validator(mode="after")
     def _room_to_prune(self) -> Self:
@@ -181,6 +75,15 @@ class Settings(_Section):
             raise ValueError(
                 f"pruner.warmup_epochs is {warmup} and training.max_epochs {most}, which leaves "
                 f"{self.pruner.name} nothing to end; lower the first"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _unlabelled_to_see(self) -> Self:
+        if self.evaluation is not None and self.evaluation.transductive and self.pretraining.data is None:
+            raise ValueError(
+                "evaluation.transductive is true, and without pretraining.data no test participant's windows are "
+                "pre-trained on; leave it out"
             )
         return self
 
@@ -272,6 +175,10 @@ def _sentence(problems: Sequence[Any]) -> str:
         message = "input should be auto, cpu, cuda, cuda:N or mps"
     if key == "study":
         message = "input should be a name of letters, digits, '.', '_' and '-'"
+    if key == "evaluation.methods":
+        message = "input should be names, each with what differs from training, such as {first block: {tuned: layer1}}"
+    if problem["type"] == "string_pattern_mismatch" and key.startswith("evaluation.methods"):
+        message = "a method's name should be of letters, digits, spaces and .,:()+-_"
     if problem["type"] == "string_type":
         message = "input should be text, in quotes where YAML takes it for something else"
     if problem["type"] == "tuple_type" and key != "search.tuned":
@@ -292,8 +199,11 @@ def _is_union_branch(part: Any) -> bool:
 def _fields(location: Sequence[Any]) -> list[str]:
     model: type[BaseModel] = Settings
     for part in location:
+        if str(part) not in model.model_fields:  # a name in a mapping
+            continue
         annotation = model.model_fields[str(part)].annotation
         candidates = [annotation, *getattr(annotation, "__args__", ())]
+        candidates += [inner for candidate in candidates for inner in getattr(candidate, "__args__", ())]
         model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
     return list(model.model_fields)
 

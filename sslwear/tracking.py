@@ -161,7 +161,7 @@ class Store:
         Args:
             experiment: the experiment's id.
             name: what the UI calls it.
-            kind: ``study``, ``trial``, ``pretraining`` or ``train``.
+            kind: ``study``, ``trial``, ``pretraining``, ``train``, ``evaluated`` or ``evaluation``.
             parent: id of the run that it is nested under.
             note: the run's description (Markdown).
             tags: more tags, by name without the prefix ``sslwear.``.
@@ -211,7 +211,31 @@ class Store:
         """Runs of an experiment, or of all, that have all these tags (names without ``sslwear.``), newest first."""
         query = " and ".join(f"tags.`{PREFIX}{key}` = '{value}'" for key, value in tags.items())
         among = [experiment] if experiment else [e.experiment_id for e in self.client.search_experiments()]
-        return list(self.client.search_runs(among, query, ViewType.ACTIVE_ONLY, max_results=1000))
+        found: list[MlflowRun] = []
+        token = None
+        while True:
+            page = self.client.search_runs(among, query, ViewType.ACTIVE_ONLY, max_results=1000, page_token=token)
+            found += page
+            if not (token := page.token):
+                return found
+
+    def read_text(self, run: MlflowRun, path: str) -> str:
+        """Read a text file that a run logged.
+
+        Raises:
+            StudyError: when it is not there.
+        """
+        location = f"{run.info.artifact_uri.rstrip('/')}/{path}"
+        with tempfile.TemporaryDirectory() as temporary:
+            place = None if location.startswith(("file:", "/")) else temporary  # a file here is read where it is
+            try:
+                local = download_artifacts(artifact_uri=location, tracking_uri=self.tracking_uri, dst_path=place)
+                return Path(local).read_text()
+            except (MlflowException, OSError) as error:
+                raise StudyError(
+                    f"{path} of the run {run.info.run_id} is gone ({one_line(error)}); delete the run in the UI and "
+                    "give the same command again"
+                ) from error
 
     def lock(self, name: str, timeout_s: float = -1) -> FileLock:
         """A lock of this store's processes on this machine, which the system takes back when its holder dies.

@@ -53,6 +53,8 @@ class Experiment:
         precision: ``float32`` or ``bf16``.
         threads: cores that are computed on.
         cache: keeps outputs of frozen blocks.
+        all_shards: whether pre-training draws from all unlabelled participants, whatever their names: they are other
+            people than the labelled ones, or are meant to be seen.
     """
 
     settings: Settings
@@ -66,10 +68,20 @@ class Experiment:
     precision: str
     threads: int
     cache: FeatureCache
+    all_shards: bool = False
 
     @classmethod
-    def build(cls, settings: Settings, store: Store) -> Experiment:
+    def build(
+        cls, settings: Settings, store: Store, dataset: Dataset | None = None, split: Split | None = None
+    ) -> Experiment:
         """Check everything that the settings name, and open it.
+
+        Args:
+            settings: the study file's.
+            store: where results go.
+            dataset: what `labelled` opened, where that was done before.
+            split: who is for what; the settings' hold-out by default, in which each class has to have something to
+                learn from.
 
         Raises:
             SslwearError: when a name does not exist, or data or weights cannot be used.
@@ -77,13 +89,10 @@ class Experiment:
         encoder = get_encoder(settings.encoder)
         check_names(settings, encoder)
         device = resolve_device(settings.device)
-        dataset = open_data(settings.data, store.home)
-        if settings.include_nonwear:
-            dataset = replace(dataset, worn=np.ones(len(dataset), bool))
-        shares = settings.split
-        worn = dataset.pid[dataset.worn]
-        split = hold_out(worn, shares.test, shares.test_seed, shares.validation, shares.validation_seed)
-        check_classes(dataset, split)
+        dataset = dataset or labelled(settings, store)
+        if split is None:
+            split = hold_out(dataset.pid[dataset.worn], **settings.split.model_dump())
+            check_classes(dataset, split)
         unlabelled = settings.pretraining.data
         return cls(
             settings=settings,
@@ -98,6 +107,13 @@ class Experiment:
             threads=use_threads(None if settings.threads == "auto" else settings.threads),
             cache=feature_cache(settings.cache, store),
         )
+
+    def variant(
+        self, split: Split, seed: int, origin: str, initial: Mapping[str, Tensor] | None, all_shards: bool
+    ) -> Experiment:
+        """The same with other participants, another seed and other first weights, `initial`, read from `origin`."""
+        settings = self.settings.model_copy(update={"seed": seed, "weights": origin})
+        return replace(self, settings=settings, split=split, initial=initial, all_shards=all_shards)
 
     def check_objective(self) -> None:
         """Refuse validation participants on whom no trial could be told from another.
@@ -214,6 +230,12 @@ class Experiment:
             f"{self.dataset.folder} has windows of {seconds:g} s and {self.encoder.name} was made for {wanted:g} s: "
             "they are resampled to its length, which changes how fast movement looks to it"
         )
+
+
+def labelled(settings: Settings, store: Store) -> Dataset:
+    """Open the labelled windows that the settings name; where they want it, time not worn is as good as any other."""
+    dataset = open_data(settings.data, store.home)
+    return replace(dataset, worn=np.ones(len(dataset), bool)) if settings.include_nonwear else dataset
 
 
 def feature_cache(settings: CacheSettings, store: Store) -> FeatureCache:

@@ -177,10 +177,17 @@ def pretraining_data(experiment: Experiment) -> FitData:
 
 
 def _pools(experiment: Experiment) -> list[Pool]:
-    """Windows by participant; nobody whom the labelled data validates or tests on is among them."""
+    """Windows by participant; nobody whom the labelled data validates or tests on is among them.
+
+    A participant of the unlabelled data is taken for the labelled one of the same name, whatever the data sets are
+    called: a few people too many are left out, rather than one seen who should not be. Evaluations look closer, see
+    `sslwear.search.protocol.seen`.
+    """
     split = experiment.split
     if experiment.unlabelled is None:
         return [DatasetPool(experiment.dataset, participant) for participant in split.train]
+    if experiment.all_shards:
+        return list(experiment.unlabelled.shards)
     judged = {str(participant) for participant in (*split.validation, *split.test)}
     return [shard for shard in experiment.unlabelled.shards if str(shard.participant) not in judged]
 

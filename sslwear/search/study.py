@@ -31,7 +31,7 @@ from sslwear.settings import Settings
 from sslwear.tracking import Run, Store
 from sslwear.training import EpochRecord
 
-FREE_KEYS = ("trials", "device", "threads", "cache")
+FREE_KEYS = ("trials", "device", "threads", "cache", "evaluation")
 """Settings that may differ when a study is resumed, because they do not change what a trial means."""
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 

@@ -66,10 +66,15 @@ def score(experiment: Experiment, network: Network, samples: int, class_names: S
     blocks = FrozenBlocks(network, samples, settings.precision)
     source = experiment.cache.source(blocks, windows, 0, depth)
     answers = evaluate(network, samples, task, source, settings).predicted
-    predicted = np.array([names.index(name) for name in class_names])[answers]
+    return scored(experiment, np.array([names.index(name) for name in class_names])[answers])
+
+
+def scored(experiment: Experiment, predicted: NDArray[np.int64]) -> Tested:
+    """Score classes (N,), wherever they are from, predicted for the windows of an experiment's test participants."""
+    windows, classes = experiment.windows(experiment.split.test), len(experiment.dataset.class_names)
     truth = windows.labels
-    table = per_participant(truth, predicted, windows.pid, len(names))
-    return Tested(truth, predicted, table, classification_scores(truth, predicted, len(names)))
+    table = per_participant(truth, predicted, windows.pid, classes)
+    return Tested(truth, predicted, table, classification_scores(truth, predicted, classes))
 
 
 def count_look(study: optuna.Study, why: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+
+import pandas as pd
 
 from sslwear.evaluation.figures import confusion_figure, learning_curves, participants_figure
 from sslwear.evaluation.participants import per_participant
@@ -54,6 +55,7 @@ def train(
     parent: str | None,
     listener: Listener,
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    keep: bool = True,
 ) -> FitResult:
     """Pre-train or find the pre-trained encoder, fine-tune it, and log all of it; test participants are not looked at.
 
@@ -64,6 +66,7 @@ def train(
         parent: id of the run to nest a pre-training under.
         listener: hears of the epochs.
         on_epoch: called after every epoch is logged; what it raises ends the training.
+        keep: whether the checkpoint and pictures are logged beside numbers and tables.
     """
     tuning = experiment.tuning(training)
     run.params({**training.model_dump(), **experiment.circumstances()})
@@ -90,31 +93,45 @@ def train(
 
     with monitored(run):
         result = fit(encoder, task, data, tuning, experiment.fit_settings(training), after, experiment.cache)
-    _log_result(experiment, training, validation.pid, result, run)
+    table = per_participant(
+        result.validation.truth, result.validation.predicted, validation.pid, len(experiment.dataset.class_names)
+    )
+    _log_result(training, table, result, run)
+    if keep:
+        _log_network(experiment, training, table, result, run)
+    else:  # with a checkpoint its scores are logged
+        run.metrics(result.validation.scores, result.best_epoch)
     return result
 
 
-def _log_result(experiment: Experiment, training: TrainingSettings, pid: Any, result: FitResult, run: Run) -> None:
-    best, names = result.validation, experiment.dataset.class_names
+def _log_result(training: TrainingSettings, table: pd.DataFrame, result: FitResult, run: Run) -> None:
+    """Log numbers, tables and what the run gave, in a sentence."""
+    best = result.validation
     summary = {"loss": best.loss, "best_epoch": result.best_epoch, "epochs": len(result.history)}
     run.metrics(summary, result.best_epoch)
-    counts = confusion(best.truth, best.predicted, len(names))
-    run.figure(confusion_figure(counts, names, "validation participants"), "confusion.png")
-    objective = experiment.settings.objective
-    run.figure(learning_curves(result.history, result.best_epoch, objective), "learning_curves.png")
-    table = per_participant(best.truth, best.predicted, pid, len(names))
-    spread = {name: table[name].tolist() for name in HEADLINES}
-    run.figure(participants_figure(spread, "validation participants"), "participants.png")
     run.text(table.to_csv(index=False), "participants.csv")
     if (rates := tensor_rates(result.history)) is not None:
         run.text(rates, "learning_rates.csv")
-    card = experiment.card(training.tuned, training.pretext)
-    run.checkpoint(result.network, card, best.scores, result.best_epoch)
     scores = ", ".join(f"{name} {best.scores[name]:.3f}" for name in HEADLINES)
     run.describe(
         f"{note(training)}\n\nOn {table.shape[0]} validation participants: {scores}, in epoch {result.best_epoch} of "
         f"{len(result.history)}, whose weights are kept."
     )
+
+
+def _log_network(
+    experiment: Experiment, training: TrainingSettings, table: pd.DataFrame, result: FitResult, run: Run
+) -> None:
+    """Log pictures and the checkpoint."""
+    best, names = result.validation, experiment.dataset.class_names
+    counts = confusion(best.truth, best.predicted, len(names))
+    run.figure(confusion_figure(counts, names, "validation participants"), "confusion.png")
+    objective = experiment.settings.objective
+    run.figure(learning_curves(result.history, result.best_epoch, objective), "learning_curves.png")
+    spread = {name: table[name].tolist() for name in HEADLINES}
+    run.figure(participants_figure(spread, "validation participants"), "participants.png")
+    card = experiment.card(training.tuned, training.pretext)
+    run.checkpoint(result.network, card, best.scores, result.best_epoch)
 
 
 def tensor_rates(history: Sequence[EpochRecord]) -> str | None:

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 from sslwear.errors import SettingsError
 from sslwear.settings import (
+    EvaluationSettings,
     LogRange,
+    MethodSettings,
     PretrainingSettings,
     PrunerSettings,
     SamplerSettings,
@@ -38,6 +40,11 @@ def choices(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 def ranges() -> st.SearchStrategy[LogRange | None]:
     pairs = st.lists(positives, min_size=2, max_size=2, unique=True).map(sorted)
     return st.none() | pairs.map(lambda pair: LogRange(low=pair[0], high=pair[1]))
+
+
+def methods() -> st.SearchStrategy[MethodSettings]:
+    keys = {"tuned": st.text(), "learning_rate": positives, "pretext": st.text(), "weights": st.text()}
+    return st.fixed_dictionaries({}, optional=keys).map(MethodSettings.model_validate)
 
 
 all_settings = st.builds(
@@ -83,6 +90,21 @@ all_settings = st.builds(
     | st.builds(PrunerSettings, name=st.just("halving"), reduction_factor=st.integers(2, 9)),
     sampler=st.builds(SamplerSettings, startup_trials=st.integers(0, 100)),
     threads=st.just("auto") | counts,
+    evaluation=st.none()
+    | st.builds(
+        EvaluationSettings,
+        protocol=st.sampled_from(["hold_out", "k_fold", "leave_one_out"]),
+        seeds=st.lists(st.integers(0, 9), min_size=1, max_size=4, unique=True).map(tuple),
+        methods=st.fixed_dictionaries(
+            {"one": methods(), "other one": methods()},
+            optional={
+                "best": st.just(MethodSettings(choose=("one", "other one"))),
+                "forest": st.just(MethodSettings(baseline="random_forest")),
+            },
+        ),
+        smoothing=st.sampled_from(["none", "hmm"]),
+        keep_checkpoints=st.booleans(),
+    ),
 )
 
 
@@ -195,6 +217,37 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("search: {tuned: []}", ["search.tuned: ", "at least one choice"]),
         ("search: {pretext: none}", ["search.pretext: input should be a list, but got 'none'"]),
         ("3: 4", ["3: keys should be strings"]),
+        ("evaluation: {}", ["the key 'evaluation.methods' is missing; add it"]),
+        ("evaluation: {methods: {}}", ["evaluation.methods: ", "{first block: {tuned: layer1}}", "got {}"]),
+        ("evaluation: {methods: [a]}", ["evaluation.methods: ", "{first block: {tuned: layer1}}", "got ['a']"]),
+        ("evaluation: {methods: {a: {x: 1}}}", ["unknown key 'evaluation.methods.a.x'", "tuned", "choose, baseline"]),
+        ("evaluation: {methods: {a: }}", ["evaluation.methods.a: ", "section with the keys tuned", "got None"]),
+        ("evaluation: {methods: {a: {tuned: 3}}}", ["evaluation.methods.a.tuned: ", "text, in quotes", "got 3"]),
+        ("evaluation: {methods: {a''b: {}}}", ["evaluation.methods.a''b: a method's name should be of letters"]),
+        ("evaluation: {methods: {a: {baseline: svm}}}", ["evaluation.methods.a.baseline: ", "'random_forest'"]),
+        (
+            "evaluation: {methods: {a: {baseline: random_forest, tuned: all}}}",
+            ["evaluation.methods.a: baseline stands alone, and there is tuned beside it"],
+        ),
+        ("evaluation: {methods: {a: {choose: }}}", ["evaluation.methods.a: choose is empty"]),
+        ("evaluation: {methods: {a: {}, b: {choose: [a]}}}", ["two or more different methods"]),
+        (
+            "evaluation: {methods: {a: {}, b: {choose: [a, c]}}}",
+            ["evaluation: methods: 'b' chooses 'c', which is none of the methods that train a network: a"],
+        ),
+        ("evaluation: {methods: {a: {}}, folds: 1}", ["evaluation.folds: ", "greater than or equal to 2", "got 1"]),
+        (
+            "evaluation: {methods: {a: {}}, protocol: hold_out, folds: 3}",
+            ["evaluation: folds is for k_fold only; leave it out with hold_out"],
+        ),
+        ("evaluation: {methods: {a: {}}, protocol: loo}", ["evaluation.protocol: ", "'leave_one_out'", "got 'loo'"]),
+        ("evaluation: {methods: {a: {}}, seeds: [1, 1]}", ["evaluation.seeds: a seed is given twice"]),
+        ("evaluation: {methods: {a: {}}, seeds: []}", ["evaluation.seeds: ", "at least one seed"]),
+        ("evaluation: {methods: {a: {}}, smoothing: mean}", ["evaluation.smoothing: ", "'none' or 'hmm'"]),
+        (
+            "evaluation: {methods: {a: {}}, transductive: true}",
+            [": evaluation.transductive is true, and without pretraining.data no test participant's windows"],
+        ),
     ],
 )
 def test_wrong_values_are_refused_with_the_key_and_what_is_allowed(
@@ -276,6 +329,15 @@ def test_booleans_are_not_numbers(tmp_path: Path, text: str, key: str) -> None:
 def test_merged_keys_may_be_overridden(tmp_path: Path) -> None:
     text = MINIMAL + "training: &fast {max_epochs: 3, patience: 2}\npretraining: {<<: *fast, patience: 1}\n"
     assert load(study_file(tmp_path, text)).pretraining == PretrainingSettings(max_epochs=3, patience=1)
+
+
+def test_a_method_says_only_what_differs(tmp_path: Path) -> None:
+    text = "evaluation: {methods: {same: {}, first block: {tuned: layer1, weights: hub}}}\ntraining: {patience: 9}\n"
+    evaluation = load(study_file(tmp_path, MINIMAL + text)).evaluation
+    assert evaluation is not None
+    given = {name: method.model_dump() for name, method in evaluation.methods.items()}
+    assert given == {"same": {}, "first block": {"tuned": "layer1", "weights": "hub"}}
+    assert (evaluation.protocol, evaluation.folds, evaluation.seeds) == ("k_fold", 5, (42,))
 
 
 def test_missing_file_is_refused_with_an_example(tmp_path: Path) -> None:

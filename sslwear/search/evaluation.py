@@ -1,0 +1,149 @@
+"""An evaluation: each method trained in each fold with each seed, and scored once on the fold's test participants."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pandas as pd
+from mlflow.entities import Run as MlflowRun
+
+from sslwear.errors import StudyError
+from sslwear.evaluation.methods import as_frame, summarise
+from sslwear.interruption import undisturbed
+from sslwear.search.listener import Listener
+from sslwear.search.page import introduce
+from sslwear.search.part import TRANSDUCTIVE, part_name, run_part
+from sslwear.search.pretraining import MAX_PARAM
+from sslwear.search.protocol import Part, Plan
+from sslwear.search.results import PLAN, evaluated, finished, results
+from sslwear.search.storage import answering
+from sslwear.search.study import alone
+from sslwear.settings import Settings
+from sslwear.tracking import PREFIX, Run, Store
+
+__all__ = ["evaluate_study", "results"]
+
+
+def evaluate_study(settings: Settings, store: Store | None = None, listener: Listener | None = None) -> pd.DataFrame:
+    """Run an evaluation, or what is missing of it.
+
+    What has finished with the same settings, data, weights and version of this package is not run again, whether the
+    evaluation was interrupted or has got more methods or seeds since.
+
+    Args:
+        settings: the study file's, with a section `evaluation`.
+        store: where runs go; what the environment names by default.
+        listener: hears of the progress; nobody by default.
+
+    Returns:
+        Scores of the test participants, see `results`.
+
+    Raises:
+        SslwearError: when settings, data or weights cannot be used, something would learn from those that it is tested
+            on, another process runs the study, or a training failed; what did not fail is kept.
+        KeyboardInterrupt: when the user interrupts; nothing is left running then.
+    """
+    store, listener = store or Store.from_environment(), listener or Listener()
+    with answering(store), alone(store, settings.study):
+        plan = Plan.build(settings, store)
+        for warning in plan.warnings():
+            listener.warn(warning)
+        experiment_id = introduce(plan.experiment, False)
+        done = finished(store, experiment_id)
+        missing = [part for part in plan.parts if part.key not in done]
+        listener.study(settings.study, len(plan.parts) - len(missing), len(plan.parts))
+        newest = evaluated(store, experiment_id)
+        same = newest is not None and newest.data.tags.get(f"{PREFIX}evaluation_key") == plan.key
+        if not missing and same and newest is not None and newest.info.status == "FINISHED":
+            return results(settings.study, store)
+        with _accounted_for(plan, experiment_id) as parent:
+            failed = [part for part in missing if not _finishes(plan, part, parent, done, listener)]
+            if failed:
+                raise StudyError(
+                    f"{len(failed)} of {len(plan.parts)} parts failed, the first of them {part_name(failed[0])}; "
+                    "tracebacks are with their runs in the UI, and the same command tries them again"
+                )
+            table = results(settings.study, store)
+            _conclude(plan, parent, table)
+        return table
+
+
+@contextmanager
+def _accounted_for(plan: Plan, experiment_id: str) -> Iterator[Run]:
+    """Keep the evaluation's run open inside, and leave nothing running behind, however the block ends."""
+    store, run = plan.experiment.store, None
+    try:
+        with undisturbed():
+            run = _opened(plan, experiment_id)
+        yield run
+        with undisturbed():
+            run.end("FINISHED", "finished")
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        with undisturbed():
+            if run is not None:
+                run.end(*(("KILLED", "interrupted") if interrupted else ("FAILED", "failed")))
+                store.close_leftovers(experiment_id, run.id)
+        raise
+
+
+def _opened(plan: Plan, experiment_id: str) -> Run:
+    """The evaluation's run: the newest one, opened again, when it is of the same parts, or else a new one."""
+    store, settings = plan.experiment.store, plan.experiment.settings
+    for earlier in store.find(experiment_id, kind="evaluated"):  # what a dead process left running
+        if earlier.info.status == "RUNNING" and earlier.data.tags.get(f"{PREFIX}host") == platform.node():
+            store.close_leftovers(experiment_id, earlier.info.run_id)
+            Run(store, earlier.info.run_id, experiment_id).end("KILLED", "interrupted")
+    newest = evaluated(store, experiment_id)
+    if newest is not None and newest.data.tags.get(f"{PREFIX}evaluation_key") == plan.key:
+        run = Run(store, newest.info.run_id, experiment_id)
+        run.reopen()
+    else:
+        tags = {**plan.tags(), "evaluation_key": plan.key}
+        run = store.start(experiment_id, f"evaluation of {settings.study}", "evaluated", None, _note(plan), **tags)
+    if not run.has_params():
+        run.text(settings.to_yaml(), "settings.yaml")
+        run.text(plan.table().to_csv(index=False), PLAN)
+        run.dataset(plan.experiment.dataset, {"all": len(plan.experiment.dataset)})
+        run.params({"methods": "; ".join(plan.settings.methods)[:MAX_PARAM], **plan.experiment.circumstances()})
+    return run
+
+
+def _note(plan: Plan) -> str:
+    folds = len({part.fold for part in plan.parts})
+    return (
+        f"Compares {len(plan.settings.methods)} methods by {plan.settings.protocol.replace('_', ' ')} "
+        f"({folds} {'fold' if folds == 1 else 'folds'}), with {len(plan.settings.seeds)} seeds each"
+        f"{f' (**{TRANSDUCTIVE}**)' if plan.settings.transductive else ''}."
+    )
+
+
+def _finishes(plan: Plan, part: Part, parent: Run, done: dict[str, MlflowRun], listener: Listener) -> bool:
+    """Run a part, and account for how it ends: whether it finished."""
+    store, name = plan.experiment.store, part_name(part)
+    tags = {"evaluation_key": part.key, "method": part.method.name, "fold": str(part.fold), "seed": str(part.seed)}
+    try:
+        with store.running(parent.experiment, name, "evaluation", parent.id, None, **plan.tags(), **tags) as run:
+            value = run_part(plan, part, parent, run, done, listener)
+    except Exception as error:  # noqa: BLE001 - whatever a part dies of, the evaluation goes on
+        listener.ended(name, "failed", None)
+        listener.warn(f"{name} failed ({type(error).__name__}: {error}); its traceback is with its run in the UI")
+        return False
+    done[part.key] = store.client.get_run(run.id)
+    listener.ended(name, "finished", None if math.isnan(value) else value)
+    return True
+
+
+def _conclude(plan: Plan, parent: Run, table: pd.DataFrame) -> None:
+    """Log the results and their summary."""
+    summaries = summarise(table)
+    parent.text(table.to_csv(index=False), "results.csv")
+    mark = {"protocol": plan.settings.protocol, "transductive": plan.settings.transductive}
+    parent.text(as_frame(summaries).assign(**mark).to_csv(index=False), "summary.csv")
+    rows = [f"| {one.method} | {one.kappa} | {one.f1} | {one.kappa.participants} |" for one in summaries]
+    head = ["| method | kappa | f1 | participants |", "|---|---|---|---|"]
+    text = "Means over test participants with 95 % bootstrap intervals:"
+    parent.describe("\n".join([_note(plan), "", text, "", *head, *rows]))

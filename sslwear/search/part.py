@@ -1,0 +1,118 @@
+"""One part of an evaluation: a method fitted in a fold with a seed, and its scores on the fold's test participants."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from mlflow.entities import Run as MlflowRun
+from numpy.typing import NDArray
+
+from sslwear.errors import StudyError
+from sslwear.evaluation.sequences import learn, smoothed
+from sslwear.search.baselines import find_baseline
+from sslwear.search.experiment import Experiment
+from sslwear.search.listener import Listener
+from sslwear.search.pretraining import MAX_PARAM
+from sslwear.search.protocol import Part, Plan
+from sslwear.search.results import PARTICIPANTS
+from sslwear.search.testing import Tested, score, scored
+from sslwear.search.trial import note, train
+from sslwear.tracking import Run
+from sslwear.training import leading
+
+TRANSDUCTIVE = "transductive: pre-training saw test participants' windows, without their labels"
+
+
+def part_name(part: Part) -> str:
+    """A part in a few words: ``first block, fold 2, seed 42``."""
+    return f"{part.method.name}, fold {part.fold}, seed {part.seed}"
+
+
+def run_part(plan: Plan, part: Part, parent: Run, run: Run, done: Mapping[str, MlflowRun], listener: Listener) -> float:
+    """Fit a method in a fold with a seed, score it once on the fold's test participants, and log all of it.
+
+    Args:
+        plan: the evaluation.
+        part: which of its parts.
+        parent: the run to nest pre-training under.
+        run: an open run; the caller ends it.
+        done: finished parts by key.
+        listener: hears of the epochs.
+
+    Returns:
+        The mean of the objective over the test participants, NaN where it is undefined for all of them.
+    """
+    experiment, objective = plan.of(part), plan.experiment.settings.objective
+    if part.candidates:
+        what, value = _choose(part, objective, run, done, plan)
+    else:
+        sides = vars(part.split).items()
+        run.params({f"{side}_participants": " ".join(map(str, people))[:MAX_PARAM] for side, people in sides})
+        if part.method.given.baseline is not None:
+            what, tested = _baseline(plan, part, experiment, run)
+        else:
+            what, tested = _trained(plan, part, experiment, parent, run, listener)
+        means = {name: float(tested.table[name].mean()) for name in tested.scores}
+        run.metrics({f"test_{name}": score for name, score in tested.scores.items()})
+        run.metrics({f"test_{name}_mean": mean for name, mean in means.items()})
+        run.text(tested.table.to_csv(index=False), PARTICIPANTS)
+        value = means[objective]
+    mark = f" ({TRANSDUCTIVE})" if plan.settings.transductive else ""
+    run.describe(
+        f"{what}\n\nFold {part.fold}, seed {part.seed}: mean {objective} of the test participants {value:.3f}{mark}."
+    )
+    return value
+
+
+def _choose(part: Part, objective: str, run: Run, done: Mapping[str, MlflowRun], plan: Plan) -> tuple[str, float]:
+    """Answer with the candidate that did best on the fold's validation participants; the first of several as good.
+
+    Raises:
+        StudyError: when one of them did not finish.
+    """
+    if lacking := [name for name, key in part.candidates.items() if key not in done]:
+        raise StudyError(f"{lacking[0]}, one of the methods to choose from, did not finish")
+    values = {name: done[key].data.metrics.get(objective, math.nan) for name, key in part.candidates.items()}
+    best = max(values, key=lambda name: -math.inf if math.isnan(values[name]) else values[name])
+    chosen = done[part.candidates[best]]
+    run.copy(chosen.info.run_id)
+    run.tags(chosen=best, chosen_run=chosen.info.run_id)
+    run.text(plan.experiment.store.read_text(chosen, PARTICIPANTS), PARTICIPANTS)
+    said = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
+    what = f"Chose `{best}` by {objective} on the validation participants: {said}. Nothing was trained again."
+    return what, float(chosen.data.metrics[f"test_{objective}_mean"])
+
+
+def _trained(
+    plan: Plan, part: Part, experiment: Experiment, parent: Run, run: Run, listener: Listener
+) -> tuple[str, Tested]:
+    training = part.method.training
+    result = train(experiment, training, run, parent.id, listener, keep=plan.settings.keep_checkpoints)
+    depth = leading(experiment.tuning(training).frozen, result.network)
+    names = experiment.dataset.class_names
+    tested = score(experiment, result.network, experiment.encoder.window_samples, names, depth)
+    if plan.settings.smoothing == "hmm":
+        tested = _smoothed(experiment, result.validation.predicted, tested)
+    return note(training), tested
+
+
+def _baseline(plan: Plan, part: Part, experiment: Experiment, run: Run) -> tuple[str, Tested]:
+    name, split, classes = str(part.method.given.baseline), part.split, len(experiment.dataset.class_names)
+    predict = find_baseline(name)
+    train, validation, test = (experiment.windows(side) for side in (split.train, split.validation, split.test))
+    run.dataset(experiment.dataset, {"train": len(train), "validation": len(validation)})
+    run.params({"baseline": name, "seed": part.seed})
+    tested = scored(experiment, predict(train, validation, test, classes, part.seed))
+    if plan.settings.smoothing == "hmm":  # another fit, because this one may have learnt from validation participants
+        tested = _smoothed(experiment, predict(train, train, validation, classes, part.seed), tested)
+    return f"The baseline `{name}`.", tested
+
+
+def _smoothed(experiment: Experiment, on_validation: NDArray[np.int64], tested: Tested) -> Tested:
+    """Predictions of test participants, smoothed with what training and validation participants teach of them."""
+    sides = (experiment.split.train, experiment.split.validation, experiment.split.test)
+    train, validation, test = (experiment.windows(side).rows for side in sides)
+    chain = learn(experiment.dataset, train, validation, on_validation)
+    return scored(experiment, smoothed(experiment.dataset, test, tested.predicted, chain))

@@ -1,0 +1,222 @@
+"""The sections of the study file, and the kinds of values in them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"input should be a number, but got {value}")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+"""Not strict, because YAML 1.1 takes 1e-3 for text."""
+Share = Annotated[Number, Field(gt=0, lt=1)]
+NonNegativeNumber = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+NonNegative = Annotated[int, Field(ge=0, strict=True)]
+BatchSize = Annotated[int, Field(ge=2, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
+
+
+class Section(BaseModel):
+    """Knows its keys, and refuses others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SplitSettings(Section):
+    """Hold-out by participant."""
+
+    test: Share = 0.2
+    test_seed: Seed = 42
+    validation: Share = 0.125
+    validation_seed: Seed = 41
+
+
+class PretrainingSettings(Section):
+    """Fitting the encoder on a pretext task, before fine-tuning."""
+
+    learning_rate: Positive = 1e-3
+    batch_size: BatchSize = 64
+    max_epochs: Count = 20
+    patience: Count = 5
+    data: str | None = None
+    """A directory of unlabelled shards; None for the training participants of the study's own data."""
+    sampling: Literal["uniform", "motion"] = "motion"
+    """Windows are drawn with a probability proportional to their motion, or all are equally likely."""
+    windows_per_participant: Count = 1500
+    """Windows that an epoch draws of each participant of `data`."""
+    participants_at_a_time: Count = 8
+    """Participants whose windows a batch mixes, where windows are drawn."""
+
+
+class TrainingSettings(Section):
+    """Fitting on activity labels; what `search` names is replaced in each trial."""
+
+    tuned: str = "all"
+    learning_rate: Positive = 1e-4
+    batch_size: BatchSize = 64
+    augment: bool = False
+    augmented_views: Count = 8
+    """Where the first block is frozen, epochs take turns with so many augmented views, whose outputs are kept."""
+    pretext: str = "none"
+    class_weights: bool = True
+    max_epochs: Count = 50
+    patience: Count = 5
+
+
+class LogRange(Section):
+    """A range that is searched on a logarithmic scale."""
+
+    low: Positive
+    high: Positive
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low must be less than high, but they are {self.low:g} and {self.high:g}")
+        return self
+
+
+class SearchSettings(Section):
+    """What a study searches over; a key that is left out stays as `training` has it."""
+
+    tuned: Literal["any"] | tuple[str, ...] | None = None
+    learning_rate: LogRange | None = None
+    batch_size: tuple[BatchSize, ...] | None = None
+    augment: tuple[bool, ...] | None = None
+    pretext: tuple[str, ...] | None = None
+
+    @field_validator("tuned", "batch_size", "augment", "pretext")
+    @classmethod
+    def _choices(cls, value: Any) -> Any:
+        if isinstance(value, tuple):
+            if not value:
+                raise ValueError("give at least one choice, or leave the key out")
+            if len(set(value)) < len(value):
+                raise ValueError("a choice is given twice")
+        return value
+
+
+class SamplerSettings(Section):
+    """How trials are proposed: at random at first, then by TPE from the results of the earlier ones."""
+
+    startup_trials: NonNegative = 5
+    """Trials drawn at random, all at once, and run in the order of their cost: cheap results first."""
+
+
+class PrunerSettings(Section):
+    """Ends trials early that fall behind the others at the same epoch."""
+
+    name: Literal["median", "halving", "hyperband", "none"] = "median"
+    """Ends what is worse than the median; or what is not among the best of its rung (asynchronous successive halving);
+    or halving that begins at several epochs (Hyperband)."""
+    warmup_epochs: NonNegative = 2
+    """After so many epochs no trial has ended yet."""
+    startup_trials: NonNegative = 5
+    """Of median: the first trials, which are not ended."""
+    reduction_factor: Annotated[int, Field(ge=2, strict=True)] = 3
+    """Of halving and hyperband: one in so many goes on, for so many times as many epochs."""
+
+    @model_validator(mode="after")
+    def _applies(self) -> Self:
+        for key, names in {"startup_trials": ("median",), "reduction_factor": ("halving", "hyperband")}.items():
+            if self.name not in names and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key} is for {' and '.join(names)} only; leave it out with {self.name}")
+        return self
+
+
+class CacheSettings(Section):
+    """Outputs of frozen blocks are kept, so that they are computed once."""
+
+    memory_gb: NonNegativeNumber = 0.5
+    disk_gb: NonNegativeNumber = 10
+    """Of the folder ``cache/features`` in the store; 0 keeps nothing."""
+
+
+class MethodSettings(TrainingSettings):
+    """One of the methods that an evaluation compares: what differs from `training`, or a choice, or a baseline.
+
+    Only the keys that are given count (`model_fields_set`); the others stay as `training` has them.
+    """
+
+    weights: str | None = None
+    """Where the encoder starts; the study's `weights` when it is left out."""
+    choose: tuple[str, ...] | None = None
+    """Methods of which the best on the validation participants is taken, anew in each fold and with each seed."""
+    baseline: Literal["random_forest"] | None = None
+    """A method without a network."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.choose is not None and (len(self.choose) < 2 or len(set(self.choose)) < len(self.choose)):
+            raise ValueError("choose wants the names of two or more different methods")
+        for key in ("choose", "baseline"):
+            if key in self.model_fields_set and getattr(self, key) is None:
+                raise ValueError(f"{key} is empty; give it a value, or leave it out")
+            if key in self.model_fields_set and (others := sorted(self.model_fields_set - {key})):
+                raise ValueError(f"{key} stands alone, and there is {others[0]} beside it; leave one of them out")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only what was given, because what is left out is as `training` has it and not the default."""
+        return {key: value for key, value in handler(self).items() if key in self.model_fields_set}
+
+
+MethodName = Annotated[str, Field(pattern=r"^\w[\w .,:()+-]*$", max_length=60)]
+
+
+class EvaluationSettings(Section):
+    """Methods compared on test participants, with how sure one can be: `sslwear evaluate`."""
+
+    protocol: Literal["hold_out", "k_fold", "leave_one_out"] = "k_fold"
+    """Who is tested: the participants that `split` locks away; everybody once, in so many groups; everybody alone."""
+    folds: Annotated[int, Field(ge=2, strict=True)] = 5
+    """Groups of k_fold."""
+    seeds: tuple[Seed, ...] = (42,)
+    """Each method is trained with each seed in each fold; folds are the same for all."""
+    methods: Annotated[dict[MethodName, MethodSettings], Field(min_length=1)]
+    smoothing: Literal["none", "hmm"] = "none"
+    """Whether predictions are smoothed over time by a hidden Markov model."""
+    transductive: bool = False
+    """Whether pre-training may see test participants' windows, without labels, which every result then says."""
+    keep_checkpoints: bool = False
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if not seeds:
+            raise ValueError("give at least one seed, or leave the key out")
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("a seed is given twice")
+        return seeds
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.protocol != "k_fold" and self.folds != type(self).model_fields["folds"].default:
+            raise ValueError(f"folds is for k_fold only; leave it out with {self.protocol}")
+        trained = [name for name, method in self.methods.items() if not (method.choose or method.baseline)]
+        for name, method in self.methods.items():
+            for chosen in method.choose or ():
+                if chosen not in trained:
+                    raise ValueError(
+                        f"methods: {name!r} chooses {chosen!r}, which is none of the methods that train a network: "
+                        f"{', '.join(trained) or 'there are none'}"
+                    )
+        return self

@@ -1,0 +1,442 @@
+"""Methods compared in folds of participants, from the study file to the table."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import types
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from numpy.typing import NDArray
+from pandas.testing import assert_frame_equal
+from typer.testing import CliRunner
+
+from sslwear.cli import app
+from sslwear.data.arrays import write_dataset
+from sslwear.data.dataset import Dataset
+from sslwear.data.prepare import Plan as Preparation
+from sslwear.data.prepare import prepare
+from sslwear.data.shards import open_shards
+from sslwear.data.sources.smartwatch import Smartwatch
+from sslwear.errors import DataError, LeakageError, SettingsError, StudyError
+from sslwear.search import part as part_module
+from sslwear.search.baselines import MODULE
+from sslwear.search.evaluation import evaluate_study, results
+from sslwear.search.experiment import Experiment
+from sslwear.search.listener import Listener
+from sslwear.search.results import COLUMNS
+from sslwear.search.single import pretrain_once, train_once
+from sslwear.settings import Settings
+from sslwear.tracking import Store
+from sslwear.training import Windows
+from tests.conftest import SMALL_CLASSES, SMALL_PARTICIPANTS
+from tests.integration.conftest import Interrupting, statuses
+
+METHODS: dict[str, Any] = {"head": {}, "faster head": {"learning_rate": 1e-2}}
+SCORES = ["kappa", "f1", "precision", "recall", "f1_all_classes", "accuracy"]
+
+
+@pytest.fixture(scope="module")
+def evaluation(make: Callable[..., Settings]) -> Callable[..., Settings]:
+    """Settings of a small evaluation, with some replaced."""
+
+    def settings(top: dict[str, Any] | None = None, **changes: Any) -> Settings:
+        content = {"protocol": "k_fold", "folds": 3, "seeds": [1, 2], "methods": METHODS} | changes
+        if content["protocol"] != "k_fold":
+            del content["folds"]
+        training = {"tuned": "head", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 1}
+        return make(**{"training": training, "evaluation": content, **(top or {})})
+
+    return settings
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Windows of all ten participants, without labels."""
+    folder = tmp_path_factory.mktemp("unlabelled") / "shards"
+    prepare(Smartwatch(), folder, Preparation(window_s=5, step_s=5, unlabelled=True))
+    return folder
+
+
+def scores_only(table: pd.DataFrame) -> pd.DataFrame:
+    return table.drop(columns="run_id")
+
+
+class Baseline(types.ModuleType):
+    """A baseline that knows the answers, or is told what to say."""
+
+    def __init__(self, answer: Callable[[Windows], NDArray[np.int64]] = lambda test: test.labels) -> None:
+        super().__init__(MODULE)
+        self.answer, self.asked = answer, list[tuple[Any, ...]]()
+
+    def random_forest(
+        self, train: Windows, validation: Windows, test: Windows, classes: int, seed: int
+    ) -> NDArray[np.int64]:
+        self.asked.append((train.participants(), validation.participants(), test.participants(), classes, seed))
+        return self.answer(test)
+
+
+def test_everybody_is_tested_once_by_each_method_with_each_seed(
+    evaluation: Callable[..., Settings], store: Store, small: Dataset
+) -> None:
+    table = evaluate_study(evaluation(), store)
+    assert tuple(table.columns) == COLUMNS
+    assert list(dict.fromkeys(table["method"])) == ["head", "faster head"]
+    assert len(table) == 2 * 2 * len(SMALL_PARTICIPANTS)
+    for _, rows in table.groupby(["method", "seed"]):
+        assert sorted(rows["participant"]) == [str(pid) for pid in SMALL_PARTICIPANTS]
+        assert sorted(rows["fold"]) == [1, 1, 2, 2, 3, 3]
+    windows = dict(zip(table["participant"], table["windows"], strict=True))
+    assert windows == {str(pid): int((small.pid == pid).sum()) for pid in SMALL_PARTICIPANTS}
+    assert set(table["dataset"]) == {"small"}
+    assert set(table["protocol"]) == {"k_fold"}
+    assert not table["transductive"].any()
+    assert table[SCORES].notna().all(axis=None)
+    assert statuses(store) == {"evaluated": ["FINISHED"], "evaluation": ["FINISHED"] * 12}
+    first = table.iloc[0]
+    run = store.client.get_run(first["run_id"])
+    (parent,) = store.find(None, kind="evaluated")
+    assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert [run.data.tags[f"sslwear.{key}"] for key in ("method", "fold", "seed")] == ["head", "1", "1"]
+    assert run.data.params["seed"] == "1"
+    assert first["participant"] in run.data.params["test_participants"].split()
+    assert store.checkpoints(run) == []
+    assert {item.path for item in store.client.list_artifacts(run.info.run_id)} == {
+        "participants.csv",
+        "test_participants.csv",
+    }
+    assert_frame_equal(results("tiny", store), table)
+
+
+def test_folds_and_the_first_weights_are_the_same_for_all_methods_and_seeds_make_a_difference(
+    evaluation: Callable[..., Settings], store: Store
+) -> None:
+    table = evaluate_study(evaluation(methods={"a": {}, "b": {"max_epochs": 1}}), store)
+    a, b = (table[table["method"] == name].drop(columns=["method", "run_id"]) for name in "ab")
+    assert_frame_equal(a.reset_index(drop=True), b.reset_index(drop=True))
+    one, two = (a[a["seed"] == seed] for seed in (1, 2))
+    assert one["participant"].tolist() == two["participant"].tolist()
+    assert one["kappa"].tolist() != two["kappa"].tolist()
+
+
+def test_an_interrupted_evaluation_goes_on_and_gives_the_same_table(
+    evaluation: Callable[..., Settings], store: Store, tmp_path: Path
+) -> None:
+    settings = evaluation()
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_study(settings, store, Interrupting(5))
+    assert statuses(store) == {"evaluated": ["KILLED"], "evaluation": ["FINISHED"] * 4 + ["KILLED"]}
+    kept = results("tiny", store)
+    assert len(kept) == 8  # two participants in each of the four parts
+    table = evaluate_study(settings, store)
+    assert statuses(store) == {
+        "evaluated": ["FINISHED"],
+        "evaluation": ["FINISHED"] * 4 + ["KILLED"] + ["FINISHED"] * 8,
+    }
+    assert set(kept["run_id"]) < set(table["run_id"])
+    again = evaluate_study(settings, store)
+    assert_frame_equal(again, table)
+    assert len(store.find(None, kind="evaluation")) == 13
+    other = Store(tmp_path / "other", f"sqlite:///{tmp_path / 'other.db'}", store.storage_url)
+    assert_frame_equal(scores_only(evaluate_study(settings, other)), scores_only(table))
+
+
+def test_ctrl_c_while_a_run_is_opened_leaves_nothing_running(
+    evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Store.start
+
+    def start(self: Store, experiment: str, name: str, kind: str, *args: Any, **tags: str) -> Any:
+        run = real(self, experiment, name, kind, *args, **tags)
+        if kind == "evaluated":
+            os.kill(os.getpid(), signal.SIGINT)
+        return run
+
+    monkeypatch.setattr(Store, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_study(evaluation(), store)
+    assert statuses(store) == {"evaluated": ["KILLED"]}
+
+
+def test_what_a_dead_process_left_open_is_closed(evaluation: Callable[..., Settings], store: Store) -> None:
+    settings = evaluation(seeds=[1])
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_study(settings, store, Interrupting(2))
+    for run in store.find(None, outcome="interrupted"):  # as if it had been killed
+        store.client.update_run(run.info.run_id, status="RUNNING")
+    evaluate_study(evaluation(seeds=[1], methods={"head": {}}), store)
+    assert statuses(store) == {
+        "evaluated": ["KILLED", "FINISHED"],
+        "evaluation": ["FINISHED", "KILLED", "FINISHED", "FINISHED"],
+    }
+
+
+def test_methods_and_seeds_can_be_added_and_are_all_that_is_run(
+    evaluation: Callable[..., Settings], store: Store
+) -> None:
+    before = evaluate_study(evaluation(seeds=[1], methods={"head": {}}), store)
+    after = evaluate_study(evaluation(seeds=[1, 2], methods={"other": {"batch_size": 16}, "head": {}}), store)
+    assert len(store.find(None, kind="evaluation")) == 12
+    assert list(dict.fromkeys(after["method"])) == ["other", "head"]
+    same = after[(after["method"] == "head") & (after["seed"] == 1)].reset_index(drop=True)
+    assert_frame_equal(same, before)
+
+
+def test_the_choice_is_made_on_validation_participants_and_not_on_those_tested(
+    evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is made better in validation, and the second in the test."""
+    real_train, real_score = part_module.train, part_module.score
+
+    def train(experiment: Experiment, training: Any, run: Any, *args: Any, **named: Any) -> Any:
+        result = real_train(experiment, training, run, *args, **named)
+        run.metrics({"kappa": 0.9 if training.batch_size == 32 else 0.1}, 99)
+        train.batch = training.batch_size  # type: ignore[attr-defined]
+        return result
+
+    def score(experiment: Experiment, *args: Any) -> Any:
+        tested = real_score(experiment, *args)
+        right = part_module.scored(experiment, tested.truth)
+        wrong = part_module.scored(experiment, (tested.truth + 1) % len(SMALL_CLASSES))
+        return wrong if train.batch == 32 else right  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(part_module, "train", train)
+    monkeypatch.setattr(part_module, "score", score)
+    methods = {"best": {"choose": ["small", "large"]}, "large": {"batch_size": 32}, "small": {"batch_size": 16}}
+    table = evaluate_study(evaluation(seeds=[1], methods=methods), store)
+    by_method = table.groupby("method", sort=False)["accuracy"].mean()
+    assert by_method.to_dict() == {"best": 0.0, "large": 0.0, "small": 1.0}
+    large, best = (table[table["method"] == name].reset_index(drop=True) for name in ("large", "best"))
+    assert_frame_equal(best[SCORES], large[SCORES])
+    for run_id, origin in zip(best["run_id"], large["run_id"], strict=True):
+        tags = store.client.get_run(run_id).data.tags
+        assert (tags["sslwear.chosen"], tags["sslwear.chosen_run"]) == ("large", origin)
+
+
+def test_a_baseline_is_given_the_folds_participants_and_scored_like_a_network(
+    evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    baseline = Baseline()
+    monkeypatch.setitem(sys.modules, MODULE, baseline)
+    settings = evaluation(protocol="leave_one_out", methods={"forest": {"baseline": "random_forest"}})
+    table = evaluate_study(settings, store)
+    assert (table["accuracy"] == 1).all()
+    assert len(table) == len(baseline.asked) == 12
+    assert [asked[4] for asked in baseline.asked] == [1, 2] * 6
+    for train, validation, test, classes, _ in baseline.asked:
+        assert sorted([*train, *validation, *test]) == list(SMALL_PARTICIPANTS)
+        assert (len(test), classes) == (1, 3)
+
+
+def test_a_baseline_that_is_not_installed_is_said_before_anything_starts(
+    evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, MODULE, None)
+    methods = {"head": {}, "forest": {"baseline": "random_forest"}}
+    with pytest.raises(StudyError, match="the baseline random_forest cannot be used"):
+        evaluate_study(evaluation(methods=methods), store)
+    assert store.find(None, kind="evaluated") == []
+
+
+def test_what_fails_is_said_at_the_end_and_tried_again(
+    evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    methods = {"forest": {"baseline": "random_forest"}, "head": {}}
+    settings = evaluation(seeds=[1], methods=methods)
+    monkeypatch.setitem(sys.modules, MODULE, Baseline(lambda test: 1 / 0))  # type: ignore[arg-type, return-value]
+    with pytest.raises(StudyError, match=r"3 of 6 parts failed, the first of them forest, fold 1, seed 1; tracebacks"):
+        evaluate_study(settings, store)
+    assert sorted(statuses(store)["evaluation"]) == ["FAILED"] * 3 + ["FINISHED"] * 3
+    assert statuses(store)["evaluated"] == ["FAILED"]
+    monkeypatch.setitem(sys.modules, MODULE, Baseline())
+    assert len(evaluate_study(settings, store)) == 12
+    assert len(store.find(None, kind="evaluation")) == 9
+
+
+def test_hold_out_tests_those_whom_a_study_locks_away(evaluation: Callable[..., Settings], store: Store) -> None:
+    settings = evaluation(protocol="hold_out", seeds=[1])
+    table = evaluate_study(settings, store)
+    locked = Experiment.build(settings, store).split.test
+    assert sorted(table["participant"].unique()) == sorted(map(str, locked))
+
+
+def test_pre_training_is_done_in_each_fold_without_those_who_are_tested_and_shared_by_methods(
+    evaluation: Callable[..., Settings], store: Store
+) -> None:
+    methods = {"a": {"pretext": "reverse"}, "b": {"pretext": "reverse", "learning_rate": 1e-2}}
+    evaluate_study(evaluation(seeds=[1], methods=methods), store)
+    assert len(store.find(None, kind="pretraining")) == 3
+    for run in store.find(None, kind="evaluation"):
+        origin = store.client.get_run(run.data.tags["sslwear.pretraining_run"])
+        seen = {pid for side in ("train", "held_out") for pid in origin.data.params[f"{side}_participants"].split()}
+        assert seen == set(run.data.params["train_participants"].split())
+
+
+def test_pre_training_on_those_who_are_tested_is_refused_or_marked(
+    evaluation: Callable[..., Settings], store: Store, shards: Path
+) -> None:
+    pretraining = {"max_epochs": 1, "data": str(shards), "windows_per_participant": 12}
+    top = {"pretraining": pretraining}
+    methods = {"pre-trained": {"pretext": "reverse"}}
+    with pytest.raises(LeakageError, match=r"holds windows of participant 1, who is tested; .* \(6 in all\), or set"):
+        evaluate_study(evaluation(top, methods=methods), store)
+    assert store.find(None, kind="evaluated") == store.find(None, kind="pretraining") == []
+    table = evaluate_study(evaluation(top, methods=methods, seeds=[1], transductive=True), store)
+    assert table["transductive"].all()
+    (parent,) = store.find(None, kind="evaluated")
+    for name in ("results.csv", "summary.csv"):
+        assert pd.read_csv(StringIO(store.read_text(parent, name)))["transductive"].all()
+    for kind in ("evaluated", "evaluation"):
+        for run in store.find(None, kind=kind):
+            assert run.data.tags["sslwear.transductive"] == "true"
+            assert "transductive: pre-training saw" in run.data.tags["mlflow.note.content"]
+    (origin,) = store.find(None, kind="pretraining")  # the same for all folds
+    seen = {pid for side in ("train", "held_out") for pid in origin.data.params[f"{side}_participants"].split()}
+    assert seen == {str(pid) for pid in open_shards(shards).participants}
+
+
+def test_transductive_is_refused_where_nothing_is(
+    evaluation: Callable[..., Settings], store: Store, shards: Path
+) -> None:
+    top = {"pretraining": {"max_epochs": 1, "data": str(shards)}}
+    with pytest.raises(SettingsError, match="no method is pre-trained on windows of those who are tested"):
+        evaluate_study(evaluation(top, transductive=True), store)
+
+
+def test_weights_that_were_learnt_from_those_who_are_tested_are_refused(
+    evaluation: Callable[..., Settings], make: Callable[..., Settings], store: Store
+) -> None:
+    run, _ = train_once(evaluation(), store)
+    pretrained, _ = pretrain_once(make(training={"pretext": "reverse"}), store)
+    for origin in (run.id, pretrained):
+        methods = {"head": {}, "own": {"weights": f"runs:/{origin}"}}
+        with pytest.raises(LeakageError, match=f"weights: runs:/{origin} were learnt from .*k_fold tests everybody"):
+            evaluate_study(evaluation(methods=methods), store)
+    held_out = evaluate_study(evaluation(methods=methods, seeds=[1], protocol="hold_out"), store)
+    used = store.client.get_run(held_out[held_out["method"] == "own"]["run_id"].iloc[0])
+    assert used.data.params["weights"] == f"runs:/{pretrained}"
+
+
+def test_windows_without_an_order_in_time_are_not_smoothed(evaluation: Callable[..., Settings], store: Store) -> None:
+    with pytest.raises(DataError, match=r"the recordings were cut by their labels|there is little to smooth over"):
+        evaluate_study(evaluation(smoothing="hmm"), store)
+
+
+def test_a_class_that_one_person_shows_is_missed_and_told_when_that_person_is_tested(
+    evaluation: Callable[..., Settings], small: Dataset, store: Store, tmp_path: Path
+) -> None:
+    names = np.array(small.class_names)[small.labels].astype("U20")
+    names[small.pid == SMALL_PARTICIPANTS[2]] = "sawing"
+    description = small.description.model_copy(update={"fingerprint": None, "class_names": None})
+    write_dataset(tmp_path / "data", np.array(small.windows), names, small.pid, small.start, description)
+
+    class Warned(Listener):
+        said: list[str] = []  # noqa: RUF012
+
+        def warn(self, text: str) -> None:
+            self.said.append(text)
+
+    top = {"data": str(tmp_path / "data")}
+    settings = evaluation(top, protocol="leave_one_out", methods={"head": {}}, seeds=[1])
+    table = evaluate_study(settings, store, Warned())
+    expected = "fold 3: only the participants tested there (5) show 'sawing', so nothing can learn it"
+    assert [text for text in Warned.said if "show" in text] == [f"{expected} and all its windows count as missed"]
+    assert len(table) == len(SMALL_PARTICIPANTS)
+    assert table[table["participant"] == "5"]["recall"].tolist() == [0]
+
+
+def test_predictions_are_smoothed_with_what_others_than_those_tested_teach(
+    evaluation: Callable[..., Settings],
+    small: Dataset,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Windows as of one long recording a person; a baseline errs in every sixth of them."""
+    start = np.concatenate([5.0 * np.arange((small.pid == pid).sum()) for pid in np.unique(small.pid)])
+    names = np.array(small.class_names)[small.labels]
+    description = small.description.model_copy(update={"fingerprint": None})
+    order = np.argsort(small.pid, kind="stable")
+    windows, pid = np.array(small.windows)[order], small.pid[order]
+    write_dataset(tmp_path / "data", windows, names[order], pid, start, description)
+
+    def answer(test: Windows) -> NDArray[np.int64]:
+        predicted = test.labels.copy()
+        predicted[2::6] = (predicted[2::6] + 1) % len(SMALL_CLASSES)
+        return predicted
+
+    monkeypatch.setitem(sys.modules, MODULE, Baseline(answer))
+    accuracy = {}
+    for smoothing in ("none", "hmm"):
+        top = {"data": str(tmp_path / "data")}
+        methods = {"forest": {"baseline": "random_forest"}, "head": {}}
+        table = evaluate_study(evaluation(top, smoothing=smoothing, methods=methods, seeds=[1]), store)
+        accuracy[smoothing] = table.groupby("method")["accuracy"].mean().to_dict()
+    assert accuracy["none"]["forest"] == pytest.approx(5 / 6, abs=0.02)
+    assert accuracy["hmm"]["forest"] > 0.97
+    assert accuracy["hmm"]["head"] != accuracy["none"]["head"]
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        ({"a": {"tuned": "layer9"}}, "evaluation.methods.a.tuned"),
+        ({"a": {"pretext": "nothing"}}, "evaluation.methods.a.pretext"),
+        ({"a": {"weights": "nowhere.mdl"}}, "nowhere.mdl"),
+    ],
+)
+def test_names_that_do_not_exist_are_refused_before_anything_starts(
+    evaluation: Callable[..., Settings], store: Store, methods: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(Exception, match=message):
+        evaluate_study(evaluation(methods={"head": {}, **methods}), store)
+    assert store.find(None, kind="evaluated") == []
+
+
+def test_a_study_that_was_not_evaluated_has_no_results(store: Store) -> None:
+    with pytest.raises(StudyError, match="'tiny' was not evaluated yet; run sslwear evaluate with its file"):
+        results("tiny", store)
+
+
+def test_the_command_prints_a_row_a_method(
+    content: dict[str, Any], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLWEAR_HOME", str(store.home))
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.safe_dump(content))
+    without = CliRunner().invoke(app, ["evaluate", str(file)])
+    assert without.exit_code == 1
+    assert "the study file of 'tiny' has no section evaluation; add one" in without.stderr
+    section = {"protocol": "k_fold", "folds": 2, "seeds": [1], "methods": METHODS}
+    file.write_text(yaml.safe_dump({**content, "evaluation": section}))
+    done = CliRunner().invoke(app, ["evaluate", str(file), "--set", "training.max_epochs=1"])
+    assert done.exit_code == 0, done.output
+    assert "small, k fold: 6 test participants in 2 folds; means over them with 95 % intervals." in done.stdout
+    table = results("tiny", store)
+    mean = table[table["method"] == "head"]["kappa"].mean()
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("head ")]
+    assert f" {mean:.3f} [" in row
+    assert "Differences are in kappa, to 'head' on the same people" in done.stdout
+
+
+def test_listeners_hear_of_every_part(evaluation: Callable[..., Settings], store: Store) -> None:
+    class Heard(Listener):
+        said: list[tuple[Any, ...]] = []  # noqa: RUF012
+
+        def study(self, name: str, done: int, total: int) -> None:
+            self.said.append((name, done, total))
+
+        def ended(self, name: str, outcome: str, value: float | None) -> None:
+            self.said.append((name, outcome))
+
+    evaluate_study(evaluation(seeds=[1], methods={"head": {}}), store, Heard())
+    parts = [(f"head, fold {fold}, seed 1", "finished") for fold in (1, 2, 3)]
+    assert Heard.said == [("tiny", 0, 3), *parts]

@@ -191,8 +191,8 @@ def _repeating(groups: Sequence[Group], account: Account) -> list[str]:
     commits = ", ".join(f"`{commit}`" for commit in account.commits) or "not known"
     parts.append(
         f"Seed of the search: {account.settings.seed}. Seeds of the evaluation: {', '.join(map(str, seeds))}. Commit "
-        f"of the code: {commits}. A single training is repeated, and compared with what it gave, by "
-        "`sslwear rerun RUN_ID`; the run ids are in `REPORT.json`."
+        f"of the code: {commits}. The runs' ids are in `REPORT.json`; a training of the search is repeated, and "
+        "compared with what it gave, by `sslwear rerun RUN_ID`."
     )
     parts.append(
         f"The study's settings, every default filled in:\n\n```yaml\n{account.settings.to_yaml().strip()}\n```"

@@ -131,7 +131,7 @@ def comparisons_table(group: Group, score: str) -> list[str]:
         "| p, Holm | can be told apart |",
         "|---|---|---|---|---|---|",
     ]
-    for one in sorted(group.comparisons[score], key=lambda one: -np.nan_to_num(one.found.interval.mean, nan=-np.inf)):
+    for one in _best_first(group.comparisons[score]):
         found = one.found.interval
         verdict = _way(one) if one.significant else "no"
         lines.append(
@@ -141,9 +141,13 @@ def comparisons_table(group: Group, score: str) -> list[str]:
     return lines
 
 
+def _best_first(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    return sorted(comparisons, key=lambda one: -np.nan_to_num(one.found.interval.mean, nan=-np.inf))
+
+
 def helped(group: Group) -> list[str]:
     """What was better than the reference, what worse, and of what neither can be said, a line each."""
-    comparisons = group.comparisons[group.score]
+    comparisons = _best_first(group.comparisons[group.score])
     kinds = {
         "Better than the reference": [one for one in comparisons if one.significant and _way(one) == "better"],
         "Worse than the reference": [one for one in comparisons if one.significant and _way(one) == "worse"],

@@ -58,8 +58,8 @@ def test_where_nothing_can_be_told_apart_that_is_said() -> None:
 def test_a_best_reference_names_what_is_worse() -> None:
     (group,) = grouped(results({"base": {1: BASE}, "worse": {1: WORSE}}), "f1")
     assert answer(group).endswith(
-        "it is the reference, and none of the others is better. In 1 of 1 comparison with it the two can be told apart: `worse` "
-        "(worse, corrected p 0.002)."
+        "it is the reference, and none of the others is better. In 1 of 1 comparison with it the two can be told "
+        "apart: `worse` (worse, corrected p 0.002)."
     )
 
 

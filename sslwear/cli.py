@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sslwear import __version__, cli_model
+from sslwear import __version__, cli_model, cli_rerun
 from sslwear.cli_data import data_app
 from sslwear.cli_pretext import pretext_app
 from sslwear.cli_study import Overrides, StudyFile, dashboard, runs_app, study_app, ui_command
@@ -26,6 +26,7 @@ app.add_typer(runs_app, name="runs")
 app.command()(dashboard)
 app.add_typer(data_app, name="data")
 app.add_typer(pretext_app, name="pretext")
+app.command()(cli_rerun.rerun)
 app.command()(cli_model.promote)
 app.add_typer(cli_model.models_app, name="models")
 app.command()(cli_model.export)

@@ -41,6 +41,7 @@ ORDER = (
     "cli_pretext",
     "cli_study",
     "cli_model",
+    "cli_rerun",
     "cli",
 )
 PACKAGE = Path(sslwear.__file__).parent

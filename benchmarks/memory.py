@@ -35,18 +35,24 @@ SAMPLES = 900
 IMPORTS = "import torch, mlflow, time; print('ready', flush=True); time.sleep(60)"
 
 
-def resident_mb(pid: int) -> float:
-    """RSS of a process and of all below it, in MB."""
+def tree_of(pid: int) -> set[int]:
+    """A process and all below it."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
         except OSError:
             continue
-    tree, total = {pid}, 0.0
+    tree = {pid}
     while new := {child for child, parent in parents.items() if parent in tree} - tree:
         tree |= new
-    for member in tree:
+    return tree
+
+
+def resident_mb(pid: int) -> float:
+    """RSS of a process and of all below it, in MB."""
+    total = 0.0
+    for member in tree_of(pid):
         try:
             status = Path(f"/proc/{member}/status").read_text()
         except OSError:
@@ -187,8 +193,8 @@ def prepared(folder: Path, hours: float) -> None:
         print(f"{count} participants of {hours:g} h, two at a time: {most:.0f} MB in all, {seconds:.0f} s")
 
 
-def week_of(recording: bytes) -> bytes:
-    """An Axivity recording's blocks again and again, with later times and right checksums, for a week.
+def week_of(recording: bytes, days: int = 7) -> bytes:
+    """An Axivity recording's blocks again and again, with later times and right checksums, for a week or other days.
 
     The format: a header of two blocks; then blocks of 512 bytes, with a packed time in bytes 14 to 17 (six bits each of
     seconds and minutes, five of hours and days, four of months) and 16-bit words that add up to zero.
@@ -199,7 +205,7 @@ def week_of(recording: bytes) -> bytes:
     seconds = ((day * 24 + hour) * 60 + minute) * 60 + second
     length = int(seconds[-1] - seconds[0]) + 1
     parts = []
-    for i in range(7 * 86400 // length):
+    for i in range(days * 86400 // length):
         later = seconds + i * length
         time = packed >> 22 << 22 | later // 86400 << 17 | later // 3600 % 24 << 12 | later // 60 % 60 << 6 | later % 60
         piece = blocks.copy()

@@ -8,6 +8,7 @@ import typer
 
 from sslwear import __version__, cli_model, cli_rerun
 from sslwear.cli_data import data_app
+from sslwear.cli_predict import predict
 from sslwear.cli_pretext import pretext_app
 from sslwear.cli_study import Overrides, StudyFile, dashboard, runs_app, study_app, ui_command
 from sslwear.secrets import masked
@@ -31,6 +32,7 @@ app.command()(cli_model.promote)
 app.add_typer(cli_model.models_app, name="models")
 app.command()(cli_model.export)
 app.command()(cli_model.serve)
+app.command()(predict)
 
 
 @app.callback(invoke_without_command=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sslwear.terminal import friendly, say, standard_output
+from sslwear.workers import fitting
 
 if TYPE_CHECKING:
     from sslwear.data.prepare import Plan, Report
@@ -23,7 +23,6 @@ Window = Annotated[float | None, typer.Option(metavar="SECONDS", help="Length of
 Step = Annotated[float | None, typer.Option(metavar="SECONDS", help="Distance between windows' starts.")]
 DAY_GB, DEVICE_WEEK_GB = 0.7, 2.5
 """Memory that preparing a participant's day at 100 Hz takes, and importing a week of a device."""
-MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 AT_A_TIME = "at a time; by default as many as the process has cores and memory for, at {:g} GB each."
 
 
@@ -89,7 +88,7 @@ def data_prepare(
 
         options = Options(label_scheme, all_activities)
         found = get(source)(raw, options)
-        _prepare(found, out, _plan(found, window, step, unlabelled), jobs or _fitting(DAY_GB))
+        _prepare(found, out, _plan(found, window, step, unlabelled), jobs or fitting(DAY_GB))
 
 
 @data_app.command("import")
@@ -111,7 +110,7 @@ def data_import(
 
         source = DeviceFiles(files, labels)
         plan = _plan(source, window, step, unlabelled=labels is None)
-        _prepare(source, out, plan, jobs or _fitting(DEVICE_WEEK_GB))
+        _prepare(source, out, plan, jobs or fitting(DEVICE_WEEK_GB))
 
 
 @data_app.command("describe")
@@ -178,17 +177,3 @@ def _conclude(out: Path, plan: Plan, reports: list[Report]) -> None:
         say(console, f"Pre-train on them with: pretraining: {{data: {out}}} in a study file.")
     else:
         say(console, f"Look at it with: sslwear data describe {out}; study it with: data: {out} in a study file.")
-
-
-def _fitting(gigabytes: float) -> int:
-    """As many jobs of that size as there are cores and memory for, of which a container may have fewer than the
-    machine.
-    """
-    import joblib
-
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for limit in MEMORY_LIMITS:
-        if limit.is_file() and (text := limit.read_text().strip()).isdigit():
-            memory = min(memory, int(text))
-    cores: int = joblib.cpu_count()
-    return max(1, min(cores, int(memory / (gigabytes * 1e9))))

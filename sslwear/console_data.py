@@ -48,7 +48,7 @@ def reports_table(reports: Sequence[Report], clipped: bool) -> Table:
     return table
 
 
-class _Bar:
+class Bar:
     """A bar with the time left; silent where the output is no terminal."""
 
     def __init__(self, console: Console, text: str, *columns: ProgressColumn) -> None:
@@ -74,7 +74,7 @@ class _Bar:
         self._progress.stop()
 
 
-class PrepareProgress(_Bar):
+class PrepareProgress(Bar):
     """A bar over participants."""
 
     def __init__(self, console: Console) -> None:
@@ -85,7 +85,7 @@ class PrepareProgress(_Bar):
         self._progress.update(self._task, completed=done, total=total, description=f"participant {report.participant}")
 
 
-class DownloadProgress(_Bar):
+class DownloadProgress(Bar):
     """A bar over bytes."""
 
     def __init__(self, console: Console) -> None:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from importlib import metadata
+from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import optuna
-import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 from optuna.trial import FrozenTrial, TrialState
 
-from sslwear import model_card, registry
-from sslwear.encoders.base import Network
+from sslwear import registry
 from sslwear.errors import SettingsError, StudyError
-from sslwear.evaluation.intervals import Difference, Interval, difference, interval
+from sslwear.evaluation.intervals import Difference, Interval, difference
 from sslwear.interruption import undisturbed
-from sslwear.model import statistics, usual_ranges
+from sslwear.registration import SCORES, register_trial, summary
 from sslwear.registry import CHAMPION
 from sslwear.search.conclusion import trained
 from sslwear.search.experiment import Experiment
@@ -27,13 +22,8 @@ from sslwear.search.report import description, kept_settings, winner
 from sslwear.search.storage import answering, find_study
 from sslwear.search.study import alone
 from sslwear.search.testing import Tested, count_look, looks, score, training_of
-from sslwear.tracking import PREFIX, RUN_URI, Run, Store
+from sslwear.tracking import PREFIX, Run, Store
 from sslwear.training import leading
-
-SCORES = ("kappa", "f1", "precision", "recall", "f1_all_classes", "accuracy")
-EXAMPLES = 3
-SAMPLED = 5000
-"""So many training windows tell what is usual."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +198,7 @@ def _compare(
         against = f" and {wanted.name} version {champion.version}" if champion is not None and rival else ""
         count_look(study, f"promotion of trial {trial.number}{against}")
     _parent(experiment, study).describe(description(study, experiment.settings.objective))
+    _parent(experiment, study).text(newcomer.table.to_csv(index=False), f"promotions/trial-{trial.number}.csv")
     mine = summary(newcomer.table)
     theirs = summary(rival.table) if rival is not None else {}
     differences = _differences(newcomer, rival) if rival is not None else {}
@@ -216,7 +207,7 @@ def _compare(
     if allowed:
         comparison = _comparison(wanted, champion, theirs, differences, reason)
         if known is None:
-            known = _register(experiment, study, trial, wanted, network, newcomer, comparison)
+            known = register_trial(experiment, study, trial, wanted.name, wanted.alias, network, newcomer, comparison)
         version = str(known.version)
         with undisturbed():
             if wanted.force is not None:
@@ -277,11 +268,6 @@ def _seen(champion: ModelVersion, experiment: Experiment) -> list[str]:
     return [str(participant) for participant in experiment.split.test if str(participant) in known]
 
 
-def summary(table: pd.DataFrame) -> dict[str, Interval]:
-    """Scores over participants, of a table with one row each."""
-    return {name: interval(table[name].to_numpy()) for name in SCORES}
-
-
 def _differences(first: Tested, second: Tested) -> dict[str, Difference]:
     one, other = (tested.table.set_index("participant") for tested in (first, second))
     return {name: difference(one[name], other[name]) for name in SCORES}
@@ -325,75 +311,3 @@ def _comparison(
 | score | version {champion.version} | difference, this one less that | p (Wilcoxon) |
 |---|---|---|---|
 {rows}"""
-
-
-def _register(
-    experiment: Experiment,
-    study: optuna.Study,
-    trial: FrozenTrial,
-    wanted: _Wanted,
-    network: Network,
-    tested: Tested,
-    comparison: str,
-) -> ModelVersion:
-    settings, training, store = kept_settings(study), training_of(trial), experiment.store
-    run_id = trial.user_attrs["run_id"]
-    run = store.client.get_run(run_id)
-    card = replace(experiment.card(training.tuned, training.pretext), usual=_usual(experiment))
-    commit = run.data.tags.get("mlflow.source.git.commit", "")
-    split = experiment.split
-    people = {"train": split.train, "validation": split.validation, "test": split.test}
-    scores = summary(tested.table)
-    facts = model_card.Facts(
-        name=wanted.name,
-        alias=wanted.alias,
-        study=study.study_name,
-        trial=trial.number,
-        run_id=run_id,
-        commit=commit,
-        settings=training.model_dump(),
-        participants=people,
-        scores=scores,
-        pooled=tested.scores,
-        looks=len(looks(study)),
-        comparison=comparison,
-        weights=settings.weights,
-        versions=_versions(),
-    )
-    tags = {
-        "study": study.study_name,
-        "trial": str(trial.number),
-        "run": f"{RUN_URI}{run_id}",
-        "fingerprint": card.fingerprint,
-        "dataset": card.dataset,
-        "commit": commit,
-        "classes": ", ".join(card.class_names),
-        "input": f"{card.window_s:g} s at {card.rate_hz:g} Hz, {card.window_samples} samples, {card.unit}",
-        "weights": settings.weights,
-        "weights_licence": model_card.weights_licence(settings.weights),
-        "objective": f"{settings.objective} {trial.value:.4f} on validation participants",
-        "test_looks": str(len(looks(study))),
-        **{f"{side}_participants": " ".join(map(str, who)) for side, who in people.items()},
-        **{f"test_{name}": str(value) for name, value in scores.items()},
-    }
-    numbers = {f"test_{name}_mean": value.mean for name, value in scores.items() if np.isfinite(value.mean)}
-    numbers |= {f"test_{name}_low": value.low for name, value in scores.items() if np.isfinite(value.low)}
-    numbers |= {f"test_{name}_high": value.high for name, value in scores.items() if np.isfinite(value.high)}
-    _parent(experiment, study).text(tested.table.to_csv(index=False), f"promotions/trial-{trial.number}.csv")
-    rows = experiment.windows(split.train).rows[:EXAMPLES]
-    example = experiment.dataset.gather(rows, card.window_samples).transpose(1, 2).contiguous().numpy()
-    return registry.register(
-        store, wanted.name, run_id, network.cpu(), card, example, model_card.markdown(card, facts), tags, numbers
-    )
-
-
-def _usual(experiment: Experiment) -> dict[str, tuple[float, float]]:
-    """What is usual of the windows that a trial learnt from."""
-    rows = experiment.windows(experiment.split.train).rows
-    some = rows[:: 1 + len(rows) // SAMPLED]
-    return usual_ranges(statistics(np.asarray(experiment.dataset.windows[some])))
-
-
-def _versions() -> str:
-    known = ", ".join(f"{name} {metadata.version(name)}" for name in ("sslwear", "torch", "mlflow"))
-    return f"Python {platform.python_version()}, {known}"

@@ -116,8 +116,13 @@ def check_unit(path: Path, median: float, whose: str = "") -> None:
     )
 
 
-def check_range(where: object, samples: NDArray[np.floating]) -> None:
+def check_range(where: object, samples: NDArray[np.floating], before: int = 0) -> None:
     """Refuse acceleration (n, 3) in g that no device measures; what is not finite is a gap, and none of it.
+
+    Args:
+        where: what the samples are of, for the message.
+        samples: the samples.
+        before: how many there were before them.
 
     Raises:
         DataError: with the first such sample.
@@ -129,8 +134,8 @@ def check_range(where: object, samples: NDArray[np.floating]) -> None:
             row = int(absurd.argmax())
             values = ", ".join(f"{value:.4g}" for value in chunk[row])
             raise DataError(
-                f"{where} has the sample {values} g, number {first + row + 1}, which no accelerometer measures; take "
-                "out what is not a measurement, or get the file again"
+                f"{where} has the sample {values} g, number {before + first + row + 1}, which no accelerometer "
+                "measures; take out what is not a measurement, or get the file again"
             )
 
 

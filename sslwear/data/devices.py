@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
-import os
-import re
-import shutil
-import subprocess
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from isal import igzip
 from numpy.typing import NDArray
 
 from sslwear.data.arrays import Stamp, stamp
 from sslwear.data.checks import check_range, check_unit
 from sslwear.data.intervals import read_labels
+from sslwear.data.reading import (
+    LOWPASS_HZ,
+    UNIT_SAMPLES,
+    CsvTable,
+    check_readable,
+    check_span,
+    is_csv,
+    name_of,
+    remark,
+    span,
+    without_noise,
+)
 from sslwear.data.sources.base import NO_LABEL, Recording, Source
 from sslwear.data.sources.raw import natural
 from sslwear.errors import DataError
-
-DEVICE_ENDINGS = (".cwa.gz", ".cwa", ".gt3x.gz", ".gt3x", ".bin.gz", ".bin")
-CSV_ENDINGS = (".csv.gz", ".csv")
-LOWPASS_HZ = 20
-"""As the recordings were treated that the published models are from."""
-MAX_LOST = 0.01
-"""So many damaged blocks a second of recording are left out; they hold about a second each. More, and it is refused."""
-CUT_SHORT = "truncated|page count differs"
-"""What actipy's readers say of a file that ends too early, in Axivity's and in GENEActiv's format."""
-MAX_DAYS = 366
-"""A CSV recording is no longer than that: filtering wants samples at all times, those of a gap of years too."""
-UNIT_SAMPLES = 100_000
-"""So many samples tell the unit."""
 
 
 class DeviceFiles(Source):
@@ -68,7 +57,7 @@ class DeviceFiles(Source):
     def __init__(self, files: Sequence[Path], labels: Path | None = None) -> None:
         self._files: dict[str, Path] = {}
         for file in sorted(files, key=lambda path: natural(path.name)):
-            name = _name(file)
+            name = name_of(file)
             if name in self._files:
                 raise DataError(
                     f"{self._files[name]} and {file} are both called {name!r}, which names the participant; rename one"
@@ -114,7 +103,7 @@ class DeviceFiles(Source):
         label = self._label(str(participant), when)
         start, time = when[0], np.empty(len(when))
         np.divide(when.view(np.int64) - start.astype(np.int64), 1e9, out=time)
-        note += f", {_span(when[0], when[-1])}"
+        note += f", {span(when[0], when[-1])}"
         del data, when  # a week of them is gigabytes, and windows are cut while this function waits
         yield Recording(participant, samples, rate_hz, label, time, start, worn, note)
 
@@ -131,71 +120,18 @@ class DeviceFiles(Source):
         return labels
 
 
-def _name(file: Path) -> str:
-    for ending in (*DEVICE_ENDINGS, *CSV_ENDINGS):
-        if file.name.lower().endswith(ending) and len(file.name) > len(ending):
-            return file.name[: -len(ending)]
-    known = ", ".join(ending for ending in (*DEVICE_ENDINGS, *CSV_ENDINGS) if not ending.endswith(".gz"))
-    raise DataError(f"{file} has no known ending; give files that end in {known}, or these with .gz")
-
-
-def _is_csv(file: Path) -> bool:
-    return file.name.lower().endswith(CSV_ENDINGS)
-
-
 def _read(file: Path) -> tuple[pd.DataFrame, NDArray[np.bool_], float, str]:
     """Samples in g by time, whether worn at each, samples per second, and a line about the device."""
-    try:
-        from actipy import processing
-    except ImportError as error:
-        raise DataError(f"{file} needs the package actipy; install it with: pip install 'sslwear[devices]'") from error
-    if not file.is_file():
-        raise DataError(f"there is no file {file}; give the paths of device files")
-    if file.stat().st_size == 0:
-        raise DataError(f"{file} is empty; {_mend(file)}")
-    if not _is_csv(file):
-        _check_java(file)
-    data, info, said = _without_noise(lambda: _csv(file) if _is_csv(file) else _device(file), file)
-    if len(data) == 0:
-        raise DataError(f"{file} holds no samples; {_mend(file)}")
-    lost = _lost_blocks(file, len(data), info, said)
+    check_readable(file)
+    from actipy import processing
+
+    data, info, said = without_noise(lambda: _csv(file) if is_csv(file) else _device(file), file)
+    note = remark(file, len(data), info, said)
     data = data[["x", "y", "z"]]
     worn = np.ones(len(data), bool)
     for start, length in processing.find_nonwear_segments(data).items():
         worn[data.index.slice_indexer(start, start + length)] = False
-    cut = ", a last line without an end left out" if info.get("Unfinished") else ""
-    calibrated = "gravity calibrated" if info.get("CalibOK") else "gravity not calibrated, too few still positions"
-    note = f"{info['Device']}, {info['SampleRate']:g} Hz, {calibrated}{lost}{cut}"
     return data, worn, float(info["SampleRate"]), note
-
-
-def _lost_blocks(file: Path, samples: int, info: Mapping[str, Any], said: str) -> str:
-    """A remark about blocks that the device itself spoiled, of which a week may hold a few.
-
-    Raises:
-        DataError: when the file is cut short, or so much is lost that the copy is bad.
-    """
-    lost = int(info.get("ReadErrors") or 0)
-    if re.search(CUT_SHORT, said) or lost > MAX_LOST * samples / info["SampleRate"]:
-        raise DataError(f"{file} is damaged or cut short: {lost} of its blocks cannot be read; {_mend(file)}")
-    return f", {lost} damaged block{'s' * (lost > 1)} left out" if lost else ""
-
-
-def _check_java(file: Path) -> None:
-    java = shutil.which("java")
-    if java is None:
-        raise DataError(f"{file} needs Java, and there is no command 'java'; install Java 8 or newer")
-    if not _runs(java):
-        raise DataError(f"{file} needs Java, and {java} does not run; install Java 8 or newer")
-
-
-@cache
-def _runs(java: str) -> bool:
-    """Whether there is Java behind the command; some systems have one that only says where to get it."""
-    try:
-        return subprocess.run([java, "-version"], capture_output=True, check=False).returncode == 0
-    except OSError:  # a program for another kind of machine
-        return False
 
 
 def _device(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -217,36 +153,14 @@ def _check_unit(file: Path, data: pd.DataFrame) -> None:
 def _csv(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     import actipy
 
-    columns = ["time", "x", "y", "z"]
-    with _open(file) as content:
-        watched = _Watched(content)
-        text = io.BufferedReader(watched)
-        header = [name.strip(' "\r') for name in text.peek().split(b"\n")[0].decode(errors="replace").split(",")]
-        if twice := [name for name in columns if header.count(name) > 1]:
-            raise ValueError(f"it has the column {twice[0]} more than once")
-        data = pd.read_csv(
-            text,
-            usecols=columns,
-            dtype=dict.fromkeys("xyz", np.float32),
-            parse_dates=["time"],
-            date_format="ISO8601",
-        )
-    unfinished = watched.last != b"\n"
-    if unfinished:  # whether its last number is whole cannot be seen
-        data = data.iloc[:-1]
-    if len(data) and not pd.api.types.is_datetime64_dtype(data["time"]):
-        raise ValueError("the column time does not hold dates and times without time zone")
+    table = CsvTable(file)
+    (data,) = table.pieces()
     # lost samples would ring in the filter, and an infinite one spread through it
     data = data[np.isfinite(data[["x", "y", "z"]].to_numpy()).all(axis=1) & data["time"].notna().to_numpy()]
     data = data.sort_values("time", kind="stable").drop_duplicates("time").set_index("time")
     if len(data) == 0:
         return data, {}
-    days = (data.index[-1] - data.index[0]) / pd.Timedelta(days=1)
-    if days > MAX_DAYS:
-        raise DataError(
-            f"{file} is from {data.index[0]:%Y-%m-%d} to {data.index[-1]:%Y-%m-%d}, more than {MAX_DAYS} days, as "
-            "when the device's clock was reset; put the wrong times right, or leave those samples out"
-        )
+    check_span(file, data.index[0], data.index[-1])
     _check_unit(file, data)
     check_range(file, data[["x", "y", "z"]].to_numpy())  # the filter would spread such a sample
     steps = np.diff(data.index.to_numpy("datetime64[ns]")).astype(np.int64)
@@ -254,76 +168,4 @@ def _csv(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     data, info = actipy.process(
         data, rate_hz, LOWPASS_HZ, calibrate_gravity=True, detect_nonwear=False, resample_hz=None, verbose=False
     )
-    return data, {**info, "SampleRate": round(rate_hz, 3), "Device": "CSV", "Unfinished": unfinished}
-
-
-def _open(file: Path) -> IO[bytes]:
-    if file.name.lower().endswith(".gz"):
-        return igzip.open(file)  # type: ignore[no-untyped-call, no-any-return]
-    return file.open("rb")
-
-
-class _Watched(io.RawIOBase):
-    """A file of which the last byte is known when it has been read."""
-
-    def __init__(self, content: IO[bytes]) -> None:
-        self._content = content
-        self.last = b""
-
-    def readable(self) -> bool:
-        """Yes, it can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read as much as fits."""
-        piece = self._content.read(len(buffer))
-        buffer[: len(piece)] = piece
-        self.last = piece[-1:] or self.last
-        return len(piece)
-
-
-def _span(first: np.datetime64, last: np.datetime64) -> str:
-    """From when to when, and how long, for the reader."""
-    minutes = round((last - first) / np.timedelta64(1, "m"))
-    seconds = (last - first) / np.timedelta64(1, "s")
-    length = (
-        f"{minutes // 1440} d {minutes // 60 % 24} h {minutes % 60} min"
-        if minutes >= 1440
-        else (f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{seconds:.0f} s")
-    )
-    texts = [str(time.astype("datetime64[s]")).replace("T", " ") for time in (first, last)]
-    return f"{texts[0]} to {texts[1]} ({length})"
-
-
-def _without_noise(
-    read: Callable[[], tuple[pd.DataFrame, dict[str, Any]]], file: Path
-) -> tuple[pd.DataFrame, dict[str, Any], str]:
-    """Call a reader; what it, or the Java program that it starts, prints is kept from the terminal and returned.
-
-    Raises:
-        DataError: whatever the reader raises, with the first that was said.
-    """
-    with tempfile.TemporaryFile() as said, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        terminal = os.dup(2)
-        os.dup2(said.fileno(), 2)
-        try:
-            data, info = read()
-            said.seek(0)
-            return data, info, said.read().decode(errors="replace")
-        except DataError:
-            raise
-        except Exception as error:  # a damaged file makes the readers raise nearly anything
-            said.seek(0)
-            lines = said.read().decode(errors="replace").strip().splitlines()
-            reason = lines[0] if lines else " ".join(str(error).split())[:200] or type(error).__name__
-            raise DataError(f"{file} cannot be read ({reason}); {_mend(file)}") from error
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
-
-
-def _mend(file: Path) -> str:
-    if _is_csv(file):
-        return "copy it again if it was cut short; its columns must be time, such as 2024-04-30 14:53:00.02, x, y and z"
-    return "copy it from the device again"
+    return data, {**info, "SampleRate": round(rate_hz, 3), "Device": "CSV", "Unfinished": table.unfinished}

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import re
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from sslwear import __version__
+from sslwear import __version__, workers
 from sslwear.data.arrays import Description, describe, join, take_name
 from sslwear.data.participant import RATE_HZ, Plan, Report, prepare_participant, raw_state
 from sslwear.data.sources.base import Source
@@ -221,37 +217,19 @@ def _run(tasks: list[tuple[Source, int | str, Plan, Path]], jobs: int) -> Iterat
         for task in waiting:
             yield prepare_participant(*task)
         return
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(min(jobs, len(waiting)), mp_context=context, initializer=_leave_with_parent)
     try:
-        for future in as_completed([executor.submit(prepare_participant, *task) for task in waiting]):
-            yield future.result()
+        yield from workers.run(prepare_participant, waiting, jobs)
     except BrokenProcessPool as error:
         raise DataError(
             "a worker process was ended, probably for lack of memory; repeat the command, which goes on from there, "
             "with a smaller --jobs"
         ) from error
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
 
 
 def _done(shard: Path) -> Report | None:
     """What is noted beside a participant's windows, where they are there."""
     note = shard / "report.json"
     return Report(**json.loads(note.read_text())) if note.is_file() else None
-
-
-def _leave_with_parent() -> None:
-    """Let a worker end when it is interrupted, without a traceback, and when the process that started it is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _describe(source: Source, plan: Plan, key: str, reports: Iterable[Report]) -> Description:

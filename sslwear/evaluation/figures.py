@@ -71,8 +71,8 @@ def learning_curves(history: Sequence[EpochRecord], best_epoch: int, score: str)
     scores.plot(epochs, [record.scores[score] for record in history], "o-", color=ORANGE)
     if all(CHANCE in record.scores for record in history):
         chance = [record.scores[CHANCE] for record in history]
-        scores.plot(epochs, chance, ":", color=GREY)
-        scores.annotate(CHANCE, (epochs[-1], chance[-1]), (0, 3), textcoords="offset points", ha="right", color="grey")
+        scores.plot(epochs, chance, ":", color="grey", label=CHANCE)
+        scores.legend(frameon=False, loc="upper left")
     scores.set(xlabel="epoch", ylabel=f"validation {score}", ylim=(None, 1.02))
     for axes in (losses, scores):
         axes.axvline(best_epoch, color=GREY, linestyle="--", zorder=0)

@@ -24,7 +24,7 @@ class Contrastive(PretextTask):
     After Tang et al., 'Exploring contrastive learning in human activity recognition for healthcare', arXiv 2011.11542:
     a view is rotated at random, its motion scaled by N(1, 0.1), and noise of 0.05 g added; the head is their MLP.
     Rotations are by up to 45 degrees and not by any angle as theirs: those take long trainings with large batches (on
-    the smart-watch data retrieval stayed at chance), and how a wrist is held says something of what it does. Windows
+    the smart-watch data retrieval stayed near chance), and how a wrist is held says something of what it does. Windows
     are compared within a batch, so larger batches make it harder, and the features better.
     """
 

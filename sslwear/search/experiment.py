@@ -185,11 +185,16 @@ class Experiment:
         }
 
     def card(self, tuned: str, pretext: str) -> Card:
-        """What is needed to build a network of this experiment again, beside its weights."""
+        """What is needed to build a network of this experiment again and to feed it, beside its weights.
+
+        Where windows of another length were stretched to the encoder's, the rate is what they had then: a recording at
+        that rate looks as fast as they did.
+        """
+        seconds = self.dataset.description.window_s
         return Card(
             encoder=self.encoder.name,
             window_samples=self.encoder.window_samples,
-            rate_hz=self.encoder.rate_hz,
+            rate_hz=self.encoder.rate_hz if seconds is None else self.encoder.window_samples / seconds,
             unit="g",
             class_names=self.dataset.class_names,
             dataset=self.dataset.description.name,

@@ -26,7 +26,9 @@ def packed(content: bytes) -> bytes:
     """A zip file."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("data.bin", content)
+        archive.writestr(
+            zipfile.ZipInfo("data.bin"), content
+        )  # of a fixed date, so that its checksum is always the same
     return file.getvalue()
 
 

@@ -23,7 +23,9 @@ from sslwear.data.dataset import Dataset
 from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.intervals import Difference, Interval
 from sslwear.evaluation.participants import per_participant
-from sslwear.promotion import SCORES, Rule, promote
+from sslwear.promotion import Rule, promote
+from sslwear.registration import SCORES
+from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
 from sslwear.search.report import winner
 from sslwear.search.storage import find_study
@@ -193,6 +195,13 @@ def test_another_alias_has_a_history_of_its_own(store: Store) -> None:
     assert "tiny@champion" in output
     assert "tiny@challenger" in output
     assert [step["why"] for step in registry.history(store, "tiny", "challenger")] == ["there was no champion before"]
+
+
+def test_a_card_has_the_rate_that_stretched_windows_had(make: Callable[..., Settings], store: Store) -> None:
+    """5 s of 30 Hz, stretched to the 300 samples of another encoder, are what 60 Hz would have given."""
+    for encoder, samples, rate_hz in (("harnet5", 150, 30), ("harnet10", 300, 60)):
+        card = Experiment.build(make(encoder=encoder), store).card("all", "none")
+        assert (card.window_samples, card.rate_hz, card.window_s) == (samples, rate_hz, 5)
 
 
 def test_models_show_prints_the_card(promoted: Store, monkeypatch: pytest.MonkeyPatch) -> None:

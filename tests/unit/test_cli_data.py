@@ -9,7 +9,7 @@ import joblib
 import pytest
 from typer.testing import CliRunner
 
-from sslwear import cli_data
+from sslwear import workers
 from sslwear.cli import app
 
 
@@ -38,8 +38,8 @@ def test_as_many_fit_as_the_process_has_cores_and_memory_for(
     pages = {"SC_PAGE_SIZE": 4000, "SC_PHYS_PAGES": memory_gb * 250_000}
     monkeypatch.setattr(os, "sysconf", pages.__getitem__)
     monkeypatch.setattr(joblib, "cpu_count", lambda: cores)
-    monkeypatch.setattr(cli_data, "MEMORY_LIMITS", (tmp_path / "memory.max",))
-    assert cli_data._fitting(gigabytes) == expected
+    monkeypatch.setattr(workers, "MEMORY_LIMITS", (tmp_path / "memory.max",))
+    assert workers.fitting(gigabytes) == expected
 
 
 @pytest.mark.parametrize(("command", "size"), [("prepare", "0.7 GB"), ("import", "2.5 GB")])

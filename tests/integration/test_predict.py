@@ -1,0 +1,343 @@
+"""New recordings are labelled by the command: tables, summaries, pictures, refusals, processes."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from click.testing import Result
+from typer.testing import CliRunner
+
+from sslwear import prediction
+from sslwear.cli import app
+from sslwear.data.devices import DeviceFiles
+from sslwear.data.windows import cut_recording
+from sslwear.errors import DataError, SettingsError
+from sslwear.evaluation.smoothing import Chain, smooth
+from sslwear.model import STATISTICS, Card, Model, network
+from sslwear.prediction import Options, predict
+from sslwear.tracking import HOME_VARIABLE, Store
+from tests.conftest import heed_signals
+
+pytest.importorskip("actipy", reason="the extra 'devices' is not installed")
+
+CLASSES = ("rest", "walk", "run")
+CARD = Card("harnet5", 150, 30.0, "g", CLASSES, "small", "0" * 64, None, usual={})
+COMMAND = str(Path(sys.executable).parent / "sslwear")
+NOON = np.datetime64("2024-05-01T12:00", "ns")
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """A network with random weights, which tells windows apart all the same."""
+    torch.manual_seed(3)
+    body = network(CARD)
+    with torch.no_grad():
+        body.classifier.linear2.weight *= 30
+    return Model(body, CARD)
+
+
+def write_csv(path: Path, minutes: float = 5, rate_hz: int = 25, gap: tuple[int, int] | None = None) -> Path:
+    """A made-up recording from noon that moves more and more; some samples may be missing."""
+    count = int(minutes * 60 * rate_hz)
+    random = np.random.default_rng(len(path.name))
+    samples = np.array([0, 0, 1]) + random.normal(0, 1, (count, 3)) * np.linspace(0.02, 0.5, count)[:, None]
+    table = pd.DataFrame(samples.round(4), columns=["x", "y", "z"])
+    table.insert(0, "time", NOON + np.rint(np.arange(count) * 1e6 / rate_hz).astype("timedelta64[us]"))
+    (table.drop(index=range(*gap)) if gap else table).to_csv(path, index=False)
+    return path
+
+
+def expected(file: Path, model: Model) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Start, wear and probabilities of windows side by side of the whole recording."""
+    source = DeviceFiles([file])
+    (recording,) = source.recordings(source.participants()[0])
+    cut = cut_recording(recording, 30, 5, 5)
+    assert recording.start is not None
+    start = recording.start + np.rint(cut.start * 1e3).astype("timedelta64[ms]")
+    return start, cut.worn, model.probabilities(cut.windows)
+
+
+@pytest.mark.usefixtures("drawn")
+@pytest.mark.parametrize(("format_", "bout_s"), [("csv", None), ("parquet", 30.0)])
+def test_the_tables_hold_each_window_of_the_recording(
+    model: Model, tmp_path: Path, format_: str, bout_s: float | None
+) -> None:
+    file = write_csv(tmp_path / "anna.csv", 3, gap=(2000, 2400))
+    options = Options(tmp_path / "out", format_, bout_s)
+    (outcome,) = predict([file], model, options)
+    start, _, p = expected(file, model)
+    assert (outcome.name, outcome.windows, outcome.nonwear, outcome.error) == ("anna", len(start), 0, None)
+    read = pd.read_parquet if format_ == "parquet" else pd.read_csv
+    table = read(tmp_path / "out" / f"anna.{format_}")
+    assert table.columns.tolist() == ["time", "worn", "label", "p_rest", "p_walk", "p_run"]
+    assert (pd.to_datetime(table["time"]).to_numpy() == start).all()
+    assert table["worn"].all()
+    np.testing.assert_allclose(table[["p_rest", "p_walk", "p_run"]], p, atol=1e-4)
+    codes = p.argmax(axis=1)
+    if bout_s is not None:
+        begins = np.diff(start, prepend=start[0]) > np.timedelta64(5, "s")
+        assert begins.sum() == 1
+        codes = smooth(p, Chain.from_bouts(3, 5, bout_s), begins)
+        assert (codes != p.argmax(axis=1)).any()
+    assert table["label"].tolist() == [CLASSES[code] for code in codes]
+    assert len(set(codes)) > 1 or bout_s is not None
+    days, hours = (pd.read_csv(tmp_path / "out" / f"anna.{unit}.csv") for unit in ("days", "hours"))
+    assert days["day"].tolist() == ["2024-05-01"]
+    assert hours["hour"].tolist() == ["2024-05-01 12:00:00"]
+    for table_, whole in ((days, 1440), (hours, 60)):
+        assert table_[[f"minutes_{name}" for name in CLASSES]].iloc[0].tolist() == pytest.approx(
+            [(codes == i).sum() * 5 / 60 for i in range(3)], abs=1e-3
+        )
+        assert table_["missing_minutes"].item() == pytest.approx(whole - len(codes) * 5 / 60, abs=1e-3)
+    picture = (tmp_path / "out" / "anna.png").read_bytes()
+    assert picture[:4] == b"\x89PNG"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        ["anna.days.csv", "anna.hours.csv", f"anna.{format_}", "anna.png"]
+    )
+
+
+def test_windows_not_worn_have_no_label_and_are_counted(model: Model, tmp_path: Path) -> None:
+    count = 20 * 60 * 125
+    samples = np.array([0, 0, 1]) + np.random.default_rng(0).normal(0, 0.2, (count, 3))
+    samples[20 * 60 * 10 : 20 * 60 * 115] = [0, 0, 1]
+    table = pd.DataFrame(samples.round(4), columns=["x", "y", "z"])
+    table.insert(0, "time", NOON + (np.arange(count) * 50).astype("timedelta64[ms]"))
+    table.to_csv(tmp_path / "anna.csv", index=False)
+    (outcome,) = predict([tmp_path / "anna.csv"], model, Options(tmp_path / "out"))
+    found = pd.read_csv(tmp_path / "out" / "anna.csv")
+    off = ~found["worn"]
+    assert outcome.nonwear == off.sum()
+    assert abs(off.sum() - 105 * 12) <= 3
+    assert found.loc[off, ["label", "p_rest", "p_walk", "p_run"]].isna().all(axis=None)
+    assert found.loc[~off, ["label", "p_rest"]].notna().all(axis=None)
+    hours = pd.read_csv(tmp_path / "out" / "anna.hours.csv")
+    assert hours["nonwear_minutes"].sum() == pytest.approx(off.sum() / 12, abs=0.01)
+
+
+def test_bad_files_are_named_and_the_others_are_labelled(model: Model, tmp_path: Path) -> None:
+    good, slow = write_csv(tmp_path / "good.csv", 1), write_csv(tmp_path / "slow.csv", 1, rate_hz=14)
+    short = write_csv(tmp_path / "short.csv", 0.05)
+    files = [good, slow, short, tmp_path / "absent.csv"]
+    found = {outcome.name: outcome for outcome in predict(files, model, Options(tmp_path / "out"))}
+    assert found["good"].error is None
+    assert "slow.csv has 14 samples a second and the model takes 30: with fewer than 15" in str(found["slow"].error)
+    assert "short.csv has no stretch without a gap that is as long as a window, 5 s" in str(found["short"].error)
+    assert "there is no file" in str(found["absent"].error)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "good.csv",
+        "good.days.csv",
+        "good.hours.csv",
+        "good.png",
+    ]
+
+
+def test_half_of_the_models_rate_is_enough(model: Model, tmp_path: Path) -> None:
+    (outcome,) = predict([write_csv(tmp_path / "anna.csv", 1, rate_hz=15)], model, Options(tmp_path / "out"))
+    assert (outcome.error, outcome.windows) == (None, 11)  # a last step of 66,667 microseconds is short of the twelfth
+
+
+def test_an_unlikely_recording_is_warned_of(model: Model, tmp_path: Path) -> None:
+    usual = dict.fromkeys(STATISTICS, (-5.0, 5.0)) | {"motion": (0.0, 0.01)}
+    strict = Model(model.network, replace(CARD, usual=usual))
+    file = write_csv(tmp_path / "anna.csv", 1)
+    (outcome,) = predict([file], strict, Options(tmp_path / "out"))
+    assert outcome.warning is not None
+    assert "of the windows are unlike those that the model learnt from: motion is usually 0.00 to" in outcome.warning
+    (outcome,) = predict([file], model, Options(tmp_path / "out", overwrite=True))
+    assert outcome.warning is None
+
+
+def test_nothing_is_written_over_unless_asked(model: Model, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "anna.csv", 1)
+    out = tmp_path / "out"
+    list(predict([file], model, Options(out, "parquet")))
+    with pytest.raises(DataError, match=r"anna\.days\.csv is there already; .* or replace it with --overwrite"):
+        list(predict([file], model, Options(out)))
+    assert not (out / "anna.csv").exists()
+    (out / "anna.days.csv").write_text("old")
+    list(predict([file], model, Options(out, overwrite=True)))
+    assert (out / "anna.days.csv").read_text().startswith("day,")
+    assert not (out / "anna.parquet").exists()  # it would be taken for this call's
+    with pytest.raises(DataError, match=r"anna\.csv is one of the recordings and would be written over"):
+        list(predict([file], model, Options(tmp_path, overwrite=True)))
+    write_csv(tmp_path / "anna.days.csv", 1)
+    with pytest.raises(DataError, match=r"'anna' and 'anna\.days' would both write .*anna\.days\.csv; rename"):
+        list(predict([file, tmp_path / "anna.days.csv"], model, Options(out, overwrite=True)))
+    (tmp_path / "other").mkdir()
+    write_csv(tmp_path / "other" / "anna.csv", 1)
+    with pytest.raises(DataError, match="are both called 'anna'"):
+        list(predict([file, tmp_path / "other" / "anna.csv"], model, Options(out, overwrite=True)))
+
+
+def test_options_that_cannot_be_are_refused_before_anything_is_read(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--format xlsx: write csv or parquet"):
+        Options(tmp_path, "xlsx")
+    with pytest.raises(SettingsError, match=r"--bout: 0\.05 minutes are not more than a window of 5 s"):
+        list(predict([tmp_path / "anna.csv"], model, Options(tmp_path / "out", bout_s=3)))
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"cannot write to .*file: .*; give another --out"):
+        list(predict([tmp_path / "anna.csv"], model, Options(tmp_path / "file")))
+
+
+def test_two_commands_do_not_write_to_one_folder(model: Model, tmp_path: Path) -> None:
+    files = [write_csv(tmp_path / f"{name}.csv", 0.5) for name in ("anna", "ben")]
+    (tmp_path / "out" / ".sslwear-predict").mkdir(parents=True)
+    (tmp_path / "out" / ".sslwear-predict" / "left by one that was killed").touch()
+    first = predict(files, model, Options(tmp_path / "out"))
+    next(first)
+    with pytest.raises(DataError, match="another process writes predictions to"):
+        list(predict(files, model, Options(tmp_path / "out", overwrite=True)))
+    assert len(list(first)) == 1
+    assert [path.name for path in (tmp_path / "out").glob(".*")] == []
+
+
+def test_a_full_disk_is_the_outcome_of_a_recording(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(prediction, "_write", full)
+    (outcome,) = predict([write_csv(tmp_path / "anna.csv", 0.5)], model, Options(tmp_path / "out"))
+    assert (
+        outcome.error == f"{tmp_path / 'anna.csv'}: No space left on device while its samples or results were written"
+    )
+
+
+@pytest.fixture
+def reference(store: Store, model: Model, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A run that has the model, in the store that the command uses."""
+    monkeypatch.setenv(HOME_VARIABLE, str(store.home))
+    with store.running(store.experiment("tiny"), "train", "train") as run:
+        run.checkpoint(model.network, CARD, {}, 0)
+    return f"runs:/{run.id}"
+
+
+@pytest.fixture
+def command(reference: str, tmp_path: Path) -> Callable[..., Result]:
+    """The command within this process."""
+    return lambda *arguments: CliRunner().invoke(
+        app, ["predict", *map(str, arguments), "--model", reference, "--out", str(tmp_path / "out")]
+    )
+
+
+def test_the_command_names_what_it_left_out_and_fails(command: Callable[..., Result], tmp_path: Path) -> None:
+    good = write_csv(tmp_path / "good.csv", 1)
+    result = command(good, tmp_path / "absent.csv", "--jobs", "1")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"sslwear: absent was left out: there is no file {tmp_path / 'absent.csv'}; give the paths of device files\n"
+    )
+    assert "out has for each of 1 recordings the files .csv, .days.csv, .hours.csv, .png." in result.stdout
+    assert command(good, "--overwrite").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--bout", "2"], "--bout is for --smooth, which was not given"),
+        (["--device", "tpu"], "--device tpu: write auto, cpu, mps, cuda, or cuda:N"),
+        (["--precision", "int8"], "--precision int8: write auto, float32, bf16"),
+        (["--format", "xlsx"], "--format xlsx: write csv or parquet"),
+        (["--model", "runs:/0123456789abcdef0123456789abcdef"], "runs:/0123456789abcdef0123456789abcdef"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    command: Callable[..., Result], tmp_path: Path, arguments: list[str], reason: str
+) -> None:
+    file = write_csv(tmp_path / "anna.csv", 0.1)
+    if "--model" in arguments:
+        given = CliRunner().invoke(app, ["predict", str(file), "--out", str(tmp_path / "out"), *arguments])
+    else:
+        given = command(file, *arguments)
+    assert (given.exit_code, given.stderr.count("\n")) == (1, 1)
+    assert reason in given.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_processes_side_by_side_give_the_same_and_share_the_cores(
+    reference: str, model: Model, tmp_path: Path, store: Store
+) -> None:
+    files = [write_csv(tmp_path / f"P{i}.csv", 1) for i in (10, 9, 1)]
+    (tmp_path / "broken.csv").write_text("time,x,y,z\n")
+    arguments = [*map(str, files), str(tmp_path / "broken.csv"), "--model", reference, "--jobs", "2"]
+    done = subprocess.run(
+        [COMMAND, "predict", *arguments, "--out", str(tmp_path / "two")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"sslwear: broken was left out: {tmp_path / 'broken.csv'} holds no samples")
+    assert done.stderr.count("\n") == 1
+    order = [done.stdout.index(f"\n{name} ") for name in ("P1", "P9", "P10", "broken")]
+    assert order == sorted(order)
+    list(predict(files, model, Options(tmp_path / "one")))
+    for name in ("P1", "P9", "P10"):
+        one, two = (pd.read_csv(tmp_path / where / f"{name}.csv") for where in ("one", "two"))
+        pd.testing.assert_frame_equal(one, two, atol=2e-4)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_all_processes_end_with_the_command(reference: str, tmp_path: Path, number: signal.Signals) -> None:
+    files = [write_csv(tmp_path / f"P{i}.csv", 20) for i in range(3)]
+    out = tmp_path / "out"
+    arguments = [COMMAND, "predict", *map(str, files), "--model", reference, "--jobs", "2", "--out", str(out)]
+    with subprocess.Popen(
+        arguments, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals, start_new_session=True
+    ) as process:
+        while len(children(process.pid)) < 3:  # two workers, and what tracks their semaphores
+            assert process.poll() is None
+            time.sleep(0.05)
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does
+        else:
+            process.send_signal(number)
+        said = process.communicate(timeout=60)[1]
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert said == f"sslwear: interrupted; recordings that were finished are in {out}\n"
+        assert not list(out.glob(".*"))
+    for _ in range(200):
+        if not (left := in_session(process.pid)):
+            break
+        time.sleep(0.1)
+    assert left == []
+
+
+def children(pid: int) -> list[str]:
+    """Processes below one."""
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return listed.stdout.split()
+
+
+def in_session(pid: int) -> list[str]:
+    """Processes that one and those below it have left."""
+    listed = subprocess.run(["ps", "-o", "args=", "-s", str(pid)], capture_output=True, text=True, check=False)
+    return listed.stdout.splitlines()
+
+
+def test_a_real_recording_is_labelled(reference: str, model: Model, shared_recordings: Path, tmp_path: Path) -> None:
+    if shutil.which("java") is None:
+        pytest.skip("there is no Java on this machine")
+    with gzip.open(shared_recordings / "recordings" / "axivity_3h.cwa.gz") as packed:
+        (tmp_path / "anna.cwa").write_bytes(packed.read(1024 + 512 * 600))
+    file = tmp_path / "anna.cwa"
+    result = CliRunner().invoke(app, ["predict", str(file), "--model", reference, "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    assert "Axivity, 100 Hz" in result.stdout
+    start, _, p = expected(file, model)
+    table = pd.read_csv(tmp_path / "out" / "anna.csv")
+    assert table["time"].iloc[0] == "2023-06-08 12:21:04.510"
+    assert (pd.to_datetime(table["time"]).to_numpy() == start).all()
+    np.testing.assert_allclose(table[["p_rest", "p_walk", "p_run"]], p, atol=1e-4)

@@ -1,0 +1,146 @@
+"""Devices' files that are streamed are those that are read as a whole, the real ones and damaged ones too."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sslwear.data import streaming
+from sslwear.data.devices import DeviceFiles
+from sslwear.data.streaming import stream
+from sslwear.data.windows import cut_recording
+from sslwear.errors import DataError
+from tests.samples import cwa
+from tests.samples.days import miscalibrated
+
+pytest.importorskip("actipy", reason="the extra 'devices' is not installed")
+if shutil.which("java") is None:
+    pytest.skip("there is no Java on this machine", allow_module_level=True)
+
+
+def compare(file: Path, folder: Path, piece: int) -> streaming.Streamed:
+    """Read a file in both ways."""
+    source = DeviceFiles([file])
+    (whole,) = source.recordings(source.participants()[0])
+    cut = cut_recording(whole, 30, 10, 10)
+    folder.mkdir()
+    with stream(file, folder) as recording:
+        found = list(recording.windows(30, 300, piece))
+    np.testing.assert_allclose(np.concatenate([part.samples for part in found]), cut.windows, atol=1e-6)
+    np.testing.assert_array_equal(np.concatenate([part.start for part in found]), cut.start)
+    np.testing.assert_array_equal(np.concatenate([part.worn for part in found]), cut.worn)
+    assert (recording.note, recording.rate_hz, recording.start) == (whole.note, whole.rate_hz, whole.start)
+    assert list(folder.iterdir()) == []
+    return recording
+
+
+@pytest.mark.parametrize(
+    ("name", "windows"), [("actigraph_81s.gt3x", 8), ("axivity_3h.cwa.gz", 1046), ("geneactiv_455s.bin", 45)]
+)
+def test_a_real_recording_in_small_pieces_is_the_whole(
+    shared_recordings: Path, tmp_path: Path, name: str, windows: int
+) -> None:
+    recording = compare(shared_recordings / "recordings" / name, tmp_path / "work", 3001)
+    assert recording.seconds == pytest.approx({8: 81, 1046: 10_709, 45: 455}[windows], abs=1)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of a device whose calibration depends on its temperature, and which lay still for more than 90 minutes."""
+    samples, _ = miscalibrated(rate_hz=50, still_hours=1.7)
+    blocks = len(samples) // cwa.SAMPLES
+    temperature = 20 + 8 * np.sin(np.arange(blocks) / 300)
+    samples = samples[: blocks * cwa.SAMPLES]
+    samples += np.repeat(temperature - 20, cwa.SAMPLES)[:, None] * [0.001, -0.002, 0.0015]
+    return cwa.write(
+        tmp_path_factory.mktemp("cwa") / "anna.cwa", samples, np.datetime64("2024-05-01T22:00"), temperature
+    )
+
+
+def test_calibration_by_temperature_and_wear_are_those_of_the_whole(made: Path, tmp_path: Path) -> None:
+    recording = compare(made, tmp_path / "work", 100_000)
+    assert "gravity calibrated" in recording.note
+    assert recording._calibration.warmth is not None
+    begin, end = recording.nonwear[0].view("datetime64[ns]")
+    assert (end - begin) / np.timedelta64(1, "h") == pytest.approx(1.7, abs=0.02)
+    with stream(made, tmp_path / "work") as again:
+        still = np.concatenate([part.samples[~part.worn] for part in again.windows(30, 300)])
+    assert np.linalg.norm(still, axis=2).mean() == pytest.approx(1, abs=0.002)
+
+
+def test_a_clock_that_jumps_within_a_file_is_put_right_alike(made: Path, tmp_path: Path) -> None:
+    content = bytearray(made.read_bytes())
+    blocks = [content[1024 + 512 * i : 1536 + 512 * i] for i in range(3000)]
+    file = tmp_path / "anna.cwa"
+    file.write_bytes(bytes(content[:1024]) + b"".join([*blocks[:1000], *blocks[990:1990], *blocks[2200:]]))
+    recording = compare(file, tmp_path / "work", 50_000)
+    assert "damaged block" in recording.note
+
+
+@pytest.mark.parametrize(
+    ("name", "share"), [("axivity_3h.cwa.gz", 0.4), ("actigraph_81s.gt3x", 0.4), ("geneactiv_455s.bin", 0.3)]
+)
+def test_a_damaged_file_is_refused_with_the_same_sentence(
+    shared_recordings: Path, tmp_path: Path, name: str, share: float
+) -> None:
+    content = (shared_recordings / "recordings" / name).read_bytes()
+    ending = name[name.index(".") :]
+    for stem, piece in (
+        ("half", content[: int(len(content) * share)]),
+        ("noise", np.random.default_rng(0).bytes(20_000)),
+    ):
+        file = tmp_path / f"{stem}{ending}"
+        file.write_bytes(piece)
+        with pytest.raises(DataError) as whole:
+            list(DeviceFiles([file]).recordings(stem))
+        work = tmp_path / f"{stem}-work"
+        work.mkdir()
+        with pytest.raises(DataError) as streamed, stream(file, work):
+            pass
+        assert str(streamed.value).split("(")[0] == str(whole.value).split("(")[0]
+        assert str(file) in str(streamed.value)
+        assert "copy it from the device again" in str(streamed.value)
+        assert list(work.iterdir()) == []
+
+
+def test_a_few_damaged_blocks_are_noted_alike(shared_recordings: Path, tmp_path: Path) -> None:
+    with gzip.open(shared_recordings / "recordings" / "axivity_3h.cwa.gz") as packed:
+        content = bytearray(packed.read(512 * 700))
+    content[512 * 300 + 100] ^= 0xFF
+    (tmp_path / "anna.cwa").write_bytes(content)
+    recording = compare(tmp_path / "anna.cwa", tmp_path / "work", 5000)
+    assert "1 damaged block left out" in recording.note
+
+
+def test_a_process_that_is_killed_while_it_reads_leaves_no_samples_and_no_java(made: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from sslwear.data import spool, streaming\n"
+        "count = []\n"
+        "append = spool.Spool.append\n"
+        "def die(*arguments):\n"
+        "    append(*arguments); count.append(1)\n"
+        "    if len(count) == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "spool.Spool.append = die\n"
+        "with streaming.stream(Path(sys.argv[1]), Path(sys.argv[2])): pass\n"
+    )
+    big = tmp_path / "anna.cwa"
+    content = made.read_bytes()
+    big.write_bytes(content + content[1024:] * 20)
+    work = tmp_path / "work"
+    work.mkdir()
+    done = subprocess.run([sys.executable, "-c", code, str(big), str(work)], capture_output=True)
+    assert done.returncode == -9
+    for _ in range(100):
+        running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+        if str(big) not in running:
+            break
+        time.sleep(0.1)
+    assert str(big) not in running
+    assert [path.name for path in work.rglob("*") if path.stat().st_size > 9999] == []

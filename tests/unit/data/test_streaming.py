@@ -1,0 +1,157 @@
+"""A CSV recording that is streamed is the one that is read as a whole: values, wear, remarks and refusals."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sslwear.data import streaming
+from sslwear.data.devices import DeviceFiles
+from sslwear.data.spool import Spool
+from sslwear.data.streaming import stream
+from sslwear.data.windows import cut_recording
+from sslwear.errors import DataError
+from tests.samples.days import miscalibrated
+
+START = np.datetime64("2024-05-01T12:00", "ns")
+
+pytest.importorskip("actipy", reason="the extra 'devices' is not installed")
+
+
+def table_of(samples: np.ndarray, rate_hz: float) -> pd.DataFrame:
+    time = START + np.rint(np.arange(len(samples)) * 1e6 / rate_hz).astype("timedelta64[us]")
+    return pd.DataFrame({"time": time, "x": samples[:, 0], "y": samples[:, 1], "z": samples[:, 2]}).round(
+        {"x": 5, "y": 5, "z": 5}
+    )
+
+
+def compare(file: Path, folder: Path, piece: int = 7919) -> streaming.Streamed:
+    """Read a file in both ways."""
+    (whole,) = DeviceFiles([file]).recordings("anna")
+    cut = cut_recording(whole, 30, 5, 5)
+    folder.mkdir(exist_ok=True)
+    with stream(file, folder) as recording:
+        found = list(recording.windows(30, 150, piece))
+    np.testing.assert_allclose(np.concatenate([part.samples for part in found]), cut.windows, atol=1e-6)
+    np.testing.assert_array_equal(np.concatenate([part.start for part in found]), cut.start)
+    np.testing.assert_array_equal(np.concatenate([part.worn for part in found]), cut.worn)
+    assert (recording.note, recording.rate_hz, recording.start) == (whole.note, whole.rate_hz, whole.start)
+    assert list(folder.iterdir()) == []
+    return recording
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are read, and samples looked at, few at a time."""
+    monkeypatch.setattr(streaming, "PIECE_SAMPLES", 1000)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("packed", [False, True])
+def test_calibration_wear_and_gaps_are_those_of_the_whole(tmp_path: Path, packed: bool) -> None:
+    samples, _ = miscalibrated(rate_hz=10, still_hours=1.6)
+    table = table_of(samples, 10).drop(index=range(9000, 9100)).drop(index=[300, 20_000])
+    table.loc[400:404, "y"] = np.nan
+    file = tmp_path / ("anna.csv.gz" if packed else "anna.csv")
+    text = table.to_csv(index=False)
+    file.write_bytes(gzip.compress(text.encode(), 1) if packed else text.encode())
+    recording = compare(file, tmp_path / "work")
+    assert "gravity calibrated" in recording.note
+    assert len(recording.nonwear) == 1
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_what_is_above_20_hz_is_filtered_out_across_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    time = np.arange(6000) / 100
+    samples = np.stack([np.sin(2 * np.pi * 2 * time), np.sin(2 * np.pi * 40 * time), np.ones_like(time)], axis=1)
+    file = tmp_path / "anna.csv"
+    table_of(samples, 100).to_csv(file, index=False)
+    compare(file, tmp_path / "work")
+    monkeypatch.setattr("sslwear.data.treatment.FILTER_SAMPLES", 700)
+    with stream(file, tmp_path / "work") as recording:
+        (found,) = [part.samples for part in recording.windows(100, 5000) if len(part)]
+    np.testing.assert_allclose(found[0, 100:, 0], samples[100:5000, 0], atol=1e-3)
+    assert np.abs(found[0, 100:, 1]).max() < 0.01
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("end", ["", "2024-05-01 12:02:00,0.01,0."])
+def test_repeated_samples_and_a_cut_last_line_are_treated_alike(tmp_path: Path, end: str) -> None:
+    samples = np.random.default_rng(0).normal([0, 0, 1], 0.3, (2000, 3))
+    table = table_of(samples, 20)
+    table = pd.concat([table[:500], table[499:]])
+    (tmp_path / "anna.csv").write_text(table.to_csv(index=False) + end)
+    recording = compare(tmp_path / "anna.csv", tmp_path / "work")
+    assert ("without an end" in recording.note) == bool(end)
+
+
+def test_lines_out_of_order_are_named(tmp_path: Path) -> None:
+    table = table_of(np.tile([0.0, 0.0, 1.0], (200, 1)), 20)
+    pd.concat([table[50:], table[:60]]).to_csv(tmp_path / "anna.csv", index=False)
+    with (
+        pytest.raises(DataError, match=r"anna\.csv goes back in time after 150 samples; sort its lines"),
+        stream(tmp_path / "anna.csv", tmp_path),
+    ):
+        pass
+
+
+def refusal(file: Path, folder: Path) -> str:
+    with pytest.raises(DataError) as caught, stream(file, folder) as recording:
+        list(recording.windows(30, 150))
+    return str(caught.value)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda table: table[:0],
+        lambda table: table.drop(columns="z"),
+        lambda table: table.assign(x=9.81 * table.x, y=9.81 * table.y, z=9.81 * table.z),
+        lambda table: table.assign(z=table.z.where(table.index != 2500, -1e30)),
+        lambda table: table.assign(time=table.time.where(table.index > 9, pd.Timestamp("1984-01-01"))),
+        lambda table: table.assign(time="01/05/2024 12:00:00"),
+        lambda table: table.assign(x=table.x.astype(object).where(table.index != 2500, "left")),
+    ],
+)
+def test_what_is_refused_is_refused_with_the_same_sentence(tmp_path: Path, spoil) -> None:
+    file = tmp_path / "anna.csv"
+    spoil(table_of(np.random.default_rng(0).normal([0, 0, 1], 0.1, (3000, 3)), 20)).to_csv(file, index=False)
+    with pytest.raises(DataError) as whole:
+        list(DeviceFiles([file]).recordings("anna"))
+    (tmp_path / "work").mkdir()
+    assert refusal(file, tmp_path / "work") == str(whole.value)
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_files_that_are_not_there_or_empty_are_named(tmp_path: Path) -> None:
+    (tmp_path / "anna.csv").touch()
+    assert refusal(tmp_path / "anna.csv", tmp_path).startswith(f"{tmp_path / 'anna.csv'} is empty; ")
+    assert refusal(tmp_path / "ben.csv", tmp_path) == f"there is no file {tmp_path / 'ben.csv'}; give the paths of " + (
+        "device files"
+    )
+
+
+@given(steps=st.lists(st.integers(1, 2**37) | st.integers(9_999_990, 10_000_010), min_size=1, max_size=50))
+def test_the_median_step_is_exact(tmp_path_factory, steps: list[int]) -> None:
+    steps = [step for step in steps if step < 2**36 - 1] or [1]
+    time = np.cumsum([0, *steps])
+    with Spool(tmp_path_factory.getbasetemp()) as spool:
+        spool.append(time, dict.fromkeys("xyz", np.zeros(len(time), np.float32)))
+        assert streaming._median_step(spool) == np.median(steps)
+
+
+def test_a_recording_of_one_sample_gives_no_window(tmp_path: Path) -> None:
+    (tmp_path / "anna.csv").write_text("time,x,y,z\n2024-05-01 12:00:00,0,0,1\n")
+    assert sum(len(part) for part in _windows(tmp_path / "anna.csv", tmp_path)) == 0
+
+
+def _windows(file: Path, folder: Path) -> list[object]:
+    with stream(file, folder) as recording:
+        return list(recording.windows(30, 150))

@@ -24,6 +24,7 @@ from sslwear.evaluation.report_text import (
     notes,
     scores_table,
     searched,
+    unlike,
 )
 from sslwear.evaluation.study_figures import TrialPoint
 from sslwear.secrets import masked
@@ -132,6 +133,7 @@ def text(groups: Sequence[Group], account: Account, pictures: Sequence[str]) -> 
     """
     score = account.settings.objective
     parts = [f"# Study {account.settings.study}", "\n\n".join(answer(group) for group in groups)]
+    parts += [warning for group in groups if (warning := unlike(group)) is not None]
     parts += ["## Scores", notes(groups)]
     for group in groups:
         parts += [f"### {group.title}", "\n".join(scores_table(group))]

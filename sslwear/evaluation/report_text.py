@@ -84,6 +84,24 @@ def answer(group: Group) -> str:
     return f"{first} {second}; {_list(apart)} can be told apart from the reference."
 
 
+def unlike(group: Group) -> str | None:
+    """A warning where the methods were not scored on the same participants with the same seeds; else None."""
+    people = {one.label: set(one.participants.index) for one in group.summaries}
+    everybody, seeds = set().union(*people.values()), {seed for one in group.summaries for seed in one.seeds}
+    lacking = [
+        f"`{one.label}` ({len(people[one.label])} of {len(everybody)} participants, "
+        f"{len(one.seeds)} of {len(seeds)} seeds)"
+        for one in group.summaries
+        if people[one.label] != everybody or set(one.seeds) != seeds
+    ]
+    if not lacking:
+        return None
+    return (
+        f"**Not complete:** on {group.title} some methods lack participants or seeds, so that their means are of other "
+        f"people and cannot be ranked, and only the paired differences compare like with like: {', '.join(lacking)}."
+    )
+
+
 def _others(apart: Sequence[Comparison], comparisons: int) -> str:
     among = f"{comparisons} comparison{'s' if comparisons > 1 else ''} with it"
     if not apart:

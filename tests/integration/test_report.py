@@ -30,7 +30,8 @@ def done(make: Callable[..., Settings], empty_home: Path, tmp_path_factory: pyte
     home = tmp_path_factory.mktemp("report") / "mlruns"
     shutil.copytree(empty_home, home)
     masks = {"tuned": ["head", "layer5"], "learning_rate": {"low": 1e-3, "high": 1e-2}}
-    run_study(make(search=masks), store_at(home), Listener())
+    first = {"tuned": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2}
+    run_study(make(training=first, search=masks), store_at(home), Listener())
     return store_at(home)
 
 

@@ -82,6 +82,18 @@ def test_too_few_people_for_any_difference_are_told() -> None:
     )
 
 
+def test_methods_on_other_people_or_seeds_are_warned_of(tmp_path: Path) -> None:
+    frame = results({"base": {1: BASE, 2: BASE}, "better": {1: BETTER}, "worse": {1: WORSE, 2: WORSE}})
+    frame = frame[(frame["method"] != "worse") | (frame["participant"] != "p4")]
+    text = write_report(frame, told(), tmp_path)[0].read_text()
+    assert text.splitlines()[4].startswith("**Not complete:** on adl, leave-one-out some methods lack participants")
+    assert text.splitlines()[4].endswith(
+        "`better` (10 of 10 participants, 1 of 2 seeds), `worse` (9 of 10 participants, 2 of 2 seeds)."
+    )
+    whole = write_report(results({"base": {1: BASE}, "better": {1: BETTER}}), told(), tmp_path)[0].read_text()
+    assert "Not complete" not in whole
+
+
 def test_the_reference_is_the_first_or_the_one_asked_for() -> None:
     frame = results({"base": {1: BASE}, "better": {1: BETTER}})
     assert grouped(frame, "f1")[0].reference.method == "base"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sslwear import __version__, cli_model
+from sslwear import __version__, cli_model, cli_rerun
 from sslwear.cli_data import data_app
 from sslwear.cli_evaluate import evaluate
 from sslwear.cli_predict import predict
@@ -29,6 +29,7 @@ app.command()(dashboard)
 app.command()(evaluate)
 app.add_typer(data_app, name="data")
 app.add_typer(pretext_app, name="pretext")
+app.command()(cli_rerun.rerun)
 app.command()(cli_model.promote)
 app.add_typer(cli_model.models_app, name="models")
 app.command()(cli_model.export)

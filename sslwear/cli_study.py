@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,6 +94,30 @@ def study_compare(
         store = Store.from_environment()
         with answering(store):
             _print_comparison(*(Side(find_study(name, store), store) for name in (left, right)))
+
+
+@study_app.command("report")
+def study_report(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The study's name.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write into.")],
+    reference: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="What the others are compared with; the first by default.")
+    ] = None,
+) -> None:
+    """Write what a study's evaluation found: REPORT.md, REPORT.json and a few pictures."""
+    with friendly():
+        from sslwear.evaluation.report import write_report
+        from sslwear.search.account import account
+        from sslwear.search.storage import answering
+        from sslwear.tracking import Store
+
+        results = import_module("sslwear.search.evaluation").results
+        store = Store.from_environment()
+        with answering(store):
+            found = results(name, store)
+            told = account(name, store, found)
+        for path in write_report(found, told, out, reference):
+            say(standard_output(), str(path))
 
 
 @runs_app.command("diff")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ STORAGE_VARIABLE = "SSLWEAR_STORAGE"
 PREFIX = "sslwear."
 NOTE = "mlflow.note.content"
 SYSTEM_METRICS = "system/"
+COMPUTING = ("torch", "numpy", "scipy", "scikit-learn")
 RUN_URI, MODEL_URI = "runs:/", "models:/"
 
 
@@ -167,7 +169,7 @@ class Store:
             tags: more tags, by name without the prefix ``sslwear.``.
         """
         ours = {"kind": kind, "host": platform.node(), **tags}
-        all_tags = {**{f"{PREFIX}{key}": value for key, value in ours.items()}, **_provenance()}
+        all_tags = {**{f"{PREFIX}{key}": value for key, value in ours.items()}, **provenance()}
         if parent is not None:
             all_tags["mlflow.parentRunId"] = parent
         if note is not None:
@@ -471,15 +473,21 @@ def write_ahead(database: Path) -> None:
 
 
 @cache
-def _provenance() -> dict[str, str]:
-    """Who ran what, from which commit of this code."""
-    tags = {"mlflow.source.name": masked(" ".join(["sslwear", *sys.argv[1:]])), "mlflow.source.type": "LOCAL"}
+def provenance() -> dict[str, str]:
+    """Who ran what, from which commit of this code, with which versions of what computes."""
+    tags = {f"{PREFIX}versions": versions()}
+    tags |= {"mlflow.source.name": masked(" ".join(["sslwear", *sys.argv[1:]])), "mlflow.source.type": "LOCAL"}
     folder = Path(__file__).resolve().parent
     commit = _git(folder, "rev-parse", "HEAD")
     if commit:
         tags["mlflow.source.git.commit"] = commit
         tags[f"{PREFIX}git_dirty"] = str(bool(_git(folder, "status", "--porcelain", "--", "."))).lower()
     return tags
+
+
+def versions() -> str:
+    """Versions of Python and of the libraries whose arithmetic is in the results."""
+    return ", ".join([f"python {platform.python_version()}", *(f"{name} {version(name)}" for name in COMPUTING)])
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -53,7 +53,7 @@ def pretrained(
         tags = {**experiment.tags(), **_data_tags(experiment), "pretraining_key": key, "pretext": pretext}
         what = note(experiment, pretext)
         with store.running(experiment_id, f"pretext {pretext}", "pretraining", parent, what, **tags) as run:
-            _pretrain(experiment, pretext, run, listener)
+            pretrain(experiment, pretext, run, listener)
     return store.load_weights(f"{RUN_URI}{run.id}"), run.id
 
 
@@ -95,7 +95,16 @@ def setting_key(experiment: Experiment, pretext: str) -> str:
     )
 
 
-def _pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener) -> None:
+def pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener) -> None:
+    """Pre-train an encoder and log all of it on an open run, which the caller ends.
+
+    Args:
+        experiment: encoder, first weights, data and seed.
+        pretext: the task's name.
+        run: where it is logged.
+        listener: hears of the epochs.
+    """
+    run.text(experiment.settings.to_yaml(), "settings.yaml")
     settings, data = experiment.settings.pretraining, pretraining_data(experiment)
     task = get_pretext(pretext)()
     run.params(

@@ -48,6 +48,7 @@ ORDER = (
     "cli_evaluate",
     "cli_model",
     "cli_predict",
+    "cli_rerun",
     "cli",
 )
 PACKAGE = Path(sslwear.__file__).parent

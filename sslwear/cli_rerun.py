@@ -1,0 +1,31 @@
+"""The ``sslwear rerun`` command: repeat a training, and say whether it gives the same."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sslwear.cli_study import RunId
+from sslwear.terminal import friendly, say, standard_output
+
+
+def rerun(run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help=RunId)]) -> None:
+    """Repeat a training, a trial or a pre-training from what was logged, and compare all metrics to the bit."""
+    with friendly("the run that was to be repeated is as it was"):
+        from sslwear.console import ConsoleListener
+        from sslwear.search.comparison import find_run
+        from sslwear.search.rerun import rerun as repeat
+        from sslwear.search.storage import answering
+        from sslwear.tracking import Store
+
+        store, console = Store.from_environment(), standard_output()
+        with answering(store):
+            original = find_run(run_id, store)
+            with ConsoleListener(console, epochs=True) as listener:
+                found = repeat(original, store, listener)
+        say(console, f"Run {found.run_id} repeats {original.info.run_id} ({original.info.run_name}).")
+        if found.differing is not None:
+            say(console, f"They differ, first in {found.differing}.")
+            raise typer.Exit(1)
+        say(console, f"All {found.metrics} metrics are identical to the bit, {found.values} values at all steps.")

@@ -1,0 +1,214 @@
+"""Repeat a training from what was logged of it, and see whether it gives the same numbers again."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import optuna
+import yaml
+from mlflow.entities import Run as MlflowRun
+
+from sslwear.errors import DataError, StudyError
+from sslwear.search import logged
+from sslwear.search.experiment import Experiment
+from sslwear.search.listener import Listener
+from sslwear.search.pretraining import pretrain, pretraining_data
+from sslwear.search.report import kept_settings
+from sslwear.search.storage import open_storage
+from sslwear.search.trial import train
+from sslwear.settings import Settings, TrainingSettings
+from sslwear.tracking import Run, Store, provenance
+from sslwear.training import EpochRecord, FeatureCache
+
+KINDS = ("train", "trial", "pretraining")
+COMMIT = "mlflow.source.git.commit"
+
+
+@dataclass(frozen=True)
+class Differing:
+    """The first thing in which two runs differ: what they logged at a step under a name, nothing where they did not."""
+
+    step: int
+    name: str
+    before: list[float]
+    now: list[float]
+
+    def __str__(self) -> str:
+        values = (" and ".join(map(repr, some)) or "nothing" for some in (self.before, self.now))
+        return f"{self.name} at step {self.step}: {' then, '.join(values)} now"
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """What a rerun gave.
+
+    Attributes:
+        run_id: of the new run.
+        metrics: how many there are, times and system metrics left out.
+        values: how many they logged at all steps.
+        differing: the first that is not the same to the bit; None where all are.
+    """
+
+    run_id: str
+    metrics: int
+    values: int
+    differing: Differing | None
+
+
+class _Enough(Exception):  # noqa: N818 - no error, but the way out of the loop
+    """The run that is repeated was ended after this epoch."""
+
+
+def rerun(original: MlflowRun, store: Store, listener: Listener) -> Repeated:
+    """Repeat a training or a pre-training as a run of its own, tagged with the run that it repeats.
+
+    The outputs of frozen blocks are computed anew. An encoder that a trial started from is the one that was pre-trained
+    with the same settings and code, or else is pre-trained anew.
+
+    Args:
+        original: a run of the kind ``train``, ``trial`` or ``pretraining`` that finished or was pruned.
+        store: where it is, and where the new one goes.
+        listener: hears of the epochs, and of what is not as it was.
+
+    Raises:
+        SslwearError: when it is no such run, its settings are gone, its data are others now, or cannot be used.
+    """
+    kind = _check(original)
+    settings = _circumstances(_settings(original, kind, store), original, listener)
+    experiment = Experiment.build(settings, store)
+    _check_same(experiment, original, kind, listener)
+    name, run_id = original.info.run_name, original.info.run_id
+    what = f"Repeats [{name}](#/experiments/{original.info.experiment_id}/runs/{run_id})"
+    with tempfile.TemporaryDirectory() as folder:
+        cache = FeatureCache(Path(folder), int(settings.cache.memory_gb * 1e9), int(settings.cache.disk_gb * 1e9))
+        fresh = replace(experiment, cache=cache)
+        tags = {**fresh.tags(), "rerun_of": run_id}
+        with store.running(original.info.experiment_id, f"rerun of {name}", "rerun", None, what, **tags) as run:
+            run.text(settings.to_yaml(), logged.SETTINGS)
+            if kind == "pretraining":
+                pretrain(fresh, original.data.params["pretext"], run, listener)
+            else:
+                _train(fresh, original, run, listener)
+    found = compare(run_id, run.id, store)
+    differs = "all metrics are identical" if found.differing is None else f"they differ, first in {found.differing}"
+    run.describe(f"{what}: {differs}.")
+    return found
+
+
+def compare(before: str, now: str, store: Store) -> Repeated:
+    """Compare all that two runs measured at all steps, to the bit.
+
+    Args:
+        before: a run's id.
+        now: the id of the run that repeats it.
+        store: where they are.
+    """
+    old, new = logged.measured(store, before), logged.measured(store, now)
+    differing = None
+    for key in sorted({*old, *new}):
+        values = old.get(key, []), new.get(key, [])
+        if [value.hex() for value in values[0]] != [value.hex() for value in values[1]]:  # NaN is like NaN
+            differing = Differing(*key, *values)
+            break
+    return Repeated(now, len({name for _, name in new}), sum(map(len, new.values())), differing)
+
+
+def _check(original: MlflowRun) -> str:
+    """The run's kind, if it can be repeated."""
+    kind, outcome, run_id = logged.tag(original, "kind"), logged.tag(original, "outcome"), original.info.run_id
+    if kind not in KINDS:
+        why = f"it repeats {logged.tag(original, 'rerun_of')}" if kind == "rerun" else f"its kind is {kind}"
+        raise StudyError(f"the run {run_id} cannot be repeated, because {why}; give a run of {', '.join(KINDS)}")
+    if (first := logged.tag(original, "duplicate_of")) is not None:
+        raise StudyError(f"nothing was trained in the run {run_id}, which has the result of {first}; repeat that one")
+    if outcome not in ("finished", "pruned"):
+        raise StudyError(f"the run {run_id} did not finish ({outcome or 'it is running'}); repeat one that did")
+    return kind
+
+
+def _settings(original: MlflowRun, kind: str, store: Store) -> Settings:
+    """The settings that a run was done with: its own, or those of the run that it is nested under."""
+    parent = original.data.tags.get("mlflow.parentRunId")
+    for run_id in (original.info.run_id, parent):
+        if run_id is not None and (found := logged.settings(store, run_id)) is not None:
+            return _with_own(found, original) if kind == "trial" else found
+    storage, name = open_storage(store), logged.tag(original, "study")
+    if kind == "trial" and name in optuna.get_all_study_names(storage):  # one that has not come to its end
+        return _with_own(kept_settings(optuna.load_study(study_name=name, storage=storage)), original)
+    raise StudyError(
+        f"the settings of the run {original.info.run_id} are gone from the store, so it cannot be repeated"
+    )
+
+
+def _with_own(settings: Settings, original: MlflowRun) -> Settings:
+    """A study's settings with what a trial replaced in them, which it logged as parameters, that is, as text."""
+    values: dict[str, Any] = settings.training.model_dump()
+    for name, field in TrainingSettings.model_fields.items():
+        if (logged_value := original.data.params.get(name)) is not None:
+            values[name] = logged_value if field.annotation is str else yaml.safe_load(logged_value)
+    return settings.model_copy(update={"training": TrainingSettings.model_validate(values)})
+
+
+def _circumstances(settings: Settings, original: MlflowRun, listener: Listener) -> Settings:
+    """The settings with the device, precision and number of cores that were used, where they stood at ``auto``."""
+    params, cores = original.data.params, joblib.cpu_count()
+    threads = int(params["threads"])
+    if threads > cores:
+        listener.warn(f"it was computed on {threads} cores and is now on {cores}, which may round differently")
+        threads = cores
+    update = {"threads": threads, "device": params["device"], "precision": params["precision"]}
+    return settings.model_copy(update=update)
+
+
+def _check_same(experiment: Experiment, original: MlflowRun, kind: str, listener: Listener) -> None:
+    """Refuse other data, and warn of other code and libraries.
+
+    Raises:
+        DataError: when the data are not those of the run, or not of the same participants.
+    """
+    data = (experiment.unlabelled if kind == "pretraining" else None) or experiment.dataset
+    before, run_id = logged.tag(original, "fingerprint"), original.info.run_id
+    if data.fingerprint != before:
+        raise DataError(
+            f"{data.folder} is not what the run {run_id} was done with: its fingerprint is {data.fingerprint[:12]} and "
+            f"was {str(before)[:12]}; put the data back"
+        )
+    if kind == "pretraining":
+        people = " ".join(map(str, pretraining_data(experiment).train.participants()))
+        if not people.startswith(original.data.params["train_participants"]):
+            raise DataError(
+                f"the run {run_id} learnt from other participants than its settings name, as one of an evaluation's "
+                "folds does; repeat it with sslwear evaluate"
+            )
+    now = provenance()
+    for tag, what in ((COMMIT, "commit of the code"), ("sslwear.versions", "libraries")):
+        then, here = original.data.tags.get(tag, "unknown"), now.get(tag, "unknown")
+        if then != here:
+            listener.warn(f"the {what} may make a difference: {then} then, {here} now")
+    if "true" in (logged.tag(original, "git_dirty"), now.get("sslwear.git_dirty")):
+        listener.warn("the code had changes that were not committed, then or now, which may make a difference")
+
+
+def _train(experiment: Experiment, original: MlflowRun, run: Run, listener: Listener) -> None:
+    """Fine-tune as the run did, and end after the epoch in which it was pruned, if it was."""
+    after: Callable[[EpochRecord], None] | None = None
+    if logged.tag(original, "outcome") == "pruned":
+        last = max(step for step, _ in logged.measured(experiment.store, original.info.run_id))
+
+        def stop(record: EpochRecord) -> None:
+            if record.epoch >= last:
+                raise _Enough
+
+        after = stop
+    try:
+        train(experiment, experiment.settings.training, run, run.id, listener, after)
+    except _Enough:
+        listener.note(f"ended after epoch {last}, as the run that is repeated was")
+    before, now = original.data.tags.get("sslwear.pretraining_run"), experiment.store.client.get_run(run.id)
+    if (origin := logged.tag(now, "pretraining_run")) != before:
+        listener.warn(f"it starts from the pre-training {origin}, and the run started from {before}")

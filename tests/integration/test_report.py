@@ -1,0 +1,108 @@
+"""The command that writes a study's report, on a real study and real runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from sslwear.cli import app
+from sslwear.errors import StudyError
+from sslwear.search.account import account
+from sslwear.search.listener import Listener
+from sslwear.search.study import run_study
+from sslwear.settings import Settings
+from sslwear.tracking import HOME_VARIABLE, Store
+from tests.conftest import store_at
+from tests.unit.evaluation.test_comparison import results
+
+
+@pytest.fixture(scope="module")
+def done(make: Callable[..., Settings], empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with a finished study."""
+    home = tmp_path_factory.mktemp("report") / "mlruns"
+    shutil.copytree(empty_home, home)
+    masks = {"tuned": ["head", "layer5"], "learning_rate": {"low": 1e-3, "high": 1e-2}}
+    first = {"tuned": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2}
+    run_study(make(training=first, search=masks), store_at(home), Listener())
+    return store_at(home)
+
+
+@pytest.fixture
+def frame(done: Store) -> pd.DataFrame:
+    """Results as an evaluation gives them, each method from a real run; the last one from a run that is gone."""
+    trials = {run.data.params["tuned"]: run.info.run_id for run in done.find(None, kind="trial")}
+    found = results({name: {1: [0.5, 0.6, 0.7 + 0.1 * i]} for i, name in enumerate(("head", "layer5", "gone"))})
+    return found.assign(run_id=found["method"].map({**trials, "gone": "0" * 32}))
+
+
+@pytest.fixture
+def evaluated(done: Store, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The study has an evaluation."""
+    monkeypatch.setenv(HOME_VARIABLE, str(done.home))
+
+    def found(name: str, store: Store) -> pd.DataFrame:
+        if name != "tiny":
+            raise StudyError(f"the study {name!r} was not evaluated yet")
+        return frame
+
+    monkeypatch.setitem(sys.modules, "sslwear.search.evaluation", SimpleNamespace(results=found))
+
+
+@pytest.mark.usefixtures("evaluated", "drawn")
+def test_a_report_is_written_of_what_the_stores_know(done: Store, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["study", "report", "tiny", "--out", str(tmp_path), "--reference", "layer5"])
+    assert result.exit_code == 0, result.output
+    names = ["REPORT.md", "REPORT.json", "masks.png", "participants.png", "learning_curves.png"]
+    assert result.stdout.split() == [str(tmp_path / name) for name in names]
+    text = (tmp_path / "REPORT.md").read_text()
+    assert "against the reference `layer5` with 0.567" in text.splitlines()[2]
+    assert "The search before it tried 3 configurations: 3 finished." in text
+    (study,) = done.find(None, kind="study")
+    assert f"`{study.data.tags['mlflow.source.git.commit']}" in text
+    assert study.data.tags["mlflow.source.name"] in text
+    assert f"trial {study.data.tags['sslwear.best_trial']} of the search" in text
+    assert "encoder: harnet5" in text
+    rows = json.loads((tmp_path / "REPORT.json").read_text())
+    assert [row["method"] for row in rows] == ["gone", "layer5", "head"]
+
+
+@pytest.mark.usefixtures("evaluated")
+def test_a_study_without_an_evaluation_is_answered_in_a_sentence(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["study", "report", "other", "--out", str(tmp_path / "report")])
+    assert result.exit_code == 1
+    assert result.stderr == "sslwear: the study 'other' was not evaluated yet\n"
+    assert not (tmp_path / "report").exists()
+
+
+def test_the_account_knows_what_learnt_and_the_winners_epochs(done: Store, frame: pd.DataFrame) -> None:
+    told = account("tiny", done, frame)
+    assert told.kinds == {"head": ("head", "none"), "layer5": ("layer5", "none")}
+    assert [record.epoch for record in told.curves] == [1, 2]
+    (study,) = done.find(None, kind="study")
+    best = done.client.get_run(study.data.tags["sslwear.best_run"])
+    history = done.client.get_metric_history(best.info.run_id, "val_kappa")
+    assert [record.scores["kappa"] for record in told.curves] == [metric.value for metric in history]
+    assert told.best_epoch == best.data.metrics["best_epoch"]
+    assert {point.number for point in told.points} == {0, 1, 2}
+
+
+def test_an_evaluation_without_a_search_has_an_account_too(done: Store, frame: pd.DataFrame, tmp_path: Path) -> None:
+    elsewhere = Store(done.home, done.tracking_uri, f"sqlite:///{tmp_path / 'optuna.db'}")  # which knows of no study
+    told = account("tiny", elsewhere, frame)
+    assert told.settings.encoder == "harnet5"
+    assert told.outcomes == {}
+    assert told.winner.startswith("one run of `")
+    assert len(told.curves) == 2
+
+
+def test_an_evaluation_of_which_nothing_has_finished_is_told(done: Store, frame: pd.DataFrame) -> None:
+    with pytest.raises(StudyError, match="no part of the evaluation of 'tiny' has finished"):
+        account("tiny", done, frame[:0])

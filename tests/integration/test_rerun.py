@@ -1,0 +1,156 @@
+"""Trainings repeated from what was logged of them: the same to the bit, or told."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from mlflow.entities import Run as MlflowRun
+from typer.testing import CliRunner
+
+from sslwear.cli import app
+from sslwear.errors import DataError, StudyError
+from sslwear.search.listener import Listener
+from sslwear.search.rerun import rerun
+from sslwear.search.single import train_once
+from sslwear.search.study import run_study
+from sslwear.settings import Settings
+from sslwear.tracking import HOME_VARIABLE, Store
+from tests.conftest import store_at
+
+TRAINING = {"tuned": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2, "pretext": "reverse"}
+SEARCH = {"learning_rate": {"low": 1e-3, "high": 1e-2}, "pretext": ["none", "reverse"], "augment": [True, False]}
+
+
+class Hearing(Listener):
+    """Keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+@pytest.fixture(scope="module")
+def done(make: Callable[..., Settings], empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with a study with and without a pretext task, whose second trial was pruned, and a single training."""
+    home = tmp_path_factory.mktemp("rerun") / "mlruns"
+    shutil.copytree(empty_home, home)
+    store = store_at(home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optuna.Trial, "should_prune", lambda trial: trial.number == 1)
+        run_study(make(training=TRAINING, search=SEARCH, trials=4), store, Listener())
+    train_once(make(study="single", training={**TRAINING, "pretext": "none"}), store, Listener())
+    return store
+
+
+def logged(store: Store, kind: str, **params: str) -> list[MlflowRun]:
+    """Runs of a kind with these parameters, oldest first."""
+    found = reversed(store.find(None, kind=kind))
+    return [run for run in found if all(run.data.params.get(name) == value for name, value in params.items())]
+
+
+def histories(store: Store, run_id: str) -> dict[str, list[tuple[int, float]]]:
+    """All that a run measured, read in another way than the code does it."""
+    with sqlite3.connect(store.home / "mlflow.db") as database:
+        rows = database.execute("SELECT key, step, value FROM metrics WHERE run_uuid = ?", (run_id,)).fetchall()
+    found: dict[str, list[tuple[int, float]]] = {}
+    for key, step, value in rows:
+        if not key.startswith("system/") and key != "epoch_seconds":
+            found.setdefault(key, []).append((step, value))
+    return {key: sorted(values) for key, values in found.items()}
+
+
+@pytest.mark.parametrize("pretext", ["none", "reverse"])
+def test_a_trial_is_repeated_to_the_bit(done: Store, pretext: str) -> None:
+    trial = next(run for run in logged(done, "trial", pretext=pretext) if run.info.status == "FINISHED")
+    listener = Hearing()
+    found = rerun(trial, done, listener)
+    assert found.differing is None
+    assert histories(done, found.run_id) == histories(done, trial.info.run_id)
+    assert found.values == sum(map(len, histories(done, found.run_id).values()))
+    new = done.client.get_run(found.run_id)
+    assert new.data.tags["sslwear.rerun_of"] == trial.info.run_id
+    assert new.data.tags["sslwear.kind"] == "rerun"
+    assert "mlflow.parentRunId" not in new.data.tags  # or it would count among the trials
+    assert new.data.params == trial.data.params
+    assert new.data.tags.get("sslwear.pretraining_run") == trial.data.tags.get("sslwear.pretraining_run")
+    assert not [text for text in listener.warnings if "not committed" not in text]
+
+
+def test_a_pruned_trial_is_ended_where_it_was(done: Store) -> None:
+    (pruned,) = (run for run in logged(done, "trial") if run.data.tags["sslwear.outcome"] == "pruned")
+    found = rerun(pruned, done, Listener())
+    assert found.differing is None
+    assert histories(done, found.run_id) == histories(done, pruned.info.run_id)
+    assert [step for step, _ in histories(done, found.run_id)["train_loss"]] == [1]
+
+
+def test_a_pretraining_is_repeated_to_the_bit_and_not_taken_for_one(done: Store) -> None:
+    (first,) = logged(done, "pretraining")
+    found = rerun(first, done, Listener())
+    assert found.differing is None
+    assert histories(done, found.run_id) == histories(done, first.info.run_id) != {}
+    key = first.data.tags["sslwear.pretraining_key"]
+    assert [run.info.run_id for run in done.find(None, pretraining_key=key)] == [first.info.run_id]
+
+
+def test_the_command_says_that_all_is_identical_and_what_may_make_a_difference(
+    done: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(done.home))
+    (single,) = logged(done, "train")
+    same = single.data.tags["sslwear.versions"]
+    assert "torch 2." in same
+    done.client.set_tag(single.info.run_id, "sslwear.versions", "python 2.7")
+    result = CliRunner().invoke(app, ["rerun", single.info.run_id[:12]])
+    done.client.set_tag(single.info.run_id, "sslwear.versions", same)
+    assert result.exit_code == 0, result.output
+    assert "metrics are identical to the bit" in result.stdout
+    assert f"the libraries may make a difference: python 2.7 then, {same} now" in result.output
+
+
+def test_a_metric_that_was_changed_is_told(done: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(done.home))
+    (single,) = logged(done, "train")
+    where = "run_uuid = ? AND key = 'val_loss' AND step = 1"
+    with sqlite3.connect(done.home / "mlflow.db") as database:
+        (value,) = database.execute(f"SELECT value FROM metrics WHERE {where}", (single.info.run_id,)).fetchone()
+        changed = value * (1 + 2**-50)  # in the last bits only
+        database.execute(f"UPDATE metrics SET value = ? WHERE {where}", (changed, single.info.run_id))
+    result = CliRunner().invoke(app, ["rerun", single.info.run_id])
+    with sqlite3.connect(done.home / "mlflow.db") as database:
+        database.execute(f"UPDATE metrics SET value = ? WHERE {where}", (value, single.info.run_id))
+    assert result.exit_code == 1
+    assert f"They differ, first in val_loss at step 1: {changed!r} then, {value!r} now." in result.stdout
+
+
+def test_other_data_are_refused(done: Store) -> None:
+    (single,) = logged(done, "train")
+    right = single.data.tags["sslwear.fingerprint"]
+    done.client.set_tag(single.info.run_id, "sslwear.fingerprint", "f" * 64)
+    with pytest.raises(DataError, match=rf"its fingerprint is {right[:12]} and was ffffffffffff; put the data back"):
+        rerun(done.client.get_run(single.info.run_id), done, Listener())
+    done.client.set_tag(single.info.run_id, "sslwear.fingerprint", right)
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ({"kind": "study"}, "because its kind is study; give a run of train, trial, pretraining"),
+        ({"kind": "rerun", "rerun_of": "abc"}, "because it repeats abc"),
+        ({"kind": "trial", "outcome": "interrupted"}, "did not finish"),
+        ({"kind": "trial", "outcome": "finished", "duplicate_of": "abc"}, "has the result of abc; repeat that one"),
+        ({"kind": "trial", "outcome": "finished", "study": "gone"}, "the settings of the run .* are gone"),
+    ],
+)
+def test_what_cannot_be_repeated_is_refused(store: Store, tags: dict[str, Any], message: str) -> None:
+    run = store.start(store.experiment("tiny"), "some", **tags)
+    with pytest.raises(StudyError, match=message):
+        rerun(store.client.get_run(run.id), store, Listener())

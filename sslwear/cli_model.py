@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sslwear.server import LOOPBACK
-from sslwear.terminal import friendly, say, standard_output, warn
+from sslwear.terminal import friendly, say, standard_output, times, warn
 
 if TYPE_CHECKING:
     from sslwear.tracking import Store
@@ -58,7 +58,7 @@ def promote(
         found = promote_trial(study, store, trial, name, alias, Rule(score or objective, rule.value, margin), force)
         if found.scores:
             console.print(promotion_table(found))
-        say(console, f"\nThe test participants of {study} were looked at {found.looks} times so far.")
+        say(console, f"\nThe test participants of {study} were looked at {times(found.looks)} so far.")
         if found.moved:
             say(console, f"{found.name}@{alias} is version {found.version} now: {found.reason}.")
             say(console, f"Use it with: sslwear predict RECORDING --model {found.name}@{alias} --out DIR")
@@ -104,7 +104,7 @@ def models_show(reference: Reference) -> None:
         text = ", ".join(f"{version.name}@{alias}" for alias in aliases) or "none"
         say(console, f"{version.name}/{version.version}, aliases: {text}")
         if looks := _looks(store, version.tags):
-            say(console, f"Test participants of its study: looked at {looks} times until now.")
+            say(console, f"Test participants of its study: looked at {times(looks)} until now.")
         if forced := version.tags.get("sslwear.forced"):
             say(console, f"Promoted by force: {forced}")
         card = version.description or "It has no model card, because it was not promoted by sslwear."
@@ -118,10 +118,13 @@ def models_rollback(
     """Let an alias stand again for the version that it stood for before."""
     with friendly("the alias stands as it was"):
         from sslwear import registry
+        from sslwear.search.storage import answering
         from sslwear.tracking import Store
 
-        now, before = registry.rollback(Store.from_environment(), name, alias)
-        say(standard_output(), f"{name}@{alias} is version {before} again; it was version {now}.")
+        store = Store.from_environment()
+        with answering(store), registry.locked(store, name):
+            now, before = registry.rollback(store, name, alias)
+        say(standard_output(), f"{name}@{alias} is version {before} again; it was {now}.")
 
 
 def export(
@@ -151,10 +154,12 @@ def serve(
     """Serve a registered model over HTTP with MLflow's model server, on this machine only."""
     with friendly("the server has ended"):
         from sslwear import registry, server
+        from sslwear.search.storage import answering
         from sslwear.tracking import Store
 
         store = Store.from_environment()
-        version = registry.find_version(store, reference)
+        with answering(store):
+            version = registry.find_version(store, reference)
         exposed = f"have {version.name} label what they send"
         if (warning := server.check_address(host, port, expose, exposed)) is not None:
             warn(warning)
@@ -163,10 +168,9 @@ def serve(
             "It takes some seconds to start; it stays this version until it is started anew; Ctrl-C ends it.",
             flush=True,
         )
-        command = ["mlflow", "models", "serve", "--model-uri", registry.uri_of(version), "--env-manager", "local"]
-        address = ["--host", host, "--port", str(port)]
+        command = ["uvicorn", "sslwear.scoring:app", "--host", host, "--port", str(port)]
         uris = {"MLFLOW_TRACKING_URI": store.tracking_uri, "MLFLOW_REGISTRY_URI": store.tracking_uri}
-        raise typer.Exit(server.run([*command, *address], uris))
+        raise typer.Exit(server.run(command, {**uris, server.MODEL_VARIABLE: registry.uri_of(version)}))
 
 
 def _looks(store: Store, tags: dict[str, str]) -> int:

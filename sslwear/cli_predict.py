@@ -65,6 +65,7 @@ def predict(
         from sslwear.prediction import Options, in_order
         from sslwear.prediction import predict as label
         from sslwear.registry import load_model
+        from sslwear.search.storage import answering
         from sslwear.tracking import Store
 
         where, how = _resolved(device, precision)
@@ -72,7 +73,9 @@ def predict(
             raise SettingsError("--bout is for --smooth, which was not given; add it, or leave --bout out")
         bout_s = 60 * (BOUT_MINUTES if bout is None else bout) if smooth else None
         options = Options(out, format_, bout_s, where, how, overwrite)
-        loaded = load_model(Store.from_environment(), model)
+        store = Store.from_environment()
+        with answering(store):
+            loaded = load_model(store, model)
         console = standard_output()
         with PredictProgress(console, len(recordings)) as progress:
             outcomes = list(label(recordings, loaded, options, jobs or fitting(RECORDING_GB), progress))
@@ -111,6 +114,6 @@ def _conclude(outcomes: Sequence[Outcome], options: Options) -> None:
     made = [outcome for outcome in outcomes if not outcome.error]
     if made:
         endings = ", ".join(path.name.removeprefix(made[0].name) for path in options.outputs(made[0].name).values())
-        say(standard_output(), f"\n{options.out} has for each of {len(made)} recordings the files {endings}.")
+        say(standard_output(), f"\n{options.out} has for each recording the files {endings}.")
     if len(made) < len(outcomes):
         raise typer.Exit(1)

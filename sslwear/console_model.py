@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from mlflow.entities.model_registry import ModelVersion
+from rich.markup import escape
 from rich.table import Table
 
 from sslwear.promotion import Promotion
@@ -29,7 +30,7 @@ def promotion_table(found: Promotion) -> Table:
         if compared:
             change = found.differences[name]
             row += [str(found.champion_scores[name]), str(change.interval), f"{change.p:.3f}"]
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     return table
 
 
@@ -42,13 +43,13 @@ def models_table(rows: Sequence[tuple[ModelVersion, Sequence[str], int]]) -> Tab
         tags = {key.removeprefix(PREFIX): value for key, value in version.tags.items()}
         made = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
         table.add_row(
-            version.name,
+            escape(version.name),
             str(version.version),
-            "\n".join(f"{version.name}@{alias}" for alias in aliases) or "-",
-            tags.get("study", "-"),
+            escape("\n".join(f"{version.name}@{alias}" for alias in aliases)) or "-",
+            escape(tags.get("study", "-")),
             tags.get("trial", "-"),
-            tags.get("test_kappa", "-"),
-            tags.get("test_f1", "-"),
+            escape(tags.get("test_kappa", "-")),
+            escape(tags.get("test_f1", "-")),
             str(looks) if looks else "-",
             f"{made:%Y-%m-%d %H:%M}",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import TaskProgressColumn
 from rich.table import Table
 
@@ -46,5 +47,5 @@ def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
     table.add_column("")
     for outcome in outcomes:
         note = "could not be labelled" if outcome.error else outcome.note
-        table.add_row(outcome.name, str(outcome.windows), str(outcome.nonwear), note)
+        table.add_row(escape(outcome.name), str(outcome.windows), str(outcome.nonwear), escape(note))
     return table

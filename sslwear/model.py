@@ -31,6 +31,8 @@ INSIDE = "artifacts/model"
 CODE = ("__init__.py", "data/__init__.py", "data/checks.py", "encoders", "errors.py", "model.py", "plugins.py")
 """Files and folders of this package that a model needs to be loaded."""
 BATCH = 256
+_NUMBERS = (float, int, np.floating, np.integer, type(None))
+"""Of an array of objects; None, a JSON null, is a missing sample."""
 STATISTICS = ("mean x", "mean y", "mean z", "length", "motion")
 """What is compared between a recording and the windows that a model learnt from, see `statistics`."""
 USUAL = (1, 99)
@@ -155,8 +157,8 @@ class Model:
         """
         length, wanted = self.card.window_samples, f"{self.card.window_s:g} s at {self.card.rate_hz:g} Hz"
         try:
-            windows = np.asarray(values, np.float32)
-        except (ValueError, TypeError) as error:
+            windows = _numbers(values)
+        except (ValueError, TypeError, OverflowError) as error:
             raise DataError(
                 f"the windows are not an array of numbers; give (N, {length}, 3) or (N, 3, {length}), {wanted}, in g"
             ) from error
@@ -195,6 +197,21 @@ class Model:
             DataError: when they are not windows as the model takes them.
         """
         return table(self.probabilities(self.check(values)), self.card.class_names)
+
+
+def _numbers(values: Any) -> NDArray[np.float32]:
+    """An array of numbers as float32; what only could be read as numbers, such as text, is none.
+
+    Raises:
+        TypeError: when something else is in it.
+        ValueError: when rows are of different lengths.
+    """
+    array = np.asarray(values)
+    kinds = {type(value) for value in array.flat} if array.dtype == object else set()
+    if array.dtype.kind not in "fiuO" or not all(issubclass(kind, _NUMBERS) and kind is not bool for kind in kinds):
+        raise TypeError("not numbers")
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is told as that
+        return array.astype(np.float32)
 
 
 def table(probabilities: NDArray[np.floating], class_names: tuple[str, ...]) -> pd.DataFrame:

@@ -62,6 +62,10 @@ class Options:
         if self.format not in FORMATS:
             raise SettingsError(f"--format {self.format}: write {' or '.join(FORMATS)}")
 
+    def stale(self, name: str) -> list[Path]:
+        """Tables in another format, which would be taken for this call's: replaced as its own files are."""
+        return [self.out / f"{name}.{other}" for other in FORMATS if other != self.format]
+
     def outputs(self, name: str) -> dict[str, Path]:
         """The files that a recording gives, by what they are."""
         endings = {"windows": f".{self.format}", "days": ".days.csv", "hours": ".hours.csv", "picture": ".png"}
@@ -189,7 +193,7 @@ def _named(files: Sequence[Path], options: Options) -> dict[str, Path]:
     inputs = {path.resolve(): path for path in named.values()}
     wanted: dict[Path, str] = {}
     for name in named:
-        for path in options.outputs(name).values():
+        for path in [*options.outputs(name).values(), *options.stale(name)]:
             if path in wanted:
                 raise DataError(f"{wanted[path]!r} and {name!r} would both write {path}; rename one of the recordings")
             if path.resolve() in inputs:
@@ -377,7 +381,7 @@ def _write(found: Labelled, table: pd.DataFrame, place: Path, options: Options) 
     minutes(found, "day").to_csv(made["days"], index=False, float_format="%.3f")
     minutes(found, "hour").to_csv(made["hours"], index=False, float_format="%.3f")
     day_figure(found).savefig(made["picture"], dpi=130)
-    for other in FORMATS:  # an earlier table in the other format would be taken for this call's
-        (options.out / f"{found.name}.{other}").unlink(missing_ok=True)
+    for path in options.stale(found.name):
+        path.unlink(missing_ok=True)
     for what, path in reversed(options.outputs(found.name).items()):
         made[what].replace(path)

@@ -11,7 +11,8 @@ from mlflow.entities.model_registry import ModelVersion
 from optuna.trial import FrozenTrial, TrialState
 
 from sslwear import registry
-from sslwear.errors import SettingsError, StudyError
+from sslwear.ancestry import known_of
+from sslwear.errors import SettingsError, StudyError, WeightsError
 from sslwear.evaluation.intervals import Difference, Interval, difference
 from sslwear.interruption import undisturbed
 from sslwear.registration import SCORES, register_trial, summary
@@ -22,6 +23,7 @@ from sslwear.search.report import description, kept_settings, winner
 from sslwear.search.storage import answering, find_study
 from sslwear.search.study import alone
 from sslwear.search.testing import Tested, count_look, looks, score, training_of
+from sslwear.secrets import masked
 from sslwear.tracking import PREFIX, Run, Store
 from sslwear.training import leading
 
@@ -52,9 +54,7 @@ class Rule:
 
     def allows(self, found: Difference) -> bool:
         """Whether a difference, the newcomer less the champion, is enough."""
-        value = (
-            found.interval.low if self.kind == "interval" and found.interval.participants > 1 else found.interval.mean
-        )
+        value = found.interval.mean if self.kind == "mean" else found.interval.low  # of one participant there is none
         return bool(value >= -self.margin)
 
     def __str__(self) -> str:
@@ -117,7 +117,9 @@ def promote(
         SslwearError: when study, trial, data or weights cannot be used, another process runs the study, or the two
             models cannot be compared and nothing is forced.
     """
-    with answering(store), alone(store, study_name):
+    registry.check_name(name or study_name)
+    registry.check_alias(alias)
+    with answering(store), alone(store, study_name), registry.locked(store, name or study_name):
         study = find_study(study_name, store)
         settings = kept_settings(study)
         rule, name = rule or Rule(settings.objective), name or study_name
@@ -191,18 +193,17 @@ def _compare(
     champion: ModelVersion | None,
 ) -> Promotion:
     network = trained(experiment, trial)
+    with undisturbed():
+        count_look(study, f"promotion of trial {trial.number}")
     depth = leading(experiment.tuning(training_of(trial)).frozen, network)
     newcomer = score(experiment, network, experiment.encoder.window_samples, experiment.dataset.class_names, depth)
     rival, remark = _rival(experiment, champion, wanted)
-    with undisturbed():
-        against = f" and {wanted.name} version {champion.version}" if champion is not None and rival else ""
-        count_look(study, f"promotion of trial {trial.number}{against}")
     _parent(experiment, study).describe(description(study, experiment.settings.objective))
     _parent(experiment, study).text(newcomer.table.to_csv(index=False), f"promotions/trial-{trial.number}.csv")
     mine = summary(newcomer.table)
     theirs = summary(rival.table) if rival is not None else {}
     differences = _differences(newcomer, rival) if rival is not None else {}
-    allowed, reason = _verdict(wanted, champion, differences, remark)
+    allowed, reason = _verdict(wanted, champion, differences, remark + _known_to_newcomer(experiment, study))
     version = str(known.version) if known is not None else None
     if allowed:
         comparison = _comparison(wanted, champion, theirs, differences, reason)
@@ -211,8 +212,10 @@ def _compare(
         version = str(known.version)
         with undisturbed():
             if wanted.force is not None:
-                experiment.store.client.set_model_version_tag(wanted.name, version, f"{PREFIX}forced", wanted.force)
-            registry.move_alias(experiment.store, wanted.name, wanted.alias, version, reason)
+                why = masked(wanted.force)
+                experiment.store.client.set_model_version_tag(wanted.name, version, f"{PREFIX}forced", why)
+            expected = str(champion.version) if champion is not None else None
+            registry.move_alias(experiment.store, wanted.name, wanted.alias, version, reason, expected)
     return Promotion(
         name=wanted.name,
         alias=wanted.alias,
@@ -241,11 +244,12 @@ def _rival(experiment: Experiment, champion: ModelVersion | None, wanted: _Wante
     """
     if champion is None:
         return None, ""
-    seen = _seen(champion, experiment)
+    name = experiment.dataset.description.name
+    seen = known_of(experiment.store, registry.uri_of(champion), name, experiment.split.test)
     try:
         model = registry.load_model(experiment.store, registry.uri_of(champion), experiment.device)
         found = score(experiment, model.network, model.card.window_samples, model.card.class_names)
-    except StudyError as error:
+    except (StudyError, WeightsError, SettingsError) as error:
         if wanted.force is None:
             raise StudyError(
                 f"{wanted.name}@{wanted.alias}, version {champion.version}, cannot be compared: {error}; give the new "
@@ -256,16 +260,11 @@ def _rival(experiment: Experiment, champion: ModelVersion | None, wanted: _Wante
     return found, remark
 
 
-def _seen(champion: ModelVersion, experiment: Experiment) -> list[str]:
-    """Test participants that the champion has learnt from or was chosen by."""
-    if champion.tags.get(f"{PREFIX}fingerprint") != experiment.dataset.fingerprint:
-        return []
-    known = {
-        participant
-        for side in ("train", "validation")
-        for participant in champion.tags.get(f"{PREFIX}{side}_participants", "").split()
-    }
-    return [str(participant) for participant in experiment.split.test if str(participant) in known]
+def _known_to_newcomer(experiment: Experiment, study: optuna.Study) -> str:
+    """A remark when the weights that the study started from know test participants."""
+    split, name = experiment.split, experiment.dataset.description.name
+    known = known_of(experiment.store, kept_settings(study).weights, name, split.test)
+    return f"; the weights that it started from have learnt from {', '.join(known)}, which favours it" if known else ""
 
 
 def _differences(first: Tested, second: Tested) -> dict[str, Difference]:
@@ -278,7 +277,7 @@ def _verdict(
 ) -> tuple[bool, str]:
     """Whether the alias moves, and why."""
     if champion is None:
-        return True, "there was no champion before"
+        return True, f"there was no champion before{remark}"
     rule = wanted.rule
     if differences:
         found = differences[rule.score]

@@ -7,13 +7,15 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import Timeout
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
@@ -26,7 +28,8 @@ from sslwear.encoders import weights
 from sslwear.encoders.base import Network
 from sslwear.errors import StudyError
 from sslwear.model import CARD, CHECKPOINT, CODE, Card, Model
-from sslwear.tracking import MODEL_URI, PREFIX, RUN_URI, Store
+from sslwear.secrets import masked
+from sslwear.tracking import CLASSIFIER, MODEL_URI, PREFIX, RUN_URI, Store
 
 CHAMPION = "champion"
 HISTORY = f"{PREFIX}history."
@@ -121,12 +124,68 @@ def aliases(store: Store, name: str) -> dict[str, list[str]]:
     return found
 
 
-def move_alias(store: Store, name: str, alias: str, version: str, why: str) -> None:
-    """Let an alias stand for a version, and keep that it did."""
+def check_name(name: str) -> None:
+    """Refuse a name by which a model could not be asked for.
+
+    Raises:
+        StudyError: saying what it may have.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise StudyError(f"{name!r} cannot be a model's name; write letters, digits, '.', '_' and '-'")
+
+
+def check_alias(alias: str) -> None:
+    """Refuse an alias that MLflow would not take.
+
+    Raises:
+        StudyError: saying what it may have.
+    """
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,99}", alias) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
+        raise StudyError(
+            f"{alias!r} cannot be an alias; write a letter and then letters, digits, '_' and '-', but not latest or v1"
+        )
+
+
+@contextmanager
+def locked(store: Store, name: str) -> Iterator[None]:
+    """Change a registered model's aliases alone on this machine.
+
+    Raises:
+        StudyError: when another process does.
+    """
+    try:
+        with store.lock(f"model-{name}", timeout_s=0):
+            yield
+    except Timeout as error:
+        raise StudyError(f"another process is promoting to {name!r} or rolling it back; wait for it") from error
+
+
+def move_alias(store: Store, name: str, alias: str, version: str, why: str, expected: str | None) -> None:
+    """Let an alias stand for a version, and keep that it did, and what it stood for before.
+
+    Args:
+        store: where the model is.
+        name: the model's.
+        alias: to move.
+        version: that it shall stand for.
+        why: in a sentence.
+        expected: the version that it stands for now, or None.
+
+    Raises:
+        StudyError: when it stands for another one, because somebody moved it meanwhile.
+    """
+    now = find_model(store, name).aliases.get(alias)
+    if (None if now is None else str(now)) != expected:
+        raise StudyError(
+            f"{name}@{alias} was moved to {'nothing' if now is None else f'version {now}'} meanwhile, so that the "
+            "comparison does not hold; give the command again"
+        )
     steps = history(store, name, alias)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    if expected is not None and (not steps or steps[-1]["version"] != expected):
+        steps.append({"version": expected, "when": "", "why": "set by hand"})
+    when = datetime.now(UTC).isoformat(timespec="seconds")
     store.client.set_registered_model_alias(name, alias, version)
-    steps.append({"version": version, "when": now, "why": why})
+    steps.append({"version": version, "when": when, "why": masked(why)})
     store.client.set_registered_model_tag(name, f"{HISTORY}{alias}", json.dumps(steps))
 
 
@@ -140,22 +199,26 @@ def rollback(store: Store, name: str, alias: str = CHAMPION) -> tuple[str, str]:
     """Let an alias stand again for the version that it stood for before.
 
     Returns:
-        The version that it stood for until now, and the one that it stands for again.
+        The version that it stood for until now, or ``no version`` when that one was deleted, and the one that it stands
+        for again.
 
     Raises:
         StudyError: when there is no such model or alias, or nothing before.
     """
-    now = str(find_version(store, f"{name}@{alias}").version)
+    standing = find_model(store, name).aliases.get(alias)
+    now = "no version" if standing is None else str(standing)  # its version was deleted
     known = {str(version.version) for version in versions(store, name)}
     steps = history(store, name, alias)
     while steps and (steps[-1]["version"] == now or steps[-1]["version"] not in known):
         steps.pop()
     if not steps:
-        raise StudyError(f"{name}@{alias} is version {now} and was no other before; there is nothing to go back to")
+        raise StudyError(
+            f"{name}@{alias} has nothing to go back to: it stands for {_numbered(now)} and no other before"
+        )
     before = steps[-1]["version"]
     store.client.set_registered_model_alias(name, alias, before)
     store.client.set_registered_model_tag(name, f"{HISTORY}{alias}", json.dumps(steps))
-    return now, before
+    return _numbered(now), before
 
 
 def register(
@@ -188,9 +251,13 @@ def register(
         folder = Path(temporary) / "model"
         save(folder, network, card, example, description)
         logged = client.create_logged_model(
-            run.info.experiment_id, name=name, source_run_id=run_id, model_type="classifier"
+            run.info.experiment_id, name=name, source_run_id=run_id, model_type=CLASSIFIER
         )
-        client.log_model_artifacts(logged.model_id, str(folder))
+        try:
+            client.log_model_artifacts(logged.model_id, str(folder))
+        except BaseException:
+            client.finalize_logged_model(logged.model_id, "FAILED")
+            raise
     client.finalize_logged_model(logged.model_id, "READY")
     for key, value in scores.items():
         client.log_metric(run_id, key, value, model_id=logged.model_id)
@@ -201,8 +268,8 @@ def register(
         name,
         source=logged.artifact_location,
         run_id=run_id,
-        tags={f"{PREFIX}{key}": value for key, value in tags.items()},
-        description=description,
+        tags={f"{PREFIX}{key}": masked(value) for key, value in tags.items()},
+        description=masked(description),
         model_id=logged.model_id,
     )
 
@@ -245,6 +312,10 @@ def save(folder: Path, network: Network, card: Card, example: NDArray[np.float32
             },
         )
     (folder / DESCRIPTION).write_text(description)
+
+
+def _numbered(version: str) -> str:
+    return version if version == "no version" else f"version {version}"
 
 
 def _copy(package: Path, place: Path, parts: Sequence[str]) -> None:

@@ -11,9 +11,10 @@ _DATABASE = re.compile(
     r"(?P<start>\b(?!https?:)[a-z][a-z0-9+.-]*://)(?P<user>[^\s/@:?#]*):(?P<secret>\S*)@", re.IGNORECASE
 )
 """Of a database, where SQLAlchemy takes all up to the last @ for the password."""
+_BEARER = re.compile(r"(?P<start>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _NAMED = re.compile(
-    r"(?P<key>(?:password|passwd|pwd|token|secret|api_?key|access_?key)[A-Za-z0-9_]*)"
-    r"(?P<is>['\"]?\s*[=:]\s*['\"]?)(?P<secret>[^\s&'\",;)]+)",
+    r"(?P<key>(?<![a-z])(?:[A-Za-z0-9]+[_-])*(?:password|passwd|pwd|token|secret|api_?key|access_?key|signature|sig))"
+    r"(?P<is>['\"]?\s*[=:]\s*)(?P<secret>'[^']*'|\"[^\"]*\"|[^\s&'\",;)]+)",
     re.IGNORECASE,
 )
 
@@ -25,6 +26,7 @@ def masked(text: str) -> str:
     text = _SERVER.sub(
         lambda found: found["start"] + (f"{found['user']}:" if found["user"] else "") + f"{HIDDEN}@", text
     )
+    text = _BEARER.sub(rf"\g<start>{HIDDEN}", text)
     text = _DATABASE.sub(rf"\g<start>\g<user>:{HIDDEN}@", text)
     return _NAMED.sub(rf"\g<key>\g<is>{HIDDEN}", text)
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from sslwear.errors import SslwearError
 
 LOOPBACK = "127.0.0.1"
+MODEL_VARIABLE = "SSLWEAR_SERVED_MODEL"
+"""Tells `sslwear.scoring` what to serve."""
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
 
 
@@ -32,6 +34,8 @@ def check_address(host: str, port: int, expose: bool, exposed: str) -> str | Non
     Raises:
         SslwearError: when it would listen wider than was asked for, there is no such address, or the port is taken.
     """
+    if not host.strip():
+        raise SslwearError("--host: give an address, or leave it out for this machine only")
     wide = not _is_loopback(host)
     if wide and not expose:
         raise SslwearError(

@@ -58,6 +58,11 @@ def say(console: Console, text: str) -> None:
     console.print(masked(text), markup=False, highlight=False, soft_wrap=True)
 
 
+def times(count: int) -> str:
+    """How often, in words."""
+    return "once" if count == 1 else f"{count} times"
+
+
 def warn(text: str) -> None:
     """Print a warning, also where the output goes to a file."""
     print(f"sslwear: {masked(text)}", file=sys.stderr, flush=True)

@@ -71,6 +71,8 @@ PREFIX = "sslwear."
 NOTE = "mlflow.note.content"
 SYSTEM_METRICS = "system/"
 COMPUTING = ("torch", "numpy", "scipy", "scikit-learn")
+CLASSIFIER = "classifier"
+"""Type of the logged models that are registered, which are made of a checkpoint."""
 RUN_URI, MODEL_URI = "runs:/", "models:/"
 
 
@@ -322,14 +324,13 @@ class Store:
         return str(source)
 
     def checkpoints(self, run: MlflowRun) -> list[LoggedModel]:
-        """Checkpoints that a run logged, newest first."""
-        return list(
-            self.client.search_logged_models(
-                [run.info.experiment_id],
-                f"source_run_id = '{run.info.run_id}'",
-                order_by=[{"field_name": "creation_time", "ascending": False}],
-            )
+        """Checkpoints that a run logged, newest first; models made of them are none, and neither is one half-made."""
+        logged = self.client.search_logged_models(
+            [run.info.experiment_id],
+            f"source_run_id = '{run.info.run_id}'",
+            order_by=[{"field_name": "creation_time", "ascending": False}],
         )
+        return [found for found in logged if found.status == "READY" and found.model_type != CLASSIFIER]
 
 
 @dataclass(frozen=True)
@@ -392,8 +393,12 @@ class Run:
         self._client.set_tag(self.id, NOTE, masked(text))
 
     def text(self, text: str, path: str) -> None:
-        """Log a text file."""
+        """Log a text file, passwords masked."""
         self._client.log_text(self.id, masked(text), path)
+
+    def page(self, html: str, path: str) -> None:
+        """Log a page of our own making as it is: the programs in it are full of what looks like passwords."""
+        self._client.log_text(self.id, html, path)
 
     def figure(self, figure: Figure, path: str) -> None:
         """Log a picture."""
@@ -405,7 +410,7 @@ class Run:
     def dataset(self, dataset: Dataset | Shards, windows: Mapping[str, int]) -> None:
         """Log the data set with its fingerprint, and how many of its windows are used for what (such as ``train``)."""
         description = dataset.description
-        source = {"uri": dataset.folder.resolve().as_uri(), "source": description.source}
+        source = {"uri": dataset.folder.resolve().as_uri(), "source": masked(description.source or "")}
         profile = {
             "windows": len(dataset),
             "participants": len(dataset.participants),

@@ -129,7 +129,7 @@ def log(study: optuna.Study, objective: str, parent: Run) -> None:
     charts = study_charts(shown, shares, objective)
     for name, chart in charts.items():
         parent.figure(chart, f"charts/{name}.png")
-    parent.text(interactive(study, objective, bool(shares)), "study.html")
+    parent.page(interactive(study, objective, bool(shares)), "study.html")
     parent.describe(description(study, objective))
 
 

@@ -17,7 +17,7 @@ from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from typer.testing import CliRunner
 
-from sslwear import registry
+from sslwear import promotion, registry
 from sslwear.cli import app
 from sslwear.data.dataset import Dataset
 from sslwear.errors import SettingsError, StudyError
@@ -170,7 +170,7 @@ def test_a_worse_trial_is_refused_and_a_reason_forces_it(store: Store) -> None:
     code, output = cli("models", "rollback", "tiny")
     assert "tiny@champion is version 1 again; it was version 2." in output
     assert registry.find_version(store, "tiny").version == 1
-    with pytest.raises(StudyError, match="tiny@champion is version 1 and was no other before"):
+    with pytest.raises(StudyError, match="tiny@champion has nothing to go back to"):
         registry.rollback(store, "tiny")
     allowed = promote("tiny", store, worst.number, rule=Rule("kappa", "mean", 0.99))
     assert allowed.moved
@@ -270,6 +270,85 @@ def test_what_cannot_be_promoted_is_one_sentence(store: Store) -> None:
     (store.home / "locks").mkdir(exist_ok=True)
     with FileLock(store.home / "locks" / "tiny.lock"), pytest.raises(StudyError, match="is being run by another"):
         promote("tiny", store)
+
+
+def test_an_interval_of_one_participant_allows_nothing() -> None:
+    one = Difference(Interval(0.1, float("nan"), float("nan"), float("nan"), 1), float("nan"))
+    assert Rule().allows(one)
+    assert not Rule(kind="interval").allows(one)
+
+
+@pytest.mark.parametrize(("name", "alias"), [("a/b", "champion"), ("it's", "champion"), ("x", "latest"), ("x", "v1")])
+def test_a_name_that_could_not_be_used_costs_no_look(store: Store, name: str, alias: str) -> None:
+    with pytest.raises(StudyError, match="cannot be"):
+        promote("tiny", store, name=name, alias=alias)
+    assert len(looks(find_study("tiny", store))) == 1
+
+
+def test_an_interrupted_registration_leaves_the_trial_usable(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(store.client), "log_model_artifacts", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            promote("tiny", store)
+    assert registry.models(store) == []
+    assert promote("tiny", store).version == "1"
+
+
+def test_an_alias_that_was_moved_meanwhile_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = sorted(find_study("tiny", store).trials, key=lambda trial: trial.value or 0)[:2]
+    promote("tiny", store, first.number)
+    promote("tiny", store, second.number, alias="other", force="for the test")
+    real = promotion.register_trial
+
+    def slow(*arguments: object) -> object:
+        store.client.set_registered_model_alias("tiny", "champion", "2")
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(promotion, "register_trial", slow)
+    with pytest.raises(StudyError, match="tiny@champion was moved to version 2 meanwhile"):
+        promote("tiny", store, force="for the test")
+    assert registry.find_version(store, "tiny@champion").version == 2
+
+
+def test_rollback_knows_of_what_was_set_by_hand_and_of_what_was_deleted(store: Store) -> None:
+    numbers = [trial.number for trial in find_study("tiny", store).trials]
+    promote("tiny", store, numbers[0])
+    promote("tiny", store, numbers[1], alias="other", force="for the test")
+    store.client.set_registered_model_alias("tiny", "champion", "2")
+    promote("tiny", store, numbers[2], force="for the test")
+    assert registry.rollback(store, "tiny") == ("version 3", "2")
+    store.client.delete_model_version("tiny", "2")
+    assert registry.rollback(store, "tiny") == ("no version", "1")
+
+
+def test_a_champion_whose_files_are_gone_yields_to_force(store: Store) -> None:
+    best, other = (trial.number for trial in find_study("tiny", store).trials[:2])
+    promote("tiny", store, best)
+    shutil.rmtree(Path(store.client.get_model_version_download_uri("tiny", "1").removeprefix("file://")))
+    with pytest.raises(StudyError, match="tiny@champion, version 1, cannot be compared"):
+        promote("tiny", store, other)
+    assert promote("tiny", store, other, force="its files are gone").moved
+
+
+def test_no_secret_of_a_reason_is_kept(store: Store) -> None:
+    trials = [trial.number for trial in find_study("tiny", store).trials]
+    promote("tiny", store, trials[0])
+    promote("tiny", store, trials[1], force="see https://me:s3cret@lab/1")
+    version = registry.find_version(store, "tiny@champion")
+    kept = f"{version.tags} {version.description} {registry.find_model(store, 'tiny').tags}"
+    assert "https://me:***@lab/1" in kept
+    assert "s3cret" not in kept
+
+
+def test_weights_that_know_test_participants_are_told(make: Callable[..., Settings], store: Store) -> None:
+    trial = find_study("tiny", store).trials[0]
+    split = {"test": 0.2, "test_seed": 7, "validation": 0.25}
+    weights = f"runs:/{trial.user_attrs['run_id']}"
+    run_study(make(study="second", weights=weights, split=split, search={}, trials=1), store, Listener())
+    assert "; the weights that it started from have learnt from " in promote("second", store).reason
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,10 @@ def spoilt(value: Any) -> dict[str, Any]:
         (b"{bad", "JSON"),
         (b"", "JSON"),
         (b"[]", "JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (json.dumps({"inputs": [[[10**400] * 3] * 150]}).encode(), "numbers"),
+        ({"inputs": [[["1.0"] * 3] * 150]}, "not an array of numbers"),
+        ({"inputs": [[[True] * 3] * 150]}, "not an array of numbers"),
         ({}, "input"),
         ({"inputs": []}, "array"),
         ({"inputs": "walk"}, "not an array of numbers"),
@@ -93,7 +97,10 @@ def spoilt(value: Any) -> dict[str, Any]:
 def test_what_is_wrong_gets_a_reason(address: str, body: bytes | dict[str, Any], reason: str) -> None:
     status, answer = ask(address, body)
     assert status == 400, answer
-    assert reason in answer
+    message = json.loads(answer)["message"]
+    assert reason in message
+    assert len(message) < 1001
+    assert "Failed to predict data" not in message
 
 
 def test_what_cannot_be_served_is_one_sentence(promoted: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,6 +111,7 @@ def test_everything_lands_where_a_user_looks_for_it(done: tuple[optuna.Study, St
     tracked = parent.inputs.dataset_inputs[0].dataset
     assert json.loads(tracked.profile)["fingerprint"] == small.fingerprint
     assert "<script" in read(store, parent, "study.html")
+    assert "***" not in read(store, parent, "study.html")  # masked programs would not run
     assert "https://cdn.plot.ly/plotly" not in read(store, parent, "study.html")[:2000]
     assert len(parent.data.tags["mlflow.source.git.commit"]) == 40
     best = winner(study)

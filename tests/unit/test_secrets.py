@@ -16,9 +16,12 @@ from sslwear.secrets import masked, one_line
         ("at http://me:s3cret@lab:5000/#/experiments/1 now", "at http://me:***@lab:5000/#/experiments/1 now"),
         ("https://ghp_abc@github.com/x.git", "https://***@github.com/x.git"),
         ("MLFLOW_TRACKING_PASSWORD=s3cret sslwear ui", "MLFLOW_TRACKING_PASSWORD=*** sslwear ui"),
-        ("{'token': 's3cret', 'n': 3}", "{'token': '***', 'n': 3}"),
+        ("{'token': 's3cret', 'n': 3}", "{'token': ***, 'n': 3}"),
         ("postgresql://h/db?user=a&password=s3cret&x=1", "postgresql://h/db?user=a&password=***&x=1"),
         ("api_key: s3cret", "api_key: ***"),
+        ("Authorization: Bearer eyJhbGciOiJ", "Authorization: Bearer ***"),
+        ("password='a b c', x", "password=***, x"),
+        ("https://h/x?X-Amz-Signature=abc&sig=def", "https://h/x?X-Amz-Signature=***&sig=***"),
     ],
 )
 def test_a_secret_is_hidden_and_the_rest_stays(text: str, shown: str) -> None:
@@ -33,6 +36,7 @@ def test_a_secret_is_hidden_and_the_rest_stays(text: str, shown: str) -> None:
         "runs:/0123 and models:/tiny@champion at http://lab:5000",
         "postgresql://db.lab/optuna",
         "learning_rate: 0.001, tuned: all",
+        "token_count=3, secretary: Ann",
         "#12 layer4-5 lr=3e-4 permutation",
     ],
 )

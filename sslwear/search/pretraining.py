@@ -104,22 +104,9 @@ def pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener)
         run: where it is logged.
         listener: hears of the epochs.
     """
-    run.text(experiment.settings.to_yaml(), "settings.yaml")
     settings, data = experiment.settings.pretraining, pretraining_data(experiment)
     task = get_pretext(pretext)()
-    run.params(
-        {
-            "pretext": pretext,
-            "tuned": "all",
-            **settings.model_dump(),
-            **experiment.circumstances(),
-            "train_participants": " ".join(map(str, data.train.participants()))[:MAX_PARAM],
-            "held_out_participants": " ".join(map(str, data.validation.participants()))[:MAX_PARAM],
-        }
-    )
-    run.dataset(
-        experiment.unlabelled or experiment.dataset, {"train": len(data.train), "validation": len(data.validation)}
-    )
+    _introduce(experiment, pretext, data, run)
     listener.started(f"pretext {pretext}", settings.max_epochs)
 
     log = run.epochs()
@@ -157,6 +144,24 @@ def pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener)
     listener.note(
         f"pretext {pretext}: held-out {beside_chance(scores, task.headline)} after {len(result.history)} epochs, "
         "kept for all trials that ask for it"
+    )
+
+
+def _introduce(experiment: Experiment, pretext: str, data: FitData, run: Run) -> None:
+    """Log what a pre-training starts from."""
+    run.text(experiment.settings.to_yaml(), "settings.yaml")
+    run.params(
+        {
+            "pretext": pretext,
+            "tuned": "all",
+            **experiment.settings.pretraining.model_dump(),
+            **experiment.circumstances(),
+            "train_participants": " ".join(map(str, data.train.participants()))[:MAX_PARAM],
+            "held_out_participants": " ".join(map(str, data.validation.participants()))[:MAX_PARAM],
+        }
+    )
+    run.dataset(
+        experiment.unlabelled or experiment.dataset, {"train": len(data.train), "validation": len(data.validation)}
     )
 
 

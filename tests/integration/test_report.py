@@ -63,7 +63,7 @@ def test_a_report_is_written_of_what_the_stores_know(done: Store, tmp_path: Path
     names = ["REPORT.md", "REPORT.json", "masks.png", "participants.png", "learning_curves.png"]
     assert result.stdout.split() == [str(tmp_path / name) for name in names]
     text = (tmp_path / "REPORT.md").read_text()
-    assert "against the reference `layer5` with 0.567" in text.splitlines()[2]
+    assert "against the reference `layer5` with 0.533" in text.splitlines()[2]
     assert "The search before it tried 3 configurations: 3 finished." in text
     (study,) = done.find(None, kind="study")
     assert f"`{study.data.tags['mlflow.source.git.commit']}" in text

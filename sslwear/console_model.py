@@ -37,20 +37,18 @@ def promotion_table(found: Promotion) -> Table:
 def models_table(rows: Sequence[tuple[ModelVersion, Sequence[str], int]]) -> Table:
     """Versions, each with its aliases as they are written, and how often its study's test participants were scored."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("model", "version", "alias", "study", "trial", "test kappa", "test f1", "looks", "made"):
-        table.add_column(name, no_wrap=name != "alias", justify="right" if name in ("version", "looks") else "left")
+    for name in ("model", "alias", "study", "trial", "test kappa", "test f1", "looks", "made"):
+        table.add_column(
+            name, overflow="fold", no_wrap=name in ("model", "alias")
+        )  # which are there to be pasted whole
     for version, aliases, looks in rows:
         tags = {key.removeprefix(PREFIX): value for key, value in version.tags.items()}
-        made = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
-        table.add_row(
-            escape(version.name),
-            str(version.version),
-            escape("\n".join(f"{version.name}@{alias}" for alias in aliases)) or "-",
-            escape(tags.get("study", "-")),
-            tags.get("trial", "-"),
-            escape(tags.get("test_kappa", "-")),
-            escape(tags.get("test_f1", "-")),
+        cells = [
+            f"{version.name}/{version.version}",
+            "\n".join(f"{version.name}@{alias}" for alias in aliases) or "-",
+            *(tags.get(key, "-") for key in ("study", "trial", "test_kappa", "test_f1")),
             str(looks) if looks else "-",
-            f"{made:%Y-%m-%d %H:%M}",
-        )
+            f"{datetime.fromtimestamp(version.creation_timestamp / 1000, UTC):%Y-%m-%d %H:%M}",
+        ]
+        table.add_row(*map(escape, cells))
     return table

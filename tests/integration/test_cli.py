@@ -308,7 +308,7 @@ def test_the_ui_answers_on_this_machine_only_and_shows_the_studies(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-        assert f"port {port} is in use" in refusal("ui", "--port", str(port))
+        assert f"127.0.0.1:{port} cannot be listened on" in refusal("ui", "--port", str(port))
     process = start("ui", "--port", str(port))
     address = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 90

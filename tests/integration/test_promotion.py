@@ -298,9 +298,9 @@ def test_an_interrupted_registration_leaves_the_trial_usable(store: Store, monke
 
 
 def test_an_alias_that_was_moved_meanwhile_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = sorted(find_study("tiny", store).trials, key=lambda trial: trial.value or 0)[:2]
-    promote("tiny", store, first.number)
-    promote("tiny", store, second.number, alias="other", force="for the test")
+    first, second, third = (trial.number for trial in find_study("tiny", store).trials)
+    promote("tiny", store, first)
+    promote("tiny", store, second, alias="other")
     real = promotion.register_trial
 
     def slow(*arguments: object) -> object:
@@ -309,7 +309,7 @@ def test_an_alias_that_was_moved_meanwhile_stays(store: Store, monkeypatch: pyte
 
     monkeypatch.setattr(promotion, "register_trial", slow)
     with pytest.raises(StudyError, match="tiny@champion was moved to version 2 meanwhile"):
-        promote("tiny", store, force="for the test")
+        promote("tiny", store, third, force="for the test")
     assert registry.find_version(store, "tiny@champion").version == 2
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -108,10 +107,10 @@ def study_report(
     with friendly():
         from sslwear.evaluation.report import write_report
         from sslwear.search.account import account
+        from sslwear.search.results import results
         from sslwear.search.storage import answering
         from sslwear.tracking import Store
 
-        results = import_module("sslwear.search.evaluation").results
         store = Store.from_environment()
         with answering(store):
             found = results(name, store)

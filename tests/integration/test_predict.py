@@ -241,7 +241,7 @@ def test_the_command_names_what_it_left_out_and_fails(command: Callable[..., Res
     assert result.stderr == (
         f"sslwear: absent was left out: there is no file {tmp_path / 'absent.csv'}; give the paths of device files\n"
     )
-    assert "out has for each of 1 recordings the files .csv, .days.csv, .hours.csv, .png." in result.stdout
+    assert "out has for each recording the files .csv, .days.csv, .hours.csv, .png." in result.stdout
     assert command(good, "--overwrite").exit_code == 0
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -53,7 +51,7 @@ def evaluated(done: Store, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch)
             raise StudyError(f"the study {name!r} was not evaluated yet")
         return frame
 
-    monkeypatch.setitem(sys.modules, "sslwear.search.evaluation", SimpleNamespace(results=found))
+    monkeypatch.setattr("sslwear.search.results.results", found)
 
 
 @pytest.mark.usefixtures("evaluated", "drawn")

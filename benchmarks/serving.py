@@ -41,7 +41,7 @@ def register(store: Store, encoder: str) -> None:
     run = store.start(store.experiment("bench"), "bench", "train")
     example = np.zeros((1, kind.window_samples, 3), np.float32) + np.float32(0.6)
     version = registry.register(store, "bench", run.id, network(card), card, example, "", {}, {})
-    registry.move_alias(store, "bench", registry.CHAMPION, str(version.version), "to be measured")
+    registry.move_alias(store, "bench", registry.CHAMPION, str(version.version), "to be measured", None)
     run.end("FINISHED", "finished")
 
 

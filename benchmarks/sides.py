@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from machine import new_store
 
+from sslwear.checkpoints import load_weights
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import open_dataset
 from sslwear.data.prepare import prepare
@@ -95,7 +96,7 @@ def make(place: Path, every: int) -> None:
         training={"pretext": "multi"},
     )
     run, _ = pretrain_once(chosen, store)
-    state = store.load_weights(f"{RUN_URI}{run}")
+    state = load_weights(store, f"{RUN_URI}{run}")
     body.feature_extractor.load_state_dict(
         {key.removeprefix("feature_extractor."): value for key, value in state.items() if key.startswith("feature")}
     )

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sslwear.errors import StudyError
+from sslwear.provenance import PREFIX
 from sslwear.registry import find_version
-from sslwear.tracking import MODEL_URI, PREFIX, RUN_URI, Store
+from sslwear.tracking import MODEL_URI, RUN_URI, Store
 
 MOST = 20
 """Steps back that are followed."""

@@ -30,7 +30,7 @@ def evaluate(file: StudyFile, set_: Overrides = None) -> None:
 
 def _print(console: Console, table: pd.DataFrame) -> None:
     from sslwear.console_study import methods_table
-    from sslwear.evaluation.methods import summarise
+    from sslwear.evaluation.comparison import compare, summaries
     from sslwear.search.part import TRANSDUCTIVE
 
     folds, protocol = table["fold"].nunique(), str(table["protocol"].iloc[0]).replace("_", " ")
@@ -39,12 +39,12 @@ def _print(console: Console, table: pd.DataFrame) -> None:
     if table["transductive"].any():
         say(console, f"Results are {TRANSDUCTIVE}.")
     console.print()
-    summaries = summarise(table)
-    console.print(methods_table(summaries))
+    methods = summaries(table)
+    console.print(methods_table(methods, compare(methods, methods[0], "kappa")))
     console.print()
-    if len(summaries) > 1:
+    if len(methods) > 1:
         say(
             console,
-            f"Differences are in kappa, to {summaries[0].method!r} on the same people; p is of Wilcoxon's signed-rank "
+            f"Differences are in kappa, to {methods[0].method!r} on the same people; p is of Wilcoxon's signed-rank "
             "test, not corrected for the number of methods.",
         )

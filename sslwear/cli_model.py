@@ -48,13 +48,14 @@ def promote(
         from sslwear.promotion import Rule
         from sslwear.promotion import promote as promote_trial
         from sslwear.search.report import kept_settings
-        from sslwear.search.storage import find_study
+        from sslwear.search.storage import answering, find_study
         from sslwear.tracking import Store
 
         if force is not None and not force.strip():
             raise SettingsError("--force: give the reason, which is kept with the version")
         store, console = Store.from_environment(), standard_output()
-        objective = kept_settings(find_study(study, store)).objective
+        with answering(store):
+            objective = kept_settings(find_study(study, store)).objective
         found = promote_trial(study, store, trial, name, alias, Rule(score or objective, rule.value, margin), force)
         if found.scores:
             console.print(promotion_table(found))
@@ -75,14 +76,16 @@ def models_list() -> None:
     with friendly():
         from sslwear import registry
         from sslwear.console_model import models_table
+        from sslwear.search.storage import answering
         from sslwear.tracking import Store
 
         store, console = Store.from_environment(), standard_output()
         rows = []
-        for model in registry.models(store):
-            aliases = registry.aliases(store, model.name)
-            for version in registry.versions(store, model.name):
-                rows.append((version, aliases.get(str(version.version), []), _looks(store, version.tags)))
+        with answering(store):
+            for model in registry.models(store):
+                aliases = registry.aliases(store, model.name)
+                for version in registry.versions(store, model.name):
+                    rows.append((version, aliases.get(str(version.version), []), _looks(store, version.tags)))
         if not rows:
             say(console, "There is no registered model yet: promote a study's best trial with sslwear promote STUDY.")
             return
@@ -96,14 +99,17 @@ def models_show(reference: Reference) -> None:
         from rich.markdown import Markdown
 
         from sslwear import registry
+        from sslwear.search.storage import answering
         from sslwear.tracking import Store
 
         store, console = Store.from_environment(), standard_output()
-        version = registry.find_version(store, reference)
-        aliases = registry.aliases(store, version.name).get(str(version.version), [])
+        with answering(store):
+            version = registry.find_version(store, reference)
+            aliases = registry.aliases(store, version.name).get(str(version.version), [])
+            looks = _looks(store, version.tags)
         text = ", ".join(f"{version.name}@{alias}" for alias in aliases) or "none"
         say(console, f"{version.name}/{version.version}, aliases: {text}")
-        if looks := _looks(store, version.tags):
+        if looks:
             say(console, f"Test participants of its study: looked at {times(looks)} until now.")
         if forced := version.tags.get("sslwear.forced"):
             say(console, f"Promoted by force: {forced}")
@@ -135,9 +141,12 @@ def export(
     with friendly():
         from sslwear import registry
         from sslwear.export import to_onnx
+        from sslwear.search.storage import answering
         from sslwear.tracking import Store
 
-        model = registry.load_model(Store.from_environment(), reference)
+        store = Store.from_environment()
+        with answering(store):
+            model = registry.load_model(store, reference)
         worst = to_onnx(model, onnx)
         console, card = standard_output(), model.card
         say(console, f"{onnx}: windows (B, 3, {card.window_samples}) in {card.unit} at {card.rate_hz:g} Hz, float32, ")

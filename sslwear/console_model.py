@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sslwear.promotion import Promotion
-from sslwear.tracking import PREFIX
+from sslwear.provenance import PREFIX
 
 SHOWN = ("kappa", "f1", "precision", "recall", "accuracy")
 

@@ -10,7 +10,7 @@ import optuna
 from mlflow.entities import Run as MlflowRun
 from rich.table import Table
 
-from sslwear.evaluation.methods import MethodSummary
+from sslwear.evaluation.comparison import Comparison, Summary
 from sslwear.search.comparison import Row, Side, groups
 from sslwear.search.page import SCORES
 from sslwear.search.report import TrialRow, kept_settings, rows, winner
@@ -75,18 +75,19 @@ def groups_table(left: Side, right: Side, score: str, by: str) -> Table:
     return table
 
 
-def methods_table(summaries: Sequence[MethodSummary]) -> Table:
+def methods_table(methods: Sequence[Summary], comparisons: Sequence[Comparison]) -> Table:
     """Methods of an evaluation, one a row: means with intervals, spread over seeds, difference to the first one."""
+    differences = {comparison.summary.method: comparison.found for comparison in comparisons}
     table = _table("method")
-    names = ["kappa", "f1", "people", "seeds", "seed sd", *(("difference", "p") if len(summaries) > 1 else ())]
+    names = ["kappa", "f1", "people", "seeds", "seed sd", *(("difference", "p") if comparisons else ())]
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
-    for one in summaries:
-        spread = "-" if math.isnan(one.spread) else f"{one.spread:.3f}"
-        cells = [str(one.kappa), str(one.f1), str(one.kappa.participants), str(one.seeds), spread]
-        if one.difference is not None:
-            p = one.difference.p
-            cells += [str(one.difference.interval), "-" if math.isnan(p) else f"{p:.3f}"]
+    for one in methods:
+        kappa, spread = one.scores["kappa"], one.seed_sd["kappa"]
+        shown = "-" if math.isnan(spread) else f"{spread:.3f}"
+        cells = [str(kappa), str(one.scores["f1"]), str(kappa.participants), str(len(one.seeds)), shown]
+        if (found := differences.get(one.method)) is not None:
+            cells += [str(found.interval), "-" if math.isnan(found.p) else f"{found.p:.3f}"]
         table.add_row(one.method, *cells)
     return table
 

@@ -15,6 +15,7 @@ from sslwear.ancestry import known_of
 from sslwear.errors import SettingsError, StudyError, WeightsError
 from sslwear.evaluation.intervals import Difference, Interval, difference
 from sslwear.interruption import undisturbed
+from sslwear.provenance import PREFIX
 from sslwear.registration import SCORES, register_trial, summary
 from sslwear.registry import CHAMPION
 from sslwear.search.conclusion import trained
@@ -24,7 +25,7 @@ from sslwear.search.storage import answering, find_study
 from sslwear.search.study import alone
 from sslwear.search.testing import Tested, count_look, looks, score, training_of
 from sslwear.secrets import masked
-from sslwear.tracking import PREFIX, Run, Store
+from sslwear.tracking import Run, Store
 from sslwear.training import leading
 
 

@@ -24,12 +24,14 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 from numpy.typing import NDArray
 
 import sslwear
+from sslwear.checkpoints import model_folder
 from sslwear.encoders import weights
 from sslwear.encoders.base import Network
 from sslwear.errors import StudyError
 from sslwear.model import CARD, CHECKPOINT, CODE, Card, Model
+from sslwear.provenance import PREFIX
 from sslwear.secrets import masked
-from sslwear.tracking import CLASSIFIER, MODEL_URI, PREFIX, RUN_URI, Store
+from sslwear.tracking import CLASSIFIER, MODEL_URI, RUN_URI, Store
 
 CHAMPION = "champion"
 HISTORY = f"{PREFIX}history."
@@ -53,7 +55,7 @@ def load_model(store: Store, reference: str, device: torch.device | None = None,
         WeightsError: when it has no checkpoint of ours.
     """
     uri = reference if reference.startswith(RUN_URI) else uri_of(find_version(store, reference))
-    with store.model_folder(uri) as folder:
+    with model_folder(store, uri) as folder:
         return Model.load(folder, device, precision or "float32")
 
 

@@ -1,4 +1,4 @@
-"""MLflow: the store, runs written through explicit run ids, metrics in batches, checkpoints, artifacts."""
+"""MLflow: the store, and runs written through explicit run ids, metrics in batches."""
 
 from __future__ import annotations
 
@@ -6,32 +6,28 @@ import json
 import logging
 import os
 import platform
-import re
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib.metadata import version
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from sslwear.data.dataset import Dataset
 from sslwear.data.shards import Shards
 from sslwear.encoders import weights
 from sslwear.encoders.base import Network
-from sslwear.errors import StudyError, WeightsError
+from sslwear.errors import StudyError
 from sslwear.interruption import undisturbed
-from sslwear.model import CARD, CHECKPOINT, INSIDE, Card
+from sslwear.model import CARD, CHECKPOINT, Card
+from sslwear.provenance import PREFIX, provenance
 from sslwear.secrets import masked, one_line
 from sslwear.training import EpochRecord
 
@@ -53,7 +49,6 @@ from mlflow.entities import (  # noqa: E402
 from mlflow.entities import (  # noqa: E402
     DatasetInput,
     InputTag,
-    LoggedModel,
     LoggedModelOutput,
     Metric,
     Param,
@@ -67,10 +62,8 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode  # n
 
 HOME_VARIABLE = "SSLWEAR_HOME"
 STORAGE_VARIABLE = "SSLWEAR_STORAGE"
-PREFIX = "sslwear."
 NOTE = "mlflow.note.content"
 SYSTEM_METRICS = "system/"
-COMPUTING = ("torch", "numpy", "scipy", "scikit-learn")
 CLASSIFIER = "classifier"
 """Type of the logged models that are registered, which are made of a checkpoint."""
 RUN_URI, MODEL_URI = "runs:/", "models:/"
@@ -186,10 +179,22 @@ class Store:
         """Keep a run open in a block, see `start`; it ends as the block does: finished, interrupted by the user, or
         failed with the traceback.
         """
+        with self.accounted_for(lambda: self.start(experiment, name, kind, parent, note, **tags)) as run:
+            yield run
+
+    @contextmanager
+    def accounted_for(self, opened: Callable[[], Run], clear: Callable[[Run], None] | None = None) -> Iterator[Run]:
+        """Keep a run open in a block, and leave nothing running behind, however the block ends.
+
+        Args:
+            opened: gives the run; signals wait until it has.
+            clear: ends what the block left under the run when it raises; None for a run that is alone, which keeps the
+                traceback of what failed itself.
+        """
         run: Run | None = None
         try:
             with undisturbed():
-                run = self.start(experiment, name, kind, parent, note, **tags)
+                run = opened()
             yield run
             with undisturbed():
                 run.end("FINISHED", "finished")
@@ -197,8 +202,12 @@ class Store:
             with undisturbed():
                 if run is not None and isinstance(error, KeyboardInterrupt):
                     run.end("KILLED", "interrupted")
-                elif run is not None:
+                elif run is not None and clear is None:
                     run.fail(error)
+                elif run is not None:
+                    run.end("FAILED", "failed")
+                if run is not None and clear is not None:
+                    clear(run)
             raise
 
     def run(self, run_id: str) -> MlflowRun | None:
@@ -258,79 +267,6 @@ class Store:
         for run in self.client.search_runs([experiment], query, max_results=1000):
             if run.data.tags.get(f"{PREFIX}host") == platform.node():
                 Run(self, run.info.run_id, experiment).end("KILLED", "interrupted")
-
-    def load_weights(self, uri: str) -> dict[str, Tensor]:
-        """Read the checkpoint of a run (``runs:/ID``) or of a registered model (``models:/NAME@alias`` or
-        ``models:/NAME/VERSION``) of ours.
-
-        Raises:
-            WeightsError: when there is none.
-        """
-        with self.model_folder(uri, (CHECKPOINT,)) as folder:
-            return weights.read(folder / CHECKPOINT)
-
-    @contextmanager
-    def model_folder(self, uri: str, names: Sequence[str] = (CHECKPOINT, CARD)) -> Iterator[Path]:
-        """A folder with the weights and the card of a run or of a registered model, see `load_weights`.
-
-        Nothing but these files is fetched, under their own names, whatever else the run holds.
-
-        Raises:
-            WeightsError: when they are not there.
-        """
-        with tempfile.TemporaryDirectory() as temporary:
-            try:
-                folder = self._fetch(self._checkpoint_location(uri).rstrip("/"), names, Path(temporary))
-            except (MlflowException, OSError) as error:
-                raise WeightsError(
-                    f"weights: {uri} has no checkpoint of ours in {masked(self.tracking_uri)} ({one_line(error)}); "
-                    "copy a run's id from the UI, or give models:/NAME@alias"
-                ) from error
-            yield folder
-
-    def _fetch(self, location: str, names: Sequence[str], place: Path) -> Path:
-        """The folder of some files of a model, which are read where they are when the store is on this machine."""
-        for inside in (f"/{INSIDE}", ""):  # of a registered model, of a run's checkpoint
-            with suppress(MlflowException, OSError) if inside else nullcontext():
-                fetched = [
-                    Path(
-                        download_artifacts(
-                            artifact_uri=f"{location}{inside}/{name}",
-                            tracking_uri=self.tracking_uri,
-                            dst_path=None if location.startswith(("file:", "/")) else str(place),
-                        )
-                    )
-                    for name in names
-                ]
-                return fetched[0].parent
-        raise AssertionError("the last attempt either returns or raises")
-
-    def _checkpoint_location(self, uri: str) -> str:
-        if uri.startswith(RUN_URI):
-            run = self.client.get_run(uri.removeprefix(RUN_URI).strip("/"))
-            models = self.checkpoints(run)
-            if not models:
-                raise OSError("the run logged no checkpoint")
-            return models[0].artifact_location
-        match = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))", uri)
-        if match is None:
-            raise OSError("write models:/NAME@alias or models:/NAME/VERSION")
-        name, alias, version = match.groups()
-        if alias is not None:
-            found = self.client.get_model_version_by_alias(name, alias)
-        else:
-            found = self.client.get_model_version(name, version)
-        source = self.client.get_model_version_download_uri(name, str(found.version))
-        return str(source)
-
-    def checkpoints(self, run: MlflowRun) -> list[LoggedModel]:
-        """Checkpoints that a run logged, newest first; models made of them are none, and neither is one half-made."""
-        logged = self.client.search_logged_models(
-            [run.info.experiment_id],
-            f"source_run_id = '{run.info.run_id}'",
-            order_by=[{"field_name": "creation_time", "ascending": False}],
-        )
-        return [found for found in logged if found.status == "READY" and found.model_type != CLASSIFIER]
 
 
 @dataclass(frozen=True)
@@ -475,29 +411,3 @@ def write_ahead(database: Path) -> None:
     with sqlite3.connect(database) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
     connection.close()
-
-
-@cache
-def provenance() -> dict[str, str]:
-    """Who ran what, from which commit of this code, with which versions of what computes."""
-    tags = {f"{PREFIX}versions": versions()}
-    tags |= {"mlflow.source.name": masked(" ".join(["sslwear", *sys.argv[1:]])), "mlflow.source.type": "LOCAL"}
-    folder = Path(__file__).resolve().parent
-    commit = _git(folder, "rev-parse", "HEAD")
-    if commit:
-        tags["mlflow.source.git.commit"] = commit
-        tags[f"{PREFIX}git_dirty"] = str(bool(_git(folder, "status", "--porcelain", "--", "."))).lower()
-    return tags
-
-
-def versions() -> str:
-    """Versions of Python and of the libraries whose arithmetic is in the results."""
-    return ", ".join([f"python {platform.python_version()}", *(f"{name} {version(name)}" for name in COMPUTING)])
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -120,6 +120,25 @@ def compare(methods: Sequence[Summary], reference: Summary, score: str) -> list[
     return [Comparison(*row) for row in zip(others, each, found, corrected, strict=True)]
 
 
+def as_frame(methods: Sequence[Summary], comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """Kappa and F1 of methods, a row each, and the difference in kappa of those that were compared, as numbers."""
+    differences = {comparison.summary.method: comparison.found for comparison in comparisons}
+    rows = []
+    for one in methods:
+        row: dict[str, object] = {"method": one.method}
+        for name in ("kappa", "f1"):
+            found = one.scores[name]
+            row |= {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_sd": found.sd}
+        row |= {"participants": one.scores["kappa"].participants, "seeds": len(one.seeds)}
+        row |= {"kappa_sd_of_seeds": one.seed_sd["kappa"]}
+        if (difference := differences.get(one.method)) is not None:
+            how = difference.interval
+            row |= {"difference": how.mean, "difference_low": how.low, "difference_high": how.high}
+            row |= {"difference_p": difference.p}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def holm(p: Sequence[float]) -> list[float]:
     """Correct p-values for their number by Holm's step-down method (Holm 1979).
 

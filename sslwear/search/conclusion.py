@@ -5,6 +5,7 @@ from __future__ import annotations
 import optuna
 from optuna.trial import FrozenTrial
 
+from sslwear.checkpoints import load_weights
 from sslwear.encoders import weights
 from sslwear.encoders.base import Network
 from sslwear.errors import StudyError, WeightsError
@@ -87,7 +88,7 @@ def trained(experiment: Experiment, trial: FrozenTrial) -> Network:
     encoder = experiment.encoder()
     network = Network(encoder, experiment.classification(training_of(trial)).head(encoder.features))
     try:
-        state = experiment.store.load_weights(origin)
+        state = load_weights(experiment.store, origin)
     except WeightsError as error:
         raise StudyError(
             f"the checkpoint of trial {trial.number} is gone ({error}); put it back, or give the study another name "

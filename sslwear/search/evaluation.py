@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pandas as pd
 from mlflow.entities import Run as MlflowRun
 
 from sslwear.errors import StudyError
-from sslwear.evaluation.methods import as_frame, summarise
-from sslwear.interruption import undisturbed
+from sslwear.evaluation.comparison import as_frame, compare, summaries
+from sslwear.provenance import PREFIX
 from sslwear.search.listener import Listener
 from sslwear.search.page import introduce
 from sslwear.search.part import TRANSDUCTIVE, part_name, run_part
@@ -22,7 +20,7 @@ from sslwear.search.results import PLAN, evaluated, finished, results
 from sslwear.search.storage import answering
 from sslwear.search.study import alone
 from sslwear.settings import Settings
-from sslwear.tracking import PREFIX, Run, Store
+from sslwear.tracking import Run, Store
 
 __all__ = ["evaluate_study", "results"]
 
@@ -59,7 +57,7 @@ def evaluate_study(settings: Settings, store: Store | None = None, listener: Lis
         same = newest is not None and newest.data.tags.get(f"{PREFIX}evaluation_key") == plan.key
         if not missing and same and newest is not None and newest.info.status == "FINISHED":
             return results(settings.study, store)
-        with _accounted_for(plan, experiment_id) as parent:
+        with store.accounted_for(lambda: _opened(plan, experiment_id), _clear) as parent:
             failed = [part for part in missing if not _finishes(plan, part, parent, done, listener)]
             if failed:
                 raise StudyError(
@@ -69,25 +67,6 @@ def evaluate_study(settings: Settings, store: Store | None = None, listener: Lis
             table = results(settings.study, store)
             _conclude(plan, parent, table)
         return table
-
-
-@contextmanager
-def _accounted_for(plan: Plan, experiment_id: str) -> Iterator[Run]:
-    """Keep the evaluation's run open inside, and leave nothing running behind, however the block ends."""
-    store, run = plan.experiment.store, None
-    try:
-        with undisturbed():
-            run = _opened(plan, experiment_id)
-        yield run
-        with undisturbed():
-            run.end("FINISHED", "finished")
-    except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        with undisturbed():
-            if run is not None:
-                run.end(*(("KILLED", "interrupted") if interrupted else ("FAILED", "failed")))
-                store.close_leftovers(experiment_id, run.id)
-        raise
 
 
 def _opened(plan: Plan, experiment_id: str) -> Run:
@@ -110,6 +89,11 @@ def _opened(plan: Plan, experiment_id: str) -> Run:
         run.dataset(plan.experiment.dataset, {"all": len(plan.experiment.dataset)})
         run.params({"methods": "; ".join(plan.settings.methods)[:MAX_PARAM], **plan.experiment.circumstances()})
     return run
+
+
+def _clear(run: Run) -> None:
+    """End the parts that were left open."""
+    run.store.close_leftovers(run.experiment, run.id)
 
 
 def _note(plan: Plan) -> str:
@@ -139,11 +123,16 @@ def _finishes(plan: Plan, part: Part, parent: Run, done: dict[str, MlflowRun], l
 
 def _conclude(plan: Plan, parent: Run, table: pd.DataFrame) -> None:
     """Log the results and their summary."""
-    summaries = summarise(table)
+    methods = summaries(table)
     parent.text(table.to_csv(index=False), "results.csv")
     mark = {"protocol": plan.settings.protocol, "transductive": plan.settings.transductive}
-    parent.text(as_frame(summaries).assign(**mark).to_csv(index=False), "summary.csv")
-    rows = [f"| {one.method} | {one.kappa} | {one.f1} | {one.kappa.participants} |" for one in summaries]
+    parent.text(
+        as_frame(methods, compare(methods, methods[0], "kappa")).assign(**mark).to_csv(index=False), "summary.csv"
+    )
+    rows = [
+        f"| {one.method} | {one.scores['kappa']} | {one.scores['f1']} | {one.scores['kappa'].participants} |"
+        for one in methods
+    ]
     head = ["| method | kappa | f1 | participants |", "|---|---|---|---|"]
     text = "Means over test participants with 95 % bootstrap intervals:"
     parent.describe("\n".join([_note(plan), "", text, "", *head, *rows]))

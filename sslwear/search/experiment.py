@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sslwear.checkpoints import load_weights
 from sslwear.data.dataset import Dataset
 from sslwear.data.opening import open_data
 from sslwear.data.shards import Shards, open_shards
@@ -275,7 +276,7 @@ def initial_weights(settings: Settings, encoder: type[Encoder], store: Store) ->
     if origin == "hub":
         state = weights.from_hub(encoder.name)
     elif origin.startswith((RUN_URI, MODEL_URI)):
-        state = store.load_weights(origin)
+        state = load_weights(store, origin)
     else:
         state = weights.read(Path(origin).expanduser())
     weights.load_encoder(encoder(), state, origin)

@@ -9,8 +9,9 @@ import yaml
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 
+from sslwear.provenance import PREFIX
 from sslwear.settings import Settings, parse
-from sslwear.tracking import PREFIX, SYSTEM_METRICS, Store
+from sslwear.tracking import SYSTEM_METRICS, Store
 from sslwear.training import EpochRecord
 
 SETTINGS = "settings.yaml"

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 
 from mlflow.entities import Experiment as MlflowExperiment
 
+from sslwear.provenance import PREFIX
 from sslwear.search.experiment import Experiment
 from sslwear.secrets import masked
 from sslwear.settings import SearchSettings
-from sslwear.tracking import NOTE, PREFIX, Run, Store
+from sslwear.tracking import NOTE, Run, Store
 
 VIEW = "mlflow.sharedViewState."
 BEST_FIRST, NESTED = "best-first", "nested"

@@ -8,6 +8,7 @@ from contextlib import suppress
 from sklearn.model_selection import ShuffleSplit
 from torch import Tensor
 
+from sslwear.checkpoints import load_weights
 from sslwear.errors import DataError, SettingsError, WeightsError
 from sslwear.evaluation.figures import learning_curves
 from sslwear.monitoring import monitored
@@ -49,12 +50,12 @@ def pretrained(
         for earlier in store.find(None, pretraining_key=key, outcome="finished"):
             origin = earlier.info.run_id
             with suppress(WeightsError):  # somebody deleted its checkpoint
-                return store.load_weights(f"{RUN_URI}{origin}"), origin
+                return load_weights(store, f"{RUN_URI}{origin}"), origin
         tags = {**experiment.tags(), **_data_tags(experiment), "pretraining_key": key, "pretext": pretext}
         what = note(experiment, pretext)
         with store.running(experiment_id, f"pretext {pretext}", "pretraining", parent, what, **tags) as run:
             pretrain(experiment, pretext, run, listener)
-    return store.load_weights(f"{RUN_URI}{run.id}"), run.id
+    return load_weights(store, f"{RUN_URI}{run.id}"), run.id
 
 
 def note(experiment: Experiment, pretext: str) -> str:

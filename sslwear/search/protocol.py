@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from sslwear.checkpoints import model_folder
 from sslwear.data.dataset import Dataset
 from sslwear.data.shards import Shards
 from sslwear.data.splits import Split, folds, missing_classes
@@ -18,12 +19,13 @@ from sslwear.evaluation.sequences import check_consecutive
 from sslwear.model import CARD, Card
 from sslwear.plugins import source_digest
 from sslwear.pretext.base import get as get_pretext
+from sslwear.provenance import PREFIX
 from sslwear.search.baselines import find_baseline
 from sslwear.search.experiment import NO_PRETEXT, Experiment, digest, initial_weights, key_of, labelled
 from sslwear.search.pretraining import CODE as PRETRAINING_CODE
 from sslwear.search.pretraining import check_pretraining
 from sslwear.settings import EvaluationSettings, MethodSettings, Settings, TrainingSettings
-from sslwear.tracking import MODEL_URI, PREFIX, RUN_URI, Store
+from sslwear.tracking import MODEL_URI, RUN_URI, Store
 from sslwear.tuning.base import parse as parse_tuning
 
 CODE = (*PRETRAINING_CODE, "evaluation", "model.py", "scores.py", "tuning")
@@ -203,7 +205,7 @@ def _check_weights(origin: str, dataset: Dataset, protocol: str, store: Store) -
         run = store.run(origin.removeprefix(RUN_URI).strip("/"))
         fingerprint = run.data.tags.get(f"{PREFIX}fingerprint") if run is not None else None
     elif origin.startswith(MODEL_URI):
-        with store.model_folder(origin, (CARD,)) as folder:
+        with model_folder(store, origin, (CARD,)) as folder:
             fingerprint = Card.read(folder / CARD).fingerprint
     if fingerprint == dataset.fingerprint:
         raise LeakageError(

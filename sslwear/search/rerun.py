@@ -14,6 +14,7 @@ import yaml
 from mlflow.entities import Run as MlflowRun
 
 from sslwear.errors import DataError, StudyError
+from sslwear.provenance import provenance
 from sslwear.search import logged
 from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
@@ -22,7 +23,7 @@ from sslwear.search.report import kept_settings
 from sslwear.search.storage import open_storage
 from sslwear.search.trial import train
 from sslwear.settings import Settings, TrainingSettings
-from sslwear.tracking import Run, Store, provenance
+from sslwear.tracking import Run, Store
 from sslwear.training import EpochRecord, FeatureCache
 
 KINDS = ("train", "trial", "pretraining")

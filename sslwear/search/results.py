@@ -8,8 +8,9 @@ import pandas as pd
 from mlflow.entities import Run as MlflowRun
 
 from sslwear.errors import StudyError
+from sslwear.provenance import PREFIX
 from sslwear.scores import NAMES
-from sslwear.tracking import PREFIX, Store
+from sslwear.tracking import Store
 
 PLAN, PARTICIPANTS = "plan.csv", "test_participants.csv"
 COLUMNS = (

@@ -68,7 +68,8 @@ def run_study(settings: Settings, store: Store | None = None, listener: Listener
         listener.study(settings.study, _finished(study), settings.trials)
         if _is_concluded(study, settings, store):
             return study
-        with _accounted_for(experiment, study) as parent:
+        with store.accounted_for(lambda: _opened(experiment, study), lambda run: _clear(study, store, run)) as parent:
+            _introduce(experiment, parent)
             while _finished(study) < settings.trials:
                 _trial(experiment, study, parent, listener)
             conclude(experiment, study, _finished(study), parent, listener)
@@ -151,16 +152,17 @@ def _is_concluded(study: optuna.Study, settings: Settings, store: Store) -> bool
 
 
 def _opened(experiment: Experiment, study: optuna.Study) -> Run:
-    """The study's own run: the one that it has, opened again, or a new one."""
+    """The study's own run: the one that it has, opened again and cleared, or a new one."""
     store, settings = experiment.store, experiment.settings
     experiment_id = introduce(experiment, True)
     known = _known_parent(study, store)
     if known is not None:
         run = Run(store, known.info.run_id, known.info.experiment_id)
         run.reopen()
-        return run
-    run = store.start(experiment_id, settings.study, "study", None, study_note(experiment), **experiment.tags())
-    study.set_user_attr("run_id", run.id)
+    else:
+        run = store.start(experiment_id, settings.study, "study", None, study_note(experiment), **experiment.tags())
+        study.set_user_attr("run_id", run.id)
+    _clear(study, store, run)
     return run
 
 
@@ -191,27 +193,6 @@ def _clear(study: optuna.Study, store: Store, parent: Run) -> None:
         if "settings" in trial.user_attrs:  # what had only begun to be proposed will be proposed again
             study.enqueue_trial(trial.params)
     store.close_leftovers(parent.experiment, parent.id)
-
-
-@contextmanager
-def _accounted_for(experiment: Experiment, study: optuna.Study) -> Iterator[Run]:
-    """Keep the study's run open inside, and leave nothing running behind, however the block ends."""
-    run: Run | None = None
-    try:
-        with undisturbed():
-            run = _opened(experiment, study)
-            _clear(study, experiment.store, run)
-        _introduce(experiment, run)
-        yield run
-        with undisturbed():
-            run.end("FINISHED", "finished")
-    except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        with undisturbed():
-            if run is not None:
-                run.end(*(("KILLED", "interrupted") if interrupted else ("FAILED", "failed")))
-                _clear(study, experiment.store, run)
-        raise
 
 
 def _finished(study: optuna.Study) -> int:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
+from sslwear.checkpoints import load_weights
 from sslwear.encoders.harnet import Harnet5
 from sslwear.search import pretraining, trial
 from sslwear.search.experiment import Experiment
@@ -141,7 +142,7 @@ def test_pre_training_whose_checkpoint_is_gone_is_done_again(make: Callable[...,
     shutil.rmtree(store.home / "artifacts" / "tiny")
     again, _ = pretrain_once(settings, store, QUIET)
     assert first != again
-    assert store.load_weights(f"runs:/{again}")
+    assert load_weights(store, f"runs:/{again}")
 
 
 def _pretrain(settings: Settings, store: Store) -> str:

@@ -301,6 +301,29 @@ def test_what_the_caller_ignores_does_not_stop_a_study(
     assert "Best: trial " in out
 
 
+def answered(address: str, process: subprocess.Popen[str]) -> bytes:
+    """What a server says when it has started."""
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                assert answer.status == 200
+                found: bytes = answer.read()
+                return found
+        except OSError:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+
+
+def assert_unreachable_from_outside(port: int) -> None:
+    addresses = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    for outside in addresses - {"127.0.0.1", "127.0.1.1"}:
+        with socket.socket() as probe:
+            probe.settimeout(2)
+            assert probe.connect_ex((outside, port)) != 0
+
+
 def test_the_ui_answers_on_this_machine_only_and_shows_the_studies(
     home: Path, file: Path, drawn: None, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
@@ -311,16 +334,7 @@ def test_the_ui_answers_on_this_machine_only_and_shows_the_studies(
         assert f"127.0.0.1:{port} cannot be listened on" in refusal("ui", "--port", str(port))
     process = start("ui", "--port", str(port))
     address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 90
-    while True:
-        try:
-            with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
-                assert answer.status == 200
-            break
-        except OSError:
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.3)
+    answered(f"{address}/health", process)
     body = json.dumps({"experiment_ids": [store_at(home).experiment("tiny")]}).encode()
     request = urllib.request.Request(
         f"{address}/api/2.0/mlflow/runs/search", body, {"Content-Type": "application/json"}
@@ -331,11 +345,7 @@ def test_the_ui_answers_on_this_machine_only_and_shows_the_studies(
         f"{address}/get-artifact?run_uuid={run['info']['run_id']}&path=confusion.png"
     ) as answer:
         assert answer.read(8) == b"\x89PNG\r\n\x1a\n"
-    addresses = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
-    for outside in addresses - {"127.0.0.1", "127.0.1.1"}:
-        with socket.socket() as probe:
-            probe.settimeout(2)
-            assert probe.connect_ex((outside, port)) != 0
+    assert_unreachable_from_outside(port)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
     assert f"tiny: {address}/#/experiments/" in out
@@ -351,22 +361,9 @@ def test_the_dashboard_answers_on_this_machine_only_and_names_the_studies(
         port = probe.getsockname()[1]
         assert "cannot be listened on" in refusal("dashboard", "--port", str(port))
     process = start("dashboard", "--port", str(port))
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=5) as answer:
-                (study,) = json.load(answer)["study_summaries"]
-            break
-        except OSError:
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.3)
+    (study,) = json.loads(answered(f"http://127.0.0.1:{port}/api/studies", process))["study_summaries"]
     assert study["study_name"] == "tiny"
-    addresses = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
-    for outside in addresses - {"127.0.0.1", "127.0.1.1"}:
-        with socket.socket() as probe:
-            probe.settimeout(2)
-            assert probe.connect_ex((outside, port)) != 0
+    assert_unreachable_from_outside(port)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err

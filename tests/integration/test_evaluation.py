@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pandas.testing import assert_frame_equal
 from typer.testing import CliRunner
 
+from sslwear.checkpoints import checkpoints
 from sslwear.cli import app
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
@@ -109,7 +110,7 @@ def test_everybody_is_tested_once_by_each_method_with_each_seed(
     assert [run.data.tags[f"sslwear.{key}"] for key in ("method", "fold", "seed")] == ["head", "1", "1"]
     assert run.data.params["seed"] == "1"
     assert first["participant"] in run.data.params["test_participants"].split()
-    assert store.checkpoints(run) == []
+    assert checkpoints(store, run) == []
     assert {item.path for item in store.client.list_artifacts(run.info.run_id)} == {
         "participants.csv",
         "test_participants.csv",

@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from typer.testing import CliRunner
 
 from sslwear import promotion, registry
+from sslwear.checkpoints import model_folder
 from sslwear.cli import app
 from sslwear.data.dataset import Dataset
 from sslwear.errors import SettingsError, StudyError
@@ -217,7 +218,7 @@ def test_promotion_of_a_pretrained_trial_starts_from_no_file(
 ) -> None:
     """The checkpoint that a study started from may be gone by then; its trials have their own."""
     origin = next(store.home.parent.glob("none"), tmp_path / "start.safetensors")
-    with store.model_folder(f"runs:/{find_study('tiny', store).trials[0].user_attrs['run_id']}") as folder:
+    with model_folder(store, f"runs:/{find_study('tiny', store).trials[0].user_attrs['run_id']}") as folder:
         shutil.copy(folder / "model.safetensors", origin)
     run_study(make(study="second", weights=str(origin), search={}, trials=1), store, Listener())
     origin.unlink()

@@ -12,33 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sslwear.data import streaming
 from sslwear.data.devices import DeviceFiles
 from sslwear.data.streaming import stream
-from sslwear.data.windows import cut_recording
 from sslwear.errors import DataError
 from tests.samples import cwa
 from tests.samples.days import miscalibrated
+from tests.streaming import compare
 
 pytest.importorskip("actipy", reason="the extra 'devices' is not installed")
 if shutil.which("java") is None:
     pytest.skip("there is no Java on this machine", allow_module_level=True)
-
-
-def compare(file: Path, folder: Path, piece: int) -> streaming.Streamed:
-    """Read a file in both ways."""
-    source = DeviceFiles([file])
-    (whole,) = source.recordings(source.participants()[0])
-    cut = cut_recording(whole, 30, 10, 10)
-    folder.mkdir()
-    with stream(file, folder) as recording:
-        found = list(recording.windows(30, 300, piece))
-    np.testing.assert_allclose(np.concatenate([part.samples for part in found]), cut.windows, atol=1e-6)
-    np.testing.assert_array_equal(np.concatenate([part.start for part in found]), cut.start)
-    np.testing.assert_array_equal(np.concatenate([part.worn for part in found]), cut.worn)
-    assert (recording.note, recording.rate_hz, recording.start) == (whole.note, whole.rate_hz, whole.start)
-    assert list(folder.iterdir()) == []
-    return recording
 
 
 @pytest.mark.parametrize(
@@ -47,7 +30,7 @@ def compare(file: Path, folder: Path, piece: int) -> streaming.Streamed:
 def test_a_real_recording_in_small_pieces_is_the_whole(
     shared_recordings: Path, tmp_path: Path, name: str, windows: int
 ) -> None:
-    recording = compare(shared_recordings / "recordings" / name, tmp_path / "work", 3001)
+    recording = compare(shared_recordings / "recordings" / name, tmp_path / "work", 3001, 10)
     assert recording.seconds == pytest.approx({8: 81, 1046: 10_709, 45: 455}[windows], abs=1)
 
 
@@ -65,7 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_calibration_by_temperature_and_wear_are_those_of_the_whole(made: Path, tmp_path: Path) -> None:
-    recording = compare(made, tmp_path / "work", 100_000)
+    recording = compare(made, tmp_path / "work", 100_000, 10)
     assert "gravity calibrated" in recording.note
     assert recording._calibration.warmth is not None
     begin, end = recording.nonwear[0].view("datetime64[ns]")
@@ -80,7 +63,7 @@ def test_a_clock_that_jumps_within_a_file_is_put_right_alike(made: Path, tmp_pat
     blocks = [content[1024 + 512 * i : 1536 + 512 * i] for i in range(3000)]
     file = tmp_path / "anna.cwa"
     file.write_bytes(bytes(content[:1024]) + b"".join([*blocks[:1000], *blocks[990:1990], *blocks[2200:]]))
-    recording = compare(file, tmp_path / "work", 50_000)
+    recording = compare(file, tmp_path / "work", 50_000, 10)
     assert "damaged block" in recording.note
 
 
@@ -115,7 +98,7 @@ def test_a_few_damaged_blocks_are_noted_alike(shared_recordings: Path, tmp_path:
         content = bytearray(packed.read(512 * 700))
     content[512 * 300 + 100] ^= 0xFF
     (tmp_path / "anna.cwa").write_bytes(content)
-    recording = compare(tmp_path / "anna.cwa", tmp_path / "work", 5000)
+    recording = compare(tmp_path / "anna.cwa", tmp_path / "work", 5000, 10)
     assert "1 damaged block left out" in recording.note
 
 

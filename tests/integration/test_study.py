@@ -24,6 +24,7 @@ from mlflow.exceptions import MlflowException
 from optuna.trial import TrialState
 
 from sslwear import interruption
+from sslwear.checkpoints import checkpoints, load_weights
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.errors import DataError, StudyError
@@ -133,11 +134,11 @@ def test_a_trial_keeps_parameters_epochs_scores_pictures_and_checkpoint(done: tu
         assert artifacts(store, run) == {"confusion.png", "learning_curves.png", "participants.csv", "participants.png"}
         table = pd.read_csv(io.StringIO(read(store, run, "participants.csv")))
         assert {"participant", "windows", "kappa", "f1", "f1_all_classes"} <= set(table.columns)
-        (checkpoint,) = store.checkpoints(run)
+        (checkpoint,) = checkpoints(store, run)
         assert checkpoint.status == "READY"
         scores = {metric.key: metric.value for metric in checkpoint.metrics or []}
         assert scores["kappa"] == trial.value
-        assert len(store.load_weights(f"runs:/{run.info.run_id}")) == 135
+        assert len(load_weights(store, f"runs:/{run.info.run_id}")) == 135
 
 
 def test_every_run_and_the_experiment_say_what_they_are(done: tuple[optuna.Study, Store], small: Dataset) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from sslwear.checkpoints import checkpoints
 from sslwear.encoders import weights
 from sslwear.encoders.harnet import Harnet5
 from sslwear.errors import WeightsError
@@ -88,7 +89,7 @@ def test_a_registered_model_of_ours_is_found_by_alias_and_by_version(
     make: Callable[..., Settings], store: Store
 ) -> None:
     run, result = train_once(make(), store, Listener())
-    (checkpoint,) = store.checkpoints(store.client.get_run(run.id))
+    (checkpoint,) = checkpoints(store, store.client.get_run(run.id))
     store.client.create_registered_model("wrist")
     version = store.client.create_model_version(
         "wrist", checkpoint.artifact_location, run.id, model_id=checkpoint.model_id

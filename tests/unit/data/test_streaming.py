@@ -15,9 +15,9 @@ from sslwear.data import streaming
 from sslwear.data.devices import DeviceFiles
 from sslwear.data.spool import Spool
 from sslwear.data.streaming import stream
-from sslwear.data.windows import cut_recording
 from sslwear.errors import DataError
 from tests.samples.days import miscalibrated
+from tests.streaming import compare
 
 START = np.datetime64("2024-05-01T12:00", "ns")
 
@@ -29,21 +29,6 @@ def table_of(samples: np.ndarray, rate_hz: float) -> pd.DataFrame:
     return pd.DataFrame({"time": time, "x": samples[:, 0], "y": samples[:, 1], "z": samples[:, 2]}).round(
         {"x": 5, "y": 5, "z": 5}
     )
-
-
-def compare(file: Path, folder: Path, piece: int = 7919) -> streaming.Streamed:
-    """Read a file in both ways."""
-    (whole,) = DeviceFiles([file]).recordings("anna")
-    cut = cut_recording(whole, 30, 5, 5)
-    folder.mkdir(exist_ok=True)
-    with stream(file, folder) as recording:
-        found = list(recording.windows(30, 150, piece))
-    np.testing.assert_allclose(np.concatenate([part.samples for part in found]), cut.windows, atol=1e-6)
-    np.testing.assert_array_equal(np.concatenate([part.start for part in found]), cut.start)
-    np.testing.assert_array_equal(np.concatenate([part.worn for part in found]), cut.worn)
-    assert (recording.note, recording.rate_hz, recording.start) == (whole.note, whole.rate_hz, whole.start)
-    assert list(folder.iterdir()) == []
-    return recording
 
 
 @pytest.fixture
@@ -61,7 +46,7 @@ def test_calibration_wear_and_gaps_are_those_of_the_whole(tmp_path: Path, packed
     file = tmp_path / ("anna.csv.gz" if packed else "anna.csv")
     text = table.to_csv(index=False)
     file.write_bytes(gzip.compress(text.encode(), 1) if packed else text.encode())
-    recording = compare(file, tmp_path / "work")
+    recording = compare(file, tmp_path / "work", 7919, 5)
     assert "gravity calibrated" in recording.note
     assert len(recording.nonwear) == 1
 
@@ -72,7 +57,7 @@ def test_what_is_above_20_hz_is_filtered_out_across_pieces(tmp_path: Path, monke
     samples = np.stack([np.sin(2 * np.pi * 2 * time), np.sin(2 * np.pi * 40 * time), np.ones_like(time)], axis=1)
     file = tmp_path / "anna.csv"
     table_of(samples, 100).to_csv(file, index=False)
-    compare(file, tmp_path / "work")
+    compare(file, tmp_path / "work", 7919, 5)
     monkeypatch.setattr("sslwear.data.treatment.FILTER_SAMPLES", 700)
     with stream(file, tmp_path / "work") as recording:
         (found,) = [part.samples for part in recording.windows(100, 5000) if len(part)]
@@ -87,7 +72,7 @@ def test_repeated_samples_and_a_cut_last_line_are_treated_alike(tmp_path: Path, 
     table = table_of(samples, 20)
     table = pd.concat([table[:500], table[499:]])
     (tmp_path / "anna.csv").write_text(table.to_csv(index=False) + end)
-    recording = compare(tmp_path / "anna.csv", tmp_path / "work")
+    recording = compare(tmp_path / "anna.csv", tmp_path / "work", 7919, 5)
     assert ("without an end" in recording.note) == bool(end)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sslwear.errors import StudyError
-from sslwear.evaluation.comparison import SCORES, compare, find_method, holm, least_p, summaries
+from sslwear.evaluation.comparison import SCORES, as_frame, compare, find_method, holm, least_p, summaries
 
 
 def results(methods: Mapping[str, Mapping[int, Sequence[float]]], transductive: Sequence[str] = ()) -> pd.DataFrame:
@@ -125,3 +125,14 @@ def test_a_method_is_found_by_name() -> None:
     assert find_method(methods, "b (transductive)").method == "b"
     with pytest.raises(StudyError, match=r"no method 'c' in the results; choose one of 'a', 'b \(transductive\)'"):
         find_method(methods, "c")
+
+
+def test_a_frame_of_methods_is_a_row_each_with_the_difference_to_the_first() -> None:
+    methods = summaries(results({"a": {1: [0.2, 0.3]}, "b": {1: [0.4, 0.6]}}))
+    frame = as_frame(methods, compare(methods, methods[0], "kappa"))
+    assert frame["method"].tolist() == ["a", "b"]
+    assert frame["kappa"].tolist() == pytest.approx([0.15, 0.4])
+    assert frame["f1"].tolist() == pytest.approx([0.25, 0.5])
+    assert frame["difference"].tolist() == pytest.approx([np.nan, 0.25], nan_ok=True)
+    assert frame["participants"].tolist() == [2, 2]
+    assert frame["seeds"].tolist() == [1, 1]

@@ -11,6 +11,7 @@ from pathlib import Path
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModel
 from mlflow.entities import Run as MlflowRun
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from torch import Tensor
 
@@ -77,16 +78,24 @@ def _location(store: Store, uri: str) -> str:
         if not models:
             raise OSError("the run logged no checkpoint")
         return models[0].artifact_location
+    version = registered(store, uri)
+    return str(store.client.get_model_version_download_uri(version.name, str(version.version)))
+
+
+def registered(store: Store, uri: str) -> ModelVersion:
+    """The registered version that ``models:/NAME@alias`` or ``models:/NAME/VERSION`` means.
+
+    Raises:
+        OSError: when it is written in another way.
+        MlflowException: when there is none.
+    """
     match = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))", uri)
     if match is None:
         raise OSError("write models:/NAME@alias or models:/NAME/VERSION")
     name, alias, version = match.groups()
     if alias is not None:
-        found = store.client.get_model_version_by_alias(name, alias)
-    else:
-        found = store.client.get_model_version(name, version)
-    source = store.client.get_model_version_download_uri(name, str(found.version))
-    return str(source)
+        return store.client.get_model_version_by_alias(name, alias)
+    return store.client.get_model_version(name, version)
 
 
 def checkpoints(store: Store, run: MlflowRun) -> list[LoggedModel]:

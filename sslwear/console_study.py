@@ -88,7 +88,7 @@ def methods_table(methods: Sequence[Summary], comparisons: Sequence[Comparison])
         cells = [str(kappa), str(one.scores["f1"]), str(kappa.participants), str(len(one.seeds)), shown]
         if (found := differences.get(one.method)) is not None:
             cells += [str(found.interval), "-" if math.isnan(found.p) else f"{found.p:.3f}"]
-        table.add_row(one.method, *cells)
+        table.add_row(one.label, *cells)
     return table
 
 

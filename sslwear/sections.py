@@ -22,6 +22,10 @@ def _no_boolean(value: Any) -> Any:
     return value
 
 
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
 Number = Annotated[float, BeforeValidator(_no_boolean)]
 """Not strict, because YAML 1.1 takes 1e-3 for text."""
 Share = Annotated[Number, Field(gt=0, lt=1)]
@@ -55,8 +59,9 @@ class PretrainingSettings(Section):
     batch_size: BatchSize = 64
     max_epochs: Count = 20
     patience: Count = 5
-    data: str | None = None
-    """A directory of unlabelled shards; None for the training participants of the study's own data."""
+    data: Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(min_length=1)] | None = None
+    """Directories of unlabelled shards or of data sets, whose labels only the task ``activities`` looks at; None for
+    the training participants of the study's own data."""
     sampling: Literal["uniform", "motion"] = "motion"
     """Windows are drawn with a probability proportional to their motion, or all are equally likely."""
     windows_per_participant: Count = 1500
@@ -194,6 +199,9 @@ class EvaluationSettings(Section):
     methods: Annotated[dict[MethodName, MethodSettings], Field(min_length=1)]
     smoothing: Literal["none", "hmm"] = "none"
     """Whether predictions are smoothed over time by a hidden Markov model."""
+    refit: bool = False
+    """Whether a network, once the validation participants have said how many epochs are best, is fitted anew for as
+    many on them and the training participants together; that one is tested."""
     transductive: bool = False
     """Whether pre-training may see test participants' windows, without labels, which every result then says."""
     keep_checkpoints: bool = False
@@ -211,6 +219,8 @@ class EvaluationSettings(Section):
     def _fits(self) -> Self:
         if self.protocol != "k_fold" and self.folds != type(self).model_fields["folds"].default:
             raise ValueError(f"folds is for k_fold only; leave it out with {self.protocol}")
+        if self.refit and self.keep_checkpoints:
+            raise ValueError("keep_checkpoints keeps networks before they are fitted anew; leave it or refit out")
         trained = [name for name, method in self.methods.items() if not (method.choose or method.baseline)]
         for name, method in self.methods.items():
             for chosen in method.choose or ():

@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -345,6 +345,16 @@ class Run:
 
     def dataset(self, dataset: Dataset | Shards, windows: Mapping[str, int]) -> None:
         """Log the data set with its fingerprint, and how many of its windows are used for what (such as ``train``)."""
+        self.datasets([dataset], windows)
+
+    def datasets(self, parts: Iterable[Dataset | Shards], windows: Mapping[str, int]) -> None:
+        """Log data sets that are used together, and how many windows in all are used for what."""
+        context = InputTag("mlflow.data.context", ", ".join(windows))  # MLflow shows one context a data set
+        self._client.log_inputs(self.id, [DatasetInput(self._tracked(part), [context]) for part in parts])
+        self.params({f"{side}_windows": count for side, count in windows.items()})
+
+    @staticmethod
+    def _tracked(dataset: Dataset | Shards) -> TrackedDataset:
         description = dataset.description
         source = {"uri": dataset.folder.resolve().as_uri(), "source": masked(description.source or "")}
         profile = {
@@ -353,16 +363,13 @@ class Run:
             "classes": dataset.class_names,
             "fingerprint": dataset.fingerprint,
         }
-        tracked = TrackedDataset(
+        return TrackedDataset(
             name=description.name,
             digest=dataset.fingerprint[:12],
             source_type="local",
             source=json.dumps(source),
             profile=json.dumps(profile),
         )
-        context = InputTag("mlflow.data.context", ", ".join(windows))  # MLflow shows one context a data set
-        self._client.log_inputs(self.id, [DatasetInput(tracked, [context])])
-        self.params({f"{side}_windows": count for side, count in windows.items()})
 
     def checkpoint(self, network: Network, card: Card, metrics: Mapping[str, float], step: int) -> None:
         """Log a network as a model with its scores, without pickling.

@@ -58,6 +58,10 @@ class Shard:
         moved: NDArray[np.float32] = load_array(self.folder / "motion.npy")[rows]
         return moved
 
+    def labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Nothing but 0, because there are no labels."""
+        return np.zeros(len(rows), np.int64)
+
 
 @dataclass(frozen=True)
 class Shards:
@@ -113,7 +117,7 @@ def open_shards(folder: Path) -> Shards:
             shards.append(shard)
     if not shards:
         raise DataError(
-            f"{folder} has no shards of unlabelled windows; make it with sslwear data prepare SOURCE --unlabelled, or "
-            "with sslwear data import"
+            f"{folder} has neither shards of unlabelled windows nor a data set; make it with sslwear data prepare "
+            "SOURCE --unlabelled, or with sslwear data import"
         )
     return Shards(folder, tuple(shards), describe(folder))

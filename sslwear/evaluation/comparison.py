@@ -18,6 +18,8 @@ from sslwear.evaluation.intervals import Difference, Interval, difference, inter
 SCORES = ("f1", "kappa", "precision", "recall", "f1_all_classes")
 TRANSDUCTIVE = " (transductive)"
 """Stands behind the name of every method that has seen the test participants' windows, without their labels."""
+SUPERVISED = " (supervised on {})"
+"""Stands behind the name of every method whose encoder has learnt other data sets' labels."""
 SIGNIFICANT = 0.05
 
 
@@ -30,6 +32,7 @@ class Summary:
         protocol: how participants were held out.
         method: its name.
         transductive: whether it has seen the test participants' windows, without their labels.
+        supervised: names of other data sets whose labels it has learnt before, or nothing.
         seeds: that it was run with.
         scores: over participants, by name of the score.
         seed_sd: sample standard deviation of the means of the seeds, by name of the score; NaN with one seed.
@@ -41,6 +44,7 @@ class Summary:
     protocol: str
     method: str
     transductive: bool
+    supervised: str
     seeds: tuple[int, ...]
     scores: Mapping[str, Interval]
     seed_sd: Mapping[str, float]
@@ -49,8 +53,9 @@ class Summary:
 
     @property
     def label(self) -> str:
-        """The method's name, with the mark that it is transductive where it is."""
-        return self.method + (TRANSDUCTIVE if self.transductive else "")
+        """The method's name, with the marks that it is transductive, or supervised elsewhere, where it is."""
+        supervised = SUPERVISED.format(self.supervised) if self.supervised else ""
+        return self.method + (TRANSDUCTIVE if self.transductive else "") + supervised
 
 
 @dataclass(frozen=True)
@@ -80,11 +85,12 @@ def summaries(results: pd.DataFrame) -> list[Summary]:
 
     Args:
         results: one row for each data set, protocol, method, seed, fold and participant, with ``dataset``,
-            ``protocol``, ``transductive``, ``method``, ``seed``, ``participant``, ``run_id`` and the columns `SCORES`.
+            ``protocol``, ``transductive``, ``supervised``, ``method``, ``seed``, ``participant``, ``run_id`` and the
+            columns `SCORES`.
     """
-    keys = ["dataset", "protocol", "method", "transductive"]
+    keys = ["dataset", "protocol", "method", "transductive", "supervised"]
     found = []
-    for (dataset, protocol, method, transductive), rows in results.groupby(keys, sort=False):
+    for (dataset, protocol, method, transductive, supervised), rows in results.groupby(keys, sort=False):
         each = rows.groupby(["seed", "participant"])[list(SCORES)].mean()  # one who is in several folds counts once
         people = each.groupby("participant").mean()
         by_seed = each.groupby("seed").mean()
@@ -94,6 +100,7 @@ def summaries(results: pd.DataFrame) -> list[Summary]:
                 protocol=str(protocol),
                 method=str(method),
                 transductive=bool(transductive),
+                supervised=str(supervised),
                 seeds=tuple(sorted(int(seed) for seed in rows["seed"].unique())),
                 scores={name: interval(people[name].to_numpy()) for name in SCORES},
                 seed_sd={name: float(by_seed[name].std(ddof=1)) for name in SCORES},

@@ -220,6 +220,7 @@ def _row(one: Summary) -> dict[str, Any]:
     return {
         **row,
         "transductive": one.transductive,
+        "supervised": one.supervised or None,
         "seeds": list(one.seeds),
         "participants": people,
         "run_ids": list(one.run_ids),

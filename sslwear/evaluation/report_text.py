@@ -226,6 +226,11 @@ def notes(groups: Sequence[Group]) -> str:
             f" What is marked{TRANSDUCTIVE} has seen the windows of the participants that it is tested on, without "
             "their labels, and is no estimate for people who are new to it."
         )
+    if any(one.supervised for one in summaries):
+        text += (
+            " What is marked *supervised on* a data set has learnt the labels of the people in it before it was "
+            "fine-tuned, and is not self-supervised."
+        )
     return text
 
 

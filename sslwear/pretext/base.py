@@ -152,13 +152,18 @@ class LevelTask(QuestionTask):
         return [Example(self.level_names()[level], window) for level, window in zip(levels, made, strict=True)]
 
 
-def get(name: str, key: str = "pretext") -> type[PretextTask]:
+def get(name: str, key: str = "pretext", besides: tuple[str, ...] = ("none",)) -> type[PretextTask]:
     """Return the pretext task called `name`; `key` is the study file's key that asks for it.
+
+    Args:
+        name: the one that is asked for.
+        key: what asks for it, for the message.
+        besides: other values that the key may have, for the message.
 
     Raises:
         SettingsError: when there is none.
     """
-    return plugins.get("sslwear.pretext", PretextTask, name, key, besides=("none",))
+    return plugins.get("sslwear.pretext", PretextTask, name, key, besides)
 
 
 def find() -> dict[str, type[PretextTask]]:

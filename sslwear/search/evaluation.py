@@ -108,7 +108,9 @@ def _note(plan: Plan) -> str:
 def _finishes(plan: Plan, part: Part, parent: Run, done: dict[str, MlflowRun], listener: Listener) -> bool:
     """Run a part, and account for how it ends: whether it finished."""
     store, name = plan.experiment.store, part_name(part)
-    tags = {"evaluation_key": part.key, "method": part.method.name, "fold": str(part.fold), "seed": str(part.seed)}
+    method = part.method
+    tags = {"evaluation_key": part.key, "method": method.name, "fold": str(part.fold), "seed": str(part.seed)}
+    tags["supervised"] = ", ".join(method.supervised)
     try:
         with store.running(parent.experiment, name, "evaluation", parent.id, None, **plan.tags(), **tags) as run:
             value = run_part(plan, part, parent, run, done, listener)

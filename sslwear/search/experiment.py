@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from sslwear.checkpoints import load_weights
+from sslwear.data.collection import LABELLED, Collection, open_collection
 from sslwear.data.dataset import Dataset
 from sslwear.data.opening import open_data
-from sslwear.data.shards import Shards, open_shards
 from sslwear.data.splits import Split, check_classes, hold_out
 from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
@@ -46,7 +46,7 @@ class Experiment:
         settings: as the user gave them.
         store: where results go.
         dataset: the labelled windows.
-        unlabelled: windows for pre-training, or None where the training participants' are used.
+        others: windows for pre-training, or None where the training participants' are used.
         split: which participants are for what; a trial never gets at the test participants'.
         encoder: the network's class.
         initial: the first weights by tensor name, or None for random ones.
@@ -54,14 +54,13 @@ class Experiment:
         precision: ``float32`` or ``bf16``.
         threads: cores that are computed on.
         cache: keeps outputs of frozen blocks.
-        all_shards: whether pre-training draws from all unlabelled participants, whatever their names: they are other
-            people than the labelled ones, or are meant to be seen.
+        transductive: whether pre-training may see the windows of those who are validated and tested.
     """
 
     settings: Settings
     store: Store
     dataset: Dataset
-    unlabelled: Shards | None
+    others: Collection | None
     split: Split
     encoder: type[Encoder]
     initial: Mapping[str, Tensor] | None
@@ -69,7 +68,7 @@ class Experiment:
     precision: str
     threads: int
     cache: FeatureCache
-    all_shards: bool = False
+    transductive: bool = False
 
     @classmethod
     def build(
@@ -94,12 +93,12 @@ class Experiment:
         if split is None:
             split = hold_out(dataset.pid[dataset.worn], **settings.split.model_dump())
             check_classes(dataset, split)
-        unlabelled = settings.pretraining.data
+        places = settings.pretraining.data
         return cls(
             settings=settings,
             store=store,
             dataset=dataset,
-            unlabelled=open_shards(Path(unlabelled).expanduser()) if unlabelled else None,
+            others=open_collection(places, store.home) if places else None,
             split=split,
             encoder=encoder,
             initial=initial_weights(settings, encoder, store),
@@ -110,11 +109,11 @@ class Experiment:
         )
 
     def variant(
-        self, split: Split, seed: int, origin: str, initial: Mapping[str, Tensor] | None, all_shards: bool
+        self, split: Split, seed: int, origin: str, initial: Mapping[str, Tensor] | None, transductive: bool
     ) -> Experiment:
         """The same with other participants, another seed and other first weights, `initial`, read from `origin`."""
         settings = self.settings.model_copy(update={"seed": seed, "weights": origin})
-        return replace(self, settings=settings, split=split, initial=initial, all_shards=all_shards)
+        return replace(self, settings=settings, split=split, initial=initial, transductive=transductive)
 
     def check_objective(self) -> None:
         """Refuse validation participants on whom no trial could be told from another.
@@ -260,8 +259,17 @@ def check_names(settings: Settings, encoder: type[Encoder]) -> None:
     wanted = {"training.pretext": (settings.training.pretext,), "search.pretext": settings.search.pretext or ()}
     for key, names in wanted.items():
         for name in names:
-            if name != NO_PRETEXT:
-                get_pretext(name, key)
+            check_pretext_name(name, key)
+
+
+def check_pretext_name(name: str, key: str) -> None:
+    """Refuse a pretext task that does not exist.
+
+    Raises:
+        SettingsError: naming the key and what there is.
+    """
+    if name not in (NO_PRETEXT, LABELLED):
+        get_pretext(name, key, besides=(NO_PRETEXT, LABELLED))
 
 
 def initial_weights(settings: Settings, encoder: type[Encoder], store: Store) -> Mapping[str, Tensor] | None:

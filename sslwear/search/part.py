@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from mlflow.entities import Run as MlflowRun
 from numpy.typing import NDArray
 
+from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import StudyError
 from sslwear.evaluation.sequences import learn, smoothed
 from sslwear.search.baselines import find_baseline
@@ -18,11 +20,13 @@ from sslwear.search.pretraining import MAX_PARAM
 from sslwear.search.protocol import Part, Plan
 from sslwear.search.results import PARTICIPANTS
 from sslwear.search.testing import Tested, score, scored
-from sslwear.search.trial import note, train
+from sslwear.search.trial import first_encoder, note, train
+from sslwear.settings import TrainingSettings
 from sslwear.tracking import Run
-from sslwear.training import leading
+from sslwear.training import leading, refit
 
 TRANSDUCTIVE = "transductive: pre-training saw test participants' windows, without their labels"
+SUPERVISED = "supervised elsewhere: the encoder has learnt the labels of {}"
 
 
 def part_name(part: Part) -> str:
@@ -59,7 +63,9 @@ def run_part(plan: Plan, part: Part, parent: Run, run: Run, done: Mapping[str, M
         run.metrics({f"test_{name}_mean": mean for name, mean in means.items()})
         run.text(tested.table.to_csv(index=False), PARTICIPANTS)
         value = means[objective]
-    mark = f" ({TRANSDUCTIVE})" if plan.settings.transductive else ""
+    marks = [TRANSDUCTIVE] if plan.settings.transductive else []
+    marks += [SUPERVISED.format(", ".join(part.method.supervised))] if part.method.supervised else []
+    mark = f" ({'; '.join(marks)})" if marks else ""
     run.describe(
         f"{what}\n\nFold {part.fold}, seed {part.seed}: mean {objective} of the test participants {value:.3f}{mark}."
     )
@@ -88,14 +94,34 @@ def _choose(part: Part, objective: str, run: Run, done: Mapping[str, MlflowRun],
 def _trained(
     plan: Plan, part: Part, experiment: Experiment, parent: Run, run: Run, listener: Listener
 ) -> tuple[str, Tested]:
-    training = part.method.training
+    training, what = part.method.training, note(part.method.training)
     result = train(experiment, training, run, parent.id, listener, keep=plan.settings.keep_checkpoints)
-    depth = leading(experiment.tuning(training).frozen, result.network)
+    network = result.network
+    if plan.settings.refit:
+        encoder = first_encoder(experiment, training, run, parent.id, listener)
+        network = _refitted(experiment, training, encoder, result.best_epoch)
+        what += f" Fitted anew for {result.best_epoch} epochs with the validation participants among those learnt from."
+    depth = leading(experiment.tuning(training).frozen, network)
     names = experiment.dataset.class_names
-    tested = score(experiment, result.network, experiment.encoder.window_samples, names, depth)
+    tested = score(experiment, network, experiment.encoder.window_samples, names, depth)
     if plan.settings.smoothing == "hmm":
         tested = _smoothed(experiment, result.validation.predicted, tested)
-    return note(training), tested
+    return what, tested
+
+
+def _refitted(experiment: Experiment, training: TrainingSettings, encoder: Encoder, epochs: int) -> Network:
+    """A network that has learnt from training and validation participants, for so many epochs."""
+    split = experiment.split
+    both = replace(experiment, split=replace(split, train=(*split.train, *split.validation), validation=()))
+    return refit(
+        encoder,
+        both.classification(training),
+        both.windows(both.split.train, training.augment),
+        both.tuning(training),
+        both.fit_settings(training),
+        epochs,
+        both.cache,
+    )
 
 
 def _baseline(plan: Plan, part: Part, experiment: Experiment, run: Run) -> tuple[str, Tested]:

@@ -9,16 +9,18 @@ from sklearn.model_selection import ShuffleSplit
 from torch import Tensor
 
 from sslwear.checkpoints import load_weights
-from sslwear.errors import DataError, SettingsError, WeightsError
+from sslwear.data.collection import LABELLED, Collection
+from sslwear.errors import DataError, LeakageError, SettingsError, WeightsError
 from sslwear.evaluation.figures import learning_curves
 from sslwear.monitoring import monitored
 from sslwear.plugins import source_digest
 from sslwear.pretext.base import get as get_pretext
 from sslwear.search.experiment import NO_PRETEXT, Experiment, digest, key_of
 from sslwear.search.listener import Listener, beside_chance
+from sslwear.task import Classification, Task
 from sslwear.tracking import RUN_URI, Run
 from sslwear.training import EpochRecord, FitData, FitSettings, fit
-from sslwear.training.data import DatasetPool, Drawn, Pool
+from sslwear.training.data import Drawn
 from sslwear.tuning.base import parse as parse_tuning
 
 CODE = ("data", "encoders", "pretext", "task.py", "training", "transforms.py")
@@ -51,38 +53,53 @@ def pretrained(
             origin = earlier.info.run_id
             with suppress(WeightsError):  # somebody deleted its checkpoint
                 return load_weights(store, f"{RUN_URI}{origin}"), origin
-        tags = {**experiment.tags(), **_data_tags(experiment), "pretraining_key": key, "pretext": pretext}
+        tags = {**experiment.tags(), **_data_tags(experiment, pretext), "pretraining_key": key, "pretext": pretext}
         what = note(experiment, pretext)
         with store.running(experiment_id, f"pretext {pretext}", "pretraining", parent, what, **tags) as run:
             pretrain(experiment, pretext, run, listener)
     return load_weights(store, f"{RUN_URI}{run.id}"), run.id
 
 
+def drawn_from(experiment: Experiment, pretext: str) -> Collection:
+    """The windows that a pretext task is learnt on, before anybody is left out."""
+    found = experiment.others or Collection((experiment.dataset,))
+    return found.labelled() if pretext == LABELLED else found
+
+
+def new_task(experiment: Experiment, pretext: str) -> Task:
+    """The pretext task of that name, or classification of the activities of `pretraining.data`."""
+    if pretext == LABELLED:
+        return Classification(len(drawn_from(experiment, pretext).class_names))
+    return get_pretext(pretext)()
+
+
 def note(experiment: Experiment, pretext: str) -> str:
     """What a pre-training run is, in a sentence for its description (Markdown)."""
-    settings = experiment.settings
-    data = (experiment.unlabelled or experiment.dataset).description.name
+    settings, data = experiment.settings, drawn_from(experiment, pretext)
+    on = "the activities of" if pretext == LABELLED else f"the pretext task `{pretext}`, on windows of"
+    labels = ", **supervised by their labels**," if pretext == LABELLED else " without their labels,"
+    seen = " **Those who are tested are among them (transductive).**" if experiment.transductive else ""
     return (
-        f"Fits {settings.encoder} (weights: {settings.weights}) on the pretext task `{pretext}`, on windows of "
-        f"`{data}` without their labels, for at most {settings.pretraining.max_epochs} epochs; trials that ask for "
-        "the same start from it."
+        f"Fits {settings.encoder} (weights: {settings.weights}) on {on} `{data.name}`{labels} for at most "
+        f"{settings.pretraining.max_epochs} epochs; trials that ask for the same start from it.{seen}"
     )
 
 
-def _data_tags(experiment: Experiment) -> dict[str, str]:
-    data = experiment.unlabelled or experiment.dataset
-    return {"dataset": data.description.name, "fingerprint": data.fingerprint}
+def _data_tags(experiment: Experiment, pretext: str) -> dict[str, str]:
+    data = drawn_from(experiment, pretext)
+    seen = str(experiment.transductive).lower()
+    return {"dataset": data.name, "fingerprint": data.fingerprint, "transductive": seen}
 
 
 def setting_key(experiment: Experiment, pretext: str) -> str:
     """Names everything on which the outcome of pre-training depends."""
     settings = experiment.settings
-    data = pretraining_data(experiment)
+    data = pretraining_data(experiment, pretext)
     return key_of(
         {
             "encoder": settings.encoder,
             "weights": digest(experiment.initial),
-            "data": (experiment.unlabelled or experiment.dataset).fingerprint,
+            "data": drawn_from(experiment, pretext).fingerprint,
             "train": sorted(map(str, data.train.participants())),
             "held_out": sorted(map(str, data.validation.participants())),
             "pretext": pretext,
@@ -105,8 +122,8 @@ def pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener)
         run: where it is logged.
         listener: hears of the epochs.
     """
-    settings, data = experiment.settings.pretraining, pretraining_data(experiment)
-    task = get_pretext(pretext)()
+    settings, data = experiment.settings.pretraining, pretraining_data(experiment, pretext)
+    task = new_task(experiment, pretext)
     _introduce(experiment, pretext, data, run)
     listener.started(f"pretext {pretext}", settings.max_epochs)
 
@@ -161,50 +178,34 @@ def _introduce(experiment: Experiment, pretext: str, data: FitData, run: Run) ->
             "held_out_participants": " ".join(map(str, data.validation.participants()))[:MAX_PARAM],
         }
     )
-    run.dataset(
-        experiment.unlabelled or experiment.dataset, {"train": len(data.train), "validation": len(data.validation)}
-    )
+    windows = {"train": len(data.train), "validation": len(data.validation)}
+    run.datasets(drawn_from(experiment, pretext).parts, windows)
 
 
-def pretraining_data(experiment: Experiment) -> FitData:
-    """Windows of training participants only, split by participant once more to stop by some of them.
+def pretraining_data(experiment: Experiment, pretext: str) -> FitData:
+    """Windows of people whom the labelled data neither validates nor tests on; some of them are held out to stop by.
 
     Raises:
-        DataError: when there are fewer than two participants to split.
+        DataError: when there are fewer than two of them to split.
     """
     settings, shares = experiment.settings.pretraining, experiment.settings.split
-    pools = _pools(experiment)
+    data, split = drawn_from(experiment, pretext), experiment.split
+    judged = {str(participant) for participant in (*split.validation, *split.test)}
+    people = data.people(experiment.dataset.description, () if experiment.transductive else judged)
     try:
         splitter = ShuffleSplit(n_splits=1, test_size=shares.validation, random_state=shares.validation_seed)
-        sides = next(splitter.split(pools))
+        sides = next(splitter.split(people))
     except ValueError as error:
         raise DataError(
-            f"{(experiment.unlabelled or experiment.dataset).folder}: pre-training needs at least 2 training "
-            f"participants, one of them to stop by, and there are {len(pools)}; add recordings or set pretext to "
-            f"{NO_PRETEXT}"
+            f"{data.place}: pre-training needs at least 2 training participants, one of them to stop by, and there "
+            f"are {len(people)}; add recordings or set pretext to {NO_PRETEXT}"
         ) from error
-    train, held_out = ([pools[i] for i in sorted(side)] for side in sides)
+    train, held_out = ([pool for i in sorted(side) for pool in people[i]] for side in sides)
     by_motion = settings.sampling == "motion"
-    if experiment.unlabelled is None and not by_motion:
+    if experiment.others is None and not by_motion:
         return FitData(*(experiment.windows(tuple(p.participant for p in side)) for side in (train, held_out)))
-    share = None if experiment.unlabelled is None else settings.windows_per_participant
+    share = None if experiment.others is None else settings.windows_per_participant
     return FitData(*(Drawn(side, share, settings.participants_at_a_time, by_motion) for side in (train, held_out)))
-
-
-def _pools(experiment: Experiment) -> list[Pool]:
-    """Windows by participant; nobody whom the labelled data validates or tests on is among them.
-
-    A participant of the unlabelled data is taken for the labelled one of the same name, whatever the data sets are
-    called: a few people too many are left out, rather than one seen who should not be. Evaluations look closer, see
-    `sslwear.search.protocol.seen`.
-    """
-    split = experiment.split
-    if experiment.unlabelled is None:
-        return [DatasetPool(experiment.dataset, participant) for participant in split.train]
-    if experiment.all_shards:
-        return list(experiment.unlabelled.shards)
-    judged = {str(participant) for participant in (*split.validation, *split.test)}
-    return [shard for shard in experiment.unlabelled.shards if str(shard.participant) not in judged]
 
 
 def check_pretraining(experiment: Experiment, names: Iterable[str]) -> None:
@@ -215,10 +216,30 @@ def check_pretraining(experiment: Experiment, names: Iterable[str]) -> None:
         names: of the pretext tasks that may be asked for.
 
     Raises:
-        DataError: when there are too few participants.
+        DataError: when there are too few participants, or no labels where they are asked for.
+        LeakageError: when these are labels of the people who are tested.
     """
-    if set(names) - {NO_PRETEXT}:
-        pretraining_data(experiment)
+    for name in sorted(set(names) - {NO_PRETEXT}):
+        if name == LABELLED:
+            _check_labels(experiment)
+        pretraining_data(experiment, name)
+
+
+def _check_labels(experiment: Experiment) -> None:
+    """Refuse labels that supervised pre-training must not learn from."""
+    dataset = experiment.dataset
+    parts = drawn_from(experiment, LABELLED).parts if experiment.others is not None else ()
+    if not parts:
+        raise DataError(
+            f"the pretext task {LABELLED} learns the labels of other people, and pretraining.data names no data set "
+            "with labels; add one, such as pretraining.data: datasets/wisdm"
+        )
+    for part in parts:
+        if part.fingerprint == dataset.fingerprint or part.description.source in (None, dataset.description.source):
+            raise LeakageError(
+                f"the pretext task {LABELLED} would learn the labels of {part.folder}, which may be of the people of "
+                f"{dataset.folder}; give data sets of other sources, as their dataset.json says"
+            )
 
 
 def check_pretext(pretext: str) -> None:

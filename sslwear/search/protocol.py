@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from sslwear.checkpoints import model_folder
 from sslwear.data.dataset import Dataset
-from sslwear.data.shards import Shards
 from sslwear.data.splits import Split, folds, missing_classes
-from sslwear.errors import LeakageError, SettingsError
+from sslwear.errors import SettingsError
 from sslwear.evaluation.sequences import check_consecutive
-from sslwear.model import CARD, Card
 from sslwear.plugins import source_digest
-from sslwear.pretext.base import get as get_pretext
-from sslwear.provenance import PREFIX
 from sslwear.search.baselines import find_baseline
-from sslwear.search.experiment import NO_PRETEXT, Experiment, digest, initial_weights, key_of, labelled
+from sslwear.search.experiment import (
+    NO_PRETEXT,
+    Experiment,
+    check_pretext_name,
+    digest,
+    initial_weights,
+    key_of,
+    labelled,
+)
+from sslwear.search.origins import sees_the_tested, supervised_on
 from sslwear.search.pretraining import CODE as PRETRAINING_CODE
 from sslwear.search.pretraining import check_pretraining
 from sslwear.settings import EvaluationSettings, MethodSettings, Settings, TrainingSettings
-from sslwear.tracking import MODEL_URI, RUN_URI, Store
+from sslwear.tracking import Store
 from sslwear.tuning.base import parse as parse_tuning
 
 CODE = (*PRETRAINING_CODE, "evaluation", "model.py", "scores.py", "tuning")
@@ -43,6 +47,7 @@ class Method:
         weights: where its encoder starts.
         initial: the weights there by tensor name, or None for random ones.
         digest: names them by content.
+        supervised: data sets whose labels the encoder has learnt before it is fine-tuned.
     """
 
     name: str
@@ -51,6 +56,7 @@ class Method:
     weights: str
     initial: Mapping[str, Tensor] | None
     digest: str
+    supervised: tuple[str, ...]
 
     @property
     def trains(self) -> bool:
@@ -87,13 +93,11 @@ class Plan:
         experiment: what the parts share.
         settings: the study file's section.
         parts: in the order in which they are run; those that choose come after what they choose from.
-        all_shards: whether pre-training draws from all unlabelled participants.
     """
 
     experiment: Experiment
     settings: EvaluationSettings
     parts: tuple[Part, ...]
-    all_shards: bool
 
     @classmethod
     def build(cls, settings: Settings, store: Store) -> Plan:
@@ -113,15 +117,13 @@ class Plan:
         splits = _splits(dataset, settings, evaluation)
         hold_out = evaluation.protocol == "hold_out"
         experiment = Experiment.build(settings, store, dataset, None if hold_out else splits[0])
-        methods = [_method(name, given, experiment) for name, given in evaluation.methods.items()]
-        for method in methods:
-            if not hold_out:
-                _check_weights(method.weights, dataset, evaluation.protocol, store)
+        methods = _choices_marked([_method(name, given, experiment) for name, given in evaluation.methods.items()])
+        seen = [sees_the_tested(experiment, evaluation, method.weights) for method in methods if method.trains]
         if evaluation.smoothing == "hmm":
             check_consecutive(dataset)
         pretexts = {method.training.pretext for method in methods if method.trains} - {NO_PRETEXT}
-        all_shards = _sees_all_shards(experiment, evaluation, splits, pretexts)
-        plan = cls(experiment, evaluation, _parts(experiment, evaluation, splits, methods), all_shards)
+        _check_transductive(experiment, evaluation, splits, bool(pretexts), any(seen))
+        plan = cls(experiment, evaluation, _parts(experiment, evaluation, splits, methods))
         plan._check_folds(pretexts)
         return plan
 
@@ -137,11 +139,13 @@ class Plan:
     def of(self, part: Part) -> Experiment:
         """The experiment of a part: its fold's participants, its seed and its method's first weights."""
         method = part.method
-        return self.experiment.variant(part.split, part.seed, method.weights, method.initial, self.all_shards)
+        return self.experiment.variant(
+            part.split, part.seed, method.weights, method.initial, self.settings.transductive
+        )
 
     def warnings(self) -> list[str]:
         """What a user should know of the folds, a sentence each."""
-        found = [self.experiment.stretched()]
+        found = [self.experiment.stretched(), self._left_out()]
         for part in {part.fold: part for part in self.parts}.values():
             for name in missing_classes(self.experiment.dataset, part.split):
                 found.append(
@@ -150,10 +154,23 @@ class Plan:
                 )
         return [text for text in found if text is not None]
 
+    def _left_out(self) -> str | None:
+        experiment, tested = self.experiment, {str(pid) for part in self.parts for pid in part.split.test}
+        if experiment.others is None or self.settings.transductive:
+            return None
+        shared = experiment.others.shared(experiment.dataset, tested)
+        if not shared:
+            return None
+        return (
+            f"pretraining.data holds windows of {len(shared)} participants who are tested ({', '.join(shared[:3])}"
+            f"{', ...' if len(shared) > 3 else ''}): in each fold, those who are tested or validated there are left out"
+        )
+
     def tags(self) -> dict[str, str]:
         """Tags of all runs of the evaluation, by name without the prefix ``sslwear.``."""
         mark = {"protocol": self.settings.protocol, "transductive": str(self.settings.transductive).lower()}
-        return {**self.experiment.tags(), **mark, "smoothing": self.settings.smoothing}
+        how = {"smoothing": self.settings.smoothing, "refit": str(self.settings.refit).lower()}
+        return {**self.experiment.tags(), **mark, **how}
 
     @property
     def key(self) -> str:
@@ -185,72 +202,49 @@ def _method(name: str, given: MethodSettings, experiment: Experiment) -> Method:
     if given.baseline is not None:
         find_baseline(given.baseline)
     parse_tuning(training.tuned, experiment.encoder, f"{key}.tuned")
-    if training.pretext != NO_PRETEXT:
-        get_pretext(training.pretext, f"{key}.pretext")
+    check_pretext_name(training.pretext, f"{key}.pretext")
     origin, initial = settings.weights, experiment.initial
     if given.weights is not None and given.weights != origin:
         origin = given.weights
         initial = initial_weights(settings.model_copy(update={"weights": origin}), experiment.encoder, store)
-    return Method(name, given, training, origin, initial, digest(initial))
+    labels = supervised_on(experiment, origin, training.pretext) if given.baseline is None else ()
+    return Method(name, given, training, origin, initial, digest(initial), labels)
 
 
-def _check_weights(origin: str, dataset: Dataset, protocol: str, store: Store) -> None:
-    """Refuse own weights that were learnt from the windows that are tested.
+def _choices_marked(methods: Sequence[Method]) -> list[Method]:
+    """The methods, with those that choose bearing the marks of all that they choose from."""
+    marks = {method.name: method.supervised for method in methods}
+    return [
+        replace(method, supervised=tuple(sorted({name for other in method.given.choose for name in marks[other]})))
+        if method.given.choose
+        else method
+        for method in methods
+    ]
+
+
+def _check_transductive(
+    experiment: Experiment, evaluation: EvaluationSettings, splits: Sequence[Split], pretrains: bool, seen: bool
+) -> None:
+    """Refuse a mark without a reason.
+
+    Args:
+        experiment: with the data to pre-train on.
+        evaluation: with the mark.
+        splits: the folds.
+        pretrains: whether there is pre-training.
+        seen: whether weights that are started from have seen those who are tested.
 
     Raises:
-        LeakageError: when they were.
+        SettingsError: when the study file says `transductive`, and nothing is.
     """
-    fingerprint = None
-    if origin.startswith(RUN_URI):
-        run = store.run(origin.removeprefix(RUN_URI).strip("/"))
-        fingerprint = run.data.tags.get(f"{PREFIX}fingerprint") if run is not None else None
-    elif origin.startswith(MODEL_URI):
-        with model_folder(store, origin, (CARD,)) as folder:
-            fingerprint = Card.read(folder / CARD).fingerprint
-    if fingerprint == dataset.fingerprint:
-        raise LeakageError(
-            f"weights: {origin} were learnt from {dataset.folder}, and {protocol} tests everybody in it; give weights "
-            "of other data, or a pretext task, which is then learnt in each fold without those who are tested"
-        )
-
-
-def seen(dataset: Dataset, unlabelled: Shards, splits: Sequence[Split]) -> set[str]:
-    """Names of the participants who are tested in a fold and whose windows are among the unlabelled ones.
-
-    The same name is the same person, unless both data sets say what source they are from and it is not the same one.
-    """
-    sources = dataset.description.source, unlabelled.description.source
-    if None not in sources and sources[0] != sources[1]:
-        return set()
+    if not evaluation.transductive or seen:
+        return
     tested = {str(participant) for split in splits for participant in split.test}
-    return tested & {str(participant) for participant in unlabelled.participants}
-
-
-def _sees_all_shards(
-    experiment: Experiment, evaluation: EvaluationSettings, splits: Sequence[Split], pretexts: set[str]
-) -> bool:
-    """Whether pre-training may draw from all unlabelled participants.
-
-    Raises:
-        LeakageError: when test participants are among them, and the study file does not say so.
-        SettingsError: when it says so and they are not.
-    """
-    unlabelled = experiment.unlabelled
-    shared = seen(experiment.dataset, unlabelled, splits) if unlabelled is not None and pretexts else set()
-    if shared and not evaluation.transductive:
-        raise LeakageError(
-            f"pretraining.data holds windows of participant {sorted(shared)[0]}, who is tested; leave those who are "
-            f"tested out of it ({len(shared)} in all), or set evaluation.transductive to true, which every result says"
-        )
-    if evaluation.transductive and not shared:
+    if not pretrains or experiment.others is None or not experiment.others.shared(experiment.dataset, tested):
         raise SettingsError(
             "evaluation.transductive is true, and no method is pre-trained on windows of those who are tested; leave "
             "it out"
         )
-    if unlabelled is None:
-        return False
-    sources = experiment.dataset.description.source, unlabelled.description.source
-    return evaluation.transductive or (None not in sources and sources[0] != sources[1])
 
 
 def _parts(
@@ -276,7 +270,7 @@ def _common(experiment: Experiment, evaluation: EvaluationSettings) -> dict[str,
         "data": experiment.dataset.fingerprint,
         "include_nonwear": settings.include_nonwear,
         "objective": settings.objective,
-        **evaluation.model_dump(include={"protocol", "smoothing", "transductive", "keep_checkpoints"}),
+        **evaluation.model_dump(include={"protocol", "smoothing", "refit", "transductive", "keep_checkpoints"}),
     }
 
 
@@ -292,6 +286,6 @@ def _content(experiment: Experiment, method: Method) -> dict[str, Any]:
         "precision": experiment.precision,
     }
     if method.training.pretext != NO_PRETEXT:
-        unlabelled = experiment.unlabelled.fingerprint if experiment.unlabelled else ""
-        content["pretraining"] = {**settings.pretraining.model_dump(exclude={"data"}), "unlabelled": unlabelled}
+        others = experiment.others.fingerprint if experiment.others else ""
+        content["pretraining"] = {**settings.pretraining.model_dump(exclude={"data"}), "others": others}
     return content

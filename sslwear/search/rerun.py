@@ -13,12 +13,15 @@ import optuna
 import yaml
 from mlflow.entities import Run as MlflowRun
 
+from sslwear.data.collection import Collection
 from sslwear.errors import DataError, StudyError
 from sslwear.provenance import provenance
 from sslwear.search import logged
 from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
-from sslwear.search.pretraining import pretrain, pretraining_data
+from sslwear.search.part import run_part
+from sslwear.search.pretraining import drawn_from, pretrain, pretraining_data
+from sslwear.search.protocol import Part, Plan
 from sslwear.search.report import kept_settings
 from sslwear.search.storage import open_storage
 from sslwear.search.trial import train
@@ -26,7 +29,7 @@ from sslwear.settings import Settings, TrainingSettings
 from sslwear.tracking import Run, Store
 from sslwear.training import EpochRecord, FeatureCache
 
-KINDS = ("train", "trial", "pretraining")
+KINDS = ("train", "trial", "pretraining", "evaluation")
 COMMIT = "mlflow.source.git.commit"
 
 
@@ -69,10 +72,11 @@ def rerun(original: MlflowRun, store: Store, listener: Listener) -> Repeated:
     """Repeat a training or a pre-training as a run of its own, tagged with the run that it repeats.
 
     The outputs of frozen blocks are computed anew. An encoder that a trial started from is the one that was pre-trained
-    with the same settings and code, or else is pre-trained anew.
+    with the same settings and code, or else is pre-trained anew. A part of an evaluation is scored on its fold's test
+    participants again, which says nothing new of them.
 
     Args:
-        original: a run of the kind ``train``, ``trial`` or ``pretraining`` that finished or was pruned.
+        original: a run of one of `KINDS` that finished or was pruned.
         store: where it is, and where the new one goes.
         listener: hears of the epochs, and of what is not as it was.
 
@@ -81,7 +85,8 @@ def rerun(original: MlflowRun, store: Store, listener: Listener) -> Repeated:
     """
     kind = _check(original)
     settings = _circumstances(_settings(original, kind, store), original, listener)
-    experiment = Experiment.build(settings, store)
+    place = _place(settings, original, kind, store)
+    experiment = Experiment.build(settings, store) if place is None else place[0].of(place[1])
     _check_same(experiment, original, kind, listener)
     name, run_id = original.info.run_name, original.info.run_id
     what = f"Repeats [{name}](#/experiments/{original.info.experiment_id}/runs/{run_id})"
@@ -93,12 +98,49 @@ def rerun(original: MlflowRun, store: Store, listener: Listener) -> Repeated:
             run.text(settings.to_yaml(), logged.SETTINGS)
             if kind == "pretraining":
                 pretrain(fresh, original.data.params["pretext"], run, listener)
+            elif place is not None:
+                plan = replace(place[0], experiment=replace(place[0].experiment, cache=cache))
+                run_part(plan, place[1], run, run, {}, listener)
+                _same_start(original, run, listener)
             else:
                 _train(fresh, original, run, listener)
     found = compare(run_id, run.id, store)
     differs = "all metrics are identical" if found.differing is None else f"they differ, first in {found.differing}"
     run.describe(f"{what}: {differs}.")
     return found
+
+
+def _place(settings: Settings, original: MlflowRun, kind: str, store: Store) -> tuple[Plan, Part] | None:
+    """The evaluation that a run belongs to, and the part of it that it is, or that it pre-trained for; else None.
+
+    Raises:
+        StudyError: when its settings have no such part.
+    """
+    above = original.data.tags.get("mlflow.parentRunId")
+    parent = store.run(above) if above is not None else None
+    if parent is None or logged.tag(parent, "kind") != "evaluated":
+        return None
+    plan = Plan.build(settings, store)
+    for part in plan.parts:
+        if kind == "evaluation":
+            own = [part.method.name, str(part.fold), str(part.seed)]
+            found = own == [logged.tag(original, name) for name in ("method", "fold", "seed")]
+        else:
+            found = part.method.trains and _pretrained_alike(plan.of(part), original)
+        if found:
+            return plan, part
+    raise StudyError(
+        f"the evaluation that the run {original.info.run_id} is part of has no such part by its settings, so it cannot "
+        "be repeated"
+    )
+
+
+def _pretrained_alike(experiment: Experiment, original: MlflowRun) -> bool:
+    """Whether a pre-training was of these participants, with this seed and these first weights."""
+    params = original.data.params
+    people = " ".join(map(str, pretraining_data(experiment, params["pretext"]).train.participants()))
+    same = people.startswith(params["train_participants"])
+    return same and (str(experiment.settings.seed), experiment.settings.weights) == (params["seed"], params["weights"])
 
 
 def compare(before: str, now: str, store: Store) -> Repeated:
@@ -127,6 +169,8 @@ def _check(original: MlflowRun) -> str:
         raise StudyError(f"the run {run_id} cannot be repeated, because {why}; give a run of {', '.join(KINDS)}")
     if (first := logged.tag(original, "duplicate_of")) is not None:
         raise StudyError(f"nothing was trained in the run {run_id}, which has the result of {first}; repeat that one")
+    if (chosen := logged.tag(original, "chosen_run")) is not None:
+        raise StudyError(f"nothing was trained in the run {run_id}, which chose {chosen}; repeat that one")
     if outcome not in ("finished", "pruned"):
         raise StudyError(f"the run {run_id} did not finish ({outcome or 'it is running'}); repeat one that did")
     return kind
@@ -158,6 +202,8 @@ def _with_own(settings: Settings, original: MlflowRun) -> Settings:
 def _circumstances(settings: Settings, original: MlflowRun, listener: Listener) -> Settings:
     """The settings with the device, precision and number of cores that were used, where they stood at ``auto``."""
     params, cores = original.data.params, joblib.cpu_count()
+    if "threads" not in params:  # a baseline, which is no network
+        return settings
     threads = int(params["threads"])
     if threads > cores:
         listener.warn(f"it was computed on {threads} cores and is now on {cores}, which may round differently")
@@ -170,22 +216,17 @@ def _check_same(experiment: Experiment, original: MlflowRun, kind: str, listener
     """Refuse other data, and warn of other code and libraries.
 
     Raises:
-        DataError: when the data are not those of the run, or not of the same participants.
+        DataError: when the data are not those of the run.
     """
-    data = (experiment.unlabelled if kind == "pretraining" else None) or experiment.dataset
+    data = Collection((experiment.dataset,))
+    if kind == "pretraining":
+        data = drawn_from(experiment, original.data.params["pretext"])
     before, run_id = logged.tag(original, "fingerprint"), original.info.run_id
     if data.fingerprint != before:
         raise DataError(
-            f"{data.folder} is not what the run {run_id} was done with: its fingerprint is {data.fingerprint[:12]} and "
+            f"{data.place} is not what the run {run_id} was done with: its fingerprint is {data.fingerprint[:12]} and "
             f"was {str(before)[:12]}; put the data back"
         )
-    if kind == "pretraining":
-        people = " ".join(map(str, pretraining_data(experiment).train.participants()))
-        if not people.startswith(original.data.params["train_participants"]):
-            raise DataError(
-                f"the run {run_id} learnt from other participants than its settings name, as one of an evaluation's "
-                "folds does; repeat it with sslwear evaluate"
-            )
     now = provenance()
     for tag, what in ((COMMIT, "commit of the code"), ("sslwear.versions", "libraries")):
         then, here = original.data.tags.get(tag, "unknown"), now.get(tag, "unknown")
@@ -210,6 +251,11 @@ def _train(experiment: Experiment, original: MlflowRun, run: Run, listener: List
         train(experiment, experiment.settings.training, run, run.id, listener, after)
     except _Enough:
         listener.note(f"ended after epoch {last}, as the run that is repeated was")
-    before, now = original.data.tags.get("sslwear.pretraining_run"), experiment.store.client.get_run(run.id)
+    _same_start(original, run, listener)
+
+
+def _same_start(original: MlflowRun, run: Run, listener: Listener) -> None:
+    """Warn where a training started from another pre-training."""
+    before, now = logged.tag(original, "pretraining_run"), run.store.client.get_run(run.id)
     if (origin := logged.tag(now, "pretraining_run")) != before:
         listener.warn(f"it starts from the pre-training {origin}, and the run started from {before}")

@@ -14,7 +14,7 @@ from sslwear.tracking import Store
 
 PLAN, PARTICIPANTS = "plan.csv", "test_participants.csv"
 COLUMNS = (
-    *("dataset", "protocol", "transductive", "method", "seed", "fold", "participant", "windows"),
+    *("dataset", "protocol", "transductive", "supervised", "method", "seed", "fold", "participant", "windows"),
     *("kappa", "f1", "precision", "recall", "f1_all_classes", "accuracy", "run_id"),
 )
 
@@ -55,7 +55,9 @@ def results(name: str, store: Store) -> pd.DataFrame:
         if (run := runs.get(key)) is None:
             continue
         table = _read(store.read_text(run, PARTICIPANTS))
-        tags = {name: run.data.tags[f"{PREFIX}{name}"] for name in ("dataset", "protocol", "transductive")}
+        tags = {
+            name: run.data.tags[f"{PREFIX}{name}"] for name in ("dataset", "protocol", "transductive", "supervised")
+        }
         table = table.assign(**tags, method=method, seed=seed, fold=fold, run_id=run.info.run_id)
         tables.append(table.assign(transductive=tags["transductive"] == "true")[list(COLUMNS)])
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from sslwear.encoders.base import Encoder
 from sslwear.evaluation.figures import confusion_figure, learning_curves, participants_figure
 from sslwear.evaluation.participants import per_participant
 from sslwear.monitoring import monitored
@@ -74,12 +75,7 @@ def train(
     validation = experiment.windows(experiment.split.validation)
     data = FitData(learning, validation)
     run.dataset(experiment.dataset, {"train": len(learning), "validation": len(validation)})
-    if training.pretext == NO_PRETEXT:
-        encoder = experiment.new_encoder()
-    else:
-        state, origin = pretrained(experiment, run.experiment, training.pretext, parent, listener)
-        run.tags(pretraining_run=origin)
-        encoder = experiment.new_encoder(state, f"the pre-training run {origin}")
+    encoder = first_encoder(experiment, training, run, parent, listener)
     task = experiment.classification(training)
     listener.started(run_name(training), training.max_epochs)
 
@@ -102,6 +98,17 @@ def train(
     else:  # with a checkpoint its scores are logged
         run.metrics(result.validation.scores, result.best_epoch)
     return result
+
+
+def first_encoder(
+    experiment: Experiment, training: TrainingSettings, run: Run, parent: str | None, listener: Listener
+) -> Encoder:
+    """The encoder that fine-tuning starts from, pre-trained if the settings want it; see `train`."""
+    if training.pretext == NO_PRETEXT:
+        return experiment.new_encoder()
+    state, origin = pretrained(experiment, run.experiment, training.pretext, parent, listener)
+    run.tags(pretraining_run=origin)
+    return experiment.new_encoder(state, f"the pre-training run {origin}")
 
 
 def _log_result(training: TrainingSettings, table: pd.DataFrame, result: FitResult, run: Run) -> None:

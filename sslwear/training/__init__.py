@@ -2,7 +2,7 @@
 
 from sslwear.training.cache import FeatureCache, FrozenBlocks
 from sslwear.training.data import FitData, Windows, WindowSource
-from sslwear.training.loop import EpochRecord, Evaluation, FitResult, FitSettings, evaluate, fit, leading
+from sslwear.training.loop import EpochRecord, Evaluation, FitResult, FitSettings, evaluate, fit, leading, refit
 
 __all__ = [
     "EpochRecord",
@@ -17,4 +17,5 @@ __all__ = [
     "evaluate",
     "fit",
     "leading",
+    "refit",
 ]

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sslwear.data.arrays import motion
 from sslwear.data.dataset import Dataset, gather
 from sslwear.data.splits import rows
 from sslwear.errors import LeakageError
@@ -149,35 +148,13 @@ class Pool(Protocol):
     def motion(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """How much the wrist moved in some windows, in g."""
 
-
-@dataclass(frozen=True)
-class DatasetPool:
-    """One participant's rows of a data set, as a pool."""
-
-    dataset: Dataset
-    participant: Any
-
-    @property
-    def count(self) -> int:
-        """How many windows."""
-        return len(self.rows())
-
-    def windows(self) -> NDArray[np.floating]:
-        """The data set's windows."""
-        return self.dataset.windows
-
-    def rows(self) -> NDArray[np.int64]:
-        """The participant's."""
-        return rows(self.dataset, (self.participant,))
-
-    def motion(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """How much the wrist moved in some windows, in g."""
-        return motion(self.dataset.windows[rows])
+    def labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Class indices of some windows, 0 where there are no labels."""
 
 
 @dataclass(frozen=True)
 class Drawn(WindowSource):
-    """Windows without labels, drawn anew every epoch from pools of any size.
+    """Windows drawn anew every epoch from pools of any size.
 
     Participants are taken in a random order, several at a time, and a batch mixes windows of those; memory holds what
     these few need, however many pools there are. After the pre-training of Yuan et al., npj Digital Medicine 2024,
@@ -205,7 +182,7 @@ class Drawn(WindowSource):
     def batches(
         self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Draw an epoch's windows; labels are 0, and there is one view."""
+        """Draw an epoch's windows; there is one view."""
         draws = shuffle or torch.Generator().manual_seed(EVERY_EPOCH_THE_SAME)
         order = torch.randperm(len(self.pools), generator=draws).tolist()
         for first in range(0, len(order), self.at_a_time):
@@ -214,12 +191,13 @@ class Drawn(WindowSource):
             drawn = [self._draw(pool, draws) for pool in pools]
             whose = np.repeat(np.arange(len(pools)), [len(chosen) for chosen in drawn])
             chosen = np.concatenate(drawn)
+            labels = np.concatenate([pool.labels(mine) for pool, mine in zip(pools, drawn, strict=True)])
             mixed = torch.randperm(len(chosen), generator=draws).numpy()
             for start in range(0, len(mixed), size):
                 batch = mixed[start : start + size]
+                batch = batch[np.argsort(whose[batch], kind="stable")]  # those of a pool together
                 parts = [gather(array, chosen[batch[whose[batch] == i]], samples) for i, array in enumerate(arrays)]
-                x = torch.cat(parts)
-                yield x.to(device), torch.zeros(len(x), dtype=torch.long, device=device)
+                yield torch.cat(parts).to(device), torch.from_numpy(labels[batch]).to(device)
 
     def _share(self, pool: Pool) -> int:
         return pool.count if self.per_participant is None else self.per_participant

@@ -136,12 +136,8 @@ def fit(
     """
     if len(data.train) == 0 or len(data.validation) == 0:
         raise SslwearError("there are no windows to train or to validate on; check the split")
-    with seeded(generator(settings.seed, HEAD).initial_seed()):
-        head = task.head(encoder.features)
-    network = Network(encoder, head).to(settings.device)
-    fused = settings.device.type in ("cpu", "cuda")
-    optimizer = torch.optim.Adam(tuning.parameter_groups(network, settings.learning_rate), amsgrad=True, fused=fused)
-    loop = _Loop(network, encoder.window_samples, task, data, settings, optimizer, cache)
+    loop = _Loop(encoder, task, data.train, tuning, settings, cache)
+    network = loop.network
     history: list[EpochRecord] = []
     best: tuple[int, Evaluation] | None = None
     kept = _Kept(network)
@@ -152,12 +148,8 @@ def fit(
             frozen = tuning.frozen_in(epoch)
             if kept.thaw(frozen):
                 patience_from = epoch
-            loop.begin(frozen, epoch)
-            tuning.start_epoch(epoch, network, optimizer, loop.gradients)
-            how = learning(network, optimizer)
-            train, validation = loop.sources()
-            loss = loop.train(train)
-            evaluation = evaluate(network, encoder.window_samples, task, validation, settings)
+            how, loss = loop.epoch(frozen, epoch)
+            evaluation = evaluate(network, encoder.window_samples, task, loop.as_trained(data.validation), settings)
             if not math.isfinite(loss) or not math.isfinite(evaluation.loss):
                 raise SslwearError(f"the loss is no longer a number after epoch {epoch}; lower the learning rate")
             if best is None or evaluation.loss < best[1].loss:
@@ -172,6 +164,43 @@ def fit(
     assert best is not None
     kept.restore()
     return FitResult(network.cpu().eval(), best[0], best[1], tuple(history))
+
+
+def refit(
+    encoder: Encoder,
+    task: Task,
+    windows: WindowSource,
+    tuning: TuningStrategy,
+    settings: FitSettings,
+    epochs: int,
+    cache: FeatureCache | None = None,
+) -> Network:
+    """Train as `fit` does, but for a number of epochs that is known, with nobody held out; the last weights are kept.
+
+    Args:
+        encoder: where to start from; its tensors are trained in place.
+        task: supervised classification or a pretext task.
+        windows: to learn from.
+        tuning: which blocks learn, and how fast.
+        settings: learning rate, batch size and the like; `max_epochs` and `patience` do not count.
+        epochs: how many.
+        cache: keeps the outputs of the frozen first blocks.
+
+    Returns:
+        The network, on the CPU, in evaluation mode.
+
+    Raises:
+        SslwearError: when the loss is no longer a number, or there is nothing to train on.
+    """
+    if len(windows) == 0:
+        raise SslwearError("there are no windows to train on; check the split")
+    loop = _Loop(encoder, task, windows, tuning, settings, cache)
+    with deterministic(settings.device):
+        for epoch in range(1, epochs + 1):
+            _, loss = loop.epoch(tuning.frozen_in(epoch), epoch)
+            if not math.isfinite(loss):
+                raise SslwearError(f"the loss is no longer a number after epoch {epoch}; lower the learning rate")
+    return loop.network.cpu().eval()
 
 
 class _Kept:
@@ -210,46 +239,52 @@ class _Kept:
 
 
 class _Loop:
-    """What one `fit` works with in every epoch."""
+    """A network in training, and what is worked with in every epoch."""
 
     def __init__(
         self,
-        network: Network,
-        samples: int,
+        encoder: Encoder,
         task: Task,
-        data: FitData,
+        windows: WindowSource,
+        tuning: TuningStrategy,
         settings: FitSettings,
-        optimizer: torch.optim.Optimizer,
         cache: FeatureCache | None,
     ) -> None:
-        self._network, self._samples, self._task, self._data = network, samples, task, data
-        self._settings, self._optimizer, self._cache = settings, optimizer, cache
-        self._blocks = FrozenBlocks(network, samples, settings.precision)
+        with seeded(generator(settings.seed, HEAD).initial_seed()):
+            head = task.head(encoder.features)
+        self.network = Network(encoder, head).to(settings.device)
+        groups = tuning.parameter_groups(self.network, settings.learning_rate)
+        self._optimizer = torch.optim.Adam(groups, amsgrad=True, fused=settings.device.type in ("cpu", "cuda"))
+        self._samples, self._task, self._windows, self._tuning = encoder.window_samples, task, windows, tuning
+        self._settings, self._cache = settings, cache
+        self._blocks = FrozenBlocks(self.network, self._samples, settings.precision)
         self._order = generator(settings.seed, ORDER)
         self._draws = generator(settings.seed, TRAINING)
         self._estimation = generator(settings.seed, ESTIMATION)
         self._depth = self._view = 0
-        self._sources: dict[tuple[int, int], tuple[WindowSource, WindowSource]] = {}
+        self._sources: dict[tuple[int, int], WindowSource] = {}
 
-    def begin(self, frozen: frozenset[str], epoch: int) -> None:
-        """Choose how deep the frozen blocks go in an epoch, and which view of the windows it has."""
-        self._depth = leading(frozen, self._network)
-        self._view = epoch if self._depth == 0 else (epoch - 1) % self._settings.augmented_views + 1
+    def epoch(self, frozen: frozenset[str], epoch: int) -> tuple[dict[str, Learning], float]:
+        """Train for an epoch with some blocks frozen: how fast each part learnt, and the mean loss over windows."""
+        depth = leading(frozen, self.network)
+        if depth != self._depth:
+            self._sources.clear()
+        self._depth = depth
+        self._view = epoch if depth == 0 else (epoch - 1) % self._settings.augmented_views + 1
+        self._tuning.start_epoch(epoch, self.network, self._optimizer, self._gradients)
+        how = learning(self.network, self._optimizer)
+        return how, self._train(self.as_trained(self._windows, self._view))
 
-    def sources(self) -> tuple[WindowSource, WindowSource]:
-        """What to train and to validate on in an epoch: windows, or outputs of the first blocks that are frozen."""
-        train, validation = self._data.train, self._data.validation
+    def as_trained(self, windows: WindowSource, view: int = 0) -> WindowSource:
+        """Windows as what learns takes them: themselves, or the outputs of the frozen first blocks for them."""
         if self._cache is None or not self._task.on_features or self._depth == 0:
-            return train, validation
-        place = self._depth, self._view if train.augmented(self._view) else 0
+            return windows
+        place = id(windows), view if windows.augmented(view) else 0
         if place not in self._sources:
-            through, depth = self._cache.source, self._depth
-            pair = through(self._blocks, train, self._view, depth), through(self._blocks, validation, 0, depth)
-            of_this_depth = {key: value for key, value in self._sources.items() if key[0] == depth}
-            self._sources = {**of_this_depth, place: pair}
+            self._sources[place] = self._cache.source(self._blocks, windows, view, self._depth)
         return self._sources[place]
 
-    def train(self, source: WindowSource) -> float:
+    def _train(self, source: WindowSource) -> float:
         """One pass through the training windows; returns the mean loss over windows."""
         settings, sums = self._settings, []
         batches = source.batches(settings.batch_size, self._samples, settings.device, self._order, self._view)
@@ -261,12 +296,12 @@ class _Loop:
             sums.append(torch.stack([loss.detach(), weight]))
         return _mean(sums)
 
-    def gradients(self) -> Iterator[Mapping[str, Tensor]]:
+    def _gradients(self) -> Iterator[Mapping[str, Tensor]]:
         """Gradients of some batches of training windows, see `sslwear.tuning.base.Gradients`."""
-        settings, network = self._settings, self._network
+        settings, network = self._settings, self.network
         buffers = {name: value.clone() for name, value in network.named_buffers()}
         learning = {name: value for name, value in network.named_parameters() if value.requires_grad}
-        batches = self._data.train.batches(
+        batches = self._windows.batches(
             settings.batch_size, self._samples, settings.device, self._estimation, self._view
         )
         try:
@@ -279,7 +314,7 @@ class _Loop:
 
     def _loss(self, x: Tensor, labels: Tensor, draws: torch.Generator, depth: int) -> tuple[Tensor, Tensor]:
         inputs, target = self._task.batch(x, labels, draws, training=True)
-        return self._task.loss(_forward(self._network, inputs, self._settings, depth), target)
+        return self._task.loss(_forward(self.network, inputs, self._settings, depth), target)
 
 
 def leading(frozen: frozenset[str], network: Network) -> int:

@@ -71,6 +71,17 @@ def promoted(studied: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store_at(home)
 
 
+class Hearing(Listener):
+    """Keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        """Keep one."""
+        self.warnings.append(text)
+
+
 class Interrupting(Listener):
     """A user who presses Ctrl-C after so many epochs."""
 

@@ -139,8 +139,11 @@ def test_pre_training_is_done_once(home: Path, file: Path) -> None:
         (["search.tuned=[all, heads]"], "search.tuned: there is no tuning strategy 'heads'; write auto_rgn"),
         (["search.tuned=[all, layer1-5]"], "search.tuned: 'all' stands twice"),
         (["encoder=harnet11"], "encoder: there is no 'harnet11'; choose one of harnet10, harnet30, harnet5"),
-        (["search.pretext=[none, rev]"], "search.pretext: there is no 'rev'; choose one of none, contrastive"),
-        (["training.pretext=rev"], "training.pretext: there is no 'rev'; choose one of none, contrastive"),
+        (
+            ["search.pretext=[none, rev]"],
+            "search.pretext: there is no 'rev'; choose one of none, activities, contrastive",
+        ),
+        (["training.pretext=rev"], "training.pretext: there is no 'rev'; choose one of none, activities, contrastive"),
         (["data=nowhere"], "data: 'nowhere' is neither a directory nor a source that brings"),
         (["weights=nowhere.mdl"], "weights: there is no file nowhere.mdl"),
         (["weights=models:/nobody@champion"], "weights: models:/nobody@champion has no checkpoint of ours"),

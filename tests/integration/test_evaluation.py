@@ -22,13 +22,14 @@ from typer.testing import CliRunner
 
 from sslwear.checkpoints import checkpoints
 from sslwear.cli import app
-from sslwear.data.arrays import write_dataset
+from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.data.prepare import Plan as Preparation
 from sslwear.data.prepare import prepare
 from sslwear.data.shards import open_shards
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.errors import DataError, LeakageError, SettingsError, StudyError
+from sslwear.evaluation.comparison import summaries
 from sslwear.search import part as part_module
 from sslwear.search.baselines import MODULE
 from sslwear.search.evaluation import evaluate_study, results
@@ -38,11 +39,12 @@ from sslwear.search.results import COLUMNS
 from sslwear.search.single import pretrain_once, train_once
 from sslwear.settings import Settings
 from sslwear.tracking import Store
-from sslwear.training import Windows
+from sslwear.training import Windows, refit
 from tests.conftest import SMALL_CLASSES, SMALL_PARTICIPANTS
-from tests.integration.conftest import Interrupting, statuses
+from tests.integration.conftest import Hearing, Interrupting, statuses
 
 METHODS: dict[str, Any] = {"head": {}, "faster head": {"learning_rate": 1e-2}}
+NOTE = "mlflow.note.content"
 SCORES = ["kappa", "f1", "precision", "recall", "f1_all_classes", "accuracy"]
 
 
@@ -270,6 +272,32 @@ def test_hold_out_tests_those_whom_a_study_locks_away(evaluation: Callable[..., 
     assert sorted(table["participant"].unique()) == sorted(map(str, locked))
 
 
+def test_networks_are_fitted_anew_on_all_but_those_who_are_tested_for_as_many_epochs_as_were_best(
+    evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def note(encoder: Any, task: Any, windows: Windows, tuning: Any, settings: Any, epochs: int, cache: Any) -> Any:
+        asked.append((windows.participants(), epochs))
+        return refit(encoder, task, windows, tuning, settings, epochs, cache)
+
+    monkeypatch.setattr(part_module, "refit", note)
+    training = {"tuned": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 3}
+    top = {"training": training, "pretraining": {"max_epochs": 1}}
+    methods = {"a": {"pretext": "reverse"}}
+    without = evaluate_study(evaluation(top, seeds=[1], methods=methods), store)
+    assert asked == []
+    table = evaluate_study(evaluation(top, seeds=[1], methods=methods, refit=True), store)
+    runs = [store.client.get_run(run_id) for run_id in dict.fromkeys(table[table["method"] == "a"]["run_id"])]
+    sides = [run.data.params for run in runs]
+    learnt = [sorted(map(int, f"{p['train_participants']} {p['validation_participants']}".split())) for p in sides]
+    assert asked == [(people, int(run.data.metrics["best_epoch"])) for people, run in zip(learnt, runs, strict=True)]
+    assert all("Fitted anew for" in run.data.tags[NOTE] for run in runs)
+    assert len(store.find(None, kind="pretraining")) == 3  # the same as before, without validation participants
+    scores = [frame[frame["method"] == "a"][SCORES].to_numpy() for frame in (without, table)]
+    assert not np.array_equal(*scores)
+
+
 def test_pre_training_is_done_in_each_fold_without_those_who_are_tested_and_shared_by_methods(
     evaluation: Callable[..., Settings], store: Store
 ) -> None:
@@ -282,15 +310,26 @@ def test_pre_training_is_done_in_each_fold_without_those_who_are_tested_and_shar
         assert seen == set(run.data.params["train_participants"].split())
 
 
-def test_pre_training_on_those_who_are_tested_is_refused_or_marked(
+def test_pre_training_on_other_data_leaves_out_those_who_are_tested_in_each_fold(
     evaluation: Callable[..., Settings], store: Store, shards: Path
 ) -> None:
-    pretraining = {"max_epochs": 1, "data": str(shards), "windows_per_participant": 12}
-    top = {"pretraining": pretraining}
+    top = {"pretraining": {"max_epochs": 1, "data": str(shards), "windows_per_participant": 12}}
+    listener = Hearing()
+    evaluate_study(evaluation(top, methods={"pre-trained": {"pretext": "reverse"}}, seeds=[1]), store, listener)
+    assert [text for text in listener.warnings if "windows of 6 participants who are tested (1, 2, 5, ...)" in text]
+    for run in store.find(None, kind="evaluation"):
+        origin = store.client.get_run(run.data.tags["sslwear.pretraining_run"])
+        seen = {pid for side in ("train", "held_out") for pid in origin.data.params[f"{side}_participants"].split()}
+        judged = {p for side in ("test", "validation") for p in run.data.params[f"{side}_participants"].split()}
+        assert seen == {str(pid) for pid in open_shards(shards).participants} - judged
+        assert origin.data.tags["sslwear.transductive"] == "false"
+
+
+def test_pre_training_on_those_who_are_tested_is_marked(
+    evaluation: Callable[..., Settings], store: Store, shards: Path
+) -> None:
+    top = {"pretraining": {"max_epochs": 1, "data": str(shards), "windows_per_participant": 12}}
     methods = {"pre-trained": {"pretext": "reverse"}}
-    with pytest.raises(LeakageError, match=r"holds windows of participant 1, who is tested; .* \(6 in all\), or set"):
-        evaluate_study(evaluation(top, methods=methods), store)
-    assert store.find(None, kind="evaluated") == store.find(None, kind="pretraining") == []
     table = evaluate_study(evaluation(top, methods=methods, seeds=[1], transductive=True), store)
     assert table["transductive"].all()
     (parent,) = store.find(None, kind="evaluated")
@@ -301,6 +340,8 @@ def test_pre_training_on_those_who_are_tested_is_refused_or_marked(
             assert run.data.tags["sslwear.transductive"] == "true"
             assert "transductive: pre-training saw" in run.data.tags["mlflow.note.content"]
     (origin,) = store.find(None, kind="pretraining")  # the same for all folds
+    assert origin.data.tags["sslwear.transductive"] == "true"
+    assert "(transductive)" in origin.data.tags["mlflow.note.content"]
     seen = {pid for side in ("train", "held_out") for pid in origin.data.params[f"{side}_participants"].split()}
     assert seen == {str(pid) for pid in open_shards(shards).participants}
 
@@ -313,18 +354,67 @@ def test_transductive_is_refused_where_nothing_is(
         evaluate_study(evaluation(top, transductive=True), store)
 
 
-def test_weights_that_were_learnt_from_those_who_are_tested_are_refused(
+def test_weights_that_have_seen_those_who_are_tested_are_refused_or_marked(
     evaluation: Callable[..., Settings], make: Callable[..., Settings], store: Store
 ) -> None:
     run, _ = train_once(evaluation(), store)
     pretrained, _ = pretrain_once(make(training={"pretext": "reverse"}), store)
-    for origin in (run.id, pretrained):
+    after, _ = pretrain_once(make(weights=f"runs:/{run.id}", training={"pretext": "reverse"}), store)
+    for origin, way_out in ((run.id, False), (pretrained, True), (after, False)):
         methods = {"head": {}, "own": {"weights": f"runs:/{origin}"}}
-        with pytest.raises(LeakageError, match=f"weights: runs:/{origin} were learnt from .*k_fold tests everybody"):
+        with pytest.raises(LeakageError, match=f"weights: runs:/{origin} were learnt from .*k_fold tests ever") as told:
             evaluate_study(evaluation(methods=methods), store)
+        assert ("or set evaluation.transductive to true" in str(told.value)) == way_out
+        if not way_out:
+            with pytest.raises(LeakageError, match=f"weights: runs:/{origin} were learnt from"):
+                evaluate_study(evaluation(methods=methods, transductive=True), store)
+    methods = {"head": {}, "own": {"weights": f"runs:/{pretrained}"}}
+    assert evaluate_study(evaluation(methods=methods, seeds=[1], transductive=True), store)["transductive"].all()
     held_out = evaluate_study(evaluation(methods=methods, seeds=[1], protocol="hold_out"), store)
     used = store.client.get_run(held_out[held_out["method"] == "own"]["run_id"].iloc[0])
     assert used.data.params["weights"] == f"runs:/{pretrained}"
+
+
+@pytest.fixture(scope="module")
+def elsewhere(small: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same recordings under another source's name, so that they count as other people's."""
+    folder = tmp_path_factory.mktemp("elsewhere") / "data"
+    description = replace_source(small, "elsewhere")
+    arrays = (np.array(small.windows), np.array(small.class_names)[small.labels], small.pid, small.start)
+    write_dataset(folder, *arrays, description)
+    return folder
+
+
+def replace_source(dataset: Dataset, source: str) -> Description:
+    return dataset.description.model_copy(update={"name": source, "source": source, "fingerprint": None})
+
+
+def test_labels_that_were_learnt_elsewhere_are_marked_everywhere(
+    evaluation: Callable[..., Settings], make: Callable[..., Settings], store: Store, elsewhere: Path
+) -> None:
+    run, _ = train_once(make(study="other", data=str(elsewhere), training={"tuned": "head", "max_epochs": 1}), store)
+    without, _ = pretrain_once(make(study="other", data=str(elsewhere), training={"pretext": "reverse"}), store)
+    methods = {
+        "plain": {},
+        "unsupervised": {"weights": f"runs:/{without}"},
+        "weights": {"weights": f"runs:/{run.id}"},
+        "task": {"pretext": "activities"},
+        "best": {"choose": ["plain", "task"]},
+    }
+    top = {"pretraining": {"max_epochs": 1, "data": str(elsewhere), "windows_per_participant": 12}}
+    table = evaluate_study(evaluation(top, methods=methods, seeds=[1]), store)
+    marks = dict(zip(table["method"], table["supervised"], strict=True))
+    assert marks == {"plain": "", "unsupervised": "", **dict.fromkeys(("weights", "task", "best"), "elsewhere")}
+    for found in store.find(None, kind="evaluation"):
+        method = found.data.tags["sslwear.method"]
+        said = "supervised elsewhere: the encoder has learnt the labels of elsewhere" in found.data.tags[NOTE]
+        assert said == bool(marks[method])
+    labels = {one.method: one.label for one in summaries(table)}
+    assert labels["task"] == "task (supervised on elsewhere)"
+    assert labels["plain"] == "plain"
+    (parent,) = store.find(None, kind="evaluated")
+    read = pd.read_csv(StringIO(store.read_text(parent, "results.csv")), keep_default_na=False)
+    assert dict(zip(read["method"], read["supervised"], strict=True)) == marks
 
 
 def test_windows_without_an_order_in_time_are_not_smoothed(evaluation: Callable[..., Settings], store: Store) -> None:
@@ -340,17 +430,12 @@ def test_a_class_that_one_person_shows_is_missed_and_told_when_that_person_is_te
     description = small.description.model_copy(update={"fingerprint": None, "class_names": None})
     write_dataset(tmp_path / "data", np.array(small.windows), names, small.pid, small.start, description)
 
-    class Warned(Listener):
-        said: list[str] = []  # noqa: RUF012
-
-        def warn(self, text: str) -> None:
-            self.said.append(text)
-
+    listener = Hearing()
     top = {"data": str(tmp_path / "data")}
     settings = evaluation(top, protocol="leave_one_out", methods={"head": {}}, seeds=[1])
-    table = evaluate_study(settings, store, Warned())
+    table = evaluate_study(settings, store, listener)
     expected = "fold 3: only the participants tested there (5) show 'sawing', so nothing can learn it"
-    assert [text for text in Warned.said if "show" in text] == [f"{expected} and all its windows count as missed"]
+    assert [text for text in listener.warnings if "show" in text] == [f"{expected} and all its windows count as missed"]
     assert len(table) == len(SMALL_PARTICIPANTS)
     assert table[table["participant"] == "5"]["recall"].tolist() == [0]
 

@@ -18,6 +18,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from sslwear.cli import app
+from sslwear.data.collection import LABELLED
 from sslwear.data.dataset import Dataset
 from sslwear.data.sources.base import find
 from sslwear.pretext.base import find as find_pretext
@@ -42,7 +43,7 @@ def commands() -> list[list[str]]:
 
 def test_every_pretext_task_is_listed_and_no_other() -> None:
     table = TEXT.split("| value | what is asked of a window |")[1].split("\n\n")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {"none", *find_pretext()}
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {"none", LABELLED, *find_pretext()}
 
 
 @pytest.mark.parametrize("program", ["sh", "python"])

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from sslwear.cli import app
 from sslwear.errors import DataError, StudyError
+from sslwear.search.evaluation import evaluate_study
 from sslwear.search.listener import Listener
 from sslwear.search.rerun import rerun
 from sslwear.search.single import train_once
@@ -22,19 +23,10 @@ from sslwear.search.study import run_study
 from sslwear.settings import Settings
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import store_at
+from tests.integration.conftest import Hearing
 
 TRAINING = {"tuned": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2, "pretext": "reverse"}
 SEARCH = {"learning_rate": {"low": 1e-3, "high": 1e-2}, "pretext": ["none", "reverse"], "augment": [True, False]}
-
-
-class Hearing(Listener):
-    """Keeps the warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +135,11 @@ def test_other_data_are_refused(done: Store) -> None:
 @pytest.mark.parametrize(
     ("tags", "message"),
     [
-        ({"kind": "study"}, "because its kind is study; give a run of train, trial, pretraining"),
+        ({"kind": "study"}, "because its kind is study; give a run of train, trial, pretraining, evaluation"),
         ({"kind": "rerun", "rerun_of": "abc"}, "because it repeats abc"),
         ({"kind": "trial", "outcome": "interrupted"}, "did not finish"),
         ({"kind": "trial", "outcome": "finished", "duplicate_of": "abc"}, "has the result of abc; repeat that one"),
+        ({"kind": "evaluation", "outcome": "finished", "chosen_run": "abc"}, "which chose abc; repeat that one"),
         ({"kind": "trial", "outcome": "finished", "study": "gone"}, "the settings of the run .* are gone"),
     ],
 )
@@ -154,3 +147,36 @@ def test_what_cannot_be_repeated_is_refused(store: Store, tags: dict[str, Any], 
     run = store.start(store.experiment("tiny"), "some", **tags)
     with pytest.raises(StudyError, match=message):
         rerun(store.client.get_run(run.id), store, Listener())
+
+
+@pytest.fixture(scope="module")
+def evaluated(make: Callable[..., Settings], empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with a small evaluation."""
+    home = tmp_path_factory.mktemp("evaluated") / "mlruns"
+    shutil.copytree(empty_home, home)
+    store = store_at(home)
+    methods = {"pre-trained": {"pretext": "reverse"}, "forest": {"baseline": "random_forest"}}
+    content = {"protocol": "k_fold", "folds": 2, "seeds": [1, 2], "methods": methods}
+    training = {"tuned": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 1}
+    evaluate_study(make(training=training, evaluation=content), store)
+    return store
+
+
+@pytest.mark.parametrize("kind", ["evaluation", "pretraining"])
+def test_a_part_of_an_evaluation_is_repeated_in_its_fold_with_its_seed(evaluated: Store, kind: str) -> None:
+    for run in logged(evaluated, kind)[-2:]:
+        listener = Hearing()
+        found = rerun(run, evaluated, listener)
+        assert found.differing is None
+        assert histories(evaluated, found.run_id) == histories(evaluated, run.info.run_id) != {}
+        again = evaluated.client.get_run(found.run_id)
+        assert again.data.params == run.data.params  # participants and seed among them
+        assert "mlflow.parentRunId" not in again.data.tags
+        assert not [text for text in listener.warnings if "not committed" not in text]
+
+
+def test_a_part_that_the_settings_no_longer_name_is_refused(evaluated: Store) -> None:
+    (run, *_) = logged(evaluated, "evaluation")
+    evaluated.client.set_tag(run.info.run_id, "sslwear.method", "gone")
+    with pytest.raises(StudyError, match="has no such part by its settings, so it cannot be repeated"):
+        rerun(evaluated.client.get_run(run.info.run_id), evaluated, Listener())

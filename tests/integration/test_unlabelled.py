@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import open_dataset
 from sslwear.data.prepare import Plan, prepare
 from sslwear.data.shards import open_shards
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.data.splits import hold_out
-from sslwear.errors import DataError
+from sslwear.errors import DataError, LeakageError
 from sslwear.search.single import pretrain_once, train_once
 from sslwear.settings import Settings
 from sslwear.tracking import Store
@@ -70,13 +71,75 @@ def test_windows_are_drawn_by_motion_unless_told_otherwise_which_is_another_pre_
     assert [store.client.get_run(run).data.params["sampling"] for run in (one, other)] == ["motion", "uniform"]
 
 
-def test_data_that_is_no_shards_is_refused_before_anything_starts(
-    make: Callable[..., Settings], small_folder: Path, store: Store
+def test_data_that_is_neither_shards_nor_a_data_set_is_refused_before_anything_starts(
+    make: Callable[..., Settings], store: Store, tmp_path: Path
 ) -> None:
-    settings = make(training={"pretext": "reverse"}, pretraining=pretraining(small_folder))
-    with pytest.raises(DataError, match="has no shards of unlabelled windows; make it with sslwear data prepare"):
+    settings = make(training={"pretext": "reverse"}, pretraining=pretraining(tmp_path))
+    with pytest.raises(DataError, match="has neither shards of unlabelled windows nor a data set; make it with"):
         train_once(settings, store)
     assert store.client.search_experiments(filter_string="name = 'tiny'") == []
+
+
+@pytest.fixture(scope="module")
+def others(small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same recordings under another source's name, so that they count as other people's; two of their classes."""
+    small = open_dataset(small_folder)
+    keep = small.labels < 2
+    names = np.array(["slow", "fast"])[small.labels[keep]]
+    folder = tmp_path_factory.mktemp("others") / "data"
+    description = Description(name="elsewhere", source="elsewhere", class_names=("slow", "fast"), window_s=5)
+    arrays = (np.array(small.windows[keep]), names, small.pid[keep], small.start[keep])
+    write_dataset(folder, *arrays, description)
+    return folder
+
+
+def test_the_labels_of_other_people_are_learnt_and_it_says_so(
+    make: Callable[..., Settings], others: Path, shards: Path, store: Store
+) -> None:
+    data = [str(shards), str(others)]
+    training = {"pretext": "activities", "tuned": "head", "max_epochs": 1, "batch_size": 32}
+    changes = {"data": data, "max_epochs": 8, "sampling": "uniform", "windows_per_participant": 40}
+    run, _ = train_once(make(training=training, pretraining=pretraining(others, **changes)), store)
+    origin = store.client.get_run(store.client.get_run(run.id).data.tags["sslwear.pretraining_run"])
+    assert origin.data.tags["sslwear.dataset"] == "elsewhere"  # shards have no labels
+    assert origin.inputs.dataset_inputs[0].dataset.digest == open_dataset(others).fingerprint[:12]
+    assert "**supervised by their labels**" in origin.data.tags["mlflow.note.content"]
+    losses = [found.value for found in store.client.get_metric_history(origin.info.run_id, "train_loss")]
+    assert min(losses) < 0.5 * np.log(2)  # slow from fast; half of what guessing gives
+    assert origin.data.params["train_windows"] == str(40 * len(origin.data.params["train_participants"].split()))
+
+
+def test_windows_of_several_directories_are_learnt_together(
+    make: Callable[..., Settings], others: Path, shards: Path, store: Store
+) -> None:
+    settings = make(training={"pretext": "reverse"}, pretraining=pretraining(others, data=[str(others), str(shards)]))
+    run_id, _ = pretrain_once(settings, store)
+    origin = store.client.get_run(run_id)
+    assert [found.dataset.name for found in origin.inputs.dataset_inputs] == ["elsewhere", "smartwatch"]
+    seen = {pid for side in ("train", "held_out") for pid in origin.data.params[f"{side}_participants"].split()}
+    assert {name.split(":")[0] for name in seen} == {"elsewhere", "smartwatch"}
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        (None, DataError, "pretraining.data names no data set with labels; add one, such as"),
+        ("shards", DataError, "pretraining.data names no data set with labels; add one, such as"),
+        ("small_folder", LeakageError, "would learn the labels of .*, which may be of the people of"),
+    ],
+)
+def test_labels_that_may_be_of_the_people_who_are_judged_are_refused(
+    data: str | None,
+    error: type[Exception],
+    message: str,
+    make: Callable[..., Settings],
+    request: pytest.FixtureRequest,
+    store: Store,
+) -> None:
+    changes = {"data": str(request.getfixturevalue(data))} if data else {}
+    settings = make(training={"pretext": "activities"}, pretraining={"max_epochs": 1, **changes})
+    with pytest.raises(error, match=message):
+        train_once(settings, store)
 
 
 def test_windows_not_worn_are_left_out_unless_they_are_asked_for(

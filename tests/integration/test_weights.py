@@ -10,17 +10,19 @@ from typing import Any
 import pytest
 import torch
 
-from sslwear.checkpoints import checkpoints
+from sslwear.checkpoints import checkpoints, load_weights
 from sslwear.encoders import weights
 from sslwear.encoders.harnet import Harnet5
 from sslwear.errors import WeightsError
+from sslwear.search.evaluation import evaluate_study
 from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
 from sslwear.search.single import train_once
-from sslwear.settings import Settings
+from sslwear.settings import Settings, load
 from sslwear.tracking import Store
 from sslwear.training.device import seeded
 
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 HUBCONF = """
 dependencies = ["torch"]
 import torch
@@ -101,3 +103,30 @@ def test_a_registered_model_of_ours_is_found_by_alias_and_by_version(
     for origin in ("models:/wrist@nobody", "models:/wrist/7", "models:/wrist", "runs:/nothing"):
         with pytest.raises(WeightsError, match="has no checkpoint of ours"):
             start_of(make(weights=origin), store)
+
+
+def test_the_published_benchmark_runs_from_a_checkpoint_in_the_published_format(
+    published: dict[str, torch.Tensor], small_folder: Path, store: Store, tmp_path: Path
+) -> None:
+    torch.save(published, tmp_path / "harnet5.mdl")
+    small = {
+        "data": small_folder,
+        "encoder": "harnet5",
+        "weights": tmp_path / "harnet5.mdl",
+        "training.max_epochs": 1,
+        "evaluation.keep_checkpoints": "true",
+    }
+    settings = load(EXPERIMENTS / "published_adl.yaml", [f"{key}={value}" for key, value in small.items()])
+    table = evaluate_study(settings, store)
+    rows = {"all layers tuned", "convolutions frozen", "from scratch", "random forest"}
+    assert set(table["method"]) == rows
+    assert table.groupby("method")["participant"].nunique().tolist() == [6] * 4
+    assert not table["supervised"].any()
+    for run in store.find(None, kind="evaluation", method="convolutions frozen"):
+        state = load_weights(store, f"runs:/{run.info.run_id}")
+        kept = {f"module.{key}": value for key, value in state.items() if key.startswith("feature_extractor")}
+        assert kept.keys() == {key for key in published if "feature_extractor" in key}
+        assert all(torch.equal(value, published[key]) for key, value in kept.items())
+    for run in store.find(None, kind="evaluation", method="from scratch"):
+        start = first_conv(load_weights(store, f"runs:/{run.info.run_id}"))
+        assert (start - published["module.feature_extractor.layer1.0.weight"]).abs().mean() > 0.01

@@ -245,8 +245,8 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("evaluation: {methods: {a: {}}, seeds: []}", ["evaluation.seeds: ", "at least one seed"]),
         ("evaluation: {methods: {a: {}}, smoothing: mean}", ["evaluation.smoothing: ", "'none' or 'hmm'"]),
         (
-            "evaluation: {methods: {a: {}}, transductive: true}",
-            [": evaluation.transductive is true, and without pretraining.data no test participant's windows"],
+            "evaluation: {methods: {a: {}}, refit: true, keep_checkpoints: true}",
+            ["evaluation: keep_checkpoints keeps networks before they are fitted anew; leave it or refit out"],
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,18 @@ from sslwear.errors import StudyError
 from sslwear.evaluation.comparison import SCORES, as_frame, compare, find_method, holm, least_p, summaries
 
 
-def results(methods: Mapping[str, Mapping[int, Sequence[float]]], transductive: Sequence[str] = ()) -> pd.DataFrame:
+def results(
+    methods: Mapping[str, Mapping[int, Sequence[float]]],
+    transductive: Sequence[str] = (),
+    supervised: Mapping[str, str] = MappingProxyType({}),
+) -> pd.DataFrame:
     """A frame as evaluations give it: macro F1 of each method by seed, participant after participant."""
     rows: list[dict[str, Any]] = []
     for method, by_seed in methods.items():
         for seed, values in by_seed.items():
             for i, value in enumerate(values):
                 place = {"dataset": "adl", "protocol": "leave-one-out", "transductive": method in transductive}
+                place |= {"supervised": supervised.get(method, "")}
                 whose = {"method": method, "seed": seed, "fold": i, "participant": f"p{i}", "windows": 10}
                 scores = {**dict.fromkeys(SCORES, value - 0.1), "f1": value, "accuracy": value}
                 rows.append({**place, **whose, **scores, "run_id": f"{method}-{seed}-{i}"})
@@ -58,11 +64,11 @@ def test_a_participant_for_whom_a_score_is_undefined_is_left_out_of_it_only() ->
 
 def test_data_sets_protocols_and_marks_are_kept_apart_in_their_order() -> None:
     frame = results({"b": {1: [0.5, 0.6]}, "a": {1: [0.1, 0.2]}})
-    frame = pd.concat([frame, frame.assign(dataset="wisdm"), frame.assign(transductive=True)])
+    frame = pd.concat([frame, frame.assign(dataset="wisdm"), frame.assign(transductive=True, supervised="x, y")])
     found = [(one.dataset, one.label) for one in summaries(frame)]
     assert found == [
         *[("adl", "b"), ("adl", "a"), ("wisdm", "b"), ("wisdm", "a")],
-        *[("adl", "b (transductive)"), ("adl", "a (transductive)")],
+        *[("adl", f"{name} (transductive) (supervised on x, y)") for name in ("b", "a")],
     ]
 
 

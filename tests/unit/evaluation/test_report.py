@@ -104,7 +104,7 @@ def test_the_reference_is_the_first_or_the_one_asked_for() -> None:
 
 def test_all_files_are_written_and_say_the_same(tmp_path: Path) -> None:
     seeds = {"base": {1: BASE, 2: BASE}, "seen": {1: BETTER, 2: LIKE}}
-    frame = results(seeds, transductive=("seen",))
+    frame = results(seeds, transductive=("seen",), supervised={"base": "wisdm"})
     frame.loc[frame["participant"] == "p3", "kappa"] = np.nan
     points = [TrialPoint(i, 0.5 + 0.1 * i, ("all", "head")[i % 2], "none", False) for i in range(4)]
     curves = [EpochRecord(i, 1 / i, 1.2 / i, {"f1": 0.1 * i}, {}, 0.0) for i in range(1, 4)]
@@ -118,16 +118,17 @@ def test_all_files_are_written_and_say_the_same(tmp_path: Path) -> None:
         assert struct.unpack(">I", content[16:20])[0] > 500  # wide enough to be read
     text, rows = files[0].read_text(), json.loads(files[1].read_text())
     assert text.startswith("# Study masks\n\nOn adl, leave-one-out, `seen (transductive)` has the best mean macro F1")
-    assert text.count("`seen`") == 0  # the mark is everywhere
+    assert text.count("`seen`") == text.count("`base`") == 0  # the marks are everywhere
+    assert "*supervised on* a data set has learnt the labels" in text
     for name in NAMES:
         assert f"]({name})" in text
     assert "The search before it tried 4 configurations: 3 finished, 1 pruned." in text
     assert "sslwear evaluate masks.yaml" in text
     assert "Seeds of the evaluation: 1, 2. Commit of the code: `0123abc`." in text
     assert "is no estimate for people who are new to it" in text
-    assert [(row["method"], row["transductive"], row["seeds"]) for row in rows] == [
-        ("seen", True, [1, 2]),
-        ("base", False, [1, 2]),
+    assert [(row["method"], row["transductive"], row["supervised"], row["seeds"]) for row in rows] == [
+        ("seen", True, None, [1, 2]),
+        ("base", False, "wisdm", [1, 2]),
     ]
     base = rows[1]
     assert base["dataset"] == "adl"

@@ -10,9 +10,10 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
+from sslwear.data.collection import DatasetPool
 from sslwear.data.dataset import Dataset
 from sslwear.errors import LeakageError
-from sslwear.training.data import DatasetPool, Drawn, FitData, Windows
+from sslwear.training.data import Drawn, FitData, Windows
 
 CPU = torch.device("cpu")
 
@@ -39,6 +40,10 @@ class Toy:
     def motion(self, rows: np.ndarray) -> np.ndarray:
         return np.array(self.moved, np.float32)[rows]
 
+    def labels(self, rows: np.ndarray) -> np.ndarray:
+        """Such as can be told from the windows."""
+        return 1000 * self.participant + rows
+
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
@@ -49,7 +54,7 @@ def epoch(drawn: Drawn, size: int = 16, shuffle: torch.Generator | None = None) 
     batches = list(drawn.batches(size, 6, CPU, shuffle))
     for x, labels in batches:
         assert x.shape == (len(labels), 3, 6)
-        assert not labels.any()
+        assert_array_equal(labels, np.rint(x[:, 0, 0].numpy() * 1000))
     return [x[:, 0, 0].numpy() for x, _ in batches]
 
 
@@ -104,7 +109,7 @@ def test_every_epoch_draws_anew_and_validation_does_not() -> None:
 
 
 def test_a_participants_rows_of_a_data_set_are_a_pool(small: Dataset) -> None:
-    pool = DatasetPool(small, 5)
+    pool = DatasetPool(small, 5, 5)
     mine = np.flatnonzero(small.pid == 5)
     assert pool.count == len(mine)
     assert_array_equal(pool.rows(), mine)
@@ -117,6 +122,6 @@ def test_a_participants_rows_of_a_data_set_are_a_pool(small: Dataset) -> None:
 
 
 def test_pools_on_both_sides_are_leakage(small: Dataset) -> None:
-    pools = [DatasetPool(small, pid) for pid in (1, 2, 5)]
+    pools = [DatasetPool(small, pid, pid) for pid in (1, 2, 5)]
     with pytest.raises(LeakageError, match="participant 2 is both in training and in validation"):
         FitData(Drawn(pools[:2], 5, 2, False), Windows.of(small, (2,)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from sslwear.encoders.harnet import Harnet5
 from sslwear.errors import LeakageError, SslwearError
 from sslwear.pretext.base import get as get_pretext
 from sslwear.task import Classification, Task, inverse_frequency
-from sslwear.training import EpochRecord, FitData, FitResult, FitSettings, Windows, evaluate, fit
+from sslwear.training import EpochRecord, FeatureCache, FitData, FitResult, FitSettings, Windows, evaluate, fit, refit
 from sslwear.training.device import resolve_precision, seeded
 from sslwear.tuning.base import parse
 
@@ -73,6 +74,35 @@ def test_a_gpu_gives_the_same_bits_too(data: FitData, pretext: str | None, preci
     precision = resolve_precision(precision, device)
     first, second = (run(augmented(data), task, device=device, precision=precision) for _ in range(2))
     assert same_history(first, second)
+
+
+@pytest.mark.parametrize(("tuned", "cached"), [("all", False), ("layer5", True), ("gradual", False)])
+def test_with_nobody_held_out_an_epoch_is_what_it_is_with(
+    data: FitData, tuned: str, cached: bool, tmp_path: Path
+) -> None:
+    """After as many epochs the weights are the same to the bit, whichever epoch validation would have kept."""
+    watched, after = encoder(), dict[int, dict[str, torch.Tensor]]()
+
+    def keep(record: EpochRecord) -> None:
+        after[record.epoch] = {key: value.clone() for key, value in watched.state_dict().items()}
+
+    strategy, settings = parse(tuned, Harnet5), replace(SETTINGS, max_epochs=3)
+    cache = FeatureCache(tmp_path, int(1e9), 0) if cached else None
+    fit(watched, classification(data), data, strategy, settings, keep, cache)
+    for epochs in (1, 3):
+        network = refit(encoder(), classification(data), data.train, strategy, settings, epochs, cache)
+        state = network.state_dict()
+        assert all(torch.equal(state[key], value) for key, value in after[epochs].items())
+        assert not any(part.training for part in network.modules())
+
+
+def test_nothing_to_train_on_and_no_number_are_told_with_nobody_held_out(data: FitData) -> None:
+    strategy = parse("all", Harnet5)
+    nobody = replace(data.train, rows=data.train.rows[:0])
+    with pytest.raises(SslwearError, match="no windows to train on"):
+        refit(encoder(), classification(data), nobody, strategy, SETTINGS, 1)
+    with pytest.raises(SslwearError, match="the loss is no longer a number after epoch 1; lower the learning rate"):
+        refit(encoder(), classification(data), data.train, strategy, replace(SETTINGS, learning_rate=1e30), 2)
 
 
 def test_another_seed_gives_something_else(data: FitData) -> None:

@@ -1,0 +1,161 @@
+"""What pre-training draws from: any number of directories of windows, with labels or without."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sslwear.data.arrays import Description, motion
+from sslwear.data.dataset import Dataset
+from sslwear.data.opening import open_data
+from sslwear.data.shards import Shard, Shards, open_shards
+from sslwear.data.sources.base import find as find_sources
+from sslwear.data.splits import rows
+
+LABELLED = "activities"
+"""What is pre-trained on where the answers are the labels of the collection itself: supervised pre-training."""
+
+
+@dataclass(frozen=True)
+class DatasetPool:
+    """One participant's rows of a data set, to draw from.
+
+    Attributes:
+        dataset: whose rows.
+        pid: the participant there.
+        participant: how the participant is called here.
+        first_class: index of the data set's first class among all classes.
+    """
+
+    dataset: Dataset
+    pid: Any
+    participant: int | str
+    first_class: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many windows."""
+        return len(self.rows())
+
+    def windows(self) -> NDArray[np.floating]:
+        """The data set's windows."""
+        return self.dataset.windows
+
+    def rows(self) -> NDArray[np.int64]:
+        """The participant's."""
+        return rows(self.dataset, (self.pid,))
+
+    def motion(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How much the wrist moved in some windows, in g."""
+        return motion(self.dataset.windows[rows])
+
+    def labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Class indices of some windows."""
+        return self.first_class + self.dataset.labels[rows]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Directories of windows of the same or of different people.
+
+    Attributes:
+        parts: the directories, opened.
+    """
+
+    parts: tuple[Dataset | Shards, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    @property
+    def name(self) -> str:
+        """The parts' names."""
+        return ", ".join(part.description.name for part in self.parts)
+
+    @property
+    def place(self) -> str:
+        """The parts' folders."""
+        return ", ".join(str(part.folder) for part in self.parts)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Classes of all parts that have labels; what two parts call alike are two classes."""
+        return tuple(f"{part.description.name}: {name}" for part in self.parts for name in part.class_names)
+
+    @property
+    def fingerprint(self) -> str:
+        """The part's, or the SHA-256 of theirs."""
+        if len(self.parts) == 1:
+            return self.parts[0].fingerprint
+        return hashlib.sha256(" ".join(part.fingerprint for part in self.parts).encode()).hexdigest()
+
+    def labelled(self) -> Collection:
+        """Those parts that have labels."""
+        return Collection(tuple(part for part in self.parts if isinstance(part, Dataset)))
+
+    def people(self, of: Description, without: Container[str]) -> list[list[Shard | DatasetPool]]:
+        """Every person's windows, a list of pools each, but those of some people.
+
+        Of the same name in two parts is the same person, unless the parts say that they are of different sources; where
+        there are several parts, names say which.
+
+        Args:
+            of: the data set of those to leave out.
+            without: their names.
+        """
+        found: dict[tuple[str | None, str], list[Shard | DatasetPool]] = {}
+        known = all(part.description.source is not None for part in self.parts)
+        first_class = 0
+        for part in self.parts:
+            other = others(of, part.description)
+            for name, pool in _pools(part, first_class):
+                if other or name not in without:
+                    called = f"{part.description.name}:{name}" if len(self.parts) > 1 else pool.participant
+                    person = (part.description.source if known else None, name)
+                    found.setdefault(person, []).append(replace(pool, participant=called))
+            first_class += len(part.class_names)
+        return list(found.values())
+
+    def shared(self, dataset: Dataset, names: Container[str]) -> list[str]:
+        """Those of some participants of a data set whose windows are here, sorted; see `people`."""
+        parts = [part for part in self.parts if not others(dataset.description, part.description)]
+        return sorted({str(name) for part in parts for name in part.participants if str(name) in names})
+
+
+def others(one: Description, other: Description) -> bool:
+    """Whether two data sets say that they are of different sources, and so of different people."""
+    return None not in (one.source, other.source) and one.source != other.source
+
+
+def open_collection(places: Sequence[str], home: Path) -> Collection:
+    """Open the directories that `pretraining.data` names: data sets, unlabelled shards, or sources that come along.
+
+    Args:
+        places: paths, or names of sources.
+        home: the store's folder; windows of sources are prepared below it, once.
+
+    Raises:
+        DataError: when one of them cannot be used.
+    """
+    return Collection(tuple(_open(place, home) for place in places))
+
+
+def _open(place: str, home: Path) -> Dataset | Shards:
+    folder = Path(place).expanduser()
+    if place in find_sources() or (folder / "X.npy").is_file():
+        return open_data(place, home)
+    return open_shards(folder)
+
+
+def _pools(part: Dataset | Shards, first_class: int) -> Iterator[tuple[str, Shard | DatasetPool]]:
+    if isinstance(part, Shards):
+        yield from ((str(shard.participant), shard) for shard in part.shards)
+        return
+    for pid in np.unique(part.pid[part.worn]):
+        yield str(pid), DatasetPool(part, pid, pid.item(), first_class)

@@ -143,7 +143,8 @@ def single(
             folder = tempfile.mkdtemp(dir=place)
             cache = FeatureCache(Path(folder), int(0.5e9), int(10e9))
             split, task = experiment.split, experiment.classification(chosen.training)
-            data = FitData(experiment.windows(split.train, augment), experiment.windows(split.validation))
+            augmented = chosen.training.model_copy(update={"augment": augment})
+            data = FitData(experiment.windows(split.train, augmented), experiment.windows(split.validation))
 
             def run(count: int, cache: FeatureCache | None = cache) -> float:
                 how = FitSettings(3e-4, BATCH, count, EPOCHS * 9, 0, experiment.device, experiment.precision)

@@ -19,7 +19,7 @@ from sslwear.encoders import weights
 from sslwear.errors import WeightsError
 from sslwear.model import CARD, CHECKPOINT, INSIDE
 from sslwear.secrets import masked, one_line
-from sslwear.tracking import CLASSIFIER, RUN_URI, Store
+from sslwear.tracking import CLASSIFIER, MODEL_URI, RUN_URI, Store
 
 
 def load_weights(store: Store, uri: str) -> dict[str, Tensor]:
@@ -80,6 +80,15 @@ def _location(store: Store, uri: str) -> str:
         return models[0].artifact_location
     version = registered(store, uri)
     return str(store.client.get_model_version_download_uri(version.name, str(version.version)))
+
+
+def resolved(store: Store, uri: str) -> str:
+    """What a study file's ``weights:`` means now: a version in place of an alias, which may move; else as it is."""
+    if uri.startswith(MODEL_URI):
+        with suppress(MlflowException, OSError):
+            version = registered(store, uri)
+            return f"{MODEL_URI}{version.name}/{version.version}"
+    return uri
 
 
 def registered(store: Store, uri: str) -> ModelVersion:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sslwear.evaluation.intervals import Interval
@@ -32,6 +32,8 @@ class Facts:
         looks: how often the test participants were looked at, this time included.
         comparison: lines about the champion that it was compared with.
         weights: what the encoder started from, as the study file says.
+        pretraining: licences of the data sets that it was pre-trained on beside the study's own, by name.
+        supervised: data sets whose labels it has learnt before it was fine-tuned.
         versions: of the libraries.
     """
 
@@ -48,6 +50,8 @@ class Facts:
     looks: int
     comparison: str
     weights: str
+    pretraining: Mapping[str, str | None]
+    supervised: Sequence[str]
     versions: str
 
 
@@ -95,6 +99,8 @@ def _origin(card: Card, facts: Facts) -> list[str]:
         f"{settings}. Code: commit `{facts.commit or 'unknown'}`, {facts.versions}.",
         f"Data: {card.dataset}, fingerprint `{card.fingerprint}`. Participants, none on two sides:",
         "\n".join(f"- {side}: {' '.join(map(str, who))}" for side, who in facts.participants.items()),
+        *([f"It was pre-trained on windows of {', '.join(facts.pretraining)}."] if facts.pretraining else []),
+        *([f"It has learnt the labels of {', '.join(facts.supervised)} before."] if facts.supervised else []),
     ]
 
 
@@ -118,7 +124,8 @@ def _tested(facts: Facts) -> list[str]:
 def _terms(card: Card, facts: Facts) -> list[str]:
     return [
         "## Licences",
-        f"{weights_licence(facts.weights)} Licence of the training data: {card.licence or 'not known'}.",
+        f"{weights_licence(facts.weights)} Licence of the training data: {card.licence or 'not known'}."
+        + "".join(f" Of {name}: {licence or 'not known'}." for name, licence in facts.pretraining.items()),
         "## Limits",
         "It knows the classes above and nothing else: what a person does beside them is labelled as one of them. It "
         "was tested on people of one data set; look at its labels before trusting them for other devices, wrists, ages "

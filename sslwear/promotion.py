@@ -11,7 +11,6 @@ from mlflow.entities.model_registry import ModelVersion
 from optuna.trial import FrozenTrial, TrialState
 
 from sslwear import registry
-from sslwear.ancestry import known_of
 from sslwear.errors import SettingsError, StudyError, WeightsError
 from sslwear.evaluation.intervals import Difference, Interval, difference
 from sslwear.interruption import undisturbed
@@ -20,6 +19,7 @@ from sslwear.registration import SCORES, register_trial, summary
 from sslwear.registry import CHAMPION
 from sslwear.search.conclusion import trained
 from sslwear.search.experiment import Experiment
+from sslwear.search.origins import known_of
 from sslwear.search.report import description, kept_settings, winner
 from sslwear.search.storage import answering, find_study
 from sslwear.search.study import alone
@@ -245,8 +245,7 @@ def _rival(experiment: Experiment, champion: ModelVersion | None, wanted: _Wante
     """
     if champion is None:
         return None, ""
-    name = experiment.dataset.description.name
-    seen = known_of(experiment.store, registry.uri_of(champion), name, experiment.split.test)
+    seen = known_of(experiment.store, registry.uri_of(champion), experiment.dataset, experiment.split.test)
     try:
         model = registry.load_model(experiment.store, registry.uri_of(champion), experiment.device)
         found = score(experiment, model.network, model.card.window_samples, model.card.class_names)
@@ -263,8 +262,7 @@ def _rival(experiment: Experiment, champion: ModelVersion | None, wanted: _Wante
 
 def _known_to_newcomer(experiment: Experiment, study: optuna.Study) -> str:
     """A remark when the weights that the study started from know test participants."""
-    split, name = experiment.split, experiment.dataset.description.name
-    known = known_of(experiment.store, kept_settings(study).weights, name, split.test)
+    known = known_of(experiment.store, kept_settings(study).weights, experiment.dataset, experiment.split.test)
     return f"; the weights that it started from have learnt from {', '.join(known)}, which favours it" if known else ""
 
 

@@ -17,10 +17,12 @@ from sslwear import model_card, registry
 from sslwear.encoders.base import Network
 from sslwear.evaluation.intervals import Interval, interval
 from sslwear.model import Card, statistics, usual_ranges
-from sslwear.search.experiment import Experiment
+from sslwear.search.experiment import NO_PRETEXT, Experiment
+from sslwear.search.origins import supervised_on
+from sslwear.search.pretraining import drawn_from
 from sslwear.search.report import kept_settings
 from sslwear.search.testing import Tested, looks, training_of
-from sslwear.tracking import RUN_URI
+from sslwear.tracking import RUN_URI, people
 
 SCORES = ("kappa", "f1", "precision", "recall", "f1_all_classes", "accuracy")
 EXAMPLES = 3
@@ -53,21 +55,24 @@ def register_trial(
     training, store, scores = training_of(trial), experiment.store, summary(tested.table)
     run_id = trial.user_attrs["run_id"]
     card = replace(experiment.card(training.tuned, training.pretext), usual=_usual(experiment))
-    split = experiment.split
+    split, run = experiment.split, store.client.get_run(run_id)
+    weights = run.data.params.get("weights", kept_settings(study).weights)
     facts = model_card.Facts(
         name=name,
         alias=alias,
         study=study.study_name,
         trial=trial.number,
         run_id=run_id,
-        commit=store.client.get_run(run_id).data.tags.get("mlflow.source.git.commit", ""),
+        commit=run.data.tags.get("mlflow.source.git.commit", ""),
         settings=training.model_dump(),
         participants={"train": split.train, "validation": split.validation, "test": split.test},
         scores=scores,
         pooled=tested.scores,
         looks=len(looks(study)),
         comparison=comparison,
-        weights=kept_settings(study).weights,
+        weights=weights,
+        pretraining=_pretraining(experiment, training.pretext),
+        supervised=supervised_on(experiment, weights, training.pretext),
         versions=_versions(),
     )
     objective = f"{experiment.settings.objective} {trial.value:.4f} on validation participants"
@@ -91,9 +96,17 @@ def _tags(card: Card, facts: model_card.Facts, objective: str) -> dict[str, str]
         "weights_licence": model_card.weights_licence(facts.weights),
         "objective": objective,
         "test_looks": str(facts.looks),
-        **{f"{side}_participants": " ".join(map(str, who)) for side, who in facts.participants.items()},
+        **people(**facts.participants),
         **{f"test_{score}": str(found) for score, found in facts.scores.items()},
     }
+
+
+def _pretraining(experiment: Experiment, pretext: str) -> dict[str, str | None]:
+    """Licences of other data sets that were pre-trained on, by name."""
+    if pretext == NO_PRETEXT or experiment.others is None:
+        return {}
+    data = drawn_from(experiment, pretext)
+    return {name: part.description.licence for name, part in zip(data.names, data.parts, strict=True)}
 
 
 def _numbers(scores: Mapping[str, Interval]) -> dict[str, float]:

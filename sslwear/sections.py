@@ -77,6 +77,8 @@ class TrainingSettings(Section):
     learning_rate: Positive = 1e-4
     batch_size: BatchSize = 64
     augment: bool = False
+    augment_degrees: Annotated[Number, Field(gt=0, le=180)] | None = None
+    """Augmented windows are turned by at most so much; None for any orientation, with axes switched too."""
     augmented_views: Count = 8
     """Where the first block is frozen, epochs take turns with so many augmented views, whose outputs are kept."""
     pretext: str = "none"
@@ -155,7 +157,8 @@ class CacheSettings(Section):
 
 
 class MethodSettings(TrainingSettings):
-    """One of the methods that an evaluation compares: what differs from `training`, or a choice, or a baseline.
+    """One of the methods that an evaluation compares: what differs from `training`, or what is made of other methods,
+    or a baseline.
 
     Only the keys that are given count (`model_fields_set`); the others stay as `training` has them.
     """
@@ -164,19 +167,33 @@ class MethodSettings(TrainingSettings):
     """Where the encoder starts; the study's `weights` when it is left out."""
     choose: tuple[str, ...] | None = None
     """Methods of which the best on the validation participants is taken, anew in each fold and with each seed."""
+    ensemble: tuple[str, ...] | None = None
+    """Methods whose probabilities are averaged, in each fold and with each seed."""
     baseline: Literal["random_forest"] | None = None
     """A method without a network."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if self.choose is not None and (len(self.choose) < 2 or len(set(self.choose)) < len(self.choose)):
-            raise ValueError("choose wants the names of two or more different methods")
-        for key in ("choose", "baseline"):
+        for key in ("choose", "ensemble"):
+            names = getattr(self, key)
+            if names is not None and (len(names) < 2 or len(set(names)) < len(names)):
+                raise ValueError(f"{key} wants the names of two or more different methods")
+        for key in ("choose", "ensemble", "baseline"):
             if key in self.model_fields_set and getattr(self, key) is None:
                 raise ValueError(f"{key} is empty; give it a value, or leave it out")
             if key in self.model_fields_set and (others := sorted(self.model_fields_set - {key})):
                 raise ValueError(f"{key} stands alone, and there is {others[0]} beside it; leave one of them out")
         return self
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Other methods that it is made of."""
+        return self.choose or self.ensemble or ()
+
+    @property
+    def trains(self) -> bool:
+        """Whether it trains a network of its own."""
+        return not (self.members or self.baseline)
 
     @model_serializer(mode="wrap")
     def _given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -221,12 +238,14 @@ class EvaluationSettings(Section):
             raise ValueError(f"folds is for k_fold only; leave it out with {self.protocol}")
         if self.refit and self.keep_checkpoints:
             raise ValueError("keep_checkpoints keeps networks before they are fitted anew; leave it or refit out")
-        trained = [name for name, method in self.methods.items() if not (method.choose or method.baseline)]
+        trained = [name for name, method in self.methods.items() if method.trains]
+        if self.smoothing != "none" and any(method.ensemble for method in self.methods.values()):
+            raise ValueError("smoothing is not for methods with ensemble; leave one of them out")
         for name, method in self.methods.items():
-            for chosen in method.choose or ():
-                if chosen not in trained:
+            for member in method.members:
+                if member not in trained:
                     raise ValueError(
-                        f"methods: {name!r} chooses {chosen!r}, which is none of the methods that train a network: "
+                        f"methods: {name!r} names {member!r}, which is none of the methods that train a network: "
                         f"{', '.join(trained) or 'there are none'}"
                     )
         return self

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import platform
+import shlex
 import sqlite3
 import tempfile
 import time
@@ -67,6 +68,20 @@ SYSTEM_METRICS = "system/"
 CLASSIFIER = "classifier"
 """Type of the logged models that are registered, which are made of a checkpoint."""
 RUN_URI, MODEL_URI = "runs:/", "models:/"
+MAX_PARAM = 5000
+"""Characters of a parameter that are kept; MLflow would refuse more than 6,000."""
+
+
+def people(**sides: Iterable[object]) -> dict[str, str]:
+    """Parameters that say who is on which side, such as ``train_participants``, as far as there is room; names with
+    spaces are quoted.
+    """
+    return {f"{side}_participants": shlex.join(map(str, who))[:MAX_PARAM] for side, who in sides.items()}
+
+
+def named(text: str) -> list[str] | None:
+    """The names in what `people` gives; None where they did not all fit."""
+    return None if len(text) >= MAX_PARAM else shlex.split(text)
 
 
 @dataclass(frozen=True)

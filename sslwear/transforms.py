@@ -190,10 +190,18 @@ def random_axis_switches(count: int, generator: torch.Generator) -> Tensor:
     return torch.eye(3)[order]
 
 
-def augmentations(count: int, generator: torch.Generator) -> Tensor:
+def augmentations(count: int, generator: torch.Generator, most_degrees: float | None = None) -> Tensor:
     """Matrices (count, 3, 3) that augment windows (count, 3, L) by ``matrices @ x``: a switch of axes, then a rotation.
 
     A matrix a window is all there is to an augmented view of a data set, so views need not be kept to be had again.
+
+    Args:
+        count: of windows.
+        generator: CPU generator of axes and angles.
+        most_degrees: turn by at most so much and switch no axes, as a watch sits a little differently on every wrist;
+            None for any orientation.
     """
+    if most_degrees is not None:
+        return random_rotations(count, generator, most_degrees)
     switches = random_axis_switches(count, generator)
     return random_rotations(count, generator) @ switches

@@ -70,7 +70,9 @@ def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if len(rows := np.flatnonzero((whole.pid == pid) & (names == name)))
     ]
     rows = np.concatenate(chosen)
-    description = Description(name="small", rate_hz=30, window_s=5, step_s=5, class_names=SMALL_CLASSES)
+    description = Description(
+        name="small", source=Smartwatch.title, rate_hz=30, window_s=5, step_s=5, class_names=SMALL_CLASSES
+    )
     write_dataset(
         base / "data", np.array(whole.windows[rows]), names[rows], whole.pid[rows], whole.start[rows], description
     )

@@ -74,9 +74,15 @@ class Collection:
         return sum(map(len, self.parts))
 
     @property
+    def names(self) -> list[str]:
+        """The parts' names; one that stands before has its place behind it."""
+        given = [part.description.name for part in self.parts]
+        return [f"{name}-{i + 1}" if name in given[:i] else name for i, name in enumerate(given)]
+
+    @property
     def name(self) -> str:
-        """The parts' names."""
-        return ", ".join(part.description.name for part in self.parts)
+        """The parts' names, in one text."""
+        return ", ".join(self.names)
 
     @property
     def place(self) -> str:
@@ -86,7 +92,8 @@ class Collection:
     @property
     def class_names(self) -> tuple[str, ...]:
         """Classes of all parts that have labels; what two parts call alike are two classes."""
-        return tuple(f"{part.description.name}: {name}" for part in self.parts for name in part.class_names)
+        of = zip(self.names, self.parts, strict=True)
+        return tuple(f"{part}: {name}" for part, data in of for name in data.class_names)
 
     @property
     def fingerprint(self) -> str:
@@ -112,11 +119,11 @@ class Collection:
         found: dict[tuple[str | None, str], list[Shard | DatasetPool]] = {}
         known = all(part.description.source is not None for part in self.parts)
         first_class = 0
-        for part in self.parts:
+        for part, part_name in zip(self.parts, self.names, strict=True):
             other = others(of, part.description)
             for name, pool in _pools(part, first_class):
                 if other or name not in without:
-                    called = f"{part.description.name}:{name}" if len(self.parts) > 1 else pool.participant
+                    called = f"{part_name}:{name}" if len(self.parts) > 1 else pool.participant
                     person = (part.description.source if known else None, name)
                     found.setdefault(person, []).append(replace(pool, participant=called))
             first_class += len(part.class_names)
@@ -133,24 +140,26 @@ def others(one: Description, other: Description) -> bool:
     return None not in (one.source, other.source) and one.source != other.source
 
 
-def open_collection(places: Sequence[str], home: Path) -> Collection:
+def open_collection(places: Sequence[str], home: Path, include_nonwear: bool = False) -> Collection:
     """Open the directories that `pretraining.data` names: data sets, unlabelled shards, or sources that come along.
 
     Args:
         places: paths, or names of sources.
         home: the store's folder; windows of sources are prepared below it, once.
+        include_nonwear: whether windows of data sets in which the device was not worn are as good as any other.
 
     Raises:
         DataError: when one of them cannot be used.
     """
-    return Collection(tuple(_open(place, home) for place in places))
+    return Collection(tuple(_open(place, home, include_nonwear) for place in places))
 
 
-def _open(place: str, home: Path) -> Dataset | Shards:
+def _open(place: str, home: Path, include_nonwear: bool) -> Dataset | Shards:
     folder = Path(place).expanduser()
-    if place in find_sources() or (folder / "X.npy").is_file():
-        return open_data(place, home)
-    return open_shards(folder)
+    if place not in find_sources() and not (folder / "X.npy").is_file():
+        return open_shards(folder)
+    dataset = open_data(place, home)
+    return replace(dataset, worn=np.ones(len(dataset), bool)) if include_nonwear else dataset
 
 
 def _pools(part: Dataset | Shards, first_class: int) -> Iterator[tuple[str, Shard | DatasetPool]]:

@@ -132,7 +132,7 @@ def as_frame(methods: Sequence[Summary], comparisons: Sequence[Comparison]) -> p
     differences = {comparison.summary.method: comparison.found for comparison in comparisons}
     rows = []
     for one in methods:
-        row: dict[str, object] = {"method": one.method}
+        row: dict[str, object] = {"method": one.method, "supervised": one.supervised}
         for name in ("kappa", "f1"):
             found = one.scores[name]
             row |= {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_sd": found.sd}

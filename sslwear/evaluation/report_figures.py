@@ -98,7 +98,8 @@ def effect_figure(methods: Mapping[str, Sequence[MethodPoint]], by: str, score: 
                 interval, shade = one.summary.scores[score], shades[getattr(one, colour)]
                 axes.plot([interval.low, interval.high], [place + offset] * 2, color=shade, linewidth=2)
                 hollow = "white" if one.summary.transductive else shade
-                axes.scatter([interval.mean], [place + offset], color=shade, facecolor=hollow, zorder=3)
+                form = "s" if one.summary.supervised else "o"
+                axes.scatter([interval.mean], [place + offset], color=shade, facecolor=hollow, marker=form, zorder=3)
         axes.set_yticks(range(len(rows[title])), rows[title])
         axes.set_ylim(len(rows[title]) - 0.5, -0.5)
         axes.set_title(title, fontsize=10)
@@ -107,6 +108,8 @@ def effect_figure(methods: Mapping[str, Sequence[MethodPoint]], by: str, score: 
         panels[0].scatter([], [], color=shades[kind], label=kind)
     if any(one.summary.transductive for found in methods.values() for one in found):
         panels[0].scatter([], [], color="black", facecolor="white", label="hollow: transductive")
+    if any(one.summary.supervised for found in methods.values() for one in found):
+        panels[0].scatter([], [], color="black", marker="s", label="square: supervised elsewhere")
     labels = {"tuned": "tuned", "pretext": "pretext task"}
     panels[0].legend(title=labels[colour], frameon=False, fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
     panels[-1].set_xlabel(f"test {score}: mean over participants and 95 % interval")

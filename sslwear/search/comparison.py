@@ -19,7 +19,7 @@ from sslwear.search.page import SCORES
 from sslwear.search.report import kept_settings, rows, winner
 from sslwear.secrets import masked
 from sslwear.settings import Settings
-from sslwear.tracking import NOTE, SYSTEM_METRICS, Store
+from sslwear.tracking import NOTE, SYSTEM_METRICS, Store, named
 
 RUN_ID_LETTERS = 32
 SHOWN_MATCHES, SHOWN_NAMES = 5, 10
@@ -125,8 +125,8 @@ def incomparable(left: Side, right: Side) -> list[str]:
 def _participants(side: Side, which: str) -> list[str]:
     """Who is validated or tested on; where the study's run is gone, the rule that says who."""
     shares = side.settings.split
-    if (named := side.params.get(f"{which}_participants")) is not None:
-        return named.split()
+    if (text := side.params.get(f"{which}_participants")) is not None and (names := named(text)) is not None:
+        return names
     rule = f"those of split seeds {shares.test_seed} and {shares.validation_seed}"
     return [f"{rule}, shares {shares.test:g} and {shares.validation:g} (its run is gone)"]
 

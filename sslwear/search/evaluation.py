@@ -14,13 +14,12 @@ from sslwear.provenance import PREFIX
 from sslwear.search.listener import Listener
 from sslwear.search.page import introduce
 from sslwear.search.part import TRANSDUCTIVE, part_name, run_part
-from sslwear.search.pretraining import MAX_PARAM
 from sslwear.search.protocol import Part, Plan
 from sslwear.search.results import PLAN, evaluated, finished, results
 from sslwear.search.storage import answering
 from sslwear.search.study import alone
 from sslwear.settings import Settings
-from sslwear.tracking import Run, Store
+from sslwear.tracking import MAX_PARAM, Run, Store
 
 __all__ = ["evaluate_study", "results"]
 
@@ -132,7 +131,7 @@ def _conclude(plan: Plan, parent: Run, table: pd.DataFrame) -> None:
         as_frame(methods, compare(methods, methods[0], "kappa")).assign(**mark).to_csv(index=False), "summary.csv"
     )
     rows = [
-        f"| {one.method} | {one.scores['kappa']} | {one.scores['f1']} | {one.scores['kappa'].participants} |"
+        f"| {one.label} | {one.scores['kappa']} | {one.scores['f1']} | {one.scores['kappa'].participants} |"
         for one in methods
     ]
     head = ["| method | kappa | f1 | participants |", "|---|---|---|---|"]

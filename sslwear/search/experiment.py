@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sslwear.checkpoints import load_weights
+from sslwear.checkpoints import load_weights, resolved
 from sslwear.data.collection import LABELLED, Collection, open_collection
 from sslwear.data.dataset import Dataset
 from sslwear.data.opening import open_data
@@ -29,7 +29,7 @@ from sslwear.pretext.base import get as get_pretext
 from sslwear.settings import CacheSettings, Settings, TrainingSettings
 from sslwear.task import Classification, inverse_frequency
 from sslwear.tracking import MODEL_URI, RUN_URI, Store
-from sslwear.training import FeatureCache, FitSettings, Windows
+from sslwear.training import Augmentation, FeatureCache, FitSettings, Windows
 from sslwear.training.device import generator, resolve_device, resolve_precision, seeded, use_threads
 from sslwear.tuning.base import TuningStrategy
 from sslwear.tuning.base import parse as parse_tuning
@@ -98,7 +98,7 @@ class Experiment:
             settings=settings,
             store=store,
             dataset=dataset,
-            others=open_collection(places, store.home) if places else None,
+            others=open_collection(places, store.home, settings.include_nonwear) if places else None,
             split=split,
             encoder=encoder,
             initial=initial_weights(settings, encoder, store),
@@ -142,6 +142,11 @@ class Experiment:
         return encoder
 
     @cached_property
+    def origin(self) -> str:
+        """Where the first weights are from: the version that an alias means now, else what the settings say."""
+        return resolved(self.store, self.settings.weights)
+
+    @cached_property
     def _first(self) -> Encoder:
         """The encoder that all start from; to be copied, which takes less time than drawing weights for each."""
         with seeded(generator(self.settings.seed, ENCODER_STREAM).initial_seed()):
@@ -150,9 +155,11 @@ class Experiment:
             weights.load_encoder(encoder, self.initial, self.settings.weights)
         return encoder
 
-    def windows(self, participants: tuple[Any, ...], augment: bool = False) -> Windows:
-        """All windows of some participants, and augmented views of them when they are asked for."""
-        return Windows.of(self.dataset, participants, self.settings.seed if augment else None)
+    def windows(self, participants: tuple[Any, ...], training: TrainingSettings | None = None) -> Windows:
+        """All windows of some participants; with augmented views, where `training` is given and wants them."""
+        if training is None or not training.augment:
+            return Windows.of(self.dataset, participants)
+        return Windows.of(self.dataset, participants, Augmentation(self.settings.seed, training.augment_degrees))
 
     def classification(self, training: TrainingSettings) -> Classification:
         """The supervised task as the settings want it; class weights come from the training participants."""
@@ -183,7 +190,7 @@ class Experiment:
         settings = self.settings
         return {
             "encoder": settings.encoder,
-            "weights": settings.weights,
+            "weights": self.origin,
             "seed": settings.seed,
             "device": str(self.device),
             "precision": self.precision,

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 
-from sslwear.checkpoints import model_folder, registered
+from sslwear.checkpoints import registered
 from sslwear.data.collection import LABELLED
+from sslwear.data.dataset import Dataset
 from sslwear.errors import LeakageError
-from sslwear.model import CARD, Card
 from sslwear.provenance import PREFIX
 from sslwear.search.experiment import Experiment
 from sslwear.settings import EvaluationSettings
-from sslwear.tracking import MODEL_URI, RUN_URI, Store
+from sslwear.tracking import MODEL_URI, RUN_URI, Store, named
 
 MOST = 20
 """Steps back that are followed."""
+SIDES = ("train_participants", "validation_participants", "held_out_participants")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set, as runs note it: its name, the beginning of its fingerprint, and where it is from, if known."""
+
+    name: str
+    digest: str
+    source: str | None
+
+    def like(self, dataset: Dataset) -> bool:
+        """Whether it may have people of a data set: it is that one, or is not known to be of another source."""
+        mine, theirs = self.source, dataset.description.source
+        return dataset.fingerprint.startswith(self.digest) or None in (mine, theirs) or mine == theirs
 
 
 @dataclass(frozen=True)
@@ -26,14 +43,22 @@ class Learnt:
     """One step on the way to some weights.
 
     Attributes:
-        dataset: name of the data that were learnt from.
-        fingerprint: theirs.
-        labels: whether their labels were learnt, or only their windows.
+        sources: what was learnt from.
+        people: who was learnt from or chosen by, after their source's name and a colon where there are several sources;
+            None where it is not known.
+        labels: whether labels were learnt, or only windows.
     """
 
-    dataset: str
-    fingerprint: str
+    sources: tuple[Source, ...]
+    people: frozenset[str] | None
     labels: bool
+
+    def known(self, source: Source) -> frozenset[str] | None:
+        """People of one of its sources; None where they are not known."""
+        if self.people is None or len(self.sources) == 1:
+            return self.people
+        mark = f"{source.name}:"
+        return frozenset(name.removeprefix(mark) for name in self.people if name.startswith(mark))
 
 
 def history(store: Store, weights: str) -> list[Learnt]:
@@ -47,29 +72,75 @@ def history(store: Store, weights: str) -> list[Learnt]:
     waiting = [weights]
     while waiting and len(found) < MOST:
         origin = waiting.pop()
-        run = _run_of(store, origin)
+        tags = _tags_of(store, origin)
+        place = tags.get("run", origin)
+        run = _run(store, place)
         if run is not None:
-            found.append(_learnt(run))
-            before = (run.data.tags.get(f"{PREFIX}pretraining_run"), run.data.params.get("weights"))
-            waiting += [text for text in (before[0] and f"{RUN_URI}{before[0]}", before[1]) if text]
-        elif origin.startswith(MODEL_URI):  # its run is gone, or in another store
-            with model_folder(store, origin, (CARD,)) as folder:
-                card = Card.read(folder / CARD)
-            found.append(Learnt(card.dataset, card.fingerprint, labels=True))
+            found.append(_of_run(run))
+            before = run.data.tags.get(f"{PREFIX}pretraining_run")
+            waiting += [f"{RUN_URI}{before}"] if before else []
+            waiting += [run.data.params["weights"]] if "weights" in run.data.params else []
+        elif tags:  # a model whose run is gone
+            source = Source(tags.get("dataset", ""), tags.get("fingerprint", ""), None)
+            found.append(Learnt((source,), _people(tags), labels=True))
+            waiting += [tags["weights"]] if "weights" in tags else []
     return found
 
 
-def _run_of(store: Store, origin: str) -> MlflowRun | None:
+def _run(store: Store, place: str) -> MlflowRun | None:
+    """A run, also one that was deleted in the UI, whose weights can still be read; None where it is gone for good."""
+    if not place.startswith(RUN_URI):
+        return None
+    with suppress(MlflowException):
+        return store.client.get_run(place.removeprefix(RUN_URI).strip("/"))
+    return None
+
+
+def _tags_of(store: Store, origin: str) -> dict[str, str]:
+    """Tags of a registered version, without their prefix; none of anything else."""
     if origin.startswith(MODEL_URI):
         with suppress(MlflowException, OSError):
-            origin = registered(store, origin).tags.get(f"{PREFIX}run", "")
-    return store.run(origin.removeprefix(RUN_URI).strip("/")) if origin.startswith(RUN_URI) else None
+            return {key.removeprefix(PREFIX): value for key, value in registered(store, origin).tags.items()}
+    return {}
 
 
-def _learnt(run: MlflowRun) -> Learnt:
+def _of_run(run: MlflowRun) -> Learnt:
     tags = {key.removeprefix(PREFIX): value for key, value in run.data.tags.items()}
-    labels = tags.get("kind") != "pretraining" or tags.get("pretext") == LABELLED
-    return Learnt(tags.get("dataset", ""), tags.get("fingerprint", ""), labels)
+    datasets = [found.dataset for found in run.inputs.dataset_inputs] if run.inputs is not None else []
+    sources = tuple(
+        Source(found.name, found.digest, json.loads(found.source).get("source") or None) for found in datasets
+    )
+    pretrained = "pretraining" in (tags.get("kind"), tags.get("repeats"))
+    labels = not pretrained or run.data.params.get("pretext") == LABELLED
+    return Learnt(sources, _people(run.data.params), labels)
+
+
+def _people(facts: dict[str, str]) -> frozenset[str] | None:
+    told = [named(facts[side]) for side in SIDES if side in facts]
+    if not told or None in told:
+        return None
+    return frozenset(name for names in told for name in names or ())
+
+
+def known_of(store: Store, weights: str, dataset: Dataset, participants: Iterable[object]) -> list[str]:
+    """Those participants of a data set that weights have learnt from or were chosen by.
+
+    Where it is not known whom the data set taught them, all are taken to be known.
+
+    Args:
+        store: where runs and models are.
+        weights: what a study file's ``weights:`` says.
+        dataset: whose participants.
+        participants: who must not be known.
+    """
+    names = [str(participant) for participant in participants]
+    seen: set[str] = set()
+    for step in history(store, weights):
+        for source in step.sources:
+            if source.like(dataset):
+                people = step.known(source)
+                seen |= set(names) if people is None else people
+    return [name for name in names if name in seen]
 
 
 def supervised_on(experiment: Experiment, weights: str, pretext: str) -> tuple[str, ...]:
@@ -80,33 +151,32 @@ def supervised_on(experiment: Experiment, weights: str, pretext: str) -> tuple[s
         weights: where the encoder starts.
         pretext: what it is then pre-trained on.
     """
-    names = {step.dataset for step in history(experiment.store, weights) if step.labels}
+    names = {source.name for step in history(experiment.store, weights) if step.labels for source in step.sources}
     if pretext == LABELLED and experiment.others is not None:
-        names.add(experiment.others.labelled().name)
+        names |= {part.description.name for part in experiment.others.labelled().parts}
     return tuple(sorted(names))
 
 
-def sees_the_tested(experiment: Experiment, evaluation: EvaluationSettings, weights: str) -> bool:
-    """Whether own weights have seen, without labels, the windows that are tested.
-
-    With `hold_out` they may be of the training participants.
+def sees_the_tested(
+    experiment: Experiment, evaluation: EvaluationSettings, weights: str, tested: Iterable[object]
+) -> bool:
+    """Whether own weights have seen, without labels, windows of those who are tested.
 
     Raises:
-        LeakageError: when they have, and the study file does not say so, or when they have learnt the labels.
+        LeakageError: when they have, and the study file does not say so, or when they have learnt labels of them.
     """
     dataset = experiment.dataset
-    steps = [step for step in history(experiment.store, weights) if step.fingerprint == dataset.fingerprint]
-    if not steps or evaluation.protocol == "hold_out":
+    seen = known_of(experiment.store, weights, dataset, tested)
+    if not seen:
         return False
-    if any(step.labels for step in steps) or not evaluation.transductive:
+    steps = [step for step in history(experiment.store, weights) if any(one.like(dataset) for one in step.sources)]
+    labels = any(step.labels for step in steps)
+    if labels or not evaluation.transductive:
+        way_out = "" if labels else ", or set evaluation.transductive to true, which every result says"
         raise LeakageError(
-            f"weights: {weights} were learnt from {dataset.folder}, and {evaluation.protocol} tests everybody in it; "
-            "give weights of other data, or a pretext task, which is then learnt in each fold without those who are "
-            "tested"
-            + (
-                ""
-                if any(step.labels for step in steps)
-                else ", or set evaluation.transductive to true, which every result says"
-            )
+            f"weights: {weights} have learnt from participant {seen[0]} of {dataset.folder}, who is tested "
+            f"({len(seen)} in all); give weights of other people, say by source in both data sets' dataset.json that "
+            "the people of one name are not the same, or let a pretext task be learnt, which each fold does without "
+            f"those who are tested{way_out}"
         )
     return True

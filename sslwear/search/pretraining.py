@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from sklearn.model_selection import ShuffleSplit
 from torch import Tensor
@@ -12,21 +13,20 @@ from sslwear.checkpoints import load_weights
 from sslwear.data.collection import LABELLED, Collection
 from sslwear.errors import DataError, LeakageError, SettingsError, WeightsError
 from sslwear.evaluation.figures import learning_curves
+from sslwear.model import Card
 from sslwear.monitoring import monitored
 from sslwear.plugins import source_digest
 from sslwear.pretext.base import get as get_pretext
 from sslwear.search.experiment import NO_PRETEXT, Experiment, digest, key_of
 from sslwear.search.listener import Listener, beside_chance
 from sslwear.task import Classification, Task
-from sslwear.tracking import RUN_URI, Run
+from sslwear.tracking import RUN_URI, Run, people
 from sslwear.training import EpochRecord, FitData, FitSettings, fit
 from sslwear.training.data import Drawn
 from sslwear.tuning.base import parse as parse_tuning
 
 CODE = ("data", "encoders", "pretext", "task.py", "training", "transforms.py")
 """Parts of this package that decide what pre-training gives."""
-MAX_PARAM = 5000
-"""Characters of a parameter that MLflow keeps."""
 
 
 def pretrained(
@@ -66,6 +66,11 @@ def drawn_from(experiment: Experiment, pretext: str) -> Collection:
     return found.labelled() if pretext == LABELLED else found
 
 
+def sees_tested(experiment: Experiment, pretext: str) -> bool:
+    """Whether it may see windows of those who are validated and tested: of other data, and never with their labels."""
+    return experiment.transductive and experiment.others is not None and pretext != LABELLED
+
+
 def new_task(experiment: Experiment, pretext: str) -> Task:
     """The pretext task of that name, or classification of the activities of `pretraining.data`."""
     if pretext == LABELLED:
@@ -78,7 +83,7 @@ def note(experiment: Experiment, pretext: str) -> str:
     settings, data = experiment.settings, drawn_from(experiment, pretext)
     on = "the activities of" if pretext == LABELLED else f"the pretext task `{pretext}`, on windows of"
     labels = ", **supervised by their labels**," if pretext == LABELLED else " without their labels,"
-    seen = " **Those who are tested are among them (transductive).**" if experiment.transductive else ""
+    seen = " **Those who are tested are among them (transductive).**" if sees_tested(experiment, pretext) else ""
     return (
         f"Fits {settings.encoder} (weights: {settings.weights}) on {on} `{data.name}`{labels} for at most "
         f"{settings.pretraining.max_epochs} epochs; trials that ask for the same start from it.{seen}"
@@ -86,9 +91,8 @@ def note(experiment: Experiment, pretext: str) -> str:
 
 
 def _data_tags(experiment: Experiment, pretext: str) -> dict[str, str]:
-    data = drawn_from(experiment, pretext)
-    seen = str(experiment.transductive).lower()
-    return {"dataset": data.name, "fingerprint": data.fingerprint, "transductive": seen}
+    data, seen = drawn_from(experiment, pretext), sees_tested(experiment, pretext)
+    return {"dataset": data.name, "fingerprint": data.fingerprint, "transductive": str(seen).lower()}
 
 
 def setting_key(experiment: Experiment, pretext: str) -> str:
@@ -103,6 +107,7 @@ def setting_key(experiment: Experiment, pretext: str) -> str:
             "train": sorted(map(str, data.train.participants())),
             "held_out": sorted(map(str, data.validation.participants())),
             "pretext": pretext,
+            "drawn": experiment.others is not None,
             "settings": settings.pretraining.model_dump(exclude={"data"}),  # by content, not by place
             "seed": settings.seed,
             "device": experiment.device.type,
@@ -153,7 +158,7 @@ def pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener)
     scores = result.validation.scores
     run.metrics({"loss": result.validation.loss, "best_epoch": result.best_epoch}, result.best_epoch)
     run.figure(learning_curves(result.history, result.best_epoch, task.headline), "learning_curves.png")
-    run.checkpoint(result.network, experiment.card("all", pretext), scores, result.best_epoch)
+    run.checkpoint(result.network, _card(experiment, pretext), scores, result.best_epoch)
     run.describe(
         f"{note(experiment, pretext)}\n\nOn {len(data.validation.participants())} held-out training participants: "
         f"{task.headline} {scores[task.headline]:.3f}, in epoch {result.best_epoch} of {len(result.history)}, whose "
@@ -165,6 +170,13 @@ def pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener)
     )
 
 
+def _card(experiment: Experiment, pretext: str) -> Card:
+    """The card of what was pre-trained; of its head where that tells activities."""
+    card, data = experiment.card("all", pretext), drawn_from(experiment, pretext)
+    names = data.class_names if pretext == LABELLED else card.class_names
+    return replace(card, dataset=data.name, fingerprint=data.fingerprint, class_names=names)
+
+
 def _introduce(experiment: Experiment, pretext: str, data: FitData, run: Run) -> None:
     """Log what a pre-training starts from."""
     run.text(experiment.settings.to_yaml(), "settings.yaml")
@@ -174,8 +186,7 @@ def _introduce(experiment: Experiment, pretext: str, data: FitData, run: Run) ->
             "tuned": "all",
             **experiment.settings.pretraining.model_dump(),
             **experiment.circumstances(),
-            "train_participants": " ".join(map(str, data.train.participants()))[:MAX_PARAM],
-            "held_out_participants": " ".join(map(str, data.validation.participants()))[:MAX_PARAM],
+            **people(train=data.train.participants(), held_out=data.validation.participants()),
         }
     )
     windows = {"train": len(data.train), "validation": len(data.validation)}
@@ -191,16 +202,16 @@ def pretraining_data(experiment: Experiment, pretext: str) -> FitData:
     settings, shares = experiment.settings.pretraining, experiment.settings.split
     data, split = drawn_from(experiment, pretext), experiment.split
     judged = {str(participant) for participant in (*split.validation, *split.test)}
-    people = data.people(experiment.dataset.description, () if experiment.transductive else judged)
+    persons = data.people(experiment.dataset.description, () if sees_tested(experiment, pretext) else judged)
     try:
         splitter = ShuffleSplit(n_splits=1, test_size=shares.validation, random_state=shares.validation_seed)
-        sides = next(splitter.split(people))
+        sides = next(splitter.split(persons))
     except ValueError as error:
         raise DataError(
             f"{data.place}: pre-training needs at least 2 training participants, one of them to stop by, and there "
-            f"are {len(people)}; add recordings or set pretext to {NO_PRETEXT}"
+            f"are {len(persons)}; add recordings or set pretext to {NO_PRETEXT}"
         ) from error
-    train, held_out = ([pool for i in sorted(side) for pool in people[i]] for side in sides)
+    train, held_out = ([pool for i in sorted(side) for pool in persons[i]] for side in sides)
     by_motion = settings.sampling == "motion"
     if experiment.others is None and not by_motion:
         return FitData(*(experiment.windows(tuple(p.participant for p in side)) for side in (train, held_out)))

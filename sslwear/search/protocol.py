@@ -27,12 +27,13 @@ from sslwear.search.experiment import (
 )
 from sslwear.search.origins import sees_the_tested, supervised_on
 from sslwear.search.pretraining import CODE as PRETRAINING_CODE
-from sslwear.search.pretraining import check_pretraining
+from sslwear.search.pretraining import check_pretraining, pretraining_data
 from sslwear.settings import EvaluationSettings, MethodSettings, Settings, TrainingSettings
-from sslwear.tracking import Store
+from sslwear.tracking import Store, people
 from sslwear.tuning.base import parse as parse_tuning
 
-CODE = (*PRETRAINING_CODE, "evaluation", "model.py", "scores.py", "tuning")
+SEARCH_CODE = ("experiment.py", "part.py", "pretraining.py", "protocol.py", "testing.py", "trial.py")
+CODE = (*PRETRAINING_CODE, "evaluation", "scores.py", "tuning", *(f"search/{name}" for name in SEARCH_CODE))
 """Parts of this package that decide what an evaluation gives."""
 
 
@@ -61,7 +62,7 @@ class Method:
     @property
     def trains(self) -> bool:
         """Whether it trains a network of its own."""
-        return not (self.given.choose or self.given.baseline)
+        return self.given.trains
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Part:
         seed: of the training.
         split: the fold's participants.
         key: names everything on which its result depends.
-        candidates: keys of the parts that it chooses from, by method; none where it does not choose.
+        members: keys of the parts that it is made of, by method; none where it is a method of its own.
     """
 
     method: Method
@@ -82,7 +83,7 @@ class Part:
     seed: int
     split: Split
     key: str
-    candidates: Mapping[str, str]
+    members: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Plan:
     Attributes:
         experiment: what the parts share.
         settings: the study file's section.
-        parts: in the order in which they are run; those that choose come after what they choose from.
+        parts: in the order in which they are run; those that are made of others come after these.
     """
 
     experiment: Experiment
@@ -117,24 +118,20 @@ class Plan:
         splits = _splits(dataset, settings, evaluation)
         hold_out = evaluation.protocol == "hold_out"
         experiment = Experiment.build(settings, store, dataset, None if hold_out else splits[0])
-        methods = _choices_marked([_method(name, given, experiment) for name, given in evaluation.methods.items()])
-        seen = [sees_the_tested(experiment, evaluation, method.weights) for method in methods if method.trains]
+        methods = _marked([_method(name, given, experiment) for name, given in evaluation.methods.items()])
+        tested = {participant for split in splits for participant in split.test}
+        origins = {method.weights for method in methods if method.trains}
+        seen = [sees_the_tested(experiment, evaluation, origin, tested) for origin in sorted(origins)]
         if evaluation.smoothing == "hmm":
             check_consecutive(dataset)
         pretexts = {method.training.pretext for method in methods if method.trains} - {NO_PRETEXT}
         _check_transductive(experiment, evaluation, splits, bool(pretexts), any(seen))
-        plan = cls(experiment, evaluation, _parts(experiment, evaluation, splits, methods))
-        plan._check_folds(pretexts)
-        return plan
-
-    def _check_folds(self, pretexts: set[str]) -> None:
-        """Refuse folds in which a part could not be run."""
-        chooses = any(part.candidates for part in self.parts)
-        for part in {part.fold: part for part in self.parts}.values():
-            experiment = self.of(part)
-            if chooses:
-                experiment.check_objective()
-            check_pretraining(experiment, pretexts)
+        for split in splits:  # refuse folds in which a part could not be run
+            fold = replace(experiment, split=split, transductive=evaluation.transductive)
+            if any(method.given.choose for method in methods):
+                fold.check_objective()
+            check_pretraining(fold, pretexts)
+        return cls(experiment, evaluation, _parts(experiment, evaluation, splits, methods))
 
     def of(self, part: Part) -> Experiment:
         """The experiment of a part: its fold's participants, its seed and its method's first weights."""
@@ -156,7 +153,8 @@ class Plan:
 
     def _left_out(self) -> str | None:
         experiment, tested = self.experiment, {str(pid) for part in self.parts for pid in part.split.test}
-        if experiment.others is None or self.settings.transductive:
+        pretrains = any(part.method.given.trains and part.method.training.pretext != NO_PRETEXT for part in self.parts)
+        if experiment.others is None or self.settings.transductive or not pretrains:
             return None
         shared = experiment.others.shared(experiment.dataset, tested)
         if not shared:
@@ -207,19 +205,18 @@ def _method(name: str, given: MethodSettings, experiment: Experiment) -> Method:
     if given.weights is not None and given.weights != origin:
         origin = given.weights
         initial = initial_weights(settings.model_copy(update={"weights": origin}), experiment.encoder, store)
-    labels = supervised_on(experiment, origin, training.pretext) if given.baseline is None else ()
+    labels = supervised_on(experiment, origin, training.pretext) if given.trains else ()
     return Method(name, given, training, origin, initial, digest(initial), labels)
 
 
-def _choices_marked(methods: Sequence[Method]) -> list[Method]:
-    """The methods, with those that choose bearing the marks of all that they choose from."""
+def _marked(methods: Sequence[Method]) -> list[Method]:
+    """The methods, with those that are made of others bearing the marks of all of these."""
     marks = {method.name: method.supervised for method in methods}
-    return [
-        replace(method, supervised=tuple(sorted({name for other in method.given.choose for name in marks[other]})))
-        if method.given.choose
-        else method
-        for method in methods
-    ]
+    found = []
+    for method in methods:
+        inherited = {name for member in method.given.members for name in marks[member]}
+        found.append(replace(method, supervised=tuple(sorted({*method.supervised, *inherited}))))
+    return found
 
 
 def _check_transductive(
@@ -254,14 +251,25 @@ def _parts(
     for fold, split in enumerate(splits, start=1):
         for seed in evaluation.seeds:
             keys: dict[str, str] = {}
-            for method in sorted(methods, key=lambda method: method.given.choose is not None):
-                candidates = {name: keys[name] for name in method.given.choose or ()}
-                what = {"candidates": candidates} if candidates else _content(experiment, method)
+            for method in sorted(methods, key=lambda method: bool(method.given.members)):
+                members = {name: keys[name] for name in method.given.members}
+                how = "choose" if method.given.choose else "ensemble"
+                what = {how: members} if members else _content(experiment, method)
                 sides = [sorted(map(str, side)) for side in (split.train, split.validation, split.test)]
+                of = experiment.variant(split, seed, method.weights, method.initial, evaluation.transductive)
+                what |= {"supervised": method.supervised, "pre-trained on": _pretrained_on(of, method)}
                 content = {**what, **_common(experiment, evaluation), "split": sides, "seed": seed, "code": code}
                 keys[method.name] = key_of({"method": method.name, **content})
-                parts.append(Part(method, fold, seed, split, keys[method.name], candidates))
+                parts.append(Part(method, fold, seed, split, keys[method.name], members))
     return tuple(parts)
+
+
+def _pretrained_on(experiment: Experiment, method: Method) -> dict[str, str]:
+    """Who is learnt from and who is held out in a method's pre-training, which labels and names of sources decide."""
+    if not method.trains or method.training.pretext == NO_PRETEXT:
+        return {}
+    data = pretraining_data(experiment, method.training.pretext)
+    return people(train=data.train.participants(), held_out=data.validation.participants())
 
 
 def _common(experiment: Experiment, evaluation: EvaluationSettings) -> dict[str, Any]:

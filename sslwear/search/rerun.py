@@ -26,10 +26,12 @@ from sslwear.search.report import kept_settings
 from sslwear.search.storage import open_storage
 from sslwear.search.trial import train
 from sslwear.settings import Settings, TrainingSettings
-from sslwear.tracking import Run, Store
+from sslwear.tracking import Run, Store, people
 from sslwear.training import EpochRecord, FeatureCache
 
 KINDS = ("train", "trial", "pretraining", "evaluation")
+MARKS = ("transductive", "supervised")
+"""Tags that a repeated run has from the one that it repeats."""
 COMMIT = "mlflow.source.git.commit"
 
 
@@ -93,7 +95,8 @@ def rerun(original: MlflowRun, store: Store, listener: Listener) -> Repeated:
     with tempfile.TemporaryDirectory() as folder:
         cache = FeatureCache(Path(folder), int(settings.cache.memory_gb * 1e9), int(settings.cache.disk_gb * 1e9))
         fresh = replace(experiment, cache=cache)
-        tags = {**fresh.tags(), "rerun_of": run_id}
+        tags = {**fresh.tags(), "rerun_of": run_id, "repeats": kind}
+        tags |= {name: mark for name in MARKS if (mark := logged.tag(original, name)) is not None}
         with store.running(original.info.experiment_id, f"rerun of {name}", "rerun", None, what, **tags) as run:
             run.text(settings.to_yaml(), logged.SETTINGS)
             if kind == "pretraining":
@@ -119,6 +122,8 @@ def _place(settings: Settings, original: MlflowRun, kind: str, store: Store) -> 
     above = original.data.tags.get("mlflow.parentRunId")
     parent = store.run(above) if above is not None else None
     if parent is None or logged.tag(parent, "kind") != "evaluated":
+        if kind == "evaluation":
+            raise StudyError(f"the evaluation that the run {original.info.run_id} is part of was deleted")
         return None
     plan = Plan.build(settings, store)
     for part in plan.parts:
@@ -138,9 +143,10 @@ def _place(settings: Settings, original: MlflowRun, kind: str, store: Store) -> 
 def _pretrained_alike(experiment: Experiment, original: MlflowRun) -> bool:
     """Whether a pre-training was of these participants, with this seed and these first weights."""
     params = original.data.params
-    people = " ".join(map(str, pretraining_data(experiment, params["pretext"]).train.participants()))
-    same = people.startswith(params["train_participants"])
-    return same and (str(experiment.settings.seed), experiment.settings.weights) == (params["seed"], params["weights"])
+    data = pretraining_data(experiment, params["pretext"])
+    whose = people(train=data.train.participants(), held_out=data.validation.participants())
+    now = {**whose, "seed": str(experiment.settings.seed), "weights": experiment.origin}
+    return all(params[name] == value for name, value in now.items())
 
 
 def compare(before: str, now: str, store: Store) -> Repeated:
@@ -171,6 +177,8 @@ def _check(original: MlflowRun) -> str:
         raise StudyError(f"nothing was trained in the run {run_id}, which has the result of {first}; repeat that one")
     if (chosen := logged.tag(original, "chosen_run")) is not None:
         raise StudyError(f"nothing was trained in the run {run_id}, which chose {chosen}; repeat that one")
+    if (members := logged.tag(original, "members")) is not None:
+        raise StudyError(f"nothing was trained in the run {run_id}, which averages {members}; repeat one of these")
     if outcome not in ("finished", "pruned"):
         raise StudyError(f"the run {run_id} did not finish ({outcome or 'it is running'}); repeat one that did")
     return kind
@@ -195,8 +203,13 @@ def _with_own(settings: Settings, original: MlflowRun) -> Settings:
     values: dict[str, Any] = settings.training.model_dump()
     for name, field in TrainingSettings.model_fields.items():
         if (logged_value := original.data.params.get(name)) is not None:
-            values[name] = logged_value if field.annotation is str else yaml.safe_load(logged_value)
+            values[name] = logged_value if field.annotation is str else _read(logged_value)
     return settings.model_copy(update={"training": TrainingSettings.model_validate(values)})
+
+
+def _read(text: str) -> Any:
+    """A parameter's value, which MLflow keeps as text, as Python writes it."""
+    return None if text == "None" else yaml.safe_load(text)
 
 
 def _circumstances(settings: Settings, original: MlflowRun, listener: Listener) -> Settings:
@@ -227,6 +240,11 @@ def _check_same(experiment: Experiment, original: MlflowRun, kind: str, listener
             f"{data.place} is not what the run {run_id} was done with: its fingerprint is {data.fingerprint[:12]} and "
             f"was {str(before)[:12]}; put the data back"
         )
+    if kind == "pretraining" and not _pretrained_alike(experiment, original):
+        raise DataError(
+            f"the run {run_id} had other participants, seed or weights than its settings name now, so it cannot be "
+            "repeated"
+        )
     now = provenance()
     for tag, what in ((COMMIT, "commit of the code"), ("sslwear.versions", "libraries")):
         then, here = original.data.tags.get(tag, "unknown"), now.get(tag, "unknown")
@@ -255,7 +273,11 @@ def _train(experiment: Experiment, original: MlflowRun, run: Run, listener: List
 
 
 def _same_start(original: MlflowRun, run: Run, listener: Listener) -> None:
-    """Warn where a training started from another pre-training."""
-    before, now = logged.tag(original, "pretraining_run"), run.store.client.get_run(run.id)
-    if (origin := logged.tag(now, "pretraining_run")) != before:
+    """Warn where a training started from another pre-training, or from another version of a model."""
+    now = run.store.client.get_run(run.id)
+    before, origin = (logged.tag(one, "pretraining_run") for one in (original, now))
+    if origin != before:
         listener.warn(f"it starts from the pre-training {origin}, and the run started from {before}")
+    before, origin = (one.data.params.get("weights") for one in (original, now))
+    if origin != before:
+        listener.warn(f"it starts from the weights {origin}, and the run started from {before}")

@@ -55,9 +55,8 @@ def results(name: str, store: Store) -> pd.DataFrame:
         if (run := runs.get(key)) is None:
             continue
         table = _read(store.read_text(run, PARTICIPANTS))
-        tags = {
-            name: run.data.tags[f"{PREFIX}{name}"] for name in ("dataset", "protocol", "transductive", "supervised")
-        }
+        tags = {name: run.data.tags[f"{PREFIX}{name}"] for name in ("dataset", "protocol", "transductive")}
+        tags["supervised"] = run.data.tags.get(f"{PREFIX}supervised", "")
         table = table.assign(**tags, method=method, seed=seed, fold=fold, run_id=run.info.run_id)
         tables.append(table.assign(transductive=tags["transductive"] == "true")[list(COLUMNS)])
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))

@@ -28,7 +28,7 @@ from sslwear.search.storage import answering, open_storage
 from sslwear.search.trial import note, run_name, train
 from sslwear.secrets import masked
 from sslwear.settings import Settings
-from sslwear.tracking import Run, Store
+from sslwear.tracking import Run, Store, people
 from sslwear.training import EpochRecord
 
 FREE_KEYS = ("trials", "device", "threads", "cache", "evaluation")
@@ -172,12 +172,12 @@ def _introduce(experiment: Experiment, run: Run) -> None:
     if run.has_params():
         return
     sides = {"train": split.train, "validation": split.validation, "test": split.test}
-    run.dataset(experiment.dataset, {side: len(experiment.windows(people)) for side, people in sides.items()})
+    run.dataset(experiment.dataset, {side: len(experiment.windows(whose)) for side, whose in sides.items()})
     run.params(
         {
             **settings.model_dump(include={"data", "objective"}),
             **experiment.circumstances(),
-            **{f"{side}_participants": " ".join(map(str, people)) for side, people in sides.items()},
+            **people(**sides),
         }
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import optuna
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from sslwear.encoders.base import Network
 from sslwear.errors import StudyError
@@ -18,7 +19,7 @@ from sslwear.evaluation.participants import per_participant
 from sslwear.scores import classification_scores
 from sslwear.search.experiment import Experiment
 from sslwear.settings import TrainingSettings
-from sslwear.training import FrozenBlocks, evaluate
+from sslwear.training import FrozenBlocks, outputs
 
 LOOKS = "test_looks"
 
@@ -32,12 +33,14 @@ class Tested:
         predicted: predicted class indices (N,).
         table: scores, one row a participant, see `sslwear.evaluation.participants.per_participant`.
         scores: the same scores over all windows.
+        probabilities: of each class (N, classes), where they are known.
     """
 
     truth: NDArray[np.int64]
     predicted: NDArray[np.int64]
     table: pd.DataFrame
     scores: dict[str, float]
+    probabilities: NDArray[np.float64] | None = None
 
 
 def score(experiment: Experiment, network: Network, samples: int, class_names: Sequence[str], depth: int = 0) -> Tested:
@@ -60,13 +63,13 @@ def score(experiment: Experiment, network: Network, samples: int, class_names: S
             f"labelled with {', '.join(names)}"
         )
     training = experiment.settings.training
-    task, settings = experiment.classification(training), experiment.fit_settings(training)
-    windows = experiment.windows(experiment.split.test)
+    settings, windows = experiment.fit_settings(training), experiment.windows(experiment.split.test)
     network.to(settings.device).eval()
     blocks = FrozenBlocks(network, samples, settings.precision)
     source = experiment.cache.source(blocks, windows, 0, depth)
-    answers = evaluate(network, samples, task, source, settings).predicted
-    return scored(experiment, np.array([names.index(name) for name in class_names])[answers])
+    logits = outputs(network, samples, source, settings)[:, [class_names.index(name) for name in names]]
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    return replace(scored(experiment, logits.argmax(axis=1)), probabilities=probabilities)
 
 
 def scored(experiment: Experiment, predicted: NDArray[np.int64]) -> Tested:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from sslwear.data.collection import LABELLED
 from sslwear.encoders.base import Encoder
 from sslwear.evaluation.figures import confusion_figure, learning_curves, participants_figure
 from sslwear.evaluation.participants import per_participant
@@ -15,7 +16,7 @@ from sslwear.search.experiment import NO_PRETEXT, Experiment
 from sslwear.search.listener import Listener
 from sslwear.search.pretraining import pretrained
 from sslwear.settings import TrainingSettings
-from sslwear.tracking import Run
+from sslwear.tracking import Run, people
 from sslwear.training import EpochRecord, FitData, FitResult, fit
 
 HEADLINES = ("kappa", "f1", "precision", "recall")
@@ -42,6 +43,8 @@ def brief(rate: float) -> str:
 def note(training: TrainingSettings) -> str:
     """What a run is, in a sentence for its description (Markdown)."""
     pretext = f" after the pretext task `{training.pretext}`" if training.pretext != NO_PRETEXT else ""
+    if training.pretext == LABELLED:
+        pretext = " after the activities of other people"
     return (
         f"Fine-tunes `{training.tuned}` at a learning rate of {brief(training.learning_rate)}{pretext}, in batches of "
         f"{training.batch_size}, {'with' if training.augment else 'without'} augmentation, for at most "
@@ -70,9 +73,11 @@ def train(
         keep: whether the checkpoint and pictures are logged beside numbers and tables.
     """
     tuning = experiment.tuning(training)
-    run.params({**training.model_dump(), **experiment.circumstances()})
-    learning = experiment.windows(experiment.split.train, training.augment)
-    validation = experiment.windows(experiment.split.validation)
+    split = experiment.split
+    who = people(train=split.train, validation=split.validation)
+    run.params({**training.model_dump(), **experiment.circumstances(), **who})
+    learning = experiment.windows(split.train, training)
+    validation = experiment.windows(split.validation)
     data = FitData(learning, validation)
     run.dataset(experiment.dataset, {"train": len(learning), "validation": len(validation)})
     encoder = first_encoder(experiment, training, run, parent, listener)

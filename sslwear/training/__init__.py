@@ -1,10 +1,21 @@
 """The one training loop, which knows neither Optuna nor MLflow."""
 
 from sslwear.training.cache import FeatureCache, FrozenBlocks
-from sslwear.training.data import FitData, Windows, WindowSource
-from sslwear.training.loop import EpochRecord, Evaluation, FitResult, FitSettings, evaluate, fit, leading, refit
+from sslwear.training.data import Augmentation, FitData, Windows, WindowSource
+from sslwear.training.loop import (
+    EpochRecord,
+    Evaluation,
+    FitResult,
+    FitSettings,
+    evaluate,
+    fit,
+    leading,
+    outputs,
+    refit,
+)
 
 __all__ = [
+    "Augmentation",
     "EpochRecord",
     "Evaluation",
     "FeatureCache",
@@ -17,5 +28,6 @@ __all__ = [
     "evaluate",
     "fit",
     "leading",
+    "outputs",
     "refit",
 ]

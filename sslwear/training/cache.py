@@ -93,7 +93,7 @@ class FrozenBlocks:
         content = {
             "fingerprint": windows.dataset.fingerprint,
             "rows": hashlib.sha256(windows.rows.tobytes()).hexdigest(),
-            "view": [windows.augment_seed, view] if windows.augmented(view) else None,
+            "view": [repr(windows.augmentation), view] if windows.augmented(view) else None,
             "samples": self._samples,
             "blocks": self._digests[:depth],
             "precision": self._precision,

@@ -61,28 +61,40 @@ class WindowSource(ABC):
 
 
 @dataclass(frozen=True)
+class Augmentation:
+    """How windows are augmented, see `sslwear.transforms.augmentations`.
+
+    Attributes:
+        seed: of the views.
+        most_degrees: windows are turned by at most so much; None for any orientation.
+    """
+
+    seed: int
+    most_degrees: float | None = None
+
+
+@dataclass(frozen=True)
 class Windows(WindowSource):
     """Some rows of a data set, each once an epoch.
 
     Attributes:
         dataset: where they are read from, when they are needed.
         rows: their indices (n,).
-        augment_seed: seed of the augmented views (`sslwear.transforms.augmentations`), or None for windows that are the
-            same in every view.
+        augmentation: how views differ, or None for windows that are the same in every view.
     """
 
     dataset: Dataset
     rows: NDArray[np.int64]
-    augment_seed: int | None = None
+    augmentation: Augmentation | None = None
 
     @classmethod
-    def of(cls, dataset: Dataset, participants: tuple[Any, ...], augment_seed: int | None = None) -> Windows:
+    def of(cls, dataset: Dataset, participants: tuple[Any, ...], augmentation: Augmentation | None = None) -> Windows:
         """All windows of some participants in which the device was worn.
 
         Raises:
             DataError: when one of them has none.
         """
-        return cls(dataset, rows(dataset, participants), augment_seed)
+        return cls(dataset, rows(dataset, participants), augmentation)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -106,9 +118,9 @@ class Windows(WindowSource):
         self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Go through the windows once, in a random order or in the data set's."""
-        matrices = None
-        if self.augmented(view):
-            matrices = augmentations(len(self), generator(self.augment_seed or 0, VIEWS + view))
+        matrices, how = None, self.augmentation
+        if how is not None and self.augmented(view):
+            matrices = augmentations(len(self), generator(how.seed, VIEWS + view), how.most_degrees)
         for chosen in ordered(len(self), size, shuffle):
             rows = self.rows[chosen]
             x = self.dataset.gather(rows, samples).to(device)
@@ -118,7 +130,7 @@ class Windows(WindowSource):
 
     def augmented(self, view: int) -> bool:
         """Whether a view is another than how the windows were recorded."""
-        return view > 0 and self.augment_seed is not None
+        return view > 0 and self.augmentation is not None
 
 
 def ordered(count: int, size: int, shuffle: torch.Generator | None) -> Iterator[NDArray[np.int64]]:

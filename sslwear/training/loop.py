@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -344,6 +345,23 @@ def evaluate(network: Network, samples: int, task: Task, windows: WindowSource, 
         answers.append(task.answers(output, target))
     truth, predicted = (torch.cat(side).cpu().numpy() for side in zip(*answers, strict=True))
     return Evaluation(_mean(sums), task.scores(truth, predicted), truth, predicted)
+
+
+@torch.no_grad()
+def outputs(network: Network, samples: int, windows: WindowSource, settings: FitSettings) -> NDArray[np.float32]:
+    """What a network's head gives for windows as they are: (N, outputs of the head), for classifiers logits.
+
+    Args:
+        network: its mode is evaluation afterwards.
+        samples: length of the windows that its encoder takes.
+        windows: in their order, or outputs of the network's first blocks for them.
+        settings: the device and the precision are used.
+    """
+    network.eval()
+    batches = windows.batches(EVALUATION_BATCH, samples, settings.device)
+    found = [_forward(network, x, settings, windows.depth).cpu() for x, _ in batches]
+    values: NDArray[np.float32] = torch.cat(found).numpy()
+    return values
 
 
 def _mean(sums: list[Tensor]) -> float:

@@ -35,6 +35,7 @@ from sslwear.search.baselines import MODULE
 from sslwear.search.evaluation import evaluate_study, results
 from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
+from sslwear.search.rerun import rerun
 from sslwear.search.results import COLUMNS
 from sslwear.search.single import pretrain_once, train_once
 from sslwear.settings import Settings
@@ -116,6 +117,7 @@ def test_everybody_is_tested_once_by_each_method_with_each_seed(
     assert {item.path for item in store.client.list_artifacts(run.info.run_id)} == {
         "participants.csv",
         "test_participants.csv",
+        "test_probabilities.csv",
     }
     assert_frame_equal(results("tiny", store), table)
 
@@ -165,6 +167,7 @@ def test_ctrl_c_while_a_run_is_opened_leaves_nothing_running(
         return run
 
     monkeypatch.setattr(Store, "start", start)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background
     with pytest.raises(KeyboardInterrupt):
         evaluate_study(evaluation(), store)
     assert statuses(store) == {"evaluated": ["KILLED"]}
@@ -298,6 +301,30 @@ def test_networks_are_fitted_anew_on_all_but_those_who_are_tested_for_as_many_ep
     assert not np.array_equal(*scores)
 
 
+def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(
+    evaluation: Callable[..., Settings], store: Store, small: Dataset
+) -> None:
+    methods = {**METHODS, "both": {"ensemble": ["head", "faster head"]}}
+    table = evaluate_study(evaluation(seeds=[1], methods=methods), store)
+    columns = [f"p_{name}" for name in SMALL_CLASSES]
+    for run in store.find(None, kind="evaluation", method="both"):
+        fold = run.data.tags["sslwear.fold"]
+        told = []
+        for name in METHODS:
+            (member,) = store.find(None, kind="evaluation", method=name, fold=fold)
+            assert member.info.run_id in run.data.tags["sslwear.members"].split()
+            told.append(pd.read_csv(StringIO(store.read_text(member, "test_probabilities.csv"))))
+            assert np.allclose(told[-1][columns].sum(axis=1), 1, atol=1e-5)
+            rows = told[-1]["row"].to_numpy()
+            assert np.array_equal(told[-1]["participant"], small.pid[rows])
+        mean = (told[0][columns].to_numpy() + told[1][columns].to_numpy()) / 2
+        right = pd.Series(mean.argmax(axis=1) == small.labels[rows]).groupby(small.pid[rows]).mean()
+        mine = table[(table["method"] == "both") & (table["fold"] == int(fold))].set_index("participant")["accuracy"]
+        assert {str(pid): value for pid, value in right.items()} == pytest.approx(mine.to_dict())
+    with pytest.raises(StudyError, match=r"nothing was trained in the run .*, which averages .*; repeat one of these"):
+        rerun(store.find(None, kind="evaluation", method="both")[0], store, Listener())
+
+
 def test_pre_training_is_done_in_each_fold_without_those_who_are_tested_and_shared_by_methods(
     evaluation: Callable[..., Settings], store: Store
 ) -> None:
@@ -362,11 +389,13 @@ def test_weights_that_have_seen_those_who_are_tested_are_refused_or_marked(
     after, _ = pretrain_once(make(weights=f"runs:/{run.id}", training={"pretext": "reverse"}), store)
     for origin, way_out in ((run.id, False), (pretrained, True), (after, False)):
         methods = {"head": {}, "own": {"weights": f"runs:/{origin}"}}
-        with pytest.raises(LeakageError, match=f"weights: runs:/{origin} were learnt from .*k_fold tests ever") as told:
+        with pytest.raises(
+            LeakageError, match=f"weights: runs:/{origin} have learnt from participant .*who is tested"
+        ) as told:
             evaluate_study(evaluation(methods=methods), store)
         assert ("or set evaluation.transductive to true" in str(told.value)) == way_out
         if not way_out:
-            with pytest.raises(LeakageError, match=f"weights: runs:/{origin} were learnt from"):
+            with pytest.raises(LeakageError, match=f"weights: runs:/{origin} have learnt from"):
                 evaluate_study(evaluation(methods=methods, transductive=True), store)
     methods = {"head": {}, "own": {"weights": f"runs:/{pretrained}"}}
     assert evaluate_study(evaluation(methods=methods, seeds=[1], transductive=True), store)["transductive"].all()

@@ -274,6 +274,7 @@ def test_processes_side_by_side_give_the_same_and_share_the_cores(
     files = [write_csv(tmp_path / f"P{i}.csv", 1) for i in (10, 9, 1)]
     (tmp_path / "broken.csv").write_text("time,x,y,z\n")
     arguments = [*map(str, files), str(tmp_path / "broken.csv"), "--model", reference, "--jobs", "2"]
+    arguments += ["--precision", "float32"]
     done = subprocess.run(
         [COMMAND, "predict", *arguments, "--out", str(tmp_path / "two")], capture_output=True, text=True, check=False
     )

@@ -32,7 +32,6 @@ ORDER = (
     "search",
     "pyfunc",
     "registry",
-    "ancestry",
     "model_card",
     "registration",
     "promotion",

@@ -220,7 +220,10 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("evaluation: {}", ["the key 'evaluation.methods' is missing; add it"]),
         ("evaluation: {methods: {}}", ["evaluation.methods: ", "{first block: {tuned: layer1}}", "got {}"]),
         ("evaluation: {methods: [a]}", ["evaluation.methods: ", "{first block: {tuned: layer1}}", "got ['a']"]),
-        ("evaluation: {methods: {a: {x: 1}}}", ["unknown key 'evaluation.methods.a.x'", "tuned", "choose, baseline"]),
+        (
+            "evaluation: {methods: {a: {x: 1}}}",
+            ["unknown key 'evaluation.methods.a.x'", "tuned", "choose, ensemble, baseline"],
+        ),
         ("evaluation: {methods: {a: }}", ["evaluation.methods.a: ", "section with the keys tuned", "got None"]),
         ("evaluation: {methods: {a: {tuned: 3}}}", ["evaluation.methods.a.tuned: ", "text, in quotes", "got 3"]),
         ("evaluation: {methods: {a''b: {}}}", ["evaluation.methods.a''b: a method's name should be of letters"]),
@@ -233,7 +236,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("evaluation: {methods: {a: {}, b: {choose: [a]}}}", ["two or more different methods"]),
         (
             "evaluation: {methods: {a: {}, b: {choose: [a, c]}}}",
-            ["evaluation: methods: 'b' chooses 'c', which is none of the methods that train a network: a"],
+            ["evaluation: methods: 'b' names 'c', which is none of the methods that train a network: a"],
         ),
         ("evaluation: {methods: {a: {}}, folds: 1}", ["evaluation.folds: ", "greater than or equal to 2", "got 1"]),
         (
@@ -244,6 +247,15 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("evaluation: {methods: {a: {}}, seeds: [1, 1]}", ["evaluation.seeds: a seed is given twice"]),
         ("evaluation: {methods: {a: {}}, seeds: []}", ["evaluation.seeds: ", "at least one seed"]),
         ("evaluation: {methods: {a: {}}, smoothing: mean}", ["evaluation.smoothing: ", "'none' or 'hmm'"]),
+        (
+            "evaluation: {methods: {a: {}, b: {tuned: head}, c: {ensemble: [a, b]}, d: {ensemble: [a, c]}}}",
+            ["evaluation: methods: 'd' names 'c', which is none of the methods that train a network: a, b"],
+        ),
+        ("evaluation: {methods: {a: {}, b: {ensemble: [a]}}}", ["ensemble wants the names of two or more different"]),
+        (
+            "evaluation: {methods: {a: {}, b: {tuned: head}, c: {ensemble: [a, b]}}, smoothing: hmm}",
+            ["evaluation: smoothing is not for methods with ensemble; leave one of them out"],
+        ),
         (
             "evaluation: {methods: {a: {}}, refit: true, keep_checkpoints: true}",
             ["evaluation: keep_checkpoints keeps networks before they are fitted anew; leave it or refit out"],

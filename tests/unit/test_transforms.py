@@ -276,6 +276,11 @@ def test_augmentation_mirrors_half_of_the_windows_and_keeps_their_norms() -> Non
     assert (matrices.det() < 0).float().mean().item() == pytest.approx(0.5, abs=0.05)
 
 
+def test_augmentation_by_a_few_degrees_is_a_rotation_by_no_more_and_switches_nothing() -> None:
+    matrices = transforms.augmentations(50, seeded(0), 20)
+    torch.testing.assert_close(matrices, transforms.random_rotations(50, seeded(0), 20), rtol=0, atol=0)
+
+
 @given(length=st.integers(1, 60), samples=st.integers(1, 120), seed=seeds)
 def test_resizing_is_linear_interpolation_between_kept_endpoints(length: int, samples: int, seed: int) -> None:
     x = windows(2, length, seed, torch.float64)

@@ -20,7 +20,17 @@ from sslwear.encoders.base import Network
 from sslwear.encoders.harnet import Harnet5
 from sslwear.encoders.heads import Classifier
 from sslwear.task import Classification
-from sslwear.training import FeatureCache, FitData, FitResult, FitSettings, FrozenBlocks, Windows, WindowSource, fit
+from sslwear.training import (
+    Augmentation,
+    FeatureCache,
+    FitData,
+    FitResult,
+    FitSettings,
+    FrozenBlocks,
+    Windows,
+    WindowSource,
+    fit,
+)
 from sslwear.training import cache as cache_module
 from sslwear.training.cache import Features
 from sslwear.training.device import seeded
@@ -47,7 +57,7 @@ def all_of(source: WindowSource, view: int = 0) -> Tensor:
 def train(
     small: Dataset, tuned: str, cache: FeatureCache | None, augment: bool = False, precision: str = "float32"
 ) -> FitResult:
-    learning, validation = Windows.of(small, (1, 2), 7 if augment else None), Windows.of(small, (5,))
+    learning, validation = Windows.of(small, (1, 2), Augmentation(7) if augment else None), Windows.of(small, (5,))
     data = FitData(replace(learning, rows=learning.rows[::2]), replace(validation, rows=validation.rows[::2]))
     with seeded(0):
         encoder = Harnet5()
@@ -136,12 +146,13 @@ def test_a_deeper_entry_starts_from_a_shallower_one(
 
 
 def test_whatever_changes_the_outputs_is_another_entry(small: Dataset, small_folder: Path) -> None:
-    windows = Windows.of(small, (1, 2), 7)
+    windows = Windows.of(small, (1, 2), Augmentation(7))
     keys = [
         blocks().key(windows, 0, 2),
         blocks().key(windows, 1, 2),
         blocks().key(windows, 2, 2),
-        blocks().key(replace(windows, augment_seed=8), 1, 2),
+        blocks().key(replace(windows, augmentation=Augmentation(8)), 1, 2),
+        blocks().key(replace(windows, augmentation=Augmentation(7, 20)), 1, 2),
         blocks().key(windows, 0, 3),
         blocks(seed=1).key(windows, 0, 2),
         blocks(precision="bf16").key(windows, 0, 2),
@@ -149,7 +160,7 @@ def test_whatever_changes_the_outputs_is_another_entry(small: Dataset, small_fol
         blocks().key(Windows.of(small, (1,)), 0, 2),
     ]
     assert len(set(keys)) == len(keys)
-    again = Windows.of(open_dataset(small_folder), (1, 2), 8)
+    again = Windows.of(open_dataset(small_folder), (1, 2), Augmentation(8))
     assert blocks().key(again, 0, 2) == keys[0], "the view as recorded does not depend on the augmentation's seed"
 
 

@@ -16,7 +16,18 @@ from sslwear.encoders.harnet import Harnet5
 from sslwear.errors import LeakageError, SslwearError
 from sslwear.pretext.base import get as get_pretext
 from sslwear.task import Classification, Task, inverse_frequency
-from sslwear.training import EpochRecord, FeatureCache, FitData, FitResult, FitSettings, Windows, evaluate, fit, refit
+from sslwear.training import (
+    Augmentation,
+    EpochRecord,
+    FeatureCache,
+    FitData,
+    FitResult,
+    FitSettings,
+    Windows,
+    evaluate,
+    fit,
+    refit,
+)
 from sslwear.training.device import resolve_precision, seeded
 from sslwear.tuning.base import parse
 
@@ -44,7 +55,7 @@ def run(data: FitData, task: Task | None = None, tuned: str = "all", **changes: 
 
 
 def augmented(data: FitData) -> FitData:
-    return replace(data, train=replace(data.train, augment_seed=5))
+    return replace(data, train=replace(data.train, augmentation=Augmentation(5)))
 
 
 def same_history(one: FitResult, other: FitResult) -> bool:
@@ -87,7 +98,7 @@ def test_with_nobody_held_out_an_epoch_is_what_it_is_with(
         after[record.epoch] = {key: value.clone() for key, value in watched.state_dict().items()}
 
     strategy, settings = parse(tuned, Harnet5), replace(SETTINGS, max_epochs=3)
-    cache = FeatureCache(tmp_path, int(1e9), 0) if cached else None
+    cache = FeatureCache(tmp_path, int(1e9), int(1e9)) if cached else None
     fit(watched, classification(data), data, strategy, settings, keep, cache)
     for epochs in (1, 3):
         network = refit(encoder(), classification(data), data.train, strategy, settings, epochs, cache)
@@ -211,7 +222,7 @@ class Watched(Windows):
 
 
 def test_gradients_are_looked_at_on_the_view_that_the_epoch_has(data: FitData) -> None:
-    watched = Watched(data.train.dataset, data.train.rows, 5)
+    watched = Watched(data.train.dataset, data.train.rows, Augmentation(5))
     Watched.views.clear()
     run(replace(data, train=watched), tuned="auto_rgn", max_epochs=3)
     assert Watched.views == [1, 1, 2, 2, 3, 3]

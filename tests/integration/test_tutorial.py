@@ -86,7 +86,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, smartwatch_folder: Path) -> 
     for file in ("pyproject.toml", "tests/__init__.py", "tests/conftest.py"):
         shutil.copy(ROOT / file, place / file)
     whole = open_dataset(smartwatch_folder)
-    rows = np.arange(0, len(whole), 6)
+    rows = np.arange(0, len(whole), 10)
     names = np.array(whole.class_names)[whole.labels]
     description = Description(name="some", class_names=whole.class_names, rate_hz=30, window_s=10)
     arrays = (np.array(whole.windows[rows]), names[rows], whole.pid[rows], whole.start[rows])

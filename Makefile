@@ -35,6 +35,7 @@ test: $(INSTALLED) ## run the whole test suite, a process a core
 bench: $(INSTALLED) ## measure side by side with the tutorial's loop, an hour or more; writes benchmarks/RESULTS.md
 	@$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/python benchmarks/transforms.py
+	@$(BIN)/python benchmarks/operations.py
 	@$(BIN)/python benchmarks/surgical.py
 	@$(BIN)/python benchmarks/growth.py
 

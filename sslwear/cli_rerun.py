@@ -11,7 +11,7 @@ from sslwear.terminal import friendly, say, standard_output
 
 
 def rerun(run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help=RunId)]) -> None:
-    """Repeat a training, a trial or a pre-training from what was logged, and compare all metrics to the bit."""
+    """Repeat a training, trial, pre-training or part of an evaluation from what was logged; compare to the bit."""
     with friendly("the run that was to be repeated is as it was"):
         from sslwear.console import ConsoleListener
         from sslwear.search.comparison import find_run

@@ -153,7 +153,7 @@ class Plan:
 
     def _left_out(self) -> str | None:
         experiment, tested = self.experiment, {str(pid) for part in self.parts for pid in part.split.test}
-        pretrains = any(part.method.given.trains and part.method.training.pretext != NO_PRETEXT for part in self.parts)
+        pretrains = any(part.method.trains and part.method.training.pretext != NO_PRETEXT for part in self.parts)
         if experiment.others is None or self.settings.transductive or not pretrains:
             return None
         shared = experiment.others.shared(experiment.dataset, tested)

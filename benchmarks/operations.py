@@ -1,0 +1,114 @@
+"""How many operations the studies of `surgical.py` want at least on either side.
+
+    python benchmarks/operations.py [--every 2]
+
+Counts multiplications and additions of the very trials (masks, pretext tasks, epochs, windows), forward and backward,
+by PyTorch's counter on tensors without values. They do not depend on the processor; divided by the rate of its matrix
+product they are the least time that any program can take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from machine import new_store, write_section
+from sides import EPOCHS, make, settings
+from torch._subclasses import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from sslwear.encoders.base import Network
+from sslwear.encoders.heads import Classifier
+from sslwear.search.experiment import NO_PRETEXT, Experiment
+from sslwear.search.pretraining import pretraining_data
+from sslwear.search.proposal import first_trials
+from sslwear.search.space import suggest
+
+TITLES = {"pretext": "pretext task, mask and learning rate", "masks": "mask and learning rate"}
+HEADING = "Fine-tuning, operations of whole studies: `python benchmarks/operations.py`"
+
+
+def counted(action: Callable[[], Any]) -> int:
+    """Operations of an action."""
+    with FlopCounterMode(display=False) as counter:
+        action()
+    return int(counter.get_total_flops())
+
+
+def counter_of(experiment: Experiment) -> Callable[[frozenset[str], int, bool], int]:
+    """Counts the operations of a step or a forward pass for a window, behind so many blocks whose outputs are kept."""
+    classes = len(experiment.dataset.class_names)
+
+    @cache
+    def count(frozen: frozenset[str], kept: int, backward: bool) -> int:
+        with FakeTensorMode():
+            network = Network(experiment.encoder(), Classifier(experiment.encoder.features, classes)).train()
+            for name, block in network.blocks.items():
+                block.requires_grad_(name not in frozen)
+            with torch.no_grad():
+                x = network.through(torch.empty(1, 3, experiment.encoder.window_samples), 0, kept)
+            return counted(lambda: network(x, kept).sum().backward() if backward else network(x, kept))
+
+    return count
+
+
+def operations(experiment: Experiment) -> tuple[float, float]:
+    """Operations of a study's trials by the reference, which keeps nothing and pre-trains for each, and by ours."""
+    count, nothing = counter_of(experiment), frozenset[str]()
+    windows = [len(experiment.windows(side)) for side in (experiment.split.train, experiment.split.validation)]
+    reference, ours, known = 0, 0, {NO_PRETEXT}
+    for params in first_trials(experiment):
+        training = suggest(_Given(params), experiment)
+        frozen = experiment.tuning(training).frozen
+        kept = len(list(itertools.takewhile(frozen.__contains__, experiment.encoder.block_names())))
+        once = count(nothing, 0, False) - count(nothing, kept, False)
+        reference += EPOCHS * (windows[0] * count(frozen, 0, True) + windows[1] * count(nothing, 0, False))
+        ours += EPOCHS * (windows[0] * count(frozen, kept, True) + windows[1] * count(nothing, kept, False))
+        ours += sum(windows) * once
+        if training.pretext != NO_PRETEXT:
+            data = pretraining_data(experiment, training.pretext)
+            learning = len(data.train) * count(nothing, 0, True) + len(data.validation) * count(nothing, 0, False)
+            reference += EPOCHS * learning
+            ours += EPOCHS * learning if training.pretext not in known else 0
+            known.add(training.pretext)
+    return reference, ours
+
+
+class _Given:
+    """A trial whose parameters are known."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+
+    def suggest_categorical(self, name: str, choices: object) -> Any:
+        return self.params[name]
+
+    def suggest_float(self, name: str, low: float, high: float, log: bool) -> Any:
+        return self.params[name]
+
+
+def main() -> None:
+    """Count, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--every", type=int, default=2, help="studies learn from one training window in so many")
+    arguments = parser.parse_args()
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        make(place, arguments.every)
+        for study, title in TITLES.items():
+            reference, ours = operations(Experiment.build(settings(place, study), new_store(place / study)))
+            lines.append(f"| {title} | {reference / 1e12:.0f} | {ours / 1e12:.0f} |")
+            print(lines[-1], flush=True)
+    table = "\n".join(["| study | reference | ours |", "|---|---|---|", *lines])
+    write_section(HEADING, f"TFLOP, one training window in {arguments.every}.\n\n{table}")
+
+
+if __name__ == "__main__":
+    main()

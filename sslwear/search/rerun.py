@@ -123,7 +123,10 @@ def _place(settings: Settings, original: MlflowRun, kind: str, store: Store) -> 
     parent = store.run(above) if above is not None else None
     if parent is None or logged.tag(parent, "kind") != "evaluated":
         if kind == "evaluation":
-            raise StudyError(f"the evaluation that the run {original.info.run_id} is part of was deleted")
+            raise StudyError(
+                f"the evaluation that the run {original.info.run_id} is part of was deleted, and its settings with it; "
+                "restore it in the UI, or run sslwear evaluate again"
+            )
         return None
     plan = Plan.build(settings, store)
     for part in plan.parts:

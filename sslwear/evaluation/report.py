@@ -80,7 +80,7 @@ def write_report(results: pd.DataFrame, account: Account, folder: Path, referenc
     """
     if results.empty:
         raise StudyError(f"the study {account.settings.study!r} has no evaluation yet, so there is nothing to report")
-    groups = grouped(results, account.settings.objective, reference)
+    groups = grouped(results, account.settings.objective, reference, _baselines(account.settings))
     score = account.settings.objective
     differences = {group.title: group.comparisons[score] for group in groups}
     networks = {
@@ -106,8 +106,21 @@ def write_report(results: pd.DataFrame, account: Account, folder: Path, referenc
     return [folder / name for name in files]
 
 
-def grouped(results: pd.DataFrame, score: str, reference: str | None = None) -> list[Group]:
+def _baselines(settings: Settings) -> frozenset[str]:
+    methods = settings.evaluation.methods if settings.evaluation is not None else {}
+    return frozenset(name for name, given in methods.items() if given.baseline is not None)
+
+
+def grouped(
+    results: pd.DataFrame, score: str, reference: str | None = None, baselines: frozenset[str] = frozenset()
+) -> list[Group]:
     """The methods by data set and protocol, compared with the reference of each.
+
+    Args:
+        results: one row for each data set, protocol, method, seed, fold and participant.
+        score: which ranks them.
+        reference: the method that the others are compared with; the first of the results by default.
+        baselines: names of the methods without a network.
 
     Raises:
         StudyError: when a data set or protocol has no method of the reference's name.
@@ -119,7 +132,7 @@ def grouped(results: pd.DataFrame, score: str, reference: str | None = None) -> 
     for methods in found.values():
         base = find_method(methods, reference)
         scores = {name: compare(methods, base, name) for name in COMPARED}
-        groups.append(Group(methods, base, score, scores))
+        groups.append(Group(methods, base, score, scores, baselines))
     return groups
 
 

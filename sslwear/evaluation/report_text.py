@@ -37,12 +37,14 @@ class Group:
         reference: the one that the others are compared with.
         score: the study's objective, which ranks them.
         comparisons: of all others with the reference, by name of the score.
+        baselines: names of the methods without a network.
     """
 
     summaries: Sequence[Summary]
     reference: Summary
     score: str
     comparisons: Mapping[str, Sequence[Comparison]]
+    baselines: frozenset[str] = frozenset()
 
     @property
     def title(self) -> str:
@@ -56,17 +58,25 @@ class Group:
 
 
 def answer(group: Group) -> str:
-    """Two sentences: which method is best and by how much, and whether it can be told apart from the reference."""
+    """Two sentences: which method is best and by how much, and whether it can be told apart from the reference.
+
+    Where a baseline is best, it is named, and the comparison is that of the best network.
+    """
     best, reference, score = group.ranked[0], group.reference, group.score
-    found = best.scores[score]
     first = (
-        f"On {group.title}, `{best.label}` has the best mean {TITLES[score]} over {found.participants} participants, "
-        f"{found}"
+        f"On {group.title}, `{best.label}` has the best mean {TITLES[score]} over "
+        f"{best.scores[score].participants} participants, {best.scores[score]}"
     )
     comparisons = group.comparisons[score]
     if not comparisons:
         return f"{first}. No other method was evaluated, so that there is nothing to compare it with."
     apart = [one for one in comparisons if one.significant]
+    networks = [one for one in group.ranked if one.method not in group.baselines]
+    if best.method in group.baselines and best is not reference and networks:
+        best = networks[0]
+        first += f", and of the networks `{best.label}`, {best.scores[score]}"
+        if best is reference:
+            return f"{first}, which is the reference. {_others(apart, len(comparisons))}"
     if best is reference:
         return f"{first}; it is the reference, and none of the others is better. {_others(apart, len(comparisons))}"
     (mine,) = (one for one in comparisons if one.summary is best)

@@ -70,6 +70,23 @@ def test_what_is_told_apart_beside_the_best_is_named() -> None:
     assert answer(group).endswith("`steady` (better, corrected p 0.004) can be told apart from the reference.")
 
 
+def test_a_baseline_that_is_best_does_not_hide_the_best_network() -> None:
+    forest = [value + 0.2 for value in BETTER]
+    table = results({"base": {1: BASE}, "better": {1: BETTER}, "forest": {1: forest}})
+    (group,) = grouped(table, "f1", None, frozenset({"forest"}))
+    scores = {one.method: one.scores["f1"] for one in group.summaries}
+    assert answer(group) == (
+        f"On adl, leave-one-out, `forest` has the best mean macro F1 over 10 participants, {scores['forest']}, and of "
+        f"the networks `better`, {scores['better']}, which is +0.104 [+0.103, +0.106] against the reference `base` "
+        "with 0.565. The two can be told apart: p of Wilcoxon's test, corrected by Holm's method, 0.004, is under 0.05."
+    )
+    (group,) = grouped(table[table["method"] != "better"], "f1", None, frozenset({"forest"}))
+    assert answer(group).endswith(
+        f"and of the networks `base`, {scores['base']}, which is the reference. In 1 of 1 comparison with it the two "
+        "can be told apart: `forest` (better, corrected p 0.002)."
+    )
+
+
 def test_one_method_alone_is_compared_with_nothing() -> None:
     (group,) = grouped(results({"base": {1: BASE}}), "f1")
     assert answer(group).endswith("nothing to compare it with.")

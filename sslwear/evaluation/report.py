@@ -27,12 +27,28 @@ from sslwear.evaluation.report_text import (
     unlike,
 )
 from sslwear.evaluation.study_figures import TrialPoint
+from sslwear.pretext.base import CHANCE
 from sslwear.secrets import masked
 from sslwear.settings import Settings
 from sslwear.training import EpochRecord
 
 REPORT, ROWS = "REPORT.md", "REPORT.json"
 COMPARED = ("f1", "kappa")
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What one pretext task came to in the pre-trainings that the methods start from.
+
+    Attributes:
+        pretext: the task's name.
+        runs: ids of the pre-trainings.
+        scores: on held-out participants, means over the runs, by name; ``chance`` is what knowing nothing would score.
+    """
+
+    pretext: str
+    runs: tuple[str, ...]
+    scores: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,7 @@ class Account:
         curves: epochs of the winner's training; none where they are not known.
         best_epoch: of these, the one that was kept.
         winner: whose these are, in a few words.
+        pretrained: what the pretext tasks came to.
     """
 
     settings: Settings
@@ -60,6 +77,7 @@ class Account:
     curves: Sequence[EpochRecord] = ()
     best_epoch: int = 0
     winner: str = ""
+    pretrained: Sequence[Pretrained] = ()
 
 
 def write_report(results: pd.DataFrame, account: Account, folder: Path, reference: str | None = None) -> list[Path]:
@@ -158,6 +176,7 @@ def text(groups: Sequence[Group], account: Account, pictures: Sequence[str]) -> 
                 parts.append("\n".join(helped(group)))
                 order = sorted(COMPARED, key=lambda name: name != score)
                 parts += ["\n".join(comparisons_table(group, name)) for name in order]
+    parts += _pretexts(account.pretrained)
     parts += _pictures(pictures, account.winner)
     parts += _search(groups, account)
     parts += _repeating(groups, account)
@@ -170,6 +189,22 @@ def _how_compared() -> str:
         "test (two-sided), corrected for the number of rows of the table by Holm's method. Two methods can be told "
         "apart where the corrected p is under 0.05; the intervals are not corrected."
     )
+
+
+def _pretexts(pretrained: Sequence[Pretrained]) -> list[str]:
+    """What the pretext tasks came to, so that one that teaches nothing is seen."""
+    if not pretrained:
+        return []
+    lines = ["| pretext task | pre-trainings | chance | on held-out participants |", "|---|---|---|---|"]
+    for one in pretrained:
+        chance = f"{one.scores[CHANCE]:.3f}" if CHANCE in one.scores else ""
+        scores = ", ".join(f"{name} {value:.3f}" for name, value in one.scores.items() if name != CHANCE)
+        lines.append(f"| `{one.pretext}` | {len(one.runs)} | {chance} | {scores} |")
+    how = (
+        "Scores of the pre-trained networks at their own task, on people whom they have not learnt from: means over "
+        "the pre-trainings. One that stays at chance has taught nothing."
+    )
+    return ["## What the pretext tasks learnt", how, "\n".join(lines)]
 
 
 def _pictures(pictures: Sequence[str], winner: str) -> list[str]:

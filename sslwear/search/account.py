@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from statistics import fmean
 
 import optuna
 import pandas as pd
@@ -11,7 +12,7 @@ from mlflow.entities import Run as MlflowRun
 
 from sslwear.errors import StudyError
 from sslwear.evaluation.comparison import summaries
-from sslwear.evaluation.report import Account
+from sslwear.evaluation.report import Account, Pretrained
 from sslwear.search import logged
 from sslwear.search.comparison import all_runs
 from sslwear.search.report import kept_settings, points, rows, winner
@@ -55,6 +56,7 @@ def account(name: str, store: Store, results: pd.DataFrame) -> Account:
         curves=curves,
         best_epoch=best_epoch,
         winner=whose,
+        pretrained=_pretrained(store, runs),
     )
 
 
@@ -101,6 +103,29 @@ def _kinds(runs: Sequence[MlflowRun], results: pd.DataFrame) -> dict[str, tuple[
         kind = (params["tuned"], params["pretext"]) if network else None
         found.setdefault(str(methods[run.info.run_id]), set()).add(kind)
     return {method: kind for method, (kind, *more) in found.items() if kind is not None and not more}
+
+
+def _pretrained(store: Store, runs: Sequence[MlflowRun]) -> list[Pretrained]:
+    """What the pre-trainings that runs start from came to, in the order in which the tasks first occur."""
+    found: dict[str, list[MlflowRun]] = {}
+    for origin in dict.fromkeys(logged.tag(run, "pretraining_run") for run in runs):
+        if origin is not None and (run := store.run(origin)) is not None:
+            found.setdefault(run.data.params["pretext"], []).append(run)
+    return [
+        Pretrained(
+            pretext,
+            tuple(run.info.run_id for run in alike),
+            {name: fmean(run.data.metrics[name] for run in alike) for name in _own_scores(alike)},
+        )
+        for pretext, alike in found.items()
+    ]
+
+
+def _own_scores(runs: Sequence[MlflowRun]) -> list[str]:
+    """What all of some pre-trainings were scored by: the task's scores, or the loss where it has none."""
+    shared = set.intersection(*(set(run.data.metrics) for run in runs))
+    names = sorted(name for name in shared if f"val_{name}" in shared)
+    return [name for name in names if name != "loss"] or names
 
 
 def _winner(

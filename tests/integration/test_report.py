@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 from sslwear.cli import app
 from sslwear.errors import StudyError
+from sslwear.evaluation.report import write_report
 from sslwear.search.account import account
 from sslwear.search.listener import Listener
+from sslwear.search.single import train_once
 from sslwear.search.study import run_study
 from sslwear.settings import Settings
 from sslwear.tracking import HOME_VARIABLE, Store
@@ -99,6 +101,28 @@ def test_an_evaluation_without_a_search_has_an_account_too(done: Store, frame: p
     assert told.outcomes == {}
     assert told.winner.startswith("one run of `")
     assert len(told.curves) == 2
+
+
+@pytest.mark.usefixtures("drawn")
+def test_the_report_tells_what_the_pretext_tasks_learnt(
+    make: Callable[..., Settings], done: Store, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    one_epoch = {"tuned": "head", "max_epochs": 1}
+    runs = [
+        train_once(make(training={**one_epoch, "pretext": pretext}, pretraining={"max_epochs": 1}), done)[0].id
+        for pretext in ("reverse", "masked")
+    ]
+    table = frame.assign(run_id=frame["method"].map({"head": runs[0], "layer5": runs[1], "gone": "0" * 32}))
+    told = account("tiny", done, table)
+    assert [one.pretext for one in told.pretrained] == ["reverse", "masked"]
+    for one, run, scores in zip(told.pretrained, runs, ({"accuracy", "chance"}, {"r2", "chance"}), strict=True):
+        assert one.runs == (done.client.get_run(run).data.tags["sslwear.pretraining_run"],)
+        logged = done.client.get_run(one.runs[0]).data.metrics
+        assert dict(one.scores) == {name: logged[name] for name in scores}
+    write_report(table, told, tmp_path)
+    reverse = told.pretrained[0].scores
+    row = f"| `reverse` | 1 | {reverse['chance']:.3f} | accuracy {reverse['accuracy']:.3f} |"
+    assert row in (tmp_path / "REPORT.md").read_text().splitlines()
 
 
 def test_an_evaluation_of_which_nothing_has_finished_is_told(done: Store, frame: pd.DataFrame) -> None:

@@ -228,15 +228,18 @@ class Experiment:
             precision=self.precision,
         )
 
-    def stretched(self) -> str | None:
-        """A warning when the windows' length in seconds is not the encoder's, so that time is stretched; else None."""
-        seconds, wanted = self.dataset.description.window_s, self.encoder.window_samples / self.encoder.rate_hz
-        if seconds is None or abs(seconds - wanted) < 0.5 / self.encoder.rate_hz:
-            return None
-        return (
-            f"{self.dataset.folder} has windows of {seconds:g} s and {self.encoder.name} was made for {wanted:g} s: "
-            "they are resampled to its length, which changes how fast movement looks to it"
-        )
+    def stretched(self) -> list[str]:
+        """A warning for all data whose windows' length in seconds is not the encoder's, so that time is stretched."""
+        wanted = self.encoder.window_samples / self.encoder.rate_hz
+        found = []
+        for part in (self.dataset, *(self.others.parts if self.others is not None else ())):
+            seconds = part.description.window_s
+            if seconds is not None and abs(seconds - wanted) >= 0.5 / self.encoder.rate_hz:
+                found.append(
+                    f"{part.folder} has windows of {seconds:g} s and {self.encoder.name} was made for {wanted:g} s: "
+                    "they are resampled to its length, which changes how fast movement looks to it"
+                )
+        return list(dict.fromkeys(found))
 
 
 def labelled(settings: Settings, store: Store) -> Dataset:

@@ -142,7 +142,7 @@ class Plan:
 
     def warnings(self) -> list[str]:
         """What a user should know of the folds, a sentence each."""
-        found = [self.experiment.stretched(), self._left_out()]
+        found = [*self.experiment.stretched(), self._left_out()]
         for part in {part.fold: part for part in self.parts}.values():
             for name in missing_classes(self.experiment.dataset, part.split):
                 found.append(

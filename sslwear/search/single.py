@@ -58,6 +58,6 @@ def pretrain_once(
 def _build(settings: Settings, store: Store, listener: Listener) -> Experiment:
     experiment = Experiment.build(settings, store)
     check_pretraining(experiment, [settings.training.pretext])
-    if (warning := experiment.stretched()) is not None:
+    for warning in experiment.stretched():
         listener.warn(warning)
     return experiment

@@ -59,7 +59,7 @@ def run_study(settings: Settings, store: Store | None = None, listener: Listener
     store, listener = store or Store.from_environment(), listener or Listener()
     with answering(store), alone(store, settings.study):
         experiment = Experiment.build(settings, store)
-        if (warning := experiment.stretched()) is not None:
+        for warning in experiment.stretched():
             listener.warn(warning)
         search, training = settings.search, settings.training
         check_pretraining(experiment, (training.pretext,) if search.pretext is None else search.pretext)

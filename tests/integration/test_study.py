@@ -454,10 +454,23 @@ def test_any_set_of_blocks_can_be_searched(make: Callable[..., Settings], store:
     assert study.trials[0].user_attrs["settings"]["tuned"] == "head"
 
 
-def test_windows_of_another_length_in_seconds_are_warned_about(make: Callable[..., Settings], store: Store) -> None:
-    experiment = Experiment.build(make(encoder="harnet10"), store)
-    assert "windows of 5 s and harnet10 was made for 10 s" in (experiment.stretched() or "")
-    assert Experiment.build(make(), store).stretched() is None
+def test_windows_of_another_length_in_seconds_are_warned_about(
+    make: Callable[..., Settings], small_folder: Path, store: Store
+) -> None:
+    (warning,) = Experiment.build(make(encoder="harnet10"), store).stretched()
+    assert warning.startswith(f"{small_folder} has windows of 5 s and harnet10 was made for 10 s")
+    assert Experiment.build(make(), store).stretched() == []
+
+
+def test_so_are_those_that_are_pre_trained_on(
+    make: Callable[..., Settings], small_folder: Path, store: Store, tmp_path: Path
+) -> None:
+    longer = tmp_path / "longer"
+    shutil.copytree(small_folder, longer)
+    about = json.loads((longer / "dataset.json").read_text())
+    (longer / "dataset.json").write_text(json.dumps({**about, "window_s": 10}))
+    (warning,) = Experiment.build(make(pretraining={"data": str(longer)}), store).stretched()
+    assert warning.startswith(f"{longer} has windows of 10 s and harnet5 was made for 5 s")
 
 
 def copy_with(dataset: Dataset, folder: Any, windows: Any) -> None:

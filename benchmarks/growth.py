@@ -38,9 +38,8 @@ from sslwear.search.study import run_study
 from sslwear.settings import TrainingSettings, parse
 from sslwear.task import Classification
 from sslwear.tracking import Run
-from sslwear.training import Evaluation, FeatureCache, FitData, FitResult, FitSettings, Windows, fit
+from sslwear.training import EpochRecord, Evaluation, FeatureCache, FitData, FitResult, FitSettings, Windows, fit
 from sslwear.training.device import resolve_device, resolve_precision, seeded
-from sslwear.training.loop import EpochRecord
 from sslwear.tuning.base import parse as parse_tuning
 
 EPOCHS = 5

@@ -2,17 +2,8 @@
 
 from sslwear.training.cache import FeatureCache, FrozenBlocks
 from sslwear.training.data import Augmentation, FitData, Windows, WindowSource
-from sslwear.training.loop import (
-    EpochRecord,
-    Evaluation,
-    FitResult,
-    FitSettings,
-    evaluate,
-    fit,
-    leading,
-    outputs,
-    refit,
-)
+from sslwear.training.loop import evaluate, fit, leading, outputs, refit
+from sslwear.training.records import EpochRecord, Evaluation, FitResult, FitSettings
 
 __all__ = [
     "Augmentation",

@@ -75,6 +75,8 @@ class TrainingSettings(Section):
 
     tuned: str = "all"
     learning_rate: Positive = 1e-4
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Whether rates stay, or fall from epoch to epoch along half a cosine that ends after `max_epochs`."""
     batch_size: BatchSize = 64
     augment: bool = False
     augment_degrees: Annotated[Number, Field(gt=0, le=180)] | None = None

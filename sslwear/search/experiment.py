@@ -183,6 +183,7 @@ class Experiment:
             device=self.device,
             precision=self.precision,
             augmented_views=training.augmented_views,
+            schedule=training.schedule,
         )
 
     def circumstances(self) -> dict[str, Any]:

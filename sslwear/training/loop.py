@@ -6,6 +6,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -100,8 +101,8 @@ def refit(
         task: supervised classification or a pretext task.
         windows: to learn from.
         tuning: which blocks learn, and how fast.
-        settings: learning rate, batch size and the like; `max_epochs` and `patience` do not count.
-        epochs: how many.
+        settings: learning rate, batch size and the like; `patience` does not count, nor `max_epochs`.
+        epochs: how many; the schedule ends after them.
         cache: keeps the outputs of the frozen first blocks.
 
     Returns:
@@ -112,7 +113,7 @@ def refit(
     """
     if len(windows) == 0:
         raise SslwearError("there are no windows to train on; check the split")
-    loop = _Loop(encoder, task, windows, tuning, settings, cache)
+    loop = _Loop(encoder, task, windows, tuning, replace(settings, max_epochs=epochs), cache)
     with deterministic(settings.device):
         for epoch in range(1, epochs + 1):
             _, loss = loop.epoch(tuning.frozen_in(epoch), epoch)
@@ -173,6 +174,7 @@ class _Loop:
         self.network = Network(encoder, head).to(settings.device)
         groups = tuning.parameter_groups(self.network, settings.learning_rate)
         self._optimizer = torch.optim.Adam(groups, amsgrad=True, fused=settings.device.type in ("cpu", "cuda"))
+        self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._samples, self._task, self._windows, self._tuning = encoder.window_samples, task, windows, tuning
         self._settings, self._cache = settings, cache
         self._blocks = FrozenBlocks(self.network, self._samples, settings.precision)
@@ -189,7 +191,11 @@ class _Loop:
             self._sources.clear()
         self._depth = depth
         self._view = epoch if depth == 0 else (epoch - 1) % self._settings.augmented_views + 1
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate
         self._tuning.start_epoch(epoch, self.network, self._optimizer, self._gradients)
+        for group in self._optimizer.param_groups:
+            group["lr"] *= self._settings.share_of_rate(epoch)
         how = learning(self.network, self._optimizer)
         return how, self._train(self.as_trained(self._windows, self._view))
 

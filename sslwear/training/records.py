@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ class FitSettings:
         precision: ``float32``, or ``bf16`` for autocast.
         augmented_views: where the first block is frozen and windows are augmented, epochs take turns with so many views
             of them, whose outputs can be kept; where it learns, each epoch has a view of its own.
+        schedule: ``constant``, or ``cosine`` for rates that fall from epoch to epoch along half a cosine, which ends
+            after `max_epochs`.
     """
 
     learning_rate: float
@@ -37,6 +40,13 @@ class FitSettings:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: str = "float32"
     augmented_views: int = 8
+    schedule: Literal["constant", "cosine"] = "constant"
+
+    def share_of_rate(self, epoch: int) -> float:
+        """What the schedule leaves of the learning rates in an epoch, from 1: all of them in the first one."""
+        if self.schedule == "constant":
+            return 1.0
+        return (1 + math.cos(math.pi * (epoch - 1) / self.max_epochs)) / 2
 
 
 @dataclass(frozen=True)

@@ -205,6 +205,34 @@ def test_training_stops_when_patience_is_used_up(data: FitData, patience: int, e
     assert result.best_epoch == 2
 
 
+@pytest.mark.parametrize("tuned", ["head", "layer4-5", "layerwise_decay(0.5)", "auto_rgn"])
+def test_rates_fall_along_half_a_cosine(data: FitData, tuned: str) -> None:
+    result = run(data, tuned=tuned, schedule="cosine", max_epochs=3)
+    shares = [record.learning["head"].rate / 1e-3 for record in result.history]
+    if tuned == "auto_rgn":  # which measures rates anew in every epoch
+        assert all(0 < share <= most + 1e-12 for share, most in zip(shares, (1, 0.75, 0.25), strict=True))
+    else:
+        assert shares == pytest.approx([1, 0.75, 0.25])
+    if tuned.startswith("layerwise"):
+        assert [r.learning["layer5"].rate for r in result.history] == pytest.approx([5e-4, 3.75e-4, 1.25e-4])
+
+
+def test_a_fit_on_everybody_has_a_schedule_of_its_own_length(data: FitData) -> None:
+    longer, shorter, constant = (
+        refit(
+            encoder(),
+            classification(data),
+            data.train,
+            parse("layer5", Harnet5),
+            replace(SETTINGS, schedule=schedule, max_epochs=epochs),
+            2,
+        ).state_dict()
+        for schedule, epochs in (("cosine", 9), ("cosine", 2), ("constant", 2))
+    )
+    assert all(torch.equal(longer[key], shorter[key]) for key in longer)
+    assert any(not torch.equal(longer[key], constant[key]) for key in longer)
+
+
 def test_patience_counts_once_everything_learns_that_is_to_learn(data: FitData) -> None:
     result = run(data, Worsening(), tuned="gradual(2)", max_epochs=20, patience=1)
     assert result.best_epoch == 2

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from sslwear.data.checks import GRAVITY_G, MOST_G, check_finite, check_large, check_unit, first_large
 from sslwear.encoders.base import Network
 from sslwear.encoders.base import get as get_encoder
-from sslwear.encoders.heads import Classifier
+from sslwear.encoders.heads import PUBLISHED, classifier
 from sslwear.errors import DataError, WeightsError
 
 CHECKPOINT = "model.safetensors"
@@ -57,6 +57,7 @@ class Card:
         tuned: tuning strategy.
         pretext: pretext task, or ``none``.
         precision: in which it was trained and validated, ``float32`` or ``bf16``.
+        head: kind of head, ``published`` or ``linear``.
         usual: by statistic, the range that holds nearly all windows that it learnt from; empty where it was not
             computed.
     """
@@ -72,6 +73,7 @@ class Card:
     tuned: str = "all"
     pretext: str = "none"
     precision: str = "float32"
+    head: str = PUBLISHED
     usual: Mapping[str, tuple[float, float]] | None = None
 
     @property
@@ -103,10 +105,10 @@ def network(card: Card) -> Network:
     """A network as a card describes it, with random weights.
 
     Raises:
-        SettingsError: when there is no such encoder.
+        SettingsError: when there is no such encoder or head.
     """
     encoder = get_encoder(card.encoder)()
-    return Network(encoder, Classifier(encoder.features, len(card.class_names)))
+    return Network(encoder, classifier(card.head, encoder.features, len(card.class_names)))
 
 
 class Model:

@@ -54,7 +54,7 @@ def register_trial(
     """
     training, store, scores = training_of(trial), experiment.store, summary(tested.table)
     run_id = trial.user_attrs["run_id"]
-    card = replace(experiment.card(training.tuned, training.pretext), usual=_usual(experiment))
+    card = replace(experiment.card(training.tuned, training.pretext, training.head), usual=_usual(experiment))
     split, run = experiment.split, store.client.get_run(run_id)
     weights = run.data.params.get("weights", kept_settings(study).weights)
     facts = model_card.Facts(

@@ -84,6 +84,8 @@ class TrainingSettings(Section):
     augmented_views: Count = 8
     """Where the first block is frozen, epochs take turns with so many augmented views, whose outputs are kept."""
     pretext: str = "none"
+    head: Literal["published", "linear"] = "published"
+    """The two layers of the published models, or one."""
     class_weights: bool = True
     max_epochs: Count = 50
     patience: Count = 5

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sslwear.encoders.heads import Classifier
+from sslwear.encoders.heads import PUBLISHED, classifier
 from sslwear.scores import classification_scores
 
 
@@ -80,18 +80,20 @@ class Classification(ClassTask):
     Args:
         classes: number of classes.
         class_weights: weight of each class's samples in the loss (classes,), or None for 1 each.
+        kind: of head, ``published`` or ``linear``, see `sslwear.encoders.heads.classifier`.
     """
 
     headline = "kappa"
     on_features = True
 
-    def __init__(self, classes: int, class_weights: Tensor | None = None) -> None:
+    def __init__(self, classes: int, class_weights: Tensor | None = None, kind: str = PUBLISHED) -> None:
         self.classes = classes
         self.class_weights = class_weights
+        self.kind = kind
 
     def head(self, features: int) -> nn.Module:
-        """The published two-layer classifier."""
-        return Classifier(features, self.classes)
+        """A classifier of the kind that is wanted."""
+        return classifier(self.kind, features, self.classes)
 
     def batch(self, x: Tensor, labels: Tensor, generator: torch.Generator, training: bool) -> tuple[Tensor, Tensor]:
         """The windows, or their features, as they are, and their labels."""

@@ -8,7 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sslwear.errors import SettingsError
+
 HIDDEN = 512
+PUBLISHED, LINEAR = HEADS = ("published", "linear")
+"""Kinds of `classifier`."""
 
 
 class Classifier(nn.Module):
@@ -25,6 +29,23 @@ class Classifier(nn.Module):
         """Map features (B, features) to logits (B, classes)."""
         logits: Tensor = self.linear2(functional.relu(self.linear1(features)))
         return logits
+
+
+def classifier(kind: str, features: int, classes: int) -> nn.Module:
+    """Make a head that names activities, features (B, features) to logits (B, classes).
+
+    Args:
+        kind: ``published`` for the two layers of the published models (`Classifier`), whose first answers are far from
+            even; ``linear`` for one layer, whose first answers are near even, so that few labels are enough.
+        features: number of input features.
+        classes: number of activities.
+
+    Raises:
+        SettingsError: when there is no such kind.
+    """
+    if kind not in HEADS:
+        raise SettingsError(f"head: there is no '{kind}'; choose one of {', '.join(HEADS)}")
+    return Classifier(features, classes) if kind == PUBLISHED else nn.Linear(features, classes)
 
 
 class LinearHeads(nn.ModuleDict):

@@ -166,7 +166,7 @@ class Experiment:
         classes = len(self.dataset.class_names)
         labels = self.dataset.labels[self.windows(self.split.train).rows]
         balanced = inverse_frequency(labels, classes) if training.class_weights else None
-        return Classification(classes, balanced)
+        return Classification(classes, balanced, training.head)
 
     def tuning(self, training: TrainingSettings) -> TuningStrategy:
         """The tuning strategy that the settings name."""
@@ -208,7 +208,7 @@ class Experiment:
             "objective": self.settings.objective,
         }
 
-    def card(self, tuned: str, pretext: str) -> Card:
+    def card(self, tuned: str, pretext: str, head: str) -> Card:
         """What is needed to build a network of this experiment again and to feed it, beside its weights.
 
         Where windows of another length were stretched to the encoder's, the rate is what they had then: a recording at
@@ -227,6 +227,7 @@ class Experiment:
             tuned=tuned,
             pretext=pretext,
             precision=self.precision,
+            head=head,
         )
 
     def stretched(self) -> list[str]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sslwear.checkpoints import load_weights
 from sslwear.data.collection import LABELLED, Collection
+from sslwear.encoders.heads import PUBLISHED
 from sslwear.errors import DataError, LeakageError, SettingsError, WeightsError
 from sslwear.evaluation.figures import learning_curves
 from sslwear.model import Card
@@ -172,7 +173,7 @@ def pretrain(experiment: Experiment, pretext: str, run: Run, listener: Listener)
 
 def _card(experiment: Experiment, pretext: str) -> Card:
     """The card of what was pre-trained; of its head where that tells activities."""
-    card, data = experiment.card("all", pretext), drawn_from(experiment, pretext)
+    card, data = experiment.card("all", pretext, PUBLISHED), drawn_from(experiment, pretext)
     names = data.class_names if pretext == LABELLED else card.class_names
     return replace(card, dataset=data.name, fingerprint=data.fingerprint, class_names=names)
 

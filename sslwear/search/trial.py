@@ -142,7 +142,7 @@ def _log_network(
     run.figure(learning_curves(result.history, result.best_epoch, objective), "learning_curves.png")
     spread = {name: table[name].tolist() for name in HEADLINES}
     run.figure(participants_figure(spread, "validation participants"), "participants.png")
-    card = experiment.card(training.tuned, training.pretext)
+    card = experiment.card(training.tuned, training.pretext, training.head)
     run.checkpoint(result.network, card, best.scores, result.best_epoch)
 
 

@@ -138,11 +138,12 @@ def test_pre_training_is_done_once(home: Path, file: Path) -> None:
         (["training.tuned=layer9"], "training.tuned: 'layer9' names no blocks of harnet5; they are layer1 to layer5"),
         (["search.tuned=[all, heads]"], "search.tuned: there is no tuning strategy 'heads'; write auto_rgn"),
         (["search.tuned=[all, layer1-5]"], "search.tuned: 'all' stands twice"),
-        (["encoder=harnet11"], "encoder: there is no 'harnet11'; choose one of harnet10, harnet30, harnet5"),
+        (["encoder=harnet11"], "encoder: there is no 'harnet11'; choose one of cnn10, cnn30, cnn5, harnet10"),
         (
             ["search.pretext=[none, rev]"],
             "search.pretext: there is no 'rev'; choose one of none, activities, contrastive",
         ),
+        (["training.head=deep"], "training.head: input should be 'published' or 'linear'"),
         (["training.pretext=rev"], "training.pretext: there is no 'rev'; choose one of none, activities, contrastive"),
         (["data=nowhere"], "data: 'nowhere' is neither a directory nor a source that brings"),
         (["weights=nowhere.mdl"], "weights: there is no file nowhere.mdl"),

@@ -13,6 +13,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+import torch
 from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from typer.testing import CliRunner
@@ -26,6 +27,7 @@ from sslwear.evaluation.intervals import Difference, Interval
 from sslwear.evaluation.participants import per_participant
 from sslwear.promotion import Rule, promote
 from sslwear.registration import SCORES
+from sslwear.search.conclusion import trained
 from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
 from sslwear.search.report import winner
@@ -201,8 +203,26 @@ def test_another_alias_has_a_history_of_its_own(store: Store) -> None:
 def test_a_card_has_the_rate_that_stretched_windows_had(make: Callable[..., Settings], store: Store) -> None:
     """5 s of 30 Hz, stretched to the 300 samples of another encoder, are what 60 Hz would have given."""
     for encoder, samples, rate_hz in (("harnet5", 150, 30), ("harnet10", 300, 60)):
-        card = Experiment.build(make(encoder=encoder), store).card("all", "none")
+        card = Experiment.build(make(encoder=encoder), store).card("all", "none", "published")
         assert (card.window_samples, card.rate_hz, card.window_s) == (samples, rate_hz, 5)
+
+
+def test_a_small_network_with_a_head_of_one_layer_goes_all_the_way(
+    make: Callable[..., Settings], store: Store, small: Dataset
+) -> None:
+    training = {"tuned": "layer5", "head": "linear", "pretext": "reverse", "max_epochs": 2}
+    run_study(make(study="compact", encoder="cnn5", training=training, search={}, trials=1), store, Listener())
+    assert promote("compact", store).moved
+    model = registry.load_model(store, "compact@champion")
+    assert (model.card.encoder, model.card.head, model.card.tuned) == ("cnn5", "linear", "layer5")
+    best = winner(find_study("compact", store))
+    assert best is not None
+    experiment = Experiment.build(make(study="compact", encoder="cnn5", training=training, search={}), store)
+    windows = small.gather(np.arange(5), 150)
+    with torch.no_grad():
+        logits = trained(experiment, best).eval()(windows)
+    found = model.predict(windows.numpy()).drop(columns="label").to_numpy()
+    np.testing.assert_allclose(found, logits.softmax(dim=1).numpy(), atol=1e-5)
 
 
 def test_models_show_prints_the_card(promoted: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,23 @@ def model(folder: Path) -> Model:
     return Model.load(folder)
 
 
+def test_a_model_has_the_head_that_its_card_names(tmp_path: Path) -> None:
+    card = Card(**{**CARD_5.__dict__, "head": "linear"})
+    weights.save(network(card), tmp_path / CHECKPOINT)
+    (tmp_path / CARD).write_text(card.to_json())
+    assert set(Model.load(tmp_path).predict(still(2)).columns) == {"label", "p_walk", "p_sit"}
+    (tmp_path / CARD).write_text(CARD_5.to_json())
+    with pytest.raises(WeightsError, match="classifier"):
+        Model.load(tmp_path)
+
+
+def test_a_card_from_before_there_was_a_choice_has_the_published_head(tmp_path: Path) -> None:
+    known = json.loads(CARD_5.to_json())
+    del known["head"]
+    (tmp_path / CARD).write_text(json.dumps(known))
+    assert Card.read(tmp_path / CARD).head == "published"
+
+
 def test_a_card_comes_back_as_it_was(tmp_path: Path) -> None:
     card = Card(**{**CARD_5.__dict__, "usual": {"motion": (0.1, 0.2)}})
     (tmp_path / CARD).write_text(card.to_json())

@@ -1,4 +1,4 @@
-"""cnn5, cnn10 and cnn30: plain convolutional networks, where people to learn from are few, or time, or memory.
+"""cnn5, cnn10 and cnn30: plain convolutional networks, for when time is short, or memory.
 
 A harnet has 65 times the parameters of these, which have 0.16 million. The plan is that of VGG networks (Simonyan and
 Zisserman, 'Very deep convolutional networks for large-scale image recognition', ICLR 2015), over time in place of

@@ -36,7 +36,7 @@ def classifier(kind: str, features: int, classes: int) -> nn.Module:
 
     Args:
         kind: ``published`` for the two layers of the published models (`Classifier`), whose first answers are far from
-            even; ``linear`` for one layer, whose first answers are near even, so that few labels are enough.
+            even; ``linear`` for one layer, whose first answers are near even.
         features: number of input features.
         classes: number of activities.
 

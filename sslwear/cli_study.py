@@ -150,7 +150,7 @@ def dashboard(
     """Browse trials in Optuna's dashboard (extra: dashboard), reachable from this machine only."""
     with friendly():
         try:
-            from optuna_dashboard import run_server
+            from optuna_dashboard import wsgi
         except ImportError as error:
             raise StudyError(
                 "Optuna's dashboard is not installed; install the extra with pip install 'sslwear[dashboard]', or in a "
@@ -168,7 +168,7 @@ def dashboard(
         for study in studies:
             print(f"{study.study_name}: {address}/dashboard/studies/{study._study_id}")
         print("Ctrl-C ends it.", flush=True)
-        run_server(storage, host=server.LOOPBACK, port=port)  # which ends, without a word, with Ctrl-C
+        server.serve(wsgi(storage), port)
 
 
 def ui_command(store: Store) -> str:

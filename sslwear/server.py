@@ -10,8 +10,14 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from sslwear.errors import SslwearError
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 LOOPBACK = "127.0.0.1"
 MODEL_VARIABLE = "SSLWEAR_SERVED_MODEL"
@@ -89,3 +95,29 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait()
         return 0
+
+
+def serve(application: WSGIApplication, port: int) -> None:
+    """Answer browsers on this machine, from this process, until the user ends it.
+
+    Every request has a thread of its own: `wsgiref` takes whatever interrupts an answer for that answer's failure, so
+    that Ctrl-C during one would be lost where the main thread gives it.
+
+    Args:
+        application: what answers.
+        port: to listen on.
+    """
+    with make_server(LOOPBACK, port, application, _Threads, _Silent) as server:
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return
+
+
+class _Threads(ThreadingMixIn, WSGIServer):
+    daemon_threads = True  # an answer that takes long does not keep the user waiting
+
+
+class _Silent(WSGIRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Write no line for every request: they would hide what the command said."""

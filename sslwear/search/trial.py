@@ -48,7 +48,7 @@ def note(training: TrainingSettings) -> str:
     return (
         f"Fine-tunes `{training.tuned}` at a learning rate of {brief(training.learning_rate)}{pretext}, in batches of "
         f"{training.batch_size}, {'with' if training.augment else 'without'} augmentation, for at most "
-        f"{training.max_epochs} epochs."
+        f"{training.max_epochs} epochs, under the {training.head} head."
     )
 
 

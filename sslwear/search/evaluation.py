@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import platform
+import re
 
 import pandas as pd
 from mlflow.entities import Run as MlflowRun
 
 from sslwear.errors import StudyError
-from sslwear.evaluation.comparison import as_frame, compare, summaries
+from sslwear.evaluation.comparison import Summary, as_frame
+from sslwear.evaluation.report import COMPARED, grouped
+from sslwear.evaluation.report_figures import DIFFERENCES, differences_figure
 from sslwear.provenance import PREFIX
 from sslwear.search.listener import Listener
-from sslwear.search.page import introduce
+from sslwear.search.page import evaluation_name, evaluation_note, introduce
 from sslwear.search.part import TRANSDUCTIVE, part_name, run_part
 from sslwear.search.protocol import Part, Plan
 from sslwear.search.results import PLAN, evaluated, finished, results
@@ -22,6 +25,9 @@ from sslwear.settings import Settings
 from sslwear.tracking import MAX_PARAM, Run, Store
 
 __all__ = ["evaluate_study", "results"]
+
+UNSPEAKABLE = re.compile(r"[^\w.: -]")
+"""What names of methods may have and names of MLflow's metrics may not."""
 
 
 def evaluate_study(settings: Settings, store: Store | None = None, listener: Listener | None = None) -> pd.DataFrame:
@@ -48,7 +54,7 @@ def evaluate_study(settings: Settings, store: Store | None = None, listener: Lis
         plan = Plan.build(settings, store)
         for warning in plan.warnings():
             listener.warn(warning)
-        experiment_id = introduce(plan.experiment, False)
+        experiment_id = introduce(plan.experiment, evaluation_note(plan.experiment))
         done = finished(store, experiment_id)
         missing = [part for part in plan.parts if part.key not in done]
         listener.study(settings.study, len(plan.parts) - len(missing), len(plan.parts))
@@ -81,7 +87,7 @@ def _opened(plan: Plan, experiment_id: str) -> Run:
         run.reopen()
     else:
         tags = {**plan.tags(), "evaluation_key": plan.key}
-        run = store.start(experiment_id, f"evaluation of {settings.study}", "evaluated", None, _note(plan), **tags)
+        run = store.start(experiment_id, evaluation_name(settings.study), "evaluated", None, _note(plan), **tags)
     if not run.has_params():
         run.text(settings.to_yaml(), "settings.yaml")
         run.text(plan.table().to_csv(index=False), PLAN)
@@ -96,10 +102,10 @@ def _clear(run: Run) -> None:
 
 
 def _note(plan: Plan) -> str:
-    folds = len({part.fold for part in plan.parts})
+    folds, seeds = len({part.fold for part in plan.parts}), len(plan.settings.seeds)
     return (
         f"Compares {len(plan.settings.methods)} methods by {plan.settings.protocol.replace('_', ' ')} "
-        f"({folds} {'fold' if folds == 1 else 'folds'}), with {len(plan.settings.seeds)} seeds each"
+        f"({folds} {'fold' if folds == 1 else 'folds'}), with {seeds} {'seed' if seeds == 1 else 'seeds'} each"
         f"{f' (**{TRANSDUCTIVE}**)' if plan.settings.transductive else ''}."
     )
 
@@ -124,12 +130,15 @@ def _finishes(plan: Plan, part: Part, parent: Run, done: dict[str, MlflowRun], l
 
 def _conclude(plan: Plan, parent: Run, table: pd.DataFrame) -> None:
     """Log the results and their summary."""
-    methods = summaries(table)
+    (group,) = grouped(table, plan.experiment.settings.objective)
+    methods, comparisons = group.summaries, group.comparisons
     parent.text(table.to_csv(index=False), "results.csv")
     mark = {"protocol": plan.settings.protocol, "transductive": plan.settings.transductive}
-    parent.text(
-        as_frame(methods, compare(methods, methods[0], "kappa")).assign(**mark).to_csv(index=False), "summary.csv"
-    )
+    parent.text(as_frame(methods, comparisons["kappa"]).assign(**mark).to_csv(index=False), "summary.csv")
+    means = {_metric(score, one): one.scores[score].mean for score in COMPARED for one in methods}
+    parent.metrics({name: mean for name, mean in means.items() if not math.isnan(mean)})
+    if found := comparisons[group.score]:
+        parent.figure(differences_figure({group.title: found}, group.score), DIFFERENCES)
     rows = [
         f"| {one.label} | {one.scores['kappa']} | {one.scores['f1']} | {one.scores['kappa'].participants} |"
         for one in methods
@@ -137,3 +146,8 @@ def _conclude(plan: Plan, parent: Run, table: pd.DataFrame) -> None:
     head = ["| method | kappa | f1 | participants |", "|---|---|---|---|"]
     text = "Means over test participants with 95 % bootstrap intervals:"
     parent.describe("\n".join([_note(plan), "", text, "", *head, *rows]))
+
+
+def _metric(score: str, method: Summary) -> str:
+    """A name under which MLflow takes a method's mean: ``kappa/all blocks``."""
+    return f"{score}/{' '.join(UNSPEAKABLE.sub(' ', method.label).split())}"

@@ -56,13 +56,14 @@ def view(objective: str, nested: bool) -> str:
     return json.dumps(state)
 
 
-def introduce(experiment: Experiment, is_study: bool) -> str:
+def introduce(experiment: Experiment, note: str, prevails: bool = False) -> str:
     """Find or make the MLflow experiment, and write on it what it is about and the views of its page.
 
     Args:
         experiment: what is going to run.
-        is_study: whether a study is, which the page is about from then on; what a single run would say of itself is
-            written only where nothing stands yet.
+        note: what the page is about (Markdown).
+        prevails: whether the page is about it from then on, as it is for a study; by default all this is written only
+            where nothing stands yet.
 
     Returns:
         The MLflow experiment's id.
@@ -70,14 +71,14 @@ def introduce(experiment: Experiment, is_study: bool) -> str:
     store, settings = experiment.store, experiment.settings
     found = store.client.get_experiment(store.experiment(settings.study))
     tags = {
-        NOTE: study_note(experiment) if is_study else single_note(experiment),
+        NOTE: note,
         "mlflow.experimentKind": "custom_model_development",  # the UI asks what it is where this is missing
         f"{VIEW}{BEST_FIRST}": view(settings.objective, nested=False),
         f"{VIEW}{NESTED}": view(settings.objective, nested=True),
         **{f"{PREFIX}{key}": value for key, value in experiment.tags().items()},
     }
     for key, value in tags.items():
-        if found.tags.get(key) != value and (is_study or key not in found.tags):
+        if found.tags.get(key) != value and (prevails or key not in found.tags):
             store.client.set_experiment_tag(found.experiment_id, key, masked(value))
     return str(found.experiment_id)
 
@@ -130,6 +131,20 @@ def study_note(experiment: Experiment) -> str:
 def single_note(experiment: Experiment) -> str:
     """The experiment's description, where no study was run in it (Markdown)."""
     return f"Single runs of {experiment.settings.encoder} on {_data(experiment)}."
+
+
+def evaluation_note(experiment: Experiment) -> str:
+    """The experiment's description, where methods are compared in it (Markdown)."""
+    settings = experiment.settings
+    return (
+        f"Methods compared with {settings.encoder} on {_data(experiment)}; the run `{evaluation_name(settings.study)}` "
+        "has the table and a picture, and below it stands a run for each method, fold and seed."
+    )
+
+
+def evaluation_name(study: str) -> str:
+    """What the run is called under which an evaluation's parts stand."""
+    return f"evaluation of {study}"
 
 
 def _data(experiment: Experiment) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sslwear.search.experiment import Experiment
 from sslwear.search.listener import Listener
-from sslwear.search.page import introduce
+from sslwear.search.page import introduce, single_note
 from sslwear.search.pretraining import check_pretext, check_pretraining, pretrained
 from sslwear.search.storage import answering
 from sslwear.search.trial import note, run_name, train
@@ -28,7 +28,8 @@ def train_once(
     with answering(store):
         experiment = _build(settings, store, listener)
         name, what = run_name(settings.training), note(settings.training)
-        with store.running(introduce(experiment, False), name, "train", note=what, **experiment.tags()) as run:
+        place = introduce(experiment, single_note(experiment))
+        with store.running(place, name, "train", note=what, **experiment.tags()) as run:
             run.text(settings.to_yaml(), "settings.yaml")
             return run, train(experiment, settings.training, run, run.id, listener)
 
@@ -49,7 +50,8 @@ def pretrain_once(
     store, listener = store or Store.from_environment(), listener or Listener()
     with answering(store):
         experiment = _build(settings, store, listener)
-        _, run_id = pretrained(experiment, introduce(experiment, False), pretext, None, listener)
+        place = introduce(experiment, single_note(experiment))
+        _, run_id = pretrained(experiment, place, pretext, None, listener)
         metrics = store.client.get_run(run_id).data.metrics
     by_epoch = {name.removeprefix("val_") for name in metrics if name.startswith("val_")}
     return run_id, {name: value for name, value in metrics.items() if name in by_epoch - {"loss"}}

@@ -154,7 +154,7 @@ def _is_concluded(study: optuna.Study, settings: Settings, store: Store) -> bool
 def _opened(experiment: Experiment, study: optuna.Study) -> Run:
     """The study's own run: the one that it has, opened again and cleared, or a new one."""
     store, settings = experiment.store, experiment.settings
-    experiment_id = introduce(experiment, True)
+    experiment_id = introduce(experiment, study_note(experiment), prevails=True)
     known = _known_parent(study, store)
     if known is not None:
         run = Run(store, known.info.run_id, known.info.experiment_id)

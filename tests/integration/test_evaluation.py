@@ -352,6 +352,27 @@ def test_pre_training_on_other_data_leaves_out_those_who_are_tested_in_each_fold
         assert origin.data.tags["sslwear.transductive"] == "false"
 
 
+def test_the_page_of_an_evaluation_says_what_it_is_and_shows_what_came_of_it(
+    evaluation: Callable[..., Settings], store: Store
+) -> None:
+    methods = {"head (slow)": {"learning_rate": 1e-4}, "head": {}}
+    table = evaluate_study(evaluation(methods=methods, seeds=[1]), store)
+    (parent,) = store.find(None, kind="evaluated")
+    kappa = table.groupby("method")["kappa"].mean()
+    assert set(parent.data.metrics) == {
+        f"{score}/{name}" for score in ("kappa", "f1") for name in ("head slow", "head")
+    }
+    assert parent.data.metrics["kappa/head"] == pytest.approx(kappa["head"])
+    assert parent.data.metrics["kappa/head slow"] == pytest.approx(kappa["head (slow)"])
+    note = parent.data.tags[NOTE]
+    assert note.startswith("Compares 2 methods by k fold (3 folds), with 1 seed each.")
+    assert f"| head (slow) | {kappa['head (slow)']:.3f} [" in note
+    assert "participants.png" in {found.path for found in store.client.list_artifacts(parent.info.run_id)}
+    page = store.client.get_experiment(parent.info.experiment_id).tags[NOTE]
+    assert page.startswith("Methods compared with ")
+    assert f"the run `{parent.info.run_name}` has the table" in page
+
+
 def test_pre_training_on_those_who_are_tested_is_marked(
     evaluation: Callable[..., Settings], store: Store, shards: Path
 ) -> None:
@@ -362,6 +383,7 @@ def test_pre_training_on_those_who_are_tested_is_marked(
     (parent,) = store.find(None, kind="evaluated")
     for name in ("results.csv", "summary.csv"):
         assert pd.read_csv(StringIO(store.read_text(parent, name)))["transductive"].all()
+    assert set(parent.data.metrics) == {"kappa/pre-trained transductive", "f1/pre-trained transductive"}
     for kind in ("evaluated", "evaluation"):
         for run in store.find(None, kind=kind):
             assert run.data.tags["sslwear.transductive"] == "true"

@@ -46,5 +46,5 @@ def _print(console: Console, table: pd.DataFrame) -> None:
         say(
             console,
             f"Differences are in kappa, to {methods[0].method!r} on the same people; p is of Wilcoxon's signed-rank "
-            "test, not corrected for the number of methods.",
+            "test, corrected for the number of methods by Holm's method.",
         )

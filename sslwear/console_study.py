@@ -77,9 +77,9 @@ def groups_table(left: Side, right: Side, score: str, by: str) -> Table:
 
 def methods_table(methods: Sequence[Summary], comparisons: Sequence[Comparison]) -> Table:
     """Methods of an evaluation, one a row: means with intervals, spread over seeds, difference to the first one."""
-    differences = {comparison.summary.method: comparison.found for comparison in comparisons}
+    differences = {comparison.summary.method: comparison for comparison in comparisons}
     table = _table("method")
-    names = ["kappa", "f1", "people", "seeds", "seed sd", *(("difference", "p") if comparisons else ())]
+    names = ["kappa", "f1", "people", "seeds", "seed sd", *(("difference", "p, Holm") if comparisons else ())]
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for one in methods:
@@ -87,7 +87,7 @@ def methods_table(methods: Sequence[Summary], comparisons: Sequence[Comparison])
         shown = "-" if math.isnan(spread) else f"{spread:.3f}"
         cells = [str(kappa), str(one.scores["f1"]), str(kappa.participants), str(len(one.seeds)), shown]
         if (found := differences.get(one.method)) is not None:
-            cells += [str(found.interval), "-" if math.isnan(found.p) else f"{found.p:.3f}"]
+            cells += [str(found.found.interval), "-" if math.isnan(found.corrected) else f"{found.corrected:.3f}"]
         table.add_row(one.label, *cells)
     return table
 

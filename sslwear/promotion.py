@@ -204,7 +204,7 @@ def _compare(
     mine = summary(newcomer.table)
     theirs = summary(rival.table) if rival is not None else {}
     differences = _differences(newcomer, rival) if rival is not None else {}
-    allowed, reason = _verdict(wanted, champion, differences, remark + _known_to_newcomer(experiment, study))
+    allowed, reason = _verdict(wanted, champion, differences, remark)
     version = str(known.version) if known is not None else None
     if allowed:
         comparison = _comparison(wanted, champion, theirs, differences, reason)
@@ -258,12 +258,6 @@ def _rival(experiment: Experiment, champion: ModelVersion | None, wanted: _Wante
         return None, f" (not compared: {error})"
     remark = f"; the champion learnt from {', '.join(seen)} of the test participants, which favours it" if seen else ""
     return found, remark
-
-
-def _known_to_newcomer(experiment: Experiment, study: optuna.Study) -> str:
-    """A remark when the weights that the study started from know test participants."""
-    known = known_of(experiment.store, kept_settings(study).weights, experiment.dataset, experiment.split.test)
-    return f"; the weights that it started from have learnt from {', '.join(known)}, which favours it" if known else ""
 
 
 def _differences(first: Tested, second: Tested) -> dict[str, Difference]:

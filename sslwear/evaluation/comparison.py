@@ -17,7 +17,8 @@ from sslwear.evaluation.intervals import Difference, Interval, difference, inter
 
 SCORES = ("f1", "kappa", "precision", "recall", "f1_all_classes")
 TRANSDUCTIVE = " (transductive)"
-"""Stands behind the name of every method that has seen the test participants' windows, without their labels."""
+"""Stands behind the name of every method of an evaluation in which pre-training may see the test participants' windows,
+without their labels."""
 SUPERVISED = " (supervised on {})"
 """Stands behind the name of every method whose encoder has learnt other data sets' labels."""
 SIGNIFICANT = 0.05
@@ -31,7 +32,7 @@ class Summary:
         dataset: its name.
         protocol: how participants were held out.
         method: its name.
-        transductive: whether it has seen the test participants' windows, without their labels.
+        transductive: whether pre-training might see the test participants' windows, without their labels.
         supervised: names of other data sets whose labels it has learnt before, or nothing.
         seeds: that it was run with.
         scores: over participants, by name of the score.
@@ -129,7 +130,7 @@ def compare(methods: Sequence[Summary], reference: Summary, score: str) -> list[
 
 def as_frame(methods: Sequence[Summary], comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """Kappa and F1 of methods, a row each, and the difference in kappa of those that were compared, as numbers."""
-    differences = {comparison.summary.method: comparison.found for comparison in comparisons}
+    differences = {comparison.summary.method: comparison for comparison in comparisons}
     rows = []
     for one in methods:
         row: dict[str, object] = {"method": one.method, "supervised": one.supervised}
@@ -138,10 +139,10 @@ def as_frame(methods: Sequence[Summary], comparisons: Sequence[Comparison]) -> p
             row |= {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_sd": found.sd}
         row |= {"participants": one.scores["kappa"].participants, "seeds": len(one.seeds)}
         row |= {"kappa_sd_of_seeds": one.seed_sd["kappa"]}
-        if (difference := differences.get(one.method)) is not None:
-            how = difference.interval
+        if (comparison := differences.get(one.method)) is not None:
+            how = comparison.found.interval
             row |= {"difference": how.mean, "difference_low": how.low, "difference_high": how.high}
-            row |= {"difference_p": difference.p}
+            row |= {"difference_p": comparison.found.p, "difference_p_holm": comparison.corrected}
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -241,7 +241,7 @@ def _repeating(groups: Sequence[Group], account: Account) -> list[str]:
     commits = ", ".join(f"`{commit}`" for commit in account.commits) or "not known"
     parts.append(
         f"Seed of the search: {account.settings.seed}. Seeds of the evaluation: {', '.join(map(str, seeds))}. Commit "
-        f"of the code: {commits}. The runs' ids are in `REPORT.json`; a training of the search is repeated, and "
+        f"of the code: {commits}. The runs' ids are in `REPORT.json`; a training is repeated, and "
         "compared with what it gave, by `sslwear rerun RUN_ID`."
     )
     parts.append(

@@ -136,7 +136,7 @@ def differences_figure(comparisons: Mapping[str, Sequence[Comparison]], score: s
     for axes, (title, found) in zip(panels, comparisons.items(), strict=True):
         _panel(axes, found)
         axes.set_title(title, fontsize=10)
-    panels[-1].set_xlabel(f"difference in {score} to the reference, a point a participant; bar: mean and 95 % interval")
+    panels[-1].set_xlabel(f"difference in {score} to the reference (points: participants; bar: mean, 95 %)")
     return figure
 
 

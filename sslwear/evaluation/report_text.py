@@ -95,8 +95,11 @@ def answer(group: Group) -> str:
 
 
 def unlike(group: Group) -> str | None:
-    """A warning where the methods were not scored on the same participants with the same seeds; else None."""
-    people = {one.label: set(one.participants.index) for one in group.summaries}
+    """A warning where the methods were not scored on the same participants with the same seeds; else None.
+
+    A participant whose score is undefined, as kappa is where there is one class and it was always right, is lacking.
+    """
+    people = {one.label: set(one.participants[group.score].dropna().index) for one in group.summaries}
     everybody, seeds = set().union(*people.values()), {seed for one in group.summaries for seed in one.seeds}
     lacking = [
         f"`{one.label}` ({len(people[one.label])} of {len(everybody)} participants, "
@@ -233,8 +236,9 @@ def notes(groups: Sequence[Group]) -> str:
         )
     if any(one.transductive for one in summaries):
         text += (
-            f" What is marked{TRANSDUCTIVE} has seen the windows of the participants that it is tested on, without "
-            "their labels, and is no estimate for people who are new to it."
+            f" What is marked{TRANSDUCTIVE} is of an evaluation in which pre-training may see the windows of the "
+            "participants who are tested, without their labels: what is pre-trained there, or starts from weights "
+            "that were, is no estimate for people who are new to it."
         )
     if any(one.supervised for one in summaries):
         text += (

@@ -141,6 +141,8 @@ def _winner(
         candidates += [(run_id, f"one run of `{method.label}`") for run_id in method.run_ids[:1]]
     for run_id, whose in candidates:
         run = store.run(run_id) if run_id else None
+        if run is not None and (chosen := logged.tag(run, "chosen_run")) is not None:  # which has the epochs
+            run_id, run = chosen, store.run(chosen)
         if run is not None and (curves := logged.epochs(store, run_id, score)):
             return curves, int(run.data.metrics.get("best_epoch", curves[-1].epoch)), whose
     return [], 0, ""

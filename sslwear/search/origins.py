@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
@@ -21,6 +23,8 @@ from sslwear.tracking import MODEL_URI, RUN_URI, Store, named
 
 MOST = 20
 """Steps back that are followed."""
+LOGGED_MODEL = re.compile(r"m-[0-9a-f]{32}")
+"""What MLflow calls the folder in which a run's checkpoint lies."""
 SIDES = ("train_participants", "validation_participants", "held_out_participants")
 
 
@@ -62,7 +66,8 @@ class Learnt:
 
 
 def history(store: Store, weights: str) -> list[Learnt]:
-    """What weights have learnt from, as far as the store knows; published ones and files are not known to it.
+    """What weights have learnt from, as far as the store knows: published ones, and files that do not lie where it has
+    put them, are not known to it.
 
     Args:
         store: where runs and models are.
@@ -73,7 +78,7 @@ def history(store: Store, weights: str) -> list[Learnt]:
     while waiting and len(found) < MOST:
         origin = waiting.pop()
         tags = _tags_of(store, origin)
-        place = tags.get("run", origin)
+        place = tags.get("run", origin) if tags else _run_of_file(store, origin)
         run = _run(store, place)
         if run is not None:
             found.append(_of_run(run))
@@ -94,6 +99,15 @@ def _run(store: Store, place: str) -> MlflowRun | None:
     with suppress(MlflowException):
         return store.client.get_run(place.removeprefix(RUN_URI).strip("/"))
     return None
+
+
+def _run_of_file(store: Store, origin: str) -> str:
+    """The run that logged a checkpoint which is named by its file; what is no such file is given back as it is."""
+    for part in Path(origin).parts:
+        if LOGGED_MODEL.fullmatch(part):
+            with suppress(MlflowException):
+                return f"{RUN_URI}{store.client.get_logged_model(part).source_run_id}"
+    return origin
 
 
 def _tags_of(store: Store, origin: str) -> dict[str, str]:
@@ -155,6 +169,23 @@ def supervised_on(experiment: Experiment, weights: str, pretext: str) -> tuple[s
     if pretext == LABELLED and experiment.others is not None:
         names |= {part.description.name for part in experiment.others.labelled().parts}
     return tuple(sorted(names))
+
+
+def check_weights(experiment: Experiment) -> None:
+    """Refuse a search from weights that know those whom its winner is tested on.
+
+    Raises:
+        LeakageError: when they have learnt from one of them.
+    """
+    settings, dataset = experiment.settings, experiment.dataset
+    seen = known_of(experiment.store, settings.weights, dataset, experiment.split.test)
+    if seen:
+        raise LeakageError(
+            f"weights: {settings.weights} have learnt from participant {seen[0]} of {dataset.folder}, whom the winner "
+            f"would be tested on ({len(seen)} in all); give weights of other people, set split.test_seed to what it "
+            "was when these were trained, or say by source in both data sets' dataset.json that the people of one name "
+            "are not the same"
+        )
 
 
 def sees_the_tested(

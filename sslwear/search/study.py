@@ -19,6 +19,7 @@ from sslwear.search import report
 from sslwear.search.conclusion import conclude, is_tested
 from sslwear.search.experiment import Experiment, digest
 from sslwear.search.listener import Listener
+from sslwear.search.origins import check_weights
 from sslwear.search.page import introduce, study_note, unfold
 from sslwear.search.pretraining import check_pretraining
 from sslwear.search.proposal import ask, pruner, same
@@ -52,8 +53,8 @@ def run_study(settings: Settings, store: Store | None = None, listener: Listener
         The finished study.
 
     Raises:
-        SslwearError: when settings, data or weights cannot be used, another process runs the study, it was started
-            with other settings, or no trial finished.
+        SslwearError: when settings, data or weights cannot be used, the weights have learnt from those who are tested,
+            another process runs the study, it was started with other settings, or no trial finished.
         KeyboardInterrupt: when the user interrupts; nothing is left running then.
     """
     store, listener = store or Store.from_environment(), listener or Listener()
@@ -61,6 +62,7 @@ def run_study(settings: Settings, store: Store | None = None, listener: Listener
         experiment = Experiment.build(settings, store)
         for warning in experiment.stretched():
             listener.warn(warning)
+        check_weights(experiment)
         search, training = settings.search, settings.training
         check_pretraining(experiment, (training.pretext,) if search.pretext is None else search.pretext)
         experiment.check_objective()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset, open_dataset
+from sslwear.errors import LeakageError
+from sslwear.model import CHECKPOINT
 from sslwear.promotion import promote
 from sslwear.search.origins import history, known_of
 from sslwear.search.single import pretrain_once, train_once
@@ -21,14 +24,17 @@ from tests.conftest import SMALL_PARTICIPANTS
 TRAINING = {"tuned": "head", "max_epochs": 1, "batch_size": 32}
 
 
-@pytest.fixture(scope="module")
-def strangers(small: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Recordings of other people, who are called 100 and more."""
-    folder = tmp_path_factory.mktemp("strangers") / "data"
-    description = small.description.model_copy(update={"name": "strangers", "source": "far", "fingerprint": None})
-    arrays = (np.array(small.windows), np.array(small.class_names)[small.labels], small.pid + 100, small.start)
+def others(small: Dataset, folder: Path, name: str, first: int) -> Path:
+    """Recordings of other people, who are called from a number on."""
+    description = small.description.model_copy(update={"name": name, "source": name, "fingerprint": None})
+    arrays = (np.array(small.windows), np.array(small.class_names)[small.labels], small.pid + first, small.start)
     write_dataset(folder, *arrays, description)
     return folder
+
+
+@pytest.fixture(scope="module")
+def strangers(small: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return others(small, tmp_path_factory.mktemp("strangers") / "data", "strangers", 100)
 
 
 @pytest.fixture
@@ -58,20 +64,44 @@ def test_people_of_one_of_several_data_sets_are_known_by_their_own_names(
 
 
 def test_all_steps_are_followed_up_to_a_registered_model(
-    collected: str, make: Callable[..., Settings], strangers: Path, small: Dataset, store: Store
+    collected: str, make: Callable[..., Settings], small: Dataset, store: Store, tmp_path: Path
 ) -> None:
-    study = make(study="far", data=str(strangers), weights=collected, training=TRAINING, search={}, trials=1)
+    third = others(small, tmp_path / "third", "third", 200)
+    study = make(study="far", data=str(third), weights=collected, training=TRAINING, search={}, trials=1)
     run_study(study, store)
     promote("far", store)
     run, _ = train_once(make(study="next", weights="models:/far@champion", training=TRAINING), store)
     steps = [({source.name for source in step.sources}, step.labels) for step in history(store, f"runs:/{run.id}")]
-    assert steps == [({"small"}, True), ({"strangers"}, True), ({"small", "strangers"}, False)]
+    assert steps == [({"small"}, True), ({"third"}, True), ({"small", "strangers"}, False)]
     assert store.client.get_run(run.id).data.params["weights"] == "models:/far/1"  # an alias may move
     client = store.client
     client.delete_run(collected.removeprefix("runs:/"))  # in the UI; its weights can still be read
     assert len(history(store, f"runs:/{run.id}")) == 3
     assert set(known_of(store, "models:/far@champion", small, SMALL_PARTICIPANTS)) < set(map(str, SMALL_PARTICIPANTS))
     assert known_of(store, "models:/far@champion", small, SMALL_PARTICIPANTS)
+
+
+def test_a_checkpoint_is_known_by_its_file_too(collected: str, small: Dataset, store: Store) -> None:
+    (model,) = store.client.get_run(collected.removeprefix("runs:/")).outputs.model_outputs
+    folder = store.client.get_logged_model(model.model_id).artifact_location.removeprefix("file://")
+    file = str(Path(folder) / CHECKPOINT)
+    assert Path(file).is_file()
+    assert history(store, file) == history(store, collected)
+    assert known_of(store, file, small, SMALL_PARTICIPANTS) == known_of(store, collected, small, SMALL_PARTICIPANTS)
+    assert history(store, file.replace(model.model_id, f"m-{'0' * 32}")) == []
+
+
+def test_a_search_from_weights_that_know_those_who_are_tested_is_refused(
+    make: Callable[..., Settings], store: Store
+) -> None:
+    run, _ = train_once(make(training=TRAINING), store)
+    pretrained, _ = pretrain_once(make(training={"pretext": "reverse"}), store)
+    split = {"test": 0.2, "test_seed": 7, "validation": 0.25}
+    for origin in (run.id, pretrained):
+        search: dict[str, Any] = {"weights": f"runs:/{origin}", "training": TRAINING, "search": {}, "trials": 1}
+        with pytest.raises(LeakageError, match=f"runs:/{origin} have learnt from participant .* would be tested on"):
+            run_study(make(study=f"other-{origin}", split=split, **search), store)
+        run_study(make(study=f"same-{origin}", **search), store)  # the same people are tested
 
 
 def test_where_it_is_not_known_whom_a_data_set_taught_all_are_taken_to_be_known(

@@ -364,14 +364,6 @@ def test_no_secret_of_a_reason_is_kept(store: Store) -> None:
     assert "s3cret" not in kept
 
 
-def test_weights_that_know_test_participants_are_told(make: Callable[..., Settings], store: Store) -> None:
-    trial = find_study("tiny", store).trials[0]
-    split = {"test": 0.2, "test_seed": 7, "validation": 0.25}
-    weights = f"runs:/{trial.user_attrs['run_id']}"
-    run_study(make(study="second", weights=weights, split=split, search={}, trials=1), store, Listener())
-    assert "; the weights that it started from have learnt from " in promote("second", store).reason
-
-
 @pytest.mark.parametrize(
     ("mean", "low", "rule", "allowed"),
     [

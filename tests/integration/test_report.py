@@ -15,6 +15,7 @@ from sslwear.cli import app
 from sslwear.errors import StudyError
 from sslwear.evaluation.report import write_report
 from sslwear.search.account import account
+from sslwear.search.evaluation import evaluate_study
 from sslwear.search.listener import Listener
 from sslwear.search.single import train_once
 from sslwear.search.study import run_study
@@ -101,6 +102,19 @@ def test_an_evaluation_without_a_search_has_an_account_too(done: Store, frame: p
     assert told.outcomes == {}
     assert told.winner.startswith("one run of `")
     assert len(told.curves) == 2
+
+
+def test_a_winner_that_was_chosen_has_the_epochs_of_what_it_chose(make: Callable[..., Settings], done: Store) -> None:
+    methods = {"head": {}, "layer5": {"tuned": "layer5"}, "best": {"choose": ["head", "layer5"]}}
+    training = {"tuned": "head", "batch_size": 32, "max_epochs": 2}
+    evaluation = {"protocol": "hold_out", "seeds": [1], "methods": methods}
+    table = evaluate_study(make(study="chosen", training=training, evaluation=evaluation), done)
+    (run,) = (done.client.get_run(one) for one in table.loc[table["method"] == "best", "run_id"].unique())
+    chosen = done.client.get_metric_history(run.data.tags["sslwear.chosen_run"], "val_kappa")
+    told = account("chosen", done, table[table["method"] == "best"])
+    assert told.winner == "one run of `best`"
+    assert [record.scores["kappa"] for record in told.curves] == [metric.value for metric in chosen]
+    assert [record.epoch for record in told.curves] == [1, 2]
 
 
 @pytest.mark.usefixtures("drawn")

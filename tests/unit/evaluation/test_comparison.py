@@ -140,5 +140,10 @@ def test_a_frame_of_methods_is_a_row_each_with_the_difference_to_the_first() -> 
     assert frame["kappa"].tolist() == pytest.approx([0.15, 0.4])
     assert frame["f1"].tolist() == pytest.approx([0.25, 0.5])
     assert frame["difference"].tolist() == pytest.approx([np.nan, 0.25], nan_ok=True)
+    three = summaries(results({"a": {1: [0.2] * 7}, "b": {1: [0.4] * 7}, "c": {1: [0.2 + 0.01 * i for i in range(7)]}}))
+    both = as_frame(three, compare(three, three[0], "kappa"))
+    assert both["difference_p_holm"].tolist() == pytest.approx(
+        [np.nan, 2 * both["difference_p"][1], both["difference_p"][2]], nan_ok=True
+    )
     assert frame["participants"].tolist() == [2, 2]
     assert frame["seeds"].tolist() == [1, 1]

@@ -107,6 +107,9 @@ def test_methods_on_other_people_or_seeds_are_warned_of(tmp_path: Path) -> None:
     assert text.splitlines()[4].endswith(
         "`better` (10 of 10 participants, 1 of 2 seeds), `worse` (9 of 10 participants, 2 of 2 seeds)."
     )
+    undefined = results({"base": {1: BASE}, "better": {1: [np.nan, *BETTER[1:]]}})
+    text = write_report(undefined, told(), tmp_path)[0].read_text()
+    assert text.splitlines()[4].endswith("`better` (9 of 10 participants, 1 of 1 seeds).")
     whole = write_report(results({"base": {1: BASE}, "better": {1: BETTER}}), told(), tmp_path)[0].read_text()
     assert "Not complete" not in whole
 

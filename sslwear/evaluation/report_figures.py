@@ -142,7 +142,7 @@ def differences_figure(comparisons: Mapping[str, Sequence[Comparison]], score: s
 
 def _panel(axes: Axes, comparisons: Sequence[Comparison]) -> None:
     people = sorted({one for found in comparisons for one in found.each.index}, key=str)
-    coloured = len(people) <= TOLD_APART
+    coloured = 0 < len(people) <= TOLD_APART
     for place, person in enumerate(people):
         values = [(found.each[person], row) for row, found in enumerate(comparisons) if person in found.each.index]
         # beside each other in a row, so that equal ones are seen

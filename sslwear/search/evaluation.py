@@ -28,6 +28,8 @@ __all__ = ["evaluate_study", "results"]
 
 UNSPEAKABLE = re.compile(r"[^\w.: -]")
 """What names of methods may have and names of MLflow's metrics may not."""
+LONGEST = 250
+"""Characters of a metric's name that MLflow takes; a method's mark may name many data sets."""
 
 
 def evaluate_study(settings: Settings, store: Store | None = None, listener: Listener | None = None) -> pd.DataFrame:
@@ -150,4 +152,4 @@ def _conclude(plan: Plan, parent: Run, table: pd.DataFrame) -> None:
 
 def _metric(score: str, method: Summary) -> str:
     """A name under which MLflow takes a method's mean: ``kappa/all blocks``."""
-    return f"{score}/{' '.join(UNSPEAKABLE.sub(' ', method.label).split())}"
+    return f"{score}/{' '.join(UNSPEAKABLE.sub(' ', method.label).split())}"[:LONGEST]

@@ -11,6 +11,7 @@ import pytest
 
 from sslwear.errors import SslwearError
 from sslwear.server import check_address
+from tests.conftest import heed_signals
 
 
 def free_port() -> int:
@@ -80,7 +81,8 @@ def served(request: pytest.FixtureRequest) -> Iterator[tuple[subprocess.Popen[by
     """A process that serves the application of the test's parameter, and its port."""
     port = free_port()
     command = [sys.executable, "-c", request.param, str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, preexec_fn=heed_signals, **pipes) as process:
         yield process, port
         process.kill()
 

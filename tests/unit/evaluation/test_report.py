@@ -11,7 +11,7 @@ import pytest
 
 from sslwear.errors import StudyError
 from sslwear.evaluation.report import Account, grouped, write_report
-from sslwear.evaluation.report_figures import MOST_BYTES, NAMES
+from sslwear.evaluation.report_figures import MOST_BYTES, NAMES, differences_figure
 from sslwear.evaluation.report_text import answer, helped
 from sslwear.evaluation.study_figures import TrialPoint
 from sslwear.settings import parse
@@ -184,3 +184,9 @@ def test_what_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -> None:
         write_report(frame, told(), tmp_path / "file" / "report")
     with pytest.raises(StudyError, match="'masks' has no evaluation yet"):
         write_report(frame[:0], told(), tmp_path)
+
+
+def test_differences_of_nobody_are_drawn_without_people(recwarn: pytest.WarningsRecorder) -> None:
+    (group,) = grouped(results({"base": {1: BASE}, "undefined": {1: [np.nan] * len(BASE)}}), "f1")
+    assert differences_figure({group.title: group.comparisons["f1"]}, "f1").axes[0].get_legend() is None
+    assert not recwarn.list

@@ -25,6 +25,7 @@ from unittest import mock
 import numpy as np
 from machine import describe, new_store, write_section
 
+from sslwear.config import TrainingSettings, parse
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.data.prepare import prepare
@@ -32,14 +33,13 @@ from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.data.splits import hold_out
 from sslwear.encoders.base import get as get_encoder
 from sslwear.evaluation.participants import per_participant
-from sslwear.search import study as study_module
-from sslwear.search.listener import Listener
-from sslwear.search.study import run_study
-from sslwear.settings import TrainingSettings, parse
-from sslwear.task import Classification
+from sslwear.studies import optimise as study_module
+from sslwear.studies.optimise import run_study
+from sslwear.studies.progress import ProgressCallback
 from sslwear.tracking import Run
 from sslwear.training import EpochRecord, Evaluation, FeatureCache, FitData, FitResult, FitSettings, Windows, fit
 from sslwear.training.device import resolve_device, resolve_precision, seeded
+from sslwear.training.task import Classification
 from sslwear.tuning.base import parse as parse_tuning
 
 EPOCHS = 5
@@ -47,7 +47,7 @@ AROUND = 10
 """Trials whose median time stands for a study of some size."""
 
 
-class Clock(Listener):
+class Clock(ProgressCallback):
     """Notes when trials end."""
 
     def __init__(self) -> None:
@@ -58,9 +58,11 @@ class Clock(Listener):
         self.times.append(time.perf_counter())
 
 
-def stub(experiment: Any, training: TrainingSettings, run: Run, _: Any, listener: Listener, on_epoch: Any) -> FitResult:
+def stub(
+    experiment: Any, training: TrainingSettings, run: Run, _: Any, listener: ProgressCallback, on_epoch: Any
+) -> FitResult:
     """A training that reports its epochs, whose score depends on the learning rate, and logs what a trial logs."""
-    run.params({**training.model_dump(), **experiment.circumstances()})
+    run.params({**training.model_dump(), **experiment.runtime_params()})
     run.dataset(experiment.dataset, {"train": 1, "validation": 1})
     log, score = run.epochs(), 1 - abs(np.log10(training.learning_rate) + 3)
     for epoch in range(1, EPOCHS + 1):
@@ -81,7 +83,7 @@ def trials(place: Path, most: int) -> str:
             "trials": most,
             "training": {"max_epochs": EPOCHS},
             "search": {
-                "tuned": "any",
+                "tuning": "any",
                 "learning_rate": {"low": 1e-5, "high": 1e-1},
                 "pretext": ["none", "reverse", "permutation", "time_warp", "multi"],
             },
@@ -91,7 +93,7 @@ def trials(place: Path, most: int) -> str:
     clock = Clock()
     with (
         mock.patch.object(study_module, "train", stub),
-        mock.patch.object(study_module, "conclude", return_value=None),  # there is no network to test
+        mock.patch.object(study_module, "finalise", return_value=None),  # there is no network to test
     ):
         run_study(settings, new_store(place / "store"), clock)
     taken = np.diff(clock.times)

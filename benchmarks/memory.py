@@ -114,7 +114,7 @@ def train(
     """Open and check all windows, and train for one whole epoch on the participants that `test` leaves."""
     tile(folder, windows, participants)
     base = imports_mb()
-    training = {"tuned": tuned, "max_epochs": 1, "batch_size": batch_size}
+    training = {"tuning": tuned, "max_epochs": 1, "batch_size": batch_size}
     data = folder / "tiled"
     command = study(folder, data=str(data), encoder=encoder, training=training, split={"test": test})
     home = folder / "home"
@@ -250,7 +250,7 @@ def main() -> None:
             train(
                 Path(place),
                 arguments.encoder,
-                arguments.tuned,
+                arguments.tuning,
                 arguments.windows,
                 arguments.participants,
                 arguments.test,

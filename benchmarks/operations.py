@@ -23,12 +23,12 @@ from sides import EPOCHS, make, settings
 from torch._subclasses import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from sslwear.config import NO_PRETEXT
 from sslwear.encoders.base import Network
 from sslwear.encoders.heads import Classifier
-from sslwear.search.experiment import NO_PRETEXT, Experiment
-from sslwear.search.pretraining import pretraining_data
-from sslwear.search.proposal import first_trials
-from sslwear.search.space import suggest
+from sslwear.studies.context import StudyContext
+from sslwear.studies.pretraining import pretraining_windows
+from sslwear.studies.sampling import first_trials, suggest
 
 TITLES = {"pretext": "pretext task, mask and learning rate", "masks": "mask and learning rate"}
 HEADING = "Fine-tuning, operations of whole studies: `python benchmarks/operations.py`"
@@ -41,38 +41,38 @@ def counted(action: Callable[[], Any]) -> int:
     return int(counter.get_total_flops())
 
 
-def counter_of(experiment: Experiment) -> Callable[[frozenset[str], int, bool], int]:
+def counter_of(context: StudyContext) -> Callable[[frozenset[str], int, bool], int]:
     """Counts the operations of a step or a forward pass for a window, behind so many blocks whose outputs are kept."""
-    classes = len(experiment.dataset.class_names)
+    classes = len(context.dataset.class_names)
 
     @cache
     def count(frozen: frozenset[str], kept: int, backward: bool) -> int:
         with FakeTensorMode():
-            network = Network(experiment.encoder(), Classifier(experiment.encoder.features, classes)).train()
+            network = Network(context.encoder(), Classifier(context.encoder.features, classes)).train()
             for name, block in network.blocks.items():
                 block.requires_grad_(name not in frozen)
             with torch.no_grad():
-                x = network.through(torch.empty(1, 3, experiment.encoder.window_samples), 0, kept)
+                x = network.through(torch.empty(1, 3, context.encoder.window_samples), 0, kept)
             return counted(lambda: network(x, kept).sum().backward() if backward else network(x, kept))
 
     return count
 
 
-def operations(experiment: Experiment) -> tuple[float, float]:
+def operations(context: StudyContext) -> tuple[float, float]:
     """Operations of a study's trials by the reference, which keeps nothing and pre-trains for each, and by ours."""
-    count, nothing = counter_of(experiment), frozenset[str]()
-    windows = [len(experiment.windows(side)) for side in (experiment.split.train, experiment.split.validation)]
+    count, nothing = counter_of(context), frozenset[str]()
+    windows = [len(context.windows(side)) for side in (context.split.train, context.split.validation)]
     reference, ours, known = 0, 0, {NO_PRETEXT}
-    for params in first_trials(experiment):
-        training = suggest(_Given(params), experiment)
-        frozen = experiment.tuning(training).frozen
-        kept = len(list(itertools.takewhile(frozen.__contains__, experiment.encoder.block_names())))
+    for params in first_trials(context):
+        training = suggest(_Given(params), context)
+        frozen = context.tuning(training).frozen
+        kept = len(list(itertools.takewhile(frozen.__contains__, context.encoder.block_names())))
         once = count(nothing, 0, False) - count(nothing, kept, False)
         reference += EPOCHS * (windows[0] * count(frozen, 0, True) + windows[1] * count(nothing, 0, False))
         ours += EPOCHS * (windows[0] * count(frozen, kept, True) + windows[1] * count(nothing, kept, False))
         ours += sum(windows) * once
         if training.pretext != NO_PRETEXT:
-            data = pretraining_data(experiment, training.pretext)
+            data = pretraining_windows(context, training.pretext)
             learning = len(data.train) * count(nothing, 0, True) + len(data.validation) * count(nothing, 0, False)
             reference += EPOCHS * learning
             ours += EPOCHS * learning if training.pretext not in known else 0
@@ -103,7 +103,7 @@ def main() -> None:
         place = Path(folder)
         make(place, arguments.every)
         for study, title in TITLES.items():
-            reference, ours = operations(Experiment.build(settings(place, study), new_store(place / study)))
+            reference, ours = operations(StudyContext.open(settings(place, study), new_store(place / study)))
             lines.append(f"| {title} | {reference / 1e12:.0f} | {ours / 1e12:.0f} |")
             print(lines[-1], flush=True)
     table = "\n".join(["| study | reference | ours |", "|---|---|---|", *lines])

@@ -26,9 +26,9 @@ import torch
 from machine import describe, new_store, write_section
 from memory import tree_of, week_of
 
-from sslwear.data import streaming, treatment
+from sslwear.data import calibration, streaming
 from sslwear.encoders.base import get
-from sslwear.model import Card, Model, network
+from sslwear.encoders.classifier import Card, Model, network
 from sslwear.tracking import Store
 
 CLASSES = ("sleep", "sedentary", "light", "moderate-vigorous")
@@ -100,7 +100,7 @@ def parts(file: Path, place: Path, model: Model) -> dict[str, float]:
 
     info = streaming._device(file, place, spools)
     lap("reading (Java, and writing samples to disk)")
-    calibration, info = treatment.treat(file, spools[0], info)
+    found, info = calibration.treat(file, spools[0], info)
     lap("filter, calibration, time not worn")
     ends = [spools[0].time(i, i + 1).view("datetime64[ns]")[0] for i in (0, len(spools[0]) - 1)]
     recording = streaming.Streamed(file, info["SampleRate"], "", *ends, info["nonwear"], spools[0], calibration)

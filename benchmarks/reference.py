@@ -214,7 +214,7 @@ def train(
 def fine_tune(
     data: dict[str, NDArray[Any]],
     body: dict[str, Tensor],
-    tuned: Sequence[str],
+    tuning: Sequence[str],
     learning_rate: float,
     batch_size: int,
     epochs: int,
@@ -226,7 +226,7 @@ def fine_tune(
     Args:
         data: ``x``, ``y`` to learn from, ``validation_x``, ``validation_y``; windows (N, 300, 3) in g.
         body: tensors of the ``feature_extractor`` to start from.
-        tuned: names of the blocks that learn.
+        tuning: names of the blocks that learn.
         learning_rate: Adam's.
         batch_size: windows a step.
         epochs: all are run.
@@ -238,7 +238,7 @@ def fine_tune(
     network = Harnet(classes)
     network.feature_extractor.load_state_dict(body)
     for name, block in network.feature_extractor.named_children():
-        block.requires_grad_(name in tuned)
+        block.requires_grad_(name in tuning)
     weights = torch.tensor(len(data["y"]) / classes / np.bincount(data["y"]), dtype=torch.float32)
     loss = nn.CrossEntropyLoss(weight=weights)
     return train(
@@ -315,7 +315,7 @@ def study(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
     def objective(trial: optuna.Trial) -> float:
-        tuned = [block for block in BLOCKS if trial.suggest_categorical(f"tune_{block}", [True, False])]
+        tuning = [block for block in BLOCKS if trial.suggest_categorical(f"tune_{block}", [True, False])]
         learning_rate = trial.suggest_float("learning_rate", 1e-6, 1.0, log=True)
         start = body
         if "pretext" in trials[0]:
@@ -323,7 +323,7 @@ def study(
             if pretext != "none":
                 sides = data["pretext_x"], data["held_out_x"]
                 start = pre_train(*sides, body, pretext, 1e-3, batch_size, epochs, seed)
-        return fine_tune(data, start, tuned, learning_rate, batch_size, epochs, seed)
+        return fine_tune(data, start, tuning, learning_rate, batch_size, epochs, seed)
 
     callback = MLflowCallback(f"sqlite:///{store / 'mlflow.db'}", "kappa")
     began = time.perf_counter()

@@ -26,9 +26,9 @@ from pathlib import Path
 import numpy as np
 from machine import describe, new_store, write_section
 
-from sslwear import registry
+from sslwear.deployment import registry
 from sslwear.encoders.base import get as get_encoder
-from sslwear.model import Card, Model, network
+from sslwear.encoders.classifier import Card, Model, network
 from sslwear.tracking import Store
 
 SIZES = (1, 32, 512)

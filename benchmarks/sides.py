@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from machine import new_store
 
-from sslwear.checkpoints import load_weights
+from sslwear.config import Settings, parse
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import open_dataset
 from sslwear.data.prepare import prepare
@@ -25,22 +25,22 @@ from sslwear.encoders.base import Network
 from sslwear.encoders.base import get as get_encoder
 from sslwear.encoders.heads import Classifier
 from sslwear.encoders.weights import save
-from sslwear.search import report, trial
-from sslwear.search.experiment import Experiment
-from sslwear.search.pretraining import pretraining_data
-from sslwear.search.proposal import first_trials
-from sslwear.search.report import winner
-from sslwear.search.single import pretrain_once
-from sslwear.search.study import run_study
-from sslwear.settings import Settings, parse
+from sslwear.studies import trial, trials
+from sslwear.studies.context import StudyContext
+from sslwear.studies.optimise import run_study
+from sslwear.studies.pretraining import pretraining_windows
+from sslwear.studies.sampling import first_trials
+from sslwear.studies.single_run import pretrain_once
+from sslwear.studies.trials import winner
 from sslwear.tracking import RUN_URI, Run, Store
+from sslwear.tracking.checkpoints import load_weights
 from sslwear.training import FeatureCache, FitData, FitSettings, fit
 from sslwear.training.device import resolve_precision
 from sslwear.tuning.base import parse as parse_tuning
 
 TRIALS, EPOCHS, STUDY_BATCH, BATCH = 24, 10, 64, 256
 SEARCH = {
-    "tuned": "any",
+    "tuning": "any",
     "learning_rate": {"low": 1e-4, "high": 1e-3},
     "pretext": ["none", "reverse", "permutation", "time_warp", "multi"],
 }
@@ -59,7 +59,7 @@ def settings(place: Path, study: str, **changes: Any) -> Settings:
         "trials": TRIALS,
         "sampler": {"startup_trials": TRIALS},
         "training": {
-            "tuned": "all",
+            "tuning": "all",
             "learning_rate": 3e-4,
             "batch_size": STUDY_BATCH if few else BATCH,
             "max_epochs": EPOCHS,
@@ -82,8 +82,8 @@ def make(place: Path, every: int) -> None:
         (place / name).mkdir()
         save(Network(body, torch.nn.Identity()), place / name / "body.safetensors")
     store = new_store(place / "store")
-    experiment = Experiment.build(settings(place, "all"), store)
-    learning = np.isin(whole.pid, experiment.split.train)
+    context = StudyContext.open(settings(place, "all"), store)
+    learning = np.isin(whole.pid, context.split.train)
     keep = ~learning | (np.cumsum(learning) % every == 0)
     names = np.array(whole.class_names)[whole.labels]
     arrays = (np.array(whole.windows[keep]), names[keep], whole.pid[keep], whole.start[keep])
@@ -103,19 +103,19 @@ def make(place: Path, every: int) -> None:
     save(Network(body, torch.nn.Identity()), place / "pretrained" / "body.safetensors")
 
 
-def arrays_of(experiment: Experiment) -> dict[str, Any]:
+def arrays_of(context: StudyContext) -> dict[str, Any]:
     """The experiment's windows and labels as plain arrays, for the reference side."""
-    dataset, split = experiment.dataset, experiment.split
-    train, validation = (experiment.windows(people).rows for people in (split.train, split.validation))
+    dataset, split = context.dataset, context.split
+    train, validation = (context.windows(people).rows for people in (split.train, split.validation))
     found = {
         "x": np.array(dataset.windows[train]),
         "y": dataset.labels[train],
         "validation_x": np.array(dataset.windows[validation]),
         "validation_y": dataset.labels[validation],
     }
-    if experiment.settings.search.pretext is None:
+    if context.settings.search.pretext is None:
         return found
-    sides = pretraining_data(experiment)
+    sides = pretraining_windows(context)
     for name, side in (("pretext_x", sides.train), ("held_out_x", sides.validation)):
         found[name] = np.array(dataset.windows[np.isin(dataset.pid, side.participants())])
     return found
@@ -128,28 +128,28 @@ def single(
 
     def measure(side: str, place: Path) -> dict[str, float]:
         chosen = settings(place, "single")
-        experiment = Experiment.build(chosen, new_store(place / "store"))
+        context = StudyContext.open(chosen, new_store(place / "store"))
         if side == "reference":
             import reference
 
-            body = dict(experiment.new_encoder().feature_extractor.state_dict())
-            frozen = parse_tuning(tuned, experiment.encoder).frozen
-            learning = [name for name in experiment.encoder.block_names() if name not in frozen]
-            data = arrays_of(experiment)
+            body = dict(context.new_encoder().feature_extractor.state_dict())
+            frozen = parse_tuning(tuned, context.encoder).frozen
+            learning = [name for name in context.encoder.block_names() if name not in frozen]
+            data = arrays_of(context)
 
             def run(count: int) -> float:
                 return reference.fine_tune(data, body, learning, 3e-4, BATCH, count, 0, augment)
         else:
             folder = tempfile.mkdtemp(dir=place)
             cache = FeatureCache(Path(folder), int(0.5e9), int(10e9))
-            split, task = experiment.split, experiment.classification(chosen.training)
+            split, task = context.split, context.classification(chosen.training)
             augmented = chosen.training.model_copy(update={"augment": augment})
-            data = FitData(experiment.windows(split.train, augmented), experiment.windows(split.validation))
+            data = FitData(context.windows(split.train, augmented), context.windows(split.validation))
 
             def run(count: int, cache: FeatureCache | None = cache) -> float:
-                how = FitSettings(3e-4, BATCH, count, EPOCHS * 9, 0, experiment.device, experiment.precision)
-                strategy = parse_tuning(tuned, experiment.encoder)
-                return fit(experiment.new_encoder(), task, data, strategy, how, None, cache).validation.scores["kappa"]
+                how = FitSettings(3e-4, BATCH, count, EPOCHS * 9, 0, context.device, context.precision)
+                strategy = parse_tuning(tuned, context.encoder)
+                return fit(context.new_encoder(), task, data, strategy, how, None, cache).validation.scores["kappa"]
 
         if side == "reference":
             run(1)
@@ -172,24 +172,24 @@ def study(kind: str, pruned: bool = False, whole: bool = False) -> Callable[[str
         store = new_store(folder)
         changes = {"pruner": PRUNER if pruned else {"name": "none"}, "data": str(place / ("all" if whole else "few"))}
         chosen = settings(place, kind, **changes)
-        experiment = Experiment.build(chosen, store)
-        trials = first_trials(experiment)
+        context = StudyContext.open(chosen, store)
+        trials = first_trials(context)
         if side == "reference":
             import reference
 
-            body = dict(experiment.new_encoder().feature_extractor.state_dict())
-            data = arrays_of(experiment)
+            body = dict(context.new_encoder().feature_extractor.state_dict())
+            data = arrays_of(context)
             reference.fine_tune(data, body, ["layer5"], 1e-4, STUDY_BATCH, 1, 0)
             best, seconds = reference.study(trials, data, body, STUDY_BATCH, EPOCHS, 0, folder)
             return {"seconds": seconds, "kappa": best}
-        data = FitData(experiment.windows(experiment.split.train), experiment.windows(experiment.split.validation))
-        strategy = parse_tuning("layer5", experiment.encoder)
+        data = FitData(context.windows(context.split.train), context.windows(context.split.validation))
+        strategy = parse_tuning("layer5", context.encoder)
         fit(
-            experiment.new_encoder(),
-            experiment.classification(chosen.training),
+            context.new_encoder(),
+            context.classification(chosen.training),
             data,
             strategy,
-            FitSettings(1e-4, STUDY_BATCH, 1, 9, 0, experiment.device, experiment.precision),
+            FitSettings(1e-4, STUDY_BATCH, 1, 9, 0, context.device, context.precision),
         )
         with logging_timed() as spent:
             began = time.perf_counter()
@@ -225,7 +225,7 @@ def logging_timed() -> Iterator[list[float]]:
 
     with ExitStack() as stack:
         names = ("params", "metrics", "tags", "describe", "text", "figure", "dataset", "checkpoint", "end", "reopen")
-        logs = [*((Run, name) for name in names), (Store, "start"), (trial, "_log_result"), (report, "log")]
+        logs = [*((Run, name) for name in names), (Store, "start"), (trial, "_log_result"), (trials, "log")]
         for owner, name in logs:
             stack.enter_context(mock.patch.object(owner, name, timed(getattr(owner, name))))
         yield spent

@@ -43,7 +43,7 @@ def large(side: str, place: Path) -> float:
         most, _, code = resident(command, PYTHONPATH=str(Path(__file__).parent))
     else:
         content = {"data": str(place / "tiled"), "encoder": "harnet30", "split": {"test": 0.98, "validation": 0.34}}
-        training = {"tuned": "all", "batch_size": 64, "max_epochs": 1}
+        training = {"tuning": "all", "batch_size": 64, "max_epochs": 1}
         (place / "large.yaml").write_text(json.dumps({"study": "large", **content, "training": training}))
         command = [str(Path(sys.executable).parent / "sslwear"), "train", str(place / "large.yaml")]
         most, _, code = resident(command, SSLWEAR_HOME=str(place / "home"))

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sslwear.data.annotations import read_labels
 from sslwear.data.arrays import Stamp, stamp
 from sslwear.data.checks import check_range, check_unit
-from sslwear.data.intervals import read_labels
-from sslwear.data.reading import (
+from sslwear.data.device_files import (
     LOWPASS_HZ,
     UNIT_SAMPLES,
     CsvTable,

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from sslwear import __version__, workers
+from sslwear import __version__
 from sslwear.data.arrays import Description, describe, join, take_name
 from sslwear.data.participant import RATE_HZ, Plan, Report, prepare_participant, raw_state
 from sslwear.data.sources.base import Source
 from sslwear.errors import DataError
+from sslwear.utils import processes
 
 __all__ = ["RATE_HZ", "NoWindowsError", "Plan", "Progress", "Report", "prepare"]
 
@@ -218,7 +219,7 @@ def _run(tasks: list[tuple[Source, int | str, Plan, Path]], jobs: int) -> Iterat
             yield prepare_participant(*task)
         return
     try:
-        yield from workers.run(prepare_participant, waiting, jobs)
+        yield from processes.run(prepare_participant, waiting, jobs)
     except BrokenProcessPool as error:
         raise DataError(
             "a worker process was ended, probably for lack of memory; repeat the command, which goes on from there, "

@@ -21,9 +21,10 @@ import pandas as pd
 from isal import igzip
 from numpy.typing import NDArray
 
+from sslwear.data.buffer import AXES, TEMPERATURE, TIME, Spool
+from sslwear.data.calibration import UNCALIBRATED, Calibration, check_unit_of, treat
 from sslwear.data.checks import check_range
-from sslwear.data.pieces import Cutter, Windows
-from sslwear.data.reading import (
+from sslwear.data.device_files import (
     CsvTable,
     check_readable,
     check_span,
@@ -32,8 +33,7 @@ from sslwear.data.reading import (
     span,
     without_noise,
 )
-from sslwear.data.spool import AXES, TEMPERATURE, TIME, Spool
-from sslwear.data.treatment import UNCALIBRATED, Calibration, check_unit_of, treat
+from sslwear.data.windower import Cutter, Windows
 from sslwear.errors import DataError
 
 PIECE_SAMPLES = 250_000

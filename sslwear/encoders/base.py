@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from sslwear import plugins
+from sslwear.utils import plugins
 
 
 class Encoder(nn.Module):

@@ -19,7 +19,7 @@ SCORES = ("f1", "kappa", "precision", "recall", "f1_all_classes")
 TRANSDUCTIVE = " (transductive)"
 """Stands behind the name of every method of an evaluation in which pre-training may see the test participants' windows,
 without their labels."""
-SUPERVISED = " (supervised on {})"
+SUPERVISED_MARK = " (supervised on {})"
 """Stands behind the name of every method whose encoder has learnt other data sets' labels."""
 SIGNIFICANT = 0.05
 
@@ -55,7 +55,7 @@ class Summary:
     @property
     def label(self) -> str:
         """The method's name, with the marks that it is transductive, or supervised elsewhere, where it is."""
-        supervised = SUPERVISED.format(self.supervised) if self.supervised else ""
+        supervised = SUPERVISED_MARK.format(self.supervised) if self.supervised else ""
         return self.method + (TRANSDUCTIVE if self.transductive else "") + supervised
 
 

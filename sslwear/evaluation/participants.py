@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sslwear.scores import Labels, classification_scores
+from sslwear.training.metrics import Labels, classification_scores
 
 
 def per_participant(truth: Labels, predicted: Labels, pid: NDArray[Any], classes: int) -> pd.DataFrame:
@@ -22,8 +22,8 @@ def per_participant(truth: Labels, predicted: Labels, pid: NDArray[Any], classes
 
     Returns:
         One row a participant, sorted: ``participant``, ``windows``, ``classes`` (how many occur in truth), and the
-        scores of `sslwear.scores.classification_scores`. ``f1`` follows the published rule, the classes that occur;
-        ``f1_all_classes`` stands beside it.
+        scores of `sslwear.training.metrics.classification_scores`. ``f1`` follows the published rule, the classes that
+        occur; ``f1_all_classes`` stands beside it.
     """
     participants, first = np.unique(pid[order := np.argsort(pid, kind="stable")], return_index=True)
     table = []

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sslwear import plugins, transforms
+from sslwear import transforms
 from sslwear.encoders.heads import LinearHeads
-from sslwear.task import ClassTask, Task
+from sslwear.training.task import ClassTask, Task
+from sslwear.utils import plugins
 
 CHANCE = "chance"
 """Score of every pretext task: what its headline is for a network that learnt nothing."""

@@ -9,7 +9,7 @@ from sslwear.pretext.base import TransformTask
 
 
 class TimeWarp(TransformTask):
-    """Tell windows whose time was stretched and squeezed along a smooth curve."""
+    """Tell windows whose time was window_length_warnings and squeezed along a smooth curve."""
 
     name = "time_warp"
     title = "Did the clock of this window run faster and slower?"

@@ -26,7 +26,7 @@ from sslwear.tracking.run import (  # noqa: E402
     named,
     people,
 )
-from sslwear.tracking.store import HOME_VARIABLE, STORAGE_VARIABLE, Store, write_ahead  # noqa: E402
+from sslwear.tracking.store import HOME_VARIABLE, STORAGE_VARIABLE, Store, all_pages, write_ahead  # noqa: E402
 
 __all__ = [
     "CLASSIFIER",
@@ -39,6 +39,7 @@ __all__ = [
     "SYSTEM_METRICS",
     "Run",
     "Store",
+    "all_pages",
     "named",
     "people",
     "write_ahead",

@@ -21,10 +21,10 @@ from sslwear.data.dataset import Dataset
 from sslwear.data.shards import Shards
 from sslwear.encoders import weights
 from sslwear.encoders.base import Network
-from sslwear.model import CARD, CHECKPOINT, Card
-from sslwear.provenance import PREFIX
-from sslwear.secrets import masked
+from sslwear.encoders.classifier import CARD, CHECKPOINT, Card
+from sslwear.tracking.provenance import PREFIX
 from sslwear.training import EpochRecord
+from sslwear.utils.masking import masked
 
 if TYPE_CHECKING:
     from sslwear.tracking.store import Store
@@ -33,6 +33,8 @@ NOTE = "mlflow.note.content"
 SYSTEM_METRICS = "system/"
 CLASSIFIER = "classifier"
 """Type of the logged models that are registered, which are made of a checkpoint."""
+OLD_KINDS = {"evaluated": "cross_validation", "evaluation": "cross_validation_job"}
+"""Kinds of runs in stores of version 0.1, and what they are called now."""
 RUN_URI, MODEL_URI = "runs:/", "models:/"
 MAX_PARAM = 5000
 """Characters of a parameter that are kept; MLflow would refuse more than 6,000."""

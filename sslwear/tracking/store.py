@@ -6,11 +6,12 @@ import os
 import platform
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -20,15 +21,17 @@ from mlflow.entities import ViewType
 from mlflow.entities.lifecycle_stage import LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.store.entities import PagedList
 
 from sslwear.errors import StudyError
-from sslwear.interruption import undisturbed
-from sslwear.provenance import PREFIX, provenance
-from sslwear.secrets import masked, one_line
-from sslwear.tracking.run import NOTE, Run
+from sslwear.tracking.provenance import PREFIX, provenance
+from sslwear.tracking.run import NOTE, OLD_KINDS, Run
+from sslwear.utils.masking import masked, one_line
+from sslwear.utils.signals import signals_deferred
 
 HOME_VARIABLE = "SSLWEAR_HOME"
 STORAGE_VARIABLE = "SSLWEAR_STORAGE"
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,8 @@ class Store:
         Args:
             experiment: the experiment's id.
             name: what the UI calls it.
-            kind: ``study``, ``trial``, ``pretraining``, ``train``, ``evaluated`` or ``evaluation``.
+            kind: ``study``, ``trial``, ``pretraining``, ``train``, ``cross_validation`` or
+                ``cross_validation_job``.
             parent: id of the run that it is nested under.
             note: the run's description (Markdown).
             tags: more tags, by name without the prefix ``sslwear.``.
@@ -141,11 +145,11 @@ class Store:
         """Keep a run open in a block, see `start`; it ends as the block does: finished, interrupted by the user, or
         failed with the traceback.
         """
-        with self.accounted_for(lambda: self.start(experiment, name, kind, parent, note, **tags)) as run:
+        with self.closing(lambda: self.start(experiment, name, kind, parent, note, **tags)) as run:
             yield run
 
     @contextmanager
-    def accounted_for(self, opened: Callable[[], Run], clear: Callable[[Run], None] | None = None) -> Iterator[Run]:
+    def closing(self, opened: Callable[[], Run], clear: Callable[[Run], None] | None = None) -> Iterator[Run]:
         """Keep a run open in a block, and leave nothing running behind, however the block ends.
 
         Args:
@@ -155,13 +159,13 @@ class Store:
         """
         run: Run | None = None
         try:
-            with undisturbed():
+            with signals_deferred():
                 run = opened()
             yield run
-            with undisturbed():
+            with signals_deferred():
                 run.end("FINISHED", "finished")
         except BaseException as error:
-            with undisturbed():
+            with signals_deferred():
                 if run is not None and isinstance(error, KeyboardInterrupt):
                     run.end("KILLED", "interrupted")
                 elif run is not None and clear is None:
@@ -184,15 +188,25 @@ class Store:
 
     def find(self, experiment: str | None, **tags: str) -> list[MlflowRun]:
         """Runs of an experiment, or of all, that have all these tags (names without ``sslwear.``), newest first."""
+        for old, kind in OLD_KINDS.items():
+            if tags.get("kind") == kind:
+                found = self.find(experiment, **{**tags, "kind": old}) + self._tagged(experiment, tags)
+                return sorted(found, key=lambda run: run.info.start_time, reverse=True)
+        return self._tagged(experiment, tags)
+
+    def _tagged(self, experiment: str | None, tags: Mapping[str, str]) -> list[MlflowRun]:
         query = " and ".join(f"tags.`{PREFIX}{key}` = '{value}'" for key, value in tags.items())
         among = [experiment] if experiment else [e.experiment_id for e in self.client.search_experiments()]
-        found: list[MlflowRun] = []
-        token = None
-        while True:
-            page = self.client.search_runs(among, query, ViewType.ACTIVE_ONLY, max_results=1000, page_token=token)
-            found += page
-            if not (token := page.token):
-                return found
+        return self.search_runs(among, query)
+
+    def search_runs(self, experiments: Sequence[str], query: str = "") -> list[MlflowRun]:
+        """All runs of some experiments that an MLflow query finds, newest first."""
+        client = self.client
+        return all_pages(
+            lambda token: client.search_runs(
+                list(experiments), query, ViewType.ACTIVE_ONLY, max_results=1000, page_token=token
+            )
+        )
 
     def read_text(self, run: MlflowRun, path: str) -> str:
         """Read a text file that a run logged.
@@ -229,6 +243,20 @@ class Store:
         for run in self.client.search_runs([experiment], query, max_results=1000):
             if run.data.tags.get(f"{PREFIX}host") == platform.node():
                 Run(self, run.info.run_id, experiment).end("KILLED", "interrupted")
+
+
+def all_pages(search: Callable[[str | None], PagedList[Item]]) -> list[Item]:
+    """Everything that a search of MLflow's client finds, page by page.
+
+    Args:
+        search: searches from a page's token on.
+    """
+    page = search(None)
+    found = list(page)
+    while page.token:
+        page = search(page.token)
+        found += page
+    return found
 
 
 def write_ahead(database: Path) -> None:

@@ -1,9 +1,9 @@
 """The one training loop, which knows neither Optuna nor MLflow."""
 
 from sslwear.training.cache import FeatureCache, FrozenBlocks
-from sslwear.training.data import Augmentation, FitData, Windows, WindowSource
 from sslwear.training.loop import evaluate, fit, leading, outputs, refit
-from sslwear.training.records import EpochRecord, Evaluation, FitResult, FitSettings
+from sslwear.training.results import EpochRecord, Evaluation, FitResult, FitSettings
+from sslwear.training.windows import Augmentation, FitData, Windows, WindowSource
 
 __all__ = [
     "Augmentation",

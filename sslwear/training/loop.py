@@ -15,11 +15,11 @@ from torch import Tensor
 
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import SslwearError
-from sslwear.task import Task
 from sslwear.training.cache import FeatureCache, FrozenBlocks
-from sslwear.training.data import FitData, WindowSource
 from sslwear.training.device import autocast, deterministic, generator, seeded
-from sslwear.training.records import EpochRecord, Evaluation, FitResult, FitSettings
+from sslwear.training.results import EpochRecord, Evaluation, FitResult, FitSettings
+from sslwear.training.task import Task
+from sslwear.training.windows import FitData, WindowSource
 from sslwear.tuning.base import Learning, TuningStrategy, learning, parts, set_mode
 
 EVALUATION_BATCH = 256

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from sslwear import plugins
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import SettingsError
+from sslwear.utils import plugins
 
 HEAD = "head"
 Gradients = Callable[[], Iterator[Mapping[str, Tensor]]]
@@ -39,7 +39,7 @@ class TuningStrategy(ABC):
     @classmethod
     @abstractmethod
     def parse(cls, text: str, encoder: type[Encoder]) -> Self | None:
-        """Read a study file's ``tuned:`` value for an encoder, or return None when it is not of this strategy's form.
+        """Read a study file's ``tuning:`` value for an encoder, or return None when it is not of this strategy's form.
 
         Raises:
             SettingsError: when it is of this form and asks for something that does not exist.
@@ -80,8 +80,8 @@ class TuningStrategy(ABC):
             set_mode(part, name not in frozen)
 
 
-def parse(text: str, encoder: type[Encoder], key: str = "tuned") -> TuningStrategy:
-    """Read a study file's ``tuned:`` value.
+def parse(text: str, encoder: type[Encoder], key: str = "tuning") -> TuningStrategy:
+    """Read a study file's ``tuning:`` value.
 
     Raises:
         SettingsError: when no strategy knows it; the message lists the forms that there are.

@@ -17,7 +17,7 @@ class FreezeMask(TuningStrategy):
     Distribution Shifts', arXiv 2210.11466.
 
     Args:
-        tuned: names of the blocks that learn.
+        tuning: names of the blocks that learn.
         encoder: whose blocks they are.
     """
 

@@ -24,14 +24,14 @@ from typing import Any
 import optuna
 import pytest
 
-from sslwear.search.listener import Listener
-from sslwear.search.study import run_study
-from sslwear.settings import Settings, parse
+from sslwear.config import Settings, parse
+from sslwear.studies.optimise import run_study
+from sslwear.studies.progress import ProgressCallback
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import heed_signals, store_at
 from tests.integration.conftest import tiny_content
 
-COMMAND = [sys.executable, "-c", "from sslwear.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from sslwear.cli.app import main; main()"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 60_000
 """How long a page may take where two cores do everything at once."""
@@ -84,7 +84,7 @@ def studied(
     shutil.copytree(empty_home, home)
     store = store_at(home)
     settings: Settings = parse(tiny_content(small_folder), "the test")
-    return run_study(settings, store, Listener()), store
+    return run_study(settings, store, ProgressCallback()), store
 
 
 @pytest.fixture(scope="session")

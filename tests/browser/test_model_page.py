@@ -8,8 +8,8 @@ from typing import Any
 import optuna
 import pytest
 
-from sslwear import registry
-from sslwear.promotion import promote
+from sslwear.deployment import registry
+from sslwear.deployment.promotion import promote
 from sslwear.tracking import Store
 from tests.browser.conftest import Ui
 

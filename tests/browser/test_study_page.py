@@ -8,11 +8,11 @@ from typing import Any
 import optuna
 import pytest
 
-from sslwear.search.report import winner
+from sslwear.studies.trials import winner
 from sslwear.tracking import Store
 from tests.browser.conftest import Ui
 
-COLUMNS = ["kappa", "f1", "tuned", "learning_rate", "pretext", "test_kappa", "test_f1", "sslwear.outcome"]
+COLUMNS = ["kappa", "f1", "tuning", "learning_rate", "pretext", "test_kappa", "test_f1", "sslwear.outcome"]
 
 
 def address(ui: Ui, beginning: str) -> str:

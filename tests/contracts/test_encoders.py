@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from sslwear import plugins
 from sslwear.encoders import base
 from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.heads import Classifier
 from sslwear.errors import SettingsError
+from sslwear.utils import plugins
 
 ENCODERS = plugins.find("sslwear.encoders", Encoder)
 BLOCKS = ("layer1", "layer2", "layer3", "layer4", "layer5")

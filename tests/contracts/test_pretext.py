@@ -15,16 +15,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sslwear import plugins
 from sslwear.encoders.base import Encoder
 from sslwear.encoders.heads import LinearHeads
 from sslwear.errors import SettingsError
 from sslwear.pretext import base
 from sslwear.pretext.base import CHANCE, LevelTask, PretextTask, QuestionTask, TransformTask
 from sslwear.training import FitData, FitResult, FitSettings, WindowSource, fit
-from sslwear.training.data import ordered
 from sslwear.training.device import seeded as seeded_weights
+from sslwear.training.windows import ordered
 from sslwear.tuning.base import parse
+from sslwear.utils import plugins
 
 TASKS = plugins.find("sslwear.pretext", PretextTask)
 PUBLISHED = {"reverse", "permutation", "time_warp", "multi", "scale", "rotation", "jitter", "masked", "contrastive"}
@@ -378,12 +378,12 @@ class Swings(WindowSource):
             yield windows[chosen], torch.zeros(len(chosen), dtype=torch.long)
 
 
-def fitted(task: PretextTask, tuned: str = "all", **changes: Any) -> FitResult:
+def fitted(task: PretextTask, tuning: str = "all", **changes: Any) -> FitResult:
     with seeded_weights(0):
         encoder = Small()
     settings = FitSettings(learning_rate=3e-3, batch_size=32, max_epochs=15, patience=15, seed=1)
     data = FitData(Swings(256, 0), Swings(64, 1))
-    return fit(encoder, task, data, parse(tuned, Small), replace(settings, **changes))
+    return fit(encoder, task, data, parse(tuning, Small), replace(settings, **changes))
 
 
 @pytest.mark.usefixtures("_one_core")

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sslwear import plugins
 from sslwear.encoders.base import Network
 from sslwear.encoders.harnet import Harnet5
 from sslwear.encoders.heads import Classifier
 from sslwear.tuning.base import TuningStrategy, learning, parse, parts
+from sslwear.utils import plugins
 
 STRATEGIES = plugins.find("sslwear.tuning", TuningStrategy)
 CLASSES = 3
@@ -30,7 +30,7 @@ class Case(NamedTuple):
         return self.strategy.frozen_in(self.epoch)
 
     @property
-    def tuned(self) -> set[str]:
+    def tuning(self) -> set[str]:
         return self.network.blocks.keys() - self.frozen
 
     def parameters(self, blocks: set[str] | frozenset[str]) -> set[int]:
@@ -121,7 +121,7 @@ def test_training_changes_no_bit_of_a_frozen_block_and_something_of_every_other(
     before = snapshot(case.network)
     rates = train(case, steps=2)
     changed = {name for name, value in case.network.state_dict().items() if not torch.equal(value, before[name])}
-    assert {name.split(".")[1] for name in changed if name.startswith("feature_extractor.")} == case.tuned
+    assert {name.split(".")[1] for name in changed if name.startswith("feature_extractor.")} == case.tuning
     learnt = {part(name) for name in changed & {name for name, _ in case.network.named_parameters()}}
     assert learnt == {name for name, rate in rates.items() if rate > 0}
     assert learnt

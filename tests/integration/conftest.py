@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from sslwear.promotion import promote
-from sslwear.search import report
-from sslwear.search.listener import Listener
-from sslwear.search.study import run_study
-from sslwear.settings import Settings, parse
+from sslwear.config import Settings, parse
+from sslwear.deployment.promotion import promote
+from sslwear.studies import summary
+from sslwear.studies.optimise import run_study
+from sslwear.studies.progress import ProgressCallback
 from sslwear.tracking import Store
 from sslwear.training import EpochRecord
 from tests.conftest import store_at
@@ -34,10 +34,10 @@ def tiny_content(small_folder: Path) -> dict[str, Any]:
         "encoder": "harnet5",
         "trials": 3,
         "split": {"test": 0.2, "validation": 0.25},
-        "training": {"tuned": "head", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2},
+        "training": {"tuning": "head", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2},
         "pretraining": {"max_epochs": 1},
         "search": {
-            "tuned": ["head", "layer5"],
+            "tuning": ["head", "layer5"],
             "learning_rate": {"low": 1e-3, "high": 1e-2},
             "pretext": ["none", "reverse"],
         },
@@ -56,9 +56,9 @@ def studied(make: Callable[..., Settings], empty_home: Path, tmp_path_factory: p
     """A store with a finished study in which each trial differs from the others."""
     home = tmp_path_factory.mktemp("studied") / "mlruns"
     shutil.copytree(empty_home, home)
-    training = {"tuned": "head", "learning_rate": 1e-2, "batch_size": 16, "max_epochs": 10}
+    training = {"tuning": "head", "learning_rate": 1e-2, "batch_size": 16, "max_epochs": 10}
     search = {"learning_rate": {"low": 1e-7, "high": 1e-2}}
-    run_study(make(training=training, search=search, trials=3), store_at(home), Listener())
+    run_study(make(training=training, search=search, trials=3), store_at(home), ProgressCallback())
     return home
 
 
@@ -71,7 +71,7 @@ def promoted(studied: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store_at(home)
 
 
-class Hearing(Listener):
+class Hearing(ProgressCallback):
     """Keeps the warnings."""
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class Hearing(Listener):
         self.warnings.append(text)
 
 
-class Interrupting(Listener):
+class Interrupting(ProgressCallback):
     """A user who presses Ctrl-C after so many epochs."""
 
     def __init__(self, epochs: int) -> None:
@@ -120,4 +120,4 @@ def _sketched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         path.write_bytes(b"")
 
     monkeypatch.setattr(Figure, "savefig", sketch)
-    monkeypatch.setattr(report, "interactive", lambda *_: "")
+    monkeypatch.setattr(summary, "interactive", lambda *_: "")

@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import heed_signals
 
-COMMAND = [sys.executable, "-c", "from sslwear.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from sslwear.cli.app import main; main()"]
 START_S = 120
 
 

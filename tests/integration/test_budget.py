@@ -13,20 +13,20 @@ import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
-from sslwear.checkpoints import load_weights
+from sslwear.config import Settings
 from sslwear.encoders.harnet import Harnet5
-from sslwear.search import pretraining, trial
-from sslwear.search.experiment import Experiment
-from sslwear.search.listener import Listener
-from sslwear.search.proposal import first_trials, pruner
-from sslwear.search.single import pretrain_once
-from sslwear.search.study import run_study
-from sslwear.settings import Settings
+from sslwear.studies import pretraining, trial
+from sslwear.studies.context import StudyContext
+from sslwear.studies.optimise import run_study
+from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.sampling import first_trials, pruner
+from sslwear.studies.single_run import pretrain_once
 from sslwear.tracking import Store
+from sslwear.tracking.checkpoints import load_weights
 from tests.integration.conftest import Interrupting, statuses
 
-QUIET = Listener()
-MASKS = {"tuned": ["all", "head", "layer5", "layer1", "layer3-4"]}
+QUIET = ProgressCallback()
+MASKS = {"tuning": ["all", "head", "layer5", "layer1", "layer3-4"]}
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, module: Any) -> list[Any]:
@@ -46,22 +46,22 @@ def test_the_first_trials_are_the_files_own_and_then_the_cheapest_first(
     make: Callable[..., Settings], store: Store
 ) -> None:
     settings = make(search={**MASKS, "pretext": ["none", "reverse"]}, sampler={"startup_trials": 12})
-    proposed = first_trials(Experiment.build(settings, store))
+    proposed = first_trials(StudyContext.open(settings, store))
     assert len(proposed) == 12
-    assert proposed[0] == {"tuned": "head", "pretext": "none"}
+    assert proposed[0] == {"tuning": "head", "pretext": "none"}
     cost = {"head": 0, "layer5": 1, "layer3-4": 3, "layer1": 5, "all": 5}
-    costs = [(cost[params["tuned"]], params["pretext"] != "none") for params in proposed[1:]]
+    costs = [(cost[params["tuning"]], params["pretext"] != "none") for params in proposed[1:]]
     assert costs == sorted(costs)
     assert len(set(costs)) > 3
-    assert proposed == first_trials(Experiment.build(settings, store))
+    assert proposed == first_trials(StudyContext.open(settings, store))
 
 
 def test_a_study_runs_its_first_trials_in_that_order_also_when_it_is_interrupted(
     make: Callable[..., Settings], store: Store
 ) -> None:
-    training = {"tuned": "head", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 1}
+    training = {"tuning": "head", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 1}
     settings = make(search=MASKS, training=training, sampler={"startup_trials": 3})
-    expected = first_trials(Experiment.build(settings, store))
+    expected = first_trials(StudyContext.open(settings, store))
     with pytest.raises(KeyboardInterrupt):
         run_study(settings, store, Interrupting(2))
     study = run_study(settings, store, QUIET)
@@ -71,7 +71,7 @@ def test_a_study_runs_its_first_trials_in_that_order_also_when_it_is_interrupted
 
 
 def test_without_first_trials_the_sampler_proposes_all(make: Callable[..., Settings], store: Store) -> None:
-    training = {"tuned": "layer2", "max_epochs": 1}  # not in the search space
+    training = {"tuning": "layer2", "max_epochs": 1}  # not in the search space
     study = run_study(make(training=training, sampler={"startup_trials": 0}, trials=2), store, QUIET)
     assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 2
 
@@ -80,13 +80,13 @@ def test_a_trial_that_was_there_before_is_answered_from_its_first_result(
     make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = counted(monkeypatch, trial)
-    study = run_study(make(search={"tuned": ["head", "layer5"]}, trials=5), store, QUIET)
+    study = run_study(make(search={"tuning": ["head", "layer5"]}, trials=5), store, QUIET)
     assert len(calls) == 2
     assert len(study.trials) == 5
     runs = {run.info.run_id: run for run in store.find(store.experiment("tiny"), kind="trial")}
     first: dict[str, optuna.trial.FrozenTrial] = {}
     for frozen in study.trials:
-        earlier = first.setdefault(frozen.params["tuned"], frozen)
+        earlier = first.setdefault(frozen.params["tuning"], frozen)
         run = runs[frozen.user_attrs["run_id"]]
         assert run.info.status == "FINISHED"
         assert frozen.value == earlier.value == run.data.metrics["kappa"]
@@ -102,12 +102,12 @@ def test_a_repeated_trial_that_was_pruned_is_pruned_again_without_a_run_of_it(
     make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = counted(monkeypatch, trial)
-    monkeypatch.setattr(optuna.Trial, "should_prune", lambda self: self.params["tuned"] == "layer5")
-    study = run_study(make(search={"tuned": ["head", "layer5"]}, trials=6), store, QUIET)
+    monkeypatch.setattr(optuna.Trial, "should_prune", lambda self: self.params["tuning"] == "layer5")
+    study = run_study(make(search={"tuning": ["head", "layer5"]}, trials=6), store, QUIET)
     assert len(calls) == 2
-    states = {t.params["tuned"]: set() for t in study.trials}
+    states = {t.params["tuning"]: set() for t in study.trials}
     for frozen in study.trials:
-        states[frozen.params["tuned"]].add(frozen.state)
+        states[frozen.params["tuning"]].add(frozen.state)
     assert states == {"head": {TrialState.COMPLETE}, "layer5": {TrialState.PRUNED}}
     assert set(statuses(store)["trial"]) == {"FINISHED", "KILLED"}
 
@@ -116,7 +116,7 @@ def test_pre_training_is_shared_by_studies_that_ask_for_the_same(
     make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = counted(monkeypatch, pretraining)
-    training = {"tuned": "head", "max_epochs": 1, "pretext": "reverse"}
+    training = {"tuning": "head", "max_epochs": 1, "pretext": "reverse"}
     first, _ = pretrain_once(make(study="one", training=training), store, QUIET)
     again, _ = pretrain_once(make(study="two", training={**training, "learning_rate": 1e-2}), store, QUIET)
     assert first == again
@@ -127,9 +127,9 @@ def test_pre_training_is_shared_by_studies_that_ask_for_the_same(
 
 
 def test_pre_training_on_other_windows_is_another(make: Callable[..., Settings], store: Store) -> None:
-    training = {"tuned": "head", "pretext": "reverse"}
+    training = {"tuning": "head", "pretext": "reverse"}
     keys = {
-        pretraining.setting_key(Experiment.build(make(training=training, **changes), store), pretext)
+        pretraining.setting_key(StudyContext.open(make(training=training, **changes), store), pretext)
         for changes in ({}, {"include_nonwear": True}, {"seed": 1})
         for pretext in ("reverse", "permutation")
     }
@@ -137,7 +137,7 @@ def test_pre_training_on_other_windows_is_another(make: Callable[..., Settings],
 
 
 def test_pre_training_whose_checkpoint_is_gone_is_done_again(make: Callable[..., Settings], store: Store) -> None:
-    settings = make(training={"tuned": "head", "max_epochs": 1, "pretext": "reverse"})
+    settings = make(training={"tuning": "head", "max_epochs": 1, "pretext": "reverse"})
     first, _ = pretrain_once(settings, store, QUIET)
     shutil.rmtree(store.home / "artifacts" / "tiny")
     again, _ = pretrain_once(settings, store, QUIET)
@@ -150,7 +150,7 @@ def _pretrain(settings: Settings, store: Store) -> str:
 
 
 def test_of_processes_that_want_the_same_pre_training_one_does_it(make: Callable[..., Settings], store: Store) -> None:
-    training = {"tuned": "head", "max_epochs": 1, "pretext": "reverse"}
+    training = {"tuning": "head", "max_epochs": 1, "pretext": "reverse"}
     asked = [(make(study=name, training=training, threads=1), store) for name in ("one", "two")]
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         first, second = pool.starmap(_pretrain, asked)
@@ -174,7 +174,7 @@ def test_the_pruner_is_the_one_that_is_asked_for(make: Callable[..., Settings], 
 def test_halving_ends_most_trials_early_and_leaves_warm_up_epochs_alone(
     make: Callable[..., Settings], store: Store, name: str
 ) -> None:
-    training = {"tuned": "layer5", "learning_rate": 3e-3, "batch_size": 32, "max_epochs": 4, "patience": 4}
+    training = {"tuning": "layer5", "learning_rate": 3e-3, "batch_size": 32, "max_epochs": 4, "patience": 4}
     search = {"learning_rate": {"low": 1e-9, "high": 3e-3}}
     chosen = {"name": name, "warmup_epochs": 1, "reduction_factor": 2}
     study = run_study(make(training=training, search=search, pruner=chosen, trials=6), store, QUIET)
@@ -189,7 +189,7 @@ def test_cores_that_this_process_may_not_use_are_refused(make: Callable[..., Set
     from sslwear.errors import SettingsError
 
     with pytest.raises(SettingsError, match=r"threads: this process may use \d+ cores and not 100000"):
-        Experiment.build(make(threads=100000), store)
+        StudyContext.open(make(threads=100000), store)
 
 
 def test_runs_say_on_how_many_cores_they_were_computed(make: Callable[..., Settings], store: Store) -> None:
@@ -201,7 +201,7 @@ def test_runs_say_on_how_many_cores_they_were_computed(make: Callable[..., Setti
 
 
 def test_what_learnt_is_logged_again_when_it_changes(make: Callable[..., Settings], store: Store) -> None:
-    training = {"tuned": "gradual(2)", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 5}
+    training = {"tuning": "gradual(2)", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 5}
     run_study(make(trials=1, training=training, search={}), store, QUIET)
     (run,) = store.find(store.experiment("tiny"), kind="trial")
     history = store.client.get_metric_history(run.info.run_id, "learning_parameters/layer5")
@@ -211,7 +211,7 @@ def test_what_learnt_is_logged_again_when_it_changes(make: Callable[..., Setting
 
 
 def test_the_rates_of_single_tensors_are_kept(make: Callable[..., Settings], store: Store) -> None:
-    training = {"tuned": "auto_rgn", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2}
+    training = {"tuning": "auto_rgn", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2}
     run_study(make(trials=1, training=training, search={}), store, QUIET)
     (run,) = store.find(store.experiment("tiny"), kind="trial")
     table = pd.read_csv(store.client.download_artifacts(run.info.run_id, "learning_rates.csv"))

@@ -22,7 +22,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from sslwear.cli import app
+from sslwear.cli.app import app
 from sslwear.data.splits import hold_out
 from sslwear.tracking import Store
 from tests.conftest import heed_signals, store_at
@@ -30,7 +30,7 @@ from tests.integration.conftest import statuses
 
 RUNNER = CliRunner()
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-c", "from sslwear.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from sslwear.cli.app import main; main()"]
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def refusal(*arguments: str | Path) -> str:
         (("pretrain",), ["FILE"]),
         (("pretext",), ["list", "show"]),
         (("pretext", "show"), ["NAME", "--out", "--data"]),
-        (("data", "describe"), ["DIR"]),
+        (("data", "describe"), ["DATA"]),
         (("ui",), ["--port"]),
     ],
 )
@@ -85,7 +85,9 @@ def test_help_names_what_there_is(arguments: tuple[str, ...], words: list[str]) 
 
 
 def test_help_does_not_wait_for_heavy_libraries() -> None:
-    code = "import sys, sslwear.cli; print([m for m in ('torch', 'mlflow', 'optuna', 'pandas') if m in sys.modules])"
+    code = (
+        "import sys, sslwear.cli.app; print([m for m in ('torch', 'mlflow', 'optuna', 'pandas') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -134,10 +136,10 @@ def test_pre_training_is_done_once(home: Path, file: Path) -> None:
     ("changes", "words"),
     [
         (["study.x=1"], "study has no keys below it"),
-        (["trainig.tuned=all"], "unknown key 'trainig'; allowed here are study, data"),
-        (["training.tuned=layer9"], "training.tuned: 'layer9' names no blocks of harnet5; they are layer1 to layer5"),
-        (["search.tuned=[all, heads]"], "search.tuned: there is no tuning strategy 'heads'; write auto_rgn"),
-        (["search.tuned=[all, layer1-5]"], "search.tuned: 'all' stands twice"),
+        (["trainig.tuning=all"], "unknown key 'trainig'; allowed here are study, data"),
+        (["training.tuning=layer9"], "training.tuning: 'layer9' names no blocks of harnet5; they are layer1 to layer5"),
+        (["search.tuning=[all, heads]"], "search.tuning: there is no tuning strategy 'heads'; write auto_rgn"),
+        (["search.tuning=[all, layer1-5]"], "search.tuning: 'all' stands twice"),
         (["encoder=harnet11"], "encoder: there is no 'harnet11'; choose one of cnn10, cnn30, cnn5, harnet10"),
         (
             ["search.pretext=[none, rev]"],
@@ -223,7 +225,7 @@ def test_describing_a_data_set(small_folder: Path) -> None:
     assert result.exit_code == 0
     for words in ("180 of 150 samples x 3 axes, 5 s at 30 Hz", "pendulum", "6, 30 to 30 windows each: 1 2 5 6 7 8"):
         assert words in result.stdout
-    assert "there is no directory" in refusal("data", "describe", small_folder / "nothing")
+    assert "is neither a directory nor a source" in refusal("data", "describe", small_folder / "nothing")
 
 
 def test_describing_bad_data_is_refused(small_folder: Path, tmp_path: Path) -> None:

@@ -12,14 +12,14 @@ import optuna
 import pytest
 from typer.testing import CliRunner
 
-from sslwear.cli import app
+from sslwear.cli.app import app
+from sslwear.config import Settings
 from sslwear.errors import StudyError
-from sslwear.search.comparison import Side, different_settings, find_run, groups, incomparable, run_differences
-from sslwear.search.listener import Listener
-from sslwear.search.report import winner
-from sslwear.search.storage import find_study
-from sslwear.search.study import run_study
-from sslwear.settings import Settings
+from sslwear.studies.compare import Side, different_settings, find_run, groups, incomparable, run_differences
+from sslwear.studies.optimise import run_study
+from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.storage import find_study
+from sslwear.studies.trials import winner
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import store_at
 
@@ -30,11 +30,11 @@ def two(make: Callable[..., Settings], empty_home: Path, tmp_path_factory: pytes
     home = tmp_path_factory.mktemp("two") / "mlruns"
     shutil.copytree(empty_home, home)
     store = store_at(home)
-    short = {"tuned": "head", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 1}
-    masks = {"tuned": ["head", "layer5"], "learning_rate": {"low": 1e-3, "high": 1e-2}}
-    run_study(make(training=short, search=masks), store, Listener())
+    short = {"tuning": "head", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 1}
+    masks = {"tuning": ["head", "layer5"], "learning_rate": {"low": 1e-3, "high": 1e-2}}
+    run_study(make(training=short, search=masks), store, ProgressCallback())
     other = make(study="other", trials=2, objective="f1", training=short, search=masks, split={"validation_seed": 3})
-    run_study(other, store, Listener())
+    run_study(other, store, ProgressCallback())
     return store
 
 
@@ -99,10 +99,10 @@ def test_other_data_are_said_to_forbid_comparing(two: Store) -> None:
 
 def test_scores_stand_side_by_side_by_what_was_tuned(two: Store) -> None:
     left, right = sides(two)
-    found = {row.name: (row.left, row.right) for row in groups(left, right, "kappa", "tuned")}
+    found = {row.name: (row.left, row.right) for row in groups(left, right, "kappa", "tuning")}
     values: dict[str, list[float]] = {}
     for trial in left.study.trials:
-        values.setdefault(trial.params["tuned"], []).append(trial.value or 0.0)
+        values.setdefault(trial.params["tuning"], []).append(trial.value or 0.0)
     assert {name: pair[0] for name, pair in found.items() if pair[0]} == {
         name: (max(mine), median(mine), len(mine)) for name, mine in values.items()
     }

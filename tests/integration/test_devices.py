@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from sslwear.cli import app
+from sslwear.cli.app import app
+from sslwear.data.annotations import read_labels
 from sslwear.data.dataset import open_dataset
 from sslwear.data.devices import DeviceFiles
-from sslwear.data.intervals import read_labels
 from sslwear.data.prepare import Plan, prepare
 from sslwear.data.shards import open_shards
 from sslwear.errors import DataError

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-import types
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
@@ -20,8 +18,8 @@ from numpy.typing import NDArray
 from pandas.testing import assert_frame_equal
 from typer.testing import CliRunner
 
-from sslwear.checkpoints import checkpoints
-from sslwear.cli import app
+from sslwear.cli.app import app
+from sslwear.config import Settings
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.data.prepare import Plan as Preparation
@@ -29,17 +27,17 @@ from sslwear.data.prepare import prepare
 from sslwear.data.shards import open_shards
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.errors import DataError, LeakageError, SettingsError, StudyError
+from sslwear.evaluation.baselines.random_forest import RandomForest
 from sslwear.evaluation.comparison import summaries
-from sslwear.search import part as part_module
-from sslwear.search.baselines import MODULE
-from sslwear.search.evaluation import evaluate_study, results
-from sslwear.search.experiment import Experiment
-from sslwear.search.listener import Listener
-from sslwear.search.rerun import rerun
-from sslwear.search.results import COLUMNS
-from sslwear.search.single import pretrain_once, train_once
-from sslwear.settings import Settings
+from sslwear.studies import cross_validation_job as job_module
+from sslwear.studies.context import StudyContext
+from sslwear.studies.cross_validation import evaluate_study, results
+from sslwear.studies.cross_validation_results import COLUMNS
+from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.rerun import rerun
+from sslwear.studies.single_run import pretrain_once, train_once
 from sslwear.tracking import Store
+from sslwear.tracking.checkpoints import checkpoints
 from sslwear.training import Windows, refit
 from tests.conftest import SMALL_CLASSES, SMALL_PARTICIPANTS
 from tests.integration.conftest import Hearing, Interrupting, statuses
@@ -57,7 +55,7 @@ def evaluation(make: Callable[..., Settings]) -> Callable[..., Settings]:
         content = {"protocol": "k_fold", "folds": 3, "seeds": [1, 2], "methods": METHODS} | changes
         if content["protocol"] != "k_fold":
             del content["folds"]
-        training = {"tuned": "head", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 1}
+        training = {"tuning": "head", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 1}
         return make(**{"training": training, "evaluation": content, **(top or {})})
 
     return settings
@@ -75,18 +73,18 @@ def scores_only(table: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns="run_id")
 
 
-class Baseline(types.ModuleType):
-    """A baseline that knows the answers, or is told what to say."""
+class Stub:
+    """Stands for the random forest: it knows the labels, or predicts what a test wants."""
 
     def __init__(self, answer: Callable[[Windows], NDArray[np.int64]] = lambda test: test.labels) -> None:
-        super().__init__(MODULE)
         self.answer, self.asked = answer, list[tuple[Any, ...]]()
 
-    def random_forest(
-        self, train: Windows, validation: Windows, test: Windows, classes: int, seed: int
-    ) -> NDArray[np.int64]:
+    def predict(self, train: Windows, validation: Windows, test: Windows, classes: int, seed: int) -> NDArray[np.int64]:
         self.asked.append((train.participants(), validation.participants(), test.participants(), classes, seed))
         return self.answer(test)
+
+    def stand_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(RandomForest, "predict", lambda _, *arguments: self.predict(*arguments))
 
 
 def test_everybody_is_tested_once_by_each_method_with_each_seed(
@@ -105,10 +103,10 @@ def test_everybody_is_tested_once_by_each_method_with_each_seed(
     assert set(table["protocol"]) == {"k_fold"}
     assert not table["transductive"].any()
     assert table[SCORES].notna().all(axis=None)
-    assert statuses(store) == {"evaluated": ["FINISHED"], "evaluation": ["FINISHED"] * 12}
+    assert statuses(store) == {"cross_validation": ["FINISHED"], "cross_validation_job": ["FINISHED"] * 12}
     first = table.iloc[0]
     run = store.client.get_run(first["run_id"])
-    (parent,) = store.find(None, kind="evaluated")
+    (parent,) = store.find(None, kind="cross_validation")
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert [run.data.tags[f"sslwear.{key}"] for key in ("method", "fold", "seed")] == ["head", "1", "1"]
     assert run.data.params["seed"] == "1"
@@ -139,18 +137,18 @@ def test_an_interrupted_evaluation_goes_on_and_gives_the_same_table(
     settings = evaluation()
     with pytest.raises(KeyboardInterrupt):
         evaluate_study(settings, store, Interrupting(5))
-    assert statuses(store) == {"evaluated": ["KILLED"], "evaluation": ["FINISHED"] * 4 + ["KILLED"]}
+    assert statuses(store) == {"cross_validation": ["KILLED"], "cross_validation_job": ["FINISHED"] * 4 + ["KILLED"]}
     kept = results("tiny", store)
-    assert len(kept) == 8  # two participants in each of the four parts
+    assert len(kept) == 8  # two participants in each of the four jobs
     table = evaluate_study(settings, store)
     assert statuses(store) == {
-        "evaluated": ["FINISHED"],
-        "evaluation": ["FINISHED"] * 4 + ["KILLED"] + ["FINISHED"] * 8,
+        "cross_validation": ["FINISHED"],
+        "cross_validation_job": ["FINISHED"] * 4 + ["KILLED"] + ["FINISHED"] * 8,
     }
     assert set(kept["run_id"]) < set(table["run_id"])
     again = evaluate_study(settings, store)
     assert_frame_equal(again, table)
-    assert len(store.find(None, kind="evaluation")) == 13
+    assert len(store.find(None, kind="cross_validation_job")) == 13
     other = Store(tmp_path / "other", f"sqlite:///{tmp_path / 'other.db'}", store.storage_url)
     assert_frame_equal(scores_only(evaluate_study(settings, other)), scores_only(table))
 
@@ -160,9 +158,9 @@ def test_ctrl_c_while_a_run_is_opened_leaves_nothing_running(
 ) -> None:
     real = Store.start
 
-    def start(self: Store, experiment: str, name: str, kind: str, *args: Any, **tags: str) -> Any:
-        run = real(self, experiment, name, kind, *args, **tags)
-        if kind == "evaluated":
+    def start(self: Store, context: str, name: str, kind: str, *args: Any, **tags: str) -> Any:
+        run = real(self, context, name, kind, *args, **tags)
+        if kind == "cross_validation":
             os.kill(os.getpid(), signal.SIGINT)
         return run
 
@@ -170,7 +168,7 @@ def test_ctrl_c_while_a_run_is_opened_leaves_nothing_running(
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background
     with pytest.raises(KeyboardInterrupt):
         evaluate_study(evaluation(), store)
-    assert statuses(store) == {"evaluated": ["KILLED"]}
+    assert statuses(store) == {"cross_validation": ["KILLED"]}
 
 
 def test_what_a_dead_process_left_open_is_closed(evaluation: Callable[..., Settings], store: Store) -> None:
@@ -181,8 +179,8 @@ def test_what_a_dead_process_left_open_is_closed(evaluation: Callable[..., Setti
         store.client.update_run(run.info.run_id, status="RUNNING")
     evaluate_study(evaluation(seeds=[1], methods={"head": {}}), store)
     assert statuses(store) == {
-        "evaluated": ["KILLED", "FINISHED"],
-        "evaluation": ["FINISHED", "KILLED", "FINISHED", "FINISHED"],
+        "cross_validation": ["KILLED", "FINISHED"],
+        "cross_validation_job": ["FINISHED", "KILLED", "FINISHED", "FINISHED"],
     }
 
 
@@ -191,7 +189,7 @@ def test_methods_and_seeds_can_be_added_and_are_all_that_is_run(
 ) -> None:
     before = evaluate_study(evaluation(seeds=[1], methods={"head": {}}), store)
     after = evaluate_study(evaluation(seeds=[1, 2], methods={"other": {"batch_size": 16}, "head": {}}), store)
-    assert len(store.find(None, kind="evaluation")) == 12
+    assert len(store.find(None, kind="cross_validation_job")) == 12
     assert list(dict.fromkeys(after["method"])) == ["other", "head"]
     same = after[(after["method"] == "head") & (after["seed"] == 1)].reset_index(drop=True)
     assert_frame_equal(same, before)
@@ -201,23 +199,27 @@ def test_the_choice_is_made_on_validation_participants_and_not_on_those_tested(
     evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first is made better in validation, and the second in the test."""
-    real_train, real_score = part_module.train, part_module.score
+    real_train, real_score = job_module.train, job_module.score
 
-    def train(experiment: Experiment, training: Any, run: Any, *args: Any, **named: Any) -> Any:
-        result = real_train(experiment, training, run, *args, **named)
+    def train(context: StudyContext, training: Any, run: Any, *args: Any, **named: Any) -> Any:
+        result = real_train(context, training, run, *args, **named)
         run.metrics({"kappa": 0.9 if training.batch_size == 32 else 0.1}, 99)
         train.batch = training.batch_size  # type: ignore[attr-defined]
         return result
 
-    def score(experiment: Experiment, *args: Any) -> Any:
-        tested = real_score(experiment, *args)
-        right = part_module.scored(experiment, tested.truth)
-        wrong = part_module.scored(experiment, (tested.truth + 1) % len(SMALL_CLASSES))
+    def score(context: StudyContext, *args: Any) -> Any:
+        tested = real_score(context, *args)
+        right = job_module.scored(context, tested.truth)
+        wrong = job_module.scored(context, (tested.truth + 1) % len(SMALL_CLASSES))
         return wrong if train.batch == 32 else right  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(part_module, "train", train)
-    monkeypatch.setattr(part_module, "score", score)
-    methods = {"best": {"choose": ["small", "large"]}, "large": {"batch_size": 32}, "small": {"batch_size": 16}}
+    monkeypatch.setattr(job_module, "train", train)
+    monkeypatch.setattr(job_module, "score", score)
+    methods = {
+        "best": {"select_on_validation": ["small", "large"]},
+        "large": {"batch_size": 32},
+        "small": {"batch_size": 16},
+    }
     table = evaluate_study(evaluation(seeds=[1], methods=methods), store)
     by_method = table.groupby("method", sort=False)["accuracy"].mean()
     assert by_method.to_dict() == {"best": 0.0, "large": 0.0, "small": 1.0}
@@ -231,8 +233,8 @@ def test_the_choice_is_made_on_validation_participants_and_not_on_those_tested(
 def test_a_baseline_is_given_the_folds_participants_and_scored_like_a_network(
     evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    baseline = Baseline()
-    monkeypatch.setitem(sys.modules, MODULE, baseline)
+    baseline = Stub()
+    baseline.stand_in(monkeypatch)
     settings = evaluation(protocol="leave_one_out", methods={"forest": {"baseline": "random_forest"}})
     table = evaluate_study(settings, store)
     assert (table["accuracy"] == 1).all()
@@ -243,14 +245,13 @@ def test_a_baseline_is_given_the_folds_participants_and_scored_like_a_network(
         assert (len(test), classes) == (1, 3)
 
 
-def test_a_baseline_that_is_not_installed_is_said_before_anything_starts(
-    evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+def test_a_baseline_that_does_not_exist_is_refused_before_anything_starts(
+    evaluation: Callable[..., Settings], store: Store
 ) -> None:
-    monkeypatch.setitem(sys.modules, MODULE, None)
-    methods = {"head": {}, "forest": {"baseline": "random_forest"}}
-    with pytest.raises(StudyError, match="the baseline random_forest cannot be used"):
+    methods = {"head": {}, "forest": {"baseline": "random_florist"}}
+    with pytest.raises(SettingsError, match=r"evaluation.methods.forest.baseline: there is no 'random_florist'"):
         evaluate_study(evaluation(methods=methods), store)
-    assert store.find(None, kind="evaluated") == []
+    assert store.find(None, kind="cross_validation") == []
 
 
 def test_what_fails_is_said_at_the_end_and_tried_again(
@@ -258,20 +259,20 @@ def test_what_fails_is_said_at_the_end_and_tried_again(
 ) -> None:
     methods = {"forest": {"baseline": "random_forest"}, "head": {}}
     settings = evaluation(seeds=[1], methods=methods)
-    monkeypatch.setitem(sys.modules, MODULE, Baseline(lambda test: 1 / 0))  # type: ignore[arg-type, return-value]
-    with pytest.raises(StudyError, match=r"3 of 6 parts failed, the first of them forest, fold 1, seed 1; tracebacks"):
+    Stub(lambda test: 1 / 0).stand_in(monkeypatch)  # type: ignore[arg-type, return-value]
+    with pytest.raises(StudyError, match=r"3 of 6 jobs failed, the first of them forest, fold 1, seed 1; tracebacks"):
         evaluate_study(settings, store)
-    assert sorted(statuses(store)["evaluation"]) == ["FAILED"] * 3 + ["FINISHED"] * 3
-    assert statuses(store)["evaluated"] == ["FAILED"]
-    monkeypatch.setitem(sys.modules, MODULE, Baseline())
+    assert sorted(statuses(store)["cross_validation_job"]) == ["FAILED"] * 3 + ["FINISHED"] * 3
+    assert statuses(store)["cross_validation"] == ["FAILED"]
+    Stub().stand_in(monkeypatch)
     assert len(evaluate_study(settings, store)) == 12
-    assert len(store.find(None, kind="evaluation")) == 9
+    assert len(store.find(None, kind="cross_validation_job")) == 9
 
 
 def test_hold_out_tests_those_whom_a_study_locks_away(evaluation: Callable[..., Settings], store: Store) -> None:
     settings = evaluation(protocol="hold_out", seeds=[1])
     table = evaluate_study(settings, store)
-    locked = Experiment.build(settings, store).split.test
+    locked = StudyContext.open(settings, store).split.test
     assert sorted(table["participant"].unique()) == sorted(map(str, locked))
 
 
@@ -284,8 +285,8 @@ def test_networks_are_fitted_anew_on_all_but_those_who_are_tested_for_as_many_ep
         asked.append((windows.participants(), epochs))
         return refit(encoder, task, windows, tuning, settings, epochs, cache)
 
-    monkeypatch.setattr(part_module, "refit", note)
-    training = {"tuned": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 3}
+    monkeypatch.setattr(job_module, "refit", note)
+    training = {"tuning": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 3}
     top = {"training": training, "pretraining": {"max_epochs": 1}}
     methods = {"a": {"pretext": "reverse"}}
     without = evaluate_study(evaluation(top, seeds=[1], methods=methods), store)
@@ -307,11 +308,11 @@ def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(
     methods = {**METHODS, "both": {"ensemble": ["head", "faster head"]}}
     table = evaluate_study(evaluation(seeds=[1], methods=methods), store)
     columns = [f"p_{name}" for name in SMALL_CLASSES]
-    for run in store.find(None, kind="evaluation", method="both"):
+    for run in store.find(None, kind="cross_validation_job", method="both"):
         fold = run.data.tags["sslwear.fold"]
         told = []
         for name in METHODS:
-            (member,) = store.find(None, kind="evaluation", method=name, fold=fold)
+            (member,) = store.find(None, kind="cross_validation_job", method=name, fold=fold)
             assert member.info.run_id in run.data.tags["sslwear.members"].split()
             told.append(pd.read_csv(StringIO(store.read_text(member, "test_probabilities.csv"))))
             assert np.allclose(told[-1][columns].sum(axis=1), 1, atol=1e-5)
@@ -322,7 +323,7 @@ def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(
         mine = table[(table["method"] == "both") & (table["fold"] == int(fold))].set_index("participant")["accuracy"]
         assert {str(pid): value for pid, value in right.items()} == pytest.approx(mine.to_dict())
     with pytest.raises(StudyError, match=r"nothing was trained in the run .*, which averages .*; repeat one of these"):
-        rerun(store.find(None, kind="evaluation", method="both")[0], store, Listener())
+        rerun(store.find(None, kind="cross_validation_job", method="both")[0], store, ProgressCallback())
 
 
 def test_pre_training_is_done_in_each_fold_without_those_who_are_tested_and_shared_by_methods(
@@ -331,7 +332,7 @@ def test_pre_training_is_done_in_each_fold_without_those_who_are_tested_and_shar
     methods = {"a": {"pretext": "reverse"}, "b": {"pretext": "reverse", "learning_rate": 1e-2}}
     evaluate_study(evaluation(seeds=[1], methods=methods), store)
     assert len(store.find(None, kind="pretraining")) == 3
-    for run in store.find(None, kind="evaluation"):
+    for run in store.find(None, kind="cross_validation_job"):
         origin = store.client.get_run(run.data.tags["sslwear.pretraining_run"])
         seen = {pid for side in ("train", "held_out") for pid in origin.data.params[f"{side}_participants"].split()}
         assert seen == set(run.data.params["train_participants"].split())
@@ -344,7 +345,7 @@ def test_pre_training_on_other_data_leaves_out_those_who_are_tested_in_each_fold
     listener = Hearing()
     evaluate_study(evaluation(top, methods={"pre-trained": {"pretext": "reverse"}}, seeds=[1]), store, listener)
     assert [text for text in listener.warnings if "windows of 6 participants who are tested (1, 2, 5, ...)" in text]
-    for run in store.find(None, kind="evaluation"):
+    for run in store.find(None, kind="cross_validation_job"):
         origin = store.client.get_run(run.data.tags["sslwear.pretraining_run"])
         seen = {pid for side in ("train", "held_out") for pid in origin.data.params[f"{side}_participants"].split()}
         judged = {p for side in ("test", "validation") for p in run.data.params[f"{side}_participants"].split()}
@@ -357,7 +358,7 @@ def test_the_page_of_an_evaluation_says_what_it_is_and_shows_what_came_of_it(
 ) -> None:
     methods = {"head (slow)": {"learning_rate": 1e-4}, "head": {}}
     table = evaluate_study(evaluation(methods=methods, seeds=[1]), store)
-    (parent,) = store.find(None, kind="evaluated")
+    (parent,) = store.find(None, kind="cross_validation")
     kappa = table.groupby("method")["kappa"].mean()
     assert set(parent.data.metrics) == {
         f"{score}/{name}" for score in ("kappa", "f1") for name in ("head slow", "head")
@@ -380,11 +381,11 @@ def test_pre_training_on_those_who_are_tested_is_marked(
     methods = {"pre-trained": {"pretext": "reverse"}}
     table = evaluate_study(evaluation(top, methods=methods, seeds=[1], transductive=True), store)
     assert table["transductive"].all()
-    (parent,) = store.find(None, kind="evaluated")
+    (parent,) = store.find(None, kind="cross_validation")
     for name in ("results.csv", "summary.csv"):
         assert pd.read_csv(StringIO(store.read_text(parent, name)))["transductive"].all()
     assert set(parent.data.metrics) == {"kappa/pre-trained transductive", "f1/pre-trained transductive"}
-    for kind in ("evaluated", "evaluation"):
+    for kind in ("cross_validation", "cross_validation_job"):
         for run in store.find(None, kind=kind):
             assert run.data.tags["sslwear.transductive"] == "true"
             assert "transductive: pre-training saw" in run.data.tags["mlflow.note.content"]
@@ -443,27 +444,27 @@ def replace_source(dataset: Dataset, source: str) -> Description:
 def test_labels_that_were_learnt_elsewhere_are_marked_everywhere(
     evaluation: Callable[..., Settings], make: Callable[..., Settings], store: Store, elsewhere: Path
 ) -> None:
-    run, _ = train_once(make(study="other", data=str(elsewhere), training={"tuned": "head", "max_epochs": 1}), store)
+    run, _ = train_once(make(study="other", data=str(elsewhere), training={"tuning": "head", "max_epochs": 1}), store)
     without, _ = pretrain_once(make(study="other", data=str(elsewhere), training={"pretext": "reverse"}), store)
     methods = {
         "plain": {},
         "unsupervised": {"weights": f"runs:/{without}"},
         "weights": {"weights": f"runs:/{run.id}"},
         "task": {"pretext": "activities"},
-        "best": {"choose": ["plain", "task"]},
+        "best": {"select_on_validation": ["plain", "task"]},
     }
     top = {"pretraining": {"max_epochs": 1, "data": str(elsewhere), "windows_per_participant": 12}}
     table = evaluate_study(evaluation(top, methods=methods, seeds=[1]), store)
     marks = dict(zip(table["method"], table["supervised"], strict=True))
     assert marks == {"plain": "", "unsupervised": "", **dict.fromkeys(("weights", "task", "best"), "elsewhere")}
-    for found in store.find(None, kind="evaluation"):
+    for found in store.find(None, kind="cross_validation_job"):
         method = found.data.tags["sslwear.method"]
         said = "supervised elsewhere: the encoder has learnt the labels of elsewhere" in found.data.tags[NOTE]
         assert said == bool(marks[method])
     labels = {one.method: one.label for one in summaries(table)}
     assert labels["task"] == "task (supervised on elsewhere)"
     assert labels["plain"] == "plain"
-    (parent,) = store.find(None, kind="evaluated")
+    (parent,) = store.find(None, kind="cross_validation")
     read = pd.read_csv(StringIO(store.read_text(parent, "results.csv")), keep_default_na=False)
     assert dict(zip(read["method"], read["supervised"], strict=True)) == marks
 
@@ -516,13 +517,13 @@ def test_predictions_are_smoothed_with_what_others_than_those_tested_teach(
         predicted = erring(result.validation.truth)
         return replace(result, validation=replace(result.validation, predicted=predicted))
 
-    def score(experiment: Experiment, *_: Any) -> Any:
-        return part_module.scored(experiment, erring(experiment.windows(experiment.split.test).labels))
+    def score(context: StudyContext, *_: Any) -> Any:
+        return job_module.scored(context, erring(context.windows(context.split.test).labels))
 
-    real_train = part_module.train
-    monkeypatch.setattr(part_module, "train", train)
-    monkeypatch.setattr(part_module, "score", score)
-    monkeypatch.setitem(sys.modules, MODULE, Baseline(lambda test: erring(test.labels)))
+    real_train = job_module.train
+    monkeypatch.setattr(job_module, "train", train)
+    monkeypatch.setattr(job_module, "score", score)
+    Stub(lambda test: erring(test.labels)).stand_in(monkeypatch)
     accuracy = {}
     for smoothing in ("none", "hmm"):
         top = {"data": str(tmp_path / "data")}
@@ -537,7 +538,7 @@ def test_predictions_are_smoothed_with_what_others_than_those_tested_teach(
 @pytest.mark.parametrize(
     ("methods", "message"),
     [
-        ({"a": {"tuned": "layer9"}}, "evaluation.methods.a.tuned"),
+        ({"a": {"tuning": "layer9"}}, "evaluation.methods.a.tuning"),
         ({"a": {"pretext": "nothing"}}, "evaluation.methods.a.pretext"),
         ({"a": {"weights": "nowhere.mdl"}}, "nowhere.mdl"),
     ],
@@ -547,7 +548,7 @@ def test_names_that_do_not_exist_are_refused_before_anything_starts(
 ) -> None:
     with pytest.raises(Exception, match=message):
         evaluate_study(evaluation(methods={"head": {}, **methods}), store)
-    assert store.find(None, kind="evaluated") == []
+    assert store.find(None, kind="cross_validation") == []
 
 
 def test_a_study_that_was_not_evaluated_has_no_results(store: Store) -> None:
@@ -577,7 +578,7 @@ def test_the_command_prints_a_row_a_method(
 
 
 def test_listeners_hear_of_every_part(evaluation: Callable[..., Settings], store: Store) -> None:
-    class Heard(Listener):
+    class Heard(ProgressCallback):
         said: list[tuple[Any, ...]] = []  # noqa: RUF012
 
         def study(self, name: str, done: int, total: int) -> None:
@@ -587,5 +588,5 @@ def test_listeners_hear_of_every_part(evaluation: Callable[..., Settings], store
             self.said.append((name, outcome))
 
     evaluate_study(evaluation(seeds=[1], methods={"head": {}}), store, Heard())
-    parts = [(f"head, fold {fold}, seed 1", "finished") for fold in (1, 2, 3)]
-    assert Heard.said == [("tiny", 0, 3), *parts]
+    jobs = [(f"head, fold {fold}, seed 1", "finished") for fold in (1, 2, 3)]
+    assert Heard.said == [("tiny", 0, 3), *jobs]

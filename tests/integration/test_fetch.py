@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sslwear.cli import app
+from sslwear.cli.app import app
 from sslwear.data.fetch import fetch, sha256, terms
 from sslwear.data.sources.adl import Adl
 from sslwear.data.sources.base import Archive, Source, find

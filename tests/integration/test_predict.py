@@ -20,21 +20,21 @@ import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
-from sslwear import prediction
-from sslwear.cli import app
+from sslwear.cli.app import app
 from sslwear.data.devices import DeviceFiles
 from sslwear.data.windows import cut_recording
+from sslwear.deployment import prediction
+from sslwear.deployment.prediction import Options, predict
+from sslwear.encoders.classifier import STATISTICS, Card, Model, network
 from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.smoothing import Chain, smooth
-from sslwear.model import STATISTICS, Card, Model, network
-from sslwear.prediction import Options, predict
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import heed_signals
 
 pytest.importorskip("actipy", reason="the extra 'devices' is not installed")
 
 CLASSES = ("rest", "walk", "run")
-CARD = Card("harnet5", 150, 30.0, "g", CLASSES, "small", "0" * 64, None, usual={})
+CARD = Card("harnet5", 150, 30.0, "g", CLASSES, "small", "0" * 64, None, reference_ranges={})
 COMMAND = str(Path(sys.executable).parent / "sslwear")
 NOON = np.datetime64("2024-05-01T12:00", "ns")
 
@@ -151,7 +151,7 @@ def test_half_of_the_models_rate_is_enough(model: Model, tmp_path: Path) -> None
 
 def test_an_unlikely_recording_is_warned_of(model: Model, tmp_path: Path) -> None:
     usual = dict.fromkeys(STATISTICS, (-5.0, 5.0)) | {"motion": (0.0, 0.01)}
-    strict = Model(model.network, replace(CARD, usual=usual))
+    strict = Model(model.network, replace(CARD, reference_ranges=usual))
     file = write_csv(tmp_path / "anna.csv", 1)
     (outcome,) = predict([file], strict, Options(tmp_path / "out"))
     assert outcome.warning is not None

@@ -18,27 +18,27 @@ from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from typer.testing import CliRunner
 
-from sslwear import promotion, registry
-from sslwear.checkpoints import model_folder
-from sslwear.cli import app
+from sslwear.cli.app import app
+from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
+from sslwear.deployment import promotion, registry
+from sslwear.deployment.promotion import Rule, promote
 from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.intervals import Difference, Interval
 from sslwear.evaluation.participants import per_participant
-from sslwear.promotion import Rule, promote
-from sslwear.registration import SCORES
-from sslwear.search.conclusion import trained
-from sslwear.search.experiment import Experiment
-from sslwear.search.listener import Listener
-from sslwear.search.report import winner
-from sslwear.search.storage import find_study
-from sslwear.search.study import run_study
-from sslwear.search.testing import looks
-from sslwear.settings import Settings
+from sslwear.studies.context import StudyContext
+from sslwear.studies.finalise import trained
+from sslwear.studies.optimise import run_study
+from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.storage import find_study
+from sslwear.studies.test_evaluation import looks
+from sslwear.studies.trials import winner
 from sslwear.tracking import Store
+from sslwear.tracking.checkpoints import model_folder
+from sslwear.training.metrics import SCORES
 from tests.conftest import store_at
 
-PACKAGE = Path(registry.__file__).parents[1]
+PACKAGE = Path(registry.__file__).parents[2]
 
 
 @pytest.fixture
@@ -122,8 +122,8 @@ model = mlflow.pyfunc.load_model("models:/tiny@champion")
 windows = numpy.load("windows.npy")
 model.predict(windows.astype("float64").transpose(0, 2, 1)).to_json("found.json")
 assert model.predict(windows).equals(model.predict(windows.transpose(0, 2, 1)))
-import sslwear.model
-print(sslwear.model.__file__)
+import sslwear.encoders.classifier
+print(sslwear.encoders.classifier.__file__)
 """
     environment = {**os.environ, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "PYTHONPATH": ""}
     done = subprocess.run(
@@ -134,7 +134,7 @@ print(sslwear.model.__file__)
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "/artifacts/code/sslwear/model.py" in done.stdout
+    assert "/artifacts/code/sslwear/encoders/classifier.py" in done.stdout
     found = json.loads((tmp_path / "found.json").read_text())
     wanted = registry.load_model(promoted, "tiny@champion").predict(windows)
     assert list(found["label"].values()) == list(wanted["label"])
@@ -201,26 +201,26 @@ def test_another_alias_has_a_history_of_its_own(store: Store) -> None:
 
 
 def test_a_card_has_the_rate_that_stretched_windows_had(make: Callable[..., Settings], store: Store) -> None:
-    """5 s of 30 Hz, stretched to the 300 samples of another encoder, are what 60 Hz would have given."""
+    """5 s of 30 Hz, window_length_warnings to the 300 samples of another encoder, are what 60 Hz would have given."""
     for encoder, samples, rate_hz in (("harnet5", 150, 30), ("harnet10", 300, 60)):
-        card = Experiment.build(make(encoder=encoder), store).card("all", "none", "published")
+        card = StudyContext.open(make(encoder=encoder), store).card("all", "none", "published")
         assert (card.window_samples, card.rate_hz, card.window_s) == (samples, rate_hz, 5)
 
 
 def test_a_small_network_with_a_head_of_one_layer_goes_all_the_way(
     make: Callable[..., Settings], store: Store, small: Dataset
 ) -> None:
-    training = {"tuned": "layer5", "head": "linear", "pretext": "reverse", "max_epochs": 2}
-    run_study(make(study="compact", encoder="cnn5", training=training, search={}, trials=1), store, Listener())
+    training = {"tuning": "layer5", "head": "linear", "pretext": "reverse", "max_epochs": 2}
+    run_study(make(study="compact", encoder="cnn5", training=training, search={}, trials=1), store, ProgressCallback())
     assert promote("compact", store).moved
     model = registry.load_model(store, "compact@champion")
-    assert (model.card.encoder, model.card.head, model.card.tuned) == ("cnn5", "linear", "layer5")
+    assert (model.card.encoder, model.card.head, model.card.tuning) == ("cnn5", "linear", "layer5")
     best = winner(find_study("compact", store))
     assert best is not None
-    experiment = Experiment.build(make(study="compact", encoder="cnn5", training=training, search={}), store)
+    context = StudyContext.open(make(study="compact", encoder="cnn5", training=training, search={}), store)
     windows = small.gather(np.arange(5), 150)
     with torch.no_grad():
-        logits = trained(experiment, best).eval()(windows)
+        logits = trained(context, best).eval()(windows)
     found = model.predict(windows.numpy()).drop(columns="label").to_numpy()
     np.testing.assert_allclose(found, logits.softmax(dim=1).numpy(), atol=1e-5)
 
@@ -240,7 +240,7 @@ def test_promotion_of_a_pretrained_trial_starts_from_no_file(
     origin = next(store.home.parent.glob("none"), tmp_path / "start.safetensors")
     with model_folder(store, f"runs:/{find_study('tiny', store).trials[0].user_attrs['run_id']}") as folder:
         shutil.copy(folder / "model.safetensors", origin)
-    run_study(make(study="second", weights=str(origin), search={}, trials=1), store, Listener())
+    run_study(make(study="second", weights=str(origin), search={}, trials=1), store, ProgressCallback())
     origin.unlink()
     found = promote("second", store, name="tiny-2")
     assert found.moved
@@ -261,7 +261,7 @@ def test_models_of_other_classes_are_not_compared(
     (other / "dataset.json").write_text(json.dumps(description))
     labels = np.load(other / "Y.npy")
     np.save(other / "Y.npy", np.where(labels == "abduction", "swing", labels) if labels.dtype.kind == "U" else labels)
-    run_study(make(study="other", data=str(other), search={}, trials=1), store, Listener())
+    run_study(make(study="other", data=str(other), search={}, trials=1), store, ProgressCallback())
     promote("tiny", store)
     with pytest.raises(StudyError, match="tiny@champion, version 1, cannot be compared: the model tells abduction"):
         promote("other", store, name="tiny")

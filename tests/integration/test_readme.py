@@ -17,13 +17,12 @@ import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from sslwear.cli import app
-from sslwear.data.collection import LABELLED
+from sslwear.cli.app import app
+from sslwear.config import SUPERVISED, Settings, load, parse
 from sslwear.data.dataset import Dataset
 from sslwear.data.sources.base import find
 from sslwear.pretext.base import find as find_pretext
-from sslwear.search.study import run_study
-from sslwear.settings import Settings, load, parse
+from sslwear.studies.optimise import run_study
 from sslwear.tracking import Store
 from tests.integration.serving import running_server
 
@@ -43,7 +42,7 @@ def commands() -> list[list[str]]:
 
 def test_every_pretext_task_is_listed_and_no_other() -> None:
     table = TEXT.split("| value | what is asked of a window |")[1].split("\n\n")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {"none", LABELLED, *find_pretext()}
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {"none", SUPERVISED, *find_pretext()}
 
 
 @pytest.mark.parametrize("program", ["sh", "python"])
@@ -76,7 +75,7 @@ def test_the_way_from_a_study_to_a_served_model_runs(
 ) -> None:
     monkeypatch.setenv("SSLWEAR_HOME", str(store.home))
     monkeypatch.chdir(tmp_path)
-    training = {"tuned": "head", "max_epochs": 1}
+    training = {"tuning": "head", "max_epochs": 1}
     run_study(make(study="quickstart", encoder="harnet10", training=training, search={}, trials=1), store)
     called = [command for command in commands() if "quickstart" in " ".join(command) or command == ["models", "list"]]
     outputs = {}
@@ -114,7 +113,7 @@ def test_the_python_example_and_the_study_file_ask_the_same(tmp_path: Path, monk
         asked.append(settings)
         raise SystemExit
 
-    monkeypatch.setattr("sslwear.search.study.run_study", note)
+    monkeypatch.setattr("sslwear.studies.optimise.run_study", note)
     with pytest.raises(SystemExit):
         exec(blocks("python")[0], {})
     assert asked == [parse(yaml.safe_load(blocks("yaml")[0]), "the README")]

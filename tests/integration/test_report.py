@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from sslwear.cli import app
+from sslwear.cli.app import app
+from sslwear.config import Settings
 from sslwear.errors import StudyError
-from sslwear.evaluation.report import write_report
-from sslwear.search.account import account
-from sslwear.search.evaluation import evaluate_study
-from sslwear.search.listener import Listener
-from sslwear.search.single import train_once
-from sslwear.search.study import run_study
-from sslwear.settings import Settings
+from sslwear.reports.report import write_report
+from sslwear.studies.cross_validation import evaluate_study
+from sslwear.studies.optimise import run_study
+from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.report_inputs import gather_report_inputs
+from sslwear.studies.single_run import train_once
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import store_at
 from tests.unit.evaluation.test_comparison import results
@@ -30,16 +30,16 @@ def done(make: Callable[..., Settings], empty_home: Path, tmp_path_factory: pyte
     """A store with a finished study."""
     home = tmp_path_factory.mktemp("report") / "mlruns"
     shutil.copytree(empty_home, home)
-    masks = {"tuned": ["head", "layer5"], "learning_rate": {"low": 1e-3, "high": 1e-2}}
-    first = {"tuned": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2}
-    run_study(make(training=first, search=masks), store_at(home), Listener())
+    masks = {"tuning": ["head", "layer5"], "learning_rate": {"low": 1e-3, "high": 1e-2}}
+    first = {"tuning": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2}
+    run_study(make(training=first, search=masks), store_at(home), ProgressCallback())
     return store_at(home)
 
 
 @pytest.fixture
 def frame(done: Store) -> pd.DataFrame:
     """Results as an evaluation gives them, each method from a real run; the last one from a run that is gone."""
-    trials = {run.data.params["tuned"]: run.info.run_id for run in done.find(None, kind="trial")}
+    trials = {run.data.params["tuning"]: run.info.run_id for run in done.find(None, kind="trial")}
     found = results({name: {1: [0.5, 0.6, 0.7 + 0.1 * i]} for i, name in enumerate(("head", "layer5", "gone"))})
     return found.assign(run_id=found["method"].map({**trials, "gone": "0" * 32}))
 
@@ -54,7 +54,7 @@ def evaluated(done: Store, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch)
             raise StudyError(f"the study {name!r} was not evaluated yet")
         return frame
 
-    monkeypatch.setattr("sslwear.search.results.results", found)
+    monkeypatch.setattr("sslwear.studies.cross_validation_results.results", found)
 
 
 @pytest.mark.usefixtures("evaluated", "drawn")
@@ -84,7 +84,7 @@ def test_a_study_without_an_evaluation_is_answered_in_a_sentence(tmp_path: Path)
 
 
 def test_the_account_knows_what_learnt_and_the_winners_epochs(done: Store, frame: pd.DataFrame) -> None:
-    told = account("tiny", done, frame)
+    told = gather_report_inputs("tiny", done, frame)
     assert told.kinds == {"head": ("head", "none"), "layer5": ("layer5", "none")}
     assert [record.epoch for record in told.curves] == [1, 2]
     (study,) = done.find(None, kind="study")
@@ -97,7 +97,7 @@ def test_the_account_knows_what_learnt_and_the_winners_epochs(done: Store, frame
 
 def test_an_evaluation_without_a_search_has_an_account_too(done: Store, frame: pd.DataFrame, tmp_path: Path) -> None:
     elsewhere = Store(done.home, done.tracking_uri, f"sqlite:///{tmp_path / 'optuna.db'}")  # which knows of no study
-    told = account("tiny", elsewhere, frame)
+    told = gather_report_inputs("tiny", elsewhere, frame)
     assert told.settings.encoder == "harnet5"
     assert told.outcomes == {}
     assert told.winner.startswith("one run of `")
@@ -105,13 +105,13 @@ def test_an_evaluation_without_a_search_has_an_account_too(done: Store, frame: p
 
 
 def test_a_winner_that_was_chosen_has_the_epochs_of_what_it_chose(make: Callable[..., Settings], done: Store) -> None:
-    methods = {"head": {}, "layer5": {"tuned": "layer5"}, "best": {"choose": ["head", "layer5"]}}
-    training = {"tuned": "head", "batch_size": 32, "max_epochs": 2}
+    methods = {"head": {}, "layer5": {"tuning": "layer5"}, "best": {"select_on_validation": ["head", "layer5"]}}
+    training = {"tuning": "head", "batch_size": 32, "max_epochs": 2}
     evaluation = {"protocol": "hold_out", "seeds": [1], "methods": methods}
     table = evaluate_study(make(study="chosen", training=training, evaluation=evaluation), done)
     (run,) = (done.client.get_run(one) for one in table.loc[table["method"] == "best", "run_id"].unique())
     chosen = done.client.get_metric_history(run.data.tags["sslwear.chosen_run"], "val_kappa")
-    told = account("chosen", done, table[table["method"] == "best"])
+    told = gather_report_inputs("chosen", done, table[table["method"] == "best"])
     assert told.winner == "one run of `best`"
     assert [record.scores["kappa"] for record in told.curves] == [metric.value for metric in chosen]
     assert [record.epoch for record in told.curves] == [1, 2]
@@ -121,13 +121,13 @@ def test_a_winner_that_was_chosen_has_the_epochs_of_what_it_chose(make: Callable
 def test_the_report_tells_what_the_pretext_tasks_learnt(
     make: Callable[..., Settings], done: Store, frame: pd.DataFrame, tmp_path: Path
 ) -> None:
-    one_epoch = {"tuned": "head", "max_epochs": 1}
+    one_epoch = {"tuning": "head", "max_epochs": 1}
     runs = [
         train_once(make(training={**one_epoch, "pretext": pretext}, pretraining={"max_epochs": 1}), done)[0].id
         for pretext in ("reverse", "masked")
     ]
     table = frame.assign(run_id=frame["method"].map({"head": runs[0], "layer5": runs[1], "gone": "0" * 32}))
-    told = account("tiny", done, table)
+    told = gather_report_inputs("tiny", done, table)
     assert [one.pretext for one in told.pretrained] == ["reverse", "masked"]
     for one, run, scores in zip(told.pretrained, runs, ({"accuracy", "chance"}, {"r2", "chance"}), strict=True):
         assert one.runs == (done.client.get_run(run).data.tags["sslwear.pretraining_run"],)
@@ -140,5 +140,5 @@ def test_the_report_tells_what_the_pretext_tasks_learnt(
 
 
 def test_an_evaluation_of_which_nothing_has_finished_is_told(done: Store, frame: pd.DataFrame) -> None:
-    with pytest.raises(StudyError, match="no part of the evaluation of 'tiny' has finished"):
-        account("tiny", done, frame[:0])
+    with pytest.raises(StudyError, match="no job of the evaluation of 'tiny' has finished"):
+        gather_report_inputs("tiny", done, frame[:0])

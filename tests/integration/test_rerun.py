@@ -13,19 +13,19 @@ import pytest
 from mlflow.entities import Run as MlflowRun
 from typer.testing import CliRunner
 
-from sslwear.cli import app
+from sslwear.cli.app import app
+from sslwear.config import Settings
 from sslwear.errors import DataError, StudyError
-from sslwear.search.evaluation import evaluate_study
-from sslwear.search.listener import Listener
-from sslwear.search.rerun import rerun
-from sslwear.search.single import train_once
-from sslwear.search.study import run_study
-from sslwear.settings import Settings
+from sslwear.studies.cross_validation import evaluate_study
+from sslwear.studies.optimise import run_study
+from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.rerun import rerun
+from sslwear.studies.single_run import train_once
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import store_at
 from tests.integration.conftest import Hearing
 
-TRAINING = {"tuned": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2, "pretext": "reverse"}
+TRAINING = {"tuning": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2, "pretext": "reverse"}
 SEARCH = {"learning_rate": {"low": 1e-3, "high": 1e-2}, "pretext": ["none", "reverse"], "augment": [True, False]}
 
 
@@ -37,8 +37,8 @@ def done(make: Callable[..., Settings], empty_home: Path, tmp_path_factory: pyte
     store = store_at(home)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(optuna.Trial, "should_prune", lambda trial: trial.number == 1)
-        run_study(make(training=TRAINING, search=SEARCH, trials=4), store, Listener())
-    train_once(make(study="single", training={**TRAINING, "pretext": "none"}), store, Listener())
+        run_study(make(training=TRAINING, search=SEARCH, trials=4), store, ProgressCallback())
+    train_once(make(study="single", training={**TRAINING, "pretext": "none"}), store, ProgressCallback())
     return store
 
 
@@ -78,7 +78,7 @@ def test_a_trial_is_repeated_to_the_bit(done: Store, pretext: str) -> None:
 
 def test_a_pruned_trial_is_ended_where_it_was(done: Store) -> None:
     (pruned,) = (run for run in logged(done, "trial") if run.data.tags["sslwear.outcome"] == "pruned")
-    found = rerun(pruned, done, Listener())
+    found = rerun(pruned, done, ProgressCallback())
     assert found.differing is None
     assert histories(done, found.run_id) == histories(done, pruned.info.run_id)
     assert [step for step, _ in histories(done, found.run_id)["train_loss"]] == [1]
@@ -86,7 +86,7 @@ def test_a_pruned_trial_is_ended_where_it_was(done: Store) -> None:
 
 def test_a_pretraining_is_repeated_to_the_bit_and_not_taken_for_one(done: Store) -> None:
     (first,) = logged(done, "pretraining")
-    found = rerun(first, done, Listener())
+    found = rerun(first, done, ProgressCallback())
     assert found.differing is None
     assert histories(done, found.run_id) == histories(done, first.info.run_id) != {}
     key = first.data.tags["sslwear.pretraining_key"]
@@ -128,25 +128,28 @@ def test_other_data_are_refused(done: Store) -> None:
     right = single.data.tags["sslwear.fingerprint"]
     done.client.set_tag(single.info.run_id, "sslwear.fingerprint", "f" * 64)
     with pytest.raises(DataError, match=rf"its fingerprint is {right[:12]} and was ffffffffffff; put the data back"):
-        rerun(done.client.get_run(single.info.run_id), done, Listener())
+        rerun(done.client.get_run(single.info.run_id), done, ProgressCallback())
     done.client.set_tag(single.info.run_id, "sslwear.fingerprint", right)
 
 
 @pytest.mark.parametrize(
     ("tags", "message"),
     [
-        ({"kind": "study"}, "because its kind is study; give a run of train, trial, pretraining, evaluation"),
+        ({"kind": "study"}, "because its kind is study; give a run of train, trial, pretraining, cross_validation_job"),
         ({"kind": "rerun", "rerun_of": "abc"}, "because it repeats abc"),
         ({"kind": "trial", "outcome": "interrupted"}, "did not finish"),
         ({"kind": "trial", "outcome": "finished", "duplicate_of": "abc"}, "has the result of abc; repeat that one"),
-        ({"kind": "evaluation", "outcome": "finished", "chosen_run": "abc"}, "which chose abc; repeat that one"),
+        (
+            {"kind": "cross_validation_job", "outcome": "finished", "chosen_run": "abc"},
+            "which chose abc; repeat that one",
+        ),
         ({"kind": "trial", "outcome": "finished", "study": "gone"}, "the settings of the run .* are gone"),
     ],
 )
 def test_what_cannot_be_repeated_is_refused(store: Store, tags: dict[str, Any], message: str) -> None:
     run = store.start(store.experiment("tiny"), "some", **tags)
     with pytest.raises(StudyError, match=message):
-        rerun(store.client.get_run(run.id), store, Listener())
+        rerun(store.client.get_run(run.id), store, ProgressCallback())
 
 
 @pytest.fixture(scope="module")
@@ -157,12 +160,12 @@ def evaluated(make: Callable[..., Settings], empty_home: Path, tmp_path_factory:
     store = store_at(home)
     methods = {"pre-trained": {"pretext": "reverse"}, "forest": {"baseline": "random_forest"}}
     content = {"protocol": "k_fold", "folds": 2, "seeds": [1, 2], "methods": methods}
-    training = {"tuned": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 1}
+    training = {"tuning": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 1}
     evaluate_study(make(training=training, evaluation=content), store)
     return store
 
 
-@pytest.mark.parametrize("kind", ["evaluation", "pretraining"])
+@pytest.mark.parametrize("kind", ["cross_validation_job", "pretraining"])
 def test_a_part_of_an_evaluation_is_repeated_in_its_fold_with_its_seed(evaluated: Store, kind: str) -> None:
     for run in logged(evaluated, kind)[-2:]:
         listener = Hearing()
@@ -176,7 +179,7 @@ def test_a_part_of_an_evaluation_is_repeated_in_its_fold_with_its_seed(evaluated
 
 
 def test_a_part_that_the_settings_no_longer_name_is_refused(evaluated: Store) -> None:
-    (run, *_) = logged(evaluated, "evaluation")
+    (run, *_) = logged(evaluated, "cross_validation_job")
     evaluated.client.set_tag(run.info.run_id, "sslwear.method", "gone")
-    with pytest.raises(StudyError, match="has no such part by its settings, so it cannot be repeated"):
-        rerun(evaluated.client.get_run(run.info.run_id), evaluated, Listener())
+    with pytest.raises(StudyError, match="has no such job by its settings, so it cannot be repeated"):
+        rerun(evaluated.client.get_run(run.info.run_id), evaluated, ProgressCallback())

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from sslwear import registry
-from sslwear.cli import app
+from sslwear.cli.app import app
+from sslwear.deployment import registry
 from sslwear.tracking import Store
 from tests.integration.serving import free_port, running_server
 
@@ -123,7 +123,7 @@ def test_no_password_reaches_a_command_line(promoted: Store, monkeypatch: pytest
         started.append((command, env))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sslwear.server.subprocess.Popen", popen)
+    monkeypatch.setattr("sslwear.deployment.server.subprocess.Popen", popen)
     secret = f"{promoted.tracking_uri}?password=s3cret"
     monkeypatch.setenv("SSLWEAR_HOME", str(promoted.home))
     monkeypatch.setattr(Store, "from_environment", lambda: Store(promoted.home, secret, promoted.storage_url))

@@ -23,25 +23,25 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from optuna.trial import TrialState
 
-from sslwear import interruption
-from sslwear.checkpoints import checkpoints, load_weights
+from sslwear.config import Settings
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.errors import DataError, StudyError
-from sslwear.search import study as study_module
-from sslwear.search import trial as trial_module
-from sslwear.search.experiment import Experiment
-from sslwear.search.listener import Listener
-from sslwear.search.page import lines
-from sslwear.search.report import winner
-from sslwear.search.single import train_once
-from sslwear.search.study import run_study
-from sslwear.settings import Settings
+from sslwear.studies import optimise as study_module
+from sslwear.studies import trial as trial_module
+from sslwear.studies.context import StudyContext
+from sslwear.studies.mlflow_page import lines
+from sslwear.studies.optimise import run_study
+from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.single_run import train_once
+from sslwear.studies.trials import winner
 from sslwear.tracking import Run, Store
+from sslwear.tracking.checkpoints import checkpoints, load_weights
+from sslwear.utils import signals
 from tests.conftest import store_at
 from tests.integration.conftest import Interrupting, statuses
 
-QUIET = Listener()
+QUIET = ProgressCallback()
 
 
 def runs(store: Store, kind: str) -> list[MlflowRun]:
@@ -68,8 +68,8 @@ def interrupting_start(kind: str) -> Callable[..., Run]:
     """`Store.start` with a user who presses Ctrl-C when the run of that kind has just been made."""
     real = Store.start
 
-    def start(store: Store, experiment: str, name: str, its: str, *args: Any, **tags: str) -> Run:
-        run = real(store, experiment, name, its, *args, **tags)
+    def start(store: Store, context: str, name: str, its: str, *args: Any, **tags: str) -> Run:
+        run = real(store, context, name, its, *args, **tags)
         if its == kind:
             os.kill(os.getpid(), signal.SIGINT)
         return run
@@ -124,8 +124,8 @@ def test_a_trial_keeps_parameters_epochs_scores_pictures_and_checkpoint(done: tu
     study, store = done
     for trial, run in zip(study.trials, runs(store, "trial"), strict=True):
         assert run.data.params["learning_rate"] == str(trial.params["learning_rate"])
-        assert run.data.params["tuned"] == trial.params["tuned"]
-        assert run.info.run_name.startswith(f"#{trial.number} {trial.params['tuned']} ")
+        assert run.data.params["tuning"] == trial.params["tuning"]
+        assert run.info.run_name.startswith(f"#{trial.number} {trial.params['tuning']} ")
         for name in ("train_loss", "val_loss", "val_kappa", "val_f1"):
             history = store.client.get_metric_history(run.info.run_id, name)
             assert [metric.step for metric in history] == [1, 2]
@@ -152,7 +152,7 @@ def test_every_run_and_the_experiment_say_what_they_are(done: tuple[optuna.Study
         assert run.inputs.dataset_inputs[0].dataset.name == "small"
     for trial, run in zip(study.trials, trials, strict=True):
         note = run.data.tags["mlflow.note.content"]
-        assert note.startswith(f"Fine-tunes `{trial.params['tuned']}` at a learning rate of ")
+        assert note.startswith(f"Fine-tunes `{trial.params['tuning']}` at a learning rate of ")
         assert "epochs, under the published head." in note
         assert f"kappa {trial.value:.3f}, f1 " in note
     assert "on the pretext task `reverse`" in pretraining.data.tags["mlflow.note.content"]
@@ -160,9 +160,9 @@ def test_every_run_and_the_experiment_say_what_they_are(done: tuple[optuna.Study
     best = winner(study)
     assert best is not None
     assert parent.data.metrics["kappa"] == best.value
-    experiment = store.client.get_experiment(parent.info.experiment_id)
-    assert experiment.tags["mlflow.note.content"].startswith("Study **tiny**: how to fine-tune harnet5")
-    assert json.loads(experiment.tags["mlflow.sharedViewState.best-first"])["orderByKey"] == "metrics.`kappa`"
+    context = store.client.get_experiment(parent.info.experiment_id)
+    assert context.tags["mlflow.note.content"].startswith("Study **tiny**: how to fine-tune harnet5")
+    assert json.loads(context.tags["mlflow.sharedViewState.best-first"])["orderByKey"] == "metrics.`kappa`"
     assert lines("http://127.0.0.1:5000", store)[0].startswith("tiny: http://127.0.0.1:5000/#/experiments/")
 
 
@@ -170,8 +170,8 @@ def test_a_studys_charts_are_pictures_and_a_page_that_needs_no_network(done: tup
     study, store = done
     (parent,) = runs(store, "study")
     pictures = {found.path for found in store.client.list_artifacts(parent.info.run_id, "charts")}
-    varied = {key for key in ("tuned", "pretext") if len({trial.params[key] for trial in study.trials}) > 1}
-    names = {"tuned": "score_by_mask", "pretext": "pretext_tasks"}
+    varied = {key for key in ("tuning", "pretext") if len({trial.params[key] for trial in study.trials}) > 1}
+    names = {"tuning": "score_by_mask", "pretext": "pretext_tasks"}
     expected = {"optimisation_history", "parallel_coordinates", *(names[key] for key in varied)}
     assert pictures == {f"charts/{name}.png" for name in expected}  # three trials are too few for importances
     page = read(store, parent, "study.html")
@@ -192,7 +192,7 @@ def test_only_the_winner_is_scored_on_test_participants_and_only_once(
         assert not [name for name in run.data.metrics if name.startswith("test")]
     table = pd.read_csv(io.StringIO(read(store, parent, "test_participants.csv")))
     assert sorted(map(str, table["participant"])) == sorted(parent.data.params["test_participants"].split())
-    monkeypatch.setattr("sslwear.search.conclusion.score", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr("sslwear.studies.finalise.score", lambda *_: pytest.fail("scored again"))
     again = run_study(make(), store, QUIET)
     assert len(again.trials) == 3
     assert statuses(store)["study"] == ["FINISHED"]
@@ -211,7 +211,7 @@ def test_trials_is_the_total_so_that_only_missing_ones_are_run(
 
 def test_the_files_own_settings_are_the_first_trial(done: tuple[optuna.Study, Store]) -> None:
     study, _ = done
-    assert study.trials[0].params == {"tuned": "head", "learning_rate": 1e-3, "pretext": "none"}
+    assert study.trials[0].params == {"tuning": "head", "learning_rate": 1e-3, "pretext": "none"}
 
 
 @pytest.mark.parametrize("epochs", [1, 4])
@@ -241,7 +241,7 @@ def test_an_interruption_while_a_run_is_opened_leaves_none_running(
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
-    signal.signal(signal.SIGINT, interruption.interrupt)
+    signal.signal(signal.SIGINT, signals.interrupt)
     with monkeypatch.context() as patched:
         patched.setattr(Store, "start", interrupting_start(kind))
         with pytest.raises(KeyboardInterrupt):
@@ -256,7 +256,7 @@ def test_an_interruption_while_a_run_is_opened_leaves_none_running(
 def test_an_interruption_while_a_training_is_opened_leaves_none_running(
     make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    signal.signal(signal.SIGINT, interruption.interrupt)
+    signal.signal(signal.SIGINT, signals.interrupt)
     monkeypatch.setattr(Store, "start", interrupting_start("train"))
     with pytest.raises(KeyboardInterrupt):
         train_once(make(), store, QUIET)
@@ -266,8 +266,8 @@ def test_an_interruption_while_a_training_is_opened_leaves_none_running(
 def test_a_process_that_died_while_proposing_proposes_the_same_again(
     done: tuple[optuna.Study, Store], make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(trial: optuna.Trial, experiment: Experiment) -> None:
-        trial.suggest_categorical("tuned", ["head", "layer5"])
+    def die(trial: optuna.Trial, context: StudyContext, _: str) -> None:
+        trial.suggest_categorical("tuning", ["head", "layer5"])
         raise KeyboardInterrupt
 
     run_study(make(trials=1), store, QUIET)
@@ -281,7 +281,7 @@ def test_a_process_that_died_while_proposing_proposes_the_same_again(
 def test_runs_that_are_gone_are_not_copied_and_a_winner_without_checkpoint_is_said(
     make: Callable[..., Settings], store: Store
 ) -> None:
-    settings = make(search={"tuned": ["head"]})
+    settings = make(search={"tuning": ["head"]})
     run_study(settings.model_copy(update={"trials": 1}), store, QUIET)
     (first,) = runs(store, "trial")
     store.client.delete_run(first.info.run_id)
@@ -314,7 +314,7 @@ def test_data_on_which_no_trial_could_succeed_are_refused_before_there_is_a_stud
 ) -> None:
     if changes.get("data"):
         names = np.array(small.class_names)[small.labels]
-        names[np.isin(small.pid, Experiment.build(make(), store).split.validation)] = "pendulum"
+        names[np.isin(small.pid, StudyContext.open(make(), store).split.validation)] = "pendulum"
         changes = {**changes, "data": str(tmp_path / "data")}
         write_dataset(tmp_path / "data", small.windows, names, small.pid, small.start, small.description)
     with pytest.raises(DataError, match=words):
@@ -381,7 +381,7 @@ def test_a_pruned_trial_is_killed_and_tagged(
 
 
 def test_the_median_pruner_is_fed_and_leaves_warm_up_epochs_alone(make: Callable[..., Settings], store: Store) -> None:
-    training = {"tuned": "layer5", "learning_rate": 3e-3, "batch_size": 32, "max_epochs": 4, "patience": 4}
+    training = {"tuning": "layer5", "learning_rate": 3e-3, "batch_size": 32, "max_epochs": 4, "patience": 4}
     search = {"learning_rate": {"low": 1e-9, "high": 3e-3}}
     pruner = {"name": "median", "startup_trials": 1, "warmup_epochs": 2}
     study = run_study(make(training=training, search=search, pruner=pruner, trials=4), store, QUIET)
@@ -393,7 +393,7 @@ def test_the_median_pruner_is_fed_and_leaves_warm_up_epochs_alone(make: Callable
 
 @pytest.mark.parametrize(
     ("changes", "key"),
-    [({"seed": 1}, "seed"), ({"objective": "f1"}, "objective"), ({"search": {"tuned": ["head"]}}, "search.tuned")],
+    [({"seed": 1}, "seed"), ({"objective": "f1"}, "objective"), ({"search": {"tuning": ["head"]}}, "search.tuning")],
 )
 def test_a_study_is_not_resumed_with_other_settings(
     make: Callable[..., Settings], store: Store, changes: dict[str, Any], key: str
@@ -429,21 +429,21 @@ def test_a_study_is_run_by_one_process_at_a_time(make: Callable[..., Settings], 
 def test_what_test_participants_did_makes_no_difference_to_a_run(
     make: Callable[..., Settings], store: Store, small: Dataset, tmp_path: Any
 ) -> None:
-    settings = make(training={"tuned": "layer5", "max_epochs": 2, "pretext": "reverse"})
-    split = Experiment.build(settings, store).split
+    settings = make(training={"tuning": "layer5", "max_epochs": 2, "pretext": "reverse"})
+    split = StudyContext.open(settings, store).split
     _, result = train_once(settings, store, QUIET)
     poisoned = np.array(small.windows)
     test_rows = np.isin(small.pid, split.test)
     poisoned[test_rows] = np.random.default_rng(0).normal(0.6, 0.1, poisoned[test_rows].shape)
     copy_with(small, tmp_path / "poisoned", poisoned)
-    other = make(training={"tuned": "layer5", "max_epochs": 2, "pretext": "reverse"}, data=str(tmp_path / "poisoned"))
+    other = make(training={"tuning": "layer5", "max_epochs": 2, "pretext": "reverse"}, data=str(tmp_path / "poisoned"))
     _, again = train_once(other, store, QUIET)
     assert [replace(r, seconds=0) for r in again.history] == [replace(r, seconds=0) for r in result.history]
 
 
 def test_pre_training_sees_training_participants_only(make: Callable[..., Settings], store: Store) -> None:
-    settings = make(training={"tuned": "head", "max_epochs": 1, "pretext": "permutation"})
-    split = Experiment.build(settings, store).split
+    settings = make(training={"tuning": "head", "max_epochs": 1, "pretext": "permutation"})
+    split = StudyContext.open(settings, store).split
     train_once(settings, store, QUIET)
     (run,) = runs(store, "pretraining")
     seen = run.data.params["train_participants"].split() + run.data.params["held_out_participants"].split()
@@ -451,17 +451,17 @@ def test_pre_training_sees_training_participants_only(make: Callable[..., Settin
 
 
 def test_any_set_of_blocks_can_be_searched(make: Callable[..., Settings], store: Store) -> None:
-    study = run_study(make(search={"tuned": "any"}, trials=2), store, QUIET)
+    study = run_study(make(search={"tuning": "any"}, trials=2), store, QUIET)
     assert set(study.trials[1].params) == {f"tune_layer{i}" for i in range(1, 6)}
-    assert study.trials[0].user_attrs["settings"]["tuned"] == "head"
+    assert study.trials[0].user_attrs["settings"]["tuning"] == "head"
 
 
 def test_windows_of_another_length_in_seconds_are_warned_about(
     make: Callable[..., Settings], small_folder: Path, store: Store
 ) -> None:
-    (warning,) = Experiment.build(make(encoder="harnet10"), store).stretched()
+    (warning,) = StudyContext.open(make(encoder="harnet10"), store).window_length_warnings()
     assert warning.startswith(f"{small_folder} has windows of 5 s and harnet10 was made for 10 s")
-    assert Experiment.build(make(), store).stretched() == []
+    assert StudyContext.open(make(), store).window_length_warnings() == []
 
 
 def test_so_are_those_that_are_pre_trained_on(
@@ -471,7 +471,7 @@ def test_so_are_those_that_are_pre_trained_on(
     shutil.copytree(small_folder, longer)
     about = json.loads((longer / "dataset.json").read_text())
     (longer / "dataset.json").write_text(json.dumps({**about, "window_s": 10}))
-    (warning,) = Experiment.build(make(pretraining={"data": str(longer)}), store).stretched()
+    (warning,) = StudyContext.open(make(pretraining={"data": str(longer)}), store).window_length_warnings()
     assert warning.startswith(f"{longer} has windows of 10 s and harnet5 was made for 5 s")
 
 

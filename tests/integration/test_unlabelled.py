@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sslwear.config import Settings
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import open_dataset
 from sslwear.data.prepare import Plan, prepare
@@ -17,8 +18,7 @@ from sslwear.data.shards import open_shards
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.data.splits import hold_out
 from sslwear.errors import DataError, LeakageError
-from sslwear.search.single import pretrain_once, train_once
-from sslwear.settings import Settings
+from sslwear.studies.single_run import pretrain_once, train_once
 from sslwear.tracking import Store
 
 
@@ -38,7 +38,7 @@ def test_a_study_pre_trains_on_shards_of_those_it_is_not_judged_on(
     make: Callable[..., Settings], shards: Path, small_folder: Path, store: Store
 ) -> None:
     settings = make(
-        training={"pretext": "reverse", "tuned": "head", "max_epochs": 1, "batch_size": 32},
+        training={"pretext": "reverse", "tuning": "head", "max_epochs": 1, "batch_size": 32},
         pretraining=pretraining(shards, sampling="motion"),
     )
     run, _ = train_once(settings, store)
@@ -97,7 +97,7 @@ def test_the_labels_of_other_people_are_learnt_and_it_says_so(
     make: Callable[..., Settings], others: Path, shards: Path, store: Store
 ) -> None:
     data = [str(shards), str(others)]
-    training = {"pretext": "activities", "tuned": "head", "max_epochs": 1, "batch_size": 32}
+    training = {"pretext": "activities", "tuning": "head", "max_epochs": 1, "batch_size": 32}
     changes = {"data": data, "max_epochs": 8, "sampling": "uniform", "windows_per_participant": 40}
     run, _ = train_once(make(training=training, pretraining=pretraining(others, **changes)), store)
     origin = store.client.get_run(store.client.get_run(run.id).data.tags["sslwear.pretraining_run"])
@@ -152,7 +152,7 @@ def test_windows_not_worn_are_left_out_unless_they_are_asked_for(
     np.save(folder / "worn.npy", worn)
     used = []
     for include in (False, True):
-        settings = make(data=str(folder), include_nonwear=include, training={"tuned": "head", "max_epochs": 1})
+        settings = make(data=str(folder), include_nonwear=include, training={"tuning": "head", "max_epochs": 1})
         run, result = train_once(settings, store)
         params = store.client.get_run(run.id).data.params
         used.append((params["train_windows"], params["validation_windows"], len(result.validation.truth)))

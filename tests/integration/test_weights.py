@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import torch
 
-from sslwear.checkpoints import checkpoints, load_weights
+from sslwear.config import Settings, load
 from sslwear.encoders import weights
 from sslwear.encoders.harnet import Harnet5
 from sslwear.errors import WeightsError
-from sslwear.search.evaluation import evaluate_study
-from sslwear.search.experiment import Experiment
-from sslwear.search.listener import Listener
-from sslwear.search.single import train_once
-from sslwear.settings import Settings, load
+from sslwear.studies.context import StudyContext
+from sslwear.studies.cross_validation import evaluate_study
+from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.single_run import train_once
 from sslwear.tracking import Store
+from sslwear.tracking.checkpoints import checkpoints, load_weights
 from sslwear.training.device import seeded
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
@@ -58,7 +58,7 @@ def first_conv(state: Any) -> torch.Tensor:
 
 
 def start_of(settings: Settings, store: Store) -> torch.Tensor:
-    return first_conv(Experiment.build(settings, store).new_encoder().state_dict())
+    return first_conv(StudyContext.open(settings, store).new_encoder().state_dict())
 
 
 def test_a_published_file_is_where_training_starts(
@@ -90,7 +90,7 @@ def test_the_hub_is_asked_through_torch_hub(
 def test_a_registered_model_of_ours_is_found_by_alias_and_by_version(
     make: Callable[..., Settings], store: Store
 ) -> None:
-    run, result = train_once(make(), store, Listener())
+    run, result = train_once(make(), store, ProgressCallback())
     (checkpoint,) = checkpoints(store, store.client.get_run(run.id))
     store.client.create_registered_model("wrist")
     version = store.client.create_model_version(
@@ -124,11 +124,11 @@ def test_the_published_benchmark_runs_from_a_checkpoint_in_the_published_format(
     assert set(table["method"]) == rows
     assert table.groupby("method")["participant"].nunique().tolist() == [6] * 4
     assert not table["supervised"].any()
-    for run in store.find(None, kind="evaluation", method="convolutions frozen"):
+    for run in store.find(None, kind="cross_validation_job", method="convolutions frozen"):
         state = load_weights(store, f"runs:/{run.info.run_id}")
         kept = {f"module.{key}": value for key, value in state.items() if key.startswith("feature_extractor")}
         assert kept.keys() == {key for key in published if "feature_extractor" in key}
         assert all(torch.equal(value, published[key]) for key, value in kept.items())
-    for run in store.find(None, kind="evaluation", method="from scratch"):
+    for run in store.find(None, kind="cross_validation_job", method="from scratch"):
         start = first_conv(load_weights(store, f"runs:/{run.info.run_id}"))
         assert (start - published["module.feature_extractor.layer1.0.weight"]).abs().mean() > 0.01

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sslwear import plugins
 from sslwear.data.arrays import Stamp
 from sslwear.data.sources.raw import Raw
 from sslwear.errors import DataError
+from sslwear.utils import plugins
 
 NO_LABEL = -1
 """Index of a label where there is none, as in `pandas.Categorical.codes`."""

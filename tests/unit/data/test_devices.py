@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from sslwear.cli import app
-from sslwear.data import reading
+from sslwear.cli.app import app
+from sslwear.data import device_files
+from sslwear.data.annotations import read_labels
 from sslwear.data.devices import DeviceFiles
-from sslwear.data.intervals import read_labels
 from sslwear.data.prepare import NoWindowsError, Plan, prepare
 from sslwear.data.sources.base import Recording
 from sslwear.errors import DataError
@@ -291,7 +291,7 @@ def test_a_few_damaged_blocks_are_noted_and_a_file_that_is_cut_short_is_refused(
         return samples_of(600, rate_hz=1).set_index("time"), {"Device": "D", "SampleRate": 1, "ReadErrors": errors}
 
     monkeypatch.setattr(actipy, "read_device", read_device)
-    monkeypatch.setattr(reading, "_check_java", lambda file: None)
+    monkeypatch.setattr(device_files, "_check_java", lambda file: None)
     (tmp_path / "anna.cwa").write_bytes(b"MD")
     if expected is DataError:
         with pytest.raises(DataError, match=r"anna\.cwa is damaged or cut short: \d of its blocks cannot be read"):

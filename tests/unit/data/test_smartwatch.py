@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from seglearn.datasets import load_watch
 
 from sslwear.data.dataset import open_dataset
-from sslwear.data.opening import open_data
+from sslwear.data.loading import open_data
 from sslwear.data.prepare import Plan, prepare
 from sslwear.data.sources.base import Recording
 from sslwear.data.sources.smartwatch import Smartwatch

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sslwear.data import streaming
+from sslwear.data.buffer import Spool
 from sslwear.data.devices import DeviceFiles
-from sslwear.data.spool import Spool
 from sslwear.data.streaming import stream
 from sslwear.errors import DataError
 from tests.samples.days import miscalibrated
@@ -58,7 +58,7 @@ def test_what_is_above_20_hz_is_filtered_out_across_pieces(tmp_path: Path, monke
     file = tmp_path / "anna.csv"
     table_of(samples, 100).to_csv(file, index=False)
     compare(file, tmp_path / "work", 7919, 5)
-    monkeypatch.setattr("sslwear.data.treatment.FILTER_SAMPLES", 700)
+    monkeypatch.setattr("sslwear.data.calibration.FILTER_SAMPLES", 700)
     with stream(file, tmp_path / "work") as recording:
         (found,) = [part.samples for part in recording.windows(100, 5000) if len(part)]
     np.testing.assert_allclose(found[0, 100:, 0], samples[100:5000, 0], atol=1e-3)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sslwear.evaluation.participants import per_participant
-from sslwear.scores import classification_scores
+from sslwear.training.metrics import classification_scores
 
 COLUMNS = [
     "participant",

@@ -19,7 +19,6 @@ from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.encoders.base import Network
 from sslwear.encoders.harnet import Harnet5
 from sslwear.encoders.heads import Classifier
-from sslwear.task import Classification
 from sslwear.training import (
     Augmentation,
     FeatureCache,
@@ -34,6 +33,7 @@ from sslwear.training import (
 from sslwear.training import cache as cache_module
 from sslwear.training.cache import Features
 from sslwear.training.device import seeded
+from sslwear.training.task import Classification
 from sslwear.tuning.base import parse
 
 CPU = torch.device("cpu")
@@ -55,14 +55,14 @@ def all_of(source: WindowSource, view: int = 0) -> Tensor:
 
 
 def train(
-    small: Dataset, tuned: str, cache: FeatureCache | None, augment: bool = False, precision: str = "float32"
+    small: Dataset, tuning: str, cache: FeatureCache | None, augment: bool = False, precision: str = "float32"
 ) -> FitResult:
     learning, validation = Windows.of(small, (1, 2), Augmentation(7) if augment else None), Windows.of(small, (5,))
     data = FitData(replace(learning, rows=learning.rows[::2]), replace(validation, rows=validation.rows[::2]))
     with seeded(0):
         encoder = Harnet5()
     return fit(
-        encoder, Classification(3), data, parse(tuned, Harnet5), replace(SETTINGS, precision=precision), None, cache
+        encoder, Classification(3), data, parse(tuning, Harnet5), replace(SETTINGS, precision=precision), None, cache
     )
 
 
@@ -71,7 +71,7 @@ def files(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("tuned", "augment", "memory"),
+    ("tuning", "augment", "memory"),
     [
         ("head", False, LARGE),
         ("head", True, 0),
@@ -85,17 +85,17 @@ def files(folder: Path) -> set[str]:
     ],
 )
 def test_losses_are_those_of_a_training_without_a_cache(
-    small: Dataset, tmp_path: Path, tuned: str, augment: bool, memory: int
+    small: Dataset, tmp_path: Path, tuning: str, augment: bool, memory: int
 ) -> None:
     cache = FeatureCache(tmp_path, memory, LARGE)
-    cached, plain = train(small, tuned, cache, augment), train(small, tuned, None, augment)
+    cached, plain = train(small, tuning, cache, augment), train(small, tuning, None, augment)
     assert files(tmp_path)
     for one, other in zip(cached.history, plain.history, strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=1e-5)
         assert one.validation_loss == pytest.approx(other.validation_loss, rel=1e-5)
         assert one.scores == pytest.approx(other.scores)
     before = files(tmp_path)
-    warm = train(small, tuned, FeatureCache(tmp_path, memory, LARGE), augment)
+    warm = train(small, tuning, FeatureCache(tmp_path, memory, LARGE), augment)
     assert [replace(r, seconds=0) for r in warm.history] == [replace(r, seconds=0) for r in cached.history]
     assert files(tmp_path) == before
 
@@ -179,7 +179,7 @@ def test_another_stride_or_other_code_is_another_entry(small: Dataset, monkeypat
     before = blocks().key(windows, 0, 2)
     changed.feature_extractor[1][-1].stride += 1
     assert FrozenBlocks(changed, 150, "float32").key(windows, 0, 2) != before
-    monkeypatch.setattr(cache_module, "source_digest", lambda *parts: "another")
+    monkeypatch.setattr(cache_module, "FEATURES_VERSION", 0)
     assert blocks().key(windows, 0, 2) != before
 
 

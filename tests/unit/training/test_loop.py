@@ -15,7 +15,6 @@ from sslwear.encoders.base import Encoder
 from sslwear.encoders.harnet import Harnet5
 from sslwear.errors import LeakageError, SslwearError
 from sslwear.pretext.base import get as get_pretext
-from sslwear.task import Classification, Task, inverse_frequency
 from sslwear.training import (
     Augmentation,
     EpochRecord,
@@ -29,6 +28,7 @@ from sslwear.training import (
     refit,
 )
 from sslwear.training.device import resolve_precision, seeded
+from sslwear.training.task import Classification, Task, inverse_frequency
 from sslwear.tuning.base import parse
 
 SETTINGS = FitSettings(learning_rate=1e-3, batch_size=8, max_epochs=2, patience=5, seed=3)
@@ -50,8 +50,8 @@ def classification(data: FitData) -> Classification:
     return Classification(3, inverse_frequency(data.train.labels, 3))
 
 
-def run(data: FitData, task: Task | None = None, tuned: str = "all", **changes: Any) -> FitResult:
-    return fit(encoder(), task or classification(data), data, parse(tuned, Harnet5), replace(SETTINGS, **changes))
+def run(data: FitData, task: Task | None = None, tuning: str = "all", **changes: Any) -> FitResult:
+    return fit(encoder(), task or classification(data), data, parse(tuning, Harnet5), replace(SETTINGS, **changes))
 
 
 def augmented(data: FitData) -> FitData:
@@ -87,9 +87,9 @@ def test_a_gpu_gives_the_same_bits_too(data: FitData, pretext: str | None, preci
     assert same_history(first, second)
 
 
-@pytest.mark.parametrize(("tuned", "cached"), [("all", False), ("layer5", True), ("gradual", False)])
+@pytest.mark.parametrize(("tuning", "cached"), [("all", False), ("layer5", True), ("gradual", False)])
 def test_with_nobody_held_out_an_epoch_is_what_it_is_with(
-    data: FitData, tuned: str, cached: bool, tmp_path: Path
+    data: FitData, tuning: str, cached: bool, tmp_path: Path
 ) -> None:
     """After as many epochs the weights are the same to the bit, whichever epoch validation would have kept."""
     watched, after = encoder(), dict[int, dict[str, torch.Tensor]]()
@@ -97,7 +97,7 @@ def test_with_nobody_held_out_an_epoch_is_what_it_is_with(
     def keep(record: EpochRecord) -> None:
         after[record.epoch] = {key: value.clone() for key, value in watched.state_dict().items()}
 
-    strategy, settings = parse(tuned, Harnet5), replace(SETTINGS, max_epochs=3)
+    strategy, settings = parse(tuning, Harnet5), replace(SETTINGS, max_epochs=3)
     cache = FeatureCache(tmp_path, int(1e9), int(1e9)) if cached else None
     fit(watched, classification(data), data, strategy, settings, keep, cache)
     for epochs in (1, 3):
@@ -127,11 +127,11 @@ def test_fit_leaves_global_state_as_it_was(data: FitData) -> None:
     assert not torch.are_deterministic_algorithms_enabled()
 
 
-@pytest.mark.parametrize("tuned", ["head", "layer1", "layer3", "layer4-5", "layer1+layer5"])
-def test_no_bit_of_a_frozen_block_changes(data: FitData, tuned: str) -> None:
+@pytest.mark.parametrize("tuning", ["head", "layer1", "layer3", "layer4-5", "layer1+layer5"])
+def test_no_bit_of_a_frozen_block_changes(data: FitData, tuning: str) -> None:
     start = {key: value.clone() for key, value in encoder().state_dict().items()}
-    network = run(data, tuned=tuned).network
-    frozen = parse(tuned, Harnet5).frozen
+    network = run(data, tuning=tuning).network
+    frozen = parse(tuning, Harnet5).frozen
     assert frozen
     for key, value in network.state_dict().items():
         if key.startswith("feature_extractor."):
@@ -169,8 +169,8 @@ def test_losses_are_averaged_over_windows_whatever_the_batches(data: FitData) ->
 
 def test_training_loss_is_over_windows_and_not_over_batches(data: FitData) -> None:
     """Nothing but the head's bias-free start matters here: with a learning rate of almost 0 the weights stay."""
-    whole = run(data, tuned="head", learning_rate=1e-12, max_epochs=1, batch_size=len(data.train))
-    uneven = run(data, tuned="head", learning_rate=1e-12, max_epochs=1, batch_size=len(data.train) - 3)
+    whole = run(data, tuning="head", learning_rate=1e-12, max_epochs=1, batch_size=len(data.train))
+    uneven = run(data, tuning="head", learning_rate=1e-12, max_epochs=1, batch_size=len(data.train) - 3)
     assert uneven.history[0].train_loss == pytest.approx(whole.history[0].train_loss, rel=1e-5)
 
 
@@ -200,20 +200,20 @@ class Worsening(Classification):
 
 @pytest.mark.parametrize(("patience", "epochs"), [(1, 3), (2, 4), (4, 6)])
 def test_training_stops_when_patience_is_used_up(data: FitData, patience: int, epochs: int) -> None:
-    result = run(data, Worsening(), tuned="head", max_epochs=20, patience=patience)
+    result = run(data, Worsening(), tuning="head", max_epochs=20, patience=patience)
     assert len(result.history) == epochs
     assert result.best_epoch == 2
 
 
-@pytest.mark.parametrize("tuned", ["head", "layer4-5", "layerwise_decay(0.5)", "auto_rgn"])
-def test_rates_fall_along_half_a_cosine(data: FitData, tuned: str) -> None:
-    result = run(data, tuned=tuned, schedule="cosine", max_epochs=3)
+@pytest.mark.parametrize("tuning", ["head", "layer4-5", "layerwise_decay(0.5)", "auto_rgn"])
+def test_rates_fall_along_half_a_cosine(data: FitData, tuning: str) -> None:
+    result = run(data, tuning=tuning, schedule="cosine", max_epochs=3)
     shares = [record.learning["head"].rate / 1e-3 for record in result.history]
-    if tuned == "auto_rgn":  # which measures rates anew in every epoch
+    if tuning == "auto_rgn":  # which measures rates anew in every epoch
         assert all(0 < share <= most + 1e-12 for share, most in zip(shares, (1, 0.75, 0.25), strict=True))
     else:
         assert shares == pytest.approx([1, 0.75, 0.25])
-    if tuned.startswith("layerwise"):
+    if tuning.startswith("layerwise"):
         assert [r.learning["layer5"].rate for r in result.history] == pytest.approx([5e-4, 3.75e-4, 1.25e-4])
 
 
@@ -234,7 +234,7 @@ def test_a_fit_on_everybody_has_a_schedule_of_its_own_length(data: FitData) -> N
 
 
 def test_patience_counts_once_everything_learns_that_is_to_learn(data: FitData) -> None:
-    result = run(data, Worsening(), tuned="gradual(2)", max_epochs=20, patience=1)
+    result = run(data, Worsening(), tuning="gradual(2)", max_epochs=20, patience=1)
     assert result.best_epoch == 2
     assert len(result.history) == 12  # the last block thaws in epoch 11
 
@@ -252,7 +252,7 @@ class Watched(Windows):
 def test_gradients_are_looked_at_on_the_view_that_the_epoch_has(data: FitData) -> None:
     watched = Watched(data.train.dataset, data.train.rows, Augmentation(5))
     Watched.views.clear()
-    run(replace(data, train=watched), tuned="auto_rgn", max_epochs=3)
+    run(replace(data, train=watched), tuning="auto_rgn", max_epochs=3)
     assert Watched.views == [1, 1, 2, 2, 3, 3]
 
 
@@ -307,7 +307,7 @@ def test_every_window_is_seen_once_an_epoch_in_another_order(data: FitData) -> N
 
 
 def test_bf16_is_used_where_asked_for(data: FitData) -> None:
-    one, other = (run(data, precision=precision, tuned="layer5", max_epochs=1) for precision in ("bf16", "float32"))
+    one, other = (run(data, precision=precision, tuning="layer5", max_epochs=1) for precision in ("bf16", "float32"))
     assert not same_history(one, other)
 
 

@@ -25,7 +25,7 @@ def mask(text: str) -> FreezeMask:
 
 
 @pytest.mark.parametrize(
-    ("text", "spec", "tuned"),
+    ("text", "spec", "tuning"),
     [
         ("all", "all", {1, 2, 3, 4, 5}),
         ("head", "head", set()),
@@ -44,10 +44,10 @@ def mask(text: str) -> FreezeMask:
         ("layer1-2+layer3+layer4-5", "all", {1, 2, 3, 4, 5}),
     ],
 )
-def test_text_becomes_a_mask_with_one_canonical_text(text: str, spec: str, tuned: set[int]) -> None:
+def test_text_becomes_a_mask_with_one_canonical_text(text: str, spec: str, tuning: set[int]) -> None:
     strategy = mask(text)
     assert strategy.spec == spec
-    assert strategy.frozen == {f"layer{i}" for i in {1, 2, 3, 4, 5} - tuned}
+    assert strategy.frozen == {f"layer{i}" for i in {1, 2, 3, 4, 5} - tuning}
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_text_becomes_a_mask_with_one_canonical_text(text: str, spec: str, tuned
 def test_blocks_that_do_not_exist_are_refused_and_those_that_do_are_told(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse(text, Harnet5)
-    assert str(caught.value) == f"tuned: {text!r} names no blocks of harnet5; they are layer1 to layer5"
+    assert str(caught.value) == f"tuning: {text!r} names no blocks of harnet5; they are layer1 to layer5"
 
 
 @pytest.mark.parametrize(
@@ -64,20 +64,20 @@ def test_blocks_that_do_not_exist_are_refused_and_those_that_do_are_told(text: s
 )
 def test_text_that_no_strategy_knows_is_refused_and_the_forms_are_told(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        parse(text, Harnet5, key="search.tuned")
-    assert str(caught.value).startswith(f"search.tuned: there is no tuning strategy {text!r}; write ")
+        parse(text, Harnet5, key="search.tuning")
+    assert str(caught.value).startswith(f"search.tuning: there is no tuning strategy {text!r}; write ")
     assert FreezeMask.form in str(caught.value)
 
 
 def test_there_are_32_masks_with_32_texts() -> None:
-    assert len({FreezeMask(tuned, Harnet5).spec for tuned in SUBSETS}) == 32
+    assert len({FreezeMask(tuning, Harnet5).spec for tuning in SUBSETS}) == 32
 
 
-@given(tuned=st.sampled_from(SUBSETS))
-def test_every_mask_reads_back_from_its_text(tuned: frozenset[str]) -> None:
-    strategy = FreezeMask(tuned, Harnet5)
+@given(tuning=st.sampled_from(SUBSETS))
+def test_every_mask_reads_back_from_its_text(tuning: frozenset[str]) -> None:
+    strategy = FreezeMask(tuning, Harnet5)
     again = mask(strategy.spec)
-    assert again.frozen == strategy.frozen == set(BLOCKS) - tuned
+    assert again.frozen == strategy.frozen == set(BLOCKS) - tuning
     assert again.spec == strategy.spec
 
 
@@ -90,9 +90,9 @@ def test_every_mask_reads_back_from_its_text(tuned: frozenset[str]) -> None:
 )
 def test_a_mask_is_the_union_of_its_parts_however_they_are_written(parts: list[tuple[int, int, bool]]) -> None:
     text = "+".join(f"layer{first}-{'layer' if long else ''}{last}" for first, last, long in parts)
-    tuned = frozenset(f"layer{i}" for first, last, _ in parts for i in range(first, last + 1))
-    assert mask(text).frozen == set(BLOCKS) - tuned
-    assert mask(text).spec == FreezeMask(tuned, Harnet5).spec
+    tuning = frozenset(f"layer{i}" for first, last, _ in parts for i in range(first, last + 1))
+    assert mask(text).frozen == set(BLOCKS) - tuning
+    assert mask(text).spec == FreezeMask(tuning, Harnet5).spec
 
 
 def test_all_that_is_tuned_learns_in_one_group_at_the_one_rate() -> None:

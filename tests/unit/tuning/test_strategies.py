@@ -186,9 +186,9 @@ def test_other_words_for_the_same_have_one_text(text: str, spec: str) -> None:
 )
 def test_what_cannot_be_is_refused(text: str, problem: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        parse(text, Harnet5, "training.tuned")
+        parse(text, Harnet5, "training.tuning")
     assert problem in str(caught.value)
-    assert str(caught.value).startswith("training.tuned: ")
+    assert str(caught.value).startswith("training.tuning: ")
 
 
 def test_no_two_strategies_read_one_text() -> None:

@@ -1,0 +1,62 @@
+"""Opens what a study file's ``data:`` and ``pretraining.data:`` name: a data set, unlabelled shards, or a source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sslwear.data.dataset import Dataset, open_dataset
+from sslwear.data.prepare import RATE_HZ, prepare
+from sslwear.data.shards import Shards, open_shards
+from sslwear.data.sources.base import find as find_sources
+from sslwear.errors import DataError
+
+WAIT_S = 600.0
+"""How long a study waits for another one that prepares the same windows."""
+
+
+def open_data(data: str, home: Path) -> Dataset:
+    """Open a data set directory, or a source that brings its recordings along.
+
+    Args:
+        data: the path of a directory, or the source's name.
+        home: the store's folder; the source's windows are prepared below it, once.
+
+    Raises:
+        DataError: when it is neither, or cannot be used.
+    """
+    found = find_sources()
+    if data in found:
+        source = found[data]
+        if not source.embedded:
+            raise DataError(
+                f"data: {data} has to be prepared first, with: sslwear data prepare {data} --raw PATH --out DIR; "
+                "then give DIR"
+            )
+        folder = home / "datasets" / f"{data}-{RATE_HZ:g}hz-{source.window_s:g}s-{source.step_s:g}s"
+        if not folder.is_dir():
+            prepare(source(), folder, wait_s=WAIT_S)
+        return open_dataset(folder)
+    folder = Path(data).expanduser()
+    if not folder.is_dir():
+        embedded = ", ".join(name for name, source in found.items() if source.embedded)
+        raise DataError(
+            f"data: {data!r} is neither a directory nor a source that brings its recordings along; give the path of a "
+            f"data set directory or one of: {embedded}"
+        )
+    return open_dataset(folder)
+
+
+def open_windows(data: str, home: Path) -> Dataset | Shards:
+    """Open a data set directory, a directory of unlabelled shards, or a source that brings its recordings along.
+
+    Args:
+        data: the path of a directory, or the source's name.
+        home: the store's folder; the source's windows are prepared below it, once.
+
+    Raises:
+        DataError: when it is none of these, or cannot be used.
+    """
+    folder = Path(data).expanduser()
+    if data not in find_sources() and folder.is_dir() and not (folder / "X.npy").is_file():
+        return open_shards(folder)
+    return open_data(data, home)

@@ -1,0 +1,90 @@
+"""A model in another format: ONNX, for programs without PyTorch."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sslwear.encoders.base import Network
+from sslwear.encoders.classifier import Model
+from sslwear.errors import SslwearError
+
+TOLERANCE = 1e-5
+
+
+class _Probabilities(nn.Module):
+    """Windows (B, 3, samples) to class probabilities."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, windows: Tensor) -> Tensor:
+        probabilities: Tensor = self.network(windows).softmax(dim=1)
+        return probabilities
+
+
+def to_onnx(model: Model, path: Path) -> float:
+    """Write a model as ONNX: input ``windows`` (B, 3, samples) in g, float32, any B; output ``probabilities``
+    (B, classes). Its labels, rate and unit are in the file's metadata.
+
+    Args:
+        model: in float32, on the CPU.
+        path: of the file to write.
+
+    Returns:
+        The largest difference between the file's answers and PyTorch's on random windows.
+
+    Raises:
+        SslwearError: when the extra is not installed, the file cannot be written, or the answers differ.
+    """
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        raise SslwearError(
+            f"ONNX needs the package {error.name}; install it with: pip install 'sslwear[onnx]'"
+        ) from error
+    card = model.card
+    example = torch.zeros(2, 3, card.window_samples)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            _Probabilities(model.network).eval(),
+            (example,),
+            input_names=["windows"],
+            output_names=["probabilities"],
+            dynamic_shapes={"windows": {0: torch.export.Dim("batch")}},
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    proto = program.model_proto
+    facts = {"labels": json.dumps(card.class_names), "rate_hz": f"{card.rate_hz:g}", "unit": card.unit}
+    onnx.helper.set_model_props(proto, {**facts, "fingerprint": card.fingerprint})
+    try:
+        onnx.save(proto, path)
+    except OSError as error:
+        raise SslwearError(f"cannot write {path} ({error.strerror}); give another file") from error
+    worst = difference(model, onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]))
+    if not worst <= TOLERANCE:
+        path.unlink()
+        raise SslwearError(f"the ONNX file's answers differ from PyTorch's by up to {worst:.2g}; it was not kept")
+    return worst
+
+
+def difference(model: Model, session: object) -> float:
+    """Largest difference of probabilities between a model and an ONNX Runtime session of it, on random windows."""
+    draws = np.random.default_rng(0)
+    shape = (7, model.card.window_samples, 3)
+    windows: NDArray[np.float32] = (draws.normal(0, 0.3, shape) + np.array([0, 0, 1])).astype(np.float32)
+    (found,) = session.run(None, {"windows": np.ascontiguousarray(windows.transpose(0, 2, 1))})  # type: ignore[attr-defined]
+    return float(np.abs(found - model.probabilities(windows)).max())

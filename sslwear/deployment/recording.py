@@ -1,0 +1,135 @@
+"""A model on one new recording: its windows with labels and probabilities, read and computed piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sslwear.data.streaming import stream
+from sslwear.encoders.classifier import BATCH, Card, Model, statistics, unlike
+from sslwear.errors import DataError
+from sslwear.evaluation.daily import Labelled
+from sslwear.evaluation.smoothing import Chain, smooth
+
+READING = 0.2
+"""Share of a recording's time that reading it takes, for the bar; about, and none of the network's."""
+GAP_S = 1e-3
+"""Windows further apart than this are not neighbours."""
+Share = Callable[[str, float], None]
+"""Hears of a recording and of the share of it that is done."""
+
+
+def label(
+    name: str, file: Path, place: Path, model: Model, bout_s: float | None = None, progress: Share | None = None
+) -> tuple[Labelled, pd.DataFrame, str, str | None]:
+    """Label the windows of a recording, side by side.
+
+    Args:
+        name: the recording's.
+        file: where it is.
+        place: a folder on a disk with room for its samples, 24 bytes each.
+        model: what labels it.
+        bout_s: expected length of a bout in seconds for smoothing; None for none.
+        progress: hears how far it is.
+
+    Returns:
+        The windows; their table (``time``, ``worn``, ``label`` and ``p_CLASS`` of each class, empty where not worn);
+        how the file was read; and a warning, or None.
+
+    Raises:
+        DataError: when it cannot be read, or not be brought to what the model takes.
+    """
+    card = model.card
+    parts: dict[str, list[NDArray[Any]]] = {key: [] for key in ("start", "worn", "enmo", "statistics")}
+    network = _Batches(model)
+    with stream(file, place) as recording:
+        _check_rate(file, recording.rate_hz, card)
+        for windows in recording.windows(card.rate_hz, card.window_samples):
+            parts["start"].append(windows.start)
+            parts["worn"].append(windows.worn)
+            length = np.linalg.norm(windows.samples, axis=2)
+            parts["enmo"].append(1000 * np.maximum(length - 1, 0).mean(axis=1))
+            known = windows.samples[windows.worn]
+            network.add(known)
+            parts["statistics"].append(statistics(known))
+            if progress is not None and len(windows):
+                share = windows.start[-1] / max(recording.seconds, windows.start[-1] + 1)
+                progress(name, READING + (1 - READING) * float(share))
+    p = network.finish()
+    start, enmo, found = (np.concatenate(parts[key]) for key in ("start", "enmo", "statistics"))
+    worn: NDArray[np.bool_] = np.concatenate(parts["worn"])
+    if len(start) == 0:
+        raise DataError(f"{file} has no stretch without a gap that is as long as a window, {card.window_s:g} s")
+    codes = np.full(len(start), -1)
+    codes[worn] = _classes(p, start[worn], card, bout_s)
+    when = recording.start + np.rint(start * 1e9).astype("timedelta64[ns]")
+    labelled = Labelled(
+        name, card.class_names, when, card.window_s, codes, enmo.astype(np.float32), recording.start, recording.end
+    )
+    return labelled, _table(labelled, worn, p), recording.note, unlike(card, found)
+
+
+class _Batches:
+    """A model's probabilities of windows that come in pieces, computed in batches of one size.
+
+    A batch of another size is another shape to the libraries below PyTorch, which keep memory for each that they saw.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._waiting = np.empty((0, model.card.window_samples, 3), np.float32)
+        self._found = [np.empty((0, len(model.card.class_names)), np.float32)]
+
+    def add(self, windows: NDArray[np.float32]) -> None:
+        """Go on with windows (N, samples, 3)."""
+        windows = np.concatenate([self._waiting, windows])
+        whole = len(windows) // BATCH * BATCH
+        self._found.append(self._model.probabilities(windows[:whole]))
+        self._waiting = windows[whole:].copy()
+
+    def finish(self) -> NDArray[np.float32]:
+        """All probabilities (N, classes)."""
+        self._found.append(self._model.probabilities(self._waiting))
+        return np.concatenate(self._found)
+
+
+def _check_rate(file: Path, rate_hz: float, card: Card) -> None:
+    """Refuse a recording that lacks more than half of the frequencies that the model was made for.
+
+    Sampled at r Hz it holds movement below r / 2 Hz. Resampling to the model's rate cannot bring back what is above.
+
+    Raises:
+        DataError: with both rates.
+    """
+    if rate_hz < card.rate_hz / 2:
+        raise DataError(
+            f"{file} has {rate_hz:g} samples a second and the model takes {card.rate_hz:g}: with fewer than "
+            f"{card.rate_hz / 2:g} more than half of the frequencies that it looks at were not recorded"
+        )
+
+
+def _classes(p: NDArray[np.float32], start: NDArray[np.float64], card: Card, bout_s: float | None) -> NDArray[np.int64]:
+    """Indices of the classes of worn windows (N,), smoothed or not; a gap or time not worn breaks the chain."""
+    if bout_s is None:
+        likeliest: NDArray[np.int64] = p.argmax(axis=1)
+        return likeliest
+    begins = np.diff(start, prepend=-np.inf) > card.window_s + GAP_S
+    return smooth(p, Chain.from_bouts(len(card.class_names), card.window_s, bout_s), begins)
+
+
+def _table(found: Labelled, worn: NDArray[np.bool_], p: NDArray[np.float32]) -> pd.DataFrame:
+    names = np.array([*found.class_names, ""], dtype=object)
+    whole = np.full((len(worn), p.shape[1]), np.nan, np.float32)
+    whole[worn] = p
+    columns: Mapping[str, Any] = {
+        "time": found.start.astype("datetime64[ms]"),
+        "worn": worn,
+        "label": names[found.codes],
+        **{f"p_{name}": whole[:, i] for i, name in enumerate(found.class_names)},
+    }
+    return pd.DataFrame(columns)

@@ -1,0 +1,136 @@
+"""A trial as a registered version: model card, tags, scores with intervals, and what is usual in its data."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import metadata
+
+import numpy as np
+import optuna
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+from optuna.trial import FrozenTrial
+
+from sslwear.config import NO_PRETEXT
+from sslwear.deployment import model_card, registry
+from sslwear.encoders.base import Network
+from sslwear.encoders.classifier import Card, reference_ranges, statistics
+from sslwear.evaluation.intervals import Interval, interval
+from sslwear.studies.context import StudyContext
+from sslwear.studies.leakage import supervised_datasets
+from sslwear.studies.pretraining import pretraining_source
+from sslwear.studies.test_evaluation import HeldOutScores, looks, training_of
+from sslwear.studies.trials import kept_settings
+from sslwear.tracking import RUN_URI, people
+from sslwear.training.metrics import SCORES
+
+EXAMPLES = 3
+SAMPLED = 5000
+"""So many training windows tell what is usual."""
+
+
+def register_trial(
+    context: StudyContext,
+    study: optuna.Study,
+    trial: FrozenTrial,
+    name: str,
+    alias: str,
+    network: Network,
+    tested: HeldOutScores,
+    comparison: str,
+) -> ModelVersion:
+    """Register a finished trial's network as a new version.
+
+    Args:
+        context: the study's.
+        study: the trial's.
+        trial: a finished one.
+        name: the registered model's.
+        alias: that it is promoted to, for the card.
+        network: that it left.
+        tested: its answers for the test participants.
+        comparison: what the card says of the champion before it, Markdown.
+    """
+    training, store, scores = training_of(trial), context.store, summary(tested.table)
+    run_id = trial.user_attrs["run_id"]
+    card = replace(
+        context.card(training.tuning, training.pretext, training.head), reference_ranges=_reference_ranges(context)
+    )
+    split, run = context.split, store.client.get_run(run_id)
+    weights = run.data.params.get("weights", kept_settings(study).weights)
+    facts = model_card.Facts(
+        name=name,
+        alias=alias,
+        study=study.study_name,
+        trial=trial.number,
+        run_id=run_id,
+        commit=run.data.tags.get("mlflow.source.git.commit", ""),
+        settings=training.model_dump(),
+        participants={"train": split.train, "validation": split.validation, "test": split.test},
+        scores=scores,
+        pooled=tested.scores,
+        looks=len(looks(study)),
+        comparison=comparison,
+        weights=weights,
+        pretraining=_pretraining(context, training.pretext),
+        supervised=supervised_datasets(context, weights, training.pretext),
+        versions=_versions(),
+    )
+    objective = f"{context.settings.objective} {trial.value:.4f} on validation participants"
+    rows = context.windows(split.train).rows[:EXAMPLES]
+    example = context.dataset.gather(rows, card.window_samples).transpose(1, 2).contiguous().numpy()
+    text, tags = model_card.markdown(card, facts), _tags(card, facts, objective)
+    return registry.register(store, name, run_id, network.cpu(), card, example, text, tags, _numbers(scores))
+
+
+def _tags(card: Card, facts: model_card.Facts, objective: str) -> dict[str, str]:
+    return {
+        "study": facts.study,
+        "trial": str(facts.trial),
+        "run": f"{RUN_URI}{facts.run_id}",
+        "fingerprint": card.fingerprint,
+        "dataset": card.dataset,
+        "commit": facts.commit,
+        "classes": ", ".join(card.class_names),
+        "input": f"{card.window_s:g} s at {card.rate_hz:g} Hz, {card.window_samples} samples, {card.unit}",
+        "weights": facts.weights,
+        "weights_licence": model_card.weights_licence(facts.weights),
+        "objective": objective,
+        "test_looks": str(facts.looks),
+        **people(**facts.participants),
+        **{f"test_{score}": str(found) for score, found in facts.scores.items()},
+    }
+
+
+def _pretraining(context: StudyContext, pretext: str) -> dict[str, str | None]:
+    """Licences of other data sets that were pre-trained on, by name."""
+    if pretext == NO_PRETEXT or context.pretraining_data is None:
+        return {}
+    data = pretraining_source(context, pretext)
+    return {name: part.description.licence for name, part in zip(data.names, data.parts, strict=True)}
+
+
+def _numbers(scores: Mapping[str, Interval]) -> dict[str, float]:
+    """Metrics of the model: means and ends of intervals, where they are defined."""
+    parts = [(score, part) for score in scores for part in ("mean", "low", "high")]
+    found = {f"test_{score}_{part}": float(getattr(scores[score], part)) for score, part in parts}
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def summary(table: pd.DataFrame) -> dict[str, Interval]:
+    """Scores over participants, of a table with one row each."""
+    return {name: interval(table[name].to_numpy()) for name in SCORES}
+
+
+def _reference_ranges(context: StudyContext) -> dict[str, tuple[float, float]]:
+    """What is usual of the windows that a trial learnt from."""
+    rows = context.windows(context.split.train).rows
+    some = rows[:: 1 + len(rows) // SAMPLED]
+    return reference_ranges(statistics(np.asarray(context.dataset.windows[some])))
+
+
+def _versions() -> str:
+    known = ", ".join(f"{name} {metadata.version(name)}" for name in ("sslwear", "torch", "mlflow"))
+    return f"Python {platform.python_version()}, {known}"

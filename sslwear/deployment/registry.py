@@ -1,0 +1,328 @@
+"""The MLflow registry: registered versions with what they are, aliases with their history, and models by name."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import Timeout
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.pyfunc import save_model
+from mlflow.types import ColSpec, Schema, TensorSpec
+from numpy.typing import NDArray
+
+import sslwear
+from sslwear.encoders import weights
+from sslwear.encoders.base import Network
+from sslwear.encoders.classifier import CARD, CHECKPOINT, CODE, Card, Model
+from sslwear.errors import StudyError
+from sslwear.tracking import CLASSIFIER, MODEL_URI, RUN_URI, Store, all_pages
+from sslwear.tracking.checkpoints import model_folder
+from sslwear.tracking.provenance import PREFIX
+from sslwear.utils.masking import masked
+
+CHAMPION = "champion"
+HISTORY = f"{PREFIX}history."
+"""Registered model's tags that list the versions that an alias stood for, by alias."""
+NEEDED = ("torch", "numpy", "pandas", "safetensors")
+"""What a model needs beside MLflow, at the versions that it was promoted with."""
+DESCRIPTION = "README.md"
+
+
+def load_model(store: Store, reference: str, device: torch.device | None = None, precision: str | None = None) -> Model:
+    """A classifier by its name.
+
+    Args:
+        store: where it is registered.
+        reference: ``NAME@alias``, ``NAME/VERSION`` (both also after ``models:/``), or ``runs:/ID`` of a finished trial.
+        device: where to compute.
+        precision: ``float32`` or ``bf16``.
+
+    Raises:
+        StudyError: when there is no such model.
+        WeightsError: when it has no checkpoint of ours.
+    """
+    uri = reference if reference.startswith(RUN_URI) else uri_of(find_version(store, reference))
+    with model_folder(store, uri) as folder:
+        return Model.load(folder, device, precision or "float32")
+
+
+def uri_of(version: ModelVersion) -> str:
+    """MLflow's address of a version."""
+    return f"{MODEL_URI}{version.name}/{version.version}"
+
+
+def find_version(store: Store, reference: str) -> ModelVersion:
+    """The registered version that ``NAME@alias``, ``NAME/VERSION`` or ``NAME`` (its champion) means.
+
+    Raises:
+        StudyError: when there is none; the message lists what there is.
+    """
+    match = re.fullmatch(r"([^/@\s]+)(?:@([^/@\s]+)|/(\d+))?", reference.removeprefix(MODEL_URI))
+    if match is None:
+        raise StudyError(f"{reference!r} does not name a model; write NAME@alias or NAME/VERSION")
+    name, alias, number = match.groups()
+    model = find_model(store, name)
+    if number is None:
+        alias = alias or CHAMPION
+        number = model.aliases.get(alias)
+        if number is None:
+            there = ", ".join(f"{name}@{known}" for known in model.aliases) or "none yet: sslwear promote sets it"
+            raise StudyError(f"the model {name!r} has no alias {alias!r}; there is {there}")
+    try:
+        return store.client.get_model_version(name, number)
+    except MlflowException as error:
+        numbers = sorted(int(version.version) for version in versions(store, name))
+        there = ", ".join(f"{name}/{known}" for known in numbers) or "none"
+        raise StudyError(f"the model {name!r} has no version {number}; there is {there}") from error
+
+
+def find_model(store: Store, name: str) -> RegisteredModel:
+    """A registered model.
+
+    Raises:
+        StudyError: when there is none of that name; the message lists the names that there are.
+    """
+    found = {model.name: model for model in models(store)}
+    if name not in found:
+        there = f"there are {', '.join(found)}" if found else "there is none yet: promote a study's best trial first"
+        raise StudyError(f"there is no registered model {name!r}; {there}")
+    return found[name]
+
+
+def models(store: Store) -> list[RegisteredModel]:
+    """All registered models, by name."""
+    return all_pages(
+        lambda token: store.client.search_registered_models(max_results=1000, order_by=["name ASC"], page_token=token)
+    )
+
+
+def versions(store: Store, name: str) -> list[ModelVersion]:
+    """The versions of a registered model, newest first."""
+    found = store.client.search_model_versions(f"name = '{name}'", max_results=10_000)
+    return sorted(found, key=lambda version: -int(version.version))
+
+
+def aliases(store: Store, name: str) -> dict[str, list[str]]:
+    """A registered model's aliases by version."""
+    found: dict[str, list[str]] = {}
+    for alias, version in sorted(find_model(store, name).aliases.items()):
+        found.setdefault(str(version), []).append(alias)
+    return found
+
+
+def check_name(name: str) -> None:
+    """Refuse a name by which a model could not be asked for.
+
+    Raises:
+        StudyError: saying what it may have.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise StudyError(f"{name!r} cannot be a model's name; write letters, digits, '.', '_' and '-'")
+
+
+def check_alias(alias: str) -> None:
+    """Refuse an alias that MLflow would not take.
+
+    Raises:
+        StudyError: saying what it may have.
+    """
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,99}", alias) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
+        raise StudyError(
+            f"{alias!r} cannot be an alias; write a letter and then letters, digits, '_' and '-', but not latest or v1"
+        )
+
+
+@contextmanager
+def locked(store: Store, name: str) -> Iterator[None]:
+    """Change a registered model's aliases alone on this machine.
+
+    Raises:
+        StudyError: when another process does.
+    """
+    try:
+        with store.lock(f"model-{name}", timeout_s=0):
+            yield
+    except Timeout as error:
+        raise StudyError(f"another process is promoting to {name!r} or rolling it back; wait for it") from error
+
+
+def move_alias(store: Store, name: str, alias: str, version: str, why: str, expected: str | None) -> None:
+    """Let an alias stand for a version, and keep that it did, and what it stood for before.
+
+    Args:
+        store: where the model is.
+        name: the model's.
+        alias: to move.
+        version: that it shall stand for.
+        why: in a sentence.
+        expected: the version that it stands for now, or None.
+
+    Raises:
+        StudyError: when it stands for another one, because somebody moved it meanwhile.
+    """
+    now = find_model(store, name).aliases.get(alias)
+    if (None if now is None else str(now)) != expected:
+        raise StudyError(
+            f"{name}@{alias} was moved to {'nothing' if now is None else f'version {now}'} meanwhile, so that the "
+            "comparison does not hold; give the command again"
+        )
+    steps = history(store, name, alias)
+    if expected is not None and (not steps or steps[-1]["version"] != expected):
+        steps.append({"version": expected, "when": "", "why": "set by hand"})
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    store.client.set_registered_model_alias(name, alias, version)
+    steps.append({"version": version, "when": when, "why": masked(why)})
+    store.client.set_registered_model_tag(name, f"{HISTORY}{alias}", json.dumps(steps))
+
+
+def history(store: Store, name: str, alias: str) -> list[dict[str, str]]:
+    """Which versions an alias stood for, when and why, oldest first; those that it was rolled back from are gone."""
+    steps: list[dict[str, str]] = json.loads(find_model(store, name).tags.get(f"{HISTORY}{alias}", "[]"))
+    return steps
+
+
+def rollback(store: Store, name: str, alias: str = CHAMPION) -> tuple[str, str]:
+    """Let an alias stand again for the version that it stood for before.
+
+    Returns:
+        The version that it stood for until now, or ``no version`` when that one was deleted, and the one that it stands
+        for again.
+
+    Raises:
+        StudyError: when there is no such model or alias, or nothing before.
+    """
+    standing = find_model(store, name).aliases.get(alias)
+    now = "no version" if standing is None else str(standing)  # its version was deleted
+    known = {str(version.version) for version in versions(store, name)}
+    steps = history(store, name, alias)
+    while steps and (steps[-1]["version"] == now or steps[-1]["version"] not in known):
+        steps.pop()
+    if not steps:
+        raise StudyError(
+            f"{name}@{alias} has nothing to go back to: it stands for {_numbered(now)} and no other before"
+        )
+    before = steps[-1]["version"]
+    store.client.set_registered_model_alias(name, alias, before)
+    store.client.set_registered_model_tag(name, f"{HISTORY}{alias}", json.dumps(steps))
+    return _numbered(now), before
+
+
+def register(
+    store: Store,
+    name: str,
+    run_id: str,
+    network: Network,
+    card: Card,
+    example: NDArray[np.float32],
+    description: str,
+    tags: Mapping[str, str],
+    scores: Mapping[str, float],
+) -> ModelVersion:
+    """Log a network as an MLflow model of a run, and register it as a new version.
+
+    Args:
+        store: where to.
+        name: the registered model's, made where there is none.
+        run_id: the run that trained it.
+        network: with the weights.
+        card: how to build and to feed it.
+        example: a few windows (N, samples, 3) in g.
+        description: the model card, Markdown.
+        tags: of the version, by name without the prefix ``sslwear.``.
+        scores: metrics that MLflow shows with the model.
+    """
+    client = store.client
+    run = client.get_run(run_id)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "model"
+        save(folder, network, card, example, description)
+        logged = client.create_logged_model(
+            run.info.experiment_id, name=name, source_run_id=run_id, model_type=CLASSIFIER
+        )
+        try:
+            client.log_model_artifacts(logged.model_id, str(folder))
+        except BaseException:
+            client.finalize_logged_model(logged.model_id, "FAILED")
+            raise
+    client.finalize_logged_model(logged.model_id, "READY")
+    for key, value in scores.items():
+        client.log_metric(run_id, key, value, model_id=logged.model_id)
+    if name not in {model.name for model in models(store)}:
+        about = f"Labels windows of wrist acceleration as {', '.join(card.class_names)}; each version has a model card."
+        client.create_registered_model(name, tags={f"{PREFIX}kind": "classifier"}, description=about)
+    return client.create_model_version(
+        name,
+        source=logged.artifact_location,
+        run_id=run_id,
+        tags={f"{PREFIX}{key}": masked(value) for key, value in tags.items()},
+        description=masked(description),
+        model_id=logged.model_id,
+    )
+
+
+def save(folder: Path, network: Network, card: Card, example: NDArray[np.float32], description: str) -> None:
+    """Write a network as an MLflow model, which loads without this package and without unpickling.
+
+    Args:
+        folder: to make.
+        network: with the weights.
+        card: how to build and to feed it.
+        example: a few windows (N, samples, 3) in g.
+        description: the model card, Markdown, written beside the model as ``README.md``.
+    """
+    package = Path(sslwear.__file__).parent
+    outputs: list[ColSpec | TensorSpec] = [
+        ColSpec("string", "label"),
+        *(ColSpec("float", f"p_{name}") for name in card.class_names),
+    ]
+    # MLflow would refuse float64, lists and one of the two layouts, with all of the data in its message; the model's
+    # own check says what is wrong in a sentence, so that the schema lets anything through to it
+    signature = ModelSignature(Schema([TensorSpec(np.dtype("O"), (-1,))]), Schema(outputs))
+    with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parts = {"model": Path(temporary) / "model", "code": Path(temporary) / "code"}
+        parts["model"].mkdir()
+        weights.save(network, parts["model"] / CHECKPOINT)
+        (parts["model"] / CARD).write_text(card.to_json())
+        _copy(package, parts["code"] / package.name, CODE)
+        save_model(
+            folder,
+            python_model=str(package / "deployment" / "mlflow_model.py"),
+            artifacts={name: str(path) for name, path in parts.items()},
+            pip_requirements=[f"{name}=={metadata.version(name).split('+')[0]}" for name in NEEDED],
+            signature=signature,
+            input_example=example,
+            metadata={
+                "input": f"windows (N, {card.window_samples}, 3) or (N, 3, {card.window_samples}), any floating-point "
+                f"type, {card.unit}, {card.rate_hz:g} Hz",
+            },
+        )
+    (folder / DESCRIPTION).write_text(description)
+
+
+def _numbered(version: str) -> str:
+    return version if version == "no version" else f"version {version}"
+
+
+def _copy(package: Path, place: Path, parts: Sequence[str]) -> None:
+    """Copy some of a package's files and folders."""
+    for part in parts:
+        target = place / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (package / part).is_dir():
+            shutil.copytree(package / part, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(package / part, target)

@@ -1,1 +1,0 @@
-"""Settings to Optuna and back: space, trial, pre-training, study."""

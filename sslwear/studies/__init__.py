@@ -1,0 +1,1 @@
+"""Studies: pre-training, trials, sampling, cross-validation, and what is read back of them."""

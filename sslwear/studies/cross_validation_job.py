@@ -1,0 +1,185 @@
+"""One job of an evaluation: a method fitted in a fold with a seed, and its scores on the fold's test participants."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from io import StringIO
+
+import numpy as np
+import pandas as pd
+from mlflow.entities import Run as MlflowRun
+from numpy.typing import NDArray
+
+from sslwear.config import TrainingSettings
+from sslwear.encoders.base import Encoder, Network
+from sslwear.errors import StudyError
+from sslwear.evaluation.baselines.base import get as get_baseline
+from sslwear.evaluation.sequences import learn, smoothed
+from sslwear.studies.context import StudyContext
+from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
+from sslwear.studies.cross_validation_results import PARTICIPANTS
+from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.test_evaluation import HeldOutScores, score, scored
+from sslwear.studies.trial import first_encoder, note, train
+from sslwear.tracking import MAX_PARAM, Run, people
+from sslwear.training import leading, refit
+
+TRANSDUCTIVE = "transductive: pre-training saw test participants' windows, without their labels"
+PROBABILITIES = "test_probabilities.csv"
+SUPERVISED_NOTE = "supervised elsewhere: the encoder has learnt the labels of {}"
+
+
+def job_name(job: Job) -> str:
+    """A job in a few words: ``first block, fold 2, seed 42``."""
+    return f"{job.method.name}, fold {job.fold}, seed {job.seed}"
+
+
+def run_job(
+    plan: CrossValidationPlan,
+    job: Job,
+    parent: Run,
+    run: Run,
+    done: Mapping[str, MlflowRun],
+    listener: ProgressCallback,
+) -> float:
+    """Fit a method in a fold with a seed, score it once on the fold's test participants, and log all of it.
+
+    Args:
+        plan: the evaluation.
+        job: which of its jobs.
+        parent: the run to nest pre-training under.
+        run: an open run; the caller ends it.
+        done: finished jobs by key.
+        listener: hears of the epochs.
+
+    Returns:
+        The mean of the objective over the test participants, NaN where it is undefined for all of them.
+    """
+    context, objective = plan.of(job), plan.context.settings.objective
+    members = _members(job, done)
+    if job.method.given.select_on_validation:
+        what, value = _choose(members, objective, run, plan)
+    else:
+        run.params(people(**vars(job.split)))
+        if job.method.given.ensemble:
+            what, tested = _ensemble(members, context, run)
+        elif job.method.given.baseline is not None:
+            what, tested = _baseline(plan, job, context, run)
+        else:
+            what, tested = _trained(plan, job, context, parent, run, listener)
+            run.text(_probabilities(context, tested), PROBABILITIES)
+        means = {name: float(tested.table[name].mean()) for name in tested.scores}
+        run.metrics({f"test_{name}": score for name, score in tested.scores.items()})
+        run.metrics({f"test_{name}_mean": mean for name, mean in means.items()})
+        run.text(tested.table.to_csv(index=False), PARTICIPANTS)
+        value = means[objective]
+    marks = [TRANSDUCTIVE] if plan.settings.transductive else []
+    marks += [SUPERVISED_NOTE.format(", ".join(job.method.supervised))] if job.method.supervised else []
+    mark = f" ({'; '.join(marks)})" if marks else ""
+    run.describe(
+        f"{what}\n\nFold {job.fold}, seed {job.seed}: mean {objective} of the test participants {value:.3f}{mark}."
+    )
+    return value
+
+
+def _members(job: Job, done: Mapping[str, MlflowRun]) -> dict[str, MlflowRun]:
+    """Finished jobs of the methods that one is made of, by method.
+
+    Raises:
+        StudyError: when one of them did not finish.
+    """
+    if lacking := [name for name, key in job.members.items() if key not in done]:
+        raise StudyError(f"{lacking[0]}, one of the methods that it is made of, did not finish")
+    return {name: done[key] for name, key in job.members.items()}
+
+
+def _choose(members: Mapping[str, MlflowRun], objective: str, run: Run, plan: CrossValidationPlan) -> tuple[str, float]:
+    """Answer with the member that did best on the fold's validation participants; the first of several as good."""
+    values = {name: member.data.metrics.get(objective, math.nan) for name, member in members.items()}
+    best = max(values, key=lambda name: -math.inf if math.isnan(values[name]) else values[name])
+    chosen = members[best]
+    run.copy(chosen.info.run_id)
+    run.tags(chosen=best, chosen_run=chosen.info.run_id)
+    run.text(plan.context.store.read_text(chosen, PARTICIPANTS), PARTICIPANTS)
+    said = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
+    what = f"Chose `{best}` by {objective} on the validation participants: {said}. Nothing was trained again."
+    return what, float(chosen.data.metrics[f"test_{objective}_mean"])
+
+
+def _ensemble(members: Mapping[str, MlflowRun], context: StudyContext, run: Run) -> tuple[str, HeldOutScores]:
+    """Answer with the class of the highest mean probability over the members."""
+    run.params({"ensemble": "; ".join(members)[:MAX_PARAM]})
+    run.tags(members=" ".join(member.info.run_id for member in members.values()))
+    told = [pd.read_csv(StringIO(context.store.read_text(member, PROBABILITIES))) for member in members.values()]
+    columns = [f"p_{name}" for name in context.dataset.class_names]
+    mean = np.mean([table[columns].to_numpy() for table in told], axis=0)
+    what = f"Averages the probabilities of {', '.join(f'`{name}`' for name in members)}. Nothing was trained again."
+    return what, scored(context, mean.argmax(axis=1))
+
+
+def _probabilities(context: StudyContext, tested: HeldOutScores) -> str:
+    """A table of the test participants' windows: participant, row in the data set, probability of each class."""
+    windows = context.windows(context.split.test)
+    columns = [f"p_{name}" for name in context.dataset.class_names]
+    table = pd.DataFrame(tested.probabilities, columns=columns).round(6)
+    table.insert(0, "participant", windows.pid)
+    table.insert(1, "row", windows.rows)
+    return table.to_csv(index=False)
+
+
+def _trained(
+    plan: CrossValidationPlan, job: Job, context: StudyContext, parent: Run, run: Run, listener: ProgressCallback
+) -> tuple[str, HeldOutScores]:
+    training, what = job.method.training, note(job.method.training)
+    result = train(context, training, run, parent.id, listener, keep=plan.settings.keep_checkpoints)
+    network = result.network
+    if plan.settings.refit:
+        encoder = first_encoder(context, training, run, parent.id, listener)
+        network = _refitted(context, training, encoder, result.best_epoch)
+        what += f" Fitted anew for {result.best_epoch} epochs with the validation participants among those learnt from."
+    depth = leading(context.tuning(training).frozen, network)
+    names = context.dataset.class_names
+    tested = score(context, network, context.encoder.window_samples, names, depth)
+    if plan.settings.smoothing == "hmm":
+        tested = _smoothed(context, result.validation.predicted, tested)
+    return what, tested
+
+
+def _refitted(context: StudyContext, training: TrainingSettings, encoder: Encoder, epochs: int) -> Network:
+    """A network that has learnt from training and validation participants, for so many epochs."""
+    split = context.split
+    both = replace(context, split=replace(split, train=(*split.train, *split.validation), validation=()))
+    return refit(
+        encoder,
+        both.classification(training),
+        both.windows(both.split.train, training),
+        both.tuning(training),
+        both.fit_settings(training),
+        epochs,
+        both.cache,
+    )
+
+
+def _baseline(plan: CrossValidationPlan, job: Job, context: StudyContext, run: Run) -> tuple[str, HeldOutScores]:
+    name, split, classes = str(job.method.given.baseline), job.split, len(context.dataset.class_names)
+    predict = get_baseline(name)().predict
+    train, validation, test = (context.windows(side) for side in (split.train, split.validation, split.test))
+    run.dataset(context.dataset, {"train": len(train), "validation": len(validation)})
+    run.params({"baseline": name, "seed": job.seed})
+    tested = scored(context, predict(train, validation, test, classes, job.seed))
+    if plan.settings.smoothing == "hmm":  # another fit, because this one may have learnt from validation participants
+        tested = _smoothed(context, predict(train, train, validation, classes, job.seed), tested)
+    return f"The baseline `{name}`.", tested
+
+
+def _smoothed(context: StudyContext, on_validation: NDArray[np.int64], tested: HeldOutScores) -> HeldOutScores:
+    """Predictions of test participants, smoothed with what training and validation participants teach of them;
+    probabilities stay those of the windows by themselves.
+    """
+    sides = (context.split.train, context.split.validation, context.split.test)
+    train, validation, test = (context.windows(side).rows for side in sides)
+    chain = learn(context.dataset, train, validation, on_validation)
+    found = scored(context, smoothed(context.dataset, test, tested.predicted, chain))
+    return replace(found, probabilities=tested.probabilities)

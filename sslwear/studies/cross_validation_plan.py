@@ -1,0 +1,303 @@
+"""What an evaluation is made of: each method in each fold with each seed, all checked before the first one starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from sslwear.config import NO_PRETEXT, EvaluationSettings, MethodSettings, Settings, TrainingSettings
+from sslwear.data.dataset import Dataset
+from sslwear.data.splits import Split, folds, missing_classes
+from sslwear.errors import SettingsError
+from sslwear.evaluation.baselines.base import get as get_baseline
+from sslwear.evaluation.sequences import check_consecutive
+from sslwear.studies.context import (
+    StudyContext,
+    check_pretext_name,
+    digest,
+    initial_weights,
+    key_of,
+    open_labelled,
+)
+from sslwear.studies.leakage import check_evaluation_weights, supervised_datasets
+from sslwear.studies.pretraining import check_pretraining, pretraining_windows
+from sslwear.tracking import Store, people
+from sslwear.tuning.base import parse as parse_tuning
+
+EVALUATION_VERSION = 1
+"""Raise it when the arithmetic of an evaluation changes: jobs that finished under another version are run again."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One of the methods compared.
+
+    Attributes:
+        name: the study file's.
+        given: what the study file says of it.
+        training: the study's `training` with what differs.
+        weights: where its encoder starts.
+        initial: the weights there by tensor name, or None for random ones.
+        digest: names them by content.
+        supervised: data sets whose labels the encoder has learnt before it is fine-tuned.
+    """
+
+    name: str
+    given: MethodSettings
+    training: TrainingSettings
+    weights: str
+    initial: Mapping[str, Tensor] | None
+    digest: str
+    supervised: tuple[str, ...]
+
+    @property
+    def trains(self) -> bool:
+        """Whether it trains a network of its own."""
+        return self.given.trains
+
+
+@dataclass(frozen=True)
+class Job:
+    """One method in one fold with one seed.
+
+    Attributes:
+        method: which.
+        fold: from 1.
+        seed: of the training.
+        split: the fold's participants.
+        key: names everything on which its result depends.
+        members: keys of the jobs that it is made of, by method; none where it is a method of its own.
+    """
+
+    method: Method
+    fold: int
+    seed: int
+    split: Split
+    key: str
+    members: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class CrossValidationPlan:
+    """An evaluation, all jobs of it.
+
+    Attributes:
+        context: what the jobs share.
+        settings: the study file's section.
+        jobs: in the order in which they are run; those that are made of others come after these.
+    """
+
+    context: StudyContext
+    settings: EvaluationSettings
+    jobs: tuple[Job, ...]
+
+    @classmethod
+    def build(cls, settings: Settings, store: Store) -> CrossValidationPlan:
+        """Check everything that an evaluation needs.
+
+        Raises:
+            SslwearError: when the study file has no section `evaluation`, a name does not exist, data or weights cannot
+                be used, or something would learn from the participants that it is tested on.
+        """
+        evaluation = settings.evaluation
+        if evaluation is None:
+            raise SettingsError(
+                f"the study file of {settings.study!r} has no section evaluation; add one with the methods to compare, "
+                "such as evaluation: {methods: {all: {tuning: all}, first block: {tuning: layer1}}}"
+            )
+        dataset = open_labelled(settings, store)
+        splits = _splits(dataset, settings, evaluation)
+        hold_out = evaluation.protocol == "hold_out"
+        context = StudyContext.open(settings, store, dataset, None if hold_out else splits[0])
+        methods = _marked([_method(name, given, context) for name, given in evaluation.methods.items()])
+        tested = {participant for split in splits for participant in split.test}
+        origins = {method.weights for method in methods if method.trains}
+        seen = [check_evaluation_weights(context, evaluation, origin, tested) for origin in sorted(origins)]
+        if evaluation.smoothing == "hmm":
+            check_consecutive(dataset)
+        pretexts = {method.training.pretext for method in methods if method.trains} - {NO_PRETEXT}
+        _check_transductive(context, evaluation, splits, bool(pretexts), any(seen))
+        for split in splits:  # refuse folds in which a job could not be run
+            fold = replace(context, split=split, transductive=evaluation.transductive)
+            if any(method.given.select_on_validation for method in methods):
+                fold.check_objective()
+            check_pretraining(fold, pretexts)
+        return cls(context, evaluation, _jobs(context, evaluation, splits, methods))
+
+    def of(self, job: Job) -> StudyContext:
+        """The experiment of a job: its fold's participants, its seed and its method's first weights."""
+        method = job.method
+        return self.context.variant(job.split, job.seed, method.weights, method.initial, self.settings.transductive)
+
+    def warnings(self) -> list[str]:
+        """What a user should know of the folds, a sentence each."""
+        found = [*self.context.window_length_warnings(), self._left_out()]
+        for job in {job.fold: job for job in self.jobs}.values():
+            for name in missing_classes(self.context.dataset, job.split):
+                found.append(
+                    f"fold {job.fold}: only the participants tested there ({', '.join(map(str, job.split.test))}) "
+                    f"show {name!r}, so nothing can learn it and all its windows count as missed"
+                )
+        return [text for text in found if text is not None]
+
+    def _left_out(self) -> str | None:
+        context, tested = self.context, {str(pid) for job in self.jobs for pid in job.split.test}
+        pretrains = any(job.method.trains and job.method.training.pretext != NO_PRETEXT for job in self.jobs)
+        if context.pretraining_data is None or self.settings.transductive or not pretrains:
+            return None
+        shared = context.pretraining_data.shared(context.dataset, tested)
+        if not shared:
+            return None
+        return (
+            f"pretraining.data holds windows of {len(shared)} participants who are tested ({', '.join(shared[:3])}"
+            f"{', ...' if len(shared) > 3 else ''}): in each fold, those who are tested or validated there are left out"
+        )
+
+    def tags(self) -> dict[str, str]:
+        """Tags of all runs of the evaluation, by name without the prefix ``sslwear.``."""
+        mark = {"protocol": self.settings.protocol, "transductive": str(self.settings.transductive).lower()}
+        how = {"smoothing": self.settings.smoothing, "refit": str(self.settings.refit).lower()}
+        return {**self.context.tags(), **mark, **how}
+
+    @property
+    def key(self) -> str:
+        """Names the whole evaluation."""
+        return key_of({"parts": [job.key for job in self.jobs]})
+
+    def table(self) -> pd.DataFrame:
+        """The jobs: ``method``, ``seed``, ``fold``, ``key``, one row each, methods in the order of the study file."""
+        order = list(self.settings.methods)
+        rows = [(job.method.name, job.seed, job.fold, job.key) for job in self.jobs]
+        rows.sort(key=lambda row: order.index(row[0]))
+        return pd.DataFrame(rows, columns=["method", "seed", "fold", "key"])
+
+
+def _splits(dataset: Dataset, settings: Settings, evaluation: EvaluationSettings) -> list[Split]:
+    names = np.array(dataset.class_names)[dataset.labels[dataset.worn]]
+    return folds(dataset.pid[dataset.worn], names, evaluation.protocol, evaluation.folds, **settings.split.model_dump())
+
+
+def _method(name: str, given: MethodSettings, context: StudyContext) -> Method:
+    """What a method is in full.
+
+    Raises:
+        SslwearError: when its tuning strategy, pretext task, weights or baseline do not exist.
+    """
+    settings, store, key = context.settings, context.store, f"evaluation.methods.{name}"
+    changes = {k: v for k, v in given.model_dump().items() if k in TrainingSettings.model_fields}
+    training = settings.training.model_copy(update=changes)
+    if given.baseline is not None:
+        get_baseline(given.baseline, f"{key}.baseline")
+    parse_tuning(training.tuning, context.encoder, f"{key}.tuning")
+    check_pretext_name(training.pretext, f"{key}.pretext")
+    origin, initial = settings.weights, context.initial
+    if given.weights is not None and given.weights != origin:
+        origin = given.weights
+        initial = initial_weights(origin, context.encoder, store)
+    labels = supervised_datasets(context, origin, training.pretext) if given.trains else ()
+    return Method(name, given, training, origin, initial, digest(initial), labels)
+
+
+def _marked(methods: Sequence[Method]) -> list[Method]:
+    """The methods, with those that are made of others bearing the marks of all of these."""
+    marks = {method.name: method.supervised for method in methods}
+    found = []
+    for method in methods:
+        inherited = {name for member in method.given.members for name in marks[member]}
+        found.append(replace(method, supervised=tuple(sorted({*method.supervised, *inherited}))))
+    return found
+
+
+def _check_transductive(
+    context: StudyContext, evaluation: EvaluationSettings, splits: Sequence[Split], pretrains: bool, seen: bool
+) -> None:
+    """Refuse a mark without a reason.
+
+    Args:
+        context: with the data to pre-train on.
+        evaluation: with the mark.
+        splits: the folds.
+        pretrains: whether there is pre-training.
+        seen: whether weights that are started from have seen those who are tested.
+
+    Raises:
+        SettingsError: when the study file says `transductive`, and nothing is.
+    """
+    if not evaluation.transductive or seen:
+        return
+    tested = {str(participant) for split in splits for participant in split.test}
+    if (
+        not pretrains
+        or context.pretraining_data is None
+        or not context.pretraining_data.shared(context.dataset, tested)
+    ):
+        raise SettingsError(
+            "evaluation.transductive is true, and no method is pre-trained on windows of those who are tested; leave "
+            "it out"
+        )
+
+
+def _jobs(
+    context: StudyContext, evaluation: EvaluationSettings, splits: Sequence[Split], methods: Sequence[Method]
+) -> tuple[Job, ...]:
+    jobs = []
+    for fold, split in enumerate(splits, start=1):
+        for seed in evaluation.seeds:
+            keys: dict[str, str] = {}
+            for method in sorted(methods, key=lambda method: bool(method.given.members)):
+                members = {name: keys[name] for name in method.given.members}
+                how = "select_on_validation" if method.given.select_on_validation else "ensemble"
+                what = {how: members} if members else _content(context, method)
+                sides = [sorted(map(str, side)) for side in (split.train, split.validation, split.test)]
+                of = context.variant(split, seed, method.weights, method.initial, evaluation.transductive)
+                what |= {"supervised": method.supervised, "pre-trained on": _pretrained_on(of, method)}
+                content = {
+                    **what,
+                    **_common(context, evaluation),
+                    "split": sides,
+                    "seed": seed,
+                    "version": EVALUATION_VERSION,
+                }
+                keys[method.name] = key_of({"method": method.name, **content})
+                jobs.append(Job(method, fold, seed, split, keys[method.name], members))
+    return tuple(jobs)
+
+
+def _pretrained_on(context: StudyContext, method: Method) -> dict[str, str]:
+    """Who is learnt from and who is held out in a method's pre-training, which labels and names of sources decide."""
+    if not method.trains or method.training.pretext == NO_PRETEXT:
+        return {}
+    data = pretraining_windows(context, method.training.pretext)
+    return people(train=data.train.participants(), held_out=data.validation.participants())
+
+
+def _common(context: StudyContext, evaluation: EvaluationSettings) -> dict[str, Any]:
+    settings = context.settings
+    return {
+        "data": context.dataset.fingerprint,
+        "include_nonwear": settings.include_nonwear,
+        "objective": settings.objective,
+        **evaluation.model_dump(include={"protocol", "smoothing", "refit", "transductive", "keep_checkpoints"}),
+    }
+
+
+def _content(context: StudyContext, method: Method) -> dict[str, Any]:
+    if method.given.baseline is not None:
+        return {"baseline": method.given.baseline}
+    settings = context.settings
+    content = {
+        "encoder": settings.encoder,
+        "weights": method.digest,
+        "training": method.training.model_dump(),
+        "device": context.device.type,
+        "precision": context.precision,
+    }
+    if method.training.pretext != NO_PRETEXT:
+        others = context.pretraining_data.fingerprint if context.pretraining_data else ""
+        content["pretraining"] = {**settings.pretraining.model_dump(exclude={"data"}), "others": others}
+    return content

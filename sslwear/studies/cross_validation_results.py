@@ -1,0 +1,68 @@
+"""The results of an evaluation, read back from MLflow and from nothing else."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pandas as pd
+from mlflow.entities import Run as MlflowRun
+
+from sslwear.errors import StudyError
+from sslwear.tracking import Store
+from sslwear.tracking.provenance import PREFIX
+from sslwear.training.metrics import SCORES
+
+PLAN, PARTICIPANTS = "plan.csv", "test_participants.csv"
+COLUMNS = (
+    *("dataset", "protocol", "transductive", "supervised", "method", "seed", "fold", "participant", "windows"),
+    *("kappa", "f1", "precision", "recall", "f1_all_classes", "accuracy", "run_id"),
+)
+
+
+def finished(store: Store, experiment: str) -> dict[str, MlflowRun]:
+    """Parts of evaluations of an MLflow experiment that have finished, by their key."""
+    runs = store.find(experiment, kind="cross_validation_job", outcome="finished")
+    return {run.data.tags[f"{PREFIX}evaluation_key"]: run for run in runs}
+
+
+def evaluated(store: Store, experiment: str) -> MlflowRun | None:
+    """The newest evaluation of an MLflow experiment."""
+    return next(iter(store.find(experiment, kind="cross_validation")), None)
+
+
+def results(name: str, store: Store) -> pd.DataFrame:
+    """Scores of test participants of a study's newest evaluation, as far as it is.
+
+    Args:
+        name: the study's.
+        store: where its runs are.
+
+    Returns:
+        One row a method, seed, fold and participant, with the columns `COLUMNS`: methods in the order of the study
+        file, participants as text, scores as in `sslwear.training.metrics`, NaN where they are undefined.
+
+    Raises:
+        StudyError: when it was not evaluated.
+    """
+    experiment = store.client.get_experiment_by_name(name)
+    parent = evaluated(store, experiment.experiment_id) if experiment is not None else None
+    if parent is None:
+        raise StudyError(f"the study {name!r} was not evaluated yet; run sslwear evaluate with its file first")
+    plan = pd.read_csv(StringIO(store.read_text(parent, PLAN)), dtype={"method": str}, keep_default_na=False)
+    runs = finished(store, parent.info.experiment_id)
+    tables = []
+    for method, seed, fold, key in plan.itertuples(index=False):
+        if (run := runs.get(key)) is None:
+            continue
+        table = _read(store.read_text(run, PARTICIPANTS))
+        tags = {name: run.data.tags[f"{PREFIX}{name}"] for name in ("dataset", "protocol", "transductive")}
+        tags["supervised"] = run.data.tags.get(f"{PREFIX}supervised", "")
+        table = table.assign(**tags, method=method, seed=seed, fold=fold, run_id=run.info.run_id)
+        tables.append(table.assign(transductive=tags["transductive"] == "true")[list(COLUMNS)])
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+
+
+def _read(text: str) -> pd.DataFrame:
+    """Read a table of participants, whose names may look like numbers or like missing values."""
+    kinds = {"participant": str, **dict.fromkeys(SCORES, float)}
+    return pd.read_csv(StringIO(text), dtype=kinds, keep_default_na=False, na_values={key: [""] for key in SCORES})

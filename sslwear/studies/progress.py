@@ -1,0 +1,36 @@
+"""What a study tells whoever watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sslwear.pretext.base import CHANCE
+from sslwear.training import EpochRecord
+
+
+def beside_chance(scores: Mapping[str, float], headline: str) -> str:
+    """A score in words, with what chance gives where the task says: ``accuracy 0.812 (chance 0.500)``."""
+    text = f"{headline} {scores[headline]:.3f}"
+    return f"{text} (chance {scores[CHANCE]:.3f})" if CHANCE in scores else text
+
+
+class ProgressCallback:
+    """Hears of a study's progress; this one says nothing, a subclass shows what it likes."""
+
+    def study(self, name: str, done: int, total: int) -> None:
+        """A study starts or goes on with `done` of `total` trials finished."""
+
+    def started(self, name: str, max_epochs: int) -> None:
+        """A run of at most `max_epochs` epochs starts."""
+
+    def epoch(self, record: EpochRecord, headline: str) -> None:
+        """An epoch ended; `headline` names the score to show."""
+
+    def ended(self, name: str, outcome: str, value: float | None) -> None:
+        """A trial ended as `outcome` says, with the objective's value where it has one."""
+
+    def note(self, text: str) -> None:
+        """Something worth knowing happened."""
+
+    def warn(self, text: str) -> None:
+        """Something happened that the user should act on."""

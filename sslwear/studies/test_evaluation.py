@@ -1,0 +1,101 @@
+"""Scores on the locked test participants, and how often they were looked at: repeated looks wear them out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from sslwear.config import TrainingSettings
+from sslwear.encoders.base import Network
+from sslwear.errors import StudyError
+from sslwear.evaluation.participants import per_participant
+from sslwear.studies.context import StudyContext
+from sslwear.training import FrozenBlocks, outputs
+from sslwear.training.metrics import classification_scores
+
+LOOKS = "test_looks"
+
+
+@dataclass(frozen=True)
+class HeldOutScores:
+    """A network's answers for the test participants.
+
+    Attributes:
+        truth: true class indices (N,).
+        predicted: predicted class indices (N,).
+        table: scores, one row a participant, see `sslwear.evaluation.participants.per_participant`.
+        scores: the same scores over all windows.
+        probabilities: of each class (N, classes), where they are known.
+    """
+
+    truth: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    table: pd.DataFrame
+    scores: dict[str, float]
+    probabilities: NDArray[np.float64] | None = None
+
+
+def score(
+    context: StudyContext, network: Network, samples: int, class_names: Sequence[str], depth: int = 0
+) -> HeldOutScores:
+    """Score a network on the test participants of an context.
+
+    Args:
+        context: whose participants.
+        network: any classifier of its classes.
+        samples: length of the windows that it takes.
+        class_names: in the order of the network's outputs.
+        depth: how many of its first blocks are worth keeping the outputs of.
+
+    Raises:
+        StudyError: when its classes are others than the experiment's.
+    """
+    names = context.dataset.class_names
+    if sorted(class_names) != sorted(names):
+        raise StudyError(
+            f"the model tells {', '.join(class_names)}, and the test participants of {context.settings.study!r} are "
+            f"labelled with {', '.join(names)}"
+        )
+    training = context.settings.training
+    settings, windows = context.fit_settings(training), context.windows(context.split.test)
+    network.to(settings.device).eval()
+    blocks = FrozenBlocks(network, samples, settings.precision)
+    source = context.cache.source(blocks, windows, 0, depth)
+    logits = outputs(network, samples, source, settings)[:, [class_names.index(name) for name in names]]
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    return replace(scored(context, logits.argmax(axis=1)), probabilities=probabilities)
+
+
+def scored(context: StudyContext, predicted: NDArray[np.int64]) -> HeldOutScores:
+    """Score classes (N,), wherever they are from, predicted for the windows of an experiment's test participants."""
+    windows, classes = context.windows(context.split.test), len(context.dataset.class_names)
+    truth = windows.labels
+    table = per_participant(truth, predicted, windows.pid, classes)
+    return HeldOutScores(truth, predicted, table, classification_scores(truth, predicted, classes))
+
+
+def count_test_evaluation(study: optuna.Study, why: str) -> None:
+    """Keep that the study's test participants were looked at once more."""
+    look = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why}
+    study.set_user_attr(LOOKS, [*looks(study), look])
+
+
+def looks(study: optuna.Study) -> list[dict[str, Any]]:
+    """When and why a study's test participants were looked at, in order."""
+    known = study.user_attrs.get(LOOKS)
+    if known is None:  # a study that ended before looks were counted
+        known = [{"when": "", "why": f"trial {number}, the winner"} for number in study.user_attrs.get("tested", {})]
+    return list(known)
+
+
+def training_of(trial: optuna.trial.FrozenTrial) -> TrainingSettings:
+    """What a trial trained with."""
+    return TrainingSettings(**trial.user_attrs["settings"])

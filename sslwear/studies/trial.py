@@ -1,0 +1,157 @@
+"""One run of the training core, logged: what a trial of a study and a single training have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from sslwear.config import NO_PRETEXT, SUPERVISED, TrainingSettings
+from sslwear.encoders.base import Encoder
+from sslwear.evaluation.participants import per_participant
+from sslwear.reports.training_figures import confusion_figure, learning_curves, participants_figure
+from sslwear.studies.context import StudyContext
+from sslwear.studies.pretraining import pretrained
+from sslwear.studies.progress import ProgressCallback
+from sslwear.tracking import Run, people
+from sslwear.tracking.system_metrics import monitored
+from sslwear.training import EpochRecord, FitData, FitResult, fit
+from sslwear.training.metrics import confusion
+
+SUMMARY_SCORES = ("kappa", "f1", "precision", "recall")
+
+
+def run_name(training: TrainingSettings, number: int | None = None) -> str:
+    """What a run is, in a line: ``#12 layer4-5 lr=3e-4 permutation``."""
+    parts = [
+        *([f"#{number}"] if number is not None else []),
+        training.tuning,
+        f"lr={brief(training.learning_rate)}",
+        *([training.pretext] if training.pretext != NO_PRETEXT else []),
+        *(["augmented"] if training.augment else []),
+    ]
+    return " ".join(parts)
+
+
+def brief(rate: float) -> str:
+    """A learning rate to two digits in the fewest letters: ``3e-4``, ``3.2e-4``."""
+    digits, exponent = f"{rate:.1e}".split("e")
+    return f"{digits.removesuffix('.0')}e{int(exponent)}"
+
+
+def note(training: TrainingSettings) -> str:
+    """What a run is, in a sentence for its description (Markdown)."""
+    pretext = f" after the pretext task `{training.pretext}`" if training.pretext != NO_PRETEXT else ""
+    if training.pretext == SUPERVISED:
+        pretext = " after the activities of other people"
+    return (
+        f"Fine-tunes `{training.tuning}` at a learning rate of {brief(training.learning_rate)}{pretext}, in batches of "
+        f"{training.batch_size}, {'with' if training.augment else 'without'} augmentation, for at most "
+        f"{training.max_epochs} epochs, under the {training.head} head."
+    )
+
+
+def train(
+    context: StudyContext,
+    training: TrainingSettings,
+    run: Run,
+    parent: str | None,
+    listener: ProgressCallback,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+    keep: bool = True,
+) -> FitResult:
+    """Pre-train or find the pre-trained encoder, fine-tune it, and log all of it; test participants are not looked at.
+
+    Args:
+        context: what the trials share.
+        training: what is particular to this one.
+        run: an open run; the caller ends it.
+        parent: id of the run to nest a pre-training under.
+        listener: hears of the epochs.
+        on_epoch: called after every epoch is logged; what it raises ends the training.
+        keep: whether the checkpoint and pictures are logged beside numbers and tables.
+    """
+    tuning = context.tuning(training)
+    split = context.split
+    who = people(train=split.train, validation=split.validation)
+    run.params({**training.model_dump(), **context.runtime_params(), **who})
+    learning = context.windows(split.train, training)
+    validation = context.windows(split.validation)
+    data = FitData(learning, validation)
+    run.dataset(context.dataset, {"train": len(learning), "validation": len(validation)})
+    encoder = first_encoder(context, training, run, parent, listener)
+    task = context.classification(training)
+    listener.started(run_name(training), training.max_epochs)
+
+    log = run.epochs()
+
+    def after(record: EpochRecord) -> None:
+        log(record)
+        listener.epoch(record, context.settings.objective)
+        if on_epoch is not None:
+            on_epoch(record)
+
+    with monitored(run):
+        result = fit(encoder, task, data, tuning, context.fit_settings(training), after, context.cache)
+    table = per_participant(
+        result.validation.truth, result.validation.predicted, validation.pid, len(context.dataset.class_names)
+    )
+    _log_result(training, table, result, run)
+    if keep:
+        _log_network(context, training, table, result, run)
+    else:  # with a checkpoint its scores are logged
+        run.metrics(result.validation.scores, result.best_epoch)
+    return result
+
+
+def first_encoder(
+    context: StudyContext, training: TrainingSettings, run: Run, parent: str | None, listener: ProgressCallback
+) -> Encoder:
+    """The encoder that fine-tuning starts from, pre-trained if the settings want it; see `train`."""
+    if training.pretext == NO_PRETEXT:
+        return context.new_encoder()
+    state, origin = pretrained(context, run.experiment, training.pretext, parent, listener)
+    run.tags(pretraining_run=origin)
+    return context.new_encoder(state, f"the pre-training run {origin}")
+
+
+def _log_result(training: TrainingSettings, table: pd.DataFrame, result: FitResult, run: Run) -> None:
+    """Log numbers, tables and what the run gave, in a sentence."""
+    best = result.validation
+    summary = {"loss": best.loss, "best_epoch": result.best_epoch, "epochs": len(result.history)}
+    run.metrics(summary, result.best_epoch)
+    run.text(table.to_csv(index=False), "participants.csv")
+    if (rates := tensor_rates(result.history)) is not None:
+        run.text(rates, "learning_rates.csv")
+    scores = ", ".join(f"{name} {best.scores[name]:.3f}" for name in SUMMARY_SCORES)
+    run.describe(
+        f"{note(training)}\n\nOn {table.shape[0]} validation participants: {scores}, in epoch {result.best_epoch} of "
+        f"{len(result.history)}, whose weights are kept."
+    )
+
+
+def _log_network(
+    context: StudyContext, training: TrainingSettings, table: pd.DataFrame, result: FitResult, run: Run
+) -> None:
+    """Log pictures and the checkpoint."""
+    best, names = result.validation, context.dataset.class_names
+    counts = confusion(best.truth, best.predicted, len(names))
+    run.figure(confusion_figure(counts, names, "validation participants"), "confusion.png")
+    objective = context.settings.objective
+    run.figure(learning_curves(result.history, result.best_epoch, objective), "learning_curves.png")
+    spread = {name: table[name].tolist() for name in SUMMARY_SCORES}
+    run.figure(participants_figure(spread, "validation participants"), "participants.png")
+    card = context.card(training.tuning, training.pretext, training.head)
+    run.checkpoint(result.network, card, best.scores, result.best_epoch)
+
+
+def tensor_rates(history: Sequence[EpochRecord]) -> str | None:
+    """Learning rates of single tensors as CSV, of the epochs in which they are new; None where a block has one rate."""
+    if all(len(set(how.tensors.values())) <= 1 for record in history for how in record.learning.values()):
+        return None
+    rows = ["epoch,part,tensor,learning_rate"]
+    for before, record in zip([None, *history], history, strict=False):
+        if before is None or record.learning != before.learning:
+            for part, how in record.learning.items():
+                rows += [f"{record.epoch},{part},{tensor},{rate:g}" for tensor, rate in how.tensors.items()]
+    return "\n".join(rows) + "\n"

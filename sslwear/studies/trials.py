@@ -1,0 +1,114 @@
+"""A study's trials, read back from Optuna: rows, the winner, parameter importances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import optuna
+import yaml
+from optuna.importance import FanovaImportanceEvaluator
+from optuna.trial import FrozenTrial, TrialState
+
+from sslwear.config import Settings, TrainingSettings, parse
+from sslwear.errors import StudyError
+from sslwear.reports.study_figures import TrialPoint
+
+ENOUGH_FOR_IMPORTANCES = 4
+OUTCOMES = {
+    TrialState.COMPLETE: "finished",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+}
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One trial as a table shows it; `settings` is None when it ended before it had any."""
+
+    number: int
+    outcome: str
+    value: float | None
+    settings: TrainingSettings | None
+    epochs: int
+    seconds: float | None
+    error: str | None
+    host: str | None
+
+
+def kept_settings(study: optuna.Study) -> Settings:
+    """The settings that a study was started with.
+
+    Raises:
+        StudyError: when it has none, because something else made it.
+    """
+    if "settings" not in study.user_attrs:
+        raise StudyError(f"the study {study.study_name!r} was not started by sslwear; give another name")
+    return parse(yaml.safe_load(study.user_attrs["settings"]), f"the settings kept with study {study.study_name}")
+
+
+def winner(study: optuna.Study) -> FrozenTrial | None:
+    """The best finished trial, or None where none finished."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return max(complete, key=lambda trial: (trial.value or 0.0, -trial.number)) if complete else None
+
+
+def rows(study: optuna.Study) -> list[TrialRow]:
+    """The trials of a study in their order, those that only wait left out."""
+    interrupted = set(study.user_attrs.get("interrupted", []))
+    return [
+        _row(trial, trial.number in interrupted)
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state != TrialState.WAITING
+    ]
+
+
+def _row(trial: FrozenTrial, interrupted: bool) -> TrialRow:
+    settings = trial.user_attrs.get("settings")
+    reported = trial.intermediate_values
+    value = trial.value if trial.state == TrialState.COMPLETE else reported[max(reported)] if reported else None
+    return TrialRow(
+        number=trial.number,
+        outcome="interrupted" if interrupted else OUTCOMES[trial.state],
+        value=value,
+        settings=TrainingSettings(**settings) if settings else None,
+        epochs=len(reported),
+        seconds=trial.duration.total_seconds() if trial.duration else None,
+        error=trial.user_attrs.get("error"),
+        host=trial.user_attrs.get("host"),
+    )
+
+
+def points(study: optuna.Study) -> list[TrialPoint]:
+    """The trials that finished or were pruned, as charts show them."""
+    search = kept_settings(study).search
+    searched = [name for name in type(search).model_fields if getattr(search, name) is not None]
+    return [
+        TrialPoint(
+            number=row.number,
+            value=row.value,
+            tuning=row.settings.tuning,
+            pretext=row.settings.pretext,
+            pruned=row.outcome == "pruned",
+            searched={name: _coordinate(getattr(row.settings, name)) for name in searched},
+        )
+        for row in rows(study)
+        if row.settings is not None and row.outcome in ("finished", "pruned")
+    ]
+
+
+def _coordinate(value: str | float | bool) -> str | float:
+    return ("yes" if value else "no") if isinstance(value, bool) else value
+
+
+def importances(study: optuna.Study) -> dict[str, float]:
+    """How much of the differences between finished trials each searched setting accounts for, the most first.
+
+    They add up to 1, and there are none where the trials are too few or all alike, so that nothing can be said.
+    """
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len(complete) < ENOUGH_FOR_IMPORTANCES or len({trial.value for trial in complete}) < 2:
+        return {}
+    evaluator = FanovaImportanceEvaluator(seed=0)  # the same study, the same figures
+    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {name: float(share) for name, share in found.items()}

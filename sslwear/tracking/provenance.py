@@ -1,0 +1,42 @@
+"""Who ran what, from which commit of this code, with which versions of what computes."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from sslwear.utils.masking import masked
+
+PREFIX = "sslwear."
+"""Of all tags that are ours."""
+COMPUTING = ("torch", "numpy", "scipy", "scikit-learn")
+
+
+@cache
+def provenance() -> dict[str, str]:
+    """Who ran what, from which commit of this code, with which versions of what computes."""
+    tags = {f"{PREFIX}versions": versions()}
+    tags |= {"mlflow.source.name": masked(" ".join(["sslwear", *sys.argv[1:]])), "mlflow.source.type": "LOCAL"}
+    folder = Path(__file__).resolve().parents[1]
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit:
+        tags["mlflow.source.git.commit"] = commit
+        tags[f"{PREFIX}git_dirty"] = str(bool(_git(folder, "status", "--porcelain", "--", "."))).lower()
+    return tags
+
+
+def versions() -> str:
+    """Versions of Python and of the libraries whose arithmetic is in the results."""
+    return ", ".join([f"python {platform.python_version()}", *(f"{name} {version(name)}" for name in COMPUTING)])
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,73 @@
+"""What runs logged, read back: texts, epochs, and everything measured."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import yaml
+from mlflow.entities import Run as MlflowRun
+from mlflow.exceptions import MlflowException
+
+from sslwear.config import Settings, parse
+from sslwear.tracking import SYSTEM_METRICS, Store
+from sslwear.tracking.provenance import PREFIX
+from sslwear.tracking.run import OLD_KINDS
+from sslwear.training import EpochRecord
+
+SETTINGS = "settings.yaml"
+TIMES = ("epoch_seconds",)
+"""Metrics that are never the same twice."""
+
+
+def text(store: Store, run_id: str, path: str) -> str | None:
+    """A text file that a run logged; None where it has none."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return Path(store.client.download_artifacts(run_id, path, folder)).read_text()
+        except (MlflowException, OSError):
+            return None
+
+
+def settings(store: Store, run_id: str) -> Settings | None:
+    """The settings that a run logged; None where it has none.
+
+    Raises:
+        SettingsError: when this version of the package does not know them.
+    """
+    logged = text(store, run_id, SETTINGS)
+    return None if logged is None else parse(yaml.safe_load(logged), f"{SETTINGS} of the run {run_id}")
+
+
+def tag(run: MlflowRun, name: str) -> str | None:
+    """One of our tags, by name without the prefix ``sslwear.``."""
+    value = run.data.tags.get(f"{PREFIX}{name}")
+    return None if value is None else str(value)
+
+
+def kind_of(run: MlflowRun) -> str | None:
+    """Kind of a run, see `Store.start`; kinds of version 0.1 by today's name."""
+    kind = tag(run, "kind")
+    return OLD_KINDS.get(kind, kind) if kind is not None else None
+
+
+def measured(store: Store, run_id: str) -> dict[tuple[int, str], list[float]]:
+    """All metrics of a run by step and name, in the order of the steps; times and system metrics are left out."""
+    found: dict[tuple[int, str], list[float]] = {}
+    for name in sorted(store.client.get_run(run_id).data.metrics):
+        if name.startswith(SYSTEM_METRICS) or name in TIMES:
+            continue
+        for metric in store.client.get_metric_history(run_id, name):
+            found.setdefault((metric.step, name), []).append(metric.value)
+    return {key: sorted(found[key]) for key in sorted(found)}
+
+
+def epochs(store: Store, run_id: str, score: str) -> list[EpochRecord]:
+    """Losses and one validation score of a training by epoch; none where it logged none."""
+    by_name: dict[str, dict[int, float]] = {"train_loss": {}, "val_loss": {}, f"val_{score}": {}}
+    for (epoch, name), values in measured(store, run_id).items():
+        if name in by_name:
+            by_name[name][epoch] = values[-1]
+    train, validation, scores = by_name.values()
+    known = sorted(train.keys() & validation.keys() & scores.keys())
+    return [EpochRecord(epoch, train[epoch], validation[epoch], {score: scores[epoch]}, {}, 0.0) for epoch in known]

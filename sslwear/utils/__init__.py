@@ -1,0 +1,1 @@
+"""Signals, processes, masking of passwords, and plug-ins."""

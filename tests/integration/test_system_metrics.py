@@ -1,0 +1,91 @@
+"""System metrics are logged beside a training, and never cost one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sslwear.config import Settings
+from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.single_run import train_once
+from sslwear.tracking import Store, system_metrics
+from tests.integration.conftest import Interrupting, statuses
+
+PROCESSOR, MEMORY = "system/cpu_utilization_percentage", "system/system_memory_usage_percentage"
+
+
+def monitors() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "SystemMetricsMonitor"]
+
+
+def test_a_training_has_system_metrics_and_no_monitor_outlives_it(
+    make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system_metrics, "FIRST_S", 0.02)
+    run, _ = train_once(make(), store, ProgressCallback())
+    kept = store.run(run.id)
+    assert kept is not None
+    assert 0 <= kept.data.metrics[PROCESSOR] <= 100
+    assert 0 < kept.data.metrics[MEMORY] <= 100
+    assert monitors() == []
+
+
+def test_samples_come_less_and_less_often(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_metrics, "LONGEST_S", 0.6)
+    monitor = system_metrics._Slowing("none", sampling_interval=0.2, tracking_uri=store.tracking_uri)
+    monkeypatch.setattr(monitor.mlflow_logger, "record_metrics", lambda *_: None)
+    waits = []
+    for _ in range(4):
+        monitor.publish_metrics({})
+        waits.append(monitor.sampling_interval)
+    assert waits == pytest.approx([0.3, 0.45, 0.6, 0.6])
+
+
+def test_an_interruption_leaves_no_monitor(
+    make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system_metrics, "FIRST_S", 0.02)
+    with pytest.raises(KeyboardInterrupt):
+        train_once(make(), store, Interrupting(1))
+    assert monitors() == []
+    assert statuses(store)["train"] == ["KILLED"]
+
+
+@pytest.mark.parametrize("step", ["__init__", "start", "collect_metrics", "publish_metrics"])
+def test_a_monitor_that_fails_does_not_fail_the_training(
+    make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no such sensor")
+
+    monkeypatch.setattr(system_metrics, "FIRST_S", 0.02)
+    monkeypatch.setattr(system_metrics._Slowing, step, fail)
+    said: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", said.append)
+    run, _ = train_once(make(), store, ProgressCallback())
+    assert said == []
+    kept = store.run(run.id)
+    assert kept is not None
+    assert kept.info.status == "FINISHED"
+    assert PROCESSOR not in kept.data.metrics
+
+
+def test_a_store_that_does_not_answer_is_not_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered, waited = threading.Event(), threading.Event()
+
+    def finish(_: Any) -> None:
+        answered.wait(60)
+        waited.set()
+
+    monkeypatch.setattr(system_metrics, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(system_metrics._Slowing, "finish", finish)
+    run = store.start(store.experiment("tiny"), "one", "train")
+    with system_metrics.monitored(run):
+        pass
+    assert not waited.is_set()
+    run.end("FINISHED", "finished")
+    answered.set()
+    assert waited.wait(60)

@@ -1,0 +1,92 @@
+"""The reports that come along are whole, are of the study files beside them, and the index quotes what they say."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+import yaml
+
+from sslwear.config import load, parse
+from sslwear.reports.report_figures import MOST_BYTES
+
+EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"
+REPORTS = sorted(path.parent for path in EXPERIMENTS.glob("*/REPORT.md"))
+INDEX = (EXPERIMENTS / "README.md").read_text()
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((folder / "REPORT.json").read_text())
+    return found
+
+
+def named(folder: Path) -> Any:
+    return folder.name
+
+
+def test_there_are_reports() -> None:
+    assert REPORTS
+
+
+@pytest.mark.parametrize("folder", REPORTS, ids=named)
+def test_a_report_is_of_the_study_file_beside_it(folder: Path) -> None:
+    settings = load(EXPERIMENTS / f"{folder.name}.yaml")
+    assert settings.evaluation is not None
+    assert {row["method"] for row in rows(folder)} == set(settings.evaluation.methods)
+    assert {row["protocol"] for row in rows(folder)} == {settings.evaluation.protocol}
+    assert {tuple(row["seeds"]) for row in rows(folder)} == {settings.evaluation.seeds}
+    text = (folder / "REPORT.md").read_text()
+    (written,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert parse(yaml.safe_load(written), "the report") == settings
+    assert "Not complete" not in text
+    assert "not committed" not in text
+
+
+@pytest.mark.parametrize("folder", REPORTS, ids=named)
+def test_the_rows_of_a_report_follow_from_its_participants(folder: Path) -> None:
+    table = rows(folder)
+    (everybody,) = {tuple(sorted(row["participants"])) for row in table}
+    assert len(everybody) >= 2
+    for row in table:
+        for score in ("f1", "kappa"):
+            values = [one[score] for one in row["participants"].values() if one[score] is not None]
+            assert row[f"{score}_mean"] == pytest.approx(fmean(values))
+            assert row[f"{score}_low"] <= row[f"{score}_mean"] <= row[f"{score}_high"]
+        assert row["run_ids"]
+
+
+@pytest.mark.parametrize("folder", REPORTS, ids=named)
+def test_a_report_opens_with_its_best_method_and_shows_few_small_pictures(folder: Path) -> None:
+    text = (folder / "REPORT.md").read_text()
+    best = rows(folder)[0]
+    title, opening = text.split("\n\n")[:2]
+    assert title == f"# Study {folder.name}"
+    assert f"`{best['method']}" in opening
+    assert f"{best['kappa_mean']:.3f}" in opening
+    pictures = {path.name for path in folder.glob("*.png")}
+    assert pictures == set(re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text))
+    assert 1 <= len(pictures) <= 4
+    assert all((folder / name).stat().st_size <= MOST_BYTES for name in pictures)
+
+
+def answers() -> Mapping[str, str]:
+    """The rows of the index that link to a report, by the report's folder."""
+    lines = [line for line in INDEX.splitlines() if line.startswith("| ")]
+    return {found[1]: line for line in lines if (found := re.search(r"\]\((\w+)/REPORT\.md\)", line))}
+
+
+def test_the_index_has_every_report() -> None:
+    assert sorted(answers()) == [folder.name for folder in REPORTS]
+
+
+@pytest.mark.parametrize("name", sorted(answers()))
+def test_every_figure_of_the_index_is_in_the_report(name: str) -> None:
+    text = (EXPERIMENTS / name / "REPORT.md").read_text()
+    figures = re.findall(r"0\.\d{3}", answers()[name])
+    assert figures
+    assert [figure for figure in figures if figure not in text] == []

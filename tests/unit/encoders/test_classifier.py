@@ -1,0 +1,164 @@
+"""A classifier with its card: windows in, labels and probabilities out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sslwear.encoders import weights
+from sslwear.encoders.classifier import (
+    CARD,
+    CHECKPOINT,
+    STATISTICS,
+    Card,
+    Model,
+    network,
+    reference_ranges,
+    statistics,
+    table,
+    unlike,
+)
+from sslwear.errors import DataError, WeightsError
+
+CARD_5 = Card("harnet5", 150, 30.0, "g", ("walk", "sit"), "a data set", "f", "CC BY 4.0", "head", "reverse", "float32")
+
+
+def still(count: int, samples: int = 150, noise: float = 0.05) -> np.ndarray:
+    """Windows of a wrist at rest."""
+    draws = np.random.default_rng(count)
+    return (draws.normal(0, noise, (count, samples, 3)) + np.array([0, 0, 1])).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model on disk."""
+    place = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    weights.save(network(CARD_5), place / CHECKPOINT)
+    (place / CARD).write_text(CARD_5.to_json())
+    return place
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Model:
+    """The model, read."""
+    return Model.load(folder)
+
+
+def test_a_model_has_the_head_that_its_card_names(tmp_path: Path) -> None:
+    card = Card(**{**CARD_5.__dict__, "head": "linear"})
+    weights.save(network(card), tmp_path / CHECKPOINT)
+    (tmp_path / CARD).write_text(card.to_json())
+    assert set(Model.load(tmp_path).predict(still(2)).columns) == {"label", "p_walk", "p_sit"}
+    (tmp_path / CARD).write_text(CARD_5.to_json())
+    with pytest.raises(WeightsError, match="classifier"):
+        Model.load(tmp_path)
+
+
+def test_a_card_from_before_there_was_a_choice_has_the_published_head(tmp_path: Path) -> None:
+    known = json.loads(CARD_5.to_json())
+    del known["head"]
+    (tmp_path / CARD).write_text(json.dumps(known))
+    assert Card.read(tmp_path / CARD).head == "published"
+
+
+def test_a_card_comes_back_as_it_was(tmp_path: Path) -> None:
+    card = Card(**{**CARD_5.__dict__, "reference_ranges": {"motion": (0.1, 0.2)}})
+    (tmp_path / CARD).write_text(card.to_json())
+    assert Card.read(tmp_path / CARD) == card
+    later = {**json.loads(card.to_json()), "what_comes_later": 1}
+    (tmp_path / CARD).write_text(json.dumps(later))
+    assert Card.read(tmp_path / CARD) == card
+    assert card.window_s == 5
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"encoder": "harnet5"}', '{"class_names": 3}'])
+def test_what_is_no_card_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / CARD).write_text(text)
+    with pytest.raises(WeightsError, match="is not the card of a model of sslwear"):
+        Card.read(tmp_path / CARD)
+
+
+def test_both_layouts_any_type_and_any_batch_give_the_same(model: Model) -> None:
+    windows = still(300)
+    whole = model.predict(windows)
+    assert list(whole.columns) == ["label", "p_walk", "p_sit"]
+    np.testing.assert_allclose(whole[["p_walk", "p_sit"]].sum(axis=1), 1, atol=1e-6)
+    for other in (windows.transpose(0, 2, 1), windows.astype(float), windows.tolist()):
+        np.testing.assert_allclose(model.predict(other)["p_walk"], whole["p_walk"], atol=1e-6)
+    for first in (0, 7, 299):
+        one = model.predict(windows[first : first + 1])
+        assert one["label"][0] == whole["label"][first]
+        assert one["p_walk"][0] == pytest.approx(whole["p_walk"][first], abs=1e-6)
+    assert len(model.predict(windows[:0])) == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (still(2, 100), r"shape \(2, 100, 3\); this model takes \(N, 150, 3\) or \(N, 3, 150\): 5 s at 30 Hz, in g"),
+        (still(2)[0], r"shape \(150, 3\)"),
+        ([[1, 2], [3]], "not an array of numbers"),
+        ("walk", "not an array of numbers"),
+        (None, "not an array of numbers|shape"),
+        (np.full((3, 150, 3), np.nan), "NaN or infinite samples, first in window 0"),
+        (still(2) * 9.80665, "looks like m/s"),
+        (still(2) * 0.01, "gravity had been removed"),
+        (still(2) + np.eye(3)[0] * 2000 * (np.arange(150) == 3)[:, None], "more than 1000"),
+    ],
+)
+def test_what_is_not_windows_in_g_is_refused(model: Model, values: object, problem: str) -> None:
+    with pytest.raises(DataError, match=problem) as caught:
+        model.predict(values)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_checkpoint_is_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / CARD).write_text((folder / CARD).read_text())
+    with pytest.raises(WeightsError, match=f"{CHECKPOINT} cannot be used"):
+        Model.load(tmp_path)
+    (tmp_path / CHECKPOINT).write_bytes((folder / CHECKPOINT).read_bytes()[:1000])
+    with pytest.raises(WeightsError, match=f"{CHECKPOINT} cannot be used"):
+        Model.load(tmp_path)
+    three = Card(**{**CARD_5.__dict__, "class_names": ("a", "b", "c")})
+    (tmp_path / CHECKPOINT).write_bytes((folder / CHECKPOINT).read_bytes())
+    (tmp_path / CARD).write_text(three.to_json())
+    with pytest.raises(WeightsError, match="size mismatch"):
+        Model.load(tmp_path)
+
+
+@given(st.lists(st.lists(st.floats(0, 1), min_size=2, max_size=2), min_size=1, max_size=5))
+def test_the_label_is_the_most_likely_class(rows: list[list[float]]) -> None:
+    found = table(np.array(rows), ("walk", "sit"))
+    assert list(found["label"]) == ["sit" if sit > walk else "walk" for walk, sit in rows]
+
+
+def test_statistics_of_a_window_that_is_known() -> None:
+    window = np.zeros((1, 4, 3))
+    window[0, :, 2] = [1, 1, 2, 2]
+    np.testing.assert_allclose(statistics(window), [[0, 0, 1.5, 1.5, 0.5]])
+
+
+def test_only_what_is_unlike_warns() -> None:
+    learnt = statistics(still(200))
+    card = Card(**{**CARD_5.__dict__, "reference_ranges": reference_ranges(learnt)})
+    assert tuple(card.reference_ranges or {}) == STATISTICS
+    assert unlike(card, statistics(still(101))) is None
+    assert unlike(CARD_5, statistics(still(5, noise=3.0))) is None  # a card that knows nothing of it
+    turned = unlike(card, statistics(still(50)[:, :, [2, 1, 0]]))
+    assert turned is not None
+    assert turned.startswith("100% of the windows are unlike")
+    usual = learnt[:40].copy()
+    usual[:10, STATISTICS.index("motion")] = 9
+    restless = unlike(card, usual)
+    assert restless is not None
+    assert "motion is usually" in restless
+    usual[:10, STATISTICS.index("motion")] = learnt[:10, STATISTICS.index("motion")]
+    assert unlike(card, usual) is None
+    assert unlike(card, statistics(still(0))) is None

@@ -1,0 +1,192 @@
+"""A report says what the numbers say, in its first sentences, its tables and its rows."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sslwear.config import parse
+from sslwear.errors import StudyError
+from sslwear.reports.report import ReportInputs, grouped, write_report
+from sslwear.reports.report_figures import MOST_BYTES, NAMES, differences_figure
+from sslwear.reports.report_text import answer, helped
+from sslwear.reports.study_figures import TrialPoint
+from sslwear.training import EpochRecord
+from tests.unit.evaluation.test_comparison import results
+
+SETTINGS = parse({"study": "masks", "data": "adl", "objective": "f1"}, "the test")
+BASE = [0.50, 0.61, 0.42, 0.73, 0.54, 0.65, 0.46, 0.57, 0.68, 0.49]
+BETTER = [value + 0.1 + 0.001 * i for i, value in enumerate(BASE)]
+WORSE = [value - 0.2 - 0.001 * i for i, value in enumerate(BASE)]
+LIKE = [value + (0.02 + 0.001 * i) * (-1) ** i for i, value in enumerate(BASE)]
+
+
+def told(**more: object) -> ReportInputs:
+    return ReportInputs(SETTINGS, ["sslwear evaluate masks.yaml"], ["0123abc"], {"finished": 3, "pruned": 1}, **more)  # type: ignore[arg-type]
+
+
+def test_a_better_method_is_told_apart() -> None:
+    (group,) = grouped(results({"base": {1: BASE}, "better": {1: BETTER}, "worse": {1: WORSE}}), "f1")
+    assert answer(group) == (
+        "On adl, leave-one-out, `better` has the best mean macro F1 over 10 participants, "
+        f"{group.summaries[1].scores['f1']}, which is +0.104 [+0.103, +0.106] against the reference `base` with 0.565. "
+        "The two can be told apart: p of Wilcoxon's test, corrected by Holm's method, 0.004, is under 0.05."
+    )
+    assert helped(group) == [
+        "- Better than the reference: `better` +0.104 [+0.103, +0.106].",
+        "- Worse than the reference: `worse` -0.204 [-0.206, -0.203].",
+        "- Not told apart from the reference: nothing.",
+    ]
+
+
+def test_where_nothing_can_be_told_apart_that_is_said() -> None:
+    slightly = [value + 0.0015 for value in LIKE]
+    (group,) = grouped(results({"base": {1: BASE}, "like": {1: slightly}}), "f1")
+    text = answer(group)
+    assert "The two cannot be told apart: p of Wilcoxon's test" in text
+    assert text.endswith("is not under 0.05, and neither can any other method from the reference.")
+    (group,) = grouped(results({"base": {1: BASE}, "like": {1: [v - 0.01 for v in LIKE]}}), "f1")
+    text = answer(group)
+    assert "`base` has the best mean" in text
+    assert text.endswith("Nothing can be told apart: in 1 comparison with it no corrected p is under 0.05.")
+
+
+def test_a_best_reference_names_what_is_worse() -> None:
+    (group,) = grouped(results({"base": {1: BASE}, "worse": {1: WORSE}}), "f1")
+    assert answer(group).endswith(
+        "it is the reference, and none of the others is better. In 1 of 1 comparison with it the two can be told "
+        "apart: `worse` (worse, corrected p 0.002)."
+    )
+
+
+def test_what_is_told_apart_beside_the_best_is_named() -> None:
+    best = [value + 0.12 if i else value - 0.8 for i, value in enumerate(BETTER)]
+    steady = [value + 0.001 * (i + 1) for i, value in enumerate(BASE)]
+    (group,) = grouped(results({"base": {1: BASE}, "best": {1: best}, "steady": {1: steady}}), "f1")
+    assert answer(group).endswith("`steady` (better, corrected p 0.004) can be told apart from the reference.")
+
+
+def test_a_baseline_that_is_best_does_not_hide_the_best_network() -> None:
+    forest = [value + 0.2 for value in BETTER]
+    table = results({"base": {1: BASE}, "better": {1: BETTER}, "forest": {1: forest}})
+    (group,) = grouped(table, "f1", None, frozenset({"forest"}))
+    scores = {one.method: one.scores["f1"] for one in group.summaries}
+    assert answer(group) == (
+        f"On adl, leave-one-out, `forest` has the best mean macro F1 over 10 participants, {scores['forest']}, and of "
+        f"the networks `better`, {scores['better']}, which is +0.104 [+0.103, +0.106] against the reference `base` "
+        "with 0.565. The two can be told apart: p of Wilcoxon's test, corrected by Holm's method, 0.004, is under 0.05."
+    )
+    (group,) = grouped(table[table["method"] != "better"], "f1", None, frozenset({"forest"}))
+    assert answer(group).endswith(
+        f"and of the networks `base`, {scores['base']}, which is the reference. In 1 of 1 comparison with it the two "
+        "can be told apart: `forest` (better, corrected p 0.002)."
+    )
+
+
+def test_one_method_alone_is_compared_with_nothing() -> None:
+    (group,) = grouped(results({"base": {1: BASE}}), "f1")
+    assert answer(group).endswith("nothing to compare it with.")
+
+
+def test_too_few_people_for_any_difference_are_told() -> None:
+    (group,) = grouped(results({"base": {1: BASE[:5]}, "better": {1: BETTER[:5]}, "worse": {1: WORSE[:5]}}), "f1")
+    assert helped(group)[-1].startswith(
+        "- With 5 participants and 2 comparisons the smallest corrected p is at best 0.1"
+    )
+
+
+def test_methods_on_other_people_or_seeds_are_warned_of(tmp_path: Path) -> None:
+    frame = results({"base": {1: BASE, 2: BASE}, "better": {1: BETTER}, "worse": {1: WORSE, 2: WORSE}})
+    frame = frame[(frame["method"] != "worse") | (frame["participant"] != "p4")]
+    text = write_report(frame, told(), tmp_path)[0].read_text()
+    assert text.splitlines()[4].startswith("**Not complete:** on adl, leave-one-out some methods lack participants")
+    assert text.splitlines()[4].endswith(
+        "`better` (10 of 10 participants, 1 of 2 seeds), `worse` (9 of 10 participants, 2 of 2 seeds)."
+    )
+    undefined = results({"base": {1: BASE}, "better": {1: [np.nan, *BETTER[1:]]}})
+    text = write_report(undefined, told(), tmp_path)[0].read_text()
+    assert text.splitlines()[4].endswith("`better` (9 of 10 participants, 1 of 1 seeds).")
+    whole = write_report(results({"base": {1: BASE}, "better": {1: BETTER}}), told(), tmp_path)[0].read_text()
+    assert "Not complete" not in whole
+
+
+def test_the_reference_is_the_first_or_the_one_asked_for() -> None:
+    frame = results({"base": {1: BASE}, "better": {1: BETTER}})
+    assert grouped(frame, "f1")[0].reference.method == "base"
+    assert grouped(frame, "f1", "better")[0].comparisons["f1"][0].found.interval.mean < 0
+    with pytest.raises(StudyError, match="no method 'other'"):
+        grouped(frame, "f1", "other")
+
+
+def test_all_files_are_written_and_say_the_same(tmp_path: Path) -> None:
+    seeds = {"base": {1: BASE, 2: BASE}, "seen": {1: BETTER, 2: LIKE}}
+    frame = results(seeds, transductive=("seen",), supervised={"base": "wisdm"})
+    frame.loc[frame["participant"] == "p3", "kappa"] = np.nan
+    points = [TrialPoint(i, 0.5 + 0.1 * i, ("all", "head")[i % 2], "none", False) for i in range(4)]
+    curves = [EpochRecord(i, 1 / i, 1.2 / i, {"f1": 0.1 * i}, {}, 0.0) for i in range(1, 4)]
+    kinds = {"base": ("all", "none"), "seen": ("all", "reverse")}
+    files = write_report(frame, told(points=points, curves=curves, best_epoch=3, kinds=kinds), tmp_path / "report")
+    assert [file.name for file in files] == ["REPORT.md", "REPORT.json", *NAMES]
+    for file in files[2:]:
+        content = file.read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert len(content) < MOST_BYTES
+        assert struct.unpack(">I", content[16:20])[0] > 500  # wide enough to be read
+    text, rows = files[0].read_text(), json.loads(files[1].read_text())
+    assert text.startswith("# Study masks\n\nOn adl, leave-one-out, `seen (transductive)` has the best mean macro F1")
+    assert text.count("`seen`") == text.count("`base`") == 0  # the marks are everywhere
+    assert "*supervised on* a data set has learnt the labels" in text
+    for name in NAMES:
+        assert f"]({name})" in text
+    assert "The search before it tried 4 configurations: 3 finished, 1 pruned." in text
+    assert "sslwear evaluate masks.yaml" in text
+    assert "Seeds of the evaluation: 1, 2. Commit of the code: `0123abc`." in text
+    assert "is no estimate for people who are new to it" in text
+    assert [(row["method"], row["transductive"], row["supervised"], row["seeds"]) for row in rows] == [
+        ("seen", True, None, [1, 2]),
+        ("base", False, "wisdm", [1, 2]),
+    ]
+    base = rows[1]
+    assert base["dataset"] == "adl"
+    assert base["protocol"] == "leave-one-out"
+    assert base["f1_mean"] == pytest.approx(np.mean(BASE))
+    assert base["f1_sd"] == pytest.approx(np.std(BASE, ddof=1))
+    assert base["kappa_mean"] == pytest.approx(np.mean(np.delete(BASE, 3)) - 0.1)
+    assert base["participants"]["p3"] == pytest.approx(
+        {"f1": 0.73, "precision": 0.63, "recall": 0.63, "kappa": None, "f1_all_classes": 0.63}
+    )
+    assert len(base["run_ids"]) == 20
+
+
+def test_a_picture_of_an_earlier_report_does_not_stay(tmp_path: Path) -> None:
+    frame = results({"base": {1: BASE}, "better": {1: BETTER}})
+    kinds = {"base": ("all", "none"), "better": ("head", "none")}
+    write_report(frame, told(kinds=kinds), tmp_path)
+    assert (tmp_path / "masks.png").exists()
+    write_report(frame, told(), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["REPORT.json", "REPORT.md", "participants.png"]
+    assert "masks.png" not in (tmp_path / "REPORT.md").read_text()
+
+
+def test_a_bar_in_a_name_does_not_break_the_table(tmp_path: Path) -> None:
+    files = write_report(results({"base": {1: BASE}, "a|b": {1: BETTER}}), told(), tmp_path)
+    assert r"| `a\|b` | 1 |" in files[0].read_text()
+
+
+def test_what_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    frame = results({"base": {1: BASE}})
+    with pytest.raises(StudyError, match=r"cannot write into .*give another folder with --out"):
+        write_report(frame, told(), tmp_path / "file" / "report")
+    with pytest.raises(StudyError, match="'masks' has no evaluation yet"):
+        write_report(frame[:0], told(), tmp_path)
+
+
+def test_differences_of_nobody_are_drawn_without_people(recwarn: pytest.WarningsRecorder) -> None:
+    (group,) = grouped(results({"base": {1: BASE}, "undefined": {1: [np.nan] * len(BASE)}}), "f1")
+    assert differences_figure({group.title: group.comparisons["f1"]}, "f1").axes[0].get_legend() is None
+    assert not recwarn.list

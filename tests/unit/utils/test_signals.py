@@ -1,0 +1,81 @@
+"""Signals to end wait for what is short, and are not handled when a command has said its last words."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from sslwear.utils import signals
+from sslwear.utils.signals import signals_deferred
+from tests.conftest import heed_signals
+
+
+@pytest.fixture(autouse=True)
+def _interrupting() -> None:
+    for number in signals.NUMBERS:
+        signal.signal(number, signals.interrupt)
+
+
+@pytest.mark.parametrize("number", signals.NUMBERS)
+def test_a_signal_waits_until_the_block_has_ended(number: int) -> None:
+    done: list[str] = []
+
+    def block() -> None:
+        with signals_deferred():
+            os.kill(os.getpid(), number)
+            done.append("block")
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    assert done == ["block"]
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), number)
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with signals_deferred():
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert signal.SIGHUP not in signals.handled()
+
+
+def test_without_a_signal_nothing_happens_and_errors_pass() -> None:
+    with signals_deferred():
+        pass
+    with pytest.raises(ValueError, match="as it is"), signals_deferred():
+        raise ValueError("as it is")
+    assert signal.getsignal(signal.SIGINT) is signals.interrupt
+
+
+@pytest.mark.parametrize("ending", ["raise KeyboardInterrupt", "raise SslwearError('wrong')", "pass"])
+def test_a_ctrl_c_after_the_last_words_adds_nothing_to_them(ending: str) -> None:
+    code = f"""
+        import atexit, os, signal, typer
+        from sslwear.errors import SslwearError
+        from sslwear.cli.terminal import friendly
+        def again():
+            os.kill(os.getpid(), signal.SIGINT)
+            print("went down in peace")
+        atexit.register(again)
+        try:
+            with friendly("all is kept"):
+                {ending}
+        except typer.Exit as error:
+            again()
+            raise SystemExit(error.exit_code)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, preexec_fn=heed_signals
+    )
+    expected = {
+        "raise KeyboardInterrupt": (130, "sslwear: interrupted; all is kept\n"),
+        "raise SslwearError('wrong')": (1, "sslwear: wrong\n"),
+        "pass": (0, ""),
+    }
+    assert (done.returncode, done.stderr) == expected[ending]
+    assert "went down in peace" in done.stdout

@@ -1,0 +1,119 @@
+"""Recorded numbers of each stage whose results are kept: when the arithmetic changes, its version must be raised.
+
+When a test here fails because the change is meant, raise the stage's version constant and record the new numbers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sslwear.data.arrays import Description
+from sslwear.data.dataset import Dataset
+from sslwear.encoders.base import Network
+from sslwear.encoders.cnn import Cnn5
+from sslwear.encoders.heads import LINEAR
+from sslwear.evaluation.baselines import random_forest
+from sslwear.evaluation.baselines.random_forest import RandomForest
+from sslwear.evaluation.participants import per_participant
+from sslwear.pretext.base import get as get_pretext
+from sslwear.studies.cross_validation_plan import EVALUATION_VERSION
+from sslwear.studies.pretraining import PRETRAINING_VERSION
+from sslwear.training import Augmentation, FitData, FitSettings, FrozenBlocks, Windows, fit
+from sslwear.training.cache import FEATURES_VERSION
+from sslwear.training.device import seeded
+from sslwear.training.task import Classification, inverse_frequency
+from sslwear.tuning.base import parse
+
+CLASSES = ("still", "walk", "shake")
+RECORDED: dict[tuple[str, int], list[float]] = {
+    ("features", 1): [0.0694047, 0.107096, 78.2493, 0.0702597, 0.111016, 78.4734],
+    ("pretraining", 1): [0.550413, 0.724852, 8388.88, 2.5726, 3.13016, 8392.38, 1.1688, 1.14316, 8391.89],
+    ("evaluation", 1): [
+        *(1.25694, 1.10369, 1.26198, 1.10159, 1.22666, 1.10225, 1.1505, 1.11455, 26.6554, 29.9816),
+        *(0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 1.0, 1.0),
+    ],
+}
+ROUNDING = 2e-3
+"""Relative difference that another processor or number of threads may make."""
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    """Artificial windows of four participants, the same everywhere: no random numbers of a library are in them."""
+    time, windows, labels, pid = np.arange(150) / 30, [], [], []
+    for participant in range(4):
+        for code, frequency in enumerate((0.0, 2.0, 5.0)):
+            for number in range(4):
+                phase = number + 0.7 * participant
+                x = 0.4 * np.sin(2 * np.pi * (frequency + 0.1 * participant) * time + phase)
+                y = 0.1 * np.cos(3 * time + phase)
+                windows.append(np.stack([x, y, 1 + 0.05 * np.sin(11 * time + phase)], axis=1))
+                labels.append(code)
+                pid.append(participant)
+    return Dataset(
+        folder=Path("artificial"),
+        windows=np.array(windows, np.float32),
+        labels=np.array(labels),
+        pid=np.array(pid),
+        start=np.arange(len(pid), dtype=float),
+        worn=np.ones(len(pid), bool),
+        class_names=CLASSES,
+        description=Description(name="artificial", rate_hz=30, window_s=5),
+        fingerprint="artificial",
+    )
+
+
+def encoder() -> Cnn5:
+    with seeded(1):
+        return Cnn5()
+
+
+def settings() -> FitSettings:
+    return FitSettings(learning_rate=1e-3, batch_size=8, max_epochs=2, patience=2, seed=3, schedule="cosine")
+
+
+def compare(stage: str, version: int, found: list[float]) -> None:
+    constant = f"{stage.upper()}_VERSION"
+    assert (stage, version) in RECORDED, f"{constant} was raised: record {[float(f'{x:.6g}') for x in found]}"
+    message = f"the arithmetic of this stage changed: raise {constant} and record {[float(f'{x:.6g}') for x in found]}"
+    assert found == pytest.approx(RECORDED[stage, version], rel=ROUNDING, abs=1e-6), message
+
+
+def test_features(dataset: Dataset) -> None:
+    network = Network(encoder(), torch.nn.Identity()).eval()
+    windows = Windows.of(dataset, (0, 1), Augmentation(seed=5, most_degrees=20))
+    blocks = FrozenBlocks(network, 150, "float32")
+    found = []
+    for view in (0, 1):
+        values = np.concatenate(list(blocks.outputs(windows, view, 2)))
+        found += [float(values.mean()), float(values.std()), float(np.abs(values[3]).sum())]
+    compare("features", FEATURES_VERSION, found)
+
+
+def test_pretraining(dataset: Dataset) -> None:
+    found = []
+    for name in ("permutation", "contrastive", "masked"):
+        data = FitData(Windows.of(dataset, (0, 1, 2)), Windows.of(dataset, (3,)))
+        result = fit(encoder(), get_pretext(name)(), data, parse("all", Cnn5), settings())
+        found += [result.history[-1].train_loss, result.history[-1].validation_loss]
+        found.append(float(sum(value.abs().sum() for value in result.network.feature_extractor.parameters())))
+    compare("pretraining", PRETRAINING_VERSION, found)
+
+
+def test_evaluation(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, validation = Windows.of(dataset, (0, 1, 2), Augmentation(seed=5)), Windows.of(dataset, (3,))
+    found = []
+    for strategy in ("all", "layer4-5", "layerwise_decay(0.7)", "auto_rgn"):
+        task = Classification(3, inverse_frequency(train.labels, 3), LINEAR)
+        result = fit(encoder(), task, FitData(train, validation), parse(strategy, Cnn5), settings())
+        found += [result.history[-1].train_loss, result.history[-1].validation_loss]
+    monkeypatch.setattr(random_forest, "TREES", 20)
+    predicted = RandomForest().predict(train, train, validation, 3, 1)
+    table = per_participant(validation.labels, predicted, validation.pid, 3)
+    found += np.abs(random_forest.features(dataset.windows[:2], 30.0)).sum(axis=1).tolist()
+    found += [*predicted.tolist(), float(table["f1"].iloc[0]), float(table["accuracy"].iloc[0])]
+    compare("evaluation", EVALUATION_VERSION, found)

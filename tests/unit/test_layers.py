@@ -48,6 +48,28 @@ def folder(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+def listed(lines: str) -> tuple[str, ...]:
+    """Folders and modules of a list, without slash and ending."""
+    return tuple(re.findall(r"^(?:\| `)?([a-z_]+)(?:\.py|/)(?:` \||  )", lines, re.MULTILINE))
+
+
+def test_the_documents_list_the_folders_in_the_order_of_imports() -> None:
+    table = (ROOT / "docs" / "architecture.md").read_text().split("| folder | content |")[1].split("\n\n")[0]
+    block = (ROOT / "README.md").read_text().split("## The package\n")[1].split("```")[1]
+    assert listed(table) == ORDER
+    assert listed(block) == ORDER
+
+
+def test_every_module_that_the_architecture_document_names_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    table = text.split("| folder | content |")[1].split("\n\n")[0]
+    rows = [row.split("|") for row in table.splitlines()[2:]]
+    named = {row[1].strip(" `") + module for row in rows for module in re.findall(r"`(\w+\.py)`", row[3])}
+    named |= {path for path in re.findall(r"`(\w+/\w+\.py)`", text) if not path.startswith("tests/")}
+    assert len(named) > len(ORDER)
+    assert [path for path in sorted(named) if not (PACKAGE / path).is_file()] == []
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_imports_only_folders_before_its_own(path: Path) -> None:
     mine = folder(path)

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial
 from sslwear.config import Settings
 from sslwear.errors import StudyError
 from sslwear.studies.trials import kept_settings, rows, winner
-from sslwear.tracking import NOTE, SYSTEM_METRICS, Store, named
+from sslwear.tracking import NOTE, SYSTEM_METRICS, Store, participant_names
 from sslwear.training.metrics import HEADLINE_SCORES
 from sslwear.utils.masking import masked
 
@@ -51,7 +51,7 @@ class Side:
     @cached_property
     def params(self) -> Mapping[str, str]:
         """Parameters of its own run; none where that is gone."""
-        run = self.store.run(self.study.user_attrs["run_id"]) if "run_id" in self.study.user_attrs else None
+        run = self.store.find_run(self.study.user_attrs["run_id"]) if "run_id" in self.study.user_attrs else None
         return run.data.params if run is not None else {}
 
     @cached_property
@@ -69,7 +69,7 @@ class Side:
 
     def _runs(self) -> list[MlflowRun]:
         parent = self.study.user_attrs.get("run_id")
-        run = self.store.run(parent) if parent else None
+        run = self.store.find_run(parent) if parent else None
         if run is None:
             return []
         return self.store.search_runs([run.info.experiment_id], f"tags.mlflow.parentRunId = '{parent}'")
@@ -124,7 +124,9 @@ def incomparable(left: Side, right: Side) -> list[str]:
 def _participants(side: Side, which: str) -> list[str]:
     """Who is validated or tested on; where the study's run is gone, the rule that says who."""
     shares = side.settings.split
-    if (text := side.params.get(f"{which}_participants")) is not None and (names := named(text)) is not None:
+    if (text := side.params.get(f"{which}_participants")) is not None and (
+        names := participant_names(text)
+    ) is not None:
         return names
     rule = f"those of split seeds {shares.test_seed} and {shares.validation_seed}"
     return [f"{rule}, shares {shares.test:g} and {shares.validation:g} (its run is gone)"]
@@ -167,7 +169,7 @@ def find_run(prefix: str, store: Store) -> MlflowRun:
             f"{prefix!r} is no run's id nor its beginning: it has {RUN_ID_LETTERS} of the letters 0-9 and a-f"
         )
     if len(prefix) == RUN_ID_LETTERS:
-        found = [run for run in [store.run(prefix)] if run is not None]
+        found = [run for run in [store.find_run(prefix)] if run is not None]
     else:
         experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
         found = store.search_runs(experiments, f"attributes.run_id LIKE '{prefix}%'")

@@ -1,4 +1,4 @@
-"""Settings made real: the data set, the split, the encoder and its first weights, all checked before a trial starts."""
+"""Study context: data set, split, encoder and initial weights of a study, opened and checked before it starts."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ ENCODER_STREAM = 100
 
 @dataclass(frozen=True)
 class StudyContext:
-    """Everything that the trials of a study share.
+    """What all trials of a study share.
 
     Attributes:
-        settings: as the user gave them.
-        store: where results go.
-        dataset: the labelled windows.
-        others: windows for pre-training, or None where the training participants' are used.
-        split: which participants are for what; a trial never gets at the test participants'.
-        encoder: the network's class.
-        initial: the first weights by tensor name, or None for random ones.
-        device: where to compute.
+        settings: the study file's.
+        store: receives runs and trials.
+        dataset: labelled windows.
+        pretraining_data: windows of `pretraining.data`; None where the study's training participants are used.
+        split: training, validation and test participants; trials never use the test participants.
+        encoder: class of the network.
+        initial: initial weights by tensor name; None for random weights.
+        device: device that computes.
         precision: ``float32`` or ``bf16``.
-        threads: cores that are computed on.
-        cache: keeps outputs of frozen blocks.
-        transductive: whether pre-training may see the windows of those who are validated and tested.
+        threads: number of threads of PyTorch.
+        cache: cache of the outputs of frozen blocks.
+        transductive: whether pre-training may use windows of validation and test participants, without labels.
     """
 
     settings: Settings
@@ -78,14 +78,13 @@ class StudyContext:
         split: Split | None = None,
         read_weights: bool = True,
     ) -> StudyContext:
-        """Check everything that the settings name, and open it; PyTorch computes on the settings' threads from then on.
+        """Open and check everything that the settings name, and set PyTorch's number of threads.
 
         Args:
             settings: the study file's.
-            store: where results go.
-            dataset: what `open_labelled` opened, where that was done before.
-            split: the participants on each side; the settings' hold-out by default, in which each class must have a
-                training window.
+            store: receives runs and trials.
+            dataset: the labelled windows, if they are open already.
+            split: the split; by default the settings' hold-out, in which each class must have a training window.
             read_weights: False where no encoder starts from the settings' weights, as in a promotion.
 
         Raises:
@@ -116,30 +115,30 @@ class StudyContext:
     def variant(
         self, split: Split, seed: int, origin: str, initial: Mapping[str, Tensor] | None, transductive: bool
     ) -> StudyContext:
-        """The same with other participants, another seed and other first weights, `initial`, read from `origin`."""
+        """Copy of the context with another split, seed and initial weights, which were read from `origin`."""
         settings = self.settings.model_copy(update={"seed": seed, "weights": origin})
         return replace(self, settings=settings, split=split, initial=initial, transductive=transductive)
 
     def check_objective(self) -> None:
-        """Refuse validation participants on whom no trial could be told from another.
+        """Check that the objective is defined on the validation participants.
 
         Raises:
-            DataError: when the objective is kappa and they show one class only.
+            DataError: when the objective is kappa and they have one class only.
         """
-        shown = np.unique(self.windows(self.split.validation).labels)
-        if self.settings.objective == "kappa" and len(shown) < 2:
+        present = np.unique(self.windows(self.split.validation).labels)
+        if self.settings.objective == "kappa" and len(present) < 2:
             raise DataError(
-                f"{self.dataset.folder}: the validation participants {', '.join(map(str, self.split.validation))} show "
-                f"only the class {self.dataset.class_names[shown[0]]!r}, by which kappa cannot be computed; choose "
-                "another split.validation_seed, a larger split.validation, or objective: f1"
+                f"{self.dataset.folder}: the validation participants {', '.join(map(str, self.split.validation))} have "
+                f"only the class {self.dataset.class_names[present[0]]!r}, so kappa is undefined. Choose another "
+                "split.validation_seed, a larger split.validation, or objective: f1"
             )
 
     def new_encoder(self, state: Mapping[str, Tensor] | None = None, origin: str = "") -> Encoder:
-        """An encoder with given weights, or else the experiment's first ones.
+        """A new encoder with given weights, or with the initial weights.
 
         Args:
             state: weights by tensor name.
-            origin: where they come from, for messages.
+            origin: source of the weights, for messages.
         """
         encoder = copy.deepcopy(self._first)
         if state is not None:
@@ -148,12 +147,12 @@ class StudyContext:
 
     @cached_property
     def origin(self) -> str:
-        """Where the first weights are from: the version that an alias means now, else what the settings say."""
+        """Source of the initial weights: the settings' ``weights``, with an alias resolved to its version."""
         return resolved(self.store, self.settings.weights)
 
     @cached_property
     def _first(self) -> Encoder:
-        """The encoder that all start from; to be copied, which takes less time than drawing weights for each."""
+        """The initial encoder; copying it takes less time than drawing random weights again."""
         with seeded(generator(self.settings.seed, ENCODER_STREAM).initial_seed()):
             encoder = self.encoder()
         if self.initial is not None:
@@ -161,24 +160,24 @@ class StudyContext:
         return encoder
 
     def windows(self, participants: tuple[Any, ...], training: TrainingSettings | None = None) -> Windows:
-        """All windows of some participants; with augmented views, where `training` is given and wants them."""
+        """All windows of some participants, with augmented views if `training` asks for them."""
         if training is None or not training.augment:
             return Windows.of(self.dataset, participants)
         return Windows.of(self.dataset, participants, Augmentation(self.settings.seed, training.augment_degrees))
 
     def classification(self, training: TrainingSettings) -> Classification:
-        """The supervised task as the settings want it; class weights come from the training participants."""
+        """The supervised task; class weights are those of the training participants."""
         classes = len(self.dataset.class_names)
         labels = self.dataset.labels[self.windows(self.split.train).rows]
         balanced = inverse_frequency(labels, classes) if training.class_weights else None
         return Classification(classes, balanced, training.head)
 
     def tuning(self, training: TrainingSettings) -> TuningStrategy:
-        """The tuning strategy that the settings name."""
+        """The tuning strategy of a trial."""
         return parse_tuning(training.tuning, self.encoder, "training.tuning")
 
     def fit_settings(self, training: TrainingSettings) -> FitSettings:
-        """Settings of the training loop for fine-tuning."""
+        """Fine-tuning settings of the training loop."""
         return FitSettings(
             learning_rate=training.learning_rate,
             batch_size=training.batch_size,
@@ -192,7 +191,7 @@ class StudyContext:
         )
 
     def runtime_params(self) -> dict[str, Any]:
-        """Parameters of any run of this context: what it starts from and what it is computed on."""
+        """MLflow parameters of every run: encoder, weights, seed, device, precision, threads."""
         settings = self.settings
         return {
             "encoder": settings.encoder,
@@ -204,7 +203,7 @@ class StudyContext:
         }
 
     def tags(self) -> dict[str, str]:
-        """Tags of any run of this context, by name without the prefix ``sslwear.``."""
+        """MLflow tags of every run, by name without the prefix ``sslwear.``."""
         return {
             "study": self.settings.study,
             "dataset": self.dataset.description.name,
@@ -214,10 +213,10 @@ class StudyContext:
         }
 
     def card(self, tuning: str, pretext: str, head: str) -> Card:
-        """What is needed to build a network of this study again and to feed it, beside its weights.
+        """Card of a network of this study, see `Card`.
 
-        Where windows of another length were resampled to the encoder's, the rate is the one that they then have: a
-        recording at that rate looks as fast as they did.
+        Where windows of another duration were resampled to the encoder's length, the rate is the one after resampling,
+        so that new recordings are stretched in time as the training windows were.
         """
         seconds = self.dataset.description.window_s
         return Card(
@@ -243,36 +242,36 @@ class StudyContext:
             seconds = part.description.window_s
             if seconds is not None and abs(seconds - wanted) >= 0.5 / self.encoder.rate_hz:
                 found.append(
-                    f"{part.folder} has windows of {seconds:g} s and {self.encoder.name} was made for {wanted:g} s: "
-                    "they are resampled to its length, which changes how fast movement looks to it"
+                    f"{part.folder} has windows of {seconds:g} s and {self.encoder.name} expects {wanted:g} s. "
+                    "They are resampled to its length, which changes the apparent speed of movement"
                 )
         return list(dict.fromkeys(found))
 
 
 def open_labelled(settings: Settings, store: Store) -> Dataset:
-    """Open the labelled windows that the settings name; where they want it, time not worn is as good as any other."""
+    """Open the labelled windows of a study; with `include_nonwear`, windows not worn are used like any other."""
     dataset = open_data(settings.data, store.home)
     return replace(dataset, worn=np.ones(len(dataset), bool)) if settings.include_nonwear else dataset
 
 
 def feature_cache(settings: CacheSettings, store: Store) -> FeatureCache:
-    """The cache of a store, which all studies in it share."""
+    """Cache of the outputs of frozen blocks, shared by all studies of a store."""
     folder = store.home / "cache" / "features"
     return FeatureCache(folder, int(settings.memory_gb * 1e9), int(settings.disk_gb * 1e9))
 
 
 def check_names(settings: Settings, encoder: type[Encoder]) -> None:
-    """Refuse tuning strategies and pretext tasks that do not exist, or stand twice, before anything is started.
+    """Check that all tuning strategies and pretext tasks exist and that no choice is given twice.
 
     Raises:
-        SettingsError: naming the key and what there is.
+        SettingsError: naming the key and the choices.
     """
     parse_tuning(settings.training.tuning, encoder, "training.tuning")
     if isinstance(settings.search.tuning, tuple):
         choices = [parse_tuning(text, encoder, "search.tuning").spec for text in settings.search.tuning]
         for text, canonical in zip(settings.search.tuning, choices, strict=True):
             if choices.count(canonical) > 1:
-                raise SettingsError(f"search.tuning: {text!r} stands twice, once in other words; leave one out")
+                raise SettingsError(f"search.tuning: {text!r} is given twice, in two spellings. Leave one out")
     wanted = {"training.pretext": (settings.training.pretext,), "search.pretext": settings.search.pretext or ()}
     for key, names in wanted.items():
         for name in names:
@@ -280,22 +279,22 @@ def check_names(settings: Settings, encoder: type[Encoder]) -> None:
 
 
 def check_pretext_name(name: str, key: str) -> None:
-    """Refuse a pretext task that does not exist.
+    """Check that a pretext task exists.
 
     Raises:
-        SettingsError: naming the key and what there is.
+        SettingsError: naming the key and the choices.
     """
     if name not in (NO_PRETEXT, SUPERVISED):
         get_pretext(name, key, besides=(NO_PRETEXT, SUPERVISED))
 
 
 def initial_weights(origin: str, encoder: type[Encoder], store: Store) -> Mapping[str, Tensor] | None:
-    """Read what ``weights:`` names, and check that it fits the encoder: None for ``none``.
+    """Read initial weights and check that they fit the encoder; None for ``none``.
 
     Args:
         origin: the value of ``weights:``.
-        encoder: that starts from them.
-        store: where runs and models are.
+        encoder: class of the encoder.
+        store: store of runs and registered models.
 
     Raises:
         WeightsError: when it cannot be read or does not fit.
@@ -313,7 +312,7 @@ def initial_weights(origin: str, encoder: type[Encoder], store: Store) -> Mappin
 
 
 def digest(state: Mapping[str, Tensor] | None) -> str:
-    """SHA-256 of weights by content, or ``random``."""
+    """SHA-256 of weights, or ``random`` for None."""
     if state is None:
         return "random"
     content = hashlib.sha256()
@@ -324,5 +323,5 @@ def digest(state: Mapping[str, Tensor] | None) -> str:
 
 
 def key_of(content: Mapping[str, Any]) -> str:
-    """A short name for a set of values: the same values give the same name."""
+    """Key of a set of values: the same values give the same key."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""An evaluation: each method trained in each fold with each seed, and scored once on the fold's test participants."""
+"""Evaluation by cross-validation: each method in each fold with each seed, scored on the fold's test participants."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sslwear.reports.report import COMPARED, grouped
 from sslwear.reports.report_figures import DIFFERENCES, differences_figure
 from sslwear.studies.cross_validation_job import TRANSDUCTIVE, job_name, run_job
 from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
-from sslwear.studies.cross_validation_results import PLAN, evaluated, finished, results
+from sslwear.studies.cross_validation_results import PLAN, finished_jobs, newest_evaluation, results
 from sslwear.studies.mlflow_page import describe_experiment, evaluation_name, evaluation_note
 from sslwear.studies.optimise import alone
 from sslwear.studies.progress import ProgressCallback
@@ -26,52 +26,52 @@ from sslwear.tracking.provenance import PREFIX
 
 __all__ = ["evaluate_study", "results"]
 
-UNSPEAKABLE = re.compile(r"[^\w.: -]")
-"""What names of methods may have and names of MLflow's metrics may not."""
-LONGEST = 250
-"""Characters of a metric's name that MLflow takes; a method's mark may name many data sets."""
+NOT_IN_METRIC_NAMES = re.compile(r"[^\w.: -]")
+"""Characters that methods' names may have and MLflow's metric names may not."""
+MAX_METRIC_NAME = 250
+"""Number of characters that MLflow allows in a metric's name."""
 
 
 def evaluate_study(
-    settings: Settings, store: Store | None = None, listener: ProgressCallback | None = None
+    settings: Settings, store: Store | None = None, progress: ProgressCallback | None = None
 ) -> pd.DataFrame:
-    """Run an evaluation, or what is missing of it.
+    """Run an evaluation, or resume it.
 
-    What has finished with the same settings, data, weights and version of this package is not run again, whether the
-    evaluation was interrupted or has got more methods or seeds since.
+    Jobs that finished with the same settings, data, weights and `EVALUATION_VERSION` are not run again, also when
+    methods or seeds were added.
 
     Args:
         settings: the study file's, with a section `evaluation`.
-        store: where runs go; what the environment names by default.
-        listener: hears of the progress; nobody by default.
+        store: receives the runs; by default the store that the environment names.
+        progress: receives progress; silent by default.
 
     Returns:
         Scores of the test participants, see `results`.
 
     Raises:
-        SslwearError: when settings, data or weights cannot be used, something would learn from those that it is tested
-            on, another process runs the study, or a training failed; what did not fail is kept.
-        KeyboardInterrupt: when the user interrupts; nothing is left running then.
+        SslwearError: when settings, data or weights cannot be used, something would be trained on its test
+            participants, another process runs the study, or a job failed; jobs that finished are kept.
+        KeyboardInterrupt: when the user interrupts; no run is left open.
     """
-    store, listener = store or Store.from_environment(), listener or ProgressCallback()
+    store, progress = store or Store.from_environment(), progress or ProgressCallback()
     with store_errors(store), alone(store, settings.study):
         plan = CrossValidationPlan.build(settings, store)
         for warning in plan.warnings():
-            listener.warn(warning)
+            progress.warn(warning)
         experiment_id = describe_experiment(plan.context, evaluation_note(plan.context))
-        done = finished(store, experiment_id)
+        done = finished_jobs(store, experiment_id)
         missing = [job for job in plan.jobs if job.key not in done]
-        listener.study(settings.study, len(plan.jobs) - len(missing), len(plan.jobs))
-        newest = evaluated(store, experiment_id)
+        progress.study(settings.study, len(plan.jobs) - len(missing), len(plan.jobs))
+        newest = newest_evaluation(store, experiment_id)
         same = newest is not None and newest.data.tags.get(f"{PREFIX}evaluation_key") == plan.key
         if not missing and same and newest is not None and newest.info.status == "FINISHED":
             return results(settings.study, store)
-        with store.closing(lambda: _opened(plan, experiment_id), _clear) as parent:
-            failed = [job for job in missing if not _finishes(plan, job, parent, done, listener)]
+        with store.managed_run(lambda: _opened(plan, experiment_id), _clear) as parent:
+            failed = [job for job in missing if not _run_job(plan, job, parent, done, progress)]
             if failed:
                 raise StudyError(
-                    f"{len(failed)} of {len(plan.jobs)} jobs failed, the first of them {job_name(failed[0])}; "
-                    "tracebacks are with their runs in the UI, and the same command tries them again"
+                    f"{len(failed)} of {len(plan.jobs)} jobs failed, the first one {job_name(failed[0])}. "
+                    "Their runs in the UI have the tracebacks; the same command runs them again"
                 )
             table = results(settings.study, store)
             _finalise(plan, parent, table)
@@ -79,19 +79,21 @@ def evaluate_study(
 
 
 def _opened(plan: CrossValidationPlan, experiment_id: str) -> Run:
-    """The evaluation's run: the newest one, opened again, when it is of the same jobs, or else a new one."""
+    """The evaluation's run: the newest one, reopened if it has the same jobs, else a new one."""
     store, settings = plan.context.store, plan.context.settings
-    for earlier in store.find(experiment_id, kind="cross_validation"):  # what a dead process left running
+    for earlier in store.find_runs(experiment_id, kind="cross_validation"):  # left open by a dead process
         if earlier.info.status == "RUNNING" and earlier.data.tags.get(f"{PREFIX}host") == platform.node():
             store.close_leftovers(experiment_id, earlier.info.run_id)
             Run(store, earlier.info.run_id, experiment_id).end("KILLED", "interrupted")
-    newest = evaluated(store, experiment_id)
+    newest = newest_evaluation(store, experiment_id)
     if newest is not None and newest.data.tags.get(f"{PREFIX}evaluation_key") == plan.key:
         run = Run(store, newest.info.run_id, experiment_id)
         run.reopen()
     else:
         tags = {**plan.tags(), "evaluation_key": plan.key}
-        run = store.start(experiment_id, evaluation_name(settings.study), "cross_validation", None, _note(plan), **tags)
+        run = store.create_run(
+            experiment_id, evaluation_name(settings.study), "cross_validation", None, _note(plan), **tags
+        )
     if not run.has_params():
         run.text(settings.to_yaml(), "settings.yaml")
         run.text(plan.table().to_csv(index=False), PLAN)
@@ -101,7 +103,7 @@ def _opened(plan: CrossValidationPlan, experiment_id: str) -> Run:
 
 
 def _clear(run: Run) -> None:
-    """End the jobs that were left open."""
+    """End runs of jobs that were left open."""
     run.store.close_leftovers(run.experiment, run.id)
 
 
@@ -114,35 +116,35 @@ def _note(plan: CrossValidationPlan) -> str:
     )
 
 
-def _finishes(
-    plan: CrossValidationPlan, job: Job, parent: Run, done: dict[str, MlflowRun], listener: ProgressCallback
+def _run_job(
+    plan: CrossValidationPlan, job: Job, parent: Run, done: dict[str, MlflowRun], progress: ProgressCallback
 ) -> bool:
-    """Run a job, and account for how it ends: whether it finished."""
+    """Run a job and record how it ended; whether it finished."""
     store, name = plan.context.store, job_name(job)
     method = job.method
     tags = {"evaluation_key": job.key, "method": method.name, "fold": str(job.fold), "seed": str(job.seed)}
     tags["supervised"] = ", ".join(method.supervised)
     try:
-        with store.running(
+        with store.start_run(
             parent.experiment, name, "cross_validation_job", parent.id, None, **plan.tags(), **tags
         ) as run:
-            value = run_job(plan, job, parent, run, done, listener)
-    except Exception as error:  # noqa: BLE001 - whatever a job dies of, the evaluation goes on
-        listener.ended(name, "failed", None)
-        listener.warn(f"{name} failed ({type(error).__name__}: {error}); its traceback is with its run in the UI")
+            value = run_job(plan, job, parent, run, done, progress)
+    except Exception as error:  # noqa: BLE001 - any error in a job is recorded, and the evaluation continues
+        progress.ended(name, "failed", None)
+        progress.warn(f"{name} failed ({type(error).__name__}: {error}). Its run in the UI has the traceback")
         return False
     done[job.key] = store.client.get_run(run.id)
-    listener.ended(name, "finished", None if math.isnan(value) else value)
+    progress.ended(name, "finished", None if math.isnan(value) else value)
     return True
 
 
 def _finalise(plan: CrossValidationPlan, parent: Run, table: pd.DataFrame) -> None:
-    """Log the results and their summary."""
+    """Log results and their summary on the evaluation's run."""
     (group,) = grouped(table, plan.context.settings.objective)
     methods, comparisons = group.summaries, group.comparisons
     parent.text(table.to_csv(index=False), "results.csv")
-    mark = {"protocol": plan.settings.protocol, "transductive": plan.settings.transductive}
-    parent.text(as_frame(methods, comparisons["kappa"]).assign(**mark).to_csv(index=False), "summary.csv")
+    columns = {"protocol": plan.settings.protocol, "transductive": plan.settings.transductive}
+    parent.text(as_frame(methods, comparisons["kappa"]).assign(**columns).to_csv(index=False), "summary.csv")
     means = {_metric(score, one): one.scores[score].mean for score in COMPARED for one in methods}
     parent.metrics({name: mean for name, mean in means.items() if not math.isnan(mean)})
     if found := comparisons[group.score]:
@@ -157,5 +159,5 @@ def _finalise(plan: CrossValidationPlan, parent: Run, table: pd.DataFrame) -> No
 
 
 def _metric(score: str, method: Summary) -> str:
-    """A name under which MLflow takes a method's mean: ``kappa/all blocks``."""
-    return f"{score}/{' '.join(UNSPEAKABLE.sub(' ', method.label).split())}"[:LONGEST]
+    """Name of the metric of a method's mean that MLflow allows: ``kappa/all blocks``."""
+    return f"{score}/{' '.join(NOT_IN_METRIC_NAMES.sub(' ', method.label).split())}"[:MAX_METRIC_NAME]

@@ -1,4 +1,4 @@
-"""One job of an evaluation: a method fitted in a fold with a seed, and its scores on the fold's test participants."""
+"""One cross-validation job: a method trained in a fold with a seed, and scored on the fold's test participants."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from sslwear.evaluation.sequences import learn, smoothed
 from sslwear.studies.context import StudyContext
 from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
 from sslwear.studies.cross_validation_results import PARTICIPANTS
+from sslwear.studies.final_test import HeldOutScores, score_network, score_predictions
 from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.test_evaluation import HeldOutScores, score, scored
 from sslwear.studies.trial import first_encoder, note, train
-from sslwear.tracking import MAX_PARAM, Run, people
-from sslwear.training import leading, refit
+from sslwear.tracking import MAX_PARAM, Run, participant_params
+from sslwear.training import frozen_prefix_length, refit
 
-TRANSDUCTIVE = "transductive: pre-training saw test participants' windows, without their labels"
+TRANSDUCTIVE = "transductive: pre-training used windows of test participants, without labels"
 PROBABILITIES = "test_probabilities.csv"
-SUPERVISED_NOTE = "supervised elsewhere: the encoder has learnt the labels of {}"
+SUPERVISED_NOTE = "supervised pre-training: the encoder was trained on the labels of {}"
 
 
 def job_name(job: Job) -> str:
-    """A job in a few words: ``first block, fold 2, seed 42``."""
+    """Name of a job: ``first block, fold 2, seed 42``."""
     return f"{job.method.name}, fold {job.fold}, seed {job.seed}"
 
 
@@ -42,33 +42,33 @@ def run_job(
     parent: Run,
     run: Run,
     done: Mapping[str, MlflowRun],
-    listener: ProgressCallback,
+    progress: ProgressCallback,
 ) -> float:
-    """Fit a method in a fold with a seed, score it once on the fold's test participants, and log all of it.
+    """Train a method in a fold with a seed, score it once on the fold's test participants, and log it.
 
     Args:
         plan: the evaluation.
-        job: which of its jobs.
-        parent: the run to nest pre-training under.
+        job: one of its jobs.
+        parent: parent run of pre-training.
         run: an open run; the caller ends it.
         done: finished jobs by key.
-        listener: hears of the epochs.
+        progress: receives the epochs.
 
     Returns:
-        The mean of the objective over the test participants, NaN where it is undefined for all of them.
+        Mean of the objective over the test participants; NaN if it is undefined for all.
     """
     context, objective = plan.of(job), plan.context.settings.objective
     members = _members(job, done)
     if job.method.given.select_on_validation:
-        what, value = _choose(members, objective, run, plan)
+        what, value = _select_on_validation(members, objective, run, plan)
     else:
-        run.params(people(**vars(job.split)))
+        run.params(participant_params(**vars(job.split)))
         if job.method.given.ensemble:
             what, tested = _ensemble(members, context, run)
         elif job.method.given.baseline is not None:
             what, tested = _baseline(plan, job, context, run)
         else:
-            what, tested = _trained(plan, job, context, parent, run, listener)
+            what, tested = _trained(plan, job, context, parent, run, progress)
             run.text(_probabilities(context, tested), PROBABILITIES)
         means = {name: float(tested.table[name].mean()) for name in tested.scores}
         run.metrics({f"test_{name}": score for name, score in tested.scores.items()})
@@ -85,18 +85,20 @@ def run_job(
 
 
 def _members(job: Job, done: Mapping[str, MlflowRun]) -> dict[str, MlflowRun]:
-    """Finished jobs of the methods that one is made of, by method.
+    """Finished jobs that a job combines, by method.
 
     Raises:
         StudyError: when one of them did not finish.
     """
-    if lacking := [name for name, key in job.members.items() if key not in done]:
-        raise StudyError(f"{lacking[0]}, one of the methods that it is made of, did not finish")
+    if missing := [name for name, key in job.members.items() if key not in done]:
+        raise StudyError(f"the method {missing[0]}, which it combines, did not finish")
     return {name: done[key] for name, key in job.members.items()}
 
 
-def _choose(members: Mapping[str, MlflowRun], objective: str, run: Run, plan: CrossValidationPlan) -> tuple[str, float]:
-    """Answer with the member that did best on the fold's validation participants; the first of several as good."""
+def _select_on_validation(
+    members: Mapping[str, MlflowRun], objective: str, run: Run, plan: CrossValidationPlan
+) -> tuple[str, float]:
+    """Copy the member with the best objective on the fold's validation participants; the first one of equals."""
     values = {name: member.data.metrics.get(objective, math.nan) for name, member in members.items()}
     best = max(values, key=lambda name: -math.inf if math.isnan(values[name]) else values[name])
     chosen = members[best]
@@ -104,23 +106,23 @@ def _choose(members: Mapping[str, MlflowRun], objective: str, run: Run, plan: Cr
     run.tags(chosen=best, chosen_run=chosen.info.run_id)
     run.text(plan.context.store.read_text(chosen, PARTICIPANTS), PARTICIPANTS)
     said = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
-    what = f"Chose `{best}` by {objective} on the validation participants: {said}. Nothing was trained again."
+    what = f"Selected `{best}` by {objective} on the validation participants: {said}. Nothing was trained again."
     return what, float(chosen.data.metrics[f"test_{objective}_mean"])
 
 
 def _ensemble(members: Mapping[str, MlflowRun], context: StudyContext, run: Run) -> tuple[str, HeldOutScores]:
-    """Answer with the class of the highest mean probability over the members."""
+    """Predict the class with the highest mean probability over the members."""
     run.params({"ensemble": "; ".join(members)[:MAX_PARAM]})
     run.tags(members=" ".join(member.info.run_id for member in members.values()))
     told = [pd.read_csv(StringIO(context.store.read_text(member, PROBABILITIES))) for member in members.values()]
     columns = [f"p_{name}" for name in context.dataset.class_names]
     mean = np.mean([table[columns].to_numpy() for table in told], axis=0)
     what = f"Averages the probabilities of {', '.join(f'`{name}`' for name in members)}. Nothing was trained again."
-    return what, scored(context, mean.argmax(axis=1))
+    return what, score_predictions(context, mean.argmax(axis=1))
 
 
 def _probabilities(context: StudyContext, tested: HeldOutScores) -> str:
-    """A table of the test participants' windows: participant, row in the data set, probability of each class."""
+    """CSV table of the test participants' windows: participant, row in the data set, class probabilities."""
     windows = context.windows(context.split.test)
     columns = [f"p_{name}" for name in context.dataset.class_names]
     table = pd.DataFrame(tested.probabilities, columns=columns).round(6)
@@ -130,25 +132,25 @@ def _probabilities(context: StudyContext, tested: HeldOutScores) -> str:
 
 
 def _trained(
-    plan: CrossValidationPlan, job: Job, context: StudyContext, parent: Run, run: Run, listener: ProgressCallback
+    plan: CrossValidationPlan, job: Job, context: StudyContext, parent: Run, run: Run, progress: ProgressCallback
 ) -> tuple[str, HeldOutScores]:
     training, what = job.method.training, note(job.method.training)
-    result = train(context, training, run, parent.id, listener, keep=plan.settings.keep_checkpoints)
+    result = train(context, training, run, parent.id, progress, keep=plan.settings.keep_checkpoints)
     network = result.network
     if plan.settings.refit:
-        encoder = first_encoder(context, training, run, parent.id, listener)
+        encoder = first_encoder(context, training, run, parent.id, progress)
         network = _refitted(context, training, encoder, result.best_epoch)
-        what += f" Fitted anew for {result.best_epoch} epochs with the validation participants among those learnt from."
-    depth = leading(context.tuning(training).frozen, network)
+        what += f" Refitted for {result.best_epoch} epochs on training and validation participants."
+    depth = frozen_prefix_length(context.tuning(training).frozen, network)
     names = context.dataset.class_names
-    tested = score(context, network, context.encoder.window_samples, names, depth)
+    tested = score_network(context, network, context.encoder.window_samples, names, depth)
     if plan.settings.smoothing == "hmm":
         tested = _smoothed(context, result.validation.predicted, tested)
     return what, tested
 
 
 def _refitted(context: StudyContext, training: TrainingSettings, encoder: Encoder, epochs: int) -> Network:
-    """A network that has learnt from training and validation participants, for so many epochs."""
+    """A network trained on training and validation participants for a given number of epochs."""
     split = context.split
     both = replace(context, split=replace(split, train=(*split.train, *split.validation), validation=()))
     return refit(
@@ -168,18 +170,16 @@ def _baseline(plan: CrossValidationPlan, job: Job, context: StudyContext, run: R
     train, validation, test = (context.windows(side) for side in (split.train, split.validation, split.test))
     run.dataset(context.dataset, {"train": len(train), "validation": len(validation)})
     run.params({"baseline": name, "seed": job.seed})
-    tested = scored(context, predict(train, validation, test, classes, job.seed))
-    if plan.settings.smoothing == "hmm":  # another fit, because this one may have learnt from validation participants
+    tested = score_predictions(context, predict(train, validation, test, classes, job.seed))
+    if plan.settings.smoothing == "hmm":  # fitted again: the first fit may have used the validation participants
         tested = _smoothed(context, predict(train, train, validation, classes, job.seed), tested)
     return f"The baseline `{name}`.", tested
 
 
 def _smoothed(context: StudyContext, on_validation: NDArray[np.int64], tested: HeldOutScores) -> HeldOutScores:
-    """Predictions of test participants, smoothed with what training and validation participants teach of them;
-    probabilities stay those of the windows by themselves.
-    """
+    """Smoothed predictions for test participants; probabilities stay unsmoothed."""
     sides = (context.split.train, context.split.validation, context.split.test)
     train, validation, test = (context.windows(side).rows for side in sides)
     chain = learn(context.dataset, train, validation, on_validation)
-    found = scored(context, smoothed(context.dataset, test, tested.predicted, chain))
+    found = score_predictions(context, smoothed(context.dataset, test, tested.predicted, chain))
     return replace(found, probabilities=tested.probabilities)

@@ -1,4 +1,4 @@
-"""What an evaluation is made of: each method in each fold with each seed, all checked before the first one starts."""
+"""Cross-validation plan: jobs for each method, fold and seed, checked before the first one starts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sslwear.studies.context import (
 )
 from sslwear.studies.leakage import check_evaluation_weights, supervised_datasets
 from sslwear.studies.pretraining import check_pretraining, pretraining_windows
-from sslwear.tracking import Store, people
+from sslwear.tracking import Store, participant_params
 from sslwear.tuning.base import parse as parse_tuning
 
 EVALUATION_VERSION = 1
@@ -35,16 +35,16 @@ EVALUATION_VERSION = 1
 
 @dataclass(frozen=True)
 class Method:
-    """One of the methods compared.
+    """A method that is compared.
 
     Attributes:
-        name: the study file's.
-        given: what the study file says of it.
-        training: the study's `training` with what differs.
-        weights: where its encoder starts.
-        initial: the weights there by tensor name, or None for random ones.
-        digest: names them by content.
-        supervised: data sets whose labels the encoder has learnt before it is fine-tuned.
+        name: its name in the study file.
+        given: its section of the study file.
+        training: the study's `training` with the changes of this method.
+        weights: source of the initial weights.
+        initial: initial weights by tensor name; None for random weights.
+        digest: SHA-256 of the initial weights.
+        supervised: data sets whose labels the encoder was trained on before fine-tuning.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Method:
 
     @property
     def trains(self) -> bool:
-        """Whether it trains a network of its own."""
+        """Whether it trains a network, and is not made of other methods or a baseline."""
         return self.given.trains
 
 
@@ -66,12 +66,12 @@ class Job:
     """One method in one fold with one seed.
 
     Attributes:
-        method: which.
-        fold: from 1.
-        seed: of the training.
-        split: the fold's participants.
-        key: names everything on which its result depends.
-        members: keys of the jobs that it is made of, by method; none where it is a method of its own.
+        method: the method.
+        fold: number of the fold, from 1.
+        seed: seed of the training.
+        split: participants of the fold.
+        key: key of everything that its result depends on.
+        members: keys of the jobs that it combines, by method; empty for a method that combines none.
     """
 
     method: Method
@@ -84,12 +84,12 @@ class Job:
 
 @dataclass(frozen=True)
 class CrossValidationPlan:
-    """An evaluation, all jobs of it.
+    """All jobs of an evaluation.
 
     Attributes:
-        context: what the jobs share.
-        settings: the study file's section.
-        jobs: in the order in which they are run; those that are made of others come after these.
+        context: what all jobs share.
+        settings: section `evaluation` of the study file.
+        jobs: in running order; jobs that combine others come after them.
     """
 
     context: StudyContext
@@ -98,23 +98,23 @@ class CrossValidationPlan:
 
     @classmethod
     def build(cls, settings: Settings, store: Store) -> CrossValidationPlan:
-        """Check everything that an evaluation needs.
+        """Check everything that an evaluation needs, and make its jobs.
 
         Raises:
             SslwearError: when the study file has no section `evaluation`, a name does not exist, data or weights cannot
-                be used, or something would learn from the participants that it is tested on.
+                be used, or something would be trained on its test participants.
         """
         evaluation = settings.evaluation
         if evaluation is None:
             raise SettingsError(
-                f"the study file of {settings.study!r} has no section evaluation; add one with the methods to compare, "
+                f"the study file of {settings.study!r} has no section evaluation. Add one with the methods to compare, "
                 "such as evaluation: {methods: {all: {tuning: all}, first block: {tuning: layer1}}}"
             )
         dataset = open_labelled(settings, store)
         splits = _splits(dataset, settings, evaluation)
         hold_out = evaluation.protocol == "hold_out"
         context = StudyContext.open(settings, store, dataset, None if hold_out else splits[0])
-        methods = _marked([_method(name, given, context) for name, given in evaluation.methods.items()])
+        methods = _inherit_supervision([_method(name, given, context) for name, given in evaluation.methods.items()])
         tested = {participant for split in splits for participant in split.test}
         origins = {method.weights for method in methods if method.trains}
         seen = [check_evaluation_weights(context, evaluation, origin, tested) for origin in sorted(origins)]
@@ -122,7 +122,7 @@ class CrossValidationPlan:
             check_consecutive(dataset)
         pretexts = {method.training.pretext for method in methods if method.trains} - {NO_PRETEXT}
         _check_transductive(context, evaluation, splits, bool(pretexts), any(seen))
-        for split in splits:  # refuse folds in which a job could not be run
+        for split in splits:  # every fold must be able to run every job
             fold = replace(context, split=split, transductive=evaluation.transductive)
             if any(method.given.select_on_validation for method in methods):
                 fold.check_objective()
@@ -130,22 +130,22 @@ class CrossValidationPlan:
         return cls(context, evaluation, _jobs(context, evaluation, splits, methods))
 
     def of(self, job: Job) -> StudyContext:
-        """The experiment of a job: its fold's participants, its seed and its method's first weights."""
+        """Study context of a job: with its fold's participants, its seed and its method's initial weights."""
         method = job.method
         return self.context.variant(job.split, job.seed, method.weights, method.initial, self.settings.transductive)
 
     def warnings(self) -> list[str]:
-        """What a user should know of the folds, a sentence each."""
-        found = [*self.context.window_length_warnings(), self._left_out()]
+        """Warnings about folds and data, one sentence each."""
+        found = [*self.context.window_length_warnings(), self._excluded_from_pretraining()]
         for job in {job.fold: job for job in self.jobs}.values():
             for name in missing_classes(self.context.dataset, job.split):
                 found.append(
-                    f"fold {job.fold}: only the participants tested there ({', '.join(map(str, job.split.test))}) "
-                    f"show {name!r}, so nothing can learn it and all its windows count as missed"
+                    f"fold {job.fold}: only the test participants ({', '.join(map(str, job.split.test))}) have the "
+                    f"class {name!r}, so it cannot be learnt and all its windows count as wrong"
                 )
         return [text for text in found if text is not None]
 
-    def _left_out(self) -> str | None:
+    def _excluded_from_pretraining(self) -> str | None:
         context, tested = self.context, {str(pid) for job in self.jobs for pid in job.split.test}
         pretrains = any(job.method.trains and job.method.training.pretext != NO_PRETEXT for job in self.jobs)
         if context.pretraining_data is None or self.settings.transductive or not pretrains:
@@ -154,8 +154,8 @@ class CrossValidationPlan:
         if not shared:
             return None
         return (
-            f"pretraining.data holds windows of {len(shared)} participants who are tested ({', '.join(shared[:3])}"
-            f"{', ...' if len(shared) > 3 else ''}): in each fold, those who are tested or validated there are left out"
+            f"pretraining.data has windows of {len(shared)} test participants ({', '.join(shared[:3])}"
+            f"{', ...' if len(shared) > 3 else ''}). Each fold excludes its test and validation participants"
         )
 
     def tags(self) -> dict[str, str]:
@@ -166,11 +166,11 @@ class CrossValidationPlan:
 
     @property
     def key(self) -> str:
-        """Names the whole evaluation."""
+        """Key of the whole evaluation."""
         return key_of({"parts": [job.key for job in self.jobs]})
 
     def table(self) -> pd.DataFrame:
-        """The jobs: ``method``, ``seed``, ``fold``, ``key``, one row each, methods in the order of the study file."""
+        """Jobs, one a row: ``method``, ``seed``, ``fold``, ``key``; methods in the order of the study file."""
         order = list(self.settings.methods)
         rows = [(job.method.name, job.seed, job.fold, job.key) for job in self.jobs]
         rows.sort(key=lambda row: order.index(row[0]))
@@ -183,7 +183,7 @@ def _splits(dataset: Dataset, settings: Settings, evaluation: EvaluationSettings
 
 
 def _method(name: str, given: MethodSettings, context: StudyContext) -> Method:
-    """What a method is in full.
+    """Resolve a method of the study file.
 
     Raises:
         SslwearError: when its tuning strategy, pretext task, weights or baseline do not exist.
@@ -203,12 +203,12 @@ def _method(name: str, given: MethodSettings, context: StudyContext) -> Method:
     return Method(name, given, training, origin, initial, digest(initial), labels)
 
 
-def _marked(methods: Sequence[Method]) -> list[Method]:
-    """The methods, with those that are made of others bearing the marks of all of these."""
-    marks = {method.name: method.supervised for method in methods}
+def _inherit_supervision(methods: Sequence[Method]) -> list[Method]:
+    """The methods; those that combine others inherit their data sets of supervised pre-training."""
+    supervised = {method.name: method.supervised for method in methods}
     found = []
     for method in methods:
-        inherited = {name for member in method.given.members for name in marks[member]}
+        inherited = {name for member in method.given.members for name in supervised[member]}
         found.append(replace(method, supervised=tuple(sorted({*method.supervised, *inherited}))))
     return found
 
@@ -216,17 +216,17 @@ def _marked(methods: Sequence[Method]) -> list[Method]:
 def _check_transductive(
     context: StudyContext, evaluation: EvaluationSettings, splits: Sequence[Split], pretrains: bool, seen: bool
 ) -> None:
-    """Refuse a mark without a reason.
+    """Check that `transductive` has an effect.
 
     Args:
-        context: with the data to pre-train on.
-        evaluation: with the mark.
+        context: has the pre-training data.
+        evaluation: has the setting.
         splits: the folds.
-        pretrains: whether there is pre-training.
-        seen: whether weights that are started from have seen those who are tested.
+        pretrains: whether a method is pre-trained.
+        seen: whether initial weights were trained on windows of test participants.
 
     Raises:
-        SettingsError: when the study file says `transductive`, and nothing is.
+        SettingsError: when the study file sets `transductive` and no method uses windows of test participants.
     """
     if not evaluation.transductive or seen:
         return
@@ -237,8 +237,8 @@ def _check_transductive(
         or not context.pretraining_data.shared(context.dataset, tested)
     ):
         raise SettingsError(
-            "evaluation.transductive is true, and no method is pre-trained on windows of those who are tested; leave "
-            "it out"
+            "evaluation.transductive is true, but no method is pre-trained on windows of test participants. Remove the "
+            "key"
         )
 
 
@@ -269,11 +269,11 @@ def _jobs(
 
 
 def _pretrained_on(context: StudyContext, method: Method) -> dict[str, str]:
-    """Who is learnt from and who is held out in a method's pre-training, which labels and names of sources decide."""
+    """Training and held-out participants of a method's pre-training."""
     if not method.trains or method.training.pretext == NO_PRETEXT:
         return {}
     data = pretraining_windows(context, method.training.pretext)
-    return people(train=data.train.participants(), held_out=data.validation.participants())
+    return participant_params(train=data.train.participants(), held_out=data.validation.participants())
 
 
 def _common(context: StudyContext, evaluation: EvaluationSettings) -> dict[str, Any]:

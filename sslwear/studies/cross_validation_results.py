@@ -1,4 +1,4 @@
-"""The results of an evaluation, read back from MLflow and from nothing else."""
+"""Results of an evaluation, read back from MLflow."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ COLUMNS = (
 )
 
 
-def finished(store: Store, experiment: str) -> dict[str, MlflowRun]:
-    """Parts of evaluations of an MLflow experiment that have finished, by their key."""
-    runs = store.find(experiment, kind="cross_validation_job", outcome="finished")
+def finished_jobs(store: Store, experiment: str) -> dict[str, MlflowRun]:
+    """Finished jobs of an MLflow experiment, by key."""
+    runs = store.find_runs(experiment, kind="cross_validation_job", outcome="finished")
     return {run.data.tags[f"{PREFIX}evaluation_key"]: run for run in runs}
 
 
-def evaluated(store: Store, experiment: str) -> MlflowRun | None:
-    """The newest evaluation of an MLflow experiment."""
-    return next(iter(store.find(experiment, kind="cross_validation")), None)
+def newest_evaluation(store: Store, experiment: str) -> MlflowRun | None:
+    """Parent run of the newest evaluation of an MLflow experiment; None if there is none."""
+    return next(iter(store.find_runs(experiment, kind="cross_validation")), None)
 
 
 def results(name: str, store: Store) -> pd.DataFrame:
-    """Scores of test participants of a study's newest evaluation, as far as it is.
+    """Scores of test participants of a study's newest evaluation; jobs that have not finished are absent.
 
     Args:
-        name: the study's.
-        store: where its runs are.
+        name: name of the study.
+        store: store of its runs.
 
     Returns:
         One row a method, seed, fold and participant, with the columns `COLUMNS`: methods in the order of the study
         file, participants as text, scores as in `sslwear.training.metrics`, NaN where they are undefined.
 
     Raises:
-        StudyError: when it was not evaluated.
+        StudyError: when the study was not evaluated.
     """
     experiment = store.client.get_experiment_by_name(name)
-    parent = evaluated(store, experiment.experiment_id) if experiment is not None else None
+    parent = newest_evaluation(store, experiment.experiment_id) if experiment is not None else None
     if parent is None:
-        raise StudyError(f"the study {name!r} was not evaluated yet; run sslwear evaluate with its file first")
+        raise StudyError(f"the study {name!r} was not evaluated yet. Run sslwear evaluate with its file first")
     plan = pd.read_csv(StringIO(store.read_text(parent, PLAN)), dtype={"method": str}, keep_default_na=False)
-    runs = finished(store, parent.info.experiment_id)
+    runs = finished_jobs(store, parent.info.experiment_id)
     tables = []
     for method, seed, fold, key in plan.itertuples(index=False):
         if (run := runs.get(key)) is None:
@@ -63,6 +63,6 @@ def results(name: str, store: Store) -> pd.DataFrame:
 
 
 def _read(text: str) -> pd.DataFrame:
-    """Read a table of participants, whose names may look like numbers or like missing values."""
+    """Read a table of participants, whose names may look like numbers or missing values."""
     kinds = {"participant": str, **dict.fromkeys(SCORES, float)}
     return pd.read_csv(StringIO(text), dtype=kinds, keep_default_na=False, na_values={key: [""] for key in SCORES})

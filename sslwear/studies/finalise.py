@@ -1,4 +1,4 @@
-"""How a study ends: the winner's one look at the test participants, and the results logged."""
+"""End of a study: the winner is scored once on the test participants, and the results are logged."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sslwear.errors import StudyError, WeightsError
 from sslwear.reports.training_figures import confusion_figure
 from sslwear.studies import summary
 from sslwear.studies.context import StudyContext
+from sslwear.studies.final_test import count_test_evaluation, score_network, training_of
 from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.test_evaluation import count_test_evaluation, score, training_of
 from sslwear.studies.trials import winner
 from sslwear.tracking import RUN_URI, Run
 from sslwear.tracking.checkpoints import load_weights
-from sslwear.training import leading
+from sslwear.training import frozen_prefix_length
 from sslwear.training.metrics import HEADLINE_SCORES, confusion
 from sslwear.utils.signals import signals_deferred
 
@@ -24,20 +24,20 @@ CONFUSION = "test_confusion.png"
 
 
 def is_tested(study: optuna.Study) -> bool:
-    """Whether the test participants were scored with the winner as it is now."""
+    """Whether the current winner was scored on the test participants."""
     best = winner(study)
     return best is not None and str(best.number) in study.user_attrs.get("tested", {})
 
 
-def finalise(context: StudyContext, study: optuna.Study, trials: int, parent: Run, listener: ProgressCallback) -> None:
-    """Score the winner, and nothing else, on the test participants, and log the study's results.
+def finalise(context: StudyContext, study: optuna.Study, trials: int, parent: Run, progress: ProgressCallback) -> None:
+    """Score the winner on the test participants and log the study's results.
 
     Args:
         context: the study's.
-        study: all its trials have ended.
-        trials: how many of them count.
+        study: a study whose trials have all ended.
+        trials: number of trials that count.
         parent: the study's run.
-        listener: hears of it.
+        progress: receives notes.
 
     Raises:
         StudyError: when no trial finished.
@@ -45,18 +45,18 @@ def finalise(context: StudyContext, study: optuna.Study, trials: int, parent: Ru
     best = winner(study)
     if best is None:
         raise StudyError(
-            f"none of the {trials} trials of {study.study_name!r} finished; "
-            "read traceback.txt of a failed run in the UI"
+            f"none of the {trials} trials of {study.study_name!r} finished. Read traceback.txt of a failed run in the "
+            "UI"
         )
     parent.text(context.settings.to_yaml(), "settings.yaml")
     objective = context.settings.objective
     parent.metrics({f"best_{objective}": best.value or 0.0, "best_trial": best.number, "trials": trials})
-    run = context.store.run(best.user_attrs["run_id"])
-    if run is not None:  # the winner's scores, so that the study has its place in the table of its trials
+    run = context.store.find_run(best.user_attrs["run_id"])
+    if run is not None:  # the winner's scores, so that the study's row in the table has scores too
         parent.metrics({score: run.data.metrics[score] for score in HEADLINE_SCORES if score in run.data.metrics})
     parent.tags(best_trial=str(best.number), best_run=best.user_attrs["run_id"])
     if not is_tested(study):
-        listener.note(f"scoring trial {best.number}, the winner, on the test participants")
+        progress.note(f"scoring trial {best.number}, the winner, on the test participants")
         scores = _test(context, best, parent)
         with signals_deferred():
             count_test_evaluation(study, f"trial {best.number}, the winner")
@@ -67,9 +67,9 @@ def finalise(context: StudyContext, study: optuna.Study, trials: int, parent: Ru
 def _test(context: StudyContext, best: FrozenTrial, parent: Run) -> dict[str, float]:
     training = training_of(best)
     network = trained(context, best)
-    depth = leading(context.tuning(training).frozen, network)
+    depth = frozen_prefix_length(context.tuning(training).frozen, network)
     names = context.dataset.class_names
-    result = score(context, network, context.encoder.window_samples, names, depth)
+    result = score_network(context, network, context.encoder.window_samples, names, depth)
     parent.metrics({f"test_{name}": value for name, value in result.scores.items()})
     title = f"test participants, trial {best.number}"
     parent.figure(confusion_figure(confusion(result.truth, result.predicted, len(names)), names, title), CONFUSION)
@@ -78,10 +78,10 @@ def _test(context: StudyContext, best: FrozenTrial, parent: Run) -> dict[str, fl
 
 
 def trained(context: StudyContext, trial: FrozenTrial) -> Network:
-    """The network that a finished trial left.
+    """The network of a finished trial.
 
     Raises:
-        StudyError: when its checkpoint is gone.
+        StudyError: when its checkpoint is missing.
     """
     origin = f"{RUN_URI}{trial.user_attrs['run_id']}"
     encoder = context.encoder()
@@ -90,8 +90,8 @@ def trained(context: StudyContext, trial: FrozenTrial) -> Network:
         state = load_weights(context.store, origin)
     except WeightsError as error:
         raise StudyError(
-            f"the checkpoint of trial {trial.number} is gone ({error}); put it back, or give the study another name "
-            "with --set study=NAME"
+            f"the checkpoint of trial {trial.number} is missing ({error}). Restore it, or start a new study with "
+            "--set study=NAME"
         ) from error
     weights.load_network(network, state, origin)
     return network

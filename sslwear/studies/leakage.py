@@ -1,4 +1,4 @@
-"""What weights have learnt from: whose windows, and whose labels, through all that they started from themselves."""
+"""Training provenance of weights, and leakage checks: which participants and labels they were trained on."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from sslwear.config import SUPERVISED, EvaluationSettings
 from sslwear.data.dataset import Dataset
 from sslwear.errors import LeakageError
 from sslwear.studies.context import StudyContext
-from sslwear.tracking import MODEL_URI, RUN_URI, Store, named
+from sslwear.tracking import MODEL_URI, RUN_URI, Store, participant_names
 from sslwear.tracking.checkpoints import registered
 from sslwear.tracking.provenance import PREFIX
 
-MOST = 20
-"""Steps back that are followed."""
+MAX_STEPS = 20
+"""Number of ancestors that are followed."""
 LOGGED_MODEL = re.compile(r"m-[0-9a-f]{32}")
-"""What MLflow calls the folder in which a run's checkpoint lies."""
+"""Folder name that MLflow gives to a run's checkpoint."""
 SIDES = ("train_participants", "validation_participants", "held_out_participants")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A data set, as runs note it: its name, the beginning of its fingerprint, and where it is from, if known."""
+    """A data set as a run logged it: name, first characters of its fingerprint, and source if known."""
 
     name: str
     digest: str
     source: str | None
 
     def like(self, dataset: Dataset) -> bool:
-        """Whether it may have people of a data set: it is that one, or is not known to be of another source."""
+        """Whether it may share participants with a data set: the same one, or one not known to be of another source."""
         mine, theirs = self.source, dataset.description.source
         return dataset.fingerprint.startswith(self.digest) or None in (mine, theirs) or mine == theirs
 
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """One step on the way to some weights.
+    """One training in the provenance of some weights.
 
     Attributes:
-        sources: what was learnt from.
-        people: who was learnt from or chosen by, after their source's name and a colon where there are several sources;
-            None where it is not known.
-        labels: whether labels were learnt, or only windows.
+        sources: data sets of the training.
+        people: training, validation and held-out participants, prefixed with the source's name and a colon if there are
+            several sources; None if unknown.
+        labels: whether labels were used, or windows only.
     """
 
     sources: tuple[Source, ...]
@@ -57,24 +57,25 @@ class TrainingStep:
     labels: bool
 
     def known(self, source: Source) -> frozenset[str] | None:
-        """People of one of its sources; None where they are not known."""
+        """Participants of one source; None if unknown."""
         if self.people is None or len(self.sources) == 1:
             return self.people
         mark = f"{source.name}:"
         return frozenset(name.removeprefix(mark) for name in self.people if name.startswith(mark))
 
 
-def history(store: Store, weights: str) -> list[TrainingStep]:
-    """What weights have learnt from, as far as the store knows: published ones, and files that do not lie where it has
-    put them, are not known to it.
+def training_provenance(store: Store, weights: str) -> list[TrainingStep]:
+    """Training provenance of weights, newest first, as far as the store knows.
+
+    Published weights, and checkpoint files outside of the store, are not known.
 
     Args:
-        store: where runs and models are.
-        weights: what a study file's ``weights:`` says.
+        store: store of runs and registered models.
+        weights: value of a study file's ``weights:``.
     """
     found: list[TrainingStep] = []
     waiting = [weights]
-    while waiting and len(found) < MOST:
+    while waiting and len(found) < MAX_STEPS:
         origin = waiting.pop()
         tags = _tags_of(store, origin)
         place = tags.get("run", origin) if tags else _run_of_file(store, origin)
@@ -84,7 +85,7 @@ def history(store: Store, weights: str) -> list[TrainingStep]:
             before = run.data.tags.get(f"{PREFIX}pretraining_run")
             waiting += [f"{RUN_URI}{before}"] if before else []
             waiting += [run.data.params["weights"]] if "weights" in run.data.params else []
-        elif tags:  # a model whose run is gone
+        elif tags:  # a model whose run was deleted
             source = Source(tags.get("dataset", ""), tags.get("fingerprint", ""), None)
             found.append(TrainingStep((source,), _people(tags), labels=True))
             waiting += [tags["weights"]] if "weights" in tags else []
@@ -92,7 +93,7 @@ def history(store: Store, weights: str) -> list[TrainingStep]:
 
 
 def _run(store: Store, place: str) -> MlflowRun | None:
-    """A run, also one that was deleted in the UI, whose weights can still be read; None where it is gone for good."""
+    """A run, also one marked as deleted in the UI, whose weights can still be read; None if it was removed."""
     if not place.startswith(RUN_URI):
         return None
     with suppress(MlflowException):
@@ -101,7 +102,7 @@ def _run(store: Store, place: str) -> MlflowRun | None:
 
 
 def _run_of_file(store: Store, origin: str) -> str:
-    """The run that logged a checkpoint which is named by its file; what is no such file is given back as it is."""
+    """The run that logged a checkpoint file of the store; any other value unchanged."""
     for part in Path(origin).parts:
         if LOGGED_MODEL.fullmatch(part):
             with suppress(MlflowException):
@@ -110,7 +111,7 @@ def _run_of_file(store: Store, origin: str) -> str:
 
 
 def _tags_of(store: Store, origin: str) -> dict[str, str]:
-    """Tags of a registered version, without their prefix; none of anything else."""
+    """Tags of a registered version, without their prefix; empty for anything else."""
     if origin.startswith(MODEL_URI):
         with suppress(MlflowException, OSError):
             return {key.removeprefix(PREFIX): value for key, value in registered(store, origin).tags.items()}
@@ -129,26 +130,26 @@ def _of_run(run: MlflowRun) -> TrainingStep:
 
 
 def _people(facts: dict[str, str]) -> frozenset[str] | None:
-    told = [named(facts[side]) for side in SIDES if side in facts]
+    told = [participant_names(facts[side]) for side in SIDES if side in facts]
     if not told or None in told:
         return None
     return frozenset(name for names in told for name in names or ())
 
 
 def seen_participants(store: Store, weights: str, dataset: Dataset, participants: Iterable[object]) -> list[str]:
-    """Those participants of a data set that weights have learnt from or were chosen by.
+    """Participants of a data set that weights were trained or selected on.
 
-    Where it is not known whom the data set taught them, all are taken to be known.
+    Where the participants of a training are unknown, all count as used.
 
     Args:
-        store: where runs and models are.
-        weights: what a study file's ``weights:`` says.
-        dataset: whose participants.
-        participants: who must not be known.
+        store: store of runs and registered models.
+        weights: value of a study file's ``weights:``.
+        dataset: data set of the participants.
+        participants: participants to look for.
     """
     names = [str(participant) for participant in participants]
     seen: set[str] = set()
-    for step in history(store, weights):
+    for step in training_provenance(store, weights):
         for source in step.sources:
             if source.like(dataset):
                 people = step.known(source)
@@ -157,56 +158,58 @@ def seen_participants(store: Store, weights: str, dataset: Dataset, participants
 
 
 def supervised_datasets(context: StudyContext, weights: str, pretext: str) -> tuple[str, ...]:
-    """Names of the data sets whose labels an encoder has learnt before it is fine-tuned, sorted.
+    """Names of the data sets whose labels an encoder was trained on before fine-tuning, sorted.
 
     Args:
-        context: with the data to pre-train on.
-        weights: where the encoder starts.
-        pretext: what it is then pre-trained on.
+        context: has the pre-training data.
+        weights: initial weights of the encoder.
+        pretext: pretext task that follows.
     """
-    names = {source.name for step in history(context.store, weights) if step.labels for source in step.sources}
+    steps = training_provenance(context.store, weights)
+    names = {source.name for step in steps if step.labels for source in step.sources}
     if pretext == SUPERVISED and context.pretraining_data is not None:
         names |= {part.description.name for part in context.pretraining_data.labelled().parts}
     return tuple(sorted(names))
 
 
 def check_weights(context: StudyContext) -> None:
-    """Refuse a search from weights that know those whom its winner is tested on.
+    """Check that a study's initial weights were not trained on its test participants.
 
     Raises:
-        LeakageError: when they have learnt from one of them.
+        LeakageError: when they were.
     """
     settings, dataset = context.settings, context.dataset
     seen = seen_participants(context.store, settings.weights, dataset, context.split.test)
     if seen:
         raise LeakageError(
-            f"weights: {settings.weights} have learnt from participant {seen[0]} of {dataset.folder}, whom the winner "
-            f"would be tested on ({len(seen)} in all); give weights of other people, set split.test_seed to what it "
-            "was when these were trained, or say by source in both data sets' dataset.json that the people of one name "
-            "are not the same"
+            f"weights: {settings.weights} were trained on participant {seen[0]} of {dataset.folder}, a test "
+            f"participant ({len(seen)} in all). Use weights of other participants, set split.test_seed to its value "
+            "when these were trained, or give both data sets a source in dataset.json if equal names are different "
+            "participants"
         )
 
 
 def check_evaluation_weights(
     context: StudyContext, evaluation: EvaluationSettings, weights: str, tested: Iterable[object]
 ) -> bool:
-    """Whether own weights have seen, without labels, windows of those who are tested.
+    """Whether own weights were trained on windows of test participants, without labels.
 
     Raises:
-        LeakageError: when they have, and the study file does not say so, or when they have learnt labels of them.
+        LeakageError: when they were and `evaluation.transductive` is not set, or when labels were used.
     """
     dataset = context.dataset
     seen = seen_participants(context.store, weights, dataset, tested)
     if not seen:
         return False
-    steps = [step for step in history(context.store, weights) if any(one.like(dataset) for one in step.sources)]
+    steps = training_provenance(context.store, weights)
+    steps = [step for step in steps if any(source.like(dataset) for source in step.sources)]
     labels = any(step.labels for step in steps)
     if labels or not evaluation.transductive:
-        way_out = "" if labels else ", or set evaluation.transductive to true, which every result says"
+        way_out = "" if labels else ", or set evaluation.transductive to true, which marks every result"
         raise LeakageError(
-            f"weights: {weights} have learnt from participant {seen[0]} of {dataset.folder}, who is tested "
-            f"({len(seen)} in all); give weights of other people, say by source in both data sets' dataset.json that "
-            "the people of one name are not the same, or let a pretext task be learnt, which each fold does without "
-            f"those who are tested{way_out}"
+            f"weights: {weights} were trained on participant {seen[0]} of {dataset.folder}, a test participant "
+            f"({len(seen)} in all). Use weights of other participants, give both data sets a source in dataset.json if "
+            "equal names are different participants, or use a pretext task, which each fold trains without its test "
+            f"participants{way_out}"
         )
     return True

@@ -1,8 +1,8 @@
-"""A study's page in the MLflow UI: what the experiment says of itself, and the views in which the page opens.
+"""A study's page in the MLflow UI: description of the experiment, and the shared views in which the page opens.
 
-A view is what MLflow's own button to share one stores: JSON in a tag of the context, which the address names. MLflow
-nests runs only where they are sorted by their start, so there are two views; and it does not take from a view which
-runs are unfolded (`unfold` is the way around).
+A view is what MLflow's button to share a view stores: JSON in a tag of the experiment, whose key is in the address.
+MLflow nests runs only if they are sorted by start time, so there are two views. A view does not say which runs are
+expanded; `expand_in_ui` works around that.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ VIEW = "mlflow.sharedViewState."
 BEST_FIRST, NESTED = "best-first", "nested"
 SHOWN_CLASSES = 12
 RUN_NAME_WIDTH, OUTCOME_WIDTH = 300, 140
-"""In pixels: ``#12 layer4-5 lr=3.2e-4 permutation`` at its place below a study."""
+"""In pixels, enough for ``#12 layer4-5 lr=3.2e-4 permutation`` nested under a study."""
 
 
 def view(objective: str, nested: bool) -> str:
-    """The state of the page's table as MLflow keeps it: columns, their order, and what it is sorted by.
+    """State of the page's table as MLflow stores it: columns, their order, and the sorting.
 
     Args:
-        objective: the score to sort by.
-        nested: whether trials stand below their study, the newest first, or all runs in one list, the best first.
+        objective: score to sort by.
+        nested: True for trials nested under their study, newest first; False for one list of runs, best first.
     """
     scores = [objective, *(score for score in HEADLINE_SCORES if score != objective)]
     columns = [
@@ -57,13 +57,12 @@ def view(objective: str, nested: bool) -> str:
 
 
 def describe_experiment(context: StudyContext, note: str, prevails: bool = False) -> str:
-    """Find or make the MLflow context, and write on it what it is about and the views of its page.
+    """Find or create the MLflow experiment, and set its description and the views of its page.
 
     Args:
-        context: what is going to run.
-        note: what the page is about (Markdown).
-        prevails: whether the page is about it from then on, as it is for a study; by default all this is written only
-            where nothing stands yet.
+        context: the study's.
+        note: description (Markdown).
+        prevails: whether to replace an existing description and views, as a study does; by default they are kept.
 
     Returns:
         The MLflow experiment's id.
@@ -83,67 +82,68 @@ def describe_experiment(context: StudyContext, note: str, prevails: bool = False
     return str(found.experiment_id)
 
 
-def unfold(run: Run) -> None:
-    """Have the page unfold what a run is nested under, which MLflow does for runs of this type only.
+def expand_in_ui(run: Run) -> None:
+    """Have the page expand the parent of a run on a first visit, which MLflow does for runs of this type only.
 
-    One run of a study is enough, and more would be too many: the run's own page then counts it among the evaluations.
+    Set it on one run of a study only: the page of such a run lists it among evaluations.
     """
     run.store.client.set_tag(run.id, "mlflow.runType", "evaluation")
 
 
-def addresses(server: str, context: MlflowExperiment) -> list[str]:
-    """Where the UI of a server shows an context, the main page first.
+def addresses(server: str, experiment: MlflowExperiment) -> list[str]:
+    """Addresses of an experiment in a server's UI, the main page first.
 
     Args:
         server: such as ``http://127.0.0.1:5000``.
-        context: one of the store that the server shows.
+        experiment: an experiment of the server's store.
     """
-    page = f"{server}/#/experiments/{context.experiment_id}/runs?workflowType=machine_learning"
-    views = [key for key in (BEST_FIRST, NESTED) if f"{VIEW}{key}" in context.tags]
+    page = f"{server}/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning"
+    views = [key for key in (BEST_FIRST, NESTED) if f"{VIEW}{key}" in experiment.tags]
     return [f"{page}&viewStateShareKey={key}" for key in views] or [page]
 
 
 def lines(server: str, store: Store) -> list[str]:
-    """What to print of the pages of all experiments of a store: each with its name, and its other view below."""
+    """Lines to print: name and address of each experiment of a store, with its second view below."""
     found = []
-    for context in store.client.search_experiments():
-        if context.experiment_id != "0":
-            main, *others = addresses(server, context)
-            found += [f"{context.name}: {main}", *(f"  nested under the study: {other}" for other in others)]
+    for experiment in store.client.search_experiments():
+        if experiment.experiment_id != "0":
+            main, *others = addresses(server, experiment)
+            found += [f"{experiment.name}: {main}", *(f"  nested under the study: {other}" for other in others)]
     return found
 
 
 def study_note(context: StudyContext) -> str:
-    """The experiment's description, where a study is run in it (Markdown)."""
+    """Description of the MLflow experiment of a study (Markdown)."""
     settings, split = context.settings, context.split
     return "\n\n".join(
         [
             f"Study **{settings.study}**: how to fine-tune {settings.encoder} (weights: {settings.weights}) on "
             f"{_data(context)}.",
-            f"It searches {_searched(settings.search)}; trials are compared by {settings.objective} on "
-            f"{_people(split.validation)} for validation, and the winner is scored once on {_people(split.test)} for "
-            "the test.",
-            f"The run `{settings.study}` has the study's charts among its artifacts; the trials stand below it.",
+            f"It searches {_searched(settings.search)}. Trials are compared by {settings.objective} on "
+            f"{_people(split.validation, 'validation')}, and the winner is scored once on "
+            f"{_people(split.test, 'test')}.",
+            f"The run `{settings.study}` has the study's charts among its artifacts; its trials are nested under it.",
         ]
     )
 
 
 def single_note(context: StudyContext) -> str:
-    """The experiment's description, where no study was run in it (Markdown)."""
+    """Description of the MLflow experiment of single runs (Markdown)."""
     return f"Single runs of {context.settings.encoder} on {_data(context)}."
 
 
 def evaluation_note(context: StudyContext) -> str:
-    """The experiment's description, where methods are compared in it (Markdown)."""
+    """Description of the MLflow experiment of an evaluation (Markdown)."""
     settings = context.settings
     return (
-        f"Methods compared with {settings.encoder} on {_data(context)}; the run `{evaluation_name(settings.study)}` "
-        "has the table and a picture, and below it stands a run for each method, fold and seed."
+        f"Comparison of methods with {settings.encoder} on {_data(context)}. The run "
+        f"`{evaluation_name(settings.study)}` has the table and a figure; runs for each method, fold and seed are "
+        "nested under it."
     )
 
 
 def evaluation_name(study: str) -> str:
-    """What the run is called under which an evaluation's parts stand."""
+    """Name of the parent run of an evaluation."""
     return f"evaluation of {study}"
 
 
@@ -156,12 +156,12 @@ def _data(context: StudyContext) -> str:
     )
 
 
-def _people(participants: Sequence[object]) -> str:
-    return "1 participant" if len(participants) == 1 else f"{len(participants)} participants"
+def _people(participants: Sequence[object], side: str = "") -> str:
+    return f"{len(participants)} {side + ' ' if side else ''}participant{'s' * (len(participants) != 1)}"
 
 
 def _searched(search: SearchSettings) -> str:
-    """What a study searches, in words."""
+    """The search space in words."""
     parts = []
     if search.tuning is not None:
         parts.append("any set of blocks" if search.tuning == "any" else f"tuning ({', '.join(search.tuning)})")

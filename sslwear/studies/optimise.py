@@ -1,4 +1,4 @@
-"""A study: trials until there are as many as the file says, whatever interrupts them."""
+"""Runs a study: trials until their number is reached, resumable after any interruption."""
 
 from __future__ import annotations
 
@@ -19,85 +19,85 @@ from sslwear.studies import trials
 from sslwear.studies.context import StudyContext, digest
 from sslwear.studies.finalise import finalise, is_tested
 from sslwear.studies.leakage import check_weights
-from sslwear.studies.mlflow_page import describe_experiment, study_note, unfold
+from sslwear.studies.mlflow_page import describe_experiment, expand_in_ui, study_note
 from sslwear.studies.pretraining import check_pretraining
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.sampling import ask, pruner, same, suggest, tuning_parameter
 from sslwear.studies.storage import open_storage, store_errors
 from sslwear.studies.trial import note, run_name, train
 from sslwear.studies.trials import OUTCOMES
-from sslwear.tracking import Run, Store, people
+from sslwear.tracking import Run, Store, participant_params
 from sslwear.training import EpochRecord
 from sslwear.utils.masking import masked
 from sslwear.utils.signals import signals_deferred
 
 FREE_KEYS = ("trials", "device", "threads", "cache", "evaluation")
-"""Settings that may differ when a study is resumed, because they do not change what a trial means."""
+"""Settings that may differ when a study is resumed, because they do not change the result of a trial."""
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
-def run_study(settings: Settings, store: Store | None = None, listener: ProgressCallback | None = None) -> optuna.Study:
-    """Run a study, or what is missing of it.
+def run_study(settings: Settings, store: Store | None = None, progress: ProgressCallback | None = None) -> optuna.Study:
+    """Run a study, or resume it.
 
-    A trial that was interrupted, by the user or by the machine, does not count and is run again with the same
-    parameters; one that failed counts. Proposals depend on the seed and on the finished trials alone, so that an
-    interrupted study proposes what it would have proposed without the interruption.
+    An interrupted trial does not count and is run again with the same parameters; a failed trial counts. Proposals
+    depend only on the seed and the finished trials, so an interrupted study proposes the same trials as an
+    uninterrupted one.
 
     Args:
         settings: the study file's.
-        store: where trials, runs and checkpoints go; what the environment names by default.
-        listener: hears of the progress; nobody by default.
+        store: receives trials, runs and checkpoints; by default the store that the environment names.
+        progress: receives progress; silent by default.
 
     Returns:
         The finished study.
 
     Raises:
-        SslwearError: when settings, data or weights cannot be used, the weights have learnt from those who are tested,
+        SslwearError: when settings, data or weights cannot be used, the weights were trained on test participants,
             another process runs the study, it was started with other settings, or no trial finished.
-        KeyboardInterrupt: when the user interrupts; nothing is left running then.
+        KeyboardInterrupt: when the user interrupts; no run is left open.
     """
-    store, listener = store or Store.from_environment(), listener or ProgressCallback()
+    store, progress = store or Store.from_environment(), progress or ProgressCallback()
     with store_errors(store), alone(store, settings.study):
         context = StudyContext.open(settings, store)
         for warning in context.window_length_warnings():
-            listener.warn(warning)
+            progress.warn(warning)
         check_weights(context)
         search, training = settings.search, settings.training
         check_pretraining(context, (training.pretext,) if search.pretext is None else search.pretext)
         context.check_objective()
         study = _open(context)
-        listener.study(settings.study, _finished(study), settings.trials)
+        progress.study(settings.study, _finished(study), settings.trials)
         if _is_finalised(study, settings, store):
             return study
-        with store.closing(lambda: _opened(context, study), lambda run: _clear(study, store, run)) as parent:
-            _introduce(context, parent)
+        with store.managed_run(lambda: _opened(context, study), lambda run: _clear(study, store, run)) as parent:
+            _log_inputs(context, parent)
             while _finished(study) < settings.trials:
-                _trial(context, study, parent, listener)
-            finalise(context, study, _finished(study), parent, listener)
+                _trial(context, study, parent, progress)
+            finalise(context, study, _finished(study), parent, progress)
         return study
 
 
 @contextmanager
 def alone(store: Store, name: str) -> Iterator[None]:
-    """Run a study alone on this machine, so that a trial found running is a dead one."""
+    """Hold the lock of a study on this machine, so that a trial found running is from a dead process."""
     try:
         with store.lock(name, timeout_s=0):
             yield
     except Timeout as error:
         raise StudyError(
-            f"the study {name!r} is being run by another process on this machine; wait for it or stop it"
+            f"another process on this machine is running the study {name!r}. Wait for it or stop it"
         ) from error
 
 
 def _open(context: StudyContext) -> optuna.Study:
-    """Open the study with its pruner, or make it.
+    """Open or create the Optuna study.
 
     Raises:
-        StudyError: when there is one that was started with other settings, data or weights, or not by this package.
+        StudyError: when it was started with other settings, data or weights, or by another program.
     """
     settings = context.settings
     storage = open_storage(context.store)
-    context.store.experiment(settings.study)  # refuses a deleted one before there is a study that belongs to it
+    context.store.experiment(settings.study)  # raises for a deleted experiment before a study is created
     identity = {
         "settings": settings.to_yaml(),
         "fingerprint": context.dataset.fingerprint,
@@ -120,18 +120,20 @@ def _open(context: StudyContext) -> optuna.Study:
 
 def _check_same(study: optuna.Study, now: Mapping[str, Any], settings: Settings) -> None:
     before = study.user_attrs
-    new_name = f"give it a new name with --set study={settings.study}-2"
+    new_name = f"choose a new name with --set study={settings.study}-2"
     old = trials.kept_settings(study).model_dump(exclude=set(FREE_KEYS))
     changed = _difference(old, settings.model_dump(exclude=set(FREE_KEYS)))
     if changed:
-        raise StudyError(f"the study {settings.study!r} was started with another {changed}; put it back, or {new_name}")
+        raise StudyError(
+            f"the study {settings.study!r} was started with another {changed}. Restore the old value, or {new_name}"
+        )
     for key, what in (("fingerprint", "other data"), ("weights", "other initial weights")):
         if before.get(key, now[key]) != now[key]:
-            raise StudyError(f"the study {settings.study!r} was started with {what}; put them back, or {new_name}")
+            raise StudyError(f"the study {settings.study!r} was started with {what}. Restore them, or {new_name}")
 
 
 def _difference(old: Any, new: Any, key: str = "") -> str | None:
-    """The first key at which two nested mappings differ, with both values."""
+    """First key at which two nested mappings differ, with both values."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in new:
             if found := _difference(old.get(name), new[name], f"{key}.{name}" if key else name):
@@ -141,19 +143,19 @@ def _difference(old: Any, new: Any, key: str = "") -> str | None:
 
 
 def _known_parent(study: optuna.Study, store: Store) -> MlflowRun | None:
-    """The run that the study has, or None where it has none, or none any more."""
-    return store.run(study.user_attrs["run_id"]) if "run_id" in study.user_attrs else None
+    """The study's run; None if there is none or it was deleted."""
+    return store.find_run(study.user_attrs["run_id"]) if "run_id" in study.user_attrs else None
 
 
 def _is_finalised(study: optuna.Study, settings: Settings, store: Store) -> bool:
-    """Whether there is nothing left to do."""
+    """Whether the study is complete and its winner was scored."""
     known = _known_parent(study, store)
     closed = known is not None and known.info.status == "FINISHED"
     return closed and _finished(study) >= settings.trials and is_tested(study)
 
 
 def _opened(context: StudyContext, study: optuna.Study) -> Run:
-    """The study's own run: the one that it has, opened again and cleared, or a new one."""
+    """The study's run, reopened or new."""
     store, settings = context.store, context.settings
     experiment_id = describe_experiment(context, study_note(context), prevails=True)
     known = _known_parent(study, store)
@@ -161,14 +163,14 @@ def _opened(context: StudyContext, study: optuna.Study) -> Run:
         run = Run(store, known.info.run_id, known.info.experiment_id)
         run.reopen()
     else:
-        run = store.start(experiment_id, settings.study, "study", None, study_note(context), **context.tags())
+        run = store.create_run(experiment_id, settings.study, "study", None, study_note(context), **context.tags())
         study.set_user_attr("run_id", run.id)
     _clear(study, store, run)
     return run
 
 
-def _introduce(context: StudyContext, run: Run) -> None:
-    """Log what a study starts from on its run, once."""
+def _log_inputs(context: StudyContext, run: Run) -> None:
+    """Log data set and parameters on the study's run, once."""
     settings, split = context.settings, context.split
     if run.has_params():
         return
@@ -178,32 +180,32 @@ def _introduce(context: StudyContext, run: Run) -> None:
         {
             **settings.model_dump(include={"data", "objective"}),
             **context.runtime_params(),
-            **people(**sides),
+            **participant_params(**sides),
         }
     )
 
 
 def _clear(study: optuna.Study, store: Store, parent: Run) -> None:
-    """Close what a dead process of this machine left running, and put its trials in line again."""
+    """End runs that a dead process of this machine left open, and enqueue its trials again."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if trial.user_attrs.get("host", platform.node()) != platform.node():
             continue
         interrupted = {*study.user_attrs.get("interrupted", []), trial.number}
         study.set_user_attr("interrupted", sorted(interrupted))
         study.tell(trial.number, state=TrialState.FAIL)
-        if "settings" in trial.user_attrs:  # what had only begun to be proposed will be proposed again
+        if "settings" in trial.user_attrs:  # a trial that was only partly proposed will be proposed again
             study.enqueue_trial(trial.params)
     store.close_leftovers(parent.experiment, parent.id)
 
 
 def _finished(study: optuna.Study) -> int:
-    """Trials that count towards the study's total: all that ended by themselves."""
+    """Number of trials that count: all that were not interrupted."""
     interrupted = set(study.user_attrs.get("interrupted", []))
     return sum(trial.number not in interrupted for trial in study.get_trials(deepcopy=False, states=FINISHED))
 
 
-def _trial(context: StudyContext, study: optuna.Study, parent: Run, listener: ProgressCallback) -> None:
-    """Run one trial, and account for how it ends."""
+def _trial(context: StudyContext, study: optuna.Study, parent: Run, progress: ProgressCallback) -> None:
+    """Run one trial and record how it ended."""
     settings = context.settings
     with signals_deferred():
         trial = ask(context, study, _finished(study))
@@ -213,13 +215,13 @@ def _trial(context: StudyContext, study: optuna.Study, parent: Run, listener: Pr
         name = run_name(training, trial.number)
         earlier = same(study, training, context.store)
         tags = {**context.tags(), "trial": str(trial.number)}
-        run = context.store.start(parent.experiment, name, "trial", parent.id, note(training), **tags)
+        run = context.store.create_run(parent.experiment, name, "trial", parent.id, note(training), **tags)
         trial.set_user_attr("run_id", run.id)
         if trial.number == 0:
-            unfold(run)
+            expand_in_ui(run)
         if earlier is not None:
-            _answer(study, trial, earlier, run)
-            listener.ended(f"{name}: the same as trial {earlier.number}", OUTCOMES[earlier.state], earlier.value)
+            _copy_result(study, trial, earlier, run)
+            progress.ended(f"{name}: the same as trial {earlier.number}", OUTCOMES[earlier.state], earlier.value)
             return
 
     def report_epoch(record: EpochRecord) -> None:
@@ -228,40 +230,40 @@ def _trial(context: StudyContext, study: optuna.Study, parent: Run, listener: Pr
             raise optuna.TrialPruned
 
     try:
-        result = train(context, training, run, parent.id, listener, report_epoch)
+        result = train(context, training, run, parent.id, progress, report_epoch)
         value = result.validation.scores[settings.objective]
         if math.isnan(value):
             raise SslwearError(f"{settings.objective} is undefined on the validation participants")
     except optuna.TrialPruned:
         with signals_deferred():
-            run.describe(f"{note(training)}\n\nEnded early: it fell behind the other trials.")
+            run.describe(f"{note(training)}\n\nPruned: it scored worse than other trials at the same epoch.")
             run.end("KILLED", "pruned")
             study.tell(trial, state=TrialState.PRUNED)
-        listener.ended(name, "pruned", None)
-    except Exception as error:  # noqa: BLE001 - whatever a trial dies of, the study goes on
+        progress.ended(name, "pruned", None)
+    except Exception as error:  # noqa: BLE001 - any error in a trial is recorded, and the study continues
         with signals_deferred():
             run.describe(f"{note(training)}\n\nFailed: `{type(error).__name__}: {error}`; see `traceback.txt`.")
             run.fail(error)
             trial.set_user_attr("error", masked(f"{type(error).__name__}: {error}"))
             study.tell(trial, state=TrialState.FAIL)
-        listener.ended(name, "failed", None)
-        listener.warn(f"{name} failed ({type(error).__name__}: {error}); its traceback is with its run in the UI")
+        progress.ended(name, "failed", None)
+        progress.warn(f"{name} failed ({type(error).__name__}: {error}). Its run in the UI has the traceback")
     else:
         with signals_deferred():
             trial.set_user_attr("best_epoch", result.best_epoch)
             run.end("FINISHED", "finished")
             study.tell(trial, value)
-        listener.ended(name, "finished", value)
+        progress.ended(name, "finished", value)
 
 
-def _answer(study: optuna.Study, trial: optuna.Trial, earlier: FrozenTrial, run: Run) -> None:
-    """End a trial that asks for what an earlier one did with the earlier one's result."""
+def _copy_result(study: optuna.Study, trial: optuna.Trial, earlier: FrozenTrial, run: Run) -> None:
+    """End a trial that repeats an earlier one with the earlier result."""
     first = earlier.user_attrs["run_id"]
     run.copy(first)
     run.tags(duplicate_of=first)
     run.describe(
-        f"The same settings as [trial {earlier.number}](#/experiments/{run.experiment}/runs/{first}), whose result "
-        "this is; pictures and checkpoint are there."
+        f"Same settings as [trial {earlier.number}](#/experiments/{run.experiment}/runs/{first}), whose result was "
+        "copied. Figures and checkpoint are there."
     )
     trial.set_user_attr("duplicate_of", earlier.number)
     for epoch, value in earlier.intermediate_values.items():

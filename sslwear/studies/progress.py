@@ -1,4 +1,4 @@
-"""What a study tells whoever watches it."""
+"""Progress of studies and trainings, as callbacks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from sslwear.training import EpochRecord
 
 
 def beside_chance(scores: Mapping[str, float], headline: str) -> str:
-    """A score in words, with what chance gives where the task says: ``accuracy 0.812 (chance 0.500)``."""
+    """A score as text, with the score of chance if the task has one: ``accuracy 0.812 (chance 0.500)``."""
     text = f"{headline} {scores[headline]:.3f}"
     return f"{text} (chance {scores[CHANCE]:.3f})" if CHANCE in scores else text
 
 
 class ProgressCallback:
-    """Hears of a study's progress; this one says nothing, a subclass shows what it likes."""
+    """Receives the progress of a study; this class is silent, subclasses show it."""
 
     def study(self, name: str, done: int, total: int) -> None:
         """A study starts or goes on with `done` of `total` trials finished."""

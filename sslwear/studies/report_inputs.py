@@ -1,4 +1,4 @@
-"""What the stores know of an evaluated study, for its report."""
+"""Inputs of a report: what the stores know of an evaluated study beside its scores."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ COMMAND, COMMIT = "mlflow.source.name", "mlflow.source.git.commit"
 
 
 def gather_report_inputs(name: str, store: Store, results: pd.DataFrame) -> ReportInputs:
-    """Gather what a report tells beside the scores: settings, commands, commits, the search, the winner's epochs.
+    """Gather the inputs of a report: settings, commands, commits, the search, the winner's learning curves.
 
     Args:
-        name: the study's.
-        store: where its runs and trials are.
-        results: of its evaluation.
+        name: name of the study.
+        store: store of its runs and trials.
+        results: results of its evaluation.
 
     Raises:
-        StudyError: when neither the evaluation nor a search kept settings, or there are no results.
+        StudyError: when no settings were kept, or there are no results.
     """
     if results.empty:
         raise StudyError(f"no job of the evaluation of {name!r} has finished yet, so there is nothing to report")
@@ -39,9 +39,9 @@ def gather_report_inputs(name: str, store: Store, results: pd.DataFrame) -> Repo
     settings = next((found for one in _parents(runs) if (found := reading.settings(store, one)) is not None), None)
     if settings is None:
         if study is None:
-            raise StudyError(f"the settings of the evaluation of {name!r} are gone from the store; evaluate it again")
+            raise StudyError(f"the store has no settings of the evaluation of {name!r}. Run sslwear evaluate again")
         settings = kept_settings(study)
-    parent = store.run(study.user_attrs["run_id"]) if study is not None and "run_id" in study.user_attrs else None
+    parent = store.find_run(study.user_attrs["run_id"]) if study is not None and "run_id" in study.user_attrs else None
     told = [*([parent] if parent is not None else []), *runs]
     curves, best_epoch, whose = _winner(store, study, results, settings.objective)
     return ReportInputs(
@@ -59,9 +59,9 @@ def gather_report_inputs(name: str, store: Store, results: pd.DataFrame) -> Repo
 
 
 def _evaluation_runs(store: Store, results: pd.DataFrame) -> list[MlflowRun]:
-    """The runs that results are from, oldest first; those that are gone are left out."""
+    """Runs of some results, oldest first, without deleted ones."""
     wanted = list(dict.fromkeys(results["run_id"]))
-    first = next((run for one in wanted if (run := store.run(one)) is not None), None)
+    first = next((run for one in wanted if (run := store.find_run(one)) is not None), None)
     if first is None:
         return []
     known = {run.info.run_id: run for run in store.search_runs([first.info.experiment_id])}
@@ -69,13 +69,13 @@ def _evaluation_runs(store: Store, results: pd.DataFrame) -> list[MlflowRun]:
 
 
 def _parents(runs: Sequence[MlflowRun]) -> list[str]:
-    """The runs under which some runs are, the newest first, and then these runs themselves."""
+    """Parents of some runs, newest first, and then these runs."""
     nested = [run.data.tags["mlflow.parentRunId"] for run in reversed(runs) if "mlflow.parentRunId" in run.data.tags]
     return list(dict.fromkeys([*nested, *(run.info.run_id for run in reversed(runs))]))
 
 
 def _study(name: str, store: Store) -> optuna.Study | None:
-    """The search; None where there was none, or one that has not begun."""
+    """The Optuna study; None if there is none or it has not begun."""
     storage = open_storage(store)
     if name not in optuna.get_all_study_names(storage):
         return None
@@ -85,13 +85,13 @@ def _study(name: str, store: Store) -> optuna.Study | None:
 
 def _commit(run: MlflowRun) -> str:
     changed = reading.tag(run, "git_dirty") == "true"
-    return f"{run.data.tags[COMMIT]}{' and changes that were not committed' if changed else ''}"
+    return f"{run.data.tags[COMMIT]}{' with uncommitted changes' if changed else ''}"
 
 
 def _kinds(runs: Sequence[MlflowRun], results: pd.DataFrame) -> dict[str, tuple[str, str]]:
-    """What learnt and the pretext task by method, where all of a method's runs are alike in that.
+    """Tuning strategy and pretext task by method, if all runs of the method agree.
 
-    A method that chooses among others is left out: it is one of them.
+    Methods that select among others are left out.
     """
     methods = results.set_index("run_id")["method"].to_dict()
     found: dict[str, set[tuple[str, str] | None]] = {}
@@ -105,10 +105,10 @@ def _kinds(runs: Sequence[MlflowRun], results: pd.DataFrame) -> dict[str, tuple[
 
 
 def _pretrained(store: Store, runs: Sequence[MlflowRun]) -> list[Pretrained]:
-    """What the pre-trainings that runs start from came to, in the order in which the tasks first occur."""
+    """Scores of the pre-trainings that runs start from, by pretext task in order of occurrence."""
     found: dict[str, list[MlflowRun]] = {}
     for origin in dict.fromkeys(reading.tag(run, "pretraining_run") for run in runs):
-        if origin is not None and (run := store.run(origin)) is not None:
+        if origin is not None and (run := store.find_run(origin)) is not None:
             found.setdefault(run.data.params["pretext"], []).append(run)
     return [
         Pretrained(
@@ -121,7 +121,7 @@ def _pretrained(store: Store, runs: Sequence[MlflowRun]) -> list[Pretrained]:
 
 
 def _own_scores(runs: Sequence[MlflowRun]) -> list[str]:
-    """What all of some pre-trainings were scored by: the task's scores, or the loss where it has none."""
+    """Names of the scores that all of some pre-trainings have; the loss if there are none."""
     shared = set.intersection(*(set(run.data.metrics) for run in runs))
     names = sorted(name for name in shared if f"val_{name}" in shared)
     return [name for name in names if name != "loss"] or names
@@ -130,18 +130,16 @@ def _own_scores(runs: Sequence[MlflowRun]) -> list[str]:
 def _winner(
     store: Store, study: optuna.Study | None, results: pd.DataFrame, score: str
 ) -> tuple[list[EpochRecord], int, str]:
-    """Epochs of the search's best trial, or else of a run of the best network that was evaluated; the kept one; whose
-    they are.
-    """
+    """Learning curves of the search's best trial, or of a run of the best network; its best epoch; its name."""
     candidates = []
     if study is not None and (best := winner(study)) is not None:
         candidates.append((str(best.user_attrs.get("run_id", "")), f"trial {best.number} of the search"))
     for method in sorted(summaries(results), key=lambda one: one.scores[score].mean, reverse=True):
         candidates += [(run_id, f"one run of `{method.label}`") for run_id in method.run_ids[:1]]
     for run_id, whose in candidates:
-        run = store.run(run_id) if run_id else None
+        run = store.find_run(run_id) if run_id else None
         if run is not None and (chosen := reading.tag(run, "chosen_run")) is not None:  # which has the epochs
-            run_id, run = chosen, store.run(chosen)
+            run_id, run = chosen, store.find_run(chosen)
         if run is not None and (curves := reading.epochs(store, run_id, score)):
             return curves, int(run.data.metrics.get("best_epoch", curves[-1].epoch)), whose
     return [], 0, ""

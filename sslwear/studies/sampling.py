@@ -16,7 +16,7 @@ from optuna.trial import BaseTrial, FrozenTrial, TrialState
 from sslwear.config import NO_PRETEXT, SearchSettings, Settings, TrainingSettings
 from sslwear.encoders.base import Encoder
 from sslwear.studies.context import StudyContext
-from sslwear.studies.test_evaluation import training_of
+from sslwear.studies.final_test import training_of
 from sslwear.tracking import Store
 from sslwear.tuning.base import parse as parse_tuning
 
@@ -124,7 +124,7 @@ class _Sampler(samplers.TPESampler):
     """
 
     def __init__(self, seed: int, startup_trials: int, before: samplers.BaseSampler) -> None:
-        super().__init__(seed=seed, n_startup_trials=startup_trials)
+        super().__init__(seed=seed, n_startup_trials=startup_trials, multivariate=True, constant_liar=True)
         self.common: IntersectionSearchSpace = (
             before.common if isinstance(before, _Sampler) else IntersectionSearchSpace()
         )
@@ -185,4 +185,4 @@ def same(study: optuna.Study, training: TrainingSettings, store: Store) -> Froze
     """The first trial that ran with the same settings, finished or was pruned, and whose run is there still."""
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
     alike = (trial for trial in ended if training_of(trial) == training)
-    return next((trial for trial in alike if store.run(trial.user_attrs["run_id"]) is not None), None)
+    return next((trial for trial in alike if store.find_run(trial.user_attrs["run_id"]) is not None), None)

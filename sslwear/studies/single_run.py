@@ -1,4 +1,4 @@
-"""One training, or one pre-training, with a file's fixed settings."""
+"""One training or one pre-training with the settings of a file, without a search."""
 
 from __future__ import annotations
 
@@ -14,52 +14,52 @@ from sslwear.training import FitResult
 
 
 def train_once(
-    settings: Settings, store: Store | None = None, listener: ProgressCallback | None = None
+    settings: Settings, store: Store | None = None, progress: ProgressCallback | None = None
 ) -> tuple[Run, FitResult]:
-    """Train with the fixed settings, scored on validation participants; test participants are not looked at.
+    """Train once and score on validation participants; test participants are not used.
 
     Returns:
-        The run, ended, and what the training gave.
+        The ended run and the result of the training.
 
     Raises:
         SslwearError: when settings, data or weights cannot be used.
     """
-    store, listener = store or Store.from_environment(), listener or ProgressCallback()
+    store, progress = store or Store.from_environment(), progress or ProgressCallback()
     with store_errors(store):
-        context = _build(settings, store, listener)
+        context = _build(settings, store, progress)
         name, what = run_name(settings.training), note(settings.training)
         place = describe_experiment(context, single_note(context))
-        with store.running(place, name, "train", note=what, **context.tags()) as run:
+        with store.start_run(place, name, "train", note=what, **context.tags()) as run:
             run.text(settings.to_yaml(), "settings.yaml")
-            return run, train(context, settings.training, run, run.id, listener)
+            return run, train(context, settings.training, run, run.id, progress)
 
 
 def pretrain_once(
-    settings: Settings, store: Store | None = None, listener: ProgressCallback | None = None
+    settings: Settings, store: Store | None = None, progress: ProgressCallback | None = None
 ) -> tuple[str, dict[str, float]]:
-    """Pre-train on the pretext task of the fixed settings, or find the run that did.
+    """Pre-train once on the pretext task `training.pretext`, or find the run that did.
 
     Returns:
-        The run's id, and the scores on the held-out participants.
+        The run's id and the scores on held-out participants.
 
     Raises:
         SslwearError: when settings, data or weights cannot be used, or the pretext task is ``none``.
     """
     pretext = settings.training.pretext
     check_pretext(pretext)
-    store, listener = store or Store.from_environment(), listener or ProgressCallback()
+    store, progress = store or Store.from_environment(), progress or ProgressCallback()
     with store_errors(store):
-        context = _build(settings, store, listener)
+        context = _build(settings, store, progress)
         place = describe_experiment(context, single_note(context))
-        _, run_id = pretrained(context, place, pretext, None, listener)
+        _, run_id = pretrained(context, place, pretext, None, progress)
         metrics = store.client.get_run(run_id).data.metrics
     by_epoch = {name.removeprefix("val_") for name in metrics if name.startswith("val_")}
     return run_id, {name: value for name, value in metrics.items() if name in by_epoch - {"loss"}}
 
 
-def _build(settings: Settings, store: Store, listener: ProgressCallback) -> StudyContext:
+def _build(settings: Settings, store: Store, progress: ProgressCallback) -> StudyContext:
     context = StudyContext.open(settings, store)
     check_pretraining(context, [settings.training.pretext])
     for warning in context.window_length_warnings():
-        listener.warn(warning)
+        progress.warn(warning)
     return context

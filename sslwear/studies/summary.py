@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 from plotly.graph_objects import Figure
 
 from sslwear.reports.study_figures import study_charts, study_overview
+from sslwear.studies.final_test import past_test_evaluations, training_of
 from sslwear.studies.sampling import BLOCK_KEY
-from sslwear.studies.test_evaluation import looks, training_of
 from sslwear.studies.trials import importances, points, winner
 from sslwear.tracking import Run
 
@@ -87,7 +87,7 @@ def description(study: optuna.Study, objective: str) -> str:
     for number, scores in study.user_attrs.get("tested", {}).items():
         values = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
         lines.append(f"Test participants, trial {number}: {values}.")
-    if seen := looks(study):
+    if seen := past_test_evaluations(study):
         lines.append(f"The test participants were looked at {len(seen)} time{'s' * (len(seen) != 1)}.")
     lines.append(
         "Among its artifacts, `study.png` shows all trials, `charts/` has a picture of each chart, and `study.html` "

@@ -1,4 +1,4 @@
-"""One run of the training core, logged: what a trial of a study and a single training have in common."""
+"""One logged training: pre-training if it is asked for, fine-tuning, scores, figures and the checkpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sslwear.reports.training_figures import confusion_figure, learning_curves, 
 from sslwear.studies.context import StudyContext
 from sslwear.studies.pretraining import pretrained
 from sslwear.studies.progress import ProgressCallback
-from sslwear.tracking import Run, people
+from sslwear.tracking import Run, participant_params
 from sslwear.tracking.system_metrics import monitored
 from sslwear.training import EpochRecord, FitData, FitResult, fit
 from sslwear.training.metrics import confusion
@@ -22,7 +22,7 @@ SUMMARY_SCORES = ("kappa", "f1", "precision", "recall")
 
 
 def run_name(training: TrainingSettings, number: int | None = None) -> str:
-    """What a run is, in a line: ``#12 layer4-5 lr=3e-4 permutation``."""
+    """Name of a run: ``#12 layer4-5 lr=3e-4 permutation``."""
     parts = [
         *([f"#{number}"] if number is not None else []),
         training.tuning,
@@ -34,16 +34,16 @@ def run_name(training: TrainingSettings, number: int | None = None) -> str:
 
 
 def brief(rate: float) -> str:
-    """A learning rate to two digits in the fewest letters: ``3e-4``, ``3.2e-4``."""
+    """A learning rate to two digits: ``3e-4``, ``3.2e-4``."""
     digits, exponent = f"{rate:.1e}".split("e")
     return f"{digits.removesuffix('.0')}e{int(exponent)}"
 
 
 def note(training: TrainingSettings) -> str:
-    """What a run is, in a sentence for its description (Markdown)."""
+    """Description of a run in one sentence (Markdown)."""
     pretext = f" after the pretext task `{training.pretext}`" if training.pretext != NO_PRETEXT else ""
     if training.pretext == SUPERVISED:
-        pretext = " after the activities of other people"
+        pretext = " after supervised pre-training on other participants' activities"
     return (
         f"Fine-tunes `{training.tuning}` at a learning rate of {brief(training.learning_rate)}{pretext}, in batches of "
         f"{training.batch_size}, {'with' if training.augment else 'without'} augmentation, for at most "
@@ -56,38 +56,38 @@ def train(
     training: TrainingSettings,
     run: Run,
     parent: str | None,
-    listener: ProgressCallback,
+    progress: ProgressCallback,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     keep: bool = True,
 ) -> FitResult:
-    """Pre-train or find the pre-trained encoder, fine-tune it, and log all of it; test participants are not looked at.
+    """Pre-train (or find the pre-trained encoder), fine-tune and log; test participants are not used.
 
     Args:
-        context: what the trials share.
-        training: what is particular to this one.
+        context: what all trials share.
+        training: settings of this trial.
         run: an open run; the caller ends it.
-        parent: id of the run to nest a pre-training under.
-        listener: hears of the epochs.
-        on_epoch: called after every epoch is logged; what it raises ends the training.
-        keep: whether the checkpoint and pictures are logged beside numbers and tables.
+        parent: id of the parent run of a pre-training.
+        progress: receives the epochs.
+        on_epoch: called after each epoch is logged; an exception from it ends the training.
+        keep: whether the checkpoint and figures are logged too.
     """
     tuning = context.tuning(training)
     split = context.split
-    who = people(train=split.train, validation=split.validation)
+    who = participant_params(train=split.train, validation=split.validation)
     run.params({**training.model_dump(), **context.runtime_params(), **who})
     learning = context.windows(split.train, training)
     validation = context.windows(split.validation)
     data = FitData(learning, validation)
     run.dataset(context.dataset, {"train": len(learning), "validation": len(validation)})
-    encoder = first_encoder(context, training, run, parent, listener)
+    encoder = first_encoder(context, training, run, parent, progress)
     task = context.classification(training)
-    listener.started(run_name(training), training.max_epochs)
+    progress.started(run_name(training), training.max_epochs)
 
     log = run.epochs()
 
     def after(record: EpochRecord) -> None:
         log(record)
-        listener.epoch(record, context.settings.objective)
+        progress.epoch(record, context.settings.objective)
         if on_epoch is not None:
             on_epoch(record)
 
@@ -105,18 +105,18 @@ def train(
 
 
 def first_encoder(
-    context: StudyContext, training: TrainingSettings, run: Run, parent: str | None, listener: ProgressCallback
+    context: StudyContext, training: TrainingSettings, run: Run, parent: str | None, progress: ProgressCallback
 ) -> Encoder:
-    """The encoder that fine-tuning starts from, pre-trained if the settings want it; see `train`."""
+    """The encoder that fine-tuning starts from, pre-trained if the settings ask for it; see `train`."""
     if training.pretext == NO_PRETEXT:
         return context.new_encoder()
-    state, origin = pretrained(context, run.experiment, training.pretext, parent, listener)
+    state, origin = pretrained(context, run.experiment, training.pretext, parent, progress)
     run.tags(pretraining_run=origin)
     return context.new_encoder(state, f"the pre-training run {origin}")
 
 
 def _log_result(training: TrainingSettings, table: pd.DataFrame, result: FitResult, run: Run) -> None:
-    """Log numbers, tables and what the run gave, in a sentence."""
+    """Log metrics, tables and the description."""
     best = result.validation
     summary = {"loss": best.loss, "best_epoch": result.best_epoch, "epochs": len(result.history)}
     run.metrics(summary, result.best_epoch)
@@ -126,14 +126,14 @@ def _log_result(training: TrainingSettings, table: pd.DataFrame, result: FitResu
     scores = ", ".join(f"{name} {best.scores[name]:.3f}" for name in SUMMARY_SCORES)
     run.describe(
         f"{note(training)}\n\nOn {table.shape[0]} validation participants: {scores}, in epoch {result.best_epoch} of "
-        f"{len(result.history)}, whose weights are kept."
+        f"{len(result.history)}, the epoch whose weights are kept."
     )
 
 
 def _log_network(
     context: StudyContext, training: TrainingSettings, table: pd.DataFrame, result: FitResult, run: Run
 ) -> None:
-    """Log pictures and the checkpoint."""
+    """Log figures and the checkpoint."""
     best, names = result.validation, context.dataset.class_names
     counts = confusion(best.truth, best.predicted, len(names))
     run.figure(confusion_figure(counts, names, "validation participants"), "confusion.png")
@@ -146,7 +146,7 @@ def _log_network(
 
 
 def tensor_rates(history: Sequence[EpochRecord]) -> str | None:
-    """Learning rates of single tensors as CSV, of the epochs in which they are new; None where a block has one rate."""
+    """Learning rates of single tensors as CSV, for epochs in which they changed; None if each block has one rate."""
     if all(len(set(how.tensors.values())) <= 1 for record in history for how in record.learning.values()):
         return None
     rows = ["epoch,part,tensor,learning_rate"]

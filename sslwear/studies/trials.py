@@ -24,7 +24,7 @@ OUTCOMES = {
 
 @dataclass(frozen=True)
 class TrialRow:
-    """One trial as a table shows it; `settings` is None when it ended before it had any."""
+    """One trial as a row of a table; `settings` is None when it ended before it had any."""
 
     number: int
     outcome: str
@@ -37,24 +37,24 @@ class TrialRow:
 
 
 def kept_settings(study: optuna.Study) -> Settings:
-    """The settings that a study was started with.
+    """Settings that a study was started with.
 
     Raises:
-        StudyError: when it has none, because something else made it.
+        StudyError: when it has none, because another program created it.
     """
     if "settings" not in study.user_attrs:
-        raise StudyError(f"the study {study.study_name!r} was not started by sslwear; give another name")
+        raise StudyError(f"the study {study.study_name!r} was not created by sslwear. Choose another name")
     return parse(yaml.safe_load(study.user_attrs["settings"]), f"the settings kept with study {study.study_name}")
 
 
 def winner(study: optuna.Study) -> FrozenTrial | None:
-    """The best finished trial, or None where none finished."""
+    """The best finished trial; None if none finished."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return max(complete, key=lambda trial: (trial.value or 0.0, -trial.number)) if complete else None
 
 
 def rows(study: optuna.Study) -> list[TrialRow]:
-    """The trials of a study in their order, those that only wait left out."""
+    """Trials of a study in order, without waiting ones."""
     interrupted = set(study.user_attrs.get("interrupted", []))
     return [
         _row(trial, trial.number in interrupted)
@@ -80,7 +80,7 @@ def _row(trial: FrozenTrial, interrupted: bool) -> TrialRow:
 
 
 def points(study: optuna.Study) -> list[TrialPoint]:
-    """The trials that finished or were pruned, as charts show them."""
+    """Finished and pruned trials, as points of charts."""
     search = kept_settings(study).search
     searched = [name for name in type(search).model_fields if getattr(search, name) is not None]
     return [
@@ -102,9 +102,9 @@ def _coordinate(value: str | float | bool) -> str | float:
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
-    """How much of the differences between finished trials each searched setting accounts for, the most first.
+    """Importance of each searched setting for the objective (fANOVA), the most important first.
 
-    They add up to 1, and there are none where the trials are too few or all alike, so that nothing can be said.
+    Importances add up to 1. There are none when trials are too few or all values are equal.
     """
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(complete) < ENOUGH_FOR_IMPORTANCES or len({trial.value for trial in complete}) < 2:

@@ -106,7 +106,7 @@ def test_everybody_is_tested_once_by_each_method_with_each_seed(
     assert statuses(store) == {"cross_validation": ["FINISHED"], "cross_validation_job": ["FINISHED"] * 12}
     first = table.iloc[0]
     run = store.client.get_run(first["run_id"])
-    (parent,) = store.find(None, kind="cross_validation")
+    (parent,) = store.find_runs(None, kind="cross_validation")
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert [run.data.tags[f"sslwear.{key}"] for key in ("method", "fold", "seed")] == ["head", "1", "1"]
     assert run.data.params["seed"] == "1"
@@ -148,7 +148,7 @@ def test_an_interrupted_evaluation_goes_on_and_gives_the_same_table(
     assert set(kept["run_id"]) < set(table["run_id"])
     again = evaluate_study(settings, store)
     assert_frame_equal(again, table)
-    assert len(store.find(None, kind="cross_validation_job")) == 13
+    assert len(store.find_runs(None, kind="cross_validation_job")) == 13
     other = Store(tmp_path / "other", f"sqlite:///{tmp_path / 'other.db'}", store.storage_url)
     assert_frame_equal(scores_only(evaluate_study(settings, other)), scores_only(table))
 
@@ -175,7 +175,7 @@ def test_what_a_dead_process_left_open_is_closed(evaluation: Callable[..., Setti
     settings = evaluation(seeds=[1])
     with pytest.raises(KeyboardInterrupt):
         evaluate_study(settings, store, Interrupting(2))
-    for run in store.find(None, outcome="interrupted"):  # as if it had been killed
+    for run in store.find_runs(None, outcome="interrupted"):  # as if it had been killed
         store.client.update_run(run.info.run_id, status="RUNNING")
     evaluate_study(evaluation(seeds=[1], methods={"head": {}}), store)
     assert statuses(store) == {
@@ -189,7 +189,7 @@ def test_methods_and_seeds_can_be_added_and_are_all_that_is_run(
 ) -> None:
     before = evaluate_study(evaluation(seeds=[1], methods={"head": {}}), store)
     after = evaluate_study(evaluation(seeds=[1, 2], methods={"other": {"batch_size": 16}, "head": {}}), store)
-    assert len(store.find(None, kind="cross_validation_job")) == 12
+    assert len(store.find_runs(None, kind="cross_validation_job")) == 12
     assert list(dict.fromkeys(after["method"])) == ["other", "head"]
     same = after[(after["method"] == "head") & (after["seed"] == 1)].reset_index(drop=True)
     assert_frame_equal(same, before)
@@ -209,12 +209,12 @@ def test_the_choice_is_made_on_validation_participants_and_not_on_those_tested(
 
     def score(context: StudyContext, *args: Any) -> Any:
         tested = real_score(context, *args)
-        right = job_module.scored(context, tested.truth)
-        wrong = job_module.scored(context, (tested.truth + 1) % len(SMALL_CLASSES))
+        right = job_module.score_predictions(context, tested.truth)
+        wrong = job_module.score_predictions(context, (tested.truth + 1) % len(SMALL_CLASSES))
         return wrong if train.batch == 32 else right  # type: ignore[attr-defined]
 
     monkeypatch.setattr(job_module, "train", train)
-    monkeypatch.setattr(job_module, "score", score)
+    monkeypatch.setattr(job_module, "score_network", score)
     methods = {
         "best": {"select_on_validation": ["small", "large"]},
         "large": {"batch_size": 32},
@@ -251,7 +251,7 @@ def test_a_baseline_that_does_not_exist_is_refused_before_anything_starts(
     methods = {"head": {}, "forest": {"baseline": "random_florist"}}
     with pytest.raises(SettingsError, match=r"evaluation.methods.forest.baseline: there is no 'random_florist'"):
         evaluate_study(evaluation(methods=methods), store)
-    assert store.find(None, kind="cross_validation") == []
+    assert store.find_runs(None, kind="cross_validation") == []
 
 
 def test_what_fails_is_said_at_the_end_and_tried_again(
@@ -260,13 +260,13 @@ def test_what_fails_is_said_at_the_end_and_tried_again(
     methods = {"forest": {"baseline": "random_forest"}, "head": {}}
     settings = evaluation(seeds=[1], methods=methods)
     Stub(lambda test: 1 / 0).stand_in(monkeypatch)  # type: ignore[arg-type, return-value]
-    with pytest.raises(StudyError, match=r"3 of 6 jobs failed, the first of them forest, fold 1, seed 1; tracebacks"):
+    with pytest.raises(StudyError, match=r"3 of 6 jobs failed, the first one forest, fold 1, seed 1\. Their"):
         evaluate_study(settings, store)
     assert sorted(statuses(store)["cross_validation_job"]) == ["FAILED"] * 3 + ["FINISHED"] * 3
     assert statuses(store)["cross_validation"] == ["FAILED"]
     Stub().stand_in(monkeypatch)
     assert len(evaluate_study(settings, store)) == 12
-    assert len(store.find(None, kind="cross_validation_job")) == 9
+    assert len(store.find_runs(None, kind="cross_validation_job")) == 9
 
 
 def test_hold_out_tests_those_whom_a_study_locks_away(evaluation: Callable[..., Settings], store: Store) -> None:
@@ -296,8 +296,8 @@ def test_networks_are_fitted_anew_on_all_but_those_who_are_tested_for_as_many_ep
     sides = [run.data.params for run in runs]
     learnt = [sorted(map(int, f"{p['train_participants']} {p['validation_participants']}".split())) for p in sides]
     assert asked == [(people, int(run.data.metrics["best_epoch"])) for people, run in zip(learnt, runs, strict=True)]
-    assert all("Fitted anew for" in run.data.tags[NOTE] for run in runs)
-    assert len(store.find(None, kind="pretraining")) == 3  # the same as before, without validation participants
+    assert all("Refitted for" in run.data.tags[NOTE] for run in runs)
+    assert len(store.find_runs(None, kind="pretraining")) == 3  # the same as before, without validation participants
     scores = [frame[frame["method"] == "a"][SCORES].to_numpy() for frame in (without, table)]
     assert not np.array_equal(*scores)
 
@@ -308,11 +308,11 @@ def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(
     methods = {**METHODS, "both": {"ensemble": ["head", "faster head"]}}
     table = evaluate_study(evaluation(seeds=[1], methods=methods), store)
     columns = [f"p_{name}" for name in SMALL_CLASSES]
-    for run in store.find(None, kind="cross_validation_job", method="both"):
+    for run in store.find_runs(None, kind="cross_validation_job", method="both"):
         fold = run.data.tags["sslwear.fold"]
         told = []
         for name in METHODS:
-            (member,) = store.find(None, kind="cross_validation_job", method=name, fold=fold)
+            (member,) = store.find_runs(None, kind="cross_validation_job", method=name, fold=fold)
             assert member.info.run_id in run.data.tags["sslwear.members"].split()
             told.append(pd.read_csv(StringIO(store.read_text(member, "test_probabilities.csv"))))
             assert np.allclose(told[-1][columns].sum(axis=1), 1, atol=1e-5)
@@ -322,8 +322,8 @@ def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(
         right = pd.Series(mean.argmax(axis=1) == small.labels[rows]).groupby(small.pid[rows]).mean()
         mine = table[(table["method"] == "both") & (table["fold"] == int(fold))].set_index("participant")["accuracy"]
         assert {str(pid): value for pid, value in right.items()} == pytest.approx(mine.to_dict())
-    with pytest.raises(StudyError, match=r"nothing was trained in the run .*, which averages .*; repeat one of these"):
-        rerun(store.find(None, kind="cross_validation_job", method="both")[0], store, ProgressCallback())
+    with pytest.raises(StudyError, match=r"the run .* trained nothing: it averages .*\. Repeat one of these"):
+        rerun(store.find_runs(None, kind="cross_validation_job", method="both")[0], store, ProgressCallback())
 
 
 def test_pre_training_is_done_in_each_fold_without_those_who_are_tested_and_shared_by_methods(
@@ -331,8 +331,8 @@ def test_pre_training_is_done_in_each_fold_without_those_who_are_tested_and_shar
 ) -> None:
     methods = {"a": {"pretext": "reverse"}, "b": {"pretext": "reverse", "learning_rate": 1e-2}}
     evaluate_study(evaluation(seeds=[1], methods=methods), store)
-    assert len(store.find(None, kind="pretraining")) == 3
-    for run in store.find(None, kind="cross_validation_job"):
+    assert len(store.find_runs(None, kind="pretraining")) == 3
+    for run in store.find_runs(None, kind="cross_validation_job"):
         origin = store.client.get_run(run.data.tags["sslwear.pretraining_run"])
         seen = {pid for side in ("train", "held_out") for pid in origin.data.params[f"{side}_participants"].split()}
         assert seen == set(run.data.params["train_participants"].split())
@@ -344,8 +344,8 @@ def test_pre_training_on_other_data_leaves_out_those_who_are_tested_in_each_fold
     top = {"pretraining": {"max_epochs": 1, "data": str(shards), "windows_per_participant": 12}}
     listener = Hearing()
     evaluate_study(evaluation(top, methods={"pre-trained": {"pretext": "reverse"}}, seeds=[1]), store, listener)
-    assert [text for text in listener.warnings if "windows of 6 participants who are tested (1, 2, 5, ...)" in text]
-    for run in store.find(None, kind="cross_validation_job"):
+    assert [text for text in listener.warnings if "windows of 6 test participants (1, 2, 5, ...)" in text]
+    for run in store.find_runs(None, kind="cross_validation_job"):
         origin = store.client.get_run(run.data.tags["sslwear.pretraining_run"])
         seen = {pid for side in ("train", "held_out") for pid in origin.data.params[f"{side}_participants"].split()}
         judged = {p for side in ("test", "validation") for p in run.data.params[f"{side}_participants"].split()}
@@ -358,7 +358,7 @@ def test_the_page_of_an_evaluation_says_what_it_is_and_shows_what_came_of_it(
 ) -> None:
     methods = {"head (slow)": {"learning_rate": 1e-4}, "head": {}}
     table = evaluate_study(evaluation(methods=methods, seeds=[1]), store)
-    (parent,) = store.find(None, kind="cross_validation")
+    (parent,) = store.find_runs(None, kind="cross_validation")
     kappa = table.groupby("method")["kappa"].mean()
     assert set(parent.data.metrics) == {
         f"{score}/{name}" for score in ("kappa", "f1") for name in ("head slow", "head")
@@ -370,7 +370,7 @@ def test_the_page_of_an_evaluation_says_what_it_is_and_shows_what_came_of_it(
     assert f"| head (slow) | {kappa['head (slow)']:.3f} [" in note
     assert "participants.png" in {found.path for found in store.client.list_artifacts(parent.info.run_id)}
     page = store.client.get_experiment(parent.info.experiment_id).tags[NOTE]
-    assert page.startswith("Methods compared with ")
+    assert page.startswith("Comparison of methods with ")
     assert f"the run `{parent.info.run_name}` has the table" in page
 
 
@@ -381,15 +381,15 @@ def test_pre_training_on_those_who_are_tested_is_marked(
     methods = {"pre-trained": {"pretext": "reverse"}}
     table = evaluate_study(evaluation(top, methods=methods, seeds=[1], transductive=True), store)
     assert table["transductive"].all()
-    (parent,) = store.find(None, kind="cross_validation")
+    (parent,) = store.find_runs(None, kind="cross_validation")
     for name in ("results.csv", "summary.csv"):
         assert pd.read_csv(StringIO(store.read_text(parent, name)))["transductive"].all()
     assert set(parent.data.metrics) == {"kappa/pre-trained transductive", "f1/pre-trained transductive"}
     for kind in ("cross_validation", "cross_validation_job"):
-        for run in store.find(None, kind=kind):
+        for run in store.find_runs(None, kind=kind):
             assert run.data.tags["sslwear.transductive"] == "true"
-            assert "transductive: pre-training saw" in run.data.tags["mlflow.note.content"]
-    (origin,) = store.find(None, kind="pretraining")  # the same for all folds
+            assert "transductive: pre-training used" in run.data.tags["mlflow.note.content"]
+    (origin,) = store.find_runs(None, kind="pretraining")  # the same for all folds
     assert origin.data.tags["sslwear.transductive"] == "true"
     assert "(transductive)" in origin.data.tags["mlflow.note.content"]
     seen = {pid for side in ("train", "held_out") for pid in origin.data.params[f"{side}_participants"].split()}
@@ -400,7 +400,7 @@ def test_transductive_is_refused_where_nothing_is(
     evaluation: Callable[..., Settings], store: Store, shards: Path
 ) -> None:
     top = {"pretraining": {"max_epochs": 1, "data": str(shards)}}
-    with pytest.raises(SettingsError, match="no method is pre-trained on windows of those who are tested"):
+    with pytest.raises(SettingsError, match="no method is pre-trained on windows of test participants"):
         evaluate_study(evaluation(top, transductive=True), store)
 
 
@@ -413,12 +413,12 @@ def test_weights_that_have_seen_those_who_are_tested_are_refused_or_marked(
     for origin, way_out in ((run.id, False), (pretrained, True), (after, False)):
         methods = {"head": {}, "own": {"weights": f"runs:/{origin}"}}
         with pytest.raises(
-            LeakageError, match=f"weights: runs:/{origin} have learnt from participant .*who is tested"
+            LeakageError, match=f"weights: runs:/{origin} were trained on participant .* a test participant"
         ) as told:
             evaluate_study(evaluation(methods=methods), store)
         assert ("or set evaluation.transductive to true" in str(told.value)) == way_out
         if not way_out:
-            with pytest.raises(LeakageError, match=f"weights: runs:/{origin} have learnt from"):
+            with pytest.raises(LeakageError, match=f"weights: runs:/{origin} were trained on"):
                 evaluate_study(evaluation(methods=methods, transductive=True), store)
     methods = {"head": {}, "own": {"weights": f"runs:/{pretrained}"}}
     assert evaluate_study(evaluation(methods=methods, seeds=[1], transductive=True), store)["transductive"].all()
@@ -457,14 +457,14 @@ def test_labels_that_were_learnt_elsewhere_are_marked_everywhere(
     table = evaluate_study(evaluation(top, methods=methods, seeds=[1]), store)
     marks = dict(zip(table["method"], table["supervised"], strict=True))
     assert marks == {"plain": "", "unsupervised": "", **dict.fromkeys(("weights", "task", "best"), "elsewhere")}
-    for found in store.find(None, kind="cross_validation_job"):
+    for found in store.find_runs(None, kind="cross_validation_job"):
         method = found.data.tags["sslwear.method"]
-        said = "supervised elsewhere: the encoder has learnt the labels of elsewhere" in found.data.tags[NOTE]
+        said = "supervised pre-training: the encoder was trained on the labels of elsewhere" in found.data.tags[NOTE]
         assert said == bool(marks[method])
     labels = {one.method: one.label for one in summaries(table)}
     assert labels["task"] == "task (supervised on elsewhere)"
     assert labels["plain"] == "plain"
-    (parent,) = store.find(None, kind="cross_validation")
+    (parent,) = store.find_runs(None, kind="cross_validation")
     read = pd.read_csv(StringIO(store.read_text(parent, "results.csv")), keep_default_na=False)
     assert dict(zip(read["method"], read["supervised"], strict=True)) == marks
 
@@ -486,8 +486,10 @@ def test_a_class_that_one_person_shows_is_missed_and_told_when_that_person_is_te
     top = {"data": str(tmp_path / "data")}
     settings = evaluation(top, protocol="leave_one_out", methods={"head": {}}, seeds=[1])
     table = evaluate_study(settings, store, listener)
-    expected = "fold 3: only the participants tested there (5) show 'sawing', so nothing can learn it"
-    assert [text for text in listener.warnings if "show" in text] == [f"{expected} and all its windows count as missed"]
+    expected = "fold 3: only the test participants (5) have the class 'sawing', so it cannot be learnt"
+    assert [text for text in listener.warnings if "the class" in text] == [
+        f"{expected} and all its windows count as wrong"
+    ]
     assert len(table) == len(SMALL_PARTICIPANTS)
     assert table[table["participant"] == "5"]["recall"].tolist() == [0]
 
@@ -518,11 +520,11 @@ def test_predictions_are_smoothed_with_what_others_than_those_tested_teach(
         return replace(result, validation=replace(result.validation, predicted=predicted))
 
     def score(context: StudyContext, *_: Any) -> Any:
-        return job_module.scored(context, erring(context.windows(context.split.test).labels))
+        return job_module.score_predictions(context, erring(context.windows(context.split.test).labels))
 
     real_train = job_module.train
     monkeypatch.setattr(job_module, "train", train)
-    monkeypatch.setattr(job_module, "score", score)
+    monkeypatch.setattr(job_module, "score_network", score)
     Stub(lambda test: erring(test.labels)).stand_in(monkeypatch)
     accuracy = {}
     for smoothing in ("none", "hmm"):
@@ -548,11 +550,11 @@ def test_names_that_do_not_exist_are_refused_before_anything_starts(
 ) -> None:
     with pytest.raises(Exception, match=message):
         evaluate_study(evaluation(methods={"head": {}, **methods}), store)
-    assert store.find(None, kind="cross_validation") == []
+    assert store.find_runs(None, kind="cross_validation") == []
 
 
 def test_a_study_that_was_not_evaluated_has_no_results(store: Store) -> None:
-    with pytest.raises(StudyError, match="'tiny' was not evaluated yet; run sslwear evaluate with its file"):
+    with pytest.raises(StudyError, match=r"'tiny' was not evaluated yet\. Run sslwear evaluate with its file"):
         results("tiny", store)
 
 
@@ -564,7 +566,7 @@ def test_the_command_prints_a_row_a_method(
     file.write_text(yaml.safe_dump(content))
     without = CliRunner().invoke(app, ["evaluate", str(file)])
     assert without.exit_code == 1
-    assert "the study file of 'tiny' has no section evaluation; add one" in without.stderr
+    assert "the study file of 'tiny' has no section evaluation. Add one" in without.stderr
     section = {"protocol": "k_fold", "folds": 2, "seeds": [1], "methods": METHODS}
     file.write_text(yaml.safe_dump({**content, "evaluation": section}, sort_keys=False))
     done = CliRunner().invoke(app, ["evaluate", str(file), "--set", "training.max_epochs=1"])

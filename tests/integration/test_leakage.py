@@ -1,4 +1,4 @@
-"""Whom weights have learnt from, and whose labels, through several data sets and several steps."""
+"""Training provenance through several data sets and several steps: participants and labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.deployment.promotion import promote
 from sslwear.encoders.classifier import CHECKPOINT
 from sslwear.errors import LeakageError
-from sslwear.studies.leakage import history, seen_participants
+from sslwear.studies.leakage import seen_participants, training_provenance
 from sslwear.studies.optimise import run_study
 from sslwear.studies.single_run import pretrain_once, train_once
 from sslwear.tracking import Store
@@ -62,7 +62,7 @@ def test_people_of_one_of_several_data_sets_are_known_by_their_own_names(
     assert set(seen_participants(store, collected, far, far.participants)) == {
         str(100 + pid) for pid in SMALL_PARTICIPANTS
     }
-    assert not any(step.labels for step in history(store, collected))
+    assert not any(step.labels for step in training_provenance(store, collected))
 
 
 def test_all_steps_are_followed_up_to_a_registered_model(
@@ -73,12 +73,13 @@ def test_all_steps_are_followed_up_to_a_registered_model(
     run_study(study, store)
     promote("far", store)
     run, _ = train_once(make(study="next", weights="models:/far@champion", training=TRAINING), store)
-    steps = [({source.name for source in step.sources}, step.labels) for step in history(store, f"runs:/{run.id}")]
+    provenance = training_provenance(store, f"runs:/{run.id}")
+    steps = [({source.name for source in step.sources}, step.labels) for step in provenance]
     assert steps == [({"small"}, True), ({"third"}, True), ({"small", "strangers"}, False)]
     assert store.client.get_run(run.id).data.params["weights"] == "models:/far/1"  # an alias may move
     client = store.client
     client.delete_run(collected.removeprefix("runs:/"))  # in the UI; its weights can still be read
-    assert len(history(store, f"runs:/{run.id}")) == 3
+    assert len(training_provenance(store, f"runs:/{run.id}")) == 3
     assert set(seen_participants(store, "models:/far@champion", small, SMALL_PARTICIPANTS)) < set(
         map(str, SMALL_PARTICIPANTS)
     )
@@ -90,11 +91,11 @@ def test_a_checkpoint_is_known_by_its_file_too(collected: str, small: Dataset, s
     folder = store.client.get_logged_model(model.model_id).artifact_location.removeprefix("file://")
     file = str(Path(folder) / CHECKPOINT)
     assert Path(file).is_file()
-    assert history(store, file) == history(store, collected)
+    assert training_provenance(store, file) == training_provenance(store, collected)
     assert seen_participants(store, file, small, SMALL_PARTICIPANTS) == seen_participants(
         store, collected, small, SMALL_PARTICIPANTS
     )
-    assert history(store, file.replace(model.model_id, f"m-{'0' * 32}")) == []
+    assert training_provenance(store, file.replace(model.model_id, f"m-{'0' * 32}")) == []
 
 
 def test_a_search_from_weights_that_know_those_who_are_tested_is_refused(
@@ -105,7 +106,7 @@ def test_a_search_from_weights_that_know_those_who_are_tested_is_refused(
     split = {"test": 0.2, "test_seed": 7, "validation": 0.25}
     for origin in (run.id, pretrained):
         search: dict[str, Any] = {"weights": f"runs:/{origin}", "training": TRAINING, "search": {}, "trials": 1}
-        with pytest.raises(LeakageError, match=f"runs:/{origin} have learnt from participant .* would be tested on"):
+        with pytest.raises(LeakageError, match=f"runs:/{origin} were trained on participant .* a test participant"):
             run_study(make(study=f"other-{origin}", split=split, **search), store)
         run_study(make(study=f"same-{origin}", **search), store)  # the same people are tested
 
@@ -113,7 +114,7 @@ def test_a_search_from_weights_that_know_those_who_are_tested_is_refused(
 def test_where_it_is_not_known_whom_a_data_set_taught_all_are_taken_to_be_known(
     make: Callable[..., Settings], small: Dataset, store: Store
 ) -> None:
-    run = store.start(store.experiment("old"), "old", "train", dataset=small.description.name)
+    run = store.create_run(store.experiment("old"), "old", "train", dataset=small.description.name)
     run.dataset(small, {"train": 1})
     run.end("FINISHED", "finished")
     assert seen_participants(store, f"runs:/{run.id}", small, [1, 2]) == ["1", "2"]
@@ -121,4 +122,4 @@ def test_where_it_is_not_known_whom_a_data_set_taught_all_are_taken_to_be_known(
 
 @pytest.mark.parametrize("weights", ["none", "hub", "weights/harnet10.mdl"])
 def test_of_published_weights_nothing_is_known(weights: str, small: Dataset, store: Store) -> None:
-    assert history(store, weights) == seen_participants(store, weights, small, SMALL_PARTICIPANTS) == []
+    assert training_provenance(store, weights) == seen_participants(store, weights, small, SMALL_PARTICIPANTS) == []

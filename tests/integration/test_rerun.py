@@ -44,7 +44,7 @@ def done(make: Callable[..., Settings], empty_home: Path, tmp_path_factory: pyte
 
 def logged(store: Store, kind: str, **params: str) -> list[MlflowRun]:
     """Runs of a kind with these parameters, oldest first."""
-    found = reversed(store.find(None, kind=kind))
+    found = reversed(store.find_runs(None, kind=kind))
     return [run for run in found if all(run.data.params.get(name) == value for name, value in params.items())]
 
 
@@ -73,7 +73,7 @@ def test_a_trial_is_repeated_to_the_bit(done: Store, pretext: str) -> None:
     assert "mlflow.parentRunId" not in new.data.tags  # or it would count among the trials
     assert new.data.params == trial.data.params
     assert new.data.tags.get("sslwear.pretraining_run") == trial.data.tags.get("sslwear.pretraining_run")
-    assert not [text for text in listener.warnings if "not committed" not in text]
+    assert not [text for text in listener.warnings if "uncommitted" not in text]
 
 
 def test_a_pruned_trial_is_ended_where_it_was(done: Store) -> None:
@@ -90,7 +90,7 @@ def test_a_pretraining_is_repeated_to_the_bit_and_not_taken_for_one(done: Store)
     assert found.differing is None
     assert histories(done, found.run_id) == histories(done, first.info.run_id) != {}
     key = first.data.tags["sslwear.pretraining_key"]
-    assert [run.info.run_id for run in done.find(None, pretraining_key=key)] == [first.info.run_id]
+    assert [run.info.run_id for run in done.find_runs(None, pretraining_key=key)] == [first.info.run_id]
 
 
 def test_the_command_says_that_all_is_identical_and_what_may_make_a_difference(
@@ -105,7 +105,7 @@ def test_the_command_says_that_all_is_identical_and_what_may_make_a_difference(
     done.client.set_tag(single.info.run_id, "sslwear.versions", same)
     assert result.exit_code == 0, result.output
     assert "metrics are identical to the bit" in result.stdout
-    assert f"the libraries may make a difference: python 2.7 then, {same} now" in result.output
+    assert f"the libraries differ: python 2.7 then, {same} now" in result.output
 
 
 def test_a_metric_that_was_changed_is_told(done: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_other_data_are_refused(done: Store) -> None:
     (single,) = logged(done, "train")
     right = single.data.tags["sslwear.fingerprint"]
     done.client.set_tag(single.info.run_id, "sslwear.fingerprint", "f" * 64)
-    with pytest.raises(DataError, match=rf"its fingerprint is {right[:12]} and was ffffffffffff; put the data back"):
+    with pytest.raises(DataError, match=rf"its fingerprint is {right[:12]} and was ffffffffffff\. Restore the data"):
         rerun(done.client.get_run(single.info.run_id), done, ProgressCallback())
     done.client.set_tag(single.info.run_id, "sslwear.fingerprint", right)
 
@@ -135,19 +135,19 @@ def test_other_data_are_refused(done: Store) -> None:
 @pytest.mark.parametrize(
     ("tags", "message"),
     [
-        ({"kind": "study"}, "because its kind is study; give a run of train, trial, pretraining, cross_validation_job"),
+        ({"kind": "study"}, "its kind is study. Choose a run of train, trial, pretraining, cross_validation_job"),
         ({"kind": "rerun", "rerun_of": "abc"}, "because it repeats abc"),
         ({"kind": "trial", "outcome": "interrupted"}, "did not finish"),
-        ({"kind": "trial", "outcome": "finished", "duplicate_of": "abc"}, "has the result of abc; repeat that one"),
+        ({"kind": "trial", "outcome": "finished", "duplicate_of": "abc"}, "copies the result of abc. Repeat that run"),
         (
             {"kind": "cross_validation_job", "outcome": "finished", "chosen_run": "abc"},
-            "which chose abc; repeat that one",
+            "it selected abc. Repeat that run",
         ),
-        ({"kind": "trial", "outcome": "finished", "study": "gone"}, "the settings of the run .* are gone"),
+        ({"kind": "trial", "outcome": "finished", "study": "gone"}, "the store has no settings of the run .*"),
     ],
 )
 def test_what_cannot_be_repeated_is_refused(store: Store, tags: dict[str, Any], message: str) -> None:
-    run = store.start(store.experiment("tiny"), "some", **tags)
+    run = store.create_run(store.experiment("tiny"), "some", **tags)
     with pytest.raises(StudyError, match=message):
         rerun(store.client.get_run(run.id), store, ProgressCallback())
 
@@ -175,11 +175,11 @@ def test_a_part_of_an_evaluation_is_repeated_in_its_fold_with_its_seed(evaluated
         again = evaluated.client.get_run(found.run_id)
         assert again.data.params == run.data.params  # participants and seed among them
         assert "mlflow.parentRunId" not in again.data.tags
-        assert not [text for text in listener.warnings if "not committed" not in text]
+        assert not [text for text in listener.warnings if "uncommitted" not in text]
 
 
 def test_a_part_that_the_settings_no_longer_name_is_refused(evaluated: Store) -> None:
     (run, *_) = logged(evaluated, "cross_validation_job")
     evaluated.client.set_tag(run.info.run_id, "sslwear.method", "gone")
-    with pytest.raises(StudyError, match="has no such job by its settings, so it cannot be repeated"):
+    with pytest.raises(StudyError, match="has no such job, so the run cannot be repeated"):
         rerun(evaluated.client.get_run(run.info.run_id), evaluated, ProgressCallback())

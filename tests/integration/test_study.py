@@ -45,7 +45,7 @@ QUIET = ProgressCallback()
 
 
 def runs(store: Store, kind: str) -> list[MlflowRun]:
-    return list(reversed(store.find(store.experiment("tiny"), kind=kind)))
+    return list(reversed(store.find_runs(store.experiment("tiny"), kind=kind)))
 
 
 def artifacts(store: Store, run: MlflowRun) -> set[str]:
@@ -65,7 +65,7 @@ def outcome(study: optuna.Study) -> list[tuple[dict[str, Any], float | None]]:
 
 
 def interrupting_start(kind: str) -> Callable[..., Run]:
-    """`Store.start` with a user who presses Ctrl-C when the run of that kind has just been made."""
+    """`Store.create_run` with a user who presses Ctrl-C when the run of that kind has just been made."""
     real = Store.start
 
     def start(store: Store, context: str, name: str, its: str, *args: Any, **tags: str) -> Run:
@@ -192,7 +192,7 @@ def test_only_the_winner_is_scored_on_test_participants_and_only_once(
         assert not [name for name in run.data.metrics if name.startswith("test")]
     table = pd.read_csv(io.StringIO(read(store, parent, "test_participants.csv")))
     assert sorted(map(str, table["participant"])) == sorted(parent.data.params["test_participants"].split())
-    monkeypatch.setattr("sslwear.studies.finalise.score", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr("sslwear.studies.finalise.score_network", lambda *_: pytest.fail("scored again"))
     again = run_study(make(), store, QUIET)
     assert len(again.trials) == 3
     assert statuses(store)["study"] == ["FINISHED"]
@@ -241,7 +241,7 @@ def test_an_interruption_while_a_run_is_opened_leaves_none_running(
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
-    signal.signal(signal.SIGINT, signals.interrupt)
+    signal.signal(signal.SIGINT, signals.raise_keyboard_interrupt)
     with monkeypatch.context() as patched:
         patched.setattr(Store, "start", interrupting_start(kind))
         with pytest.raises(KeyboardInterrupt):
@@ -256,7 +256,7 @@ def test_an_interruption_while_a_run_is_opened_leaves_none_running(
 def test_an_interruption_while_a_training_is_opened_leaves_none_running(
     make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    signal.signal(signal.SIGINT, signals.interrupt)
+    signal.signal(signal.SIGINT, signals.raise_keyboard_interrupt)
     monkeypatch.setattr(Store, "start", interrupting_start("train"))
     with pytest.raises(KeyboardInterrupt):
         train_once(make(), store, QUIET)
@@ -289,7 +289,7 @@ def test_runs_that_are_gone_are_not_copied_and_a_winner_without_checkpoint_is_sa
     assert "duplicate_of" not in study.trials[1].user_attrs
     study.set_user_attr("tested", {})
     shutil.rmtree(store.home / "artifacts" / "tiny")
-    with pytest.raises(StudyError, match="the checkpoint of trial 0 is gone"):
+    with pytest.raises(StudyError, match="the checkpoint of trial 0 is missing"):
         run_study(settings, store, QUIET)
     assert "RUNNING" not in {status for kind in statuses(store).values() for status in kind}
 
@@ -297,7 +297,7 @@ def test_runs_that_are_gone_are_not_copied_and_a_winner_without_checkpoint_is_sa
 def test_a_study_that_something_else_made_is_left_alone(make: Callable[..., Settings], store: Store) -> None:
     other = optuna.create_study(study_name="tiny", storage=store.storage_url)
     other.add_trial(optuna.create_trial(value=1.0))
-    with pytest.raises(StudyError, match="the study 'tiny' was not started by sslwear; give another name"):
+    with pytest.raises(StudyError, match=r"the study 'tiny' was not created by sslwear\. Choose another name"):
         run_study(make(), store, QUIET)
     assert statuses(store) == {}
 
@@ -306,7 +306,7 @@ def test_a_study_that_something_else_made_is_left_alone(make: Callable[..., Sett
     ("changes", "words"),
     [
         ({"split": {"test": 0.5, "validation": 0.6}}, "pre-training needs at least 2 training participants"),
-        ({"search": {}, "data": "one-class"}, "show only the class 'pendulum', by which kappa cannot be computed"),
+        ({"search": {}, "data": "one-class"}, "have only the class 'pendulum', so kappa is undefined"),
     ],
 )
 def test_data_on_which_no_trial_could_succeed_are_refused_before_there_is_a_study(
@@ -331,7 +331,9 @@ def test_a_store_that_fails_meanwhile_is_one_sentence(
 
     monkeypatch.setattr(Run, "metrics", refuse)
     monkeypatch.setattr(Run, "text", refuse)
-    with pytest.raises(StudyError, match=r"the MLflow store sqlite:.* failed meanwhile \(the disk is full\); mend it"):
+    with pytest.raises(
+        StudyError, match=r"the MLflow store sqlite:.* became unavailable \(the disk is full\)\. Fix it"
+    ):
         run_study(make(), store, QUIET)
     assert "RUNNING" not in {status for kind in statuses(store).values() for status in kind}
 
@@ -421,7 +423,7 @@ def test_a_study_is_run_by_one_process_at_a_time(make: Callable[..., Settings], 
     (store.home / "locks").mkdir()
     with (
         FileLock(store.home / "locks" / "tiny.lock"),
-        pytest.raises(StudyError, match="is being run by another process"),
+        pytest.raises(StudyError, match="another process on this machine is running the study"),
     ):
         run_study(make(), store, QUIET)
 
@@ -460,7 +462,7 @@ def test_windows_of_another_length_in_seconds_are_warned_about(
     make: Callable[..., Settings], small_folder: Path, store: Store
 ) -> None:
     (warning,) = StudyContext.open(make(encoder="harnet10"), store).window_length_warnings()
-    assert warning.startswith(f"{small_folder} has windows of 5 s and harnet10 was made for 10 s")
+    assert warning.startswith(f"{small_folder} has windows of 5 s and harnet10 expects 10 s")
     assert StudyContext.open(make(), store).window_length_warnings() == []
 
 
@@ -472,7 +474,7 @@ def test_so_are_those_that_are_pre_trained_on(
     about = json.loads((longer / "dataset.json").read_text())
     (longer / "dataset.json").write_text(json.dumps({**about, "window_s": 10}))
     (warning,) = StudyContext.open(make(pretraining={"data": str(longer)}), store).window_length_warnings()
-    assert warning.startswith(f"{longer} has windows of 10 s and harnet5 was made for 5 s")
+    assert warning.startswith(f"{longer} has windows of 10 s and harnet5 expects 5 s")
 
 
 def copy_with(dataset: Dataset, folder: Any, windows: Any) -> None:

@@ -123,9 +123,9 @@ def test_windows_of_several_directories_are_learnt_together(
 @pytest.mark.parametrize(
     ("data", "error", "message"),
     [
-        (None, DataError, "pretraining.data names no data set with labels; add one, such as"),
-        ("shards", DataError, "pretraining.data names no data set with labels; add one, such as"),
-        ("small_folder", LeakageError, "would learn the labels of .*, which may be of the people of"),
+        (None, DataError, "pretraining.data names no data set with labels. Add one, such as"),
+        ("shards", DataError, "pretraining.data names no data set with labels. Add one, such as"),
+        ("small_folder", LeakageError, "would learn the labels of .*, whose participants may be those of"),
     ],
 )
 def test_labels_that_may_be_of_the_people_who_are_judged_are_refused(

@@ -1,4 +1,7 @@
-"""Scores on the locked test participants, and how often they were looked at: repeated looks wear them out."""
+"""Scores on the test participants of a study, and the count of test evaluations.
+
+Each test evaluation that informs a choice makes later test scores a little too optimistic, so they are counted.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +29,14 @@ LOOKS = "test_looks"
 
 @dataclass(frozen=True)
 class HeldOutScores:
-    """A network's answers for the test participants.
+    """Predictions for the test participants, and their scores.
 
     Attributes:
         truth: true class indices (N,).
         predicted: predicted class indices (N,).
         table: scores, one row a participant, see `sslwear.evaluation.participants.per_participant`.
         scores: the same scores over all windows.
-        probabilities: of each class (N, classes), where they are known.
+        probabilities: class probabilities (N, classes), if known.
     """
 
     truth: NDArray[np.int64]
@@ -43,26 +46,26 @@ class HeldOutScores:
     probabilities: NDArray[np.float64] | None = None
 
 
-def score(
+def score_network(
     context: StudyContext, network: Network, samples: int, class_names: Sequence[str], depth: int = 0
 ) -> HeldOutScores:
-    """Score a network on the test participants of an context.
+    """Score a network on the test participants.
 
     Args:
-        context: whose participants.
-        network: any classifier of its classes.
-        samples: length of the windows that it takes.
-        class_names: in the order of the network's outputs.
-        depth: how many of its first blocks are worth keeping the outputs of.
+        context: the study's.
+        network: a classifier of the study's classes.
+        samples: window length of the network, in samples.
+        class_names: classes in the order of the network's outputs.
+        depth: number of first blocks whose outputs are cached.
 
     Raises:
-        StudyError: when its classes are others than the experiment's.
+        StudyError: when it has other classes than the study.
     """
     names = context.dataset.class_names
     if sorted(class_names) != sorted(names):
         raise StudyError(
-            f"the model tells {', '.join(class_names)}, and the test participants of {context.settings.study!r} are "
-            f"labelled with {', '.join(names)}"
+            f"the model has the classes {', '.join(class_names)}, and the test participants of "
+            f"{context.settings.study!r} have {', '.join(names)}"
         )
     training = context.settings.training
     settings, windows = context.fit_settings(training), context.windows(context.split.test)
@@ -71,10 +74,10 @@ def score(
     source = context.cache.source(blocks, windows, 0, depth)
     logits = outputs(network, samples, source, settings)[:, [class_names.index(name) for name in names]]
     probabilities = softmax(logits.astype(np.float64), axis=1)
-    return replace(scored(context, logits.argmax(axis=1)), probabilities=probabilities)
+    return replace(score_predictions(context, logits.argmax(axis=1)), probabilities=probabilities)
 
 
-def scored(context: StudyContext, predicted: NDArray[np.int64]) -> HeldOutScores:
+def score_predictions(context: StudyContext, predicted: NDArray[np.int64]) -> HeldOutScores:
     """Score classes (N,), wherever they are from, predicted for the windows of an experiment's test participants."""
     windows, classes = context.windows(context.split.test), len(context.dataset.class_names)
     truth = windows.labels
@@ -83,19 +86,19 @@ def scored(context: StudyContext, predicted: NDArray[np.int64]) -> HeldOutScores
 
 
 def count_test_evaluation(study: optuna.Study, why: str) -> None:
-    """Keep that the study's test participants were looked at once more."""
+    """Record one more evaluation on the study's test participants."""
     look = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why}
-    study.set_user_attr(LOOKS, [*looks(study), look])
+    study.set_user_attr(LOOKS, [*past_test_evaluations(study), look])
 
 
-def looks(study: optuna.Study) -> list[dict[str, Any]]:
-    """When and why a study's test participants were looked at, in order."""
+def past_test_evaluations(study: optuna.Study) -> list[dict[str, Any]]:
+    """Evaluations on a study's test participants: when and why, in order."""
     known = study.user_attrs.get(LOOKS)
-    if known is None:  # a study that ended before looks were counted
+    if known is None:  # a study that ended before test evaluations were counted
         known = [{"when": "", "why": f"trial {number}, the winner"} for number in study.user_attrs.get("tested", {})]
     return list(known)
 
 
 def training_of(trial: optuna.trial.FrozenTrial) -> TrainingSettings:
-    """What a trial trained with."""
+    """Training settings of a trial."""
     return TrainingSettings(**trial.user_attrs["settings"])

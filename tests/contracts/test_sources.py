@@ -2,8 +2,9 @@
 
 import importlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -95,10 +96,17 @@ def test_recordings_depend_on_no_file_but_those_that_are_named(
     name: str, raw: Path | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = SOURCES[name](raw)
-    opened = set()
-    read, inside = Raw.open, Raw.inside
-    monkeypatch.setattr(Raw, "open", lambda raw, name: opened.add((raw.path, name)) or read(raw, name))
-    monkeypatch.setattr(Raw, "inside", lambda raw, name: opened.add((raw.path, name)) or inside(raw, name))
+    opened: set[tuple[Path, str]] = set()
+
+    def noting(method: Callable[[Raw, str], Any]) -> Callable[[Raw, str], Any]:
+        def called(raw: Raw, name: str) -> Any:
+            opened.add((raw.path, name))
+            return method(raw, name)
+
+        return called
+
+    monkeypatch.setattr(Raw, "open", noting(Raw.open))
+    monkeypatch.setattr(Raw, "inside", noting(Raw.inside))
     for participant in source.participants():
         opened.clear()
         for recording in source.recordings(participant):

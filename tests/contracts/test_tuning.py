@@ -165,6 +165,6 @@ def train(case: Case, steps: int, optimizer: torch.optim.Optimizer | None = None
     rates = {name: how.rate for name, how in learning(network, optimizer).items()}
     for _ in range(steps):
         optimizer.zero_grad()
-        loss().backward()
+        loss().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return rates

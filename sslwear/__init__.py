@@ -1,3 +1,3 @@
 """Self-supervised learning on wrist accelerometers: which layers to fine-tune, how fast, after which pretext task."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

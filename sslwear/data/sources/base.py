@@ -46,7 +46,7 @@ class Recording:
     label: str | pd.Categorical[Any] | None = None
     time: NDArray[np.float64] | None = None
     start: np.datetime64 | None = None
-    worn: NDArray[np.bool_] | None = None
+    worn: NDArray[np.bool] | None = None
     note: str = ""
 
 

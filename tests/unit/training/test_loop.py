@@ -76,6 +76,7 @@ def test_the_same_seed_gives_the_same_bits(data: FitData, precision: str, augmen
         assert torch.equal(value, second.network.state_dict()[key]), key
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU that PyTorch can use")
 @pytest.mark.parametrize("pretext", [None, "multi"])
 @pytest.mark.parametrize("precision", ["float32", "auto"])

@@ -82,7 +82,7 @@ def untrained(store: Store, encoder: str) -> tuple[Model, str]:
     samples = get(encoder).window_samples
     card = Card(encoder, samples, 30.0, "g", CLASSES, "none", "", None)
     body = network(card)
-    with store.running(store.experiment("benchmark"), "untrained", "train") as started:
+    with store.start_run(store.experiment("benchmark"), "untrained", "train") as started:
         started.checkpoint(body, card, {}, 0)
     return Model(body, card), f"runs:/{started.id}"
 

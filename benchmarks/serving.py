@@ -38,7 +38,7 @@ def register(store: Store, encoder: str) -> None:
     """Make a model of that encoder the champion of a new store."""
     kind = get_encoder(encoder)
     card = Card(encoder, kind.window_samples, 30.0, "g", ("walk", "sit", "stand"), "none", "none", None)
-    run = store.start(store.experiment("bench"), "bench", "train")
+    run = store.create_run(store.experiment("bench"), "bench", "train")
     example = np.zeros((1, kind.window_samples, 3), np.float32) + np.float32(0.6)
     version = registry.register(store, "bench", run.id, network(card), card, example, "", {}, {})
     registry.move_alias(store, "bench", registry.CHAMPION, str(version.version), "to be measured", None)

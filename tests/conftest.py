@@ -42,7 +42,7 @@ def _no_outside_store(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _own_signals() -> Iterator[None]:
     """Put back how signals are handled, which a command that is called within the tests changes for good."""
-    before = {number: signal.getsignal(number) for number in signals.NUMBERS}
+    before = {number: signal.getsignal(number) for number in signals.TERMINATION_SIGNALS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -114,7 +114,7 @@ def shared_recordings() -> Path:
 
 def heed_signals(ignoring: signal.Signals | None = None) -> None:
     """Let a new process heed signals as in a terminal, although these tests may run in the background."""
-    for number in signals.NUMBERS:
+    for number in signals.TERMINATION_SIGNALS:
         signal.signal(number, signal.SIG_IGN if number == ignoring else signal.SIG_DFL)
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from sslwear.evaluation.comparison import Comparison, Summary
 from sslwear.studies.compare import Row, Side, groups
-from sslwear.studies.test_evaluation import training_of
+from sslwear.studies.final_test import training_of
 from sslwear.studies.trials import TrialRow, kept_settings, rows, winner
 from sslwear.training.metrics import HEADLINE_SCORES
 
@@ -118,7 +118,7 @@ def _validation(side: Side, score: str) -> float | None:
     """The best trial's score, that of the epoch that was kept."""
     if side.best is None:
         return None
-    run = side.store.run(side.best.user_attrs["run_id"])
+    run = side.store.find_run(side.best.user_attrs["run_id"])
     if run is not None and score in run.data.metrics:
         return float(run.data.metrics[score])
     return side.best.value if score == side.settings.objective else None

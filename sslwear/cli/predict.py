@@ -11,7 +11,7 @@ import typer
 
 from sslwear.cli.terminal import friendly, say, standard_output
 from sslwear.errors import SettingsError
-from sslwear.utils.processes import jobs_that_fit
+from sslwear.utils.processes import max_parallel_jobs
 
 if TYPE_CHECKING:
     from sslwear.deployment.prediction import Options, Outcome
@@ -78,7 +78,7 @@ def predict(
             loaded = load_model(store, model)
         console = standard_output()
         with PredictProgress(console, len(recordings)) as progress:
-            outcomes = list(label(recordings, loaded, options, jobs or jobs_that_fit(RECORDING_GB), progress))
+            outcomes = list(label(recordings, loaded, options, jobs or max_parallel_jobs(RECORDING_GB), progress))
         outcomes = in_order(outcomes)
         console.print(outcomes_table(outcomes))
         for outcome in outcomes:

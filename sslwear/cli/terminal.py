@@ -22,8 +22,8 @@ def friendly(after_interrupt: str = "nothing was changed") -> Iterator[None]:
     It is the whole of a command: a Ctrl-C after it is not handled, because it could only put a traceback after the
     sentence.
     """
-    for number in signals.handled():
-        signal.signal(number, signals.interrupt)
+    for number in signals.unignored_signals():
+        signal.signal(number, signals.raise_keyboard_interrupt)
     try:
         yield
     except SslwearError as error:
@@ -43,7 +43,7 @@ def _last_words(text: str) -> None:
 
 def _end() -> None:
     """From here on the interpreter only goes down: Ctrl-C is too late, and other signals may end it at once."""
-    for number in signals.handled():
+    for number in signals.unignored_signals():
         signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
 
 

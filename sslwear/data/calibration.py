@@ -1,6 +1,6 @@
 """Filter, calibration and time not worn of a recording on disk, as actipy finds them for one in memory.
 
-What needs the whole recording at once, jobs_that_fit the calibration and finding time not worn, needs only means and
+What needs the whole recording at once, fitting the calibration and finding time not worn, needs only means and
 deviations of 10 s; actipy does both, on a stand-in that has these.
 """
 

@@ -24,8 +24,8 @@ from sslwear.deployment.recording import Share, label
 from sslwear.encoders import weights
 from sslwear.encoders.classifier import CARD, CHECKPOINT, Model
 from sslwear.errors import DataError, SettingsError
-from sslwear.evaluation.daily import Labelled, minutes
-from sslwear.evaluation.smoothing import Chain
+from sslwear.evaluation.daily import LabelledRecording, minutes
+from sslwear.evaluation.smoothing import HiddenMarkovModel
 from sslwear.reports.day_figure import day_figure
 from sslwear.training.device import use_threads
 from sslwear.utils import processes
@@ -109,7 +109,7 @@ def predict(
     """
     named = _named(files, options)
     if options.bout_s is not None:
-        Chain.from_bouts(len(model.card.class_names), model.card.window_s, options.bout_s)
+        HiddenMarkovModel.from_bouts(len(model.card.class_names), model.card.window_s, options.bout_s)
     jobs = max(1, min(jobs, len(named)))
     threads = max(1, joblib.cpu_count() // jobs)
     with _working(options.out) as folder:
@@ -250,7 +250,7 @@ def _predict_one(name: str, file: Path, folder: Path, options: Options) -> Outco
             _here.progress(name, 1.0)
 
 
-def _write(found: Labelled, table: pd.DataFrame, place: Path, options: Options) -> None:
+def _write(found: LabelledRecording, table: pd.DataFrame, place: Path, options: Options) -> None:
     """Write all of a recording's files, and then give them their names, the windows' table last."""
     made = {what: place / path.name for what, path in options.outputs(found.name).items()}
     if options.format == "parquet":

@@ -16,16 +16,22 @@ from sslwear.deployment.registry import CHAMPION
 from sslwear.errors import SettingsError, StudyError, WeightsError
 from sslwear.evaluation.intervals import Difference, Interval, difference
 from sslwear.studies.context import StudyContext
+from sslwear.studies.final_test import (
+    HeldOutScores,
+    count_test_evaluation,
+    past_test_evaluations,
+    score_network,
+    training_of,
+)
 from sslwear.studies.finalise import trained
 from sslwear.studies.leakage import seen_participants
 from sslwear.studies.optimise import alone
 from sslwear.studies.storage import find_study, store_errors
 from sslwear.studies.summary import description
-from sslwear.studies.test_evaluation import HeldOutScores, count_test_evaluation, looks, score, training_of
 from sslwear.studies.trials import kept_settings, winner
 from sslwear.tracking import Run, Store
 from sslwear.tracking.provenance import PREFIX
-from sslwear.training import leading
+from sslwear.training import frozen_prefix_length
 from sslwear.training.metrics import SCORES
 from sslwear.utils.masking import masked
 from sslwear.utils.signals import signals_deferred
@@ -132,7 +138,8 @@ def promote(
         if known is not None and champion is not None and known.version == champion.version:
             reason = f"trial {trial.number} is {name}@{alias} already, version {known.version}"
             taken = str(known.version)
-            return Promotion(name, alias, trial.number, {}, taken, {}, {}, taken, False, reason, len(looks(study)))
+            count = len(past_test_evaluations(study))
+            return Promotion(name, alias, trial.number, {}, taken, {}, {}, taken, False, reason, count)
         context = _experiment(study, store)
         return _compare(context, study, trial, _Wanted(name, alias, rule, force), known, champion)
 
@@ -198,8 +205,8 @@ def _compare(
     network = trained(context, trial)
     with signals_deferred():
         count_test_evaluation(study, f"promotion of trial {trial.number}")
-    depth = leading(context.tuning(training_of(trial)).frozen, network)
-    newcomer = score(context, network, context.encoder.window_samples, context.dataset.class_names, depth)
+    depth = frozen_prefix_length(context.tuning(training_of(trial)).frozen, network)
+    newcomer = score_network(context, network, context.encoder.window_samples, context.dataset.class_names, depth)
     rival, remark = _rival(context, champion, wanted)
     _parent(context, study).describe(description(study, context.settings.objective))
     _parent(context, study).text(newcomer.table.to_csv(index=False), f"promotions/trial-{trial.number}.csv")
@@ -230,7 +237,7 @@ def _compare(
         version=version,
         moved=allowed,
         reason=reason,
-        looks=len(looks(study)),
+        looks=len(past_test_evaluations(study)),
     )
 
 
@@ -250,7 +257,7 @@ def _rival(context: StudyContext, champion: ModelVersion | None, wanted: _Wanted
     seen = seen_participants(context.store, registry.uri_of(champion), context.dataset, context.split.test)
     try:
         model = registry.load_model(context.store, registry.uri_of(champion), context.device)
-        found = score(context, model.network, model.card.window_samples, model.card.class_names)
+        found = score_network(context, model.network, model.card.window_samples, model.card.class_names)
     except (StudyError, WeightsError, SettingsError) as error:
         if wanted.force is None:
             raise StudyError(

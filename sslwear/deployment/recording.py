@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sslwear.data.streaming import stream
-from sslwear.encoders.classifier import BATCH, Card, Model, statistics, unlike
+from sslwear.encoders.classifier import BATCH, Card, Model, distribution_shift_warning, statistics
 from sslwear.errors import DataError
-from sslwear.evaluation.daily import Labelled
-from sslwear.evaluation.smoothing import Chain, smooth
+from sslwear.evaluation.daily import LabelledRecording
+from sslwear.evaluation.smoothing import HiddenMarkovModel, smooth
 
 READING = 0.2
 """Share of a recording's time that reading it takes, for the bar; about, and none of the network's."""
@@ -26,7 +26,7 @@ Share = Callable[[str, float], None]
 
 def label(
     name: str, file: Path, place: Path, model: Model, bout_s: float | None = None, progress: Share | None = None
-) -> tuple[Labelled, pd.DataFrame, str, str | None]:
+) -> tuple[LabelledRecording, pd.DataFrame, str, str | None]:
     """Label the windows of a recording, side by side.
 
     Args:
@@ -68,10 +68,10 @@ def label(
     codes = np.full(len(start), -1)
     codes[worn] = _classes(p, start[worn], card, bout_s)
     when = recording.start + np.rint(start * 1e9).astype("timedelta64[ns]")
-    labelled = Labelled(
+    labelled = LabelledRecording(
         name, card.class_names, when, card.window_s, codes, enmo.astype(np.float32), recording.start, recording.end
     )
-    return labelled, _table(labelled, worn, p), recording.note, unlike(card, found)
+    return labelled, _table(labelled, worn, p), recording.note, distribution_shift_warning(card, found)
 
 
 class _Batches:
@@ -119,10 +119,10 @@ def _classes(p: NDArray[np.float32], start: NDArray[np.float64], card: Card, bou
         likeliest: NDArray[np.int64] = p.argmax(axis=1)
         return likeliest
     begins = np.diff(start, prepend=-np.inf) > card.window_s + GAP_S
-    return smooth(p, Chain.from_bouts(len(card.class_names), card.window_s, bout_s), begins)
+    return smooth(p, HiddenMarkovModel.from_bouts(len(card.class_names), card.window_s, bout_s), begins)
 
 
-def _table(found: Labelled, worn: NDArray[np.bool_], p: NDArray[np.float32]) -> pd.DataFrame:
+def _table(found: LabelledRecording, worn: NDArray[np.bool_], p: NDArray[np.float32]) -> pd.DataFrame:
     names = np.array([*found.class_names, ""], dtype=object)
     whole = np.full((len(worn), p.shape[1]), np.nan, np.float32)
     whole[worn] = p

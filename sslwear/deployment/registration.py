@@ -19,11 +19,11 @@ from sslwear.encoders.base import Network
 from sslwear.encoders.classifier import Card, reference_ranges, statistics
 from sslwear.evaluation.intervals import Interval, interval
 from sslwear.studies.context import StudyContext
+from sslwear.studies.final_test import HeldOutScores, past_test_evaluations, training_of
 from sslwear.studies.leakage import supervised_datasets
 from sslwear.studies.pretraining import pretraining_source
-from sslwear.studies.test_evaluation import HeldOutScores, looks, training_of
 from sslwear.studies.trials import kept_settings
-from sslwear.tracking import RUN_URI, people
+from sslwear.tracking import RUN_URI, participant_params
 from sslwear.training.metrics import SCORES
 
 EXAMPLES = 3
@@ -71,7 +71,7 @@ def register_trial(
         participants={"train": split.train, "validation": split.validation, "test": split.test},
         scores=scores,
         pooled=tested.scores,
-        looks=len(looks(study)),
+        looks=len(past_test_evaluations(study)),
         comparison=comparison,
         weights=weights,
         pretraining=_pretraining(context, training.pretext),
@@ -99,7 +99,7 @@ def _tags(card: Card, facts: model_card.Facts, objective: str) -> dict[str, str]
         "weights_licence": model_card.weights_licence(facts.weights),
         "objective": objective,
         "test_looks": str(facts.looks),
-        **people(**facts.participants),
+        **participant_params(**facts.participants),
         **{f"test_{score}": str(found) for score, found in facts.scores.items()},
     }
 

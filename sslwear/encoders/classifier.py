@@ -26,7 +26,7 @@ from sslwear.errors import DataError, WeightsError
 
 CHECKPOINT = "model.safetensors"
 CARD = "model.json"
-INSIDE = "artifacts/model"
+MODEL_ARTIFACTS = "artifacts/model"
 """Where the two are in an MLflow model."""
 CODE = (
     "__init__.py",
@@ -249,7 +249,7 @@ def reference_ranges(found: NDArray[np.float64]) -> dict[str, tuple[float, float
     return {name: (float(low[i]), float(high[i])) for i, name in enumerate(STATISTICS)}
 
 
-def unlike(card: Card, found: NDArray[np.float64]) -> str | None:
+def distribution_shift_warning(card: Card, found: NDArray[np.float64]) -> str | None:
     """A warning when windows are unlike those that a model learnt from; None when they are like them.
 
     Args:

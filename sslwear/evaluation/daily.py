@@ -14,7 +14,7 @@ NONWEAR, MISSING = "nonwear_minutes", "missing_minutes"
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledRecording:
     """A recording's windows with what they were found to be.
 
     Attributes:
@@ -38,7 +38,7 @@ class Labelled:
     end: np.datetime64
 
 
-def minutes(found: Labelled, unit: Literal["day", "hour"]) -> pd.DataFrame:
+def minutes(found: LabelledRecording, unit: Literal["day", "hour"]) -> pd.DataFrame:
     """Minutes of each class, of time not worn and of time without data, a row a day or an hour from first to last.
 
     A window that goes over midnight or the hour counts on both sides for what lies there, so that each day's minutes

@@ -1,19 +1,19 @@
-"""Hidden Markov model over a recording's windows: the likeliest sequence of classes, given what a network says of each.
+"""Smoothing of predictions over time with a hidden Markov model.
 
-Hidden is what somebody does, observed is the network's output. A chain holds how likely each class is at first
-(`initial`), how likely one class follows another from window to window (`transition`), and, where it was learnt from
-labelled sequences, how likely the network is to predict a class when another is true (`emission`), as in
+The hidden state is the activity, and the observation is the network's output for a window. The model has the initial
+class probabilities (`initial`), the transition probabilities from window to window (`transition`) and, where it was
+fitted to labelled sequences, the probability of each predicted class given the true class (`emission`), as in
 
     Willetts M, Hollowell S, Aslett L, Holmes C, Doherty A. Statistical machine learning of sleep and physical activity
     phenotypes from sensor data in 96,220 UK Biobank participants. Scientific Reports 2018, 8:7961.
 
-Without an emission matrix the network's probabilities themselves are what is observed: they are the likelihood of a
-window up to a factor, when all classes are equally likely before it is seen.
+Without an emission matrix the network's probabilities are the observation. They are the likelihood of a window up to a
+factor, if all classes have the same prior probability.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
@@ -21,28 +21,38 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sslwear.errors import SettingsError
+from sslwear.data.dataset import Dataset
+from sslwear.errors import DataError, SettingsError
 
 BOUT_MINUTES = 1.0
-"""How long one lasts at one thing, unless the user says otherwise.
+"""Default of the expected bout length.
 
-With windows of 10 s and four classes a single window that disagrees with its neighbours then keeps its label when its
-odds are above 225 to 1, and two in a row when theirs are above 15 to 1 each. Most bouts of walking in daily life are
-shorter than a minute (Orendurff et al. 2008): an expectation of many minutes would smooth real ones away.
+With windows of 10 s and four classes, a single window that disagrees with its neighbours keeps its label when its odds
+are above 225 to 1, and two in a row when theirs are above 15 to 1 each. Most bouts of walking in daily life are shorter
+than a minute (Orendurff et al. 2008), so an expected length of many minutes would remove real bouts.
 """
 PRIOR_COUNT = 1.0
-"""So many transitions from each class are added, spread evenly: one never seen is unlikely and not impossible."""
+"""Pseudo-count of transitions from each class, spread evenly: a transition that was never seen stays possible."""
+STEP_TOLERANCE = 0.1
+"""Largest deviation from a step between the starts of two consecutive windows, as a share of the step."""
+MIN_CONSECUTIVE_SHARE = 0.5
+"""Smallest share of windows that must follow the window before them."""
+
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Chain:
-    """How classes follow each other.
+class HiddenMarkovModel:
+    """Hidden Markov model of a sequence of activity classes.
 
     Attributes:
-        initial: probability of each class in the first window of a stretch (C,).
-        transition: probability of the next window's class (columns) after a class (rows), (C, C).
-        emission: probability that a class is predicted (columns) where one is true (rows), (C, C); None when the
-            network's probabilities are the evidence.
+        initial: probability of each class in the first window of a sequence (C,).
+        transition: probability of the next window's class (columns) given a class (rows), (C, C).
+        emission: probability of a predicted class (columns) given the true class (rows), (C, C); None if the network's
+            probabilities are the observation.
+
+    Raises:
+        ValueError: when a table has another shape or its rows are not probabilities.
     """
 
     initial: NDArray[np.float64]
@@ -55,18 +65,18 @@ class Chain:
         for name, table in {"initial": self.initial[None], **tables}.items():
             if table is None:
                 continue
-            wanted = (1, classes) if name == "initial" else (classes, classes)
-            if table.shape != wanted or (table < 0).any() or not np.allclose(table.sum(axis=1), 1):
-                raise ValueError(f"{name} must have shape {wanted} and rows of probabilities, but is {table.tolist()}")
+            shape = (1, classes) if name == "initial" else (classes, classes)
+            if table.shape != shape or (table < 0).any() or not np.allclose(table.sum(axis=1), 1):
+                raise ValueError(f"{name} must have shape {shape} and rows of probabilities, but is {table.tolist()}")
 
     @classmethod
     def from_bouts(cls, classes: int, window_s: float, bout_s: float) -> Self:
-        """A symmetric chain: one stays at anything for so long on average, and then goes on to any other alike.
+        """Symmetric model with a given expected bout length, and equal probabilities of all other classes after a bout.
 
-        In a Markov chain the length of a stay is geometric with the mean 1 / (1 - stay) windows.
+        In a Markov chain the length of a bout is geometric with the mean 1 / (1 - stay) windows.
 
         Args:
-            classes: how many there are.
+            classes: number of classes.
             window_s: length of a window in seconds.
             bout_s: expected length of a bout in seconds.
 
@@ -75,8 +85,8 @@ class Chain:
         """
         if not bout_s > window_s:
             raise SettingsError(
-                f"--bout: {bout_s / 60:g} minutes are not more than a window of {window_s:g} s, so there is nothing to "
-                "smooth; give a longer bout, or leave --smooth out"
+                f"--bout: a bout of {bout_s / 60:g} minutes is not longer than a window of {window_s:g} s. Give a "
+                "longer bout, or leave --smooth out"
             )
         if classes == 1:
             return cls(np.ones(1), np.ones((1, 1)))
@@ -86,22 +96,22 @@ class Chain:
         return cls(np.full(classes, 1 / classes), transition)
 
     @classmethod
-    def learn(
+    def fit(
         cls,
         sequences: Iterable[tuple[NDArray[np.integer], NDArray[np.floating]]],
         classes: int,
         prior_count: float = PRIOR_COUNT,
     ) -> Self:
-        """Learn all three tables from labelled sequences, such as those of the training participants.
+        """Model fitted to labelled sequences.
 
-        Transitions are counted, and how often each class occurs, for the start; emission is the mean of the network's
-        probabilities where a class is true. They must be of a network that did not learn from these windows, or it
-        looks better than it is.
+        Transitions and class frequencies are counted; the emission matrix is the mean of the network's probabilities
+        for each true class. The probabilities must be from a network that was not trained on these windows; otherwise
+        the emission matrix is too optimistic.
 
         Args:
-            sequences: for each stretch without gaps, the true classes (n,) and the probabilities (n, C).
-            classes: how many there are.
-            prior_count: transitions, starts and windows that are added to each class, spread evenly; 0 for none.
+            sequences: true classes (n,) and probabilities (n, C) of each sequence without gaps.
+            classes: number of classes.
+            prior_count: pseudo-count for each class of transitions, starts and windows, spread evenly; 0 for none.
         """
         even = np.full((classes, classes), prior_count / classes)
         initial, transition, emission = even[0].copy(), even.copy(), even.copy()
@@ -109,18 +119,22 @@ class Chain:
             np.add.at(transition, (labels[:-1], labels[1:]), 1)
             np.add.at(emission, labels, probabilities)
             np.add.at(initial, labels, 1)
-        return cls(*(_rows(table) for table in (initial, transition, emission)))
+        return cls(*(_normalised(table) for table in (initial, transition, emission)))
 
-    def evidence(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Log-likelihood of each window under each class (N, C), up to a constant for each window."""
+    def log_likelihood(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Log-likelihood of each window under each class (N, C), up to a constant for each window.
+
+        Args:
+            probabilities: the network's class probabilities (N, C).
+        """
         with np.errstate(divide="ignore"):
             if self.emission is None:
                 return np.log(np.asarray(probabilities, np.float64))
             return np.log(self.emission[:, probabilities.argmax(axis=1)].T)
 
 
-def _rows(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Counts as probabilities; a class that never occurred could be followed by any."""
+def _normalised(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of counts as probabilities; a row of zeros becomes uniform."""
     total = counts.sum(axis=-1, keepdims=True)
     shares: NDArray[np.float64] = np.divide(
         counts, total, out=np.full_like(counts, 1 / counts.shape[-1]), where=total > 0
@@ -128,41 +142,132 @@ def _rows(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return shares
 
 
-def smooth(probabilities: NDArray[np.floating], chain: Chain, begins: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The likeliest classes (N,) of windows.
+def smooth(
+    probabilities: NDArray[np.floating], model: HiddenMarkovModel, starts: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Most likely sequence of classes (N,).
 
     Args:
-        probabilities: the network's (N, C).
-        chain: how classes follow each other.
-        begins: whether a window does not follow the one before it, after a gap or time not worn (N,): the chain starts
-            anew there.
+        probabilities: the network's class probabilities (N, C).
+        model: the hidden Markov model.
+        starts: whether a window starts a new sequence, after a gap or non-wear time (N,).
     """
-    evidence = chain.evidence(probabilities)
-    edges = np.unique(np.concatenate([[0], np.flatnonzero(begins), [len(evidence)]]))
-    found = [viterbi(evidence[first:last], chain) for first, last in pairwise(edges)]
-    return np.concatenate([*found, np.empty(0, np.int64)])
+    observed = model.log_likelihood(probabilities)
+    edges = np.unique(np.concatenate([[0], np.flatnonzero(starts), [len(observed)]]))
+    paths = [viterbi(observed[first:last], model) for first, last in pairwise(edges)]
+    return np.concatenate([*paths, np.empty(0, np.int64)])
 
 
-def viterbi(evidence: NDArray[np.float64], chain: Chain) -> NDArray[np.int64]:
-    """The likeliest path (N,) through a chain, in log space; of several as likely, one.
+def viterbi(observed: NDArray[np.float64], model: HiddenMarkovModel) -> NDArray[np.int64]:
+    """Most likely path (N,) by the Viterbi algorithm in log space; one of them if several are equally likely.
 
     Args:
-        evidence: log-likelihood of each window under each class (N, C).
-        chain: the chain; its emission is in `evidence` already.
+        observed: log-likelihood of each window under each class (N, C), the emission matrix included.
+        model: gives the initial and transition probabilities.
     """
-    count, classes = evidence.shape
+    count, classes = observed.shape
     path = np.empty(count, np.int64)
     if count == 0:
         return path
     with np.errstate(divide="ignore"):
-        score, transition = np.log(chain.initial) + evidence[0], np.log(chain.transition)
+        score, transition = np.log(model.initial) + observed[0], np.log(model.transition)
     best = np.empty((count, classes), np.int64)
     every = np.arange(classes)
     for i in range(1, count):
         through = score[:, None] + transition
         best[i] = through.argmax(axis=0)
-        score = through[best[i], every] + evidence[i]
+        score = through[best[i], every] + observed[i]
     path[-1] = score.argmax()
     for i in range(count - 1, 0, -1):
         path[i - 1] = best[i, path[i]]
     return path
+
+
+def sequence_starts(dataset: Dataset, rows: Rows) -> NDArray[np.bool_]:
+    """Whether a window does not follow the one before it (n,): it is of another participant or after a gap.
+
+    Args:
+        dataset: the data set of the windows.
+        rows: indices of the windows (n,), in the data set's order.
+    """
+    pid, gaps_s = dataset.pid[rows], _seconds_between(dataset.start[rows])
+    step_s, same = _step_s(dataset), pid[1:] == pid[:-1]
+    follows = same & (np.abs(gaps_s - step_s) <= STEP_TOLERANCE * step_s)
+    return np.concatenate([np.ones(min(1, len(rows)), bool), ~follows])
+
+
+def check_consecutive(dataset: Dataset) -> None:
+    """Refuse data sets that smoothing is not valid for.
+
+    Raises:
+        DataError: when most windows do not follow another one, or no window follows one of another class. In the second
+            case the recordings were cut by their labels, and smoothing would use these cuts.
+    """
+    rows = np.flatnonzero(dataset.worn)
+    starts = sequence_starts(dataset, rows)
+    advice = "Leave evaluation.smoothing out, or prepare the recordings without cutting them"
+    if np.mean(~starts) < MIN_CONSECUTIVE_SHARE:
+        raise DataError(
+            f"{dataset.folder}: only {np.mean(~starts):.0%} of the windows start {_step_s(dataset):g} s after the "
+            f"window before, too few for smoothing. {advice}"
+        )
+    labels = dataset.labels[rows]
+    if not np.any((labels[1:] != labels[:-1]) & ~starts[1:]):
+        raise DataError(
+            f"{dataset.folder}: no window follows one of another class. The recordings were cut by their labels, so "
+            f"smoothing would leak labels. {advice}"
+        )
+
+
+def fit_smoothing(dataset: Dataset, train: Rows, validation: Rows, predicted: NDArray[np.integer]) -> HiddenMarkovModel:
+    """Hidden Markov model with transitions of the training participants and emissions of the validation participants.
+
+    Args:
+        dataset: the data set of the windows.
+        train: indices of the training participants' windows; their labels are used.
+        validation: indices of the validation participants' windows (n,).
+        predicted: classes (n,) predicted for the validation windows by a model that was not trained on them; on
+            training participants a model makes fewer errors than on others.
+    """
+    classes = np.eye(len(dataset.class_names))
+    labels, truth = dataset.labels[train], dataset.labels[validation]
+    sequences = ((labels[part], classes[labels[part]]) for part in _slices(sequence_starts(dataset, train)))
+    transitions = HiddenMarkovModel.fit(sequences, len(classes))
+    emissions = HiddenMarkovModel.fit([(truth, classes[predicted])], len(classes))
+    return HiddenMarkovModel(transitions.initial, transitions.transition, emissions.emission)
+
+
+def smooth_predictions(
+    dataset: Dataset, rows: Rows, predicted: NDArray[np.integer], model: HiddenMarkovModel
+) -> NDArray[np.int64]:
+    """Smoothed classes (n,) of windows.
+
+    Args:
+        dataset: the data set of the windows.
+        rows: indices of the windows (n,), in the data set's order.
+        predicted: predicted classes (n,).
+        model: fitted by `fit_smoothing`.
+    """
+    return smooth(np.eye(len(dataset.class_names))[predicted], model, sequence_starts(dataset, rows))
+
+
+def _slices(starts: NDArray[np.bool_]) -> Iterator[slice]:
+    for first, last in pairwise([*np.flatnonzero(starts), len(starts)]):
+        yield slice(first, last)
+
+
+def _seconds_between(start: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Seconds from each window's start to the next one's (n - 1,)."""
+    between = np.diff(start)
+    if between.dtype.kind == "m":
+        between = between / np.timedelta64(1, "s")
+    return between.astype(np.float64)
+
+
+def _step_s(dataset: Dataset) -> float:
+    """Seconds between the starts of two consecutive windows: as described in the data set, or else the median."""
+    if dataset.description.step_s is not None:
+        return dataset.description.step_s
+    between = _seconds_between(dataset.start)
+    between = between[(dataset.pid[1:] == dataset.pid[:-1]) & (between > 0)]
+    return float(np.median(between)) if len(between) else 1.0

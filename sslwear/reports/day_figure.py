@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from sslwear.evaluation.daily import Labelled
+from sslwear.evaluation.daily import LabelledRecording
 
 PALETTE = (
     *("#2b6cb0", "#dd6b20", "#2f855a", "#b83280", "#d69e2e", "#6b46c1", "#2c7a7b", "#c53030", "#63b3ed", "#f6ad55"),
@@ -28,7 +28,7 @@ TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800)
 DAY_S = 86400
 
 
-def day_figure(found: Labelled) -> Figure:
+def day_figure(found: LabelledRecording) -> Figure:
     """Draw a row a day: movement above, a ribbon of classes below it, grey where the device was not worn.
 
     Several days are drawn from midnight to midnight, one day from the recording's beginning to its end; what is white
@@ -109,7 +109,9 @@ def _draw(
     axes.set_axisbelow(True)
 
 
-def _binned(found: Labelled, step: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+def _binned(
+    found: LabelledRecording, step: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Starts of bins that hold windows, their mean movement, and what most of their windows are."""
     start = found.start.astype("datetime64[ns]").view(np.int64) / 1e9
     classes = len(found.class_names)
@@ -129,7 +131,7 @@ def _runs(breaks: NDArray[np.bool_], count: int) -> Iterator[tuple[int, int]]:
     yield from ((int(first), int(last)) for first, last in pairwise(edges) if last > first)
 
 
-def _title(found: Labelled) -> str:
+def _title(found: LabelledRecording) -> str:
     first, last = (moment.astype("datetime64[s]").astype(object) for moment in (found.begin, found.end))
     until = f"{last.day} {last:%B %Y}"
     if first.date() == last.date():
@@ -138,7 +140,7 @@ def _title(found: Labelled) -> str:
     return f"{found.name}, {since} to {until}"
 
 
-def _keys(found: Labelled) -> list[Patch]:
+def _keys(found: LabelledRecording) -> list[Patch]:
     keys = [Patch(color=_colour(i), label=name) for i, name in enumerate(found.class_names)]
     if (found.codes < 0).any():
         keys.append(Patch(color=NONWEAR_COLOUR, label="not worn"))

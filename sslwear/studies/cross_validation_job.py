@@ -16,7 +16,7 @@ from sslwear.config import TrainingSettings
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import StudyError
 from sslwear.evaluation.baselines.base import get as get_baseline
-from sslwear.evaluation.sequences import learn, smoothed
+from sslwear.evaluation.smoothing import fit_smoothing, smooth_predictions
 from sslwear.studies.context import StudyContext
 from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
 from sslwear.studies.cross_validation_results import PARTICIPANTS
@@ -180,6 +180,6 @@ def _smoothed(context: StudyContext, on_validation: NDArray[np.int64], tested: H
     """Smoothed predictions for test participants; probabilities stay unsmoothed."""
     sides = (context.split.train, context.split.validation, context.split.test)
     train, validation, test = (context.windows(side).rows for side in sides)
-    chain = learn(context.dataset, train, validation, on_validation)
-    found = score_predictions(context, smoothed(context.dataset, test, tested.predicted, chain))
+    model = fit_smoothing(context.dataset, train, validation, on_validation)
+    found = score_predictions(context, smooth_predictions(context.dataset, test, tested.predicted, model))
     return replace(found, probabilities=tested.probabilities)

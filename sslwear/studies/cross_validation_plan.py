@@ -15,7 +15,7 @@ from sslwear.data.dataset import Dataset
 from sslwear.data.splits import Split, folds, missing_classes
 from sslwear.errors import SettingsError
 from sslwear.evaluation.baselines.base import get as get_baseline
-from sslwear.evaluation.sequences import check_consecutive
+from sslwear.evaluation.smoothing import check_consecutive
 from sslwear.studies.context import (
     StudyContext,
     check_pretext_name,

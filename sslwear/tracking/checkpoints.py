@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from torch import Tensor
 
 from sslwear.encoders import weights
-from sslwear.encoders.classifier import CARD, CHECKPOINT, INSIDE
+from sslwear.encoders.classifier import CARD, CHECKPOINT, MODEL_ARTIFACTS
 from sslwear.errors import WeightsError
 from sslwear.tracking import CLASSIFIER, MODEL_URI, RUN_URI, Store
 from sslwear.utils.masking import masked, one_line
@@ -55,7 +55,7 @@ def model_folder(store: Store, uri: str, names: Sequence[str] = (CHECKPOINT, CAR
 
 def _fetch(store: Store, location: str, names: Sequence[str], place: Path) -> Path:
     """The folder of some files of a model, which are read where they are when the store is on this machine."""
-    for inside in (f"/{INSIDE}", ""):  # of a registered model, of a run's checkpoint
+    for inside in (f"/{MODEL_ARTIFACTS}", ""):  # of a registered model, of a run's checkpoint
         with suppress(MlflowException, OSError) if inside else nullcontext():
             fetched = [
                 Path(

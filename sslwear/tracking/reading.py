@@ -46,12 +46,12 @@ def tag(run: MlflowRun, name: str) -> str | None:
 
 
 def kind_of(run: MlflowRun) -> str | None:
-    """Kind of a run, see `Store.start`; kinds of version 0.1 by today's name."""
+    """Kind of a run, see `Store.create_run`; kinds of version 0.1 by today's name."""
     kind = tag(run, "kind")
     return OLD_KINDS.get(kind, kind) if kind is not None else None
 
 
-def measured(store: Store, run_id: str) -> dict[tuple[int, str], list[float]]:
+def metric_history(store: Store, run_id: str) -> dict[tuple[int, str], list[float]]:
     """All metrics of a run by step and name, in the order of the steps; times and system metrics are left out."""
     found: dict[tuple[int, str], list[float]] = {}
     for name in sorted(store.client.get_run(run_id).data.metrics):
@@ -65,7 +65,7 @@ def measured(store: Store, run_id: str) -> dict[tuple[int, str], list[float]]:
 def epochs(store: Store, run_id: str, score: str) -> list[EpochRecord]:
     """Losses and one validation score of a training by epoch; none where it logged none."""
     by_name: dict[str, dict[int, float]] = {"train_loss": {}, "val_loss": {}, f"val_{score}": {}}
-    for (epoch, name), values in measured(store, run_id).items():
+    for (epoch, name), values in metric_history(store, run_id).items():
         if name in by_name:
             by_name[name][epoch] = values[-1]
     train, validation, scores = by_name.values()

@@ -40,14 +40,14 @@ MAX_PARAM = 5000
 """Characters of a parameter that are kept; MLflow would refuse more than 6,000."""
 
 
-def people(**sides: Iterable[object]) -> dict[str, str]:
+def participant_params(**sides: Iterable[object]) -> dict[str, str]:
     """Parameters that say who is on which side, such as ``train_participants``, as far as there is room; names with
     spaces are quoted.
     """
     return {f"{side}_participants": shlex.join(map(str, who))[:MAX_PARAM] for side, who in sides.items()}
 
 
-def named(text: str) -> list[str] | None:
+def participant_names(text: str) -> list[str] | None:
     """The names in what `people` gives; None where they did not all fit."""
     return None if len(text) >= MAX_PARAM else shlex.split(text)
 

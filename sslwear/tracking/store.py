@@ -24,6 +24,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.entities import PagedList
 
 from sslwear.errors import StudyError
+from sslwear.tracking.environment import set_defaults
 from sslwear.tracking.provenance import PREFIX, provenance
 from sslwear.tracking.run import NOTE, OLD_KINDS, Run
 from sslwear.utils.masking import masked, one_line
@@ -47,6 +48,9 @@ class Store:
     home: Path
     tracking_uri: str
     storage_url: str
+
+    def __post_init__(self) -> None:
+        set_defaults()
 
     @classmethod
     def from_environment(cls) -> Store:
@@ -115,7 +119,7 @@ class Store:
             )
         return found.experiment_id
 
-    def start(
+    def create_run(
         self, experiment: str, name: str, kind: str, parent: str | None = None, note: str | None = None, **tags: str
     ) -> Run:
         """Start a run.
@@ -139,17 +143,17 @@ class Store:
         return Run(self, run.info.run_id, experiment)
 
     @contextmanager
-    def running(
+    def start_run(
         self, experiment: str, name: str, kind: str, parent: str | None = None, note: str | None = None, **tags: str
     ) -> Iterator[Run]:
         """Keep a run open in a block, see `start`; it ends as the block does: finished, interrupted by the user, or
         failed with the traceback.
         """
-        with self.closing(lambda: self.start(experiment, name, kind, parent, note, **tags)) as run:
+        with self.managed_run(lambda: self.create_run(experiment, name, kind, parent, note, **tags)) as run:
             yield run
 
     @contextmanager
-    def closing(self, opened: Callable[[], Run], clear: Callable[[Run], None] | None = None) -> Iterator[Run]:
+    def managed_run(self, opened: Callable[[], Run], clear: Callable[[Run], None] | None = None) -> Iterator[Run]:
         """Keep a run open in a block, and leave nothing running behind, however the block ends.
 
         Args:
@@ -176,7 +180,7 @@ class Store:
                     clear(run)
             raise
 
-    def run(self, run_id: str) -> MlflowRun | None:
+    def find_run(self, run_id: str) -> MlflowRun | None:
         """What is kept of a run; None where it is not there any more, or was deleted in the UI."""
         try:
             run = self.client.get_run(run_id)
@@ -186,11 +190,11 @@ class Store:
             raise
         return run if run.info.lifecycle_stage == LifecycleStage.ACTIVE else None
 
-    def find(self, experiment: str | None, **tags: str) -> list[MlflowRun]:
+    def find_runs(self, experiment: str | None, **tags: str) -> list[MlflowRun]:
         """Runs of an experiment, or of all, that have all these tags (names without ``sslwear.``), newest first."""
         for old, kind in OLD_KINDS.items():
             if tags.get("kind") == kind:
-                found = self.find(experiment, **{**tags, "kind": old}) + self._tagged(experiment, tags)
+                found = self.find_runs(experiment, **{**tags, "kind": old}) + self._tagged(experiment, tags)
                 return sorted(found, key=lambda run: run.info.start_time, reverse=True)
         return self._tagged(experiment, tags)
 

@@ -1,7 +1,7 @@
 """The one training loop, which knows neither Optuna nor MLflow."""
 
 from sslwear.training.cache import FeatureCache, FrozenBlocks
-from sslwear.training.loop import evaluate, fit, leading, outputs, refit
+from sslwear.training.loop import evaluate, fit, frozen_prefix_length, outputs, refit
 from sslwear.training.results import EpochRecord, Evaluation, FitResult, FitSettings
 from sslwear.training.windows import Augmentation, FitData, Windows, WindowSource
 
@@ -18,7 +18,7 @@ __all__ = [
     "Windows",
     "evaluate",
     "fit",
-    "leading",
+    "frozen_prefix_length",
     "outputs",
     "refit",
 ]

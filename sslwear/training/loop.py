@@ -186,7 +186,7 @@ class _Loop:
 
     def epoch(self, frozen: frozenset[str], epoch: int) -> tuple[dict[str, Learning], float]:
         """Train for an epoch with some blocks frozen: how fast each part learnt, and the mean loss over windows."""
-        depth = leading(frozen, self.network)
+        depth = frozen_prefix_length(frozen, self.network)
         if depth != self._depth:
             self._sources.clear()
         self._depth = depth
@@ -241,7 +241,7 @@ class _Loop:
         return self._task.loss(_forward(self.network, inputs, self._settings, depth), target)
 
 
-def leading(frozen: frozenset[str], network: Network) -> int:
+def frozen_prefix_length(frozen: frozenset[str], network: Network) -> int:
     """How many blocks, from the input on, are frozen."""
     return len(list(itertools.takewhile(frozen.__contains__, network.blocks)))
 

@@ -1,4 +1,4 @@
-"""Keeps passwords and tokens out of messages, logs, runs and reports."""
+"""Masking of passwords and tokens in messages, logs, runs and reports."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 
 HIDDEN = "***"
 _SERVER = re.compile(r"(?P<start>\bhttps?://)(?:(?P<user>[^\s/@:?#]*):)?(?P<secret>[^\s/?#]+)@", re.IGNORECASE)
-"""Of an address in the web, where a password ends at the first slash; what stands alone before the @ is a token."""
+"""Secret in a web address: a password ends at the first slash, and a single word before the @ is a token."""
 _DATABASE = re.compile(
     r"(?P<start>\b(?!https?:)[a-z][a-z0-9+.-]*://)(?P<user>[^\s/@:?#]*):(?P<secret>\S*)@", re.IGNORECASE
 )
-"""Of a database, where SQLAlchemy takes all up to the last @ for the password."""
+"""Secret in a database address: SQLAlchemy reads everything up to the last @ as the password."""
 _BEARER = re.compile(r"(?P<start>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _NAMED = re.compile(
     r"(?P<key>(?<![a-z])(?:[A-Za-z0-9]+[_-])*(?:password|passwd|pwd|token|secret|api_?key|access_?key|signature|sig))"
@@ -20,9 +20,7 @@ _NAMED = re.compile(
 
 
 def masked(text: str) -> str:
-    """The text with ``***`` for the password of every URL in it, and for what follows ``password=``, ``token:`` and the
-    like.
-    """
+    """A text with ``***`` for passwords in URLs and for the values of keys such as ``password=`` and ``token:``."""
     text = _SERVER.sub(
         lambda found: found["start"] + (f"{found['user']}:" if found["user"] else "") + f"{HIDDEN}@", text
     )
@@ -32,5 +30,5 @@ def masked(text: str) -> str:
 
 
 def one_line(error: BaseException, length: int = 300) -> str:
-    """What an error says, masked, on one line of at most so many characters."""
+    """Message of an error, masked, on one line of at most `length` characters."""
     return masked(" ".join(str(error).split()))[:length]

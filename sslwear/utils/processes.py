@@ -1,4 +1,4 @@
-"""Work in several processes: as many as fit, which end with the process that started them."""
+"""Parallel work in several processes, which end with the process that started them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ Result = TypeVar("Result")
 
 CONTEXT: SpawnContext = multiprocessing.get_context("spawn")
 MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-LOOK_S = 0.2
-"""So often what workers say meanwhile is looked at."""
+"""Files with the memory limit of a container."""
+POLL_S = 0.2
+"""Seconds between two calls of `on_poll`."""
 
 
-def jobs_that_fit(gigabytes: float) -> int:
-    """As many jobs of that size as there are cores and memory for, of which a container may have fewer than the
-    machine.
+def max_parallel_jobs(gigabytes: float) -> int:
+    """Number of jobs that the cores and the memory of this machine or container allow, at least 1.
+
+    Args:
+        gigabytes: memory of one job.
     """
     import joblib
 
@@ -39,38 +42,39 @@ def run(
     function: Callable[..., Result],
     tasks: Sequence[tuple[Any, ...]],
     jobs: int,
-    begin: Callable[..., None] | None = None,
-    arguments: tuple[Any, ...] = (),
-    meanwhile: Callable[[], None] | None = None,
+    initializer: Callable[..., None] | None = None,
+    initargs: tuple[Any, ...] = (),
+    on_poll: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
-    """Call a function with each task's arguments in processes of their own, and yield results as they come.
+    """Call a function with the arguments of each task in worker processes, and yield results as they finish.
 
     Args:
-        function: what to call, which other processes can import.
+        function: called in the workers; it must be importable there.
         tasks: arguments of each call.
-        jobs: processes.
-        begin: called once in each process before the first task.
-        arguments: of `begin`.
-        meanwhile: called a few times a second in this process.
+        jobs: number of worker processes.
+        initializer: called once in each worker before its first task.
+        initargs: arguments of `initializer`.
+        on_poll: called a few times a second in this process while it waits.
 
     Raises:
-        BrokenProcessPool: when a process was ended by another than us.
+        BrokenProcessPool: when a worker was killed from outside.
     """
-    others = set(multiprocessing.active_children())
+    before = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(
-        min(jobs, len(tasks)), mp_context=CONTEXT, initializer=_begin, initargs=(begin, arguments)
+        min(jobs, len(tasks)), mp_context=CONTEXT, initializer=_initialize, initargs=(initializer, initargs)
     )
     try:
-        with _deaf_children():
+        with _sigint_blocked():
             waiting = {executor.submit(function, *task) for task in tasks}
         while waiting:
-            done, waiting = wait(waiting, LOOK_S, FIRST_COMPLETED)
-            if meanwhile is not None:
-                meanwhile()
+            done, waiting = wait(waiting, POLL_S, FIRST_COMPLETED)
+            if on_poll is not None:
+                on_poll()
             for future in done:
                 yield future.result()
     except BaseException:
-        for process in set(multiprocessing.active_children()) - others:  # one that just starts would miss us aloud
+        # A worker that is still starting would print a traceback when this process is gone.
+        for process in set(multiprocessing.active_children()) - before:
             process.kill()
         raise
     finally:
@@ -78,8 +82,11 @@ def run(
 
 
 @contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Let processes that are started in the block not hear Ctrl-C, which a terminal sends to all: we end them."""
+def _sigint_blocked() -> Iterator[None]:
+    """Block SIGINT for processes that are started in the block.
+
+    A terminal sends Ctrl-C to all processes; the parent ends the workers itself.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -87,14 +94,14 @@ def _deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin(begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
-    _leave_with_parent()
-    if begin is not None:
-        begin(*arguments)
+def _initialize(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+    _exit_with_parent()
+    if initializer is not None:
+        initializer(*initargs)
 
 
-def _leave_with_parent() -> None:
-    """Let a worker end when the process that started it is gone."""
+def _exit_with_parent() -> None:
+    """Start a thread that ends this worker when its parent process has ended."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -1,4 +1,4 @@
-"""Signals that tell a process to end, and how they are kept from ending it half-way through something short."""
+"""Termination signals, and a block during which they are deferred."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+TERMINATION_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
-def handled() -> list[int]:
-    """Those signals that the caller has not had ignored, as nohup does with SIGHUP."""
-    return [number for number in NUMBERS if signal.getsignal(number) != signal.SIG_IGN]
+def unignored_signals() -> list[int]:
+    """Termination signals that this process does not ignore; nohup, for example, makes it ignore SIGHUP."""
+    return [number for number in TERMINATION_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
 
 
-def interrupt(*_: Any) -> None:
-    """As a signal's handler: what Ctrl-C does.
+def raise_keyboard_interrupt(*_: Any) -> None:
+    """Signal handler that does what Ctrl-C does.
 
     Raises:
         KeyboardInterrupt: always.
@@ -27,16 +27,18 @@ def interrupt(*_: Any) -> None:
 
 @contextmanager
 def signals_deferred() -> Iterator[None]:
-    """Let Ctrl-C and other signals to end wait until the block, which must be short, has ended.
+    """Defer termination signals until the end of the block, which must be short.
+
+    Outside of the main thread it does nothing, because only the main thread handles signals.
 
     Raises:
-        KeyboardInterrupt: when the block has ended, if one came meanwhile.
+        KeyboardInterrupt: at the end of the block, if a signal arrived during it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     arrived: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: arrived.append(number)) for number in handled()}
+    before = {number: signal.signal(number, lambda number, _: arrived.append(number)) for number in unignored_signals()}
     try:
         yield
     finally:

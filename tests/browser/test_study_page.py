@@ -49,7 +49,7 @@ def cell(page: Any, row: int, column: str) -> str:
 
 def run_names(study: optuna.Study, store: Store) -> dict[int, str]:
     """What the trials are called, by number."""
-    runs = {trial.number: store.run(trial.user_attrs["run_id"]) for trial in study.trials}
+    runs = {trial.number: store.find_run(trial.user_attrs["run_id"]) for trial in study.trials}
     return {number: run.info.run_name for number, run in runs.items() if run is not None and run.info.run_name}
 
 

@@ -83,7 +83,7 @@ def test_a_trial_that_was_there_before_is_answered_from_its_first_result(
     study = run_study(make(search={"tuning": ["head", "layer5"]}, trials=5), store, QUIET)
     assert len(calls) == 2
     assert len(study.trials) == 5
-    runs = {run.info.run_id: run for run in store.find(store.experiment("tiny"), kind="trial")}
+    runs = {run.info.run_id: run for run in store.find_runs(store.experiment("tiny"), kind="trial")}
     first: dict[str, optuna.trial.FrozenTrial] = {}
     for frozen in study.trials:
         earlier = first.setdefault(frozen.params["tuning"], frozen)
@@ -194,7 +194,7 @@ def test_cores_that_this_process_may_not_use_are_refused(make: Callable[..., Set
 
 def test_runs_say_on_how_many_cores_they_were_computed(make: Callable[..., Settings], store: Store) -> None:
     run_study(make(trials=1, threads=1), store, QUIET)
-    (run,) = store.find(store.experiment("tiny"), kind="trial")
+    (run,) = store.find_runs(store.experiment("tiny"), kind="trial")
     assert run.data.params["threads"] == "1"
     assert run.data.metrics["learning_parameters/layer1"] == 0
     assert run.data.metrics["learning_rate/head"] == pytest.approx(1e-3)
@@ -203,7 +203,7 @@ def test_runs_say_on_how_many_cores_they_were_computed(make: Callable[..., Setti
 def test_what_learnt_is_logged_again_when_it_changes(make: Callable[..., Settings], store: Store) -> None:
     training = {"tuning": "gradual(2)", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 5}
     run_study(make(trials=1, training=training, search={}), store, QUIET)
-    (run,) = store.find(store.experiment("tiny"), kind="trial")
+    (run,) = store.find_runs(store.experiment("tiny"), kind="trial")
     history = store.client.get_metric_history(run.info.run_id, "learning_parameters/layer5")
     assert [(metric.step, metric.value > 0) for metric in history] == [(1, False), (3, True), (5, True)]
     rates = store.client.get_metric_history(run.info.run_id, "learning_rate/head")
@@ -213,7 +213,7 @@ def test_what_learnt_is_logged_again_when_it_changes(make: Callable[..., Setting
 def test_the_rates_of_single_tensors_are_kept(make: Callable[..., Settings], store: Store) -> None:
     training = {"tuning": "auto_rgn", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2}
     run_study(make(trials=1, training=training, search={}), store, QUIET)
-    (run,) = store.find(store.experiment("tiny"), kind="trial")
+    (run,) = store.find_runs(store.experiment("tiny"), kind="trial")
     table = pd.read_csv(store.client.download_artifacts(run.info.run_id, "learning_rates.csv"))
     assert set(table.epoch) == {1, 2}
     assert set(table.part) == {*Harnet5.block_names(), "head"}

@@ -27,7 +27,7 @@ from sslwear.deployment import prediction
 from sslwear.deployment.prediction import Options, predict
 from sslwear.encoders.classifier import STATISTICS, Card, Model, network
 from sslwear.errors import DataError, SettingsError
-from sslwear.evaluation.smoothing import Chain, smooth
+from sslwear.evaluation.smoothing import HiddenMarkovModel, smooth
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import heed_signals
 
@@ -90,7 +90,7 @@ def test_the_tables_hold_each_window_of_the_recording(
     if bout_s is not None:
         begins = np.diff(start, prepend=start[0]) > np.timedelta64(5, "s")
         assert begins.sum() == 1
-        codes = smooth(p, Chain.from_bouts(3, 5, bout_s), begins)
+        codes = smooth(p, HiddenMarkovModel.from_bouts(3, 5, bout_s), begins)
         assert (codes != p.argmax(axis=1)).any()
     assert table["label"].tolist() == [CLASSES[code] for code in codes]
     assert len(set(codes)) > 1 or bout_s is not None
@@ -221,7 +221,7 @@ def test_a_full_disk_is_the_outcome_of_a_recording(
 def reference(store: Store, model: Model, monkeypatch: pytest.MonkeyPatch) -> str:
     """A run that has the model, in the store that the command uses."""
     monkeypatch.setenv(HOME_VARIABLE, str(store.home))
-    with store.running(store.experiment("tiny"), "train", "train") as run:
+    with store.start_run(store.experiment("tiny"), "train", "train") as run:
         run.checkpoint(model.network, CARD, {}, 0)
     return f"runs:/{run.id}"
 

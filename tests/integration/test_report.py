@@ -39,7 +39,7 @@ def done(make: Callable[..., Settings], empty_home: Path, tmp_path_factory: pyte
 @pytest.fixture
 def frame(done: Store) -> pd.DataFrame:
     """Results as an evaluation gives them, each method from a real run; the last one from a run that is gone."""
-    trials = {run.data.params["tuning"]: run.info.run_id for run in done.find(None, kind="trial")}
+    trials = {run.data.params["tuning"]: run.info.run_id for run in done.find_runs(None, kind="trial")}
     found = results({name: {1: [0.5, 0.6, 0.7 + 0.1 * i]} for i, name in enumerate(("head", "layer5", "gone"))})
     return found.assign(run_id=found["method"].map({**trials, "gone": "0" * 32}))
 
@@ -66,7 +66,7 @@ def test_a_report_is_written_of_what_the_stores_know(done: Store, tmp_path: Path
     text = (tmp_path / "REPORT.md").read_text()
     assert "against the reference `layer5` with 0.533" in text.splitlines()[2]
     assert "The search before it tried 3 configurations: 3 finished." in text
-    (study,) = done.find(None, kind="study")
+    (study,) = done.find_runs(None, kind="study")
     assert f"`{study.data.tags['mlflow.source.git.commit']}" in text
     assert study.data.tags["mlflow.source.name"] in text
     assert f"trial {study.data.tags['sslwear.best_trial']} of the search" in text
@@ -87,7 +87,7 @@ def test_the_account_knows_what_learnt_and_the_winners_epochs(done: Store, frame
     told = gather_report_inputs("tiny", done, frame)
     assert told.kinds == {"head": ("head", "none"), "layer5": ("layer5", "none")}
     assert [record.epoch for record in told.curves] == [1, 2]
-    (study,) = done.find(None, kind="study")
+    (study,) = done.find_runs(None, kind="study")
     best = done.client.get_run(study.data.tags["sslwear.best_run"])
     history = done.client.get_metric_history(best.info.run_id, "val_kappa")
     assert [record.scores["kappa"] for record in told.curves] == [metric.value for metric in history]

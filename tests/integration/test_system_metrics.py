@@ -26,7 +26,7 @@ def test_a_training_has_system_metrics_and_no_monitor_outlives_it(
 ) -> None:
     monkeypatch.setattr(system_metrics, "FIRST_S", 0.02)
     run, _ = train_once(make(), store, ProgressCallback())
-    kept = store.run(run.id)
+    kept = store.find_run(run.id)
     assert kept is not None
     assert 0 <= kept.data.metrics[PROCESSOR] <= 100
     assert 0 < kept.data.metrics[MEMORY] <= 100
@@ -67,7 +67,7 @@ def test_a_monitor_that_fails_does_not_fail_the_training(
     monkeypatch.setattr(threading, "excepthook", said.append)
     run, _ = train_once(make(), store, ProgressCallback())
     assert said == []
-    kept = store.run(run.id)
+    kept = store.find_run(run.id)
     assert kept is not None
     assert kept.info.status == "FINISHED"
     assert PROCESSOR not in kept.data.metrics
@@ -82,7 +82,7 @@ def test_a_store_that_does_not_answer_is_not_waited_for(store: Store, monkeypatc
 
     monkeypatch.setattr(system_metrics, "PATIENCE_S", 0.05)
     monkeypatch.setattr(system_metrics._Slowing, "finish", finish)
-    run = store.start(store.experiment("tiny"), "one", "train")
+    run = store.create_run(store.experiment("tiny"), "one", "train")
     with system_metrics.monitored(run):
         pass
     assert not waited.is_set()

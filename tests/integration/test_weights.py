@@ -124,11 +124,11 @@ def test_the_published_benchmark_runs_from_a_checkpoint_in_the_published_format(
     assert set(table["method"]) == rows
     assert table.groupby("method")["participant"].nunique().tolist() == [6] * 4
     assert not table["supervised"].any()
-    for run in store.find(None, kind="cross_validation_job", method="convolutions frozen"):
+    for run in store.find_runs(None, kind="cross_validation_job", method="convolutions frozen"):
         state = load_weights(store, f"runs:/{run.info.run_id}")
         kept = {f"module.{key}": value for key, value in state.items() if key.startswith("feature_extractor")}
         assert kept.keys() == {key for key in published if "feature_extractor" in key}
         assert all(torch.equal(value, published[key]) for key, value in kept.items())
-    for run in store.find(None, kind="cross_validation_job", method="from scratch"):
+    for run in store.find_runs(None, kind="cross_validation_job", method="from scratch"):
         start = first_conv(load_weights(store, f"runs:/{run.info.run_id}"))
         assert (start - published["module.feature_extractor.layer1.0.weight"]).abs().mean() > 0.01

@@ -39,7 +39,7 @@ def test_as_many_fit_as_the_process_has_cores_and_memory_for(
     monkeypatch.setattr(os, "sysconf", pages.__getitem__)
     monkeypatch.setattr(joblib, "cpu_count", lambda: cores)
     monkeypatch.setattr(processes, "MEMORY_LIMITS", (tmp_path / "memory.max",))
-    assert processes.jobs_that_fit(gigabytes) == expected
+    assert processes.max_parallel_jobs(gigabytes) == expected
 
 
 @pytest.mark.parametrize(("command", "size"), [("prepare", "0.7 GB"), ("import", "2.5 GB")])

@@ -22,7 +22,7 @@ from sslwear.encoders.classifier import (
     reference_ranges,
     statistics,
     table,
-    unlike,
+    distribution_shift_warning,
 )
 from sslwear.errors import DataError, WeightsError
 
@@ -149,16 +149,16 @@ def test_only_what_is_unlike_warns() -> None:
     learnt = statistics(still(200))
     card = Card(**{**CARD_5.__dict__, "reference_ranges": reference_ranges(learnt)})
     assert tuple(card.reference_ranges or {}) == STATISTICS
-    assert unlike(card, statistics(still(101))) is None
-    assert unlike(CARD_5, statistics(still(5, noise=3.0))) is None  # a card that knows nothing of it
-    turned = unlike(card, statistics(still(50)[:, :, [2, 1, 0]]))
+    assert distribution_shift_warning(card, statistics(still(101))) is None
+    assert distribution_shift_warning(CARD_5, statistics(still(5, noise=3.0))) is None  # a card that knows nothing of it
+    turned = distribution_shift_warning(card, statistics(still(50)[:, :, [2, 1, 0]]))
     assert turned is not None
     assert turned.startswith("100% of the windows are unlike")
     usual = learnt[:40].copy()
     usual[:10, STATISTICS.index("motion")] = 9
-    restless = unlike(card, usual)
+    restless = distribution_shift_warning(card, usual)
     assert restless is not None
     assert "motion is usually" in restless
     usual[:10, STATISTICS.index("motion")] = learnt[:10, STATISTICS.index("motion")]
-    assert unlike(card, usual) is None
-    assert unlike(card, statistics(still(0))) is None
+    assert distribution_shift_warning(card, usual) is None
+    assert distribution_shift_warning(card, statistics(still(0))) is None

@@ -8,14 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sslwear.evaluation.daily import Labelled, minutes
+from sslwear.evaluation.daily import LabelledRecording, minutes
 
 
-def labelled(begin: str, seconds: list[float], codes: list[int], window_s: float = 10, end: str = "") -> Labelled:
+def labelled(
+    begin: str, seconds: list[float], codes: list[int], window_s: float = 10, end: str = ""
+) -> LabelledRecording:
     first = np.datetime64(begin, "ns")
     start = first + np.rint(np.array(seconds) * 1e9).astype("timedelta64[ns]")
     last = np.datetime64(end, "ns") if end else first
-    return Labelled("anna", ("rest", "walk"), start, window_s, np.array(codes, int), np.ones(len(codes)), first, last)
+    return LabelledRecording(
+        "anna", ("rest", "walk"), start, window_s, np.array(codes, int), np.ones(len(codes)), first, last
+    )
 
 
 def test_a_window_over_midnight_counts_on_both_days() -> None:

@@ -1,19 +1,34 @@
-"""Smoothing finds the likeliest of all sequences, and chains say how long one stays."""
+"""Smoothing: the Viterbi path, models from bout lengths, and models fitted to labelled sequences."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise, product
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from numpy.typing import NDArray
 
-from sslwear.errors import SettingsError
-from sslwear.evaluation.smoothing import Chain, smooth, viterbi
+from sslwear.data.arrays import Description
+from sslwear.data.dataset import Dataset
+from sslwear.errors import DataError, SettingsError
+from sslwear.evaluation.smoothing import (
+    HiddenMarkovModel,
+    check_consecutive,
+    fit_smoothing,
+    sequence_starts,
+    smooth,
+    smooth_predictions,
+    viterbi,
+)
+from tests.unit.data.test_splits import dataset
 
 
-def random_chain(random: np.random.Generator, classes: int, emission: bool, zeros: bool) -> Chain:
+def random_model(random: np.random.Generator, classes: int, emission: bool, zeros: bool) -> HiddenMarkovModel:
     def rows(count: int) -> np.ndarray:
         table = random.random((count, classes)) + 1e-3
         if zeros:
@@ -21,16 +36,16 @@ def random_chain(random: np.random.Generator, classes: int, emission: bool, zero
             table[:, 0] += 0.01
         return table / table.sum(axis=1, keepdims=True)
 
-    return Chain(rows(1)[0], rows(classes), rows(classes) if emission else None)
+    return HiddenMarkovModel(rows(1)[0], rows(classes), rows(classes) if emission else None)
 
 
-def log_likelihood(path: tuple[int, ...], probabilities: np.ndarray, chain: Chain) -> float:
-    """Of a path and what was observed, written down as it is defined."""
-    total = chain.initial[path[0]]
+def log_likelihood(path: tuple[int, ...], probabilities: np.ndarray, model: HiddenMarkovModel) -> float:
+    """Log-likelihood of a path and the observations, by definition."""
+    total = model.initial[path[0]]
     for before, after in pairwise(path):
-        total *= chain.transition[before, after]
+        total *= model.transition[before, after]
     for state, observed in zip(path, probabilities, strict=True):
-        total *= observed[state] if chain.emission is None else chain.emission[state, observed.argmax()]
+        total *= observed[state] if model.emission is None else model.emission[state, observed.argmax()]
     return float(np.log(total)) if total > 0 else -np.inf
 
 
@@ -41,89 +56,91 @@ def log_likelihood(path: tuple[int, ...], probabilities: np.ndarray, chain: Chai
     emission=st.booleans(),
     zeros=st.booleans(),
 )
-def test_no_sequence_is_likelier(seed: int, count: int, classes: int, emission: bool, zeros: bool) -> None:
+def test_viterbi_finds_the_most_likely_sequence(
+    seed: int, count: int, classes: int, emission: bool, zeros: bool
+) -> None:
     random = np.random.default_rng(seed)
-    chain = random_chain(random, classes, emission, zeros)
+    model = random_model(random, classes, emission, zeros)
     probabilities = random.dirichlet(np.full(classes, 0.7), count)
-    found = viterbi(chain.evidence(probabilities), chain)
-    most = max(log_likelihood(path, probabilities, chain) for path in product(range(classes), repeat=count))
-    assert log_likelihood(tuple(found.tolist()), probabilities, chain) == pytest.approx(most)
+    found = viterbi(model.log_likelihood(probabilities), model)
+    most = max(log_likelihood(path, probabilities, model) for path in product(range(classes), repeat=count))
+    assert log_likelihood(tuple(found.tolist()), probabilities, model) == pytest.approx(most)
 
 
 @given(seed=st.integers(0, 10**6), breaks=st.sets(st.integers(0, 11)))
-def test_breaks_start_the_chain_anew(seed: int, breaks: set[int]) -> None:
+def test_smooth_restarts_after_breaks(seed: int, breaks: set[int]) -> None:
     random = np.random.default_rng(seed)
-    chain, probabilities = random_chain(random, 3, False, False), random.dirichlet(np.ones(3), 12)
-    begins = np.isin(np.arange(12), list(breaks))
+    model, probabilities = random_model(random, 3, False, False), random.dirichlet(np.ones(3), 12)
+    starts = np.isin(np.arange(12), list(breaks))
     edges = sorted({0, 12, *breaks})
-    apart = [smooth(probabilities[i:j], chain, np.zeros(j - i, bool)) for i, j in pairwise(edges)]
-    np.testing.assert_array_equal(smooth(probabilities, chain, begins), np.concatenate(apart))
+    apart = [smooth(probabilities[i:j], model, np.zeros(j - i, bool)) for i, j in pairwise(edges)]
+    np.testing.assert_array_equal(smooth(probabilities, model, starts), np.concatenate(apart))
 
 
-def test_no_window_gives_no_label() -> None:
-    chain = Chain.from_bouts(3, 10, 60)
-    assert smooth(np.empty((0, 3)), chain, np.empty(0, bool)).tolist() == []
+def test_smooth_of_no_windows_is_empty() -> None:
+    model = HiddenMarkovModel.from_bouts(3, 10, 60)
+    assert smooth(np.empty((0, 3)), model, np.empty(0, bool)).tolist() == []
 
 
-def test_a_long_recording_does_not_underflow() -> None:
+def test_smooth_of_a_long_recording_does_not_underflow() -> None:
     probabilities = np.tile([[1 - 1e-30, 1e-30]], (20_000, 1))
     probabilities[10_000:] = probabilities[10_000:, ::-1]
-    found = smooth(probabilities, Chain.from_bouts(2, 10, 600), np.zeros(20_000, bool))
+    found = smooth(probabilities, HiddenMarkovModel.from_bouts(2, 10, 600), np.zeros(20_000, bool))
     assert found.tolist() == [0] * 10_000 + [1] * 10_000
 
 
-def test_a_window_keeps_its_label_when_its_odds_are_above_those_of_leaving_and_coming_back() -> None:
-    chain = Chain.from_bouts(4, 10, 60)  # stays with 5/6, goes to each other with 1/18: odds 15 each way
+def test_window_keeps_its_label_when_its_odds_exceed_those_of_two_transitions() -> None:
+    model = HiddenMarkovModel.from_bouts(4, 10, 60)  # stays with 5/6, goes to each other with 1/18: odds 15 each way
     quiet = np.array([0.97, 0.01, 0.01, 0.01])
     for odds, expected in ((220, 0), (230, 1)):
         rest = 1 / (odds + 3)
         window = np.array([rest, odds * rest, rest, rest])
-        found = smooth(np.stack([quiet, quiet, window, quiet, quiet]), chain, np.zeros(5, bool))
+        found = smooth(np.stack([quiet, quiet, window, quiet, quiet]), model, np.zeros(5, bool))
         assert found.tolist() == [0, 0, expected, 0, 0]
 
 
 @pytest.mark.parametrize("classes", [1, 2, 5])
-def test_one_stays_as_long_as_asked_on_average(classes: int) -> None:
-    chain = Chain.from_bouts(classes, 10, 300)
-    np.testing.assert_allclose(chain.transition.sum(axis=1), 1)
-    np.testing.assert_allclose(chain.transition, chain.transition.T)
+def test_from_bouts_has_the_expected_bout_length(classes: int) -> None:
+    model = HiddenMarkovModel.from_bouts(classes, 10, 300)
+    np.testing.assert_allclose(model.transition.sum(axis=1), 1)
+    np.testing.assert_allclose(model.transition, model.transition.T)
     if classes > 1:
-        stay = chain.transition[0, 0]
+        stay = model.transition[0, 0]
         lengths = np.arange(1, 20_000)
         assert (lengths * stay ** (lengths - 1) * (1 - stay)).sum() * 10 == pytest.approx(300)
 
 
 @pytest.mark.parametrize("bout_s", [10, 3, 0, -60, float("nan")])
-def test_a_bout_that_is_no_longer_than_a_window_is_refused(bout_s: float) -> None:
-    with pytest.raises(SettingsError, match="minutes are not more than a window of 10 s"):
-        Chain.from_bouts(4, 10, bout_s)
+def test_from_bouts_refuses_bouts_not_longer_than_a_window(bout_s: float) -> None:
+    with pytest.raises(SettingsError, match="minutes is not longer than a window of 10 s"):
+        HiddenMarkovModel.from_bouts(4, 10, bout_s)
 
 
-def test_tables_are_learnt_from_labelled_sequences() -> None:
+def test_fit_counts_labelled_sequences() -> None:
     first = np.array([0, 0, 1, 1]), np.array([[0.9, 0.1], [0.7, 0.3], [0.4, 0.6], [0.2, 0.8]])
     second = np.array([1, 0]), np.array([[0.0, 1.0], [0.8, 0.2]])
-    chain = Chain.learn([first, second], 2, prior_count=0)
-    np.testing.assert_allclose(chain.initial, [3 / 6, 3 / 6])
-    np.testing.assert_allclose(chain.transition, [[1 / 2, 1 / 2], [1 / 2, 1 / 2]])  # none from the first to the second
-    np.testing.assert_allclose(chain.emission, [[0.8, 0.2], [0.2, 0.8]])
+    model = HiddenMarkovModel.fit([first, second], 2, prior_count=0)
+    np.testing.assert_allclose(model.initial, [3 / 6, 3 / 6])
+    np.testing.assert_allclose(model.transition, [[1 / 2, 1 / 2], [1 / 2, 1 / 2]])  # none from the first to the second
+    np.testing.assert_allclose(model.emission, [[0.8, 0.2], [0.2, 0.8]])
 
 
-def test_what_was_never_seen_is_possible_unless_asked_otherwise() -> None:
+def test_fit_keeps_unseen_transitions_possible_unless_prior_count_is_zero() -> None:
     labels, probabilities = np.array([0, 0, 0, 1]), np.eye(3)[[0, 0, 0, 1]]
-    never = Chain.learn([(labels, probabilities)], 3, prior_count=0)
+    never = HiddenMarkovModel.fit([(labels, probabilities)], 3, prior_count=0)
     assert never.transition.tolist() == [[2 / 3, 1 / 3, 0], [1 / 3] * 3, [1 / 3] * 3]
-    rarely = Chain.learn([(labels, probabilities)], 3)
+    rarely = HiddenMarkovModel.fit([(labels, probabilities)], 3)
     np.testing.assert_allclose(rarely.transition[0], [(2 + 1 / 3) / 4, (1 + 1 / 3) / 4, (1 / 3) / 4])
 
 
-def test_a_learnt_chain_mends_what_the_network_confuses() -> None:
+def test_fitted_model_corrects_confusions_of_the_network() -> None:
     random = np.random.default_rng(0)
     labels = np.repeat(random.integers(0, 3, 60), 20)
-    heard = np.where(random.random(len(labels)) < 0.4, random.integers(0, 3, len(labels)), labels)
-    probabilities = 0.7 * np.eye(3)[heard] + 0.1
-    chain = Chain.learn([(labels[:600], probabilities[:600])], 3)
-    found = smooth(probabilities[600:], chain, np.zeros(600, bool))
-    assert (heard[600:] == labels[600:]).mean() < 0.8
+    observed_class = np.where(random.random(len(labels)) < 0.4, random.integers(0, 3, len(labels)), labels)
+    probabilities = 0.7 * np.eye(3)[observed_class] + 0.1
+    model = HiddenMarkovModel.fit([(labels[:600], probabilities[:600])], 3)
+    found = smooth(probabilities[600:], model, np.zeros(600, bool))
+    assert (observed_class[600:] == labels[600:]).mean() < 0.8
     assert (found == labels[600:]).mean() > 0.95
 
 
@@ -136,6 +153,66 @@ def test_a_learnt_chain_mends_what_the_network_confuses() -> None:
         ([1.5, -0.5], np.eye(2), None, "initial"),
     ],
 )
-def test_tables_that_hold_no_probabilities_are_refused(initial, transition, emission, name) -> None:
+def test_tables_that_are_not_probabilities_are_refused(initial, transition, emission, name) -> None:
     with pytest.raises(ValueError, match=f"^{name} must have shape"):
-        Chain(np.array(initial), np.array(transition), None if emission is None else np.array(emission))
+        HiddenMarkovModel(np.array(initial), np.array(transition), None if emission is None else np.array(emission))
+
+
+def sequence(
+    pid: list[Any], start: NDArray[Any], labels: list[int] | None = None, step_s: float | None = 10
+) -> Dataset:
+    return replace(dataset(pid, labels), start=start, description=Description(name="somewhere", step_s=step_s))
+
+
+@pytest.mark.parametrize("step_s", [10, None])
+@pytest.mark.parametrize("dates", [True, False])
+def test_sequence_starts_with_another_participant_and_after_a_gap(step_s: float | None, dates: bool) -> None:
+    seconds = np.array([0, 10, 20, 40, 50.4, 60, 70, 80, 75])
+    start: NDArray[Any] = seconds
+    if dates:
+        start = np.datetime64("2024-03-01T12:00:00", "ms") + (seconds * 1000).astype("timedelta64[ms]")
+    data = sequence([1, 1, 1, 1, 1, 2, 2, 2, 2], start, step_s=step_s)
+    expected = [True, False, False, True, False, True, False, False, True]
+    assert_array_equal(sequence_starts(data, np.arange(9)), expected)
+    assert_array_equal(sequence_starts(data, np.array([0, 2, 3, 4])), [True, True, True, False])
+    assert_array_equal(sequence_starts(data, np.array([], int)), np.array([], bool))
+
+
+def test_check_consecutive_refuses_mostly_separate_windows() -> None:
+    data = sequence([1] * 6, np.array([0, 10, 100, 200, 300, 400]), [0, 1] * 3)
+    with pytest.raises(DataError, match="only 17% of the windows start 10 s after the window before"):
+        check_consecutive(data)
+
+
+def test_check_consecutive_refuses_recordings_cut_by_label() -> None:
+    start = np.array([0.0, 10, 20, 0, 10, 20])
+    with pytest.raises(DataError, match=r"no window follows one of another class\. The recordings were cut"):
+        check_consecutive(sequence([1] * 6, start, [0, 0, 0, 1, 1, 1]))
+    check_consecutive(sequence([1] * 6, start, [0, 0, 1, 1, 1, 1]))
+
+
+def test_fit_smoothing_counts_transitions_in_train_and_errors_in_validation() -> None:
+    start = np.concatenate([np.arange(0, 80, 10), np.arange(0, 40, 10)])
+    labels = [0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 1, 1]
+    data = sequence([1] * 8 + [2] * 4, start, labels)
+    model = fit_smoothing(data, np.arange(8), np.arange(8, 12), np.array([0, 1, 1, 1]))
+    # a pseudo-count of 1 for each class, spread evenly over the two classes
+    assert_allclose(model.transition, [[2.5 / 4, 1.5 / 4], [1.5 / 5, 3.5 / 5]])
+    assert model.emission is not None
+    assert_allclose(model.emission, [[1.5 / 3, 1.5 / 3], [0.5 / 3, 2.5 / 3]])
+    assert_allclose(model.initial, [0.5, 0.5])
+
+
+def test_smooth_predictions_removes_single_windows_but_not_across_gaps() -> None:
+    labels = ([0] * 20 + [1] * 20) * 3
+    count = len(labels)
+    start = np.arange(0, 10 * count, 10.0)
+    data = sequence([1] * 40 + [2] * 40 + [3] * 40, start, labels)
+    noisy = np.array(labels[40:80])
+    noisy[::5] = 1 - noisy[::5]
+    model = fit_smoothing(data, np.arange(40), np.arange(40, 80), noisy)
+    predicted = np.array(labels[80:])
+    predicted[[7, 30]] = 1 - predicted[[7, 30]]
+    assert_array_equal(smooth_predictions(data, np.arange(80, 120), predicted, model), labels[80:])
+    apart = replace(data, start=np.arange(count) * 1000.0)
+    assert_array_equal(smooth_predictions(apart, np.arange(80, 120), predicted, model), predicted)

@@ -11,13 +11,13 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from sslwear.evaluation.daily import Labelled
+from sslwear.evaluation.daily import LabelledRecording
 from sslwear.reports.day_figure import NONWEAR_COLOUR, PALETTE, day_figure
 
 
 def labelled(
     begin: str, codes: list[int], window_s: float = 10, gap: slice | None = None, classes: int = 2
-) -> Labelled:
+) -> LabelledRecording:
     first = np.datetime64(begin, "ns")
     start = first + (np.arange(len(codes)) * window_s * 1000).astype("timedelta64[ms]")
     keep = np.ones(len(codes), bool)
@@ -25,7 +25,7 @@ def labelled(
         keep[gap] = False
     names = tuple(f"class {i}" for i in range(classes))
     mg = np.full(len(codes), 20.0, np.float32)
-    return Labelled("anna", names, start[keep], window_s, np.array(codes)[keep], mg[keep], first, start[-1])
+    return LabelledRecording("anna", names, start[keep], window_s, np.array(codes)[keep], mg[keep], first, start[-1])
 
 
 def spans(figure: Figure, row: int = 0) -> dict[str, list[tuple[float, float]]]:

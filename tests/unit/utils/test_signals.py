@@ -17,11 +17,11 @@ from tests.conftest import heed_signals
 
 @pytest.fixture(autouse=True)
 def _interrupting() -> None:
-    for number in signals.NUMBERS:
-        signal.signal(number, signals.interrupt)
+    for number in signals.TERMINATION_SIGNALS:
+        signal.signal(number, signals.raise_keyboard_interrupt)
 
 
-@pytest.mark.parametrize("number", signals.NUMBERS)
+@pytest.mark.parametrize("number", signals.TERMINATION_SIGNALS)
 def test_a_signal_waits_until_the_block_has_ended(number: int) -> None:
     done: list[str] = []
 
@@ -41,7 +41,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with signals_deferred():
         os.kill(os.getpid(), signal.SIGHUP)
-    assert signal.SIGHUP not in signals.handled()
+    assert signal.SIGHUP not in signals.unignored_signals()
 
 
 def test_without_a_signal_nothing_happens_and_errors_pass() -> None:
@@ -49,7 +49,7 @@ def test_without_a_signal_nothing_happens_and_errors_pass() -> None:
         pass
     with pytest.raises(ValueError, match="as it is"), signals_deferred():
         raise ValueError("as it is")
-    assert signal.getsignal(signal.SIGINT) is signals.interrupt
+    assert signal.getsignal(signal.SIGINT) is signals.raise_keyboard_interrupt
 
 
 @pytest.mark.parametrize("ending", ["raise KeyboardInterrupt", "raise SslwearError('wrong')", "pass"])

@@ -5,18 +5,18 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install study data-demo test bench lint format ui dashboard pins clean
+.PHONY: help install study data-demo test test-quick test-coverage test-lowest docs dist bench lint format ui dashboard pins clean
 
 # The published archive, as 'sslwear data fetch adl' gets it; where larger test recordings lie, it is found among them.
 ADL ?= $(firstword $(wildcard $(or $(SSLWEAR_TEST_DATA),../shared/data)/adl_hmp_dataset.zip downloads/adl/*.zip))
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "sslwear needs Python 3.11 or newer, and %s is %s: run again with PYTHON=/path/to/python3.11" % (sys.executable, sys.version.split()[0]))'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev,docs,test]'
 	@touch $@
 
 install: $(INSTALLED) ## make the virtual environment with the pinned dependencies
@@ -32,6 +32,28 @@ data-demo: $(INSTALLED) ## prepare the ADL data set and train on it; ADL=PATH sa
 test: $(INSTALLED) ## run the whole test suite, a process a core
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
+test-quick: $(INSTALLED) ## run the tests that are not marked slow
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m 'not slow'
+
+test-coverage: $(INSTALLED) ## run the whole test suite and measure which lines it runs; fails below the threshold
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal --cov --cov-report=term:skip-covered --cov-report=html
+
+test-lowest: ## run unit and contract tests with the lowest versions that pyproject.toml allows, in build/lowest
+	$(PYTHON) -m venv build/lowest
+	build/lowest/bin/python .ci/lowest.py > build/constraints-lowest.txt
+	build/lowest/bin/pip install --disable-pip-version-check --quiet --constraint build/constraints-lowest.txt \
+	  --editable '.[devices,onnx,test]'
+	build/lowest/bin/python -m pytest --numprocesses auto --dist worksteal -m 'not slow' tests/unit tests/contracts
+
+docs: $(INSTALLED) ## build the documentation site into build/docs; a warning is an error
+	@rm -rf docs/api/generated
+	@$(BIN)/python -m sphinx --builder html --conf-dir docs --doctree-dir build/doctrees --fail-on-warning --quiet . build/docs
+	@echo "open build/docs/index.html"
+
+dist: $(INSTALLED) ## build the wheel and the source distribution into build/dist
+	@rm -rf build/dist
+	@$(BIN)/python -m build --outdir build/dist .
+
 bench: $(INSTALLED) ## measure side by side with the tutorial's loop, an hour or more; writes benchmarks/RESULTS.md
 	@$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/python benchmarks/transforms.py
@@ -44,7 +66,7 @@ lint: $(INSTALLED) ## ruff and strict mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-format: $(INSTALLED) ## let ruff mend what it can
+format: $(INSTALLED) ## let ruff fix and lay out what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
@@ -61,5 +83,5 @@ pins: $(INSTALLED) ## compute constraints.txt anew from pyproject.toml
 	@sed -i.bak -E 's/^(torch==[0-9.]+)\+cpu$$/\1/' constraints.txt && rm constraints.txt.bak
 
 clean: ## remove the virtual environment and caches; studies in mlruns/ stay
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build docs/api/generated .coverage htmlcov *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

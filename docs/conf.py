@@ -27,21 +27,14 @@ include_patterns = [
     "CONTRIBUTING.md",
     "docs/**.md",
     "docs/api/generated/*.rst",
+    "benchmarks/RESULTS.md",
+    "benchmarks/RESULTS.md",
+    "mlruns/README.md",
     "experiments/README.md",
     "experiments/*/REPORT.md",
+    "mlruns/README.md",
 ]
-exclude_patterns = [
-    ".*",
-    "build",
-    "mlruns",
-    "datasets",
-    "downloads",
-    "sslwear",
-    "tests",
-    "benchmarks",
-    "deploy",
-    "docs/_*",
-]
+exclude_patterns = [".*", "build", "datasets", "downloads", "sslwear", "tests", "docs/_*", "mlruns/[!R]*"]
 templates_path = ["_templates"]
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
@@ -55,6 +48,7 @@ autodoc_typehints_description_target = "documented"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+suppress_warnings = ["ref.python"]  # two modules may have a class of the same name
 default_role = "code"  # docstrings mark names with single backticks too
 
 html_theme = "furo"

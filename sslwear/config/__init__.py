@@ -16,6 +16,7 @@ from sslwear.config.schema import (
     SplitSettings,
     TrainingSettings,
 )
+from sslwear.config.yaml import YamlError, from_yaml, to_yaml
 
 __all__ = [
     "NO_PRETEXT",
@@ -31,6 +32,9 @@ __all__ = [
     "Settings",
     "SplitSettings",
     "TrainingSettings",
+    "YamlError",
+    "from_yaml",
     "load",
     "parse",
+    "to_yaml",
 ]

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from sslwear.config.changes import Change, changed
+from sslwear.config.files import read
 from sslwear.config.schema import Settings
+from sslwear.config.unused import unused_keys
 from sslwear.errors import SettingsError
 
 
@@ -17,30 +19,28 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Settings:
     """Read a study file.
 
     Args:
-        path: a YAML file.
-        overrides: ``key=value`` texts with dotted keys, such as ``training.max_epochs=3``; values are YAML.
+        path: a YAML 1.2 file. It may take another one as its ``base``.
+        overrides: ``key=value`` texts with dotted keys, such as ``training.max_epochs=3``; values are YAML. A key
+            that an override leaves without effect is removed.
 
     Raises:
-        SettingsError: when the file cannot be read, a key is unknown or a value impossible.
+        SettingsError: when the file cannot be read, a key is unknown or would do nothing, or a value is not allowed.
     """
-    try:
-        content = _yaml(path.read_text())
-    except FileNotFoundError as error:
-        raise SettingsError(
-            f"there is no study file {path}; give the path of one such as experiments/quickstart.yaml"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read ({error}); give a YAML file") from error
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" in line {where.line + 1}" if where else ""
-        problem = " ".join(str(getattr(error, "problem", error)).split())
-        raise SettingsError(f"{path} is not YAML: {problem}{line}") from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path} must be a YAML mapping that starts with 'study:' and 'data:'")
-    for text in overrides:
-        _override(content, text)
-    return parse(content, str(path))
+    return check(read(path), [Change.set(text) for text in overrides], str(path))
+
+
+def check(content: Mapping[str, Any], changes: Sequence[Change], origin: str) -> Settings:
+    """Change a study file's content and validate it; `origin` says in messages where it comes from.
+
+    Raises:
+        SettingsError: when a key is unknown or would do nothing, or a value is not allowed.
+    """
+    content = changed(content, Change.all(changes))
+    settings = parse(content, origin)
+    for keys, unused in unused_keys(content).items():
+        if not (unused.in_file_only and any(change.gives(keys) for change in changes)):
+            raise SettingsError(f"{origin}: {_key(keys)} would do nothing, because {unused.reason}. Remove it")
+    return settings
 
 
 def parse(content: Mapping[str, Any], origin: str) -> Settings:
@@ -54,24 +54,6 @@ def parse(content: Mapping[str, Any], origin: str) -> Settings:
     except ValidationError as error:
         problems = error.errors(include_url=False)
         raise SettingsError(f"{origin}: {_sentence(problems)}") from error
-
-
-def _override(content: dict[str, Any], text: str) -> None:
-    key, separator, value = text.partition("=")
-    if not separator or not key:
-        raise SettingsError(f"--set {text}: write key=value, for example --set training.max_epochs=3")
-    *path, last = key.strip().split(".")
-    section: Any = content
-    for name in path:
-        if section.get(name) is None:
-            section[name] = {}
-        section = section[name]
-        if not isinstance(section, dict):
-            raise SettingsError(f"--set {text}: {name} has no keys below it")
-    try:
-        section[last] = _yaml(value)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"--set {text}: {value!r} is not a YAML value") from error
 
 
 def _sentence(problems: Sequence[Any]) -> str:
@@ -126,40 +108,3 @@ def _fields(location: Sequence[Any]) -> list[str]:
         candidates += [inner for candidate in candidates for inner in getattr(candidate, "__args__", ())]
         model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
     return list(model.model_fields)
-
-
-class _UniqueKeySafeLoader(yaml.SafeLoader):
-    """Safe YAML in which a key may stand only once, because the other one would be ignored silently."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Read a mapping.
-
-        Raises:
-            yaml.constructor.ConstructorError: when a key stands twice.
-        """
-        node: yaml.MappingNode = super().compose_mapping_node(anchor)
-        seen = set()
-        for key, _ in node.value:
-            name = (key.tag, str(key.value))
-            if name in seen:
-                problem = f"the key {key.value!r} is given twice"
-                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key.start_mark)
-            seen.add(name)
-        return node
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """Build a value.
-
-        Raises:
-            yaml.constructor.ConstructorError: when PyYAML takes it for something that it is not, as 2024-02-30 for a
-                date.
-        """
-        try:
-            return super().construct_object(node, deep)
-        except ValueError as error:
-            problem = f"{node.value!r} cannot be read ({error}); put it in quotes"
-            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from error
-
-
-def _yaml(text: str) -> Any:
-    return yaml.load(text, Loader=_UniqueKeySafeLoader)  # noqa: S506 - a SafeLoader

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -15,6 +14,8 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+
+from sslwear.config.yaml import to_yaml
 
 NO_PRETEXT = "none"
 """The value of ``pretext:`` for fine-tuning without pre-training."""
@@ -313,6 +314,5 @@ class Settings(Section):
         return self
 
     def to_yaml(self) -> str:
-        """The settings with every default filled in, as YAML that `load` reads back."""
-        text: str = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-        return text
+        """The settings with every default filled in, as YAML that `parse` and `load` read back."""
+        return to_yaml(self.model_dump(mode="json"))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import yaml
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 
-from sslwear.config import Settings, parse
+from sslwear.config import Settings, from_yaml, parse
 from sslwear.tracking import SYSTEM_METRICS, Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.tracking.run import OLD_KINDS
@@ -36,7 +35,7 @@ def settings(store: Store, run_id: str) -> Settings | None:
         SettingsError: when this version of the package does not know them.
     """
     logged = text(store, run_id, SETTINGS)
-    return None if logged is None else parse(yaml.safe_load(logged), f"{SETTINGS} of the run {run_id}")
+    return None if logged is None else parse(from_yaml(logged), f"{SETTINGS} of the run {run_id}")
 
 
 def tag(run: MlflowRun, name: str) -> str | None:

@@ -10,9 +10,8 @@ from statistics import fmean
 from typing import Any
 
 import pytest
-import yaml
 
-from sslwear.config import load, parse
+from sslwear.config import from_yaml, load, parse
 from sslwear.reports.report_figures import MOST_BYTES
 
 EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"
@@ -42,7 +41,7 @@ def test_a_report_is_of_the_study_file_beside_it(folder: Path) -> None:
     assert {tuple(row["seeds"]) for row in rows(folder)} == {settings.evaluation.seeds}
     text = (folder / "REPORT.md").read_text()
     (written,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    assert parse(yaml.safe_load(written), "the report") == settings
+    assert parse(from_yaml(written), "the report") == settings
     assert "Not complete" not in text
     assert "not committed" not in text
 

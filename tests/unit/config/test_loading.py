@@ -19,6 +19,7 @@ from sslwear.config import (
     Settings,
     SplitSettings,
     TrainingSettings,
+    from_yaml,
     load,
     parse,
 )
@@ -87,7 +88,7 @@ all_settings = st.builds(
         startup_trials=st.integers(0, 100),
         warmup_epochs=st.integers(0, 100),
     )
-    | st.builds(PrunerSettings, name=st.just("halving"), reduction_factor=st.integers(2, 9)),
+    | st.builds(PrunerSettings, name=st.just("halving"), warmup_epochs=st.just(0), reduction_factor=st.integers(2, 9)),
     sampler=st.builds(SamplerSettings, startup_trials=st.integers(0, 100)),
     threads=st.just("auto") | counts,
     evaluation=st.none()
@@ -149,7 +150,7 @@ def test_to_yaml_is_read_back_as_the_same_settings(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "round_trip.yaml"
     path.write_text(settings.to_yaml())
-    assert load(path) == settings
+    assert load(path) == parse(from_yaml(settings.to_yaml()), "a store") == settings
 
 
 def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None:
@@ -338,8 +339,10 @@ def test_booleans_are_not_numbers(tmp_path: Path, text: str, key: str) -> None:
 
 
 def test_merged_keys_may_be_overridden(tmp_path: Path) -> None:
-    text = MINIMAL + "training: &fast {max_epochs: 3, patience: 2}\npretraining: {<<: *fast, patience: 1}\n"
-    assert load(study_file(tmp_path, text)).pretraining == PretrainingSettings(max_epochs=3, patience=1)
+    text = "training: &fast {max_epochs: 3, patience: 2}\nevaluation: {methods: {a: {<<: *fast, patience: 1}}}\n"
+    evaluation = load(study_file(tmp_path, MINIMAL + text)).evaluation
+    assert evaluation is not None
+    assert evaluation.methods["a"].model_dump() == {"max_epochs": 3, "patience": 1}
 
 
 def test_a_method_says_only_what_differs(tmp_path: Path) -> None:
@@ -423,3 +426,63 @@ def test_overrides_nest_and_are_yaml(tmp_path: Path, overrides: list[str], expec
 )
 def test_bad_overrides_are_refused(tmp_path: Path, override: str, substance: str) -> None:
     assert substance in refusal(study_file(tmp_path, MINIMAL + "training: {patience: 9}"), override)
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_overrides_reach_methods_whose_names_have_dots_and_spaces(tmp_path: Path, quote: str) -> None:
+    text = "evaluation: {methods: {a.b: {tuning: head}, first block: {}, tuned: {}, tuning: {}}}\n"
+    overrides = [
+        f"evaluation.methods.{quote}a.b{quote}.tuning=all",
+        "evaluation.methods.first block.max_epochs=3",
+        f"evaluation . methods . {quote}new (1.5){quote} = {{tuned: layer1}}",
+        "evaluation.methods.tuned.learning_rate=1e-3",
+    ]
+    evaluation = load(study_file(tmp_path, MINIMAL + text), overrides).evaluation
+    assert evaluation is not None
+    assert {name: method.model_dump() for name, method in evaluation.methods.items()} == {
+        "a.b": {"tuning": "all"},
+        "first block": {"max_epochs": 3},
+        "tuned": {"learning_rate": 1e-3},
+        "tuning": {},
+        "new (1.5)": {"tuning": "layer1"},
+    }
+
+
+@pytest.mark.parametrize("override", ['a."b=1', 'a."".b=1', "a..b=1", '"a"b=1', "a.=1"])
+def test_overrides_with_wrong_names_are_refused(tmp_path: Path, override: str) -> None:
+    assert "write key=value" in refusal(study_file(tmp_path), override)
+
+
+@pytest.mark.parametrize(("old", "new"), [("tuned", "tuning"), ("tuning", "tuned")])
+def test_an_override_replaces_a_key_in_either_spelling(tmp_path: Path, old: str, new: str) -> None:
+    path = study_file(tmp_path, MINIMAL + f"training: {{{old}: head}}\nsearch: {{{old}: [all, head]}}\n")
+    settings = load(path, [f"training.{new}=layer1", f"search.{new}=any"])
+    assert (settings.training.tuning, settings.search.tuning) == ("layer1", "any")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("training: {tuned: head, tuning: head}", "training: tuned is the old spelling of tuning"),
+        ("search: {tuned: any, tuning: any}", "search: tuned is the old spelling of tuning"),
+        (
+            "evaluation: {methods: {a: {}, b: {}, c: {choose: [a, b], select_on_validation: [a, b]}}}",
+            "evaluation.methods.c: choose is the old spelling of select_on_validation",
+        ),
+    ],
+)
+def test_both_spellings_of_a_key_are_refused(tmp_path: Path, text: str, key: str) -> None:
+    assert f"{key}, and both are given" in refusal(study_file(tmp_path, MINIMAL + text))
+
+
+def test_old_spellings_are_read_from_files_and_stores(tmp_path: Path) -> None:
+    text = (
+        "training: {tuned: head}\nsearch: {tuned: [all, head]}\n"
+        "evaluation: {methods: {a: {tuned: layer1}, b: {}, c: {choose: [a, b]}}}\n"
+    )
+    for settings in (load(study_file(tmp_path, MINIMAL + text)), parse(from_yaml(MINIMAL + text), "a store")):
+        assert (settings.training.tuning, settings.search.tuning) == ("head", ("all", "head"))
+        assert settings.evaluation is not None
+        assert settings.evaluation.methods["a"].tuning == "layer1"
+        assert settings.evaluation.methods["c"].select_on_validation == ("a", "b")
+        assert "tuned" not in settings.to_yaml()

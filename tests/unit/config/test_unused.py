@@ -1,0 +1,140 @@
+"""Keys that would do nothing are refused with the reason; what an override turns off takes its keys with it."""
+
+from pathlib import Path
+
+import pytest
+
+from sslwear.config import Settings, SplitSettings, TrainingSettings, load, parse
+from sslwear.errors import SettingsError
+
+MINIMAL = "study: a\ndata: smartwatch\n"
+EVALUATION = "evaluation: {methods: {a: {}}}\n"
+LEFT_OUT = "evaluation: {methods: {a: {}}, protocol: leave_one_out}\n"
+SEARCH = "search: {batch_size: [32, 64]}\n"
+
+
+def loaded(folder: Path, text: str, *overrides: str) -> Settings:
+    path = folder / "study.yaml"
+    path.write_text(MINIMAL + text)
+    return load(path, overrides)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "reason"),
+    [
+        ("training: {augment_degrees: 20}", "training.augment_degrees", "windows are not augmented (augment: true)"),
+        ("training: {augment: false, augmented_views: 4}", "training.augmented_views", "not augmented"),
+        ("training: {augmented_views: 8}", "training.augmented_views", "not augmented"),
+        ("training: {augment_degrees: 20}\nsearch: {augment: [false]}", "training.augment_degrees", "not augmented"),
+        ("training: {augment: true, augmented_views: 4}", "training.augmented_views", "never frozen (tuning: all)"),
+        (
+            "training: {augment: true}\nevaluation: {methods: {a.b: {augment: false, augment_degrees: 9}}}",
+            "evaluation.methods.a.b.augment_degrees",
+            "not augmented",
+        ),
+        ("evaluation: {methods: {a: {augment_degrees: 9}}}", "evaluation.methods.a.augment_degrees", "not augmented"),
+        (
+            "evaluation: {methods: {a: {augment: true, augmented_views: 9}}}",
+            "evaluation.methods.a.augmented_views",
+            "never frozen",
+        ),
+        ("pretraining: {max_epochs: 3}", "pretraining", "no pretext task is asked for"),
+        ("search: {pretext: [none]}\npretraining: {data: x}", "pretraining", "no pretext task is asked for"),
+        (
+            "training: {pretext: reverse}\npretraining: {windows_per_participant: 1500}",
+            "pretraining.windows_per_participant",
+            "there is no pretraining.data",
+        ),
+        (
+            "training: {pretext: reverse}\npretraining: {sampling: uniform, participants_at_a_time: 4}",
+            "pretraining.participants_at_a_time",
+            "there is no pretraining.data",
+        ),
+        ("pruner: {warmup_epochs: 3}", "pruner", "nothing is searched"),
+        ("sampler: {startup_trials: 3}", "sampler", "nothing is searched"),
+        (SEARCH + "pruner: {name: none, warmup_epochs: 3}", "pruner.warmup_epochs", "the pruner is none"),
+        (SEARCH + "pruner: {reduction_factor: 3}", "pruner.reduction_factor", "the pruner is median"),
+        (SEARCH + "pruner: {name: halving, startup_trials: 5}", "pruner.startup_trials", "the pruner is halving"),
+        (EVALUATION + "trials: 20", "trials", "the file has an evaluation and searches nothing"),
+        (EVALUATION + "search: {augment: null}\ntrials: 20", "trials", "searches nothing"),
+        (EVALUATION + "seed: 1", "seed", "evaluation.seeds"),
+        (EVALUATION + "split: {test: 0.2}", "split.test", "everybody is tested once (evaluation.protocol: k_fold)"),
+        (LEFT_OUT + "split: {test: 0.2}", "split.test", "leave_one_out"),
+        (LEFT_OUT + "split: {test_seed: 1}", "split.test_seed", "leave_one_out"),
+        ("evaluation: {methods: {a: {}}, protocol: hold_out, folds: 5}", "evaluation.folds", "hold_out"),
+        (
+            "evaluation: {methods: {a: {baseline: random_forest}}, refit: true}",
+            "evaluation.refit",
+            "no method trains a network",
+        ),
+        ("cache: {disk_gb: 0, memory_gb: 1}", "cache.memory_gb", "disk_gb is 0"),
+    ],
+)
+def test_a_key_that_would_do_nothing_is_refused(tmp_path: Path, text: str, key: str, reason: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        loaded(tmp_path, text)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'study.yaml'}: {key} would do nothing, because ")
+    assert reason in message
+    assert message.endswith(". Remove it")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "training: {augment: true, augment_degrees: 20}",
+        "training: {augment_degrees: 20}\nsearch: {augment: [true, false]}",
+        "training: {augment_degrees: 20}\nevaluation: {methods: {a: {augment: true}}}",
+        "training: {augment: true, augmented_views: 4, tuned: head}",
+        "training: {augment: true, augmented_views: 4}\nsearch: {tuning: any}",
+        "training: {augment: true, augmented_views: 4}\nevaluation: {methods: {a: {tuning: layer5}}}",
+        "training: {augment: true}\nevaluation: {methods: {a: {augment_degrees: 9}}}",
+        "training: {augment_degrees: null}",
+        "pretraining: {max_epochs: 3}\nsearch: {pretext: [none, reverse]}",
+        "pretraining: {max_epochs: 3}\nevaluation: {methods: {a: {}, b: {pretext: reverse}}}",
+        "training: {pretext: reverse}\npretraining: {data: x, windows_per_participant: 9, sampling: uniform}",
+        "training: {pretext: reverse}\npretraining: {sampling: motion, participants_at_a_time: 4}",
+        EVALUATION + SEARCH + "trials: 3\nsampler: {startup_trials: 1}\nseed: 3\nsplit: {test: 0.3}",
+        EVALUATION + "split: {test_seed: 1, validation: 0.2, validation_seed: 3}",
+        "evaluation: {methods: {a: {}}, protocol: hold_out}\nsplit: {test: 0.3, test_seed: 1}",
+        "trials: 3",
+        "cache: {disk_gb: 0}",
+    ],
+)
+def test_a_key_that_may_do_something_is_read(tmp_path: Path, text: str) -> None:
+    assert loaded(tmp_path, text).study == "a"
+
+
+def test_settings_of_a_store_state_defaults_too(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, "training: {learning_rate: 1e-3}")
+    path = tmp_path / "settings.yaml"
+    path.write_text(settings.to_yaml())
+    assert load(path) == settings
+    assert parse({"study": "a", "data": "b", "training": {"augment_degrees": 20}}, "a store").study == "a"
+
+
+def test_an_override_that_turns_a_key_off_removes_what_depends_on_it(tmp_path: Path) -> None:
+    text = "training: {augment: true, augment_degrees: 20, patience: 9}\n"
+    assert loaded(tmp_path, text, "training.augment=false").training == TrainingSettings(patience=9)
+    assert loaded(tmp_path, text, "training={patience: 9}").training == TrainingSettings(patience=9)
+    pruner = loaded(tmp_path, SEARCH + "pruner: {startup_trials: 9}\n", "pruner.name=none").pruner
+    assert (pruner.name, pruner.startup_trials) == ("none", 5)
+    evaluated = loaded(tmp_path, "split: {test: 0.3, test_seed: 1}\n", "evaluation={methods: {a: {}}}")
+    assert evaluated.split == SplitSettings(test_seed=1)
+
+
+def test_an_override_that_turns_a_key_on_makes_the_others_useful(tmp_path: Path) -> None:
+    found = loaded(tmp_path, "training: {augment_degrees: 20}\n", "training.augment=true").training
+    assert found == TrainingSettings(augment=True, augment_degrees=20)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_override_that_would_do_nothing_is_refused(tmp_path: Path, order: int) -> None:
+    overrides = ["training.augment=false", "training.augment_degrees=20"][::order]
+    with pytest.raises(SettingsError, match=r"training\.augment_degrees would do nothing"):
+        loaded(tmp_path, "training: {augment: true}\n", *overrides)
+
+
+def test_an_override_may_be_for_another_command_than_the_evaluation(tmp_path: Path) -> None:
+    found = loaded(tmp_path, EVALUATION, "trials=3", "seed=4", "split.test=0.3")
+    assert (found.trials, found.seed, found.split.test) == (3, 4, 0.3)

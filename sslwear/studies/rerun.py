@@ -10,10 +10,9 @@ from typing import Any
 
 import joblib
 import optuna
-import yaml
 from mlflow.entities import Run as MlflowRun
 
-from sslwear.config import Settings, TrainingSettings
+from sslwear.config import Settings, TrainingSettings, from_yaml
 from sslwear.config.schema import OLD_KEYS
 from sslwear.data.pretraining import PretrainingData
 from sslwear.errors import DataError, StudyError
@@ -219,7 +218,7 @@ def _with_own(settings: Settings, original: MlflowRun) -> Settings:
 
 def _read(text: str) -> Any:
     """Value of a parameter, which MLflow stores as the text that Python prints."""
-    return None if text == "None" else yaml.safe_load(text)
+    return None if text == "None" else from_yaml(text)
 
 
 def _with_runtime(settings: Settings, original: MlflowRun, progress: ProgressCallback) -> Settings:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import optuna
-import yaml
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
-from sslwear.config import Settings, TrainingSettings, parse
+from sslwear.config import Settings, TrainingSettings, from_yaml, parse
 from sslwear.errors import StudyError
 from sslwear.reports.study_figures import TrialPoint
 
@@ -44,7 +43,7 @@ def kept_settings(study: optuna.Study) -> Settings:
     """
     if "settings" not in study.user_attrs:
         raise StudyError(f"the study {study.study_name!r} was not created by sslwear. Choose another name")
-    return parse(yaml.safe_load(study.user_attrs["settings"]), f"the settings kept with study {study.study_name}")
+    return parse(from_yaml(study.user_attrs["settings"]), f"the settings kept with study {study.study_name}")
 
 
 def winner(study: optuna.Study) -> FrozenTrial | None:

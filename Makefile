@@ -53,6 +53,7 @@ docs: $(INSTALLED) ## build the documentation site into build/docs; a warning is
 dist: $(INSTALLED) ## build the wheel and the source distribution into build/dist
 	@rm -rf build/dist
 	@$(BIN)/python -m build --outdir build/dist .
+	@$(BIN)/twine check --strict build/dist/*
 
 bench: $(INSTALLED) ## measure side by side with the tutorial's loop, an hour or more; writes benchmarks/RESULTS.md
 	@$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[bench]'

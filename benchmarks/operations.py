@@ -52,7 +52,7 @@ def counter_of(context: StudyContext) -> Callable[[frozenset[str], int, bool], i
             for name, block in network.blocks.items():
                 block.requires_grad_(name not in frozen)
             with torch.no_grad():
-                x = network.through(torch.empty(1, 3, context.encoder.window_samples), 0, kept)
+                x = network.forward_blocks(torch.empty(1, 3, context.encoder.window_samples), 0, kept)
             return counted(lambda: network(x, kept).sum().backward() if backward else network(x, kept))
 
     return count

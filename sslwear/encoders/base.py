@@ -56,10 +56,10 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor, start: int = 0) -> Tensor:
         """Map windows (B, 3, samples) in g, or outputs of the first `start` blocks, to the head's output."""
-        output: Tensor = self.classifier(self.through(x, start).flatten(1))
+        output: Tensor = self.classifier(self.forward_blocks(x, start).flatten(1))
         return output
 
-    def through(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+    def forward_blocks(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Apply the blocks from number `start` to before number `stop`, counted from 0."""
         for block in list(self.feature_extractor)[start:stop]:
             x = block(x)

@@ -1,4 +1,4 @@
-"""The one training loop, which knows neither Optuna nor MLflow."""
+"""Training of encoders, without Optuna and MLflow."""
 
 from sslwear.training.cache import FeatureCache, FrozenBlocks
 from sslwear.training.loop import evaluate, fit, frozen_prefix_length, outputs, refit

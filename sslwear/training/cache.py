@@ -1,4 +1,4 @@
-"""Outputs of frozen blocks, computed once: kept on disk for all trials, studies and processes, hot ones in memory."""
+"""Cache of the outputs of frozen blocks, on disk for all processes and in memory."""
 
 from __future__ import annotations
 
@@ -26,24 +26,25 @@ from torch import Tensor, nn
 from sslwear.data.arrays import release
 from sslwear.encoders.base import Network
 from sslwear.training.device import autocast
-from sslwear.training.windows import Windows, WindowSource, ordered
+from sslwear.training.windows import Windows, WindowSource, index_batches
 
 COMPUTE_BATCH = 256
 FEATURES_VERSION = 1
-"""Raise it when the arithmetic from windows to a block's outputs changes: outputs of another version are not used."""
+"""Version of the arithmetic from windows to a block's outputs. Raise it when that changes; entries of another version
+are not used."""
 ABANDONED_S = 24 * 3600
-"""A file that nobody has finished for so long is a killed process's."""
+"""Age after which an unfinished file is deleted: the process that wrote it was killed."""
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Features(WindowSource):
-    """Outputs of an encoder's first blocks for some windows, in place of the windows.
+class CachedOutputs(WindowSource):
+    """Outputs of an encoder's first blocks for windows.
 
     Attributes:
-        windows: whose outputs they are, in the same order.
-        values: (n, channels, length), in memory or memory-mapped: float32, or the bits of bf16 as uint16.
-        depth: how many blocks they have passed.
+        windows: the windows, in the order of the outputs.
+        values: outputs (n, channels, length), in memory or memory-mapped: float32, or the bits of bf16 as uint16.
+        depth: number of blocks.
     """
 
     windows: Windows
@@ -54,15 +55,15 @@ class Features(WindowSource):
         return len(self.windows)
 
     def participants(self) -> list[Any]:
-        """Whose windows they are."""
+        """Participants of the windows."""
         return self.windows.participants()
 
     def batches(
         self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give the windows' batches, the same for the same generator, as (B, channels, length)."""
+        """Batches in the order of the windows' own batches, as (B, channels, length) and class indices (B,)."""
         labels = self.windows.labels
-        for chosen in ordered(len(self), size, shuffle):
+        for chosen in index_batches(len(self), size, shuffle):
             x = torch.from_numpy(self.values[chosen])
             release(self.values)
             x = x.view(torch.bfloat16) if x.dtype == torch.uint16 else x
@@ -70,11 +71,11 @@ class Features(WindowSource):
 
 
 class FrozenBlocks:
-    """An encoder's first blocks, frozen and in evaluation mode, and how they are computed.
+    """Frozen first blocks of an encoder, in evaluation mode.
 
     Args:
-        network: has the blocks; those that are asked for must not change while this object is in use.
-        samples: length of the windows that the encoder takes.
+        network: network with the blocks; the blocks in use must not change during the life of this object.
+        samples: window length of the encoder, in samples.
         precision: ``float32`` or ``bf16``.
     """
 
@@ -86,7 +87,7 @@ class FrozenBlocks:
         self._digests: list[str] = []
 
     def key(self, windows: Windows, view: int, depth: int) -> str:
-        """A name for the outputs of the first `depth` blocks, by content: whatever changes gives another name."""
+        """Hash of everything that the outputs of the first `depth` blocks depend on."""
         for block in list(self._network.feature_extractor)[len(self._digests) : depth]:
             self._digests.append(_digest(block))
         content = {
@@ -103,18 +104,25 @@ class FrozenBlocks:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:40]
 
     @torch.no_grad()
-    def outputs(self, start: WindowSource, view: int, depth: int) -> Iterator[NDArray[Any]]:
-        """Compute the outputs of the first `depth` blocks batch by batch and in order, from windows or from outputs of
-        fewer blocks: float32, or the bits of bf16 as uint16.
+    def outputs(self, source: WindowSource, view: int, depth: int) -> Iterator[NDArray[Any]]:
+        """Outputs of the first `depth` blocks, batch by batch in the order of the source.
+
+        Args:
+            source: windows, or outputs of fewer blocks.
+            view: augmented view of the windows.
+            depth: number of blocks.
+
+        Yields:
+            Arrays (B, channels, length): float32, or the bits of bf16 as uint16.
         """
-        for x, _ in start.batches(COMPUTE_BATCH, self._samples, self._device, view=view):
+        for x, _ in source.batches(COMPUTE_BATCH, self._samples, self._device, view=view):
             with autocast(self._device, self._precision):
-                output = self._network.through(x, start.depth, depth).cpu().contiguous()
+                output = self._network.forward_blocks(x, source.depth, depth).cpu().contiguous()
             yield (output.view(torch.uint16) if output.dtype == torch.bfloat16 else output.float()).numpy()
 
 
 def _digest(block: nn.Module) -> str:
-    """SHA-256 of what a block computes: its tensors, and how its modules are set up."""
+    """SHA-256 of a block: its tensors and the structure of its modules."""
     content = hashlib.sha256(repr(block).encode())
     for name, value in block.state_dict().items():
         content.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
@@ -123,36 +131,42 @@ def _digest(block: nn.Module) -> str:
 
 
 class FeatureCache:
-    """Outputs of frozen blocks, by all that they depend on.
+    """Cache of outputs of frozen blocks.
 
-    An entry is one file, which takes its name when it is whole, so that processes share entries and a killed one leaves
-    none that is wrong. Those used last are held in memory too.
+    An entry is one file in the folder. The file gets its name when it is complete, so processes can share entries and a
+    killed process leaves no damaged one. The entries that were used last are also held in memory.
 
     Args:
-        folder: where the files are; made when needed.
-        memory_bytes: so much is held in memory at most; other entries are memory-mapped.
-        disk_bytes: so much is kept in the folder at most, entries in the making included; what was used longest ago
-            goes first. An entry that is larger by itself is not made, and 0 makes none.
+        folder: folder of the files; created on first use.
+        memory_bytes: limit of the entries in memory; further entries are memory-mapped.
+        disk_bytes: limit of the folder, unfinished entries included. The least recently used entries are deleted first.
+            An entry above the limit is not stored; with 0 nothing is stored.
 
     Raises:
-        ValueError: when a size is negative.
+        ValueError: when a limit is negative.
     """
 
     def __init__(self, folder: Path, memory_bytes: int, disk_bytes: int) -> None:
         if memory_bytes < 0 or disk_bytes < 0:
-            raise ValueError(f"sizes cannot be negative but got {memory_bytes} and {disk_bytes}")
+            raise ValueError(f"memory_bytes and disk_bytes cannot be negative but got {memory_bytes} and {disk_bytes}")
         self._folder = folder
         self._memory_bytes = memory_bytes
         self._disk_bytes = disk_bytes
         self._held: OrderedDict[Path, NDArray[Any]] = OrderedDict()
-        self._alive: WeakValueDictionary[Path, NDArray[Any]] = WeakValueDictionary()  # held, or in use by a training
+        self._in_memory: WeakValueDictionary[Path, NDArray[Any]] = WeakValueDictionary()  # held, or used by a training
 
     def source(self, blocks: FrozenBlocks, windows: WindowSource, view: int, depth: int) -> WindowSource:
-        """Outputs of the first `depth` blocks for a view of windows, read or computed.
+        """Outputs of the first `depth` blocks for a view of windows, read from the cache or computed.
+
+        Args:
+            blocks: the frozen blocks.
+            windows: the windows.
+            view: augmented view of the windows; 0 is as recorded.
+            depth: number of blocks.
 
         Returns:
-            `Features`, or the windows themselves where there is nothing to keep: `depth` is 0, they are drawn afresh
-            each epoch, their outputs are too large or cannot be written, or their file was changed after it was opened.
+            `CachedOutputs`, or the windows themselves if nothing can be cached: `depth` is 0, the windows are sampled
+            anew in each epoch, the outputs are too large or cannot be written, or the windows' file has changed.
         """
         if depth == 0 or self._disk_bytes == 0 or not isinstance(windows, Windows):
             return windows
@@ -161,93 +175,98 @@ class FeatureCache:
             values = self._read(path)
             if values is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                with FileLock(path.with_suffix(".lock")):  # of processes that want the same, one computes
+                with FileLock(path.with_suffix(".lock")):  # of several processes only one computes the entry
                     if (values := self._read(path)) is None and self._write(path, blocks, windows, view, depth):
                         values = self._read(path)
         except OSError as error:
-            log.warning("outputs of frozen blocks cannot be kept in %s (%s)", self._folder, error.strerror)
+            log.warning("cannot store outputs of frozen blocks in %s (%s)", self._folder, error.strerror)
             return windows
-        return windows if values is None else Features(windows, values, depth)
+        return windows if values is None else CachedOutputs(windows, values, depth)
 
     def _path(self, blocks: FrozenBlocks, windows: Windows, view: int, depth: int) -> Path:
         return self._folder / f"{blocks.key(windows, view, depth)}.npy"
 
-    def _write(self, path: Path, blocks: FrozenBlocks, windows: Windows, view: int, depth: int) -> bool:
-        """Compute an entry, starting from the deepest that there is of fewer blocks; whether it was kept."""
-        start = self._deepest(blocks, windows, view, depth - 1)
-        handle, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".making")
-        os.close(handle)
-        making = Path(name)
-        try:
-            with making.open("wb") as file:
-                for piece in blocks.outputs(start, view, depth):
-                    if file.tell() == 0:
-                        shape = (len(start), *piece.shape[1:])
-                        header = {"descr": piece.dtype.str, "fortran_order": False, "shape": shape}
-                        np.lib.format.write_array_header_1_0(file, header)
-                        if not self._reserve(file, math.prod(shape) * piece.itemsize):
-                            return False
-                    file.write(piece.data)
-                file.flush()
-                os.fsync(file.fileno())  # or a power cut could leave the name and not the content
-            if not windows.dataset.unchanged():
-                return False
-            making.rename(path)
-        finally:
-            making.unlink(missing_ok=True)
-        return True
-
-    def _deepest(self, blocks: FrozenBlocks, windows: Windows, view: int, depth: int) -> WindowSource:
-        for passed in range(depth, 0, -1):
-            if (values := self._read(self._path(blocks, windows, view, passed))) is not None:
-                return Features(windows, values, passed)
-        return windows
-
     def _read(self, path: Path) -> NDArray[Any] | None:
-        """An entry, from memory or else from its file; None where there is none."""
+        """An entry, from memory or from its file; None if there is none."""
         try:
-            if (values := self._alive.get(path)) is not None:
-                with suppress(FileNotFoundError):  # it was deleted to make room, and is as good as before
+            if (values := self._in_memory.get(path)) is not None:
+                with suppress(FileNotFoundError):  # its file was deleted to free space; the array is still valid
                     os.utime(path)
                 if path in self._held:
                     self._held.move_to_end(path)
                 return values
             os.utime(path)
             mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (FileNotFoundError, ValueError, EOFError):  # none, or one that is damaged
+        except (FileNotFoundError, ValueError, EOFError):  # no file, or a damaged one
             return None
-        while self._held and self._taken() + mapped.nbytes > self._memory_bytes:
+        while self._held and self._used_bytes() + mapped.nbytes > self._memory_bytes:
             self._held.popitem(last=False)
-        if self._taken() + mapped.nbytes > self._memory_bytes:
+        if self._used_bytes() + mapped.nbytes > self._memory_bytes:
             return mapped
         held: NDArray[Any] = np.array(mapped)
-        self._held[path] = self._alive[path] = held
+        self._held[path] = self._in_memory[path] = held
         return held
 
-    def _taken(self) -> int:
-        """Bytes in memory, entries that are no longer held and still in use included."""
-        return sum(values.nbytes for values in self._alive.values())
+    def _used_bytes(self) -> int:
+        """Bytes of the entries in memory, those included that are only held by a training."""
+        return sum(values.nbytes for values in self._in_memory.values())
 
-    def _reserve(self, making: BinaryIO, wanted: int) -> bool:
-        """Give a file its size, deleting the entries used longest ago to make room; whether there is room at all."""
+    def _write(self, path: Path, blocks: FrozenBlocks, windows: Windows, view: int, depth: int) -> bool:
+        """Compute an entry from the deepest cached outputs; returns whether it was stored."""
+        source = self._deepest(blocks, windows, view, depth - 1)
+        handle, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".making")
+        os.close(handle)
+        unfinished = Path(name)
+        try:
+            with unfinished.open("wb") as file:
+                for batch in blocks.outputs(source, view, depth):
+                    if file.tell() == 0:
+                        shape = (len(source), *batch.shape[1:])
+                        header = {"descr": batch.dtype.str, "fortran_order": False, "shape": shape}
+                        np.lib.format.write_array_header_1_0(file, header)
+                        if not self._reserve(file, math.prod(shape) * batch.itemsize):
+                            return False
+                    file.write(batch.data)
+                file.flush()
+                os.fsync(file.fileno())  # otherwise a power failure could leave a named file without its content
+            if not windows.dataset.unchanged():
+                return False
+            unfinished.rename(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        return True
+
+    def _deepest(self, blocks: FrozenBlocks, windows: Windows, view: int, depth: int) -> WindowSource:
+        """Cached outputs of at most `depth` blocks, as many as possible; the windows if there are none."""
+        for blocks_done in range(depth, 0, -1):
+            if (values := self._read(self._path(blocks, windows, view, blocks_done))) is not None:
+                return CachedOutputs(windows, values, blocks_done)
+        return windows
+
+    def _reserve(self, file: BinaryIO, size: int) -> bool:
+        """Extend an unfinished file by `size` bytes; deletes the least recently used entries if space is needed.
+
+        Returns:
+            Whether there is space for it.
+        """
         with FileLock(self._folder / ".room.lock"):
             entries = []
             for path in self._folder.iterdir():
-                with suppress(FileNotFoundError):  # another process may just have deleted it
+                with suppress(FileNotFoundError):  # another process may have deleted it
                     status = path.stat()
                     if path.suffix == ".making" and time.time() - status.st_mtime > ABANDONED_S:
                         path.unlink()
                     elif path.suffix in (".npy", ".making"):
                         entries.append((status.st_mtime_ns, status.st_size, path))
-            taken = sum(size for _, size, _ in entries)
-            whole = [entry for entry in sorted(entries) if entry[2].suffix == ".npy"]
-            if taken + wanted - sum(size for _, size, _ in whole) > self._disk_bytes:
+            used = sum(entry[1] for entry in entries)
+            finished = [entry for entry in sorted(entries) if entry[2].suffix == ".npy"]
+            if used + size - sum(entry[1] for entry in finished) > self._disk_bytes:
                 return False
-            for _, size, path in whole:
-                if taken + wanted <= self._disk_bytes:
+            for _, freed, path in finished:
+                if used + size <= self._disk_bytes:
                     break
                 path.unlink(missing_ok=True)
                 path.with_suffix(".lock").unlink(missing_ok=True)
-                taken -= size
-            making.truncate(making.tell() + wanted)
+                used -= freed
+            file.truncate(file.tell() + size)
             return True

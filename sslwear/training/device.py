@@ -15,31 +15,31 @@ from sslwear.errors import SettingsError
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device that ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps`` means on this machine.
+    """Device for ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps`` on this machine.
 
     Raises:
-        SettingsError: when the machine does not have it.
+        SettingsError: when the machine does not have the device.
     """
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     device = torch.device(name)
-    there = {
+    available = {
         "cpu": True,
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
-    if not there[device.type]:
-        raise SettingsError(f"device: this machine has no {name}; write auto or cpu")
+    if not available[device.type]:
+        raise SettingsError(f"device: this machine has no {name}. Write auto or cpu")
     return device
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
-    """Return ``bf16`` or ``float32``: what ``auto`` means on a device, or the name itself.
+    """Precision ``bf16`` or ``float32``: the choice of ``auto`` for a device, or the name itself.
 
-    ``auto`` takes bf16 autocast where the device computes in it natively, and float32 elsewhere, because emulated bf16
-    is slower than float32.
+    ``auto`` chooses bf16 autocast on devices with native bf16 arithmetic, and float32 on all others, because emulated
+    bf16 is slower than float32.
     """
     if name != "auto":
         return name
@@ -54,55 +54,60 @@ def resolve_precision(name: str, device: torch.device) -> str:
 
 
 def use_threads(threads: int | None) -> int:
-    """Let PyTorch compute on so many cores, or with None on all that this process may use; returns how many.
+    """Set the number of PyTorch's threads; returns the number.
 
-    PyTorch by itself counts the machine's cores, also where a container may use only some of them, and more threads
-    than cores are slower than one.
+    By default PyTorch uses all cores of the machine, also in a container that may use only some of them. More threads
+    than cores are slower than one thread.
+
+    Args:
+        threads: number of threads; None for all cores that this process may use.
 
     Raises:
-        SettingsError: when this process may not use so many.
+        SettingsError: when this process may not use as many cores.
     """
     available = joblib.cpu_count()
     if threads is not None and threads > available:
-        raise SettingsError(f"threads: this process may use {available} cores and not {threads}; write auto or fewer")
+        raise SettingsError(
+            f"threads: {threads} is more than the {available} cores that this process may use. Write auto or less"
+        )
     torch.set_num_threads(threads or available)
     return torch.get_num_threads()
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Compute inside in a precision, ``float32`` or ``bf16``."""
+    """Context manager for computing in ``float32`` or ``bf16``."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 @contextmanager
 def deterministic(device: torch.device) -> Iterator[None]:
-    """Let only repeatable algorithms run inside, and put PyTorch's switches back afterwards."""
+    """Use only deterministic algorithms in a block, and restore PyTorch's settings afterwards."""
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    benchmark, filling = torch.backends.cudnn.benchmark, cast("Any", torch.utils.deterministic)
-    filled = filling.fill_uninitialized_memory
+    benchmark, memory = torch.backends.cudnn.benchmark, cast("Any", torch.utils.deterministic)
+    fill = memory.fill_uninitialized_memory
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
-    filling.fill_uninitialized_memory = False  # which nothing here reads; filling it takes 8 % of a step
+    memory.fill_uninitialized_memory = False  # no code reads it, and filling it takes 8 % of a step
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warn_only)
         torch.backends.cudnn.benchmark = benchmark
-        filling.fill_uninitialized_memory = filled
+        memory.fill_uninitialized_memory = fill
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed PyTorch's CPU generator inside, for initial weights, and put its state back afterwards."""
+    """Seed PyTorch's global CPU generator in a block, for initial weights, and restore its state afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
 
 
 def generator(seed: int, stream: int) -> torch.Generator:
-    """A CPU generator of its own for one use (`stream`) of a seed, independent of the other uses."""
+    """CPU generator of one stream of random numbers of a seed, independent of the seed's other streams."""
     state = np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))

@@ -1,12 +1,13 @@
-"""fit(): trains any task on any encoder, supervised or not."""
+"""Training loop of all tasks, supervised and self-supervised."""
 
 from __future__ import annotations
 
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from enum import IntEnum
 
 import numpy as np
 import torch
@@ -23,10 +24,18 @@ from sslwear.training.windows import FitData, WindowSource
 from sslwear.tuning.base import Learning, TuningStrategy, learning, parts, set_mode
 
 EVALUATION_BATCH = 256
-ESTIMATION_BATCHES = 5
-"""Batches whose gradients a tuning strategy may look at before an epoch, as many as Lee et al. look at."""
-HEAD, ORDER, TRAINING, VALIDATION, ESTIMATION = range(5)
-"""Streams of random numbers that one seed gives."""
+GRADIENT_BATCHES = 5
+"""Batches whose gradients a tuning strategy may use before an epoch, as many as Lee et al. use."""
+
+
+class Stream(IntEnum):
+    """Independent streams of random numbers from one seed."""
+
+    HEAD = 0
+    ORDER = 1
+    TRAINING = 2
+    VALIDATION = 3
+    GRADIENTS = 4
 
 
 def fit(
@@ -38,50 +47,54 @@ def fit(
     on_epoch: Callable[[EpochRecord], None] | None = None,
     cache: FeatureCache | None = None,
 ) -> FitResult:
-    """Train an encoder and a new head on a task; the same arguments give the same result to the last bit.
+    """Train an encoder with a new head, and keep the weights of the epoch with the lowest validation loss.
+
+    The same arguments give the same result to the last bit.
 
     Args:
-        encoder: where to start from; its tensors are trained in place.
+        encoder: initial weights; its tensors are trained in place.
         task: supervised classification or a pretext task.
-        data: windows to learn from and windows to stop by.
+        data: training windows, and validation windows for early stopping.
         tuning: which blocks learn, and how fast.
-        settings: learning rate, batch size and the like.
-        on_epoch: called after every epoch; what it raises ends the training.
-        cache: keeps the outputs of the frozen first blocks; without, they are computed for every batch. In float32 it
-            changes losses by rounding only.
+        settings: learning rate, batch size, early stopping and the like.
+        on_epoch: called after every epoch; an exception that it raises ends the training.
+        cache: stores the outputs of the frozen first blocks; without it they are computed for every batch. In float32
+            it changes losses by rounding only.
 
     Raises:
-        SslwearError: when the loss is no longer a number, or there is nothing to train on.
+        SslwearError: when the loss is not finite, or there are no windows.
     """
     if len(data.train) == 0 or len(data.validation) == 0:
-        raise SslwearError("there are no windows to train or to validate on; check the split")
-    loop = _Loop(encoder, task, data.train, tuning, settings, cache)
-    network = loop.network
+        raise SslwearError("there are no windows to train or to validate on. Check the split")
+    trainer = _Trainer(encoder, task, data.train, tuning, settings, cache)
+    network, best_weights = trainer.network, _BestWeights(trainer.network)
     history: list[EpochRecord] = []
     best: tuple[int, Evaluation] | None = None
-    kept = _Kept(network)
-    patience_from = 0
+    frozen, patience_start = tuning.frozen_in(1), 0
     with deterministic(settings.device):
         for epoch in range(1, settings.max_epochs + 1):
             started = time.perf_counter()
-            frozen = tuning.frozen_in(epoch)
-            if kept.thaw(frozen):
-                patience_from = epoch
-            how, loss = loop.epoch(frozen, epoch)
-            evaluation = evaluate(network, encoder.window_samples, task, loop.as_trained(data.validation), settings)
-            if not math.isfinite(loss) or not math.isfinite(evaluation.loss):
-                raise SslwearError(f"the loss is no longer a number after epoch {epoch}; lower the learning rate")
+            before, frozen = frozen, tuning.frozen_in(epoch)
+            if unfrozen := before - frozen:
+                best_weights.copy(unfrozen)  # they have not changed yet, so these are their weights of the best epoch
+                patience_start = epoch
+
+            rates = trainer.start_epoch(epoch, frozen)
+            train_loss = trainer.train_epoch()
+            evaluation = evaluate(network, encoder.window_samples, task, trainer.source(data.validation), settings)
+            _check_finite(epoch, train_loss, evaluation.loss)
+
             if best is None or evaluation.loss < best[1].loss:
                 best = epoch, evaluation
-                kept.keep(frozen)
+                best_weights.copy(parts(network).keys() - frozen)
             seconds = time.perf_counter() - started
-            history.append(EpochRecord(epoch, loss, evaluation.loss, evaluation.scores, how, seconds))
+            history.append(EpochRecord(epoch, train_loss, evaluation.loss, evaluation.scores, rates, seconds))
             if on_epoch is not None:
                 on_epoch(history[-1])
-            if frozen == tuning.frozen and epoch - max(best[0], patience_from) >= settings.patience:
+            if frozen == tuning.frozen and epoch - max(best[0], patience_start) >= settings.patience:
                 break
     assert best is not None
-    kept.restore()
+    best_weights.restore()
     return FitResult(network.cpu().eval(), best[0], best[1], tuple(history))
 
 
@@ -94,71 +107,35 @@ def refit(
     epochs: int,
     cache: FeatureCache | None = None,
 ) -> Network:
-    """Train as `fit` does, but for a number of epochs that is known, with nobody held out; the last weights are kept.
+    """Train like `fit`, but for a given number of epochs and without validation; the last weights are kept.
 
     Args:
-        encoder: where to start from; its tensors are trained in place.
+        encoder: initial weights; its tensors are trained in place.
         task: supervised classification or a pretext task.
-        windows: to learn from.
+        windows: training windows.
         tuning: which blocks learn, and how fast.
-        settings: learning rate, batch size and the like; `patience` does not count, nor `max_epochs`.
-        epochs: how many; the schedule ends after them.
-        cache: keeps the outputs of the frozen first blocks.
+        settings: learning rate, batch size and the like; `patience` and `max_epochs` are not used.
+        epochs: number of epochs; the learning-rate schedule ends with the last one.
+        cache: stores the outputs of the frozen first blocks.
 
     Returns:
         The network, on the CPU, in evaluation mode.
 
     Raises:
-        SslwearError: when the loss is no longer a number, or there is nothing to train on.
+        SslwearError: when the loss is not finite, or there are no windows.
     """
     if len(windows) == 0:
-        raise SslwearError("there are no windows to train on; check the split")
-    loop = _Loop(encoder, task, windows, tuning, replace(settings, max_epochs=epochs), cache)
+        raise SslwearError("there are no windows to train on. Check the split")
+    trainer = _Trainer(encoder, task, windows, tuning, replace(settings, max_epochs=epochs), cache)
     with deterministic(settings.device):
         for epoch in range(1, epochs + 1):
-            _, loss = loop.epoch(tuning.frozen_in(epoch), epoch)
-            if not math.isfinite(loss):
-                raise SslwearError(f"the loss is no longer a number after epoch {epoch}; lower the learning rate")
-    return loop.network.cpu().eval()
+            trainer.start_epoch(epoch, tuning.frozen_in(epoch))
+            _check_finite(epoch, trainer.train_epoch())
+    return trainer.network.cpu().eval()
 
 
-class _Kept:
-    """The best epoch's tensors; those of blocks that never learnt need no copy."""
-
-    def __init__(self, network: Network) -> None:
-        self._parts = parts(network)
-        self._frozen: frozenset[str] | None = None
-        self._tensors: dict[str, dict[str, Tensor]] = {}
-
-    def thaw(self, frozen: frozenset[str]) -> bool:
-        """Before an epoch: copy blocks that begin to learn in it; whether there are any, the first epoch aside."""
-        thawed = frozenset() if self._frozen is None else self._frozen - frozen
-        self._frozen = frozen
-        for name in thawed:
-            self._copy(name)
-        return bool(thawed)
-
-    def keep(self, frozen: frozenset[str]) -> None:
-        """Copy all that is not frozen."""
-        for name in self._parts.keys() - frozen:
-            self._copy(name)
-
-    def restore(self) -> None:
-        """Put the copies back."""
-        for name, tensors in self._tensors.items():
-            self._parts[name].load_state_dict(tensors)
-
-    def _copy(self, name: str) -> None:
-        state = self._parts[name].state_dict()
-        if name in self._tensors:
-            for key, value in state.items():
-                self._tensors[name][key].copy_(value)
-        else:
-            self._tensors[name] = {key: value.clone() for key, value in state.items()}
-
-
-class _Loop:
-    """A network in training, and what is worked with in every epoch."""
+class _Trainer:
+    """Network, optimizer and training windows, and the steps of an epoch."""
 
     def __init__(
         self,
@@ -169,97 +146,143 @@ class _Loop:
         settings: FitSettings,
         cache: FeatureCache | None,
     ) -> None:
-        with seeded(generator(settings.seed, HEAD).initial_seed()):
+        self.task, self.windows, self.tuning, self.settings, self.cache = task, windows, tuning, settings, cache
+        self.samples = encoder.window_samples
+
+        with seeded(generator(settings.seed, Stream.HEAD).initial_seed()):
             head = task.head(encoder.features)
         self.network = Network(encoder, head).to(settings.device)
+        self.frozen_blocks = FrozenBlocks(self.network, self.samples, settings.precision)
+
         groups = tuning.parameter_groups(self.network, settings.learning_rate)
-        self._optimizer = torch.optim.Adam(groups, amsgrad=True, fused=settings.device.type in ("cpu", "cuda"))
-        self._rates = [group["lr"] for group in self._optimizer.param_groups]
-        self._samples, self._task, self._windows, self._tuning = encoder.window_samples, task, windows, tuning
-        self._settings, self._cache = settings, cache
-        self._blocks = FrozenBlocks(self.network, self._samples, settings.precision)
-        self._order = generator(settings.seed, ORDER)
-        self._draws = generator(settings.seed, TRAINING)
-        self._estimation = generator(settings.seed, ESTIMATION)
-        self._depth = self._view = 0
-        self._sources: dict[tuple[int, int], WindowSource] = {}
+        self.optimizer = torch.optim.Adam(groups, amsgrad=True, fused=settings.device.type in ("cpu", "cuda"))
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
 
-    def epoch(self, frozen: frozenset[str], epoch: int) -> tuple[dict[str, Learning], float]:
-        """Train for an epoch with some blocks frozen: how fast each part learnt, and the mean loss over windows."""
+        self.order = generator(settings.seed, Stream.ORDER)
+        self.draws = generator(settings.seed, Stream.TRAINING)
+        self.gradient_draws = generator(settings.seed, Stream.GRADIENTS)
+
+        # Set by start_epoch.
+        self.depth = 0  # number of frozen first blocks
+        self.view = 0  # augmented view of the training windows
+        self.sources: dict[tuple[int, int], WindowSource] = {}
+
+    def start_epoch(self, epoch: int, frozen: frozenset[str]) -> dict[str, Learning]:
+        """Freeze blocks and set learning rates for an epoch; returns how fast each block and the head learn."""
         depth = frozen_prefix_length(frozen, self.network)
-        if depth != self._depth:
-            self._sources.clear()
-        self._depth = depth
-        self._view = epoch if depth == 0 else (epoch - 1) % self._settings.augmented_views + 1
-        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+        if depth != self.depth:
+            self.sources.clear()
+        self.depth = depth
+        self.view = epoch if depth == 0 else (epoch - 1) % self.settings.augmented_views + 1
+
+        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate
-        self._tuning.start_epoch(epoch, self.network, self._optimizer, self._gradients)
-        for group in self._optimizer.param_groups:
-            group["lr"] *= self._settings.share_of_rate(epoch)
-        how = learning(self.network, self._optimizer)
-        return how, self._train(self.as_trained(self._windows, self._view))
+        self.tuning.start_epoch(epoch, self.network, self.optimizer, self.gradients)
+        for group in self.optimizer.param_groups:
+            group["lr"] *= self.settings.schedule_factor(epoch)
+        return learning(self.network, self.optimizer)
 
-    def as_trained(self, windows: WindowSource, view: int = 0) -> WindowSource:
-        """Windows as what learns takes them: themselves, or the outputs of the frozen first blocks for them."""
-        if self._cache is None or not self._task.on_features or self._depth == 0:
-            return windows
-        place = id(windows), view if windows.augmented(view) else 0
-        if place not in self._sources:
-            self._sources[place] = self._cache.source(self._blocks, windows, view, self._depth)
-        return self._sources[place]
+    def train_epoch(self) -> float:
+        """Train on all windows once; returns the mean loss over windows."""
+        settings, sums = self.settings, []
+        source = self.source(self.windows, self.view)
+        for x, labels in source.batches(settings.batch_size, self.samples, settings.device, self.order, self.view):
+            sums.append(self.train_step(x, labels, source.depth))
+        return _mean_loss(sums)
 
-    def _train(self, source: WindowSource) -> float:
-        """One pass through the training windows; returns the mean loss over windows."""
-        settings, sums = self._settings, []
-        batches = source.batches(settings.batch_size, self._samples, settings.device, self._order, self._view)
-        for x, labels in batches:
-            loss, weight = self._loss(x, labels, self._draws, source.depth)
-            self._optimizer.zero_grad(set_to_none=True)
-            (loss / weight).backward()  # type: ignore[no-untyped-call]
-            self._optimizer.step()
-            sums.append(torch.stack([loss.detach(), weight]))
-        return _mean(sums)
+    def train_step(self, x: Tensor, labels: Tensor, depth: int) -> Tensor:
+        """Update the weights with a batch; returns the sum of its losses and the sum of their weights (2,)."""
+        loss, weight = self.loss(x, labels, self.draws, depth)
+        self.optimizer.zero_grad(set_to_none=True)
+        (loss / weight).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return torch.stack([loss.detach(), weight])
 
-    def _gradients(self) -> Iterator[Mapping[str, Tensor]]:
-        """Gradients of some batches of training windows, see `sslwear.tuning.base.Gradients`."""
-        settings, network = self._settings, self.network
+    def loss(self, x: Tensor, labels: Tensor, draws: torch.Generator, depth: int) -> tuple[Tensor, Tensor]:
+        """Sum of the losses of a batch, and the sum of their weights.
+
+        Args:
+            x: windows (B, 3, samples), or their outputs of the first `depth` blocks.
+            labels: class indices (B,).
+            draws: CPU generator of the task's random numbers.
+            depth: number of blocks that `x` has passed.
+        """
+        inputs, target = self.task.batch(x, labels, draws, training=True)
+        return self.task.loss(_forward(self.network, inputs, self.settings, depth), target)
+
+    def gradients(self) -> Iterator[Mapping[str, Tensor]]:
+        """Gradients of a few batches of training windows, see `sslwear.tuning.base.Gradients`."""
+        settings, network = self.settings, self.network
         buffers = {name: value.clone() for name, value in network.named_buffers()}
-        learning = {name: value for name, value in network.named_parameters() if value.requires_grad}
-        batches = self._windows.batches(
-            settings.batch_size, self._samples, settings.device, self._estimation, self._view
+        trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
+        batches = self.windows.batches(
+            settings.batch_size, self.samples, settings.device, self.gradient_draws, self.view
         )
         try:
-            for x, labels in itertools.islice(batches, ESTIMATION_BATCHES):
-                loss, weight = self._loss(x, labels, self._estimation, 0)
-                yield dict(zip(learning, torch.autograd.grad(loss / weight, list(learning.values())), strict=True))
+            for x, labels in itertools.islice(batches, GRADIENT_BATCHES):
+                loss, weight = self.loss(x, labels, self.gradient_draws, depth=0)
+                yield dict(zip(trained, torch.autograd.grad(loss / weight, list(trained.values())), strict=True))
         finally:
-            for name, value in network.named_buffers():
+            for name, value in network.named_buffers():  # the forward passes updated batch-norm statistics
                 value.copy_(buffers[name])
 
-    def _loss(self, x: Tensor, labels: Tensor, draws: torch.Generator, depth: int) -> tuple[Tensor, Tensor]:
-        inputs, target = self._task.batch(x, labels, draws, training=True)
-        return self._task.loss(_forward(self.network, inputs, self._settings, depth), target)
+    def source(self, windows: WindowSource, view: int = 0) -> WindowSource:
+        """Cached outputs of the frozen first blocks for windows, or the windows themselves where nothing is cached."""
+        if self.cache is None or not self.task.on_features or self.depth == 0:
+            return windows
+        key = id(windows), view if windows.augmented(view) else 0
+        if key not in self.sources:
+            self.sources[key] = self.cache.source(self.frozen_blocks, windows, view, self.depth)
+        return self.sources[key]
+
+
+class _BestWeights:
+    """Snapshot of the weights of the best epoch; blocks that never learnt are not copied."""
+
+    def __init__(self, network: Network) -> None:
+        self._parts = parts(network)
+        self._tensors: dict[str, dict[str, Tensor]] = {}
+
+    def copy(self, names: Iterable[str]) -> None:
+        """Copy the current tensors of some blocks, or of the head."""
+        for name in names:
+            state = self._parts[name].state_dict()
+            if name in self._tensors:
+                for key, value in state.items():
+                    self._tensors[name][key].copy_(value)
+            else:
+                self._tensors[name] = {key: value.clone() for key, value in state.items()}
+
+    def restore(self) -> None:
+        """Load the copied tensors into the network."""
+        for name, tensors in self._tensors.items():
+            self._parts[name].load_state_dict(tensors)
 
 
 def frozen_prefix_length(frozen: frozenset[str], network: Network) -> int:
-    """How many blocks, from the input on, are frozen."""
+    """Number of consecutive frozen blocks, counted from the input.
+
+    Args:
+        frozen: names of the frozen blocks.
+        network: network with the blocks.
+    """
     return len(list(itertools.takewhile(frozen.__contains__, network.blocks)))
 
 
 @torch.no_grad()
 def evaluate(network: Network, samples: int, task: Task, windows: WindowSource, settings: FitSettings) -> Evaluation:
-    """Predict windows and score the predictions; what the task draws is the same at every call.
+    """Predict windows and score the predictions; the task's random numbers are the same in every call.
 
     Args:
-        network: its mode is evaluation afterwards.
-        samples: length of the windows that its encoder takes.
+        network: put into evaluation mode.
+        samples: window length of its encoder, in samples.
         task: gives targets, loss, answers and scores.
-        windows: what to predict, or outputs of the network's first blocks for it.
-        settings: the device, the precision and the seed are used.
+        windows: windows, or cached outputs of the network's first blocks for them.
+        settings: device, precision and seed are used.
     """
     for part in parts(network).values():
         set_mode(part, training=False)
-    draws = generator(settings.seed, VALIDATION)
+    draws = generator(settings.seed, Stream.VALIDATION)
     sums, answers = [], []
     for x, labels in windows.batches(EVALUATION_BATCH, samples, settings.device):
         inputs, target = task.batch(x, labels, draws, training=False)
@@ -267,33 +290,43 @@ def evaluate(network: Network, samples: int, task: Task, windows: WindowSource, 
         sums.append(torch.stack(task.loss(output, target)))
         answers.append(task.answers(output, target))
     truth, predicted = (torch.cat(side).cpu().numpy() for side in zip(*answers, strict=True))
-    return Evaluation(_mean(sums), task.scores(truth, predicted), truth, predicted)
+    return Evaluation(_mean_loss(sums), task.scores(truth, predicted), truth, predicted)
 
 
 @torch.no_grad()
 def outputs(network: Network, samples: int, windows: WindowSource, settings: FitSettings) -> NDArray[np.float32]:
-    """What a network's head gives for windows as they are: (N, outputs of the head), for classifiers logits.
+    """Outputs of a network's head for windows (N, outputs); of a classifier these are logits.
 
     Args:
-        network: its mode is evaluation afterwards.
-        samples: length of the windows that its encoder takes.
-        windows: in their order, or outputs of the network's first blocks for them.
-        settings: the device and the precision are used.
+        network: put into evaluation mode.
+        samples: window length of its encoder, in samples.
+        windows: windows in their order, or cached outputs of the network's first blocks for them.
+        settings: device and precision are used.
     """
     network.eval()
     batches = windows.batches(EVALUATION_BATCH, samples, settings.device)
-    found = [_forward(network, x, settings, windows.depth).cpu() for x, _ in batches]
-    values: NDArray[np.float32] = torch.cat(found).numpy()
+    values: NDArray[np.float32] = torch.cat(
+        [_forward(network, x, settings, windows.depth).cpu() for x, _ in batches]
+    ).numpy()
     return values
 
 
-def _mean(sums: list[Tensor]) -> float:
-    """Mean loss over windows, from each batch's sums of losses and of weights; the only wait for a GPU in an epoch."""
+def _forward(network: Network, inputs: Tensor, settings: FitSettings, depth: int) -> Tensor:
+    """Output of a network in float32, computed in the precision of the settings."""
+    with autocast(settings.device, settings.precision):
+        output: Tensor = network(inputs, depth)
+    return output.float()
+
+
+def _mean_loss(sums: list[Tensor]) -> float:
+    """Mean loss over windows, from each batch's sum of losses and sum of weights.
+
+    This is the only place where an epoch waits for a GPU.
+    """
     loss, weight = torch.stack(sums).cpu().double().sum(dim=0)
     return float(loss / weight)
 
 
-def _forward(network: Network, inputs: Tensor, settings: FitSettings, depth: int) -> Tensor:
-    with autocast(settings.device, settings.precision):
-        output: Tensor = network(inputs, depth)
-    return output.float()
+def _check_finite(epoch: int, *losses: float) -> None:
+    if not all(math.isfinite(loss) for loss in losses):
+        raise SslwearError(f"the loss is not finite after epoch {epoch}. Lower the learning rate")

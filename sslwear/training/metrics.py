@@ -1,7 +1,7 @@
-"""Scores of predicted labels: macro precision, recall and F1, Cohen's kappa, accuracy.
+"""Classification scores: macro precision, recall and F1, Cohen's kappa, accuracy.
 
-They are computed from counts here and not by scikit-learn, with which they agree (a test), because they are wanted at
-every epoch and for every participant, and its checks of its arguments would take longer than an epoch of a head.
+They are computed from counts and not by scikit-learn, because scikit-learn's argument checks would take longer than an
+epoch of a head. A test compares the two.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 Labels = NDArray[np.integer]
 SCORES = ("kappa", "f1", "precision", "recall", "f1_all_classes", "accuracy")
 HEADLINE_SCORES = ("kappa", "f1")
-"""The two that tables and pages show first."""
+"""The scores that tables and pages show first."""
 
 
 def classification_scores(truth: Labels, predicted: Labels, classes: int) -> dict[str, float]:
-    """Score predictions of one group of windows.
+    """Scores of the predictions of a group of windows.
 
     Args:
         truth: true class indices (N,).
         predicted: predicted class indices (N,).
-        classes: size of the label set.
+        classes: number of classes.
 
     Returns:
-        ``kappa`` (Cohen), ``f1``, ``precision``, ``recall`` (macro averages over the classes that occur in truth or
-        prediction, which is the published benchmark's rule), ``f1_all_classes`` (macro average over the whole label
-        set, a class that never occurs counting 0), ``accuracy``. All are NaN when there are no windows; kappa is NaN
-        where it is undefined, that is, when truth and prediction are one and the same class throughout.
+        ``kappa`` (Cohen); ``f1``, ``precision`` and ``recall``, macro averages over the classes that occur in truth or
+        prediction, as in the published benchmark; ``f1_all_classes``, the macro average over all classes, where a class
+        that never occurs has F1 0; ``accuracy``. All are NaN if there are no windows. Kappa is NaN if truth and
+        prediction are one and the same class in all windows.
     """
     if len(truth) == 0:
         return dict.fromkeys(SCORES, float("nan"))
@@ -46,6 +46,6 @@ def classification_scores(truth: Labels, predicted: Labels, classes: int) -> dic
 
 
 def confusion(truth: Labels, predicted: Labels, classes: int) -> NDArray[np.int64]:
-    """Count windows by true class (rows) and predicted class (columns), (classes, classes)."""
+    """Confusion matrix (classes, classes): windows by true class (rows) and predicted class (columns)."""
     counts = np.bincount(np.asarray(truth, np.int64) * classes + predicted, minlength=classes * classes)
     return counts.reshape(classes, classes).astype(np.int64)

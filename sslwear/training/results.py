@@ -1,4 +1,4 @@
-"""What training is told, and what it tells."""
+"""Settings and results of training."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from sslwear.tuning.base import Learning
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How to train.
+    """Settings of training.
 
     Attributes:
-        learning_rate: Adam's, for the tuning strategy to share out.
-        batch_size: windows a step.
-        max_epochs: most passes through the training windows.
-        patience: epochs without a lower validation loss after which training ends; they count once everything learns
-            that is to learn.
-        seed: of the head's weights, the order of the windows and everything that the task draws.
-        device: where to compute.
+        learning_rate: learning rate of Adam; the tuning strategy derives the rates of the blocks from it.
+        batch_size: windows in a batch.
+        max_epochs: largest number of epochs.
+        patience: epochs without a lower validation loss after which training stops early. They are counted from the
+            epoch in which the last block is unfrozen.
+        seed: seed of the head's initial weights, the order of the windows and the task's random numbers.
+        device: device of the computation.
         precision: ``float32``, or ``bf16`` for autocast.
-        augmented_views: where the first block is frozen and windows are augmented, epochs take turns with so many views
-            of them, whose outputs can be kept; where it learns, each epoch has a view of its own.
-        schedule: ``constant``, or ``cosine`` for rates that fall from epoch to epoch along half a cosine, which ends
-            after `max_epochs`.
+        augmented_views: number of augmented views that epochs cycle through if the first block is frozen, so that its
+            outputs can be cached. If the first block learns, each epoch has a new view.
+        schedule: ``constant``, or ``cosine`` for learning rates that fall along half a cosine over `max_epochs`.
     """
 
     learning_rate: float
@@ -42,8 +41,8 @@ class FitSettings:
     augmented_views: int = 8
     schedule: Literal["constant", "cosine"] = "constant"
 
-    def share_of_rate(self, epoch: int) -> float:
-        """What the schedule leaves of the learning rates in an epoch, from 1: all of them in the first one."""
+    def schedule_factor(self, epoch: int) -> float:
+        """Factor of the learning rates in an epoch, counted from 1; the first epoch has the factor 1."""
         if self.schedule == "constant":
             return 1.0
         return (1 + math.cos(math.pi * (epoch - 1) / self.max_epochs)) / 2
@@ -51,13 +50,13 @@ class FitSettings:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Answers for some windows.
+    """Predictions for windows, and their scores.
 
     Attributes:
-        loss: mean over the windows, weighted as the task weights them.
+        loss: weighted mean loss over the windows.
         scores: the task's scores by name.
-        truth: the right answers as the task keeps them; of classes their indices, (N,) or (N, questions).
-        predicted: the network's, of the same shape.
+        truth: correct answers in the format of the task; class indices are (N,) or (N, questions).
+        predicted: predicted answers, of the same shape.
     """
 
     loss: float
@@ -68,15 +67,15 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch: losses are means over windows, `scores` are the validation windows'.
+    """Losses, scores and learning rates of an epoch; losses are means over windows.
 
     Attributes:
-        epoch: from 1.
-        train_loss: while the weights changed.
-        validation_loss: after the epoch.
-        scores: by name.
-        learning: how fast each block and the head learnt.
-        seconds: that it took.
+        epoch: number of the epoch, from 1.
+        train_loss: mean loss during the epoch, while the weights changed.
+        validation_loss: mean validation loss after the epoch.
+        scores: validation scores by name.
+        learning: learning rate and size of each block and the head.
+        seconds: duration of the epoch.
     """
 
     epoch: int
@@ -89,13 +88,13 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class FitResult:
-    """A trained network, with the weights of its best epoch.
+    """Trained network with the weights of its best epoch.
 
     Attributes:
-        network: on the CPU, in evaluation mode.
-        best_epoch: the epoch with the lowest validation loss, from 1.
-        validation: that epoch's evaluation.
-        history: all epochs.
+        network: trained network, on the CPU, in evaluation mode.
+        best_epoch: epoch with the lowest validation loss, from 1.
+        validation: evaluation of the best epoch.
+        history: records of all epochs.
     """
 
     network: Network

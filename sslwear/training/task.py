@@ -1,4 +1,4 @@
-"""What a task is to the training loop: a batch's input and target, a head, a loss and a score."""
+"""Tasks of the training loop: inputs and targets of a batch, the head, the loss and the scores."""
 
 from __future__ import annotations
 
@@ -16,61 +16,61 @@ from sslwear.training.metrics import classification_scores
 
 
 class Task(ABC):
-    """One question asked of a network; supervised classification and every pretext task answer to it.
+    """Interface of supervised classification and of pretext tasks.
 
-    A task is all in which supervised and self-supervised training differ: the loop around it is the same.
+    Supervised and self-supervised training differ in the task only; the training loop is the same.
     """
 
     headline: ClassVar[str]
-    """Name of the score, among those of `scores`, that says most about this task."""
+    """Name of the main score among those of `scores`."""
     on_features: ClassVar[bool] = False
-    """Whether `batch` leaves windows as they are, so that it takes their features as well."""
+    """Whether `batch` does not change windows, so that it also accepts outputs of the first blocks."""
 
     @abstractmethod
     def head(self, features: int) -> nn.Module:
-        """Make the head: features (B, features) to the output that `loss` and `answers` take."""
+        """New head: maps features (B, features) to the output that `loss` and `answers` take."""
 
     @abstractmethod
     def batch(self, x: Tensor, labels: Tensor, generator: torch.Generator, training: bool) -> tuple[Tensor, Tensor]:
-        """Make a batch's input and target.
+        """Inputs and targets of a batch.
 
         Args:
             x: windows (B, 3, samples) in g, on the device that trains.
-            labels: class indices (B,), which only a supervised task looks at.
-            generator: CPU generator; all that is random is drawn from it.
-            training: whether the batch is to learn from.
+            labels: class indices (B,), used by supervised tasks only.
+            generator: CPU generator of all random numbers.
+            training: whether the batch is for training.
 
         Returns:
-            Inputs (rows, 3, samples), one or more rows a window, and the target, whose shape only the task knows.
+            Inputs (rows, 3, samples), one or more rows for a window, and the target in the format of the task.
         """
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum of the rows' weighted losses, and the sum of their weights; their ratio is the mean loss."""
+        """Sum of the weighted losses of the rows, and sum of the weights; their ratio is the mean loss."""
 
     @abstractmethod
     def answers(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """What the right answers are and what the network's are: all that is kept of a batch in evaluation.
+        """Correct and predicted answers of a batch, the input of `scores`.
 
         Returns:
-            Two tensors of one shape, a row each with a few numbers at most, so that memory does not grow with what the
-            network gives: classes, for example, or how much there was to explain and how much of it was.
+            Two tensors of the same shape with a few numbers for each row, such as class indices, so that the memory of
+            an evaluation does not grow with the size of the network's outputs.
         """
 
     @abstractmethod
     def scores(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
-        """Score the `answers` of many batches, joined."""
+        """Scores of the `answers` of all batches, by name."""
 
 
 class ClassTask(Task):
-    """A task whose answers are classes; its target is their indices, (B,) or (B, questions)."""
+    """Task whose answers are classes; the target is class indices (B,) or (B, questions)."""
 
     @abstractmethod
     def predict(self, output: Tensor) -> Tensor:
-        """Most likely answers, of the shape of the target."""
+        """Most likely classes, in the shape of the target."""
 
     def answers(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The target, and the most likely answers."""
+        """The target, and the most likely classes."""
         return target, self.predict(output)
 
 
@@ -79,8 +79,8 @@ class Classification(ClassTask):
 
     Args:
         classes: number of classes.
-        class_weights: weight of each class's samples in the loss (classes,), or None for 1 each.
-        kind: of head, ``published`` or ``linear``, see `sslwear.encoders.heads.classifier`.
+        class_weights: weight of each class in the loss (classes,), or None for equal weights of 1.
+        kind: kind of head, ``published`` or ``linear``, see `sslwear.encoders.heads.classifier`.
     """
 
     headline = "kappa"
@@ -92,15 +92,15 @@ class Classification(ClassTask):
         self.kind = kind
 
     def head(self, features: int) -> nn.Module:
-        """A classifier of the kind that is wanted."""
+        """New classification head."""
         return classifier(self.kind, features, self.classes)
 
     def batch(self, x: Tensor, labels: Tensor, generator: torch.Generator, training: bool) -> tuple[Tensor, Tensor]:
-        """The windows, or their features, as they are, and their labels."""
+        """The windows, or their outputs of the first blocks, unchanged, and the labels."""
         return x, labels
 
     def loss(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross-entropy over (B, classes)."""
+        """Weighted cross-entropy of logits (B, classes)."""
         each = functional.cross_entropy(output, target, reduction="none")
         if self.class_weights is None:
             return each.sum(), torch.tensor(float(len(target)), device=each.device)
@@ -108,15 +108,15 @@ class Classification(ClassTask):
         return (weights * each).sum(), weights.sum()
 
     def predict(self, output: Tensor) -> Tensor:
-        """Most likely class (B,)."""
+        """Most likely classes (B,)."""
         return output.argmax(dim=1)
 
     def scores(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
-        """Kappa, macro F1 and the rest of `sslwear.training.metrics.classification_scores`."""
+        """Scores of `sslwear.training.metrics.classification_scores`."""
         return classification_scores(truth, predicted, self.classes)
 
 
 def inverse_frequency(labels: NDArray[np.int64], classes: int) -> Tensor:
-    """Class weights n / (classes * n_c), so that every class weighs the same in the loss and the mean weight is 1."""
+    """Class weights n / (classes * n_c): every class has the same total weight, and the mean weight is 1."""
     counts = np.bincount(labels, minlength=classes)
     return torch.from_numpy((len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32))

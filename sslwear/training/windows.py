@@ -1,4 +1,4 @@
-"""What the loop learns from and what it is judged on, read batch by batch."""
+"""Sources of windows for training and validation, read batch by batch."""
 
 from __future__ import annotations
 
@@ -18,55 +18,55 @@ from sslwear.errors import LeakageError
 from sslwear.training.device import generator
 from sslwear.transforms import augmentations
 
-VIEWS = 1000
-"""Streams of random numbers from here on are those of augmented views."""
-EVERY_EPOCH_THE_SAME = 0
-"""Seed of what is drawn for validation."""
+VIEW_STREAMS = 1000
+"""First stream of random numbers for augmented views; view n uses the stream VIEW_STREAMS + n."""
+VALIDATION_SEED = 0
+"""Seed of windows that are sampled for validation."""
 
 
 class WindowSource(ABC):
-    """Gives windows in batches, or outputs of the encoder's first blocks for them.
+    """Source of batches of windows, or of their outputs of the encoder's first blocks.
 
     Attributes:
-        depth: how many blocks what it gives has passed.
+        depth: number of blocks that the batches have passed; 0 for windows.
     """
 
     depth: int = 0
 
     @abstractmethod
     def __len__(self) -> int:
-        """Windows an epoch."""
+        """Number of windows in an epoch."""
 
     @abstractmethod
     def participants(self) -> list[Any]:
-        """Whose windows they are, without repeats."""
+        """Participants of the windows, without duplicates."""
 
     def augmented(self, view: int) -> bool:
-        """Whether a view is another than how the windows were recorded."""
+        """Whether a view differs from the windows as recorded."""
         return False
 
     @abstractmethod
     def batches(
         self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give an epoch's windows: (B, 3, samples) in g and class indices (B,), on the device.
+        """Batches of an epoch: windows (B, 3, samples) in g and class indices (B,), on the device.
 
         Args:
-            size: windows a batch; some may have fewer.
-            samples: length that the encoder takes.
-            device: where the batches go.
-            shuffle: CPU generator of what is random; None gives the same windows in the same order at every call.
-            view: which augmented view of the windows, where they are augmented; 0 is how they were recorded.
+            size: batch size; some batches may be smaller.
+            samples: window length of the encoder; windows of another length are resampled.
+            device: device of the batches.
+            shuffle: CPU generator of everything random; with None every call gives the same windows in the same order.
+            view: augmented view of the windows, if they are augmented; 0 is as recorded.
         """
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How windows are augmented, see `sslwear.transforms.augmentations`.
+    """Augmentation of windows, see `sslwear.transforms.augmentations`.
 
     Attributes:
-        seed: of the views.
-        most_degrees: windows are turned by at most so much; None for any orientation.
+        seed: seed of the views.
+        most_degrees: largest rotation in degrees; None for any orientation.
     """
 
     seed: int
@@ -75,12 +75,12 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Windows(WindowSource):
-    """Some rows of a data set, each once an epoch.
+    """Windows of a data set, each of which occurs once in an epoch.
 
     Attributes:
-        dataset: where they are read from, when they are needed.
-        rows: their indices (n,).
-        augmentation: how views differ, or None for windows that are the same in every view.
+        dataset: the data set; windows are read when they are needed.
+        rows: indices of the windows (n,).
+        augmentation: augmentation of the views; None for windows that are the same in every view.
     """
 
     dataset: Dataset
@@ -89,10 +89,10 @@ class Windows(WindowSource):
 
     @classmethod
     def of(cls, dataset: Dataset, participants: tuple[Any, ...], augmentation: Augmentation | None = None) -> Windows:
-        """All windows of some participants in which the device was worn.
+        """All windows of some participants, without non-wear.
 
         Raises:
-            DataError: when one of them has none.
+            DataError: when a participant has no windows.
         """
         return cls(dataset, rows(dataset, participants), augmentation)
 
@@ -106,22 +106,23 @@ class Windows(WindowSource):
 
     @property
     def pid(self) -> NDArray[Any]:
-        """Participants (n,)."""
+        """Participant of each window (n,)."""
         participants: NDArray[Any] = self.dataset.pid[self.rows]
         return participants
 
     def participants(self) -> list[Any]:
-        """Whose windows they are, sorted."""
+        """Participants of the windows, sorted."""
         return [pid.item() for pid in np.unique(self.pid)]
 
     def batches(
         self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Go through the windows once, in a random order or in the data set's."""
-        matrices, how = None, self.augmentation
-        if how is not None and self.augmented(view):
-            matrices = augmentations(len(self), generator(how.seed, VIEWS + view), how.most_degrees)
-        for chosen in ordered(len(self), size, shuffle):
+        """Batches of all windows, in a random order or in the data set's order."""
+        matrices = None
+        if self.augmentation is not None and self.augmented(view):
+            draws = generator(self.augmentation.seed, VIEW_STREAMS + view)
+            matrices = augmentations(len(self), draws, self.augmentation.most_degrees)
+        for chosen in index_batches(len(self), size, shuffle):
             rows = self.rows[chosen]
             x = self.dataset.gather(rows, samples).to(device)
             if matrices is not None:
@@ -129,109 +130,113 @@ class Windows(WindowSource):
             yield x, torch.from_numpy(self.dataset.labels[rows]).to(device)
 
     def augmented(self, view: int) -> bool:
-        """Whether a view is another than how the windows were recorded."""
+        """Whether a view differs from the windows as recorded."""
         return view > 0 and self.augmentation is not None
 
 
-def ordered(count: int, size: int, shuffle: torch.Generator | None) -> Iterator[NDArray[np.int64]]:
-    """Batches of indices: all once, in a random order or from the first to the last."""
+def index_batches(count: int, size: int, shuffle: torch.Generator | None) -> Iterator[NDArray[np.int64]]:
+    """Batches of the indices 0 to `count` - 1, in a random order or in ascending order."""
     order = np.arange(count) if shuffle is None else torch.randperm(count, generator=shuffle).numpy()
     for first in range(0, count, size):
         yield order[first : first + size]
 
 
 class ParticipantWindows(Protocol):
-    """One participant's windows, to draw from; see `sslwear.data.shards.Shard`."""
+    """Windows of one participant that can be sampled, such as `sslwear.data.shards.Shard`."""
 
     @property
     def participant(self) -> int | str:
-        """Whose they are."""
+        """The participant."""
 
     @property
     def count(self) -> int:
-        """How many."""
+        """Number of windows that can be sampled."""
 
     def windows(self) -> NDArray[np.floating]:
-        """(N, samples, 3) in g, memory-mapped, those to draw from among them."""
+        """All windows (N, samples, 3) in g, memory-mapped; some of them cannot be sampled, such as non-wear."""
 
     def rows(self) -> NDArray[np.int64]:
-        """Indices of those to draw from (count,)."""
+        """Indices of the windows that can be sampled (count,)."""
 
     def motion(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """How much the wrist moved in some windows, in g."""
+        """Motion in some windows, in g."""
 
     def labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Class indices of some windows, 0 where there are no labels."""
+        """Class indices of some windows; 0 if there are no labels."""
 
 
 @dataclass(frozen=True)
 class SampledWindows(WindowSource):
-    """Windows drawn anew every epoch from pools of any size.
+    """Windows that are sampled anew in every epoch, with replacement.
 
-    Participants are taken in a random order, several at a time, and a batch mixes windows of those; memory holds what
-    these few need, however many pools there are. After the pre-training of Yuan et al., npj Digital Medicine 2024,
-    7:91, which weighs windows by their motion because most of a day is spent hardly moving.
+    Participants are visited in a random order and in groups; a batch mixes windows of one group. Memory holds only what
+    a group needs, so the number of participants is not limited. The method follows the pre-training of Yuan et al., npj
+    Digital Medicine 2024, 7:91, who sample windows by their motion because a wrist hardly moves for most of the day.
 
     Attributes:
-        pools: one a participant.
-        per_participant: windows to draw of each, an epoch; None for as many as each has.
-        at_a_time: participants that a batch mixes.
-        by_motion: whether a window's probability is proportional to its motion, or the same for all.
+        sources: the windows of each participant.
+        per_participant: windows to sample of each participant in an epoch; None for as many as the participant has.
+        group_size: participants in a group.
+        by_motion: whether the probability of a window is proportional to its motion, or the same for all windows.
     """
 
-    pools: Sequence[ParticipantWindows]
+    sources: Sequence[ParticipantWindows]
     per_participant: int | None
-    at_a_time: int
+    group_size: int
     by_motion: bool
 
     def __len__(self) -> int:
-        return sum(self._share(pool) for pool in self.pools)
+        return sum(self._sample_size(source) for source in self.sources)
 
     def participants(self) -> list[Any]:
-        """Whose windows they are."""
-        return [pool.participant for pool in self.pools]
+        """Participants of the windows."""
+        return [source.participant for source in self.sources]
 
     def batches(
         self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Draw an epoch's windows; there is one view."""
-        draws = shuffle or torch.Generator().manual_seed(EVERY_EPOCH_THE_SAME)
-        order = torch.randperm(len(self.pools), generator=draws).tolist()
-        for first in range(0, len(order), self.at_a_time):
-            pools = [self.pools[i] for i in order[first : first + self.at_a_time]]
-            arrays = [pool.windows() for pool in pools]
-            drawn = [self._draw(pool, draws) for pool in pools]
-            whose = np.repeat(np.arange(len(pools)), [len(chosen) for chosen in drawn])
-            chosen = np.concatenate(drawn)
-            labels = np.concatenate([pool.labels(mine) for pool, mine in zip(pools, drawn, strict=True)])
-            mixed = torch.randperm(len(chosen), generator=draws).numpy()
+        """Batches of newly sampled windows; `view` is not used."""
+        draws = shuffle or torch.Generator().manual_seed(VALIDATION_SEED)
+        order = torch.randperm(len(self.sources), generator=draws).tolist()
+        for first in range(0, len(order), self.group_size):
+            group = [self.sources[i] for i in order[first : first + self.group_size]]
+            arrays = [source.windows() for source in group]
+            sampled = [self._sample(source, draws) for source in group]
+            member = np.repeat(np.arange(len(group)), [len(rows) for rows in sampled])
+            rows = np.concatenate(sampled)
+            labels = np.concatenate([source.labels(mine) for source, mine in zip(group, sampled, strict=True)])
+            mixed = torch.randperm(len(rows), generator=draws).numpy()
             for start in range(0, len(mixed), size):
                 batch = mixed[start : start + size]
-                batch = batch[np.argsort(whose[batch], kind="stable")]  # those of a pool together
-                parts = [gather(array, chosen[batch[whose[batch] == i]], samples) for i, array in enumerate(arrays)]
+                batch = batch[np.argsort(member[batch], kind="stable")]  # so that each array is read once
+                parts = [gather(array, rows[batch[member[batch] == i]], samples) for i, array in enumerate(arrays)]
                 yield torch.cat(parts).to(device), torch.from_numpy(labels[batch]).to(device)
 
-    def _share(self, pool: ParticipantWindows) -> int:
-        return pool.count if self.per_participant is None else self.per_participant
+    def _sample_size(self, source: ParticipantWindows) -> int:
+        return source.count if self.per_participant is None else self.per_participant
 
-    def _draw(self, pool: ParticipantWindows, draws: torch.Generator) -> NDArray[np.int64]:
-        """Indices into the pool's windows, with replacement."""
-        candidates = pool.rows()
+    def _sample(self, source: ParticipantWindows, draws: torch.Generator) -> NDArray[np.int64]:
+        """Indices of sampled windows of a participant."""
+        candidates = source.rows()
         weights = torch.ones(len(candidates))
         if self.by_motion:
-            moved = torch.from_numpy(pool.motion(candidates))
-            weights = moved if moved.sum() > 0 else weights
-        places = torch.multinomial(weights.double(), self._share(pool), replacement=True, generator=draws)
-        drawn: NDArray[np.int64] = candidates[places.numpy()]
-        return drawn
+            motion = torch.from_numpy(source.motion(candidates))
+            weights = motion if motion.sum() > 0 else weights
+        places = torch.multinomial(weights.double(), self._sample_size(source), replacement=True, generator=draws)
+        sampled: NDArray[np.int64] = candidates[places.numpy()]
+        return sampled
 
 
 @dataclass(frozen=True)
 class FitData:
-    """Windows to learn from, and windows of other participants for early stopping.
+    """Training windows, and validation windows of other participants for early stopping.
+
+    Attributes:
+        train: training windows.
+        validation: validation windows.
 
     Raises:
-        LeakageError: when a participant is on both sides.
+        LeakageError: when a participant is in both.
     """
 
     train: WindowSource

@@ -22,7 +22,7 @@ from sslwear.pretext import base
 from sslwear.pretext.base import CHANCE, LevelTask, PretextTask, QuestionTask, TransformTask
 from sslwear.training import FitData, FitResult, FitSettings, WindowSource, fit
 from sslwear.training.device import seeded as seeded_weights
-from sslwear.training.windows import ordered
+from sslwear.training.windows import index_batches
 from sslwear.tuning.base import parse
 from sslwear.utils import plugins
 
@@ -375,7 +375,7 @@ class Swings(WindowSource):
         phase = (pace * torch.arange(samples) / 30 + torch.rand(self.count, 1, generator=draws)) % 1
         swing = reach * torch.where(phase < 0.2, 5 * phase, 1.25 * (1 - phase))
         windows = torch.stack([swing, 0.3 - 0.5 * swing, 1 - 0.2 * swing], dim=1)
-        for chosen in ordered(self.count, size, shuffle):
+        for chosen in index_batches(self.count, size, shuffle):
             yield windows[chosen], torch.zeros(len(chosen), dtype=torch.long)
 
 

@@ -19,7 +19,7 @@ def test_they_differ_by_the_length_of_a_window_alone(encoder: type[Cnn], samples
 def test_every_block_halves_time_and_the_last_one_ends_it() -> None:
     network = Network(Cnn10(), Classifier(256, 4)).eval()
     x = torch.randn(2, 3, 300, generator=torch.Generator().manual_seed(0))
-    shapes = [tuple(network.through(x, 0, stop).shape) for stop in range(1, 6)]
+    shapes = [tuple(network.forward_blocks(x, 0, stop).shape) for stop in range(1, 6)]
     assert shapes == [(2, 32, 1, 150), (2, 32, 1, 75), (2, 64, 1, 37), (2, 64, 1, 18), (2, 256)]
 
 

@@ -1,4 +1,4 @@
-"""Outputs of frozen blocks, kept: the same losses, never a stale entry, limits kept, shared by processes."""
+"""Cache of the outputs of frozen blocks: same losses, no stale entries, size limits, sharing between processes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from sslwear.training import (
     fit,
 )
 from sslwear.training import cache as cache_module
-from sslwear.training.cache import Features
+from sslwear.training.cache import CachedOutputs
 from sslwear.training.device import seeded
 from sslwear.training.task import Classification
 from sslwear.tuning.base import parse
@@ -84,7 +84,7 @@ def files(folder: Path) -> set[str]:
         ("gradual", True, LARGE),
     ],
 )
-def test_losses_are_those_of_a_training_without_a_cache(
+def test_losses_are_the_same_with_and_without_cache(
     small: Dataset, tmp_path: Path, tuning: str, augment: bool, memory: int
 ) -> None:
     cache = FeatureCache(tmp_path, memory, LARGE)
@@ -100,7 +100,7 @@ def test_losses_are_those_of_a_training_without_a_cache(
     assert files(tmp_path) == before
 
 
-def test_bf16_is_kept_as_bf16_and_gives_the_same_losses_warm_and_cold(small: Dataset, tmp_path: Path) -> None:
+def test_bf16_outputs_are_stored_as_bf16_and_give_the_same_losses(small: Dataset, tmp_path: Path) -> None:
     cold = train(small, "layer5", FeatureCache(tmp_path, LARGE, LARGE), precision="bf16")
     warm = train(small, "layer5", FeatureCache(tmp_path, 0, LARGE), precision="bf16")
     assert [replace(r, seconds=0) for r in warm.history] == [replace(r, seconds=0) for r in cold.history]
@@ -108,18 +108,18 @@ def test_bf16_is_kept_as_bf16_and_gives_the_same_losses_warm_and_cold(small: Dat
     assert kept.dtype == np.uint16
 
 
-def test_nothing_is_kept_when_the_first_block_learns(small: Dataset, tmp_path: Path) -> None:
+def test_nothing_is_stored_when_the_first_block_learns(small: Dataset, tmp_path: Path) -> None:
     train(small, "layer1+layer4", FeatureCache(tmp_path, LARGE, LARGE))
     assert not files(tmp_path)
 
 
-def test_outputs_are_those_of_the_blocks_in_the_order_of_the_windows(small: Dataset, tmp_path: Path) -> None:
+def test_cached_outputs_are_in_the_order_of_the_windows(small: Dataset, tmp_path: Path) -> None:
     windows = Windows.of(small, (1, 5))
     source = FeatureCache(tmp_path, LARGE, LARGE).source(blocks(), windows, 0, 3)
-    assert isinstance(source, Features)
+    assert isinstance(source, CachedOutputs)
     assert source.depth == 3
     with torch.no_grad():
-        expected = network().through(all_of(windows), 0, 3)
+        expected = network().forward_blocks(all_of(windows), 0, 3)
     torch.testing.assert_close(all_of(source), expected)
     labels = torch.cat([y for _, y in source.batches(16, 150, CPU)])
     assert labels.tolist() == windows.labels.tolist()
@@ -145,7 +145,7 @@ def test_a_deeper_entry_starts_from_a_shallower_one(
     assert torch.equal(deep, straight)
 
 
-def test_whatever_changes_the_outputs_is_another_entry(small: Dataset, small_folder: Path) -> None:
+def test_everything_that_changes_the_outputs_changes_the_key(small: Dataset, small_folder: Path) -> None:
     windows = Windows.of(small, (1, 2), Augmentation(7))
     keys = [
         blocks().key(windows, 0, 2),
@@ -165,7 +165,7 @@ def test_whatever_changes_the_outputs_is_another_entry(small: Dataset, small_fol
 
 
 @pytest.mark.parametrize("name", ["0.weight", "1.bn1.running_mean", "5.kernel"])
-def test_a_change_of_any_tensor_of_a_block_is_another_entry(small: Dataset, name: str) -> None:
+def test_a_change_of_any_tensor_changes_the_key(small: Dataset, name: str) -> None:
     windows, changed = Windows.of(small, (1,)), network()
     state = changed.feature_extractor[1].state_dict()
     before = FrozenBlocks(changed, 150, "float32").key(windows, 0, 2)
@@ -174,7 +174,7 @@ def test_a_change_of_any_tensor_of_a_block_is_another_entry(small: Dataset, name
     assert FrozenBlocks(changed, 150, "float32").key(windows, 0, 1) == blocks().key(windows, 0, 1)
 
 
-def test_another_stride_or_other_code_is_another_entry(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_stride_or_version_changes_the_key(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     windows, changed = Windows.of(small, (1,)), network()
     before = blocks().key(windows, 0, 2)
     changed.feature_extractor[1][-1].stride += 1
@@ -183,45 +183,47 @@ def test_another_stride_or_other_code_is_another_entry(small: Dataset, monkeypat
     assert blocks().key(windows, 0, 2) != before
 
 
-def test_what_was_used_longest_ago_goes_when_the_disk_is_full(small: Dataset, tmp_path: Path) -> None:
-    people = [Windows.of(small, (pid,)) for pid in (1, 2, 5)]
-    size = FeatureCache(tmp_path / "size", 0, LARGE).source(blocks(), people[0], 0, 5)
-    assert isinstance(size, Features)
+def test_least_recently_used_entry_is_deleted_when_the_disk_is_full(small: Dataset, tmp_path: Path) -> None:
+    parts = [Windows.of(small, (pid,)) for pid in (1, 2, 5)]
+    size = FeatureCache(tmp_path / "size", 0, LARGE).source(blocks(), parts[0], 0, 5)
+    assert isinstance(size, CachedOutputs)
     cache = FeatureCache(tmp_path / "cache", 0, int(2.5 * size.values.nbytes))
-    for windows in people[:2]:
+    for windows in parts[:2]:
         cache.source(blocks(), windows, 0, 5)
         time.sleep(0.01)
-    first, second, third = (f"{blocks().key(windows, 0, 5)}.npy" for windows in people)
-    cache.source(blocks(), people[0], 0, 5)  # used again
-    cache.source(blocks(), people[2], 0, 5)
+    first, second, third = (f"{blocks().key(windows, 0, 5)}.npy" for windows in parts)
+    cache.source(blocks(), parts[0], 0, 5)  # used again
+    cache.source(blocks(), parts[2], 0, 5)
     assert files(tmp_path / "cache") == {first, third}
     assert second not in files(tmp_path / "cache")
 
 
-def test_what_is_used_from_memory_is_used(small: Dataset, tmp_path: Path) -> None:
-    people = [Windows.of(small, (pid,)) for pid in (1, 2, 5)]
-    size = FeatureCache(tmp_path / "size", 0, LARGE).source(blocks(), people[0], 0, 5)
-    assert isinstance(size, Features)
+def test_use_from_memory_counts_as_use(small: Dataset, tmp_path: Path) -> None:
+    parts = [Windows.of(small, (pid,)) for pid in (1, 2, 5)]
+    size = FeatureCache(tmp_path / "size", 0, LARGE).source(blocks(), parts[0], 0, 5)
+    assert isinstance(size, CachedOutputs)
     cache = FeatureCache(tmp_path / "cache", LARGE, int(2.5 * size.values.nbytes))
-    for windows in (*people[:2], people[0], people[2]):
+    for windows in (*parts[:2], parts[0], parts[2]):
         cache.source(blocks(), windows, 0, 5)
         time.sleep(0.01)
-    first, _, third = (f"{blocks().key(windows, 0, 5)}.npy" for windows in people)
+    first, _, third = (f"{blocks().key(windows, 0, 5)}.npy" for windows in parts)
     assert files(tmp_path / "cache") == {first, third}
 
 
-def test_what_another_process_is_writing_counts_towards_the_disk_limit(small: Dataset, tmp_path: Path) -> None:
+def test_unfinished_entries_count_towards_the_disk_limit(small: Dataset, tmp_path: Path) -> None:
     windows = Windows.of(small, (1,))
     size = FeatureCache(tmp_path / "size", 0, LARGE).source(blocks(), windows, 0, 5)
-    assert isinstance(size, Features)
+    assert isinstance(size, CachedOutputs)
     folder = tmp_path / "cache"
     folder.mkdir()
     (folder / ".other.making").write_bytes(bytes(size.values.nbytes))
     assert FeatureCache(folder, 0, int(1.5 * size.values.nbytes)).source(blocks(), windows, 0, 5) is windows
-    assert isinstance(FeatureCache(folder, 0, int(2.5 * size.values.nbytes)).source(blocks(), windows, 0, 5), Features)
+    assert isinstance(
+        FeatureCache(folder, 0, int(2.5 * size.values.nbytes)).source(blocks(), windows, 0, 5), CachedOutputs
+    )
 
 
-def test_a_disk_without_space_costs_the_cache_only(
+def test_training_goes_on_without_cache_when_the_disk_is_full(
     small: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     windows = Windows.of(small, (1,))
@@ -231,11 +233,11 @@ def test_a_disk_without_space_costs_the_cache_only(
         assert FeatureCache(tmp_path, 0, LARGE).source(blocks(), windows, 0, 5) is windows
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert "cannot be kept" in caplog.text
+    assert "cannot store outputs" in caplog.text
     assert not list(tmp_path.glob("*.npy")) + list(tmp_path.glob(".*.making"))
 
 
-def test_an_epoch_does_not_drive_out_what_the_next_one_needs(
+def test_entries_of_one_epoch_are_reused_in_the_next(
     small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
@@ -251,43 +253,43 @@ def test_an_epoch_does_not_drive_out_what_the_next_one_needs(
     assert len(made) == 2  # training and validation windows, once each, in three epochs
 
 
-def test_windows_that_changed_after_they_were_opened_are_not_kept(small_folder: Path, tmp_path: Path) -> None:
+def test_windows_that_changed_after_opening_are_not_stored(small_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(small_folder, tmp_path / "data")
     windows = Windows.of(open_dataset(tmp_path / "data"), (1,))
     array = np.load(tmp_path / "data" / "X.npy", mmap_mode="r+")
     array[:] = array[::-1].copy()
     array.flush()
-    os.utime(tmp_path / "data" / "X.npy", ns=(1, 1))  # whatever the clock's grain
+    os.utime(tmp_path / "data" / "X.npy", ns=(1, 1))  # independent of the resolution of the clock
     assert FeatureCache(tmp_path / "cache", 0, LARGE).source(blocks(), windows, 0, 5) is windows
     assert not files(tmp_path / "cache")
 
 
-def test_what_is_larger_than_the_disk_limit_is_computed_each_time(small: Dataset, tmp_path: Path) -> None:
+def test_an_entry_above_the_disk_limit_is_not_stored(small: Dataset, tmp_path: Path) -> None:
     windows = Windows.of(small, (1,))
     assert FeatureCache(tmp_path, LARGE, 1000).source(blocks(), windows, 0, 1) is windows
     assert FeatureCache(tmp_path, LARGE, 0).source(blocks(), windows, 0, 1) is windows
     assert not list(tmp_path.glob("*.npy")) + list(tmp_path.glob(".*.making"))
 
 
-def test_memory_holds_no_more_than_its_limit(small: Dataset, tmp_path: Path) -> None:
-    people = [Windows.of(small, (pid,)) for pid in (1, 2, 5)]
-    probe = FeatureCache(tmp_path, 0, LARGE).source(blocks(), people[0], 0, 5)
-    assert isinstance(probe, Features)
+def test_memory_limit_is_respected(small: Dataset, tmp_path: Path) -> None:
+    parts = [Windows.of(small, (pid,)) for pid in (1, 2, 5)]
+    probe = FeatureCache(tmp_path, 0, LARGE).source(blocks(), parts[0], 0, 5)
+    assert isinstance(probe, CachedOutputs)
     assert isinstance(probe.values, np.memmap)
     cache = FeatureCache(tmp_path, int(2.2 * probe.values.nbytes), LARGE)
-    sources = [cache.source(blocks(), windows, 0, 5) for windows in people]
-    assert all(isinstance(source, Features) for source in sources)
+    sources = [cache.source(blocks(), windows, 0, 5) for windows in parts]
+    assert all(isinstance(source, CachedOutputs) for source in sources)
     in_memory = [source for source in sources if not isinstance(source.values, np.memmap)]
     assert len(in_memory) == 2  # all three are in use
-    assert torch.equal(all_of(sources[2]), all_of(FeatureCache(tmp_path, 0, LARGE).source(blocks(), people[2], 0, 5)))
+    assert torch.equal(all_of(sources[2]), all_of(FeatureCache(tmp_path, 0, LARGE).source(blocks(), parts[2], 0, 5)))
     del sources, in_memory
-    again = cache.source(blocks(), people[2], 0, 5)
-    assert isinstance(again, Features)
+    again = cache.source(blocks(), parts[2], 0, 5)
+    assert isinstance(again, CachedOutputs)
     assert not isinstance(again.values, np.memmap)
 
 
 @pytest.mark.parametrize("left", [0, 50, 200])
-def test_a_damaged_entry_is_made_anew(small: Dataset, tmp_path: Path, left: int) -> None:
+def test_a_damaged_entry_is_computed_again(small: Dataset, tmp_path: Path, left: int) -> None:
     windows = Windows.of(small, (1,))
     expected = all_of(FeatureCache(tmp_path, 0, LARGE).source(blocks(), windows, 0, 5))
     (path,) = tmp_path.glob("*.npy")
@@ -295,16 +297,16 @@ def test_a_damaged_entry_is_made_anew(small: Dataset, tmp_path: Path, left: int)
     assert torch.equal(all_of(FeatureCache(tmp_path, 0, LARGE).source(blocks(), windows, 0, 5)), expected)
 
 
-def test_a_folder_that_cannot_be_written_costs_the_cache_only(
+def test_training_goes_on_without_cache_when_the_folder_is_not_writable(
     small: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     windows = Windows.of(small, (1,))
     assert FeatureCache(tmp_path / "file", LARGE, LARGE).source(blocks(), windows, 0, 5) is windows
-    assert "cannot be kept" in caplog.text
+    assert "cannot store outputs" in caplog.text
 
 
-def test_what_a_killed_process_left_half_made_is_cleared_away_after_a_day(small: Dataset, tmp_path: Path) -> None:
+def test_unfinished_files_are_deleted_after_a_day(small: Dataset, tmp_path: Path) -> None:
     old, new = tmp_path / ".old.making", tmp_path / ".new.making"
     for path in (old, new):
         path.write_bytes(b"half")
@@ -330,7 +332,7 @@ def _compute(folder: Path, cache: Path) -> tuple[int, bytes]:
     return len(made), all_of(source).numpy().tobytes()
 
 
-def test_of_processes_that_want_one_entry_one_computes_it(small_folder: Path, tmp_path: Path) -> None:
+def test_one_of_several_processes_computes_an_entry(small_folder: Path, tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         results = pool.starmap(_compute, [(small_folder, tmp_path)] * 3)
     assert sum(made for made, _ in results) == 1
@@ -338,6 +340,6 @@ def test_of_processes_that_want_one_entry_one_computes_it(small_folder: Path, tm
 
 
 @pytest.mark.parametrize(("memory", "disk"), [(-1, 1), (1, -1)])
-def test_negative_sizes_are_refused(tmp_path: Path, memory: int, disk: int) -> None:
+def test_negative_limits_are_refused(tmp_path: Path, memory: int, disk: int) -> None:
     with pytest.raises(ValueError, match="cannot be negative but got"):
         FeatureCache(tmp_path, memory, disk)

@@ -1,4 +1,4 @@
-"""The one loop: repeatable to the last bit, frozen means frozen, losses over windows, best weights kept."""
+"""Training loop: bit-identical repetition, frozen blocks, mean losses over windows, early stopping, best weights."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SETTINGS = FitSettings(learning_rate=1e-3, batch_size=8, max_epochs=2, patience=
 
 @pytest.fixture
 def data(small: Dataset) -> FitData:
-    """Every third window of three people."""
+    """Every third window of three participants."""
     train, validation = Windows.of(small, (1, 2)), Windows.of(small, (5,))
     return FitData(replace(train, rows=train.rows[::3]), replace(validation, rows=validation.rows[::3]))
 
@@ -67,9 +67,9 @@ def same_history(one: FitResult, other: FitResult) -> bool:
 def test_the_same_seed_gives_the_same_bits(data: FitData, precision: str, augment: bool) -> None:
     if augment:
         data = augmented(data)
-    epochs = 1 if precision == "bf16" else 2  # which is slow where the processor does not have it
+    epochs = 1 if precision == "bf16" else 2  # bf16 is slow on processors without it
     first = run(data, precision=precision, max_epochs=epochs)
-    torch.rand(7)  # whatever else draws numbers makes no difference
+    torch.rand(7)  # the global generator is not used
     second = run(data, precision=precision, max_epochs=epochs)
     assert same_history(first, second)
     for key, value in first.network.state_dict().items():
@@ -89,10 +89,10 @@ def test_a_gpu_gives_the_same_bits_too(data: FitData, pretext: str | None, preci
 
 
 @pytest.mark.parametrize(("tuning", "cached"), [("all", False), ("layer5", True), ("gradual", False)])
-def test_with_nobody_held_out_an_epoch_is_what_it_is_with(
+def test_refit_gives_the_weights_of_fit_after_as_many_epochs(
     data: FitData, tuning: str, cached: bool, tmp_path: Path
 ) -> None:
-    """After as many epochs the weights are the same to the bit, whichever epoch validation would have kept."""
+    """The weights are bit-identical, whatever the best epoch is."""
     watched, after = encoder(), dict[int, dict[str, torch.Tensor]]()
 
     def keep(record: EpochRecord) -> None:
@@ -108,16 +108,16 @@ def test_with_nobody_held_out_an_epoch_is_what_it_is_with(
         assert not any(part.training for part in network.modules())
 
 
-def test_nothing_to_train_on_and_no_number_are_told_with_nobody_held_out(data: FitData) -> None:
+def test_refit_refuses_no_windows_and_losses_that_are_not_finite(data: FitData) -> None:
     strategy = parse("all", Harnet5)
-    nobody = replace(data.train, rows=data.train.rows[:0])
+    nothing = replace(data.train, rows=data.train.rows[:0])
     with pytest.raises(SslwearError, match="no windows to train on"):
-        refit(encoder(), classification(data), nobody, strategy, SETTINGS, 1)
-    with pytest.raises(SslwearError, match="the loss is no longer a number after epoch 1; lower the learning rate"):
+        refit(encoder(), classification(data), nothing, strategy, SETTINGS, 1)
+    with pytest.raises(SslwearError, match=r"the loss is not finite after epoch 1\. Lower the learning rate"):
         refit(encoder(), classification(data), data.train, strategy, replace(SETTINGS, learning_rate=1e30), 2)
 
 
-def test_another_seed_gives_something_else(data: FitData) -> None:
+def test_another_seed_gives_another_result(data: FitData) -> None:
     assert not same_history(run(data), run(data, seed=4))
 
 
@@ -156,7 +156,7 @@ def test_a_pretext_task_trains_through_the_same_loop(data: FitData) -> None:
     assert result.validation.predicted.shape == (len(data.validation), 3)
 
 
-def test_losses_are_averaged_over_windows_whatever_the_batches(data: FitData) -> None:
+def test_validation_loss_is_a_mean_over_windows(data: FitData) -> None:
     network = run(data, max_epochs=1).network
     task = classification(data)
     result = evaluate(network, Harnet5.window_samples, task, data.validation, SETTINGS)
@@ -168,8 +168,8 @@ def test_losses_are_averaged_over_windows_whatever_the_batches(data: FitData) ->
     assert result.loss == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_training_loss_is_over_windows_and_not_over_batches(data: FitData) -> None:
-    """Nothing but the head's bias-free start matters here: with a learning rate of almost 0 the weights stay."""
+def test_training_loss_is_a_mean_over_windows(data: FitData) -> None:
+    """With a learning rate of almost 0 the weights do not change."""
     whole = run(data, tuning="head", learning_rate=1e-12, max_epochs=1, batch_size=len(data.train))
     uneven = run(data, tuning="head", learning_rate=1e-12, max_epochs=1, batch_size=len(data.train) - 3)
     assert uneven.history[0].train_loss == pytest.approx(whole.history[0].train_loss, rel=1e-5)
@@ -200,17 +200,17 @@ class Worsening(Classification):
 
 
 @pytest.mark.parametrize(("patience", "epochs"), [(1, 3), (2, 4), (4, 6)])
-def test_training_stops_when_patience_is_used_up(data: FitData, patience: int, epochs: int) -> None:
+def test_training_stops_early(data: FitData, patience: int, epochs: int) -> None:
     result = run(data, Worsening(), tuning="head", max_epochs=20, patience=patience)
     assert len(result.history) == epochs
     assert result.best_epoch == 2
 
 
 @pytest.mark.parametrize("tuning", ["head", "layer4-5", "layerwise_decay(0.5)", "auto_rgn"])
-def test_rates_fall_along_half_a_cosine(data: FitData, tuning: str) -> None:
+def test_cosine_schedule_of_learning_rates(data: FitData, tuning: str) -> None:
     result = run(data, tuning=tuning, schedule="cosine", max_epochs=3)
     shares = [record.learning["head"].rate / 1e-3 for record in result.history]
-    if tuning == "auto_rgn":  # which measures rates anew in every epoch
+    if tuning == "auto_rgn":  # it computes new rates in every epoch
         assert all(0 < share <= most + 1e-12 for share, most in zip(shares, (1, 0.75, 0.25), strict=True))
     else:
         assert shares == pytest.approx([1, 0.75, 0.25])
@@ -218,7 +218,7 @@ def test_rates_fall_along_half_a_cosine(data: FitData, tuning: str) -> None:
         assert [r.learning["layer5"].rate for r in result.history] == pytest.approx([5e-4, 3.75e-4, 1.25e-4])
 
 
-def test_a_fit_on_everybody_has_a_schedule_of_its_own_length(data: FitData) -> None:
+def test_refit_ends_the_schedule_with_its_last_epoch(data: FitData) -> None:
     longer, shorter, constant = (
         refit(
             encoder(),
@@ -234,14 +234,14 @@ def test_a_fit_on_everybody_has_a_schedule_of_its_own_length(data: FitData) -> N
     assert any(not torch.equal(longer[key], constant[key]) for key in longer)
 
 
-def test_patience_counts_once_everything_learns_that_is_to_learn(data: FitData) -> None:
+def test_patience_counts_from_the_epoch_of_the_last_unfreezing(data: FitData) -> None:
     result = run(data, Worsening(), tuning="gradual(2)", max_epochs=20, patience=1)
     assert result.best_epoch == 2
-    assert len(result.history) == 12  # the last block thaws in epoch 11
+    assert len(result.history) == 12  # the last block is unfrozen in epoch 11
 
 
 class Watched(Windows):
-    """Notes which views are asked for."""
+    """Windows that record the requested views."""
 
     views: ClassVar[list[int]] = []
 
@@ -250,40 +250,40 @@ class Watched(Windows):
         return super().batches(size, samples, device, shuffle, view)
 
 
-def test_gradients_are_looked_at_on_the_view_that_the_epoch_has(data: FitData) -> None:
+def test_gradients_use_the_view_of_the_epoch(data: FitData) -> None:
     watched = Watched(data.train.dataset, data.train.rows, Augmentation(5))
     Watched.views.clear()
     run(replace(data, train=watched), tuning="auto_rgn", max_epochs=3)
     assert Watched.views == [1, 1, 2, 2, 3, 3]
 
 
-def test_callbacks_hear_of_every_epoch_and_can_end_the_training(data: FitData) -> None:
-    heard: list[EpochRecord] = []
+def test_callback_gets_every_epoch_and_can_end_the_training(data: FitData) -> None:
+    records: list[EpochRecord] = []
 
     def stop(record: EpochRecord) -> None:
-        heard.append(record)
+        records.append(record)
         if record.epoch == 2:
             raise RuntimeError("enough")
 
     with pytest.raises(RuntimeError, match="enough"):
         fit(encoder(), classification(data), data, parse("head", Harnet5), replace(SETTINGS, max_epochs=9), stop)
-    assert [record.epoch for record in heard] == [1, 2]
+    assert [record.epoch for record in records] == [1, 2]
 
 
 class Broken(Classification):
-    """A loss that is no number."""
+    """A task whose loss is NaN."""
 
     def loss(self, output: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         total, weight = super().loss(output, target)
         return total * float("nan"), weight
 
 
-def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence(data: FitData) -> None:
-    with pytest.raises(SslwearError, match="no longer a number after epoch 1; lower the learning rate"):
+def test_a_loss_that_is_not_finite_ends_the_training(data: FitData) -> None:
+    with pytest.raises(SslwearError, match=r"the loss is not finite after epoch 1\. Lower the learning rate"):
         run(data, Broken(3))
 
 
-def test_nothing_to_train_on_is_refused(data: FitData) -> None:
+def test_no_windows_are_refused(data: FitData) -> None:
     nothing = Windows(data.train.dataset, np.array([], dtype=np.int64))
     with pytest.raises(SslwearError, match="no windows"):
         run(FitData(nothing, data.validation), classification(data))
@@ -294,7 +294,7 @@ def test_a_participant_on_both_sides_is_refused(small: Dataset) -> None:
         FitData(Windows.of(small, (1, 2)), Windows.of(small, (2, 5)))
 
 
-def test_every_window_is_seen_once_an_epoch_in_another_order(data: FitData) -> None:
+def test_every_epoch_has_all_windows_in_a_new_order(data: FitData) -> None:
     shuffle = torch.Generator().manual_seed(0)
 
     def labels_of_an_epoch() -> list[int]:

@@ -1,4 +1,4 @@
-"""Windows for the loop: each once, or drawn from pools by motion, several participants at a time."""
+"""Sources of windows: sampling by motion from several participants at a time, and leakage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Toy:
-    """A pool whose windows tell who they are and which: every sample is participant + index / 1000."""
+    """Windows of a participant in which every sample is participant + index / 1000."""
 
     participant: int
     moved: tuple[float, ...]
@@ -41,7 +41,7 @@ class Toy:
         return np.array(self.moved, np.float32)[rows]
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
-        """Such as can be told from the windows."""
+        """Labels that can be computed from the windows."""
         return 1000 * self.participant + rows
 
 
@@ -49,81 +49,81 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def epoch(drawn: SampledWindows, size: int = 16, shuffle: torch.Generator | None = None) -> list[np.ndarray]:
-    """What each batch holds, a window as its number."""
-    batches = list(drawn.batches(size, 6, CPU, shuffle))
+def epoch(sampled: SampledWindows, size: int = 16, shuffle: torch.Generator | None = None) -> list[np.ndarray]:
+    """First sample of each window, batch by batch."""
+    batches = list(sampled.batches(size, 6, CPU, shuffle))
     for x, labels in batches:
         assert x.shape == (len(labels), 3, 6)
         assert_array_equal(labels, np.rint(x[:, 0, 0].numpy() * 1000))
     return [x[:, 0, 0].numpy() for x, _ in batches]
 
 
-def who(values: np.ndarray) -> np.ndarray:
+def participants_of(values: np.ndarray) -> np.ndarray:
     return np.floor(values + 1e-4).astype(int)
 
 
-def test_an_epoch_draws_as_many_windows_of_each_participant_as_are_asked_for() -> None:
-    pools = [Toy(i, (1.0,) * (5 + i)) for i in range(7)]
-    drawn = SampledWindows(pools, 40, 3, by_motion=False)
-    assert len(drawn) == 280
-    assert Counter(who(np.concatenate(epoch(drawn, shuffle=seeded())))) == dict.fromkeys(range(7), 40)
-    assert len(SampledWindows(pools, None, 3, by_motion=False)) == sum(5 + i for i in range(7))
+def test_an_epoch_samples_the_same_number_of_windows_of_each_participant() -> None:
+    sources = [Toy(i, (1.0,) * (5 + i)) for i in range(7)]
+    sampled = SampledWindows(sources, 40, 3, by_motion=False)
+    assert len(sampled) == 280
+    assert Counter(participants_of(np.concatenate(epoch(sampled, shuffle=seeded())))) == dict.fromkeys(range(7), 40)
+    assert len(SampledWindows(sources, None, 3, by_motion=False)) == sum(5 + i for i in range(7))
 
 
-def test_a_batch_mixes_several_participants_and_no_more_than_asked_for() -> None:
-    drawn = SampledWindows([Toy(i, (1.0,) * 9) for i in range(12)], 64, 4, by_motion=False)
-    kinds = [len(set(who(batch))) for batch in epoch(drawn, 64, seeded())]
+def test_a_batch_mixes_the_participants_of_a_group() -> None:
+    sampled = SampledWindows([Toy(i, (1.0,) * 9) for i in range(12)], 64, 4, by_motion=False)
+    kinds = [len(set(participants_of(batch))) for batch in epoch(sampled, 64, seeded())]
     assert set(kinds) == {4}
 
 
-def test_windows_are_drawn_in_proportion_to_their_motion() -> None:
+def test_windows_are_sampled_in_proportion_to_their_motion() -> None:
     values = epoch(SampledWindows([Toy(0, (0.0, 1.0, 3.0))], 40_000, 1, by_motion=True), 5000, seeded())
     found = Counter(np.rint(np.concatenate(values) * 1000).astype(int).tolist())
     assert found[0] == 0
     assert found[2] / found[1] == pytest.approx(3, rel=0.05)
 
 
-def test_windows_are_drawn_evenly_where_motion_does_not_count() -> None:
+def test_windows_are_sampled_evenly_without_motion() -> None:
     values = epoch(SampledWindows([Toy(0, (0.0, 1.0, 3.0))], 30_000, 1, by_motion=False), 5000, seeded())
     found = Counter(np.rint(np.concatenate(values) * 1000).astype(int).tolist())
     assert all(count == pytest.approx(10_000, rel=0.05) for count in found.values())
 
 
-def test_a_participant_who_never_moves_is_drawn_evenly() -> None:
+def test_a_participant_without_motion_is_sampled_evenly() -> None:
     values = epoch(SampledWindows([Toy(0, (0.0, 0.0))], 1000, 1, by_motion=True), 1000, seeded())
     assert set(np.rint(np.concatenate(values) * 1000)) == {0, 1}
 
 
-def test_windows_that_are_left_out_are_not_drawn() -> None:
+def test_left_out_windows_are_not_sampled() -> None:
     values = np.concatenate(
         epoch(SampledWindows([Toy(0, (1.0,) * 10, left_out=7)], 500, 1, by_motion=False), shuffle=seeded())
     )
     assert set(np.rint(values * 1000)) == {7, 8, 9}
 
 
-def test_every_epoch_draws_anew_and_validation_does_not() -> None:
-    drawn = SampledWindows([Toy(i, tuple(range(1, 50))) for i in range(5)], 20, 2, by_motion=True)
+def test_every_training_epoch_is_sampled_anew_but_validation_is_not() -> None:
+    sampled = SampledWindows([Toy(i, tuple(range(1, 50))) for i in range(5)], 20, 2, by_motion=True)
     shuffle = seeded()
-    first, second = (np.concatenate(epoch(drawn, shuffle=shuffle)) for _ in range(2))
+    first, second = (np.concatenate(epoch(sampled, shuffle=shuffle)) for _ in range(2))
     assert not np.array_equal(first, second)
-    assert_array_equal(first, np.concatenate(epoch(drawn, shuffle=seeded())))
-    assert_array_equal(np.concatenate(epoch(drawn)), np.concatenate(epoch(drawn)))
+    assert_array_equal(first, np.concatenate(epoch(sampled, shuffle=seeded())))
+    assert_array_equal(np.concatenate(epoch(sampled)), np.concatenate(epoch(sampled)))
 
 
-def test_a_participants_rows_of_a_data_set_are_a_pool(small: Dataset) -> None:
-    pool = DatasetParticipant(small, 5, 5)
+def test_windows_of_a_dataset_participant_can_be_sampled(small: Dataset) -> None:
+    source = DatasetParticipant(small, 5, 5)
     mine = np.flatnonzero(small.pid == 5)
-    assert pool.count == len(mine)
-    assert_array_equal(pool.rows(), mine)
+    assert source.count == len(mine)
+    assert_array_equal(source.rows(), mine)
     expected = np.array(small.windows[mine]).std(axis=1).mean(axis=1)
-    np.testing.assert_allclose(pool.motion(mine), expected, rtol=1e-5)
-    drawn = SampledWindows([pool], None, 1, by_motion=True)
-    (x, _), *_ = drawn.batches(8, 150, CPU, seeded())
+    np.testing.assert_allclose(source.motion(mine), expected, rtol=1e-5)
+    sampled = SampledWindows([source], None, 1, by_motion=True)
+    (x, _), *_ = sampled.batches(8, 150, CPU, seeded())
     windows = np.array(small.windows[mine]).transpose(0, 2, 1)
     assert all((window == windows).all(axis=(1, 2)).any() for window in x.numpy())
 
 
-def test_pools_on_both_sides_are_leakage(small: Dataset) -> None:
-    pools = [DatasetParticipant(small, pid, pid) for pid in (1, 2, 5)]
+def test_a_participant_in_training_and_validation_is_leakage(small: Dataset) -> None:
+    sources = [DatasetParticipant(small, pid, pid) for pid in (1, 2, 5)]
     with pytest.raises(LeakageError, match="participant 2 is both in training and in validation"):
-        FitData(SampledWindows(pools[:2], 5, 2, False), Windows.of(small, (2,)))
+        FitData(SampledWindows(sources[:2], 5, 2, False), Windows.of(small, (2,)))

@@ -24,6 +24,7 @@ from sslwear.data.checks import (
     starts_of,
     worn_of,
 )
+from sslwear.data.facts import Facts, dataset_facts
 from sslwear.errors import DataError
 from sslwear.transforms import resize
 
@@ -67,6 +68,10 @@ class Dataset:
     def unchanged(self) -> bool:
         """Whether the file of the windows is as it was when it was opened, and the fingerprint with it."""
         return self.stamp is None or self.stamp == stamp(self.folder / "X.npy")
+
+    def describe(self) -> Facts:
+        """Windows, label counts, participants and origin, as a table that a notebook shows."""
+        return dataset_facts(self)
 
     def gather(self, indices: NDArray[np.integer], samples: int) -> torch.Tensor:
         """Read some windows as a tensor (B, 3, samples) in g, see `gather`."""

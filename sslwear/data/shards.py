@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sslwear.data.arrays import Description, describe
 from sslwear.data.dataset import load_array
+from sslwear.data.facts import Facts, shards_facts
 from sslwear.errors import DataError
 
 
@@ -94,6 +95,10 @@ class Shards:
     def fingerprint(self) -> str:
         """SHA-256 of the shards' fingerprints."""
         return hashlib.sha256(" ".join(shard.fingerprint for shard in self.shards).encode()).hexdigest()
+
+    def describe(self) -> Facts:
+        """Windows and participants, as a table that a notebook shows."""
+        return shards_facts(self)
 
 
 def open_shards(folder: Path) -> Shards:

@@ -1,7 +1,8 @@
-"""Progress on a terminal and in a notebook: bars, and a line for each trial or epoch."""
+"""Progress as bars on a terminal and in a notebook, and as lines of text in a file or pipe."""
 
 from __future__ import annotations
 
+import time
 from importlib.util import find_spec
 from types import TracebackType
 from typing import Self
@@ -15,9 +16,10 @@ from sslwear.utils.masking import masked
 
 
 class ConsoleProgress(ProgressCallback):
-    """A bar for the study, a bar for the current run, and lines; silent outside of terminals and notebooks.
+    """A bar for the study, a bar for the current run, and a line when a trial or job ends.
 
-    A notebook shows the bars if ipywidgets is installed, and the lines in any case.
+    A file or pipe gets no bars; it gets a line when a trial or job starts too. A notebook shows bars if ipywidgets is
+    installed.
 
     Args:
         console: where to print.
@@ -30,6 +32,9 @@ class ConsoleProgress(ProgressCallback):
         self._study: TaskID | None = None
         self._run: TaskID | None = None
         self._name = ""
+        self._max_epochs = 0
+        self._done = self._total = self._before = 0
+        self._study_start = self._run_start = time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -54,15 +59,25 @@ class ConsoleProgress(ProgressCallback):
     def study(self, name: str, done: int, total: int) -> None:
         """Show the study's bar."""
         self._study = self._progress.add_task(f"study {name}", total=total, completed=min(done, total), status="")
+        self._done = self._before = done
+        self._total = total
+        self._study_start = time.monotonic()
         if done:
             self._line(f"{done} of {total} were finished before")
+
+    def trial(self, name: str) -> None:
+        """Print that the trial starts, where no bar shows it."""
+        if self._progress.disable:
+            self._line(f"{name}: started")
 
     def started(self, name: str, max_epochs: int) -> None:
         """Show the run's bar."""
         if self._run is not None:
             self._progress.remove_task(self._run)
-        self._name = name
+        self._name, self._max_epochs, self._run_start = name, max_epochs, time.monotonic()
         self._run = self._progress.add_task(f"  {name}", total=max_epochs, status="")
+        if self._epoch_lines and self._progress.disable:
+            self._line(f"{name}: started, at most {max_epochs} epochs")
 
     def epoch(self, record: EpochRecord, headline: str) -> None:
         """Advance the run's bar."""
@@ -70,25 +85,42 @@ class ConsoleProgress(ProgressCallback):
         if self._run is not None:
             self._progress.update(self._run, advance=1, status=status)
         if self._epoch_lines:
+            left = _time_left(self._run_start, record.epoch, self._max_epochs - record.epoch)
             self._line(
                 f"{self._name}: epoch {record.epoch}, training loss {record.train_loss:.3f}, validation loss "
-                f"{record.validation_loss:.3f}, {status}, {record.seconds:.1f} s"
+                f"{record.validation_loss:.3f}, {status}, {record.seconds:.1f} s{f', at most {left}' if left else ''}"
             )
 
     def ended(self, name: str, outcome: str, value: float | None) -> None:
         """Advance the study's bar, and print the trial's line."""
+        score = f", {value:.3f}" if value is not None else ""
+        where = ""
         if self._study is not None:
             self._progress.update(self._study, advance=1)
-        self._line(f"{name}: {outcome}" + (f", {value:.3f}" if value is not None else ""))
+            self._done += 1
+            left = _time_left(self._study_start, self._done - self._before, self._total - self._done)
+            where = f" ({self._done} of {self._total}{f', about {left}' if left else ''})"
+        self._line(f"{name}: {outcome}{score}{where}")
 
     def note(self, text: str) -> None:
         """Print a line."""
         self._line(text)
 
     def warn(self, text: str) -> None:
-        """Print a warning, also where progress is silent."""
+        """Print a warning on standard error."""
         Console(stderr=True).print(f"sslwear: {masked(text)}", markup=False, highlight=False, soft_wrap=True)
 
     def _line(self, text: str) -> None:
-        if self._console.is_terminal or self._console.is_jupyter:
-            self._progress.console.print(text, markup=False, highlight=False)
+        self._progress.console.print(masked(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def _time_left(start: float, done: int, remaining: int) -> str:
+    """Time that the remaining steps take at the mean speed since `start`: ``5 min left``; empty if none remain."""
+    if remaining <= 0 or done <= 0:
+        return ""
+    seconds = (time.monotonic() - start) / done * remaining
+    if seconds < 90:
+        return f"{seconds:.0f} s left"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min left"
+    return f"{seconds / 3600:.1f} h left"

@@ -1,0 +1,607 @@
+"""The public interface for Python and notebooks: studies, evaluations, data sets, encoders and models.
+
+Results are kept in the store that the environment variable ``SSLWEAR_HOME`` names, by default the folder ``mlruns``
+below the current folder. What a user can correct raises a subclass of `sslwear.SslwearError`.
+"""
+
+# Imports of other parts stay inside functions, so that loading an encoder imports neither MLflow nor Optuna.
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from sslwear.config import Settings
+    from sslwear.data.dataset import Dataset
+    from sslwear.deployment.promotion import Promotion
+    from sslwear.encoders.base import Encoder
+    from sslwear.encoders.classifier import Model
+    from sslwear.evaluation.comparison import Comparison
+    from sslwear.reports.report_text import Group
+    from sslwear.studies.progress import ProgressCallback
+    from sslwear.training import FitResult
+
+PNG_DPI = 90
+
+
+@dataclass(frozen=True)
+class BestTrial:
+    """The best finished trial of a study.
+
+    Attributes:
+        number: its number.
+        score: the study's objective on the validation participants.
+        settings: the study's settings with the training settings of this trial.
+        weights: address of its checkpoint, ``runs:/ID``, for `load_encoder`, `load_model` or a study's ``weights``.
+    """
+
+    number: int
+    score: float
+    settings: Settings
+    weights: str
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """Trials of a study and the best of them; a notebook shows them as a table.
+
+    Attributes:
+        study: the Optuna study.
+    """
+
+    study: optuna.Study
+
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return self.study.study_name
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Settings that the study was started with."""
+        from sslwear.studies.trials import kept_settings
+
+        return kept_settings(self.study)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row a trial, in order.
+
+        Columns: ``trial``; ``outcome``, for example ``finished`` or ``pruned``; the objective, such as ``kappa``, of a
+        pruned trial at its last epoch; the training settings; ``epochs``; ``seconds``; ``error``, of a failed trial.
+        """
+        import pandas as pd
+
+        from sslwear.studies.trials import rows
+
+        columns = list(type(self.settings.training).model_fields)
+        table = [
+            {
+                "trial": row.number,
+                "outcome": row.outcome,
+                self.settings.objective: row.value,
+                **(row.settings.model_dump() if row.settings else dict.fromkeys(columns)),
+                "epochs": row.epochs,
+                "seconds": row.seconds,
+                "error": row.error,
+            }
+            for row in rows(self.study)
+        ]
+        return pd.DataFrame(table)
+
+    @cached_property
+    def best(self) -> BestTrial:
+        """The best finished trial.
+
+        Raises:
+            StudyError: when no trial has finished.
+        """
+        from sslwear.errors import StudyError
+        from sslwear.studies.final_test import training_of
+        from sslwear.studies.trials import winner
+        from sslwear.tracking import RUN_URI
+
+        trial = winner(self.study)
+        if trial is None or trial.value is None:
+            raise StudyError(f"no trial of {self.name!r} has finished yet. Run the study first")
+        settings = self.settings.model_copy(update={"training": training_of(trial)})
+        return BestTrial(trial.number, trial.value, settings, f"{RUN_URI}{trial.user_attrs['run_id']}")
+
+    @property
+    def test_scores(self) -> dict[str, float]:
+        """Scores of the best trial on the test participants, by name."""
+        scores: dict[str, float] = self.study.user_attrs.get("tested", {}).get(str(self.best.number), {})
+        return dict(scores)
+
+    @cached_property
+    def importances(self) -> dict[str, float]:
+        """Importance of each searched setting for the objective, adding up to 1; empty with fewer than 4 trials."""
+        from sslwear.studies.trials import importances
+
+        return importances(self.study)
+
+    def plot(self) -> Figure:
+        """Draw the score of every trial, the best so far, and the scores by tuning strategy."""
+        from sslwear.reports.study_figures import study_overview
+        from sslwear.studies.trials import points
+
+        return _for_notebook(study_overview(points(self.study), self.settings.objective, f"Study {self.name}"))
+
+    def __repr__(self) -> str:
+        best = self.best
+        return (
+            f"StudyResult({self.name!r}, {len(self.trials)} trials, best: trial {best.number}, "
+            f"{self.settings.objective} {best.score:.3f})"
+        )
+
+    def _repr_html_(self) -> str:
+        best, objective = self.best, self.settings.objective
+        tests = ", ".join(f"{name} {value:.3f}" for name, value in self.test_scores.items())
+        table = self.trials.drop(columns="error").to_html(index=False, float_format=lambda value: f"{value:.4g}")
+        return (
+            f"<p><b>Study {escape(self.name)}</b>: the best is trial {best.number} with validation {objective} "
+            f"{best.score:.3f} ({escape(best.settings.training.tuning)}).</p>"
+            f"{f'<p>Test participants: {tests}.</p>' if tests else ''}{table}"
+        )
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Methods compared on test participants; a notebook shows the answer and the tables.
+
+    Attributes:
+        settings: the settings of the evaluation.
+        scores: one row a method, seed, fold and test participant: ``method``, ``seed``, ``fold``, ``participant``,
+            ``windows``, the scores ``kappa``, ``f1``, ``precision``, ``recall``, ``f1_all_classes``, ``accuracy``, and
+            ``dataset``, ``protocol``, ``transductive``, ``supervised``, ``run_id``.
+    """
+
+    settings: Settings
+    scores: pd.DataFrame
+
+    @cached_property
+    def _group(self) -> Group:
+        from sslwear.reports.report import grouped
+
+        methods = self.settings.evaluation.methods if self.settings.evaluation is not None else {}
+        baselines = frozenset(name for name, method in methods.items() if method.baseline is not None)
+        (group,) = grouped(self.scores, self.settings.objective, None, baselines)
+        return group
+
+    @property
+    def _compared(self) -> Sequence[Comparison]:
+        return self._group.comparisons[self.settings.objective]
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """One row a method: ``kappa`` and ``f1`` over participants, each with its 95 % interval (``_low``, ``_high``)
+        and standard deviation (``_sd``), the numbers of ``participants`` and ``seeds``, and ``kappa_sd_of_seeds``.
+        """
+        from sslwear.evaluation.comparison import as_frame
+
+        return as_frame(self._group.summaries, ())
+
+    @property
+    def comparisons(self) -> pd.DataFrame:
+        """One row for each method but the first, which is the reference.
+
+        Columns: ``method``; ``reference``; ``score``, the objective; ``difference``, the mean over participants, with
+        its 95 % interval ``low`` and ``high``; ``p`` of Wilcoxon's signed-rank test; ``p_holm``, the same after Holm's
+        correction; ``significant``, whether that is below 0.05.
+        """
+        import pandas as pd
+
+        columns = ("method", "reference", "score", "difference", "low", "high", "p", "p_holm", "significant")
+        reference, score = self._group.reference.label, self.settings.objective
+        rows = []
+        for one in self._compared:
+            found = one.found.interval
+            values = (found.mean, found.low, found.high, one.found.p, one.corrected, one.significant)
+            rows.append((one.summary.label, reference, score, *values))
+        return pd.DataFrame(rows, columns=list(columns))
+
+    def plot(self) -> Figure:
+        """Draw each participant's difference to the reference, with the mean and its 95 % interval, by method.
+
+        Raises:
+            StudyError: when there is one method only.
+        """
+        from sslwear.errors import StudyError
+        from sslwear.reports.report_figures import differences_figure
+
+        if not self._compared:
+            raise StudyError(
+                f"the evaluation of {self.settings.study!r} has one method only. Add one to compare it with"
+            )
+        return _for_notebook(differences_figure({self._group.title: self._compared}, self.settings.objective))
+
+    def __repr__(self) -> str:
+        participants = self.scores["participant"].nunique()
+        return (
+            f"EvaluationResult({self.settings.study!r}, {len(self._group.summaries)} methods, {participants} test "
+            "participants)"
+        )
+
+    def _repr_markdown_(self) -> str:
+        from sslwear.reports.report_text import answer, comparisons_table, scores_table
+
+        parts = [answer(self._group), "\n".join(scores_table(self._group))]
+        if self._compared:
+            parts.append("\n".join(comparisons_table(self._group, self.settings.objective)))
+        return "\n\n".join(parts)
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """One training.
+
+    Attributes:
+        weights: address of its checkpoint, ``runs:/ID``.
+        scores: scores of the best epoch on the validation participants, by name.
+        fit: the network, the predictions of the best epoch and the record of each epoch.
+    """
+
+    weights: str
+    scores: dict[str, float]
+    fit: FitResult
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """One row an epoch: ``epoch``, ``train_loss``, ``validation_loss``, the validation scores and ``seconds``."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {
+                    "epoch": record.epoch,
+                    "train_loss": record.train_loss,
+                    "validation_loss": record.validation_loss,
+                    **record.scores,
+                    "seconds": record.seconds,
+                }
+                for record in self.fit.history
+            ]
+        )
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{name} {value:.3f}" for name, value in self.scores.items())
+        return f"TrainingResult({self.weights!r}, {scores})"
+
+
+@dataclass(frozen=True)
+class PretrainingResult:
+    """One pre-training.
+
+    Attributes:
+        weights: address of its checkpoint, ``runs:/ID``, for `load_encoder` or a study's ``weights``.
+        scores: scores of the pretext task on held-out participants, by name; ``chance`` is the score of an untrained
+            network.
+    """
+
+    weights: str
+    scores: dict[str, float]
+
+
+def load_settings(study: Settings | Mapping[str, Any] | str | Path, **changes: Any) -> Settings:
+    """Read and validate the settings of a study.
+
+    Args:
+        study: the path of a study file, its content as a mapping, or settings.
+        **changes: values that replace the study's. A mapping changes single keys of a section, and None removes a key.
+
+    Returns:
+        Settings with every default filled in.
+
+    Raises:
+        SettingsError: when the file cannot be read, a key is unknown or would do nothing, or a value is not allowed.
+
+    Example:
+        >>> settings = sslwear.load_settings("my-study.yaml", training={"max_epochs": 5})
+        >>> settings.training.max_epochs
+        5
+    """
+    from sslwear.config import Settings, parse
+    from sslwear.config.changes import Change, changed
+    from sslwear.config.files import read
+    from sslwear.config.loading import check
+
+    change = Change.merge(changes)
+    if isinstance(study, Settings):  # already checked; as a mapping it also has keys without effect
+        return parse(changed(study.model_dump(mode="json"), change), "the settings") if changes else study
+    if isinstance(study, str | Path):
+        return check(read(Path(study)), [change], str(study))
+    return check(study, [change], "the settings")
+
+
+def run_study(
+    study: Settings | Mapping[str, Any] | str | Path, *, trials: int | None = None, progress: bool = True
+) -> StudyResult:
+    """Run a study, or resume it: Optuna proposes trials, each trains a network, and MLflow keeps everything.
+
+    Args:
+        study: the path of a study file, its content as a mapping, or settings.
+        trials: total number of trials; by default the study's.
+        progress: whether to show progress, on a terminal or in a notebook.
+
+    Returns:
+        The finished study. Its best trial was scored on the test participants.
+
+    Raises:
+        SslwearError: when settings, data or weights cannot be used, the weights were trained on test participants,
+            the study was started with other settings, or no trial finished.
+
+    Example:
+        >>> study = sslwear.run_study("my-study.yaml", trials=2)
+        >>> list(study.trials["outcome"])
+        ['finished', 'finished']
+        >>> study.best.score == float(study.trials["kappa"].max())
+        True
+        >>> study.best.settings.training.tuning, study.best.weights[:6]
+        ('head', 'runs:/')
+        >>> figure = study.plot()
+    """
+    from sslwear.studies.optimise import run_study as run
+
+    settings = load_settings(study, **({} if trials is None else {"trials": trials}))
+    with _progress(progress, epochs=False) as callback:
+        return StudyResult(run(settings, progress=callback))
+
+
+def evaluate(question: Settings | Mapping[str, Any] | str | Path, *, progress: bool = True) -> EvaluationResult:
+    """Run an evaluation, or resume it: methods are compared on held-out participants.
+
+    Args:
+        question: a study with a section ``evaluation``: the path of its file, its content as a mapping, or settings.
+        progress: whether to show progress, on a terminal or in a notebook.
+
+    Returns:
+        Scores of the test participants, and comparisons with the first method.
+
+    Raises:
+        SslwearError: when settings, data or weights cannot be used, a network would be trained on its test
+            participants, or a job failed; finished jobs are kept.
+
+    Example:
+        >>> report = sslwear.evaluate("question.yaml")
+        >>> list(report.summary["method"])
+        ['head only', 'random forest']
+        >>> report.comparisons.loc[0, ["method", "reference", "score"]].to_list()
+        ['random forest', 'head only', 'kappa']
+        >>> figure = report.plot()
+    """
+    from sslwear.studies.cross_validation import evaluate_study
+
+    settings = load_settings(question)
+    with _progress(progress, epochs=False) as callback:
+        return EvaluationResult(settings, evaluate_study(settings, progress=callback))
+
+
+def train(study: Settings | Mapping[str, Any] | str | Path, *, progress: bool = True) -> TrainingResult:
+    """Train once with the settings under ``training``, without a search; test participants are not used.
+
+    Args:
+        study: the path of a study file, its content as a mapping, or settings.
+        progress: whether to show progress, on a terminal or in a notebook.
+
+    Raises:
+        SslwearError: when settings, data or weights cannot be used.
+
+    Example:
+        >>> result = sslwear.train("my-study.yaml")
+        >>> len(result.epochs), "kappa" in result.scores
+        (1, True)
+    """
+    from sslwear.studies.single_run import train_once
+    from sslwear.tracking import RUN_URI
+
+    with _progress(progress, epochs=True) as callback:
+        run, fit = train_once(load_settings(study), progress=callback)
+    return TrainingResult(f"{RUN_URI}{run.id}", dict(fit.validation.scores), fit)
+
+
+def pretrain(study: Settings | Mapping[str, Any] | str | Path, *, progress: bool = True) -> PretrainingResult:
+    """Pre-train on the pretext task ``training.pretext``, or find the earlier run with the same settings.
+
+    Args:
+        study: the path of a study file, its content as a mapping, or settings.
+        progress: whether to show progress, on a terminal or in a notebook.
+
+    Raises:
+        SslwearError: when settings, data or weights cannot be used, or the pretext task is ``none``.
+
+    Example:
+        >>> changes = {"training": {"pretext": "reverse"}, "pretraining": {"max_epochs": 1}}
+        >>> result = sslwear.pretrain(sslwear.load_settings("my-study.yaml", **changes))
+        >>> sorted(result.scores)
+        ['accuracy', 'chance']
+    """
+    from sslwear.studies.single_run import pretrain_once
+    from sslwear.tracking import RUN_URI
+
+    with _progress(progress, epochs=True) as callback:
+        run_id, scores = pretrain_once(load_settings(study), progress=callback)
+    return PretrainingResult(f"{RUN_URI}{run_id}", scores)
+
+
+def load_dataset(data: str | Path) -> Dataset:
+    """Open labelled windows and check every value in them.
+
+    Args:
+        data: a directory with ``X.npy`` (N, samples, 3) in g, ``Y.npy`` (N,) labels, ``pid.npy`` (N,) participants and
+            ``T.npy`` (N,) start times; or the name of a source whose recordings are included, such as ``smartwatch``.
+
+    Returns:
+        The data set: ``windows`` (N, samples, 3) in g, memory-mapped; ``labels`` (N,), indices into ``class_names``;
+        ``pid`` (N,); ``start`` (N,); ``describe()`` for a summary.
+
+    Raises:
+        DataError: when there is no such data set or it cannot be used; the message names the file.
+
+    Example:
+        >>> data = sslwear.load_dataset("my-data")
+        >>> data.windows.shape
+        (180, 150, 3)
+        >>> print(data.describe())  # doctest: +ELLIPSIS
+        data set      small (my-data)
+        windows       180 of 150 samples x 3 axes, 5 s at 30 Hz, step 5 s
+        ...
+    """
+    from sslwear.data.loading import open_data
+    from sslwear.tracking import Store
+
+    return open_data(str(data), Store.from_environment().home)
+
+
+def load_encoder(name: str, weights: str | Path = "none") -> Encoder:
+    """Make an encoder, with random or pre-trained weights.
+
+    Args:
+        name: the encoder, such as ``harnet10`` or ``cnn10``.
+        weights: ``none`` for random weights; ``hub`` for the published weights, which are downloaded and are for
+            academic use only; the path of a checkpoint; ``runs:/ID`` or ``models:/NAME@alias``.
+
+    Returns:
+        A `torch.nn.Module` in evaluation mode. It maps float32 windows (B, 3, samples) in g at 30 Hz to features
+        (B, features); ``window_samples`` and ``features`` are its attributes.
+
+    Raises:
+        SettingsError: when there is no such encoder.
+        WeightsError: when the weights cannot be read or do not fit.
+
+    Example:
+        >>> encoder = sslwear.load_encoder("harnet10")
+        >>> windows = torch.randn(2, 3, 300)
+        >>> encoder(windows).shape
+        torch.Size([2, 1024])
+    """
+    from sslwear.encoders.base import get
+    from sslwear.encoders.weights import from_hub, load_encoder, read
+
+    encoder, origin = get(name)(), str(weights)
+    if origin != "none":
+        if origin == "hub":
+            state = from_hub(name)
+        elif origin.startswith(("runs:/", "models:/")):
+            from sslwear.tracking import Store
+            from sslwear.tracking.checkpoints import load_weights
+
+            state = load_weights(Store.from_environment(), origin)
+        else:
+            state = read(Path(origin).expanduser())
+        load_encoder(encoder, state, origin)
+    return encoder.eval()
+
+
+def load_model(reference: str) -> Model:
+    """Load a trained classifier.
+
+    Args:
+        reference: ``NAME@alias`` or ``NAME/VERSION`` of a registered model, or ``runs:/ID`` of a finished trial.
+
+    Returns:
+        The classifier. ``predict`` takes windows (N, samples, 3) or (N, 3, samples) in g, at the rate and of the length
+        that ``card`` gives, and returns a data frame with the column ``label`` and ``p_CLASS`` for each class.
+
+    Raises:
+        SslwearError: when there is no such model, or it has no checkpoint.
+
+    Example:
+        >>> model = sslwear.load_model("my-study@champion")
+        >>> windows = sslwear.load_dataset("my-data").windows
+        >>> list(model.predict(windows[:10]).columns)
+        ['label', 'p_abduction', 'p_pendulum', 'p_upright row']
+    """
+    from sslwear.studies.storage import store_errors
+    from sslwear.tracking import Store
+
+    store = Store.from_environment()
+    with store_errors(store):
+        from sslwear.deployment.registry import load_model as load
+
+        return load(store, reference)
+
+
+def promote(
+    study: StudyResult | str,
+    *,
+    trial: int | None = None,
+    name: str | None = None,
+    alias: str = "champion",
+    score: str | None = None,
+    rule: Literal["mean", "interval"] = "mean",
+    margin: float = 0.0,
+    force: str | None = None,
+) -> Promotion:
+    """Score a trial and the champion on the test participants, and register the trial unless it is worse.
+
+    Args:
+        study: a study or its name.
+        trial: number of a finished trial; by default the best one.
+        name: name of the registered model; by default the study's.
+        alias: alias that moves to the new version.
+        score: score that is compared; by default the study's objective.
+        rule: what must not be lower than the champion's: the ``mean`` difference over participants, or the lower end of
+            its 95 % ``interval``.
+        margin: difference that is still allowed.
+        force: a reason to move the alias in any case, which is kept with the version.
+
+    Returns:
+        Scores, differences and the decision; ``moved`` says whether the alias moved, and ``reason`` why.
+
+    Raises:
+        SslwearError: when study, trial, data or weights cannot be used, or the two models cannot be compared.
+
+    Example:
+        >>> promotion = sslwear.promote("my-study")
+        >>> promotion.name, promotion.alias, promotion.version
+        ('my-study', 'champion', '1')
+    """
+    from sslwear.deployment.promotion import Rule
+    from sslwear.deployment.promotion import promote as promote_trial
+    from sslwear.studies.storage import find_study, store_errors
+    from sslwear.studies.trials import kept_settings
+    from sslwear.tracking import Store
+
+    store, study_name = Store.from_environment(), study if isinstance(study, str) else study.name
+    with store_errors(store):
+        objective = kept_settings(find_study(study_name, store)).objective
+    return promote_trial(study_name, store, trial, name, alias, Rule(score or objective, rule, margin), force)
+
+
+@contextmanager
+def _progress(shown: bool, epochs: bool) -> Iterator[ProgressCallback]:
+    """Progress on a terminal or in a notebook; elsewhere, and if not `shown`, only warnings, which are logged."""
+    from rich.console import Console
+
+    from sslwear.studies.progress import ProgressCallback
+    from sslwear.studies.progress_bars import ConsoleProgress
+
+    console = Console()
+    if not shown or not (console.is_terminal or console.is_jupyter):
+        yield ProgressCallback()
+        return
+    with ConsoleProgress(console, epochs) as progress:
+        yield progress
+
+
+def _for_notebook(figure: Figure) -> Figure:
+    """Let a notebook show the figure also where pyplot, which registers figures with it, was not imported."""
+    setattr(figure, "_repr_png_", partial(_png, figure))  # noqa: B010 - not an attribute that matplotlib declares
+    return figure
+
+
+def _png(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=PNG_DPI)
+    return content.getvalue()

@@ -1,0 +1,86 @@
+"""Facts about a data set as rows of text, for the command line and for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sslwear.data.dataset import Dataset
+    from sslwear.data.shards import Shards
+
+SHOWN_PARTICIPANTS = 20
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Rows of a name and a text; the name is empty where a row continues the one before.
+
+    Attributes:
+        rows: the rows in order.
+    """
+
+    rows: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        width = max(len(name) for name, _ in self.rows)
+        return "\n".join(f"{name:<{width}}  {text}".rstrip() for name, text in self.rows)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th>"
+            f"<td style='text-align:left;white-space:pre-wrap'>{escape(text)}</td></tr>"
+            for name, text in self.rows
+        )
+        return f"<table>{cells}</table>"
+
+
+def dataset_facts(dataset: Dataset) -> Facts:
+    """Facts about labelled windows."""
+    description, windows = dataset.description, dataset.windows
+    seconds = f", {description.window_s:g} s" if description.window_s else ""
+    rate = f" at {description.rate_hz:g} Hz" if description.rate_hz else ""
+    step = f", step {description.step_s:g} s" if description.step_s else ""
+    shape = f"{windows.shape[1]} samples x {windows.shape[2]} axes"
+    rows = [
+        ("data set", f"{description.name} ({dataset.folder})"),
+        ("windows", f"{len(dataset)} of {shape}{seconds}{rate}{step}"),
+        ("arrays", f"X {windows.dtype} {windows.shape}, Y, pid and T ({len(dataset)},)"),
+        ("memory", f"{windows.nbytes / 1e6:.1f} MB on disk, memory-mapped: read batch by batch"),
+    ]
+    counts = np.bincount(dataset.labels, minlength=len(dataset.class_names))
+    for index, (name, count) in enumerate(zip(dataset.class_names, counts, strict=True)):
+        rows.append(("labels" if index == 0 else "", f"{count:>8}  {count / len(dataset):>4.0%}  {name}"))
+    if not dataset.worn.all():
+        rows.append(("not worn", f"{int((~dataset.worn).sum())} windows, left out of training"))
+    participants, windows_each = np.unique(dataset.pid, return_counts=True)
+    rows.append(("participants", _participants(participants, windows_each)))
+    rows += [(key, value) for key in ("source", "licence", "citation") if (value := getattr(description, key))]
+    return Facts((*rows, ("fingerprint", dataset.fingerprint)))
+
+
+def shards_facts(shards: Shards) -> Facts:
+    """Facts about unlabelled windows."""
+    samples, axes = shards.shards[0].windows().shape[1:]
+    counts = [shard.count for shard in shards.shards]
+    return Facts(
+        (
+            ("shards", f"{shards.description.name} ({shards.folder}), unlabelled, for pre-training"),
+            ("windows", f"{len(shards)} in which the device was worn, of {samples} samples x {axes} axes"),
+            ("participants", _participants(shards.participants, counts)),
+            ("fingerprint", shards.fingerprint),
+        )
+    )
+
+
+def _participants(names: Iterable[object], windows: Iterable[int]) -> str:
+    shown, counts = [str(name) for name in names], list(windows)
+    more = " ..." if len(shown) > SHOWN_PARTICIPANTS else ""
+    listed = " ".join(shown[:SHOWN_PARTICIPANTS])
+    return f"{len(shown)}, {min(counts)} to {max(counts)} windows each: {listed}{more}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -33,11 +36,18 @@ def _one_or_more(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Number = Annotated[float, BeforeValidator(_no_boolean)]
-"""Not strict, because YAML 1.1 takes 1e-3 for text."""
-Share = Annotated[Number, Field(gt=0, lt=1)]
-NonNegativeNumber = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
-Positive = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
+def _absolute(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Paths that hold from every working directory, because stores keep them."""
+    return tuple(os.path.abspath(Path(path).expanduser()) for path in paths)  # noqa: PTH100 - keeps links
+
+
+NO_BOOLEAN = BeforeValidator(_no_boolean)
+"""Numbers are not strict, so that a number in quotes is read too."""
+OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_one_or_more, str | tuple[str, ...])]
+"""A text, or a list of texts."""
+Share = Annotated[float, Field(gt=0, lt=1), NO_BOOLEAN]
+NonNegativeNumber = Annotated[float, Field(ge=0, allow_inf_nan=False), NO_BOOLEAN]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), NO_BOOLEAN]
 Count = Annotated[int, Field(ge=1, strict=True)]
 NonNegative = Annotated[int, Field(ge=0, strict=True)]
 BatchSize = Annotated[int, Field(ge=2, strict=True)]
@@ -51,7 +61,7 @@ OLD_KEYS = {"tuned": "tuning", "choose": "select_on_validation"}
 class Section(BaseModel):
     """A section of the study file; it refuses keys that it does not have."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -70,55 +80,75 @@ class SplitSettings(Section):
     """Hold-out by participant."""
 
     test: Share = 0.2
+    """Share of the participants who are test participants."""
     test_seed: Seed = 42
+    """Seed of the draw of test participants, or of the groups of k_fold."""
     validation: Share = 0.125
+    """Share of the other participants who are validation participants."""
     validation_seed: Seed = 41
+    """Seed of the draw of validation participants."""
 
 
 class PretrainingSettings(Section):
     """Fitting the encoder on a pretext task, before fine-tuning."""
 
     learning_rate: Positive = 1e-3
+    """Learning rate of all parameters."""
     batch_size: BatchSize = 64
+    """Windows in a batch."""
     max_epochs: Count = 20
+    """Largest number of epochs."""
     patience: Count = 5
-    data: Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(min_length=1)] | None = None
-    """Directories of unlabelled shards or of data sets, whose labels only the task ``activities`` looks at; None for
-    the training participants of the study's own data."""
+    """Early stopping after this number of epochs without a better score of held-out participants."""
+    data: Annotated[OneOrMore, Field(min_length=1)] | None = None
+    """Folders of unlabelled shards or of data sets, or names of sources. Only the pretext task activities uses
+    labels. Without it, the training participants of the study are used."""
     sampling: Literal["uniform", "motion"] = "motion"
-    """Windows are drawn with a probability proportional to their motion, or all are equally likely."""
+    """How windows are drawn: with a probability proportional to their motion, or all with the same probability."""
     windows_per_participant: Count = 1500
-    """Windows that an epoch draws of each participant of `data`."""
+    """Windows drawn from each participant of pretraining.data in an epoch."""
     participants_at_a_time: Count = 8
-    """Participants whose windows a batch mixes, where windows are drawn."""
+    """Participants whose windows are mixed in a batch, where windows are drawn."""
 
 
 class TrainingSettings(Section):
     """Fitting on activity labels; what `search` names is replaced in each trial."""
 
     tuning: str = "all"
+    """Tuning strategy: all, head, blocks such as layer1, layer4-5 or layer1+layer5, or another strategy."""
     learning_rate: Positive = 1e-4
+    """Learning rate of the head and of the blocks that are tuned."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """Whether rates stay, or fall from epoch to epoch along half a cosine that ends after `max_epochs`."""
+    """Learning rate over the epochs: constant, or half a cosine that ends after max_epochs."""
     batch_size: BatchSize = 64
+    """Windows in a batch."""
     augment: bool = False
-    augment_degrees: Annotated[Number, Field(gt=0, le=180)] | None = None
-    """Augmented windows are turned by at most so much; None for any orientation, with axes switched too."""
+    """Whether training windows are augmented by random rotations."""
+    augment_degrees: Annotated[float, Field(gt=0, le=180), NO_BOOLEAN] | None = None
+    """Largest angle of rotation in degrees. Without it, windows are turned to any orientation, and axes are
+    switched."""
     augmented_views: Count = 8
-    """Where the first block is frozen, epochs take turns with so many augmented views, whose outputs are kept."""
+    """Number of augmented views that epochs take in turn where the first block is frozen, so that its outputs can
+    be kept."""
     pretext: str = NO_PRETEXT
+    """Pretext task of the pre-training, activities for supervised pre-training on pretraining.data, or none."""
     head: Literal["published", "linear"] = "published"
-    """The two layers of the published models, or one."""
+    """The two layers of the published models, or one linear layer."""
     class_weights: bool = True
+    """Whether the loss weighs classes by the inverse of their frequency."""
     max_epochs: Count = 50
+    """Largest number of epochs."""
     patience: Count = 5
+    """Early stopping after this number of epochs without a better validation score."""
 
 
 class LogRange(Section):
     """A range that is searched on a logarithmic scale."""
 
     low: Positive
+    """Smallest value."""
     high: Positive
+    """Largest value."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -131,10 +161,15 @@ class SearchSettings(Section):
     """What a study searches over; a key that is left out stays as `training` has it."""
 
     tuning: Literal["any"] | tuple[str, ...] | None = None
+    """Tuning strategies to choose from; any for each set of frozen blocks."""
     learning_rate: LogRange | None = None
+    """Range of learning rates."""
     batch_size: tuple[BatchSize, ...] | None = None
+    """Batch sizes to choose from."""
     augment: tuple[bool, ...] | None = None
+    """Whether to augment, as choices."""
     pretext: tuple[str, ...] | None = None
+    """Pretext tasks to choose from; none for no pre-training."""
 
     @field_validator("tuning", "batch_size", "augment", "pretext")
     @classmethod
@@ -151,21 +186,21 @@ class SamplerSettings(Section):
     """How trials are proposed: at random at first, then by TPE from the results of the earlier ones."""
 
     startup_trials: NonNegative = 5
-    """Trials drawn at random, all at once, and run in the order of their cost: cheap results first."""
+    """Trials that are drawn at random before the sampler uses results; they run in the order of their cost."""
 
 
 class PrunerSettings(Section):
     """Ends trials early that fall behind the others at the same epoch."""
 
     name: Literal["median", "halving", "hyperband", "none"] = "median"
-    """Ends what is worse than the median; or what is not among the best of its rung (asynchronous successive halving);
-    or halving that begins at several epochs (Hyperband)."""
+    """Rule by which trials are ended: worse than the median; not among the best of its rung (asynchronous
+    successive halving); halving that starts at several epochs (Hyperband); or none."""
     warmup_epochs: NonNegative = 2
-    """After so many epochs no trial has ended yet."""
+    """Epochs of a trial in which it is not ended."""
     startup_trials: NonNegative = 5
-    """Of median: the first trials, which are not ended."""
+    """First trials of a study, which median does not end."""
     reduction_factor: Annotated[int, Field(ge=2, strict=True)] = 3
-    """Of halving and hyperband: one in so many goes on, for so many times as many epochs."""
+    """For halving and hyperband: one trial in this number goes on, for this number times as many epochs."""
 
     @model_validator(mode="after")
     def _applies(self) -> Self:
@@ -179,8 +214,9 @@ class CacheSettings(Section):
     """Outputs of frozen blocks are kept, so that they are computed once."""
 
     memory_gb: NonNegativeNumber = 0.5
+    """Gigabytes of outputs kept in memory."""
     disk_gb: NonNegativeNumber = 10
-    """Of the folder ``cache/features`` in the store; 0 keeps nothing."""
+    """Gigabytes of outputs kept in the folder cache/features of the store; 0 keeps nothing."""
 
 
 class MethodSettings(TrainingSettings):
@@ -191,13 +227,13 @@ class MethodSettings(TrainingSettings):
     """
 
     weights: str | None = None
-    """Where the encoder starts; the study's `weights` when it is left out."""
+    """Initial weights of the encoder; the study's weights where it is left out."""
     select_on_validation: tuple[str, ...] | None = None
-    """Methods of which the best on the validation participants is taken, anew in each fold and with each seed."""
+    """Methods of which the best one on the validation participants is taken, in each fold and with each seed."""
     ensemble: tuple[str, ...] | None = None
-    """Methods whose probabilities are averaged, in each fold and with each seed."""
+    """Methods whose class probabilities are averaged, in each fold and with each seed."""
     baseline: str | None = None
-    """A method without a network."""
+    """A baseline, which is a method without a network, such as random_forest."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -235,20 +271,24 @@ class EvaluationSettings(Section):
     """Methods compared on test participants, with how sure one can be: `sslwear evaluate`."""
 
     protocol: Literal["hold_out", "k_fold", "leave_one_out"] = "k_fold"
-    """Who is tested: the participants that `split` locks away; everybody once, in so many groups; everybody alone."""
+    """Test participants: those of split (hold_out); everybody once, in groups (k_fold); everybody once, alone
+    (leave_one_out)."""
     folds: Annotated[int, Field(ge=2, strict=True)] = 5
-    """Groups of k_fold."""
+    """Number of groups of k_fold."""
     seeds: tuple[Seed, ...] = (42,)
-    """Each method is trained with each seed in each fold; folds are the same for all."""
+    """Seeds; each method is trained with each seed in each fold. Folds are the same for all seeds."""
     methods: Annotated[dict[MethodName, MethodSettings], Field(min_length=1)]
+    """Methods by name, each with the keys of training that differ."""
     smoothing: Literal["none", "hmm"] = "none"
-    """Whether predictions are smoothed over time by a hidden Markov model."""
+    """Smoothing of predictions over time: none, or a hidden Markov model."""
     refit: bool = False
-    """Whether a network, once the validation participants have said how many epochs are best, is fitted anew for as
-    many on them and the training participants together; that one is tested."""
+    """Whether the network is trained again on training and validation participants together, for the number of
+    epochs that was best on the validation participants."""
     transductive: bool = False
-    """Whether pre-training may see test participants' windows, without labels, which every result then says."""
+    """Whether pre-training may use windows of test participants, without their labels. All results are marked with
+    it."""
     keep_checkpoints: bool = False
+    """Whether the weights of all trained networks are kept."""
 
     @field_validator("seeds")
     @classmethod
@@ -282,26 +322,47 @@ class Settings(Section):
     """One study file."""
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    """Name of the study."""
     data: str
+    """Folder of a data set, or name of a source."""
     encoder: str = "harnet10"
+    """Name of the encoder."""
     weights: str = "none"
+    """Initial weights of the encoder: none, hub, the path of a checkpoint, runs:/ID of a run, or
+    models:/NAME@alias."""
     trials: Count = 20
+    """Number of trials of the study in all."""
     objective: Literal["kappa", "f1"] = "kappa"
+    """Score on the validation participants that the search maximises: Cohen's kappa or macro F1."""
     seed: Seed = 42
+    """Seed of everything random; an evaluation has its own seeds."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    """Device that computes; auto for a graphics card where there is one."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
+    """Precision of the computation; auto for bf16 where the device is fast with it."""
     threads: Literal["auto"] | Count = "auto"
-    """Cores to compute on; auto for all that this process may use. Several studies at a time share the cores out."""
+    """Cores to compute on; auto for all that this process may use, shared between studies that run at the same
+    time."""
     include_nonwear: bool = False
+    """Whether windows in which the device was not worn are used."""
+    plugins: Annotated[OneOrMore, AfterValidator(_absolute)] = ()
+    """Python files with sources, encoders, pretext tasks, tuning strategies or baselines."""
     split: SplitSettings = SplitSettings()
+    """Hold-out split by participant."""
     training: TrainingSettings = TrainingSettings()
+    """Fine-tuning on activity labels."""
     pretraining: PretrainingSettings = PretrainingSettings()
+    """Pre-training on a pretext task."""
     search: SearchSettings = SearchSettings()
+    """What the study searches over."""
     sampler: SamplerSettings = SamplerSettings()
+    """How trials are proposed."""
     pruner: PrunerSettings = PrunerSettings()
+    """How trials are ended early."""
     cache: CacheSettings = CacheSettings()
+    """How outputs of frozen blocks are kept."""
     evaluation: EvaluationSettings | None = None
-    """What `sslwear evaluate` compares."""
+    """What sslwear evaluate compares."""
 
     @model_validator(mode="after")
     def _room_to_prune(self) -> Self:

@@ -26,10 +26,13 @@ ORDER = (
     "tracking",
     "studies",
     "deployment",
+    "api",
     "cli",
 )
 """Folders and modules directly under the package, in the order of imports."""
-MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+ENDS = (PACKAGE / "__init__.py", PACKAGE / "__main__.py")
+"""Modules that only pass on the public interface and the command."""
+MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path not in ENDS]
 
 
 def imported(path: Path) -> set[str]:

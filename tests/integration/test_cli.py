@@ -150,7 +150,7 @@ def test_pre_training_is_done_once(home: Path, file: Path) -> None:
         (["data=nowhere"], "data: 'nowhere' is neither a directory nor a source that brings"),
         (["weights=nowhere.mdl"], "weights: there is no file nowhere.mdl"),
         (["weights=models:/nobody@champion"], "weights: models:/nobody@champion has no checkpoint of ours"),
-        (["device=cuda:9"], "device: this machine has no cuda:9; write auto or cpu"),
+        (["device=cuda:9"], "device: this machine has no cuda:9. Write auto or cpu"),
         (["split.validation=0.9"], "cannot be split with test 0.2 and validation 0.9"),
     ],
 )

@@ -1,7 +1,7 @@
-"""Pure, batched signal transforms: windows (B, 3, L) in, windows (B, 3, L) out, nothing shared between samples.
+"""Signal transforms of batches of windows (B, 3, L); they are pure functions, and each window is transformed by itself.
 
-Random parameters are drawn on the CPU from an explicit generator, so that a seed means the same on every device;
-the work on the samples runs where the windows are.
+Random parameters are drawn on the CPU from an explicit generator, so a seed gives the same result on every device. The
+windows are computed on their own device.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 Transform = Callable[[Tensor, torch.Generator], Tensor]
-"""Windows (B, 3, L) and a CPU generator to windows (B, 3, L)."""
-LEAST_SPEED = 0.05
-"""Smallest speed of a warped clock, relative to the true one: time never stands still or runs backwards."""
+"""Function of windows (B, 3, L) and a CPU generator that returns windows (B, 3, L)."""
+MIN_SPEED = 0.05
+"""Lower limit of the relative speed of warped time, so that time never stops or runs backwards."""
 
 
 def resize(x: Tensor, samples: int) -> Tensor:
-    """Resample windows (B, 3, L) linearly to (B, 3, samples), first and last sample kept."""
+    """Windows (B, 3, L) resampled linearly to (B, 3, samples); the first and the last sample are kept."""
     if x.shape[-1] == samples:
         return x
     return torch.nn.functional.interpolate(x, size=samples, mode="linear", align_corners=True)
 
 
 def where(chosen: Tensor, changed: Tensor, x: Tensor) -> Tensor:
-    """Take `changed` for the samples where `chosen` (B,) is true, and `x` elsewhere."""
+    """Windows of `changed` where `chosen` (B,) is true, and of `x` elsewhere."""
     return torch.where(chosen.to(x.device).bool().view(-1, 1, 1), changed, x)
 
 
 def reverse(x: Tensor) -> Tensor:
-    """Turn the arrow of time round; the sensor axes stay as they are."""
+    """Windows with reversed time; the sensor axes are not changed."""
     return x.flip(-1)
 
 
 def permute_segments(x: Tensor, generator: torch.Generator, segments: int = 4, min_samples: int = 10) -> Tensor:
-    """Cut each window into segments of random length and put them back in another order, never the same.
+    """Windows cut into segments of random length that are put into another order, never the original one.
 
     Args:
         x: windows (B, 3, L).
-        generator: CPU generator of the cuts and orders.
+        generator: CPU generator of cuts and orders.
         segments: number of segments, 2 to 6.
-        min_samples: least length of a segment; ``segments * min_samples`` cannot exceed L.
+        min_samples: minimum length of a segment; ``segments * min_samples`` cannot exceed L.
 
     Raises:
         ValueError: when the window is too short for the segments.
@@ -70,26 +70,26 @@ def permute_segments(x: Tensor, generator: torch.Generator, segments: int = 4, m
 
 @cache
 def _orders(segments: int) -> Tensor:
-    """All orders of the segments but the one they came in, (segments! - 1, segments)."""
+    """All orders of the segments except the original one, (segments! - 1, segments)."""
     return torch.tensor(list(itertools.permutations(range(segments)))[1:])
 
 
 def time_warp(x: Tensor, generator: torch.Generator, sigma: float = 0.2, knots: int = 4) -> Tensor:
-    """Let each window's clock run faster and slower along a smooth random curve, endpoints kept.
+    """Windows with time warped along a smooth random curve; the endpoints are kept.
 
-    The clock's speed is a cubic spline through ``knots + 2`` equidistant values drawn from N(1, sigma), and at least
-    LEAST_SPEED; its integral, scaled to the window, says where each sample is read, with linear interpolation. After
-    Um et al., 'Data augmentation of wearable sensor data', ICMI 2017.
+    The speed of time is a cubic spline through ``knots + 2`` equidistant values from N(1, sigma), at least MIN_SPEED.
+    Its integral, scaled to the window, gives the positions at which the window is interpolated linearly. After Um et
+    al., 'Data augmentation of wearable sensor data', ICMI 2017.
 
     Args:
         x: windows (B, 3, L).
         generator: CPU generator of the curves.
-        sigma: standard deviation of the speed at a knot, as a share of the true speed.
+        sigma: standard deviation of the relative speed at a knot.
         knots: number of knots between the endpoints.
     """
     batch, _, length = x.shape
     at_knots = 1 + sigma * torch.randn(batch, knots + 2, generator=generator)
-    speed = (at_knots @ _spline_basis(length, knots)).clamp(min=LEAST_SPEED)
+    speed = (at_knots @ _spline_basis(length, knots)).clamp(min=MIN_SPEED)
     clock = torch.nn.functional.pad(torch.cumulative_trapezoid(speed, dim=1), (1, 0))
     position = (clock / clock[:, -1:] * (length - 1)).clamp(0, length - 1).to(x.device)
     before = position.long().clamp(max=length - 2)
@@ -100,46 +100,48 @@ def time_warp(x: Tensor, generator: torch.Generator, sigma: float = 0.2, knots: 
 
 @cache
 def _spline_basis(length: int, knots: int) -> Tensor:
-    """Matrix (knots + 2, length) that turns values at knots into a cubic spline's values at samples.
+    """Matrix (knots + 2, length) from values at knots to values of the cubic spline at samples.
 
-    A spline is linear in its values, so splining the unit vectors once serves every batch.
+    A spline is linear in its values, so the splines of the unit vectors are enough for all batches.
     """
     spline = CubicSpline(np.linspace(0, length - 1, knots + 2), np.eye(knots + 2))
     return torch.from_numpy(spline(np.arange(length)).T.astype(np.float32))
 
 
 def scale_motion(x: Tensor, factor: Tensor) -> Tensor:
-    """Multiply what departs from each window's mean by the window's factor (B,); the mean, and gravity in it, stays."""
+    """Windows whose difference from their mean is multiplied by a factor (B,); the mean, with gravity, is kept."""
     mean = x.mean(dim=-1, keepdim=True)
     return mean + factor.to(x).view(-1, 1, 1) * (x - mean)
 
 
 def jitter(x: Tensor, sigma: Tensor, generator: torch.Generator) -> Tensor:
-    """Add white noise with a standard deviation (B,) for each window, in g."""
+    """Windows with added white noise, whose standard deviation (B,) is in g."""
     noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
     return x + sigma.to(x).view(-1, 1, 1) * noise.to(x.device)
 
 
-def stretches(batch: int, length: int, generator: torch.Generator, samples: int = 15, share: float = 0.3) -> Tensor:
-    """Choose stretches of time at random places in each window; two may touch, none overlap.
+def random_segments(
+    batch: int, length: int, generator: torch.Generator, samples: int = 15, share: float = 0.3
+) -> Tensor:
+    """Random segments of windows, which may touch but do not overlap.
 
     Args:
         batch: number of windows.
-        length: samples of a window.
-        generator: CPU generator of the places.
-        samples: length of a stretch.
-        share: of the window that the stretches are to cover, as near as whole stretches can, at least one.
+        length: window length in samples.
+        generator: CPU generator of the positions.
+        samples: segment length in samples.
+        share: share of the window to cover; it is rounded to whole segments, at least one.
 
     Returns:
-        Which samples are in a stretch (batch, length), as many in each window.
+        Whether a sample is in a segment (batch, length); the number is the same in each window.
 
     Raises:
-        ValueError: when they leave nothing of the window.
+        ValueError: when no sample would be outside of the segments.
     """
     count = max(1, round(share * length / samples))
     slack = length - count * samples
     if slack < 1:
-        raise ValueError(f"{count} stretches of {samples} samples leave nothing of {length} samples")
+        raise ValueError(f"{count} segments of {samples} samples cover all {length} samples")
     places = torch.randint(0, slack + 1, (batch, count), generator=generator).sort(dim=1).values
     starts = (places + samples * torch.arange(count)).unsqueeze(2)
     time = torch.arange(length)
@@ -147,17 +149,17 @@ def stretches(batch: int, length: int, generator: torch.Generator, samples: int 
 
 
 def visible_mean(x: Tensor, hidden: Tensor) -> Tensor:
-    """Mean of each axis over the samples that are not hidden: windows (B, 3, L) and (B, L) to (B, 3, 1)."""
-    seen = ~hidden.unsqueeze(1)
-    return torch.where(seen, x, 0).sum(dim=-1, keepdim=True) / seen.sum(dim=-1, keepdim=True)
+    """Mean (B, 3, 1) of each axis of windows (B, 3, L) over the samples that are not hidden (B, L)."""
+    visible = ~hidden.unsqueeze(1)
+    return torch.where(visible, x, 0).sum(dim=-1, keepdim=True) / visible.sum(dim=-1, keepdim=True)
 
 
 def mirrored_half(x: Tensor, late: Tensor) -> Tensor:
-    """Replace one half of each window by the mirror image of the other, so that the signal goes on without a step.
+    """Windows with one half replaced by the mirror image of the other, so that the signal has no step.
 
     Args:
         x: windows (B, 3, L).
-        late: whether the second half is replaced, or the first (B,); the half that stays has ``(L + 1) // 2`` samples.
+        late: whether the second half is replaced, or the first (B,); the other half has ``(L + 1) // 2`` samples.
     """
     length = x.shape[-1]
     time = torch.arange(length, device=x.device)
@@ -167,16 +169,14 @@ def mirrored_half(x: Tensor, late: Tensor) -> Tensor:
 
 
 def random_rotations(count: int, generator: torch.Generator, most_degrees: float = 180) -> Tensor:
-    """Matrices (count, 3, 3) that turn about a random axis by an angle drawn evenly from up to `most_degrees` either
-    way.
-    """
+    """Rotation matrices (count, 3, 3) with random axes and uniform angles of at most `most_degrees` either way."""
     axis = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=1)
     angle = (2 * torch.rand(count, generator=generator) - 1) * math.radians(most_degrees)
     return rotation_matrices(axis, angle)
 
 
 def rotation_matrices(axis: Tensor, angle: Tensor) -> Tensor:
-    """Rodrigues' formula: unit axes (B, 3) and angles (B,) in radians to matrices (B, 3, 3)."""
+    """Rotation matrices (B, 3, 3) of unit axes (B, 3) and angles (B,) in radians, by Rodrigues' formula."""
     zero = torch.zeros_like(angle)
     a, b, c = axis.unbind(1)
     cross = torch.stack([zero, -c, b, c, zero, -a, -b, a, zero], dim=1).view(-1, 3, 3)
@@ -185,7 +185,7 @@ def rotation_matrices(axis: Tensor, angle: Tensor) -> Tensor:
 
 
 def random_axis_switches(count: int, generator: torch.Generator) -> Tensor:
-    """Matrices (count, 3, 3) that put the sensor's axes in a random order, which may be the one they have."""
+    """Matrices (count, 3, 3) that put the sensor's axes into a random order, possibly the original one."""
     order = torch.rand(count, 3, generator=generator).argsort(dim=1)
     return torch.eye(3)[order]
 
@@ -193,13 +193,13 @@ def random_axis_switches(count: int, generator: torch.Generator) -> Tensor:
 def augmentations(count: int, generator: torch.Generator, most_degrees: float | None = None) -> Tensor:
     """Matrices (count, 3, 3) that augment windows (count, 3, L) by ``matrices @ x``: a switch of axes, then a rotation.
 
-    A matrix a window is all there is to an augmented view of a data set, so views need not be kept to be had again.
+    The matrices define an augmented view of a data set, so a view can be computed again from its seed.
 
     Args:
-        count: of windows.
+        count: number of windows.
         generator: CPU generator of axes and angles.
-        most_degrees: turn by at most so much and switch no axes, as a watch sits a little differently on every wrist;
-            None for any orientation.
+        most_degrees: largest rotation in degrees, without a switch of axes, for small differences in how a watch is
+            worn; None for any orientation.
     """
     if most_degrees is not None:
         return random_rotations(count, generator, most_degrees)

@@ -1,1 +1,1 @@
-"""Encoders: one file a network."""
+"""Encoders, one file for each architecture."""

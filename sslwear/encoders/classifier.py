@@ -1,6 +1,6 @@
-"""A trained classifier as others use it: a folder with weights and a card; windows in, class probabilities out.
+"""Trained classifier for prediction: a folder with weights and a card.
 
-A promoted model carries this module along (`CODE`), so that it loads without this package.
+A promoted model includes a copy of this module (`CODE`), so that it can be loaded without this package.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from sslwear.data.checks import GRAVITY_G, MOST_G, check_finite, check_large, check_unit, first_large
-from sslwear.encoders.base import Network
+from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.base import get as get_encoder
 from sslwear.encoders.heads import PUBLISHED, classifier
 from sslwear.errors import DataError, WeightsError
+from sslwear.utils import plugins
 
 CHECKPOINT = "model.safetensors"
 CARD = "model.json"
+ENCODER = "encoder.py"
+"""Code of an encoder that is a file plug-in."""
 MODEL_ARTIFACTS = "artifacts/model"
-"""Where the two are in an MLflow model."""
+"""Folder of the weights and the card in an MLflow model."""
 CODE = (
     "__init__.py",
     "data/__init__.py",
@@ -37,39 +40,38 @@ CODE = (
     "utils/__init__.py",
     "utils/plugins.py",
 )
-"""Files and folders of this package that a model needs to be loaded."""
+"""Files and folders of this package that loading a model needs."""
 BATCH = 256
 OLD_CARD_KEYS = {"tuned": "tuning", "usual": "reference_ranges"}
-"""Keys of cards that version 0.1 wrote, and what they are called now."""
-_NUMBERS = (float, int, np.floating, np.integer, type(None))
-"""Of an array of objects; None, a JSON null, is a missing sample."""
+"""Keys in cards of version 0.1, and their current names."""
+_NUMBER_TYPES = (float, int, np.floating, np.integer, type(None))
+"""Accepted types in an array of objects; None, a JSON null, is a missing sample."""
 STATISTICS = ("mean x", "mean y", "mean z", "length", "motion")
-"""What is compared between a recording and the windows that a model learnt from, see `statistics`."""
+"""Statistics of a window by which distribution shift is detected, see `statistics`."""
 REFERENCE_PERCENTILES = (1, 99)
-"""Percentiles of a statistic between which a window is like those that the model learnt from."""
+"""Percentiles of a statistic over the training windows that bound its reference range."""
 SHIFT_SHARE = 0.2
-"""A recording of which more is outside of what is usual, in any statistic, is unlike what the model learnt from."""
+"""Share of windows outside of a reference range above which a recording gets a warning."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What is needed to build a classifier again and to feed it, beside its weights.
+    """Description of a classifier: how to build it, and its input and output.
 
     Attributes:
         encoder: name of the encoder.
-        window_samples: length of the windows that it takes.
-        rate_hz: their samples per second.
-        unit: of acceleration, ``g``.
-        class_names: labels, in the order of the outputs.
-        dataset: name of the data set that it learnt from.
-        fingerprint: SHA-256 of that data set's arrays.
-        licence: of that data set, where it is known.
+        window_samples: window length in samples.
+        rate_hz: sampling rate of the windows.
+        unit: unit of acceleration, ``g``.
+        class_names: names of the classes, in the order of the outputs.
+        dataset: name of the training data set.
+        fingerprint: SHA-256 of the arrays of the training data set.
+        licence: licence of the training data set, if known.
         tuning: tuning strategy.
         pretext: pretext task, or ``none``.
-        precision: in which it was trained and validated, ``float32`` or ``bf16``.
+        precision: precision of training and validation, ``float32`` or ``bf16``.
         head: kind of head, ``published`` or ``linear``.
-        reference_ranges: by statistic, the range that holds nearly all training windows; empty where it was not
-            computed.
+        reference_ranges: range of nearly all training windows for each statistic; empty if it was not computed.
     """
 
     encoder: str
@@ -88,19 +90,19 @@ class Card:
 
     @property
     def window_s(self) -> float:
-        """Length of the windows in seconds."""
+        """Window length in seconds."""
         return self.window_samples / self.rate_hz
 
     def to_json(self) -> str:
-        """The card as text that `read` takes."""
+        """The card as JSON text, the input of `read`."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a card; what a later version of this package added is passed over.
+        """Card from a JSON file; keys of later versions of this package are ignored.
 
         Raises:
-            WeightsError: when there is none, or it lacks something.
+            WeightsError: when the file cannot be read, or a key is missing.
         """
         try:
             content = json.loads(path.read_text())
@@ -110,26 +112,47 @@ class Card:
             ranges = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
             return cls(**{**known, "class_names": tuple(known["class_names"]), "reference_ranges": ranges})
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise WeightsError(f"{path} is not the card of a model of sslwear; promote the trial again") from error
+            raise WeightsError(f"{path} is not the card of a model of sslwear. Promote the trial again") from error
 
 
-def network(card: Card) -> Network:
-    """A network as a card describes it, with random weights.
+def network(card: Card, folder: Path | None = None) -> Network:
+    """Network of a card, with random weights.
+
+    Args:
+        card: the card.
+        folder: folder of the model, which has the encoder's code if that is a file plug-in.
 
     Raises:
-        SettingsError: when there is no such encoder or head.
+        SettingsError: when the encoder or the head does not exist.
     """
-    encoder = get_encoder(card.encoder)()
+    file = None if folder is None else folder / ENCODER
+    kind = get_encoder(card.encoder) if file is None or not file.is_file() else _included(file, card.encoder)
+    encoder = kind()
     return Network(encoder, classifier(card.head, encoder.features, len(card.class_names)))
 
 
+def _included(file: Path, name: str) -> type[Encoder]:
+    return plugins.get_from_file(file, Encoder, name)
+
+
+def write_encoder(folder: Path, card: Card) -> None:
+    """Write the code of the encoder into the folder of a model, if the encoder is a file plug-in.
+
+    Raises:
+        SettingsError: when the encoder does not exist.
+    """
+    content = plugins.source(get_encoder(card.encoder))
+    if content is not None:
+        (folder / ENCODER).write_bytes(content)
+
+
 class Model:
-    """A classifier ready for use; its results for a window do not depend on the other windows.
+    """Classifier of windows; the result for a window does not depend on the other windows.
 
     Args:
-        body: the network, which is put into evaluation mode.
-        card: its description.
-        device: where to compute.
+        body: network; it is put into evaluation mode.
+        card: description of the classifier.
+        device: device of the computation; the CPU by default.
         precision: ``float32`` or ``bf16``.
     """
 
@@ -143,44 +166,44 @@ class Model:
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | None = None, precision: str = "float32") -> Self:
-        """Read a model from a folder with ``model.safetensors`` and ``model.json``; nothing is unpickled.
+        """Classifier from a folder with ``model.safetensors`` and ``model.json``; nothing is unpickled.
 
         Raises:
-            WeightsError: when one of them is missing, damaged, or does not fit the other.
+            WeightsError: when a file is missing or damaged, or the weights do not fit the card.
         """
         card = Card.read(folder / CARD)
-        body = network(card)
+        body = network(card, folder)
         try:
             body.load_state_dict(load_file(folder / CHECKPOINT))
         except (OSError, SafetensorError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise WeightsError(f"{folder / CHECKPOINT} cannot be used ({reason}); promote the trial again") from error
+            raise WeightsError(f"{folder / CHECKPOINT} cannot be used ({reason}). Promote the trial again") from error
         return cls(body, card, device, precision)
 
     def check(self, values: Any) -> NDArray[np.float32]:
-        """Refuse what are not windows in g at the model's rate.
+        """Windows as float32, after checks of type, shape and unit.
 
         Args:
-            values: (N, samples, 3), or (N, 3, samples).
+            values: windows (N, samples, 3) or (N, 3, samples) in g at the model's rate.
 
         Returns:
-            (N, samples, 3).
+            Windows (N, samples, 3).
 
         Raises:
-            DataError: when shape or unit are others, or a sample is not a number.
+            DataError: when the shape or the unit is wrong, or a sample is not a number.
         """
         length, wanted = self.card.window_samples, f"{self.card.window_s:g} s at {self.card.rate_hz:g} Hz"
         try:
-            windows = _numbers(values)
+            windows = _as_float32(values)
         except (ValueError, TypeError, OverflowError) as error:
             raise DataError(
-                f"the windows are not an array of numbers; give (N, {length}, 3) or (N, 3, {length}), {wanted}, in g"
+                f"the windows are not an array of numbers. Give (N, {length}, 3) or (N, 3, {length}), {wanted}, in g"
             ) from error
         if windows.ndim == 3 and windows.shape[1:] == (3, length):
             windows = windows.transpose(0, 2, 1)
         if windows.ndim != 3 or windows.shape[1:] != (length, 3):
             raise DataError(
-                f"the windows have shape {windows.shape}; this model takes (N, {length}, 3) or (N, 3, {length}): "
+                f"the windows have shape {windows.shape}. This model takes (N, {length}, 3) or (N, 3, {length}): "
                 f"{wanted}, in g"
             )
         if len(windows) == 0:
@@ -189,7 +212,7 @@ class Model:
         check_finite(where, 0, windows)
         check_large(where, first_large(0, windows))
         median = float(np.median(np.linalg.norm(windows, axis=2)))
-        if not GRAVITY_G[0] <= median <= MOST_G:  # a few windows may be of running
+        if not GRAVITY_G[0] <= median <= MOST_G:  # the windows of running are an exception
             check_unit(where, median)
         return windows
 
@@ -205,38 +228,51 @@ class Model:
         return np.concatenate(found)
 
     def predict(self, values: Any) -> pd.DataFrame:
-        """Label and class probabilities of windows, one row a window, see `check` and `table`.
+        """Labels and class probabilities of windows, one row for each window, see `table`.
+
+        Args:
+            values: windows (N, samples, 3) or (N, 3, samples) in g at the model's rate.
 
         Raises:
-            DataError: when they are not windows as the model takes them.
+            DataError: when the shape or the unit is wrong, or a sample is not a number.
         """
         return table(self.probabilities(self.check(values)), self.card.class_names)
 
 
-def _numbers(values: Any) -> NDArray[np.float32]:
-    """An array of numbers as float32; what only could be read as numbers, such as text, is none.
+def _as_float32(values: Any) -> NDArray[np.float32]:
+    """Array of numbers as float32; text is not converted.
 
     Raises:
-        TypeError: when something else is in it.
-        ValueError: when rows are of different lengths.
+        TypeError: when a value is not a number.
+        ValueError: when rows have different lengths.
     """
     array = np.asarray(values)
     kinds = {type(value) for value in array.flat} if array.dtype == object else set()
-    if array.dtype.kind not in "fiuO" or not all(issubclass(kind, _NUMBERS) and kind is not bool for kind in kinds):
+    if array.dtype.kind not in "fiuO" or not all(
+        issubclass(kind, _NUMBER_TYPES) and kind is not bool for kind in kinds
+    ):
         raise TypeError("not numbers")
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is told as that
+    with np.errstate(over="ignore"):  # values that are too large become infinite, which a later check reports
         return array.astype(np.float32)
 
 
 def table(probabilities: NDArray[np.floating], class_names: tuple[str, ...]) -> pd.DataFrame:
-    """Columns ``label`` and, for each class, ``p_CLASS``, of probabilities (N, classes)."""
+    """Table with the columns ``label`` and ``p_CLASS`` of each class, from probabilities (N, classes)."""
     labels = np.array(class_names, dtype=object)[probabilities.argmax(axis=1)]
     return pd.DataFrame({"label": labels, **{f"p_{name}": probabilities[:, i] for i, name in enumerate(class_names)}})
 
 
 def statistics(windows: NDArray[np.floating]) -> NDArray[np.float64]:
-    """What is simple about windows (N, samples, 3) in g, (N, len(STATISTICS)): the mean of each axis, which tells how
-    the device is worn; the mean length of acceleration, about 1 g; its standard deviation, how much the wrist moves.
+    """Statistics of windows by which distribution shift is detected.
+
+    They are the mean of each axis, which depends on the orientation of the device; the mean length of acceleration,
+    which is about 1 g; and the standard deviation of the length, which measures motion.
+
+    Args:
+        windows: windows (N, samples, 3) in g.
+
+    Returns:
+        Statistics (N, len(STATISTICS)) in g.
     """
     length = np.linalg.norm(windows, axis=2)
     columns = [windows.mean(axis=1), length.mean(axis=1)[:, None], length.std(axis=1)[:, None]]
@@ -244,17 +280,21 @@ def statistics(windows: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def reference_ranges(found: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
-    """Ranges that hold nearly all of some windows' `statistics` (N, len(STATISTICS)), by statistic."""
+    """Range of nearly all windows for each statistic.
+
+    Args:
+        found: statistics of the windows (N, len(STATISTICS)).
+    """
     low, high = np.percentile(found, REFERENCE_PERCENTILES, axis=0)
     return {name: (float(low[i]), float(high[i])) for i, name in enumerate(STATISTICS)}
 
 
 def distribution_shift_warning(card: Card, found: NDArray[np.float64]) -> str | None:
-    """A warning when windows are unlike those that a model learnt from; None when they are like them.
+    """Warning about windows that differ from the training windows; None if they do not.
 
     Args:
-        card: the model's.
-        found: their `statistics` (N, len(STATISTICS)).
+        card: card of the model.
+        found: statistics of the windows (N, len(STATISTICS)).
     """
     if not card.reference_ranges or len(found) == 0:
         return None
@@ -265,7 +305,7 @@ def distribution_shift_warning(card: Card, found: NDArray[np.float64]) -> str | 
         return None
     low, high = ranges[worst]
     return (
-        f"{outside[worst]:.0%} of the windows are unlike those that the model learnt from: {STATISTICS[worst]} is "
-        f"usually {low:.2f} to {high:.2f} g there, and {np.median(found[:, worst]):.2f} g here (median); look at the "
+        f"{outside[worst]:.0%} of the windows are outside of the range of the training data: {STATISTICS[worst]} was "
+        f"{low:.2f} to {high:.2f} g in training, and its median is {np.median(found[:, worst]):.2f} g here. Check the "
         "labels with care"
     )

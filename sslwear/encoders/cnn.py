@@ -1,12 +1,11 @@
-"""cnn5, cnn10 and cnn30: plain convolutional networks, for when time is short, or memory.
+"""cnn5, cnn10 and cnn30: small convolutional networks for little time or memory.
 
-A harnet has 65 times the parameters of these, which have 0.16 million. The plan is that of VGG networks (Simonyan and
-Zisserman, 'Very deep convolutional networks for large-scale image recognition', ICLR 2015), over time in place of
-images, and with batch norm: small kernels, time halved by every block, and channels doubled by every second one. In the
-end a window is described by each channel's mean over time and by its maximum.
+They have 0.16 million parameters; a harnet has 65 times as many. The architecture follows VGG networks (Simonyan and
+Zisserman, 'Very deep convolutional networks for large-scale image recognition', ICLR 2015), with time in place of image
+axes and with batch norm: kernels are small, every block halves the length, and every second block doubles the channels.
+The features are the mean and the maximum of each channel over time.
 
-Signals are images of one row, (B, channels, 1, L), with the channels side by side in memory, which PyTorch's kernels
-compute fastest.
+Signals are images with one row, (B, channels, 1, L), in channels-last memory format, which is the fastest in PyTorch.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from sslwear.encoders.base import Encoder
 
 KERNEL_SAMPLES = 5
 CHANNELS = (32, 32, 64, 64, 128)
-"""Of each block's output."""
+"""Output channels of each block."""
 
 
 class Image(nn.Module):
-    """Signals (B, C, L) as images of one row, (B, C, 1, L), with the channels side by side in memory."""
+    """View of signals (B, C, L) as images with one row (B, C, 1, L), in channels-last memory format."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, L) to (B, C, 1, L)."""
@@ -32,7 +31,7 @@ class Image(nn.Module):
 
 
 class MeanAndMaximum(nn.Module):
-    """Each channel's mean and maximum over time: (B, C, 1, L) to (B, 2 * C)."""
+    """Mean and maximum of each channel over time: (B, C, 1, L) to (B, 2 * C)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, 1, L) to (B, 2 * C)."""
@@ -40,14 +39,14 @@ class MeanAndMaximum(nn.Module):
 
 
 def convolution(channels_in: int, channels_out: int) -> tuple[nn.Module, ...]:
-    """Convolution over time that keeps its length, batch norm and ReLU."""
+    """Convolution over time that keeps the length, batch norm and ReLU."""
     layer = nn.Conv2d(channels_in, channels_out, (1, KERNEL_SAMPLES), padding=(0, KERNEL_SAMPLES // 2), bias=False)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return layer, nn.BatchNorm2d(channels_out), nn.ReLU()
 
 
 class Cnn(Encoder):
-    """The family; a member sets the length of its windows."""
+    """Base class of the small networks; a subclass sets the window length."""
 
     features = 2 * CHANNELS[-1]
 
@@ -68,21 +67,21 @@ class Cnn(Encoder):
 
 
 class Cnn5(Cnn):
-    """For 5 s windows at 30 Hz."""
+    """Small network for 5 s windows at 30 Hz."""
 
     name = "cnn5"
     window_samples = 150
 
 
 class Cnn10(Cnn):
-    """For 10 s windows at 30 Hz."""
+    """Small network for 10 s windows at 30 Hz."""
 
     name = "cnn10"
     window_samples = 300
 
 
 class Cnn30(Cnn):
-    """For 30 s windows at 30 Hz."""
+    """Small network for 30 s windows at 30 Hz."""
 
     name = "cnn30"
     window_samples = 900

@@ -1,10 +1,10 @@
-"""harnet5, harnet10 and harnet30: 1-D ResNets with anti-aliased downsampling, as pre-trained on UK-Biobank.
+"""harnet5, harnet10 and harnet30: 1-D ResNets with anti-aliased downsampling, published with UK-Biobank weights.
 
 Source: Yuan et al., 'Self-supervised learning for human activity recognition using 700,000 person-days of wearable
 data', npj Digital Medicine 2024, 7:91. Tensor names and outputs agree with the published checkpoints.
 
-Signals (B, channels, L) lie in memory with the channels side by side, which PyTorch's kernels for images compute faster
-than those for signals, on processors and on GPUs: an operation looks at them as images of one row.
+Signals (B, channels, L) are computed as images with one row in channels-last memory format: PyTorch's kernels for
+images are faster than those for signals, on CPUs and on GPUs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MARGIN = KERNEL_SAMPLES // 2
 
 
 class Block(NamedTuple):
-    """Shape of one block: output channels, residual units, downsampling factor, and the order of its filter."""
+    """Layout of a block: output channels, residual units, downsampling factor and order of its filter."""
 
     channels: int
     units: int
@@ -34,22 +34,22 @@ class Block(NamedTuple):
 
 
 def _image(x: Tensor) -> Tensor:
-    """Look at (B, C, L) as (B, C, 1, L), with the channels side by side in memory."""
+    """View of signals (B, C, L) as images (B, C, 1, L), in channels-last memory format."""
     return x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
 
 
 class _Wrap(torch.autograd.Function):
-    """Put a margin around images (B, C, 1, L) as if time went in a circle; PyTorch's own takes longer to go back."""
+    """Circular padding over time of images (B, C, 1, L); the backward pass of PyTorch's own is slower."""
 
     @staticmethod
     def forward(_: Any, x: Tensor) -> Tensor:
-        """Map to (B, C, 1, L + 2 * MARGIN)."""
+        """Map (B, C, 1, L) to (B, C, 1, L + 2 * MARGIN)."""
         return torch.cat([x[..., -MARGIN:], x, x[..., :MARGIN]], dim=-1)
 
     @staticmethod
     @once_differentiable
     def backward(_: Any, gradient: Tensor) -> Tensor:
-        """Add the margins' gradients to those of the samples that they were copied from."""
+        """Add the gradients of the padding to those of the samples that it was copied from."""
         inner = gradient[..., MARGIN:-MARGIN].contiguous(memory_format=torch.channels_last)
         inner[..., -MARGIN:] += gradient[..., :MARGIN]
         inner[..., :MARGIN] += gradient[..., -MARGIN:]
@@ -57,7 +57,7 @@ class _Wrap(torch.autograd.Function):
 
 
 class Convolution(nn.Conv1d):
-    """Convolution over time that goes in a circle, without bias: (B, C, L) to (B, channels_out, L)."""
+    """Convolution over time with circular padding, without bias: (B, C, L) to (B, channels_out, L)."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out, KERNEL_SAMPLES, bias=False)
@@ -65,17 +65,17 @@ class Convolution(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, L) to (B, channels_out, L)."""
         length = x.shape[-1]
-        around: Tensor = _Wrap.apply(_image(x))  # type: ignore[no-untyped-call]
+        padded: Tensor = _Wrap.apply(_image(x))  # type: ignore[no-untyped-call]
         if length > KERNEL_SAMPLES:
-            return functional.conv2d(around, self.weight.unsqueeze(2)).squeeze(2)
-        # Of so few samples each sees all the others; one matrix product is faster than a convolution's backward pass.
-        samples = around.squeeze(2).transpose(1, 2)
-        seen = torch.cat([samples[:, i : i + length] for i in range(KERNEL_SAMPLES)], dim=2)
-        return functional.linear(seen, self.weight.transpose(1, 2).flatten(1)).transpose(1, 2)
+            return functional.conv2d(padded, self.weight.unsqueeze(2)).squeeze(2)
+        # The kernel covers all samples; one matrix product is faster than the backward pass of a convolution.
+        samples = padded.squeeze(2).transpose(1, 2)
+        patches = torch.cat([samples[:, i : i + length] for i in range(KERNEL_SAMPLES)], dim=2)
+        return functional.linear(patches, self.weight.transpose(1, 2).flatten(1)).transpose(1, 2)
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch norm of signals (B, C, L)."""
+    """Batch norm for signals (B, C, L)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, L) to (B, C, L)."""
@@ -83,7 +83,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class ResidualUnit(nn.Module):
-    """Batch norm, ReLU, convolution, twice, plus the input: (B, C, L) to (B, C, L)."""
+    """Residual unit of twice batch norm, ReLU and convolution: (B, C, L) to (B, C, L)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -100,10 +100,10 @@ class ResidualUnit(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Fixed anti-aliasing filter and stride, (B, C, L) to (B, C, about L / factor).
+    """Downsampling with a fixed anti-aliasing filter: (B, C, L) to (B, C, about L / factor).
 
     The filter is a box of `factor` samples convolved with itself `order` times, normalised to sum 1, and the same for
-    all channels. It is applied as a matrix over time, because a depth-wise convolution's backward pass is slow.
+    all channels. It is applied as a matrix over time, because the backward pass of a depth-wise convolution is slow.
     """
 
     kernel: Tensor
@@ -120,7 +120,7 @@ class Downsample(nn.Module):
         self.register_buffer("kernel", kernel.repeat(channels, 1, 1))
 
     def extra_repr(self) -> str:
-        """What its tensors do not show."""
+        """Stride and padding, for the printed network."""
         return f"stride={self.stride}, padding={self.padding}"
 
     def forward(self, x: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ class Downsample(nn.Module):
 
 
 class Harnet(Encoder):
-    """The family; a member sets `layout`, one entry a block."""
+    """Base class of the harnets; a subclass sets `layout`, one entry for each block."""
 
     layout: ClassVar[tuple[Block, ...]]
 
@@ -156,7 +156,7 @@ class Harnet(Encoder):
 
 
 class Harnet5(Harnet):
-    """For 5 s windows at 30 Hz."""
+    """harnet5 for 5 s windows at 30 Hz."""
 
     name = "harnet5"
     window_samples = 150
@@ -165,7 +165,7 @@ class Harnet5(Harnet):
 
 
 class Harnet10(Harnet):
-    """For 10 s windows at 30 Hz."""
+    """harnet10 for 10 s windows at 30 Hz."""
 
     name = "harnet10"
     window_samples = 300
@@ -174,7 +174,7 @@ class Harnet10(Harnet):
 
 
 class Harnet30(Harnet):
-    """For 30 s windows at 30 Hz."""
+    """harnet30 for 30 s windows at 30 Hz."""
 
     name = "harnet30"
     window_samples = 900

@@ -1,4 +1,4 @@
-"""Heads that sit on an encoder's features."""
+"""Heads of networks, which take the features of an encoder."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sslwear.errors import SettingsError
 
 HIDDEN = 512
 PUBLISHED, LINEAR = HEADS = ("published", "linear")
-"""Kinds of `classifier`."""
+"""Kinds of classification heads, see `classifier`."""
 
 
 class Classifier(nn.Module):
-    """Linear to 512, ReLU, linear to classes: (B, features) to logits (B, classes)."""
+    """Classification head of the published models, two linear layers: (B, features) to logits (B, classes)."""
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
@@ -32,16 +32,16 @@ class Classifier(nn.Module):
 
 
 def classifier(kind: str, features: int, classes: int) -> nn.Module:
-    """Make a head that names activities, features (B, features) to logits (B, classes).
+    """New classification head, features (B, features) to logits (B, classes).
 
     Args:
-        kind: ``published`` for the two layers of the published models (`Classifier`), whose first answers are far from
-            even; ``linear`` for one layer, whose first answers are near even.
+        kind: ``published`` for the two layers of the published models (`Classifier`), whose initial predictions are far
+            from uniform; ``linear`` for one layer, whose initial predictions are nearly uniform.
         features: number of input features.
-        classes: number of activities.
+        classes: number of classes.
 
     Raises:
-        SettingsError: when there is no such kind.
+        SettingsError: when the kind is unknown.
     """
     if kind not in HEADS:
         raise SettingsError(f"head: there is no '{kind}'; choose one of {', '.join(HEADS)}")
@@ -49,11 +49,11 @@ def classifier(kind: str, features: int, classes: int) -> nn.Module:
 
 
 class LinearHeads(nn.ModuleDict):
-    """One linear head a question, side by side: (B, features) to logits (B, sum of classes), in the given order.
+    """Parallel linear heads, one for each question: (B, features) to logits (B, sum of classes), in the given order.
 
     Args:
         features: number of input features.
-        classes: number of answers by question.
+        classes: number of answers for each question.
     """
 
     def __init__(self, features: int, classes: Mapping[str, int]) -> None:
@@ -65,7 +65,7 @@ class LinearHeads(nn.ModuleDict):
 
 
 class Projection(nn.Module):
-    """Three linear layers with ReLU between them: (B, features) to unit vectors (B, 50), for contrast.
+    """Projection head for contrastive learning, three linear layers: (B, features) to unit vectors (B, 50).
 
     The sizes are those of Tang et al., arXiv 2011.11542.
     """
@@ -83,7 +83,7 @@ class Projection(nn.Module):
 
 
 class Decoder(nn.Module):
-    """One linear layer from features (B, features) to a signal (B, 3, points)."""
+    """Linear decoder: features (B, features) to a signal (B, 3, points)."""
 
     def __init__(self, features: int, points: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Reads encoder weights: published checkpoints, the hub, and checkpoints of our own."""
+"""Reading and writing of weights: published checkpoints, torch.hub, and checkpoints of this package."""
 
 from __future__ import annotations
 
@@ -27,13 +27,12 @@ BODY = "feature_extractor."
 
 
 def save(network: Network, path: Path) -> None:
-    """Write all tensors of a network, buffers included, to a safetensors file."""
+    """Write all tensors of a network to a safetensors file, buffers included."""
     save_file({key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}, path)
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from a ``.safetensors`` file or a PyTorch checkpoint (``.mdl``, ``.pt``), without unpickling
-    anything but tensors.
+    """State dict from a ``.safetensors`` file or a PyTorch checkpoint (``.mdl``, ``.pt``); only tensors are unpickled.
 
     Raises:
         WeightsError: when the file does not exist or is not a state dict.
@@ -44,7 +43,7 @@ def read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file makes the readers raise nearly anything
+    except Exception as error:  # the readers raise many kinds of errors for damaged files
         raise WeightsError(
             f"weights: {path} is not a checkpoint that can be read safely ({_first_line(error)}); "
             "give a state dict saved by torch.save or safetensors"
@@ -60,16 +59,16 @@ def load_encoder(encoder: Encoder, state: Mapping[str, Tensor], origin: str) -> 
     """Copy a checkpoint's ``feature_extractor`` tensors into an encoder; heads are ignored.
 
     Args:
-        encoder: changed in place, and only when every one of its tensors is found with the right shape.
+        encoder: changed in place, but only if every tensor is found with the right shape.
         state: tensors by name; a leading ``module.`` is dropped.
-        origin: where the tensors come from, for messages.
+        origin: source of the tensors, for messages.
 
     Returns:
         The number of tensors copied: all of the encoder's (131 for a harnet).
 
     Raises:
-        WeightsError: when a tensor is missing, left over, of another shape, or does not hold numbers that a network can
-            have; the message names it.
+        WeightsError: when a tensor is missing, unknown, of another shape, or has NaN or infinite values; the message
+            names it.
     """
     target = encoder.feature_extractor.state_dict()
     found = {}
@@ -99,14 +98,14 @@ def load_encoder(encoder: Encoder, state: Mapping[str, Tensor], origin: str) -> 
 
 
 def _unusable(value: Tensor, target: Tensor) -> str | None:
-    """What is wrong with a tensor of the right shape, or None."""
+    """Reason why a tensor of the right shape cannot be used; None if it can."""
     if value.layout != torch.strided or (target.is_floating_point() and not value.is_floating_point()):
         return f"is of {value.dtype} ({value.layout}) where {target.dtype} is wanted"
     return None if bool(value.isfinite().all()) else "has NaN or infinite values"
 
 
 def load_network(network: Network, state: Mapping[str, Tensor], origin: str) -> None:
-    """Copy a checkpoint of ours, body and head, into a network.
+    """Copy a checkpoint of this package, encoder and head, into a network.
 
     Raises:
         WeightsError: when names or shapes differ.
@@ -120,21 +119,21 @@ def load_network(network: Network, state: Mapping[str, Tensor], origin: str) -> 
 def from_hub(
     name: str, repository: str = HUB_REPOSITORY, source: Literal["github", "local"] = "github"
 ) -> dict[str, Tensor]:
-    """Fetch the published weights of `name` through `torch.hub`.
+    """Published weights of an encoder, downloaded through `torch.hub`.
 
     Args:
-        name: the encoder's name, which is also the hub's entry point.
+        name: name of the encoder and of the hub's entry point.
         repository: a GitHub repository, or a folder with a ``hubconf.py`` when `source` is ``local``.
-        source: where `repository` is.
+        source: kind of `repository`.
 
     Raises:
-        WeightsError: when the hub cannot be reached or does not have the model.
+        WeightsError: when the hub cannot be reached or does not have the encoder.
     """
     log.warning(HUB_LICENCE)
     try:
         model = torch.hub.load(repository, name, source=source, pretrained=True, trust_repo=True)  # type: ignore[no-untyped-call]
         state: dict[str, Tensor] = model.state_dict()
-    except Exception as error:  # whatever a remote repository's own code raises
+    except Exception as error:  # the code of the remote repository may raise anything
         raise WeightsError(
             f"weights: torch.hub could not load {name} from {repository} ({type(error).__name__}: "
             f"{_first_line(error)}); check the network, or download the checkpoint and give its path"
@@ -143,6 +142,6 @@ def from_hub(
 
 
 def _first_line(error: BaseException) -> str:
-    """The first line of an error, without a terminal's colours; its kind where it says nothing that reads."""
+    """First line of an error without terminal colours; the name of its class if the line has no words."""
     line = re.sub(r"\x1b\[[0-9;]*m", "", next(iter(str(error).splitlines()), "")).strip()
     return line if re.search("[A-Za-z]", line) else type(error).__name__

@@ -1,1 +1,1 @@
-"""Scores per participant, and figures."""
+"""Evaluation: scores per participant, intervals, comparisons, smoothing and baselines."""

@@ -1,7 +1,7 @@
-"""Methods compared over participants: what each scores, and how much better or worse each is than one of them.
+"""Comparison of methods: scores over participants, and paired differences from a reference method.
 
-A participant is one observation. With several seeds a participant's score is the mean over the seeds, so that more
-seeds never look like more people; how much seeds differ is shown beside it.
+A participant is one observation. With several seeds, a participant's score is the mean over the seeds, so more seeds do
+not count as more participants. The standard deviation between seeds is reported beside it.
 """
 
 from __future__ import annotations
@@ -17,28 +17,27 @@ from sslwear.evaluation.intervals import Difference, Interval, difference, inter
 
 SCORES = ("f1", "kappa", "precision", "recall", "f1_all_classes")
 TRANSDUCTIVE = " (transductive)"
-"""Stands behind the name of every method of an evaluation in which pre-training may see the test participants' windows,
-without their labels."""
+"""Mark of methods whose pre-training may use the test participants' windows, without labels."""
 SUPERVISED_MARK = " (supervised on {})"
-"""Stands behind the name of every method whose encoder has learnt other data sets' labels."""
+"""Mark of methods whose encoder was trained on labels of other data sets."""
 SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One method on one data set under one protocol.
+    """Results of a method on a data set with a protocol.
 
     Attributes:
-        dataset: its name.
+        dataset: name of the data set.
         protocol: how participants were held out.
-        method: its name.
-        transductive: whether pre-training might see the test participants' windows, without their labels.
-        supervised: names of other data sets whose labels it has learnt before, or nothing.
-        seeds: that it was run with.
-        scores: over participants, by name of the score.
-        seed_sd: sample standard deviation of the means of the seeds, by name of the score; NaN with one seed.
-        participants: scores, a row a participant, means over the seeds.
-        run_ids: of the runs that the scores are from.
+        method: name of the method.
+        transductive: whether pre-training may use the test participants' windows, without labels.
+        supervised: names of other data sets on whose labels the encoder was trained; empty if there are none.
+        seeds: seeds of the runs.
+        scores: means over participants by name of the score.
+        seed_sd: sample standard deviation between the seeds' means by name of the score; NaN with one seed.
+        participants: scores of each participant (rows), averaged over seeds.
+        run_ids: ids of the runs.
     """
 
     dataset: str
@@ -54,20 +53,20 @@ class Summary:
 
     @property
     def label(self) -> str:
-        """The method's name, with the marks that it is transductive, or supervised elsewhere, where it is."""
+        """Name of the method with its marks, `TRANSDUCTIVE` and `SUPERVISED_MARK`."""
         supervised = SUPERVISED_MARK.format(self.supervised) if self.supervised else ""
         return self.method + (TRANSDUCTIVE if self.transductive else "") + supervised
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One method against the reference on the same participants.
+    """Comparison of a method with the reference method on the same participants.
 
     Attributes:
-        summary: the method.
-        each: its score less the reference's, by participant.
-        found: their mean, with Wilcoxon's p.
-        corrected: that p after Holm's correction over the table; NaN where there is none.
+        summary: results of the method.
+        each: difference of each participant, the method's score minus the reference's.
+        found: mean difference with Wilcoxon's p.
+        corrected: p after Holm's correction for all comparisons; NaN if p is NaN.
     """
 
     summary: Summary
@@ -82,18 +81,18 @@ class Comparison:
 
 
 def summaries(results: pd.DataFrame) -> list[Summary]:
-    """What each method scores over participants, in the order in which the methods stand in the results.
+    """Results of each method over participants, in the order of the methods in the table.
 
     Args:
-        results: one row for each data set, protocol, method, seed, fold and participant, with ``dataset``,
-            ``protocol``, ``transductive``, ``supervised``, ``method``, ``seed``, ``participant``, ``run_id`` and the
-            columns `SCORES`.
+        results: one row for each data set, protocol, method, seed, fold and participant, with the columns ``dataset``,
+            ``protocol``, ``transductive``, ``supervised``, ``method``, ``seed``, ``participant``, ``run_id`` and
+            `SCORES`.
     """
     keys = ["dataset", "protocol", "method", "transductive", "supervised"]
     found = []
     for (dataset, protocol, method, transductive, supervised), rows in results.groupby(keys, sort=False):
-        each = rows.groupby(["seed", "participant"])[list(SCORES)].mean()  # one who is in several folds counts once
-        people = each.groupby("participant").mean()
+        each = rows.groupby(["seed", "participant"])[list(SCORES)].mean()  # a participant in several folds counts once
+        participants = each.groupby("participant").mean()
         by_seed = each.groupby("seed").mean()
         found.append(
             Summary(
@@ -103,9 +102,9 @@ def summaries(results: pd.DataFrame) -> list[Summary]:
                 transductive=bool(transductive),
                 supervised=str(supervised),
                 seeds=tuple(sorted(int(seed) for seed in rows["seed"].unique())),
-                scores={name: interval(people[name].to_numpy()) for name in SCORES},
+                scores={name: interval(participants[name].to_numpy()) for name in SCORES},
                 seed_sd={name: float(by_seed[name].std(ddof=1)) for name in SCORES},
-                participants=people,
+                participants=participants,
                 run_ids=tuple(dict.fromkeys(rows["run_id"].astype(str))),
             )
         )
@@ -113,12 +112,12 @@ def summaries(results: pd.DataFrame) -> list[Summary]:
 
 
 def compare(methods: Sequence[Summary], reference: Summary, score: str) -> list[Comparison]:
-    """Every other method against a reference, with Holm's correction over all of them.
+    """Comparisons of all other methods with a reference, with Holm's correction.
 
     Args:
-        methods: of one data set and protocol; the reference may be among them.
-        reference: what they are compared with.
-        score: one of `SCORES`.
+        methods: results on one data set with one protocol; the reference may be among them.
+        reference: results of the reference method.
+        score: score to compare, one of `SCORES`.
     """
     others = [method for method in methods if method is not reference]
     base = reference.participants[score]
@@ -129,7 +128,7 @@ def compare(methods: Sequence[Summary], reference: Summary, score: str) -> list[
 
 
 def as_frame(methods: Sequence[Summary], comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Kappa and F1 of methods, a row each, and the difference in kappa of those that were compared, as numbers."""
+    """Table of the methods' kappa and F1, and of the differences in kappa, one row for each method."""
     differences = {comparison.summary.method: comparison for comparison in comparisons}
     rows = []
     for one in methods:
@@ -148,10 +147,10 @@ def as_frame(methods: Sequence[Summary], comparisons: Sequence[Comparison]) -> p
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Correct p-values for their number by Holm's step-down method (Holm 1979).
+    """P-values corrected for multiple comparisons by Holm's step-down method (Holm 1979).
 
-    The smallest of m is multiplied by m, the next by m - 1, and so on; none becomes smaller than the one before, nor
-    greater than 1. Those that are NaN stay so and do not count.
+    The smallest of m p-values is multiplied by m, the next one by m - 1, and so on. A corrected p-value is at least as
+    large as the one before, and at most 1. NaN stays NaN and does not count.
     """
     values = np.asarray(p, float)
     known = np.flatnonzero(~np.isnan(values))
@@ -161,21 +160,21 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in values]
 
 
-def least_p(participants: int) -> float:
-    """The smallest two-sided p that Wilcoxon's signed-rank test can give on so many participants."""
+def smallest_p(participants: int) -> float:
+    """Smallest possible two-sided p of Wilcoxon's signed-rank test for a number of participants."""
     return float(min(1.0, 2.0 ** (1 - participants)))
 
 
 def find_method(methods: Sequence[Summary], name: str | None) -> Summary:
-    """The method of that name, with or without its mark; the first where none is asked for.
+    """Method by name, with or without its marks; the first method if the name is None.
 
     Raises:
-        StudyError: when there is none of that name; the message lists the names that there are.
+        StudyError: when no method has the name; the message lists the names.
     """
     if name is None:
         return methods[0]
     for method in methods:
         if name in (method.label, method.method):
             return method
-    there = ", ".join(repr(method.label) for method in methods)
-    raise StudyError(f"there is no method {name!r} in the results; choose one of {there}")
+    known = ", ".join(repr(method.label) for method in methods)
+    raise StudyError(f"there is no method {name!r} in the results. Choose one of {known}")

@@ -1,4 +1,4 @@
-"""How the windows of a recording add up to minutes a day and an hour."""
+"""Minutes of each class in each day and hour of a recording."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ NONWEAR, MISSING = "nonwear_minutes", "missing_minutes"
 
 @dataclass(frozen=True)
 class LabelledRecording:
-    """A recording's windows with what they were found to be.
+    """Recording with a predicted class for each window.
 
     Attributes:
-        name: the recording's.
-        class_names: the classes.
+        name: name of the recording.
+        class_names: names of the classes.
         start: date and time of each window's start (N,), datetime64[ns], in the device's local time.
-        window_s: their length in seconds.
-        codes: index of each window's class (N,); -1 where the device was not worn.
-        enmo_mg: how much the wrist moved (N,): the mean of what the length of acceleration is above 1 g.
-        begin: when the recording began.
-        end: when it ended.
+        window_s: window length in seconds.
+        codes: index of each window's class (N,); -1 for non-wear.
+        enmo_mg: motion in each window (N,) in mg: mean of the length of acceleration minus 1 g, negative values as 0.
+        begin: start of the recording.
+        end: end of the recording.
     """
 
     name: str
@@ -39,14 +39,18 @@ class LabelledRecording:
 
 
 def minutes(found: LabelledRecording, unit: Literal["day", "hour"]) -> pd.DataFrame:
-    """Minutes of each class, of time not worn and of time without data, a row a day or an hour from first to last.
+    """Minutes of each class, of non-wear and without data, in each day or hour of a recording.
 
-    A window that goes over midnight or the hour counts on both sides for what lies there, so that each day's minutes
-    add up to 1440 and each hour's to 60; the first and last have time without data, before the recording and after it.
+    A window that crosses midnight or a full hour is split there. So the minutes of a day add up to 1440, and those of
+    an hour to 60; time before and after the recording is missing data.
+
+    Args:
+        found: the recording with predicted classes.
+        unit: ``day`` or ``hour``.
 
     Returns:
-        Columns ``day`` or ``hour`` (when it starts), ``minutes_CLASS`` for each class, ``nonwear_minutes``,
-        ``missing_minutes``.
+        One row for each day or hour: ``day`` or ``hour`` (its start), ``minutes_CLASS`` of each class,
+        ``nonwear_minutes``, ``missing_minutes``.
 
     Raises:
         ValueError: when a window is longer than an hour.
@@ -62,13 +66,13 @@ def minutes(found: LabelledRecording, unit: Literal["day", "hour"]) -> pd.DataFr
     )
     classes = len(found.class_names)
     totals = np.zeros((last - first + 1, classes + 1), np.int64)
-    here = start // length
-    before = np.minimum((here + 1) * length - start, window)
-    np.add.at(totals, (here - first, found.codes), before)
+    period = start // length
+    before = np.minimum((period + 1) * length - start, window)
+    np.add.at(totals, (period - first, found.codes), before)
     over = before < window
-    np.add.at(totals, (here[over] - first + 1, found.codes[over]), window - before[over])
+    np.add.at(totals, (period[over] - first + 1, found.codes[over]), window - before[over])
     columns = {f"minutes_{name}": totals[:, i] / 6e10 for i, name in enumerate(found.class_names)}
     columns[NONWEAR] = totals[:, classes] / 6e10
     columns[MISSING] = (length - totals.sum(axis=1)) / 6e10
-    begins = (np.arange(first, last + 1) * length).view("datetime64[ns]").astype("datetime64[s]")
-    return pd.DataFrame({unit: begins, **columns})
+    starts = (np.arange(first, last + 1) * length).view("datetime64[ns]").astype("datetime64[s]")
+    return pd.DataFrame({unit: starts, **columns})

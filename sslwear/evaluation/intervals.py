@@ -1,4 +1,4 @@
-"""Means over participants with bootstrap intervals, and paired differences between two models on the same people."""
+"""Means over participants with bootstrap intervals, and paired differences between two models."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ RESAMPLES = 9999
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over participants.
+    """Mean of a score over participants, with a bootstrap interval.
 
     Attributes:
-        mean: over those for whom the score is defined; NaN when there is none.
-        sd: sample standard deviation between them; NaN when there are fewer than two.
-        low: lower end of the 95 % bootstrap interval of the mean; NaN when there are fewer than two.
-        high: upper end.
-        participants: how many the mean is over.
+        mean: mean over the participants with a score; NaN if there are none.
+        sd: sample standard deviation; NaN if there are fewer than two participants.
+        low: lower limit of the 95 % bootstrap interval of the mean; NaN if there are fewer than two participants.
+        high: upper limit.
+        participants: number of participants with a score.
     """
 
     mean: float
@@ -39,11 +39,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better one model is than another on the same participants.
+    """Paired difference between the scores of two models on the same participants.
 
     Attributes:
-        interval: of the mean difference, the first model's score less the second's.
-        p: two-sided p-value of Wilcoxon's signed-rank test; NaN when there are fewer than two participants.
+        interval: mean difference, the first model's score minus the second's, with its interval.
+        p: two-sided p-value of Wilcoxon's signed-rank test; NaN if there are fewer than two participants.
     """
 
     interval: Interval
@@ -51,10 +51,10 @@ class Difference:
 
 
 def interval(scores: ArrayLike) -> Interval:
-    """Mean of a score over participants, with the percentile bootstrap over participants (always the same resamples).
+    """Mean of a score over participants with a percentile bootstrap interval; the resamples are always the same.
 
     Args:
-        scores: one a participant (n,); those that are NaN, undefined for that participant, are left out.
+        scores: score of each participant (n,); NaN, an undefined score, is left out.
     """
     values = np.asarray(scores, float)
     values = values[np.isfinite(values)]
@@ -69,11 +69,11 @@ def interval(scores: ArrayLike) -> Interval:
 
 
 def difference(first: pd.Series[float], second: pd.Series[float]) -> Difference:
-    """Compare two models by a score on the participants for whom both have one.
+    """Paired difference of a score on the participants for whom both models have one.
 
     Args:
-        first: scores by participant.
-        second: the other model's.
+        first: scores of the first model by participant.
+        second: scores of the second model by participant.
     """
     each = (first - second).dropna()
     found = interval(each.to_numpy())

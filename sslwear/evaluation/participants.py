@@ -1,4 +1,4 @@
-"""Scores per participant: the unit in which results on people are reported."""
+"""Scores of each participant."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from sslwear.training.metrics import Labels, classification_scores
 
 
 def per_participant(truth: Labels, predicted: Labels, pid: NDArray[Any], classes: int) -> pd.DataFrame:
-    """Score each participant's windows.
+    """Scores of the windows of each participant.
 
     Args:
         truth: true class indices (N,).
         predicted: predicted class indices (N,).
-        pid: participants (N,).
-        classes: size of the label set.
+        pid: participant of each window (N,).
+        classes: number of classes.
 
     Returns:
-        One row a participant, sorted: ``participant``, ``windows``, ``classes`` (how many occur in truth), and the
-        scores of `sslwear.training.metrics.classification_scores`. ``f1`` follows the published rule, the classes that
-        occur; ``f1_all_classes`` stands beside it.
+        One row for each participant, sorted: ``participant``, ``windows``, ``classes`` (number of classes that occur in
+        truth), and the scores of `sslwear.training.metrics.classification_scores`. As in the published benchmark,
+        ``f1`` is over the classes that occur; ``f1_all_classes`` is over all classes.
     """
     participants, first = np.unique(pid[order := np.argsort(pid, kind="stable")], return_index=True)
     table = []

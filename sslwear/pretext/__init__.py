@@ -1,1 +1,1 @@
-"""Pretext tasks: one file each."""
+"""Pretext tasks, one file each."""

@@ -1,4 +1,4 @@
-"""Jitter: how much noise was added to this window?"""
+"""Jitter: detect the level of added noise."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SIGMAS_G = (0.0, 0.02, 0.05, 0.12)
 
 
 class Jitter(LevelTask):
-    """Tell how much white noise a window has: none, or one of three levels around the 0.05 g of Um et al., ICMI 2017.
+    """Detection of the level of white noise: none, or one of three levels around the 0.05 g of Um et al., ICMI 2017.
 
-    To tell noise from the quick part of real movement takes knowing how movement goes on from sample to sample.
+    To distinguish noise from fast movement, a network must learn how movement continues from sample to sample.
     """
 
     name = "jitter"
@@ -24,9 +24,9 @@ class Jitter(LevelTask):
     choices = len(SIGMAS_G)
 
     def level_names(self) -> Sequence[str]:
-        """The standard deviations."""
+        """Standard deviations of the noise."""
         return [f"noise of {sigma:g} g" for sigma in SIGMAS_G]
 
     def apply(self, x: Tensor, level: Tensor, generator: torch.Generator) -> Tensor:
-        """Add the noise."""
+        """Windows with added noise."""
         return transforms.jitter(x, torch.tensor(SIGMAS_G)[level], generator)

@@ -1,4 +1,4 @@
-"""Arrow of time, permutation and time warp together, one head each, as the harnets were pre-trained."""
+"""Multi-task pre-training of the harnets: arrow of time, permutation and time warp, with one head each."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sslwear.pretext.time_warp import TimeWarp
 
 
 class Multi(TransformTask):
-    """Three questions of the same window, each transform applied or not whatever the others are."""
+    """Three questions about a window, whose transforms are applied independently of each other."""
 
     name = "multi"
-    title = "Was this window played backwards, permuted, time-warped? Three questions at once."
+    title = "Was this window reversed, permuted, time-warped? Three questions at once."
 
     def transforms(self) -> Mapping[str, transforms.Transform]:
-        """The transforms of the three single tasks, one after another."""
+        """Transforms of the three single tasks, in this order."""
         return {**Reverse().transforms(), **Permutation().transforms(), **TimeWarp().transforms()}

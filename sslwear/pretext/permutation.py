@@ -1,4 +1,4 @@
-"""Permutation: were this window's segments put in another order?"""
+"""Permutation: detect windows with reordered segments."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sslwear.pretext.base import TransformTask
 
 
 class Permutation(TransformTask):
-    """Tell windows whose four segments, of at least 10 samples, changed places."""
+    """Detection of windows whose four segments, of at least 10 samples, were reordered."""
 
     name = "permutation"
-    title = "Did the four segments of this window change places?"
+    title = "Were the four segments of this window reordered?"
 
     def transforms(self) -> Mapping[str, transforms.Transform]:
         """Permutation of four segments."""

@@ -1,4 +1,4 @@
-"""Arrow of time: is this window played backwards?"""
+"""Arrow of time: detect reversed windows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sslwear.pretext.base import TransformTask
 
 
 class Reverse(TransformTask):
-    """Tell windows played backwards; time turns round, the sensor axes do not."""
+    """Detection of windows with reversed time; the sensor axes are not changed."""
 
     name = "reverse"
-    title = "Is this window played backwards?"
+    title = "Is the time of this window reversed?"
 
     def transforms(self) -> Mapping[str, transforms.Transform]:
         """Reversal of time."""

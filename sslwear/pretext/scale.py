@@ -1,4 +1,4 @@
-"""Scale: was this window's motion made smaller or larger?"""
+"""Scale: detect the factor of a window's motion."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ FACTORS = (1.0, 0.4, 0.65, 1.5, 2.5)
 
 
 class Scale(LevelTask):
-    """Tell by which of five factors a window's motion was multiplied.
+    """Detection of the factor, one of five, by which a window's motion was multiplied.
 
     Saeed et al., 'Multi-task self-supervised learning for human activity detection', IMWUT 2019, scale the whole
-    signal; gravity, which is always 1 g, would give the factor away, so here what departs from the window's mean is
-    scaled. Then the answer is in how forces, tilts and rhythm of real movement go together.
+    signal. Gravity, which is always 1 g, would reveal the factor, so only the difference from the window's mean is
+    scaled here. A network must learn how force, tilt and rhythm are related in real movement.
     """
 
     name = "scale"
@@ -26,9 +26,9 @@ class Scale(LevelTask):
     choices = len(FACTORS)
 
     def level_names(self) -> Sequence[str]:
-        """The factors."""
+        """Factors of the motion."""
         return [f"motion x {factor:g}" for factor in FACTORS]
 
     def apply(self, x: Tensor, level: Tensor, generator: torch.Generator) -> Tensor:
-        """Scale the motion."""
+        """Windows with scaled motion."""
         return transforms.scale_motion(x, torch.tensor(FACTORS)[level])

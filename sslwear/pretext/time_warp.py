@@ -1,4 +1,4 @@
-"""Time warp: did this window's clock run faster and slower?"""
+"""Time warp: detect windows with warped time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sslwear.pretext.base import TransformTask
 
 
 class TimeWarp(TransformTask):
-    """Tell windows whose time was window_length_warnings and squeezed along a smooth curve."""
+    """Detection of windows whose time was stretched and compressed along a smooth curve."""
 
     name = "time_warp"
-    title = "Did the clock of this window run faster and slower?"
+    title = "Was the time of this window warped?"
 
     def transforms(self) -> Mapping[str, transforms.Transform]:
         """Time warp with four knots and sigma 0.2."""

@@ -8,7 +8,7 @@ from statistics import median
 
 import numpy as np
 
-from sslwear.evaluation.comparison import SIGNIFICANT, TRANSDUCTIVE, Comparison, Summary, least_p
+from sslwear.evaluation.comparison import SIGNIFICANT, TRANSDUCTIVE, Comparison, Summary, smallest_p
 from sslwear.evaluation.intervals import Interval
 from sslwear.reports.report_figures import CURVES, DIFFERENCES, MASKS, PRETEXT
 from sslwear.reports.study_figures import TrialPoint
@@ -189,7 +189,7 @@ def helped(group: Group) -> list[str]:
         what = ", ".join(f"`{one.summary.label}` {_signed(one.found.interval)}" for one in found)
         lines.append(f"- {title}: {what or 'nothing'}.")
     pairs = max((one.found.interval.participants for one in comparisons), default=0)
-    least = min(1.0, least_p(pairs) * len(comparisons)) if pairs else 1.0
+    least = min(1.0, smallest_p(pairs) * len(comparisons)) if pairs else 1.0
     if comparisons and least >= SIGNIFICANT:
         lines.append(
             f"- With {pairs} participants and {len(comparisons)} comparisons the smallest corrected p is at best "

@@ -17,7 +17,7 @@ from sslwear.data.dataset import Dataset
 from sslwear.errors import LeakageError
 from sslwear.studies.context import StudyContext
 from sslwear.tracking import MODEL_URI, RUN_URI, Store, participant_names
-from sslwear.tracking.checkpoints import registered
+from sslwear.tracking.checkpoints import registered_version
 from sslwear.tracking.provenance import PREFIX
 
 MAX_STEPS = 20
@@ -114,7 +114,7 @@ def _tags_of(store: Store, origin: str) -> dict[str, str]:
     """Tags of a registered version, without their prefix; empty for anything else."""
     if origin.startswith(MODEL_URI):
         with suppress(MlflowException, OSError):
-            return {key.removeprefix(PREFIX): value for key, value in registered(store, origin).tags.items()}
+            return {key.removeprefix(PREFIX): value for key, value in registered_version(store, origin).tags.items()}
     return {}
 
 

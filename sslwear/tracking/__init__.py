@@ -1,4 +1,4 @@
-"""MLflow: the store, and runs written through explicit run ids, metrics in batches."""
+"""Experiment tracking with MLflow: the store and its runs."""
 
 from __future__ import annotations
 

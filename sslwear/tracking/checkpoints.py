@@ -1,4 +1,4 @@
-"""Weights and cards of runs and of registered models, by their MLflow address."""
+"""Weights and cards of runs and of registered models, found by their MLflow URI."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ from sslwear.utils.masking import masked, one_line
 
 
 def load_weights(store: Store, uri: str) -> dict[str, Tensor]:
-    """Read the checkpoint of a run (``runs:/ID``) or of a registered model (``models:/NAME@alias`` or
-    ``models:/NAME/VERSION``) of ours.
+    """Weights of a run or of a registered model, by tensor name.
+
+    Args:
+        store: the store.
+        uri: ``runs:/ID``, ``models:/NAME@alias`` or ``models:/NAME/VERSION``.
 
     Raises:
-        WeightsError: when there is none.
+        WeightsError: when there is no checkpoint of this package.
     """
     with model_folder(store, uri, (CHECKPOINT,)) as folder:
         return weights.read(folder / CHECKPOINT)
@@ -35,32 +38,37 @@ def load_weights(store: Store, uri: str) -> dict[str, Tensor]:
 
 @contextmanager
 def model_folder(store: Store, uri: str, names: Sequence[str] = (CHECKPOINT, CARD)) -> Iterator[Path]:
-    """A folder with the weights and the card of a run or of a registered model, see `load_weights`.
+    """Temporary folder with the weights and the card of a run or of a registered model.
 
-    Nothing but these files is fetched, under their own names, whatever else the run holds.
+    Only these files are downloaded.
+
+    Args:
+        store: the store.
+        uri: see `load_weights`.
+        names: names of the files.
 
     Raises:
-        WeightsError: when they are not there.
+        WeightsError: when a file does not exist.
     """
     with tempfile.TemporaryDirectory() as temporary:
         try:
             folder = _fetch(store, _location(store, uri).rstrip("/"), names, Path(temporary))
         except (MlflowException, OSError) as error:
             raise WeightsError(
-                f"weights: {uri} has no checkpoint of ours in {masked(store.tracking_uri)} ({one_line(error)}); "
-                "copy a run's id from the UI, or give models:/NAME@alias"
+                f"weights: {uri} has no sslwear checkpoint in {masked(store.tracking_uri)} ({one_line(error)}). "
+                "Copy a run's id from the UI, or give models:/NAME@alias"
             ) from error
         yield folder
 
 
 def _fetch(store: Store, location: str, names: Sequence[str], place: Path) -> Path:
-    """The folder of some files of a model, which are read where they are when the store is on this machine."""
-    for inside in (f"/{MODEL_ARTIFACTS}", ""):  # of a registered model, of a run's checkpoint
-        with suppress(MlflowException, OSError) if inside else nullcontext():
+    """Folder of some files of a model; files on this machine are read in place, others are downloaded."""
+    for folder in (f"/{MODEL_ARTIFACTS}", ""):  # registered model, checkpoint of a run
+        with suppress(MlflowException, OSError) if folder else nullcontext():
             fetched = [
                 Path(
                     download_artifacts(
-                        artifact_uri=f"{location}{inside}/{name}",
+                        artifact_uri=f"{location}{folder}/{name}",
                         tracking_uri=store.tracking_uri,
                         dst_path=None if location.startswith(("file:", "/")) else str(place),
                     )
@@ -74,29 +82,29 @@ def _fetch(store: Store, location: str, names: Sequence[str], place: Path) -> Pa
 def _location(store: Store, uri: str) -> str:
     if uri.startswith(RUN_URI):
         run = store.client.get_run(uri.removeprefix(RUN_URI).strip("/"))
-        models = checkpoints(store, run)
+        models = logged_checkpoints(store, run)
         if not models:
             raise OSError("the run logged no checkpoint")
         return models[0].artifact_location
-    version = registered(store, uri)
+    version = registered_version(store, uri)
     return str(store.client.get_model_version_download_uri(version.name, str(version.version)))
 
 
-def resolved(store: Store, uri: str) -> str:
-    """What a study file's ``weights:`` means now: a version in place of an alias, which may move; else as it is."""
+def resolve_alias(store: Store, uri: str) -> str:
+    """A ``weights:`` value of a study file with the current version in place of an alias, which may move later."""
     if uri.startswith(MODEL_URI):
         with suppress(MlflowException, OSError):
-            version = registered(store, uri)
+            version = registered_version(store, uri)
             return f"{MODEL_URI}{version.name}/{version.version}"
     return uri
 
 
-def registered(store: Store, uri: str) -> ModelVersion:
-    """The registered version that ``models:/NAME@alias`` or ``models:/NAME/VERSION`` means.
+def registered_version(store: Store, uri: str) -> ModelVersion:
+    """Registered version of a URI ``models:/NAME@alias`` or ``models:/NAME/VERSION``.
 
     Raises:
-        OSError: when it is written in another way.
-        MlflowException: when there is none.
+        OSError: when the URI has another form.
+        MlflowException: when there is no such version.
     """
     match = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))", uri)
     if match is None:
@@ -107,8 +115,8 @@ def registered(store: Store, uri: str) -> ModelVersion:
     return store.client.get_model_version(name, version)
 
 
-def checkpoints(store: Store, run: MlflowRun) -> list[LoggedModel]:
-    """Checkpoints that a run logged, newest first; models made of them are none, and neither is one half-made."""
+def logged_checkpoints(store: Store, run: MlflowRun) -> list[LoggedModel]:
+    """Complete checkpoints of a run, newest first, without registered models made from them."""
     logged = store.client.search_logged_models(
         [run.info.experiment_id],
         f"source_run_id = '{run.info.run_id}'",

@@ -1,4 +1,4 @@
-"""Who ran what, from which commit of this code, with which versions of what computes."""
+"""Provenance of a run: command, commit and versions of libraries."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 from sslwear.utils.masking import masked
 
 PREFIX = "sslwear."
-"""Of all tags that are ours."""
+"""Prefix of the tags of this package."""
 COMPUTING = ("torch", "numpy", "scipy", "scikit-learn")
 
 
 @cache
 def provenance() -> dict[str, str]:
-    """Who ran what, from which commit of this code, with which versions of what computes."""
+    """Tags of a new run: command, commit of this package and versions of libraries."""
     tags = {f"{PREFIX}versions": versions()}
     tags |= {"mlflow.source.name": masked(" ".join(["sslwear", *sys.argv[1:]])), "mlflow.source.type": "LOCAL"}
     folder = Path(__file__).resolve().parents[1]
@@ -30,7 +30,7 @@ def provenance() -> dict[str, str]:
 
 
 def versions() -> str:
-    """Versions of Python and of the libraries whose arithmetic is in the results."""
+    """Versions of Python and of the libraries that compute results."""
     return ", ".join([f"python {platform.python_version()}", *(f"{name} {version(name)}" for name in COMPUTING)])
 
 

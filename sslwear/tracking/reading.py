@@ -1,4 +1,4 @@
-"""What runs logged, read back: texts, epochs, and everything measured."""
+"""Reading of logged runs: text files, settings, tags and metrics."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sslwear.training import EpochRecord
 
 SETTINGS = "settings.yaml"
 TIMES = ("epoch_seconds",)
-"""Metrics that are never the same twice."""
+"""Metrics that differ between identical runs."""
 
 
 def text(store: Store, run_id: str, path: str) -> str | None:
-    """A text file that a run logged; None where it has none."""
+    """Content of a text file of a run; None if there is no such file."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             return Path(store.client.download_artifacts(run_id, path, folder)).read_text()
@@ -29,29 +29,29 @@ def text(store: Store, run_id: str, path: str) -> str | None:
 
 
 def settings(store: Store, run_id: str) -> Settings | None:
-    """The settings that a run logged; None where it has none.
+    """Settings of a run; None if it logged none.
 
     Raises:
-        SettingsError: when this version of the package does not know them.
+        SettingsError: when the settings are not valid in this version of the package.
     """
     logged = text(store, run_id, SETTINGS)
     return None if logged is None else parse(from_yaml(logged), f"{SETTINGS} of the run {run_id}")
 
 
 def tag(run: MlflowRun, name: str) -> str | None:
-    """One of our tags, by name without the prefix ``sslwear.``."""
+    """Tag of this package by name without the prefix ``sslwear.``; None if the run does not have it."""
     value = run.data.tags.get(f"{PREFIX}{name}")
     return None if value is None else str(value)
 
 
 def kind_of(run: MlflowRun) -> str | None:
-    """Kind of a run, see `Store.create_run`; kinds of version 0.1 by today's name."""
+    """Kind of a run, see `Store.create_run`; kinds of version 0.1 have their current names."""
     kind = tag(run, "kind")
     return OLD_KINDS.get(kind, kind) if kind is not None else None
 
 
 def metric_history(store: Store, run_id: str) -> dict[tuple[int, str], list[float]]:
-    """All metrics of a run by step and name, in the order of the steps; times and system metrics are left out."""
+    """Metrics of a run by step and name, in the order of steps, without times and system metrics."""
     found: dict[tuple[int, str], list[float]] = {}
     for name in sorted(store.client.get_run(run_id).data.metrics):
         if name.startswith(SYSTEM_METRICS) or name in TIMES:
@@ -62,7 +62,7 @@ def metric_history(store: Store, run_id: str) -> dict[tuple[int, str], list[floa
 
 
 def epochs(store: Store, run_id: str, score: str) -> list[EpochRecord]:
-    """Losses and one validation score of a training by epoch; none where it logged none."""
+    """Losses and a validation score of each epoch of a run; empty if it logged none."""
     by_name: dict[str, dict[int, float]] = {"train_loss": {}, "val_loss": {}, f"val_{score}": {}}
     for (epoch, name), values in metric_history(store, run_id).items():
         if name in by_name:

@@ -1,4 +1,4 @@
-"""One run: what is written to it, in batches and by its id."""
+"""MLflow runs, written by id and in batches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sslwear.data.dataset import Dataset
 from sslwear.data.shards import Shards
 from sslwear.encoders import weights
 from sslwear.encoders.base import Network
-from sslwear.encoders.classifier import CARD, CHECKPOINT, Card
+from sslwear.encoders.classifier import CARD, CHECKPOINT, Card, write_encoder
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training import EpochRecord
 from sslwear.utils.masking import masked
@@ -32,29 +32,39 @@ if TYPE_CHECKING:
 NOTE = "mlflow.note.content"
 SYSTEM_METRICS = "system/"
 CLASSIFIER = "classifier"
-"""Type of the logged models that are registered, which are made of a checkpoint."""
+"""MLflow model type of registered models; a run's own checkpoints have another type."""
 OLD_KINDS = {"evaluated": "cross_validation", "evaluation": "cross_validation_job"}
-"""Kinds of runs in stores of version 0.1, and what they are called now."""
+"""Kinds of runs in stores of version 0.1, and their current names."""
 RUN_URI, MODEL_URI = "runs:/", "models:/"
 MAX_PARAM = 5000
-"""Characters of a parameter that are kept; MLflow would refuse more than 6,000."""
+"""Maximum length of a parameter in characters; MLflow refuses more than 6,000."""
 
 
 def participant_params(**sides: Iterable[object]) -> dict[str, str]:
-    """Parameters that say who is on which side, such as ``train_participants``, as far as there is room; names with
-    spaces are quoted.
+    """Parameters with the participants of each side of a split, such as ``train_participants``.
+
+    Names with spaces are quoted, and long lists are cut off.
+
+    Args:
+        sides: participants by side, such as ``train`` and ``validation``.
     """
     return {f"{side}_participants": shlex.join(map(str, who))[:MAX_PARAM] for side, who in sides.items()}
 
 
 def participant_names(text: str) -> list[str] | None:
-    """The names in what `people` gives; None where they did not all fit."""
+    """Names in a parameter of `participant_params`; None if the list was cut off."""
     return None if len(text) >= MAX_PARAM else shlex.split(text)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One MLflow run, written by its id."""
+    """MLflow run.
+
+    Attributes:
+        store: the store.
+        id: id of the run.
+        experiment: id of its experiment.
+    """
 
     store: Store
     id: str
@@ -65,20 +75,20 @@ class Run:
         return self.store.client
 
     def params(self, params: Mapping[str, Any]) -> None:
-        """Log parameters in one call."""
+        """Log parameters in one request."""
         self._client.log_batch(self.id, params=[Param(key, masked(str(value))) for key, value in params.items()])
 
     def has_params(self) -> bool:
-        """Whether parameters were logged."""
+        """Whether the run has parameters."""
         return bool(self._client.get_run(self.id).data.params)
 
     def metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Log metrics at a step in one call."""
+        """Log metrics of a step in one request."""
         now = int(time.time() * 1000)
         self._client.log_batch(self.id, metrics=[Metric(key, value, now, step) for key, value in metrics.items()])
 
     def epochs(self) -> Callable[[EpochRecord], None]:
-        """What logs one epoch after another at its step: losses, scores, and what learnt how fast where that is new."""
+        """Callback of `sslwear.training.fit` that logs losses, scores and changed learning rates of each epoch."""
         before: EpochRecord | None = None
 
         def log(record: EpochRecord) -> None:
@@ -98,41 +108,41 @@ class Run:
         self._client.log_batch(self.id, tags=[RunTag(f"{PREFIX}{key}", masked(value)) for key, value in tags.items()])
 
     def copy(self, origin: str) -> None:
-        """Log another run's parameters, last metrics and data set as this one's."""
+        """Copy the parameters, last metrics and data sets of another run to this one."""
         run = self._client.get_run(origin)
         step = int(run.data.metrics.get("best_epoch", 0))
         self.params(run.data.params)
-        measured = {key: value for key, value in run.data.metrics.items() if not key.startswith(SYSTEM_METRICS)}
-        self.metrics(measured, step)
+        metrics = {key: value for key, value in run.data.metrics.items() if not key.startswith(SYSTEM_METRICS)}
+        self.metrics(metrics, step)
         if run.inputs is not None:
             self._client.log_inputs(self.id, run.inputs.dataset_inputs)
 
     def describe(self, text: str) -> None:
-        """Set the run's description (Markdown)."""
+        """Set the description of the run, Markdown."""
         self._client.set_tag(self.id, NOTE, masked(text))
 
     def text(self, text: str, path: str) -> None:
-        """Log a text file, passwords masked."""
+        """Log a text file with passwords masked."""
         self._client.log_text(self.id, masked(text), path)
 
     def page(self, html: str, path: str) -> None:
-        """Log a page of our own making as it is: the programs in it are full of what looks like passwords."""
+        """Log a generated HTML page without masking, which would damage its scripts."""
         self._client.log_text(self.id, html, path)
 
     def figure(self, figure: Figure, path: str) -> None:
-        """Log a picture."""
+        """Log a figure as an image file."""
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / Path(path).name
             figure.savefig(local, dpi=130)
             self._client.log_artifact(self.id, str(local), str(Path(path).parent) if "/" in path else None)
 
     def dataset(self, dataset: Dataset | Shards, windows: Mapping[str, int]) -> None:
-        """Log the data set with its fingerprint, and how many of its windows are used for what (such as ``train``)."""
+        """Log a data set with its fingerprint, and the number of windows by use, such as ``train``."""
         self.datasets([dataset], windows)
 
     def datasets(self, parts: Iterable[Dataset | Shards], windows: Mapping[str, int]) -> None:
-        """Log data sets that are used together, and how many windows in all are used for what."""
-        context = InputTag("mlflow.data.context", ", ".join(windows))  # MLflow shows one context a data set
+        """Log several data sets with their fingerprints, and the total number of windows by use."""
+        context = InputTag("mlflow.data.context", ", ".join(windows))  # MLflow shows one context for a data set
         self._client.log_inputs(self.id, [DatasetInput(self._tracked(part), [context]) for part in parts])
         self.params({f"{side}_windows": count for side, count in windows.items()})
 
@@ -155,13 +165,13 @@ class Run:
         )
 
     def checkpoint(self, network: Network, card: Card, metrics: Mapping[str, float], step: int) -> None:
-        """Log a network as a model with its scores, without pickling.
+        """Log a network as an MLflow model with its scores, without pickling.
 
         Args:
-            network: what to save.
-            card: what is needed to build it again, written beside it as JSON.
-            metrics: its scores.
-            step: the epoch that it is from.
+            network: network with the weights.
+            card: description of the network, written beside it as JSON.
+            metrics: scores of the network.
+            step: epoch of the weights.
         """
         model = self._client.create_logged_model(
             self.experiment, name=card.encoder, source_run_id=self.id, model_type=card.encoder
@@ -169,6 +179,7 @@ class Run:
         with tempfile.TemporaryDirectory() as folder:
             weights.save(network, Path(folder) / CHECKPOINT)
             (Path(folder) / CARD).write_text(card.to_json())
+            write_encoder(Path(folder), card)
             self._client.log_model_artifacts(model.model_id, folder)
         self._client.finalize_logged_model(model.model_id, "READY")
         self._client.log_outputs(self.id, [LoggedModelOutput(model.model_id, step)])
@@ -181,16 +192,16 @@ class Run:
 
         Args:
             status: ``FINISHED``, ``FAILED`` or ``KILLED``.
-            outcome: the same in our words, kept as a tag: ``finished``, ``pruned``, ``failed``, ``interrupted``.
+            outcome: value of the tag ``outcome``: ``finished``, ``pruned``, ``failed`` or ``interrupted``.
         """
         self.tags(outcome=outcome)
         self._client.set_terminated(self.id, status)
 
     def fail(self, error: BaseException) -> None:
-        """End the run as failed, with the error's traceback as a text file."""
+        """End the run as failed, and log the traceback as a text file."""
         self.end("FAILED", "failed")
         self.text("".join(traceback.format_exception(error)), "traceback.txt")
 
     def reopen(self) -> None:
-        """Let an ended run go on."""
+        """Set the status of an ended run to running."""
         self._client.update_run(self.id, status="RUNNING")

@@ -1,4 +1,4 @@
-"""The store: where runs, studies and prepared data sets are kept, and how runs are opened and found in it."""
+"""Store of runs, studies and prepared data sets."""
 
 from __future__ import annotations
 
@@ -23,10 +23,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.entities import PagedList
 
+from sslwear.data.dataset import Dataset
+from sslwear.data.loading import open_data, open_windows
+from sslwear.data.pretraining import PretrainingData, open_pretraining_data
+from sslwear.data.shards import Shards
 from sslwear.errors import StudyError
 from sslwear.tracking.environment import set_defaults
 from sslwear.tracking.provenance import PREFIX, provenance
 from sslwear.tracking.run import NOTE, OLD_KINDS, Run
+from sslwear.training import FeatureCache
 from sslwear.utils.masking import masked, one_line
 from sslwear.utils.signals import signals_deferred
 
@@ -37,12 +42,12 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Store:
-    """Where runs, studies and prepared data sets are kept.
+    """Store of runs, studies and prepared data sets.
 
     Attributes:
-        home: a folder; the embedded databases, artifacts and prepared data sets lie below it.
-        tracking_uri: MLflow's store.
-        storage_url: Optuna's store.
+        home: folder of the embedded databases, artifacts and prepared data sets.
+        tracking_uri: URI of MLflow's store.
+        storage_url: URL of Optuna's storage.
     """
 
     home: Path
@@ -54,7 +59,7 @@ class Store:
 
     @classmethod
     def from_environment(cls) -> Store:
-        """The store that ``SSLWEAR_HOME`` (default ``mlruns``), ``MLFLOW_TRACKING_URI`` and ``SSLWEAR_STORAGE`` name.
+        """Store of ``SSLWEAR_HOME`` (default ``mlruns``), ``MLFLOW_TRACKING_URI`` and ``SSLWEAR_STORAGE``.
 
         Raises:
             StudyError: when the folder cannot be written to, or ``MLFLOW_TRACKING_URI`` is a folder, which MLflow no
@@ -64,49 +69,86 @@ class Store:
         try:
             home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StudyError(f"cannot make the folder {home} ({error.strerror}); set {HOME_VARIABLE}") from error
+            raise StudyError(
+                f"cannot create the folder {home} ({error.strerror}). Set {HOME_VARIABLE} to another folder"
+            ) from error
         if not os.access(home, os.W_OK):
-            raise StudyError(f"cannot write to the folder {home}; set {HOME_VARIABLE} to one of your own")
+            raise StudyError(f"cannot write to the folder {home}. Set {HOME_VARIABLE} to another folder")
         tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
         if "://" not in tracking:
             raise StudyError(
-                f"MLFLOW_TRACKING_URI is {masked(tracking)!r}, and MLflow no longer keeps runs in plain folders; "
-                "set it to http://HOST:PORT or sqlite:///PATH, or unset it"
+                f"MLFLOW_TRACKING_URI is {masked(tracking)!r}, but MLflow no longer stores runs in plain folders. "
+                "Set it to http://HOST:PORT or sqlite:///PATH, or unset it"
             )
         storage = os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{home / 'optuna.db'}"
         return cls(home, tracking, storage)
 
+    def open_dataset(self, data: str) -> Dataset:
+        """Open what a study file's ``data:`` names, see `sslwear.data.loading.open_data`.
+
+        Windows of a source that ships its recordings are prepared in this store, once.
+
+        Args:
+            data: path of a data set directory, or name of such a source.
+
+        Raises:
+            DataError: when it is neither, or cannot be used.
+        """
+        return open_data(data, self.home)
+
+    def open_windows(self, data: str) -> Dataset | Shards:
+        """Open a data set or a directory of unlabelled shards, see `sslwear.data.loading.open_windows`.
+
+        Raises:
+            DataError: when it is neither, or cannot be used.
+        """
+        return open_windows(data, self.home)
+
+    def open_pretraining_data(self, places: Sequence[str], include_nonwear: bool = False) -> PretrainingData:
+        """Open what a study file's ``pretraining.data:`` names.
+
+        Raises:
+            DataError: when a place cannot be used.
+        """
+        return open_pretraining_data(places, self.home, include_nonwear)
+
+    def feature_cache(self, memory_gb: float, disk_gb: float) -> FeatureCache:
+        """Cache of the outputs of frozen blocks, shared by all studies of this store."""
+        return FeatureCache(self.home / "cache" / "features", int(memory_gb * 1e9), int(disk_gb * 1e9))
+
     @property
     def embedded(self) -> bool:
-        """Whether runs are kept in the folder `home`."""
+        """Whether runs are stored in the folder `home`."""
         return self.tracking_uri == f"sqlite:///{self.home / 'mlflow.db'}"
 
     @cached_property
     def client(self) -> MlflowClient:
-        """The client, with the database made where there is none yet.
+        """MLflow client; a missing database is created.
 
         Raises:
             StudyError: when the store does not answer.
         """
         self.home.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.home / ".initialise.lock"):  # two processes that make the tables at once both fail
+        with FileLock(
+            self.home / ".initialise.lock"
+        ):  # two processes that create the tables at the same time both fail
             try:
                 client = MlflowClient(self.tracking_uri, self.tracking_uri)
                 client.search_experiments(max_results=1)
             except MlflowException as error:
                 raise StudyError(
-                    f"the MLflow store {masked(self.tracking_uri)} does not answer ({one_line(error)}); "
-                    "check MLFLOW_TRACKING_URI, or unset it to use the embedded store"
+                    f"the MLflow store {masked(self.tracking_uri)} does not answer ({one_line(error)}). "
+                    "Check MLFLOW_TRACKING_URI, or unset it to use the embedded store"
                 ) from error
             if self.embedded:
                 write_ahead(self.home / "mlflow.db")
         return client
 
     def experiment(self, name: str) -> str:
-        """The id of the experiment of that name, made where there is none.
+        """Id of the experiment of a name; a missing experiment is created.
 
         Raises:
-            StudyError: when it was deleted in the UI.
+            StudyError: when the experiment was deleted in the UI.
         """
         found = self.client.get_experiment_by_name(name)
         if found is None:
@@ -114,7 +156,7 @@ class Store:
             return self.client.create_experiment(name, artifact_location=location)
         if found.lifecycle_stage == "deleted":
             raise StudyError(
-                f"the MLflow experiment {name!r} was deleted; restore it with 'mlflow experiments restore "
+                f"the MLflow experiment {name!r} was deleted. Restore it with 'mlflow experiments restore "
                 f"--experiment-id {found.experiment_id}', or give the study another name with --set study=NAME"
             )
         return found.experiment_id
@@ -122,15 +164,15 @@ class Store:
     def create_run(
         self, experiment: str, name: str, kind: str, parent: str | None = None, note: str | None = None, **tags: str
     ) -> Run:
-        """Start a run.
+        """New run.
 
         Args:
-            experiment: the experiment's id.
-            name: what the UI calls it.
+            experiment: id of the experiment.
+            name: name of the run in the UI.
             kind: ``study``, ``trial``, ``pretraining``, ``train``, ``cross_validation`` or
                 ``cross_validation_job``.
-            parent: id of the run that it is nested under.
-            note: the run's description (Markdown).
+            parent: id of the parent run.
+            note: description of the run, Markdown.
             tags: more tags, by name without the prefix ``sslwear.``.
         """
         ours = {"kind": kind, "host": platform.node(), **tags}
@@ -146,25 +188,25 @@ class Store:
     def start_run(
         self, experiment: str, name: str, kind: str, parent: str | None = None, note: str | None = None, **tags: str
     ) -> Iterator[Run]:
-        """Keep a run open in a block, see `start`; it ends as the block does: finished, interrupted by the user, or
-        failed with the traceback.
-        """
+        """New run that ends with the block: finished, interrupted by the user, or failed; see `create_run`."""
         with self.managed_run(lambda: self.create_run(experiment, name, kind, parent, note, **tags)) as run:
             yield run
 
     @contextmanager
-    def managed_run(self, opened: Callable[[], Run], clear: Callable[[Run], None] | None = None) -> Iterator[Run]:
-        """Keep a run open in a block, and leave nothing running behind, however the block ends.
+    def managed_run(
+        self, create: Callable[[], Run], close_children: Callable[[Run], None] | None = None
+    ) -> Iterator[Run]:
+        """Run that ends with the block, together with its child runs.
 
         Args:
-            opened: gives the run; signals wait until it has.
-            clear: ends what the block left under the run when it raises; None for a run that is alone, which keeps the
-                traceback of what failed itself.
+            create: creates or reopens the run; signals are deferred during the call.
+            close_children: ends child runs that are still open when the block raises; None for a run without children,
+                which logs the traceback itself.
         """
         run: Run | None = None
         try:
             with signals_deferred():
-                run = opened()
+                run = create()
             yield run
             with signals_deferred():
                 run.end("FINISHED", "finished")
@@ -172,16 +214,16 @@ class Store:
             with signals_deferred():
                 if run is not None and isinstance(error, KeyboardInterrupt):
                     run.end("KILLED", "interrupted")
-                elif run is not None and clear is None:
+                elif run is not None and close_children is None:
                     run.fail(error)
                 elif run is not None:
                     run.end("FAILED", "failed")
-                if run is not None and clear is not None:
-                    clear(run)
+                if run is not None and close_children is not None:
+                    close_children(run)
             raise
 
     def find_run(self, run_id: str) -> MlflowRun | None:
-        """What is kept of a run; None where it is not there any more, or was deleted in the UI."""
+        """Run by id; None if it does not exist or was deleted in the UI."""
         try:
             run = self.client.get_run(run_id)
         except MlflowException as error:
@@ -191,7 +233,7 @@ class Store:
         return run if run.info.lifecycle_stage == LifecycleStage.ACTIVE else None
 
     def find_runs(self, experiment: str | None, **tags: str) -> list[MlflowRun]:
-        """Runs of an experiment, or of all, that have all these tags (names without ``sslwear.``), newest first."""
+        """Runs of an experiment, or of all, with some tags (names without ``sslwear.``), newest first."""
         for old, kind in OLD_KINDS.items():
             if tags.get("kind") == kind:
                 found = self.find_runs(experiment, **{**tags, "kind": old}) + self._tagged(experiment, tags)
@@ -204,7 +246,7 @@ class Store:
         return self.search_runs(among, query)
 
     def search_runs(self, experiments: Sequence[str], query: str = "") -> list[MlflowRun]:
-        """All runs of some experiments that an MLflow query finds, newest first."""
+        """Runs of some experiments that match an MLflow query, newest first."""
         client = self.client
         return all_pages(
             lambda token: client.search_runs(
@@ -213,36 +255,38 @@ class Store:
         )
 
     def read_text(self, run: MlflowRun, path: str) -> str:
-        """Read a text file that a run logged.
+        """Content of a text file of a run.
 
         Raises:
-            StudyError: when it is not there.
+            StudyError: when the file does not exist.
         """
         location = f"{run.info.artifact_uri.rstrip('/')}/{path}"
         with tempfile.TemporaryDirectory() as temporary:
-            place = None if location.startswith(("file:", "/")) else temporary  # a file here is read where it is
+            place = (
+                None if location.startswith(("file:", "/")) else temporary
+            )  # a file on this machine is read in place
             try:
                 local = download_artifacts(artifact_uri=location, tracking_uri=self.tracking_uri, dst_path=place)
                 return Path(local).read_text()
             except (MlflowException, OSError) as error:
                 raise StudyError(
-                    f"{path} of the run {run.info.run_id} is gone ({one_line(error)}); delete the run in the UI and "
-                    "give the same command again"
+                    f"{path} of the run {run.info.run_id} is missing ({one_line(error)}). Delete the run in the UI "
+                    "and repeat the command"
                 ) from error
 
     def lock(self, name: str, timeout_s: float = -1) -> FileLock:
-        """A lock of this store's processes on this machine, which the system takes back when its holder dies.
+        """Lock between processes of this store on this machine; it is released when its process ends.
 
         Args:
-            name: what is locked.
-            timeout_s: how long to wait for it before `filelock.Timeout` is raised; for ever when negative.
+            name: name of the lock.
+            timeout_s: seconds to wait before `filelock.Timeout` is raised; negative for no limit.
         """
         folder = self.home / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{name}.lock", timeout=timeout_s)
 
     def close_leftovers(self, experiment: str, parent: str) -> None:
-        """End the runs under a parent that this machine left open; call it only when nothing writes to them."""
+        """End open child runs of this machine; call it only when no process writes to them."""
         query = f"tags.mlflow.parentRunId = '{parent}' and attributes.status = 'RUNNING'"
         for run in self.client.search_runs([experiment], query, max_results=1000):
             if run.data.tags.get(f"{PREFIX}host") == platform.node():
@@ -250,10 +294,10 @@ class Store:
 
 
 def all_pages(search: Callable[[str | None], PagedList[Item]]) -> list[Item]:
-    """Everything that a search of MLflow's client finds, page by page.
+    """Results of all pages of a search with MLflow's client.
 
     Args:
-        search: searches from a page's token on.
+        search: returns the page of a token, or the first page for None.
     """
     page = search(None)
     found = list(page)
@@ -264,7 +308,7 @@ def all_pages(search: Callable[[str | None], PagedList[Item]]) -> list[Item]:
 
 
 def write_ahead(database: Path) -> None:
-    """Switch an SQLite file to write-ahead logging, with which readers and a writer do not wait for each other."""
+    """Switch an SQLite file to write-ahead logging, so that readers do not wait for a writer."""
     with sqlite3.connect(database) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
     connection.close()

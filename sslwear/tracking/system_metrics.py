@@ -1,8 +1,7 @@
-"""System metrics of a training: use of processor and memory, and of a GPU where there is one, by MLflow's own monitor.
+"""System metrics of a run: use of CPU, memory and GPU, measured by MLflow's monitor.
 
-It samples in a thread beside the training: often at first, so that a run of seconds has some, and then less and less. A
-monitor that cannot be started, or whose store does not answer, is gone without a word: no training ends because of it,
-and none waits longer than `PATIENCE_S` for it.
+The monitor samples in a thread, often at first, so that short runs have samples, and then at growing intervals. Errors
+of the monitor are ignored: they never end a training, and a training waits at most `STOP_TIMEOUT_S` for the monitor.
 """
 
 from __future__ import annotations
@@ -18,14 +17,15 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from sslwear.tracking import Run
 
 FIRST_S, LONGEST_S, GROWTH = 0.5, 10.0, 1.5
-"""Seconds until the first sample is logged, at most between two, and how much longer each wait is than the last."""
-PATIENCE_S = 5.0
+"""Seconds until the first sample, maximum seconds between two samples, and growth factor of the intervals."""
+STOP_TIMEOUT_S = 5.0
+"""Maximum seconds to wait for the end of the monitor."""
 
-logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)  # it would say of every run that it starts
+logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)  # it logs the start of every run
 
 
-class _Slowing(SystemMetricsMonitor):
-    """Waits longer after each sample, and ends where something cannot be measured."""
+class _Monitor(SystemMetricsMonitor):
+    """Monitor with growing intervals, which ends when something cannot be measured."""
 
     def monitor(self) -> None:
         with suppress(Exception):
@@ -38,7 +38,7 @@ class _Slowing(SystemMetricsMonitor):
 
 @contextmanager
 def monitored(run: Run) -> Iterator[None]:
-    """Log system metrics on a run while the block goes on; the run must be ended after it.
+    """Log system metrics of a run during the block; the run must be open at its end.
 
     Args:
         run: an open run.
@@ -48,17 +48,17 @@ def monitored(run: Run) -> Iterator[None]:
         yield
     finally:
         if monitor is not None:
-            # A thread of its own, because the store may not answer, and the training is not to wait for that.
-            closing = threading.Thread(target=monitor.finish, daemon=True)
-            closing.start()
-            closing.join(PATIENCE_S)
+            # In a thread, because the store may not answer, and the training must not wait for it.
+            stopping = threading.Thread(target=monitor.finish, daemon=True)
+            stopping.start()
+            stopping.join(STOP_TIMEOUT_S)
 
 
 def _started(run: Run) -> SystemMetricsMonitor | None:
     try:
         uri = run.store.tracking_uri
-        monitor = _Slowing(run.id, sampling_interval=FIRST_S, tracking_uri=uri)  # type: ignore[no-untyped-call]
+        monitor = _Monitor(run.id, sampling_interval=FIRST_S, tracking_uri=uri)  # type: ignore[no-untyped-call]
         monitor.start()  # type: ignore[no-untyped-call]
-    except Exception:  # noqa: BLE001 - whatever it is, it is not worth a training
+    except Exception:  # noqa: BLE001 - no error of the monitor may end a training
         return None
     return monitor

@@ -1,1 +1,1 @@
-"""Tuning strategies: which parameters learn, and how fast; one file each."""
+"""Tuning strategies, one file each: which parameters learn, and how fast."""

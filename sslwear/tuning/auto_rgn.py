@@ -1,4 +1,4 @@
-"""Auto-RGN: tensors learn the faster, the larger their gradient is for their size."""
+"""Auto-RGN: learning rates by relative gradient norm."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sslwear.tuning.automatic import Automatic
 
 
 class AutoRgn(Automatic):
-    """Relative gradient norm: a tensor's rate is proportional to its gradient's norm over its own.
+    """Learning rates proportional to the relative gradient norm: the gradient's norm over the tensor's own norm.
 
     Source: Lee et al., 'Surgical Fine-Tuning Improves Adaptation to Distribution Shifts', arXiv 2210.11466, Auto-RGN.
     """
@@ -30,7 +30,7 @@ class AutoRgn(Automatic):
         return cls() if text == cls.name else None
 
     def measure(self, weights: Mapping[str, Tensor], gradients: Iterator[Mapping[str, Tensor]]) -> dict[str, float]:
-        """Mean over the batches of the gradient's norm over the weights' norm; 0 for weights that are all 0."""
+        """Relative gradient norm of each tensor, averaged over batches; 0 for a tensor of zeros."""
         norms = {name: float(value.norm()) for name, value in weights.items()}
         batches = [{name: float(value.norm()) for name, value in batch.items()} for batch in gradients]
         return {

@@ -1,4 +1,4 @@
-"""Auto-SNR: tensors learn whose gradients agree from batch to batch."""
+"""Auto-SNR: freezing by the signal-to-noise ratio of gradients."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ LEAST_NOISE = 1e-12
 
 
 class AutoSnr(Automatic):
-    """Signal-to-noise ratio: tensors learn whose gradients agree from batch to batch, and the others rest.
+    """Freezing of tensors whose gradients have a low signal-to-noise ratio over batches.
 
-    A tensor's ratio is the mean over its elements of squared mean over variance of the gradient, over batches; those
-    below `threshold` times the largest rest.
+    For each element of a tensor the ratio is the squared mean over the variance of its gradient; the ratio of the
+    tensor is the mean over its elements. Tensors below `threshold` times the largest ratio are frozen for the epoch.
 
     Source: Lee et al., 'Surgical Fine-Tuning Improves Adaptation to Distribution Shifts', arXiv 2210.11466, Auto-SNR.
 
     Args:
-        threshold: 0 to 1; at 0 all learn, at 1 only the tensor with the largest ratio.
+        threshold: 0 to 1; at 0 all tensors learn, at 1 only the tensor with the largest ratio.
     """
 
     name = "auto_snr"
-    form = "auto_snr or auto_snr(0.2) (tensors below 0.2 of the largest signal-to-noise ratio rest)"
+    form = "auto_snr or auto_snr(0.2) (tensors below 0.2 of the largest signal-to-noise ratio are frozen)"
     examples = ("auto_snr", "auto_snr(0.5)")
 
     def __init__(self, threshold: float) -> None:
@@ -44,11 +44,11 @@ class AutoSnr(Automatic):
         if threshold is None:
             return None
         if not 0 <= threshold <= 1:
-            raise SettingsError(f"{text!r} has a threshold of {threshold:g}; give one from 0 to 1, or none for 0.1")
+            raise SettingsError(f"{text!r} has the threshold {threshold:g}. Give one from 0 to 1, or none for 0.1")
         return cls(threshold)
 
     def measure(self, weights: Mapping[str, Tensor], gradients: Iterator[Mapping[str, Tensor]]) -> dict[str, float]:
-        """Mean signal-to-noise ratio of each tensor's elements; 1 for all where there is a single batch."""
+        """Signal-to-noise ratio of each tensor; 1 for all if there is only one batch."""
         count = 0
         sums = {name: torch.zeros_like(value) for name, value in weights.items()}
         squares = {name: torch.zeros_like(value) for name, value in weights.items()}
@@ -57,7 +57,7 @@ class AutoSnr(Automatic):
             for name, value in batch.items():
                 sums[name] += value
                 squares[name] += value.square()
-        if count < 2:  # so few windows say nothing about noise
+        if count < 2:  # noise cannot be estimated from one batch
             return dict.fromkeys(weights, 1.0)
         ratios = {}
         for name, total in sums.items():
@@ -67,5 +67,5 @@ class AutoSnr(Automatic):
         return ratios
 
     def share(self, relative: float) -> float:
-        """1 from the threshold on, 0 below."""
+        """1 if the relative ratio is at least the threshold, else 0."""
         return 1.0 if relative >= self._threshold else 0.0

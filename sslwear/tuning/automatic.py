@@ -1,4 +1,4 @@
-"""Rates that follow the gradients, measured anew before each epoch."""
+"""Base class of strategies with learning rates computed from gradients before each epoch."""
 
 from __future__ import annotations
 
@@ -15,39 +15,40 @@ from sslwear.tuning.base import Gradients, TuningStrategy, parts
 
 
 class Automatic(TuningStrategy):
-    """A parameter group a tensor, whose rate is the given one times the tensor's share: 0 to 1, 1 for the largest.
+    """Base class of strategies that set the learning rate of each tensor from gradients.
 
-    Tensors of convolutions and linear layers are measured, as Lee et al. measure them; scales and offsets of batch
-    norms learn at the mean rate of the others of their block. A tensor whose share is 0 rests for the epoch.
+    A tensor's rate is the study's learning rate times a share from 0 to 1; the largest share is 1. As in Lee et al.,
+    shares are computed for the tensors of convolutions and linear layers. Scales and offsets of batch norms learn at
+    the mean rate of the other tensors of their block. A tensor with the share 0 is frozen for the epoch.
     """
 
     @property
     def frozen(self) -> frozenset[str]:
-        """None for the whole of training."""
+        """Empty: no block is frozen in all epochs."""
         return frozenset()
 
     @abstractmethod
     def measure(self, weights: Mapping[str, Tensor], gradients: Iterator[Mapping[str, Tensor]]) -> dict[str, float]:
-        """What a tensor's rate is to be proportional to, by name.
+        """Measure of each tensor from which its share is computed, by name.
 
         Args:
             weights: tensors by name.
-            gradients: their gradients, batch by batch.
+            gradients: gradients of the tensors by name, batch by batch.
         """
 
     def share(self, relative: float) -> float:
-        """A tensor's share of the learning rate, by what was measured relative to the largest."""
+        """Share of the learning rate of a tensor, from its measure relative to the largest one."""
         return relative
 
     def parameter_groups(self, network: Network, learning_rate: float) -> list[dict[str, Any]]:
-        """One group a tensor; `start_epoch` sets their rates."""
+        """One group for each tensor; `start_epoch` sets the rates."""
         return [
             {"params": [value], "lr": learning_rate, "name": name, "full_rate": learning_rate}
             for name, value in network.named_parameters()
         ]
 
     def start_epoch(self, epoch: int, network: Network, optimizer: torch.optim.Optimizer, gradients: Gradients) -> None:
-        """Measure, and set every group's rate."""
+        """Set the rate of every tensor from new gradients."""
         self.freeze(network, epoch)
         tensors = dict(network.named_parameters())
         norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]

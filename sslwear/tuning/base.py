@@ -1,4 +1,4 @@
-"""What every tuning strategy offers."""
+"""Base class of tuning strategies, and learning rates of the parts of a network."""
 
 from __future__ import annotations
 
@@ -18,61 +18,61 @@ from sslwear.utils import plugins
 
 HEAD = "head"
 Gradients = Callable[[], Iterator[Mapping[str, Tensor]]]
-"""Gives, batch by batch, the gradients of the parameters that learn, by name, at the weights as they are; some batches
-of training windows, which change nothing in the network."""
+"""Function that yields the gradients of the parameters that learn, by name, for a few batches of training windows. It
+does not change the network."""
 
 
 class TuningStrategy(ABC):
-    """Decides which blocks learn and at which rate; the head always learns, because it is new.
+    """Base class of tuning strategies: which blocks learn, and at which rate. The head always learns.
 
     Attributes:
-        spec: canonical text of the strategy in a study file; two strategies that do the same have the same text.
+        spec: canonical text of the strategy in a study file; equal strategies have equal texts.
     """
 
     name: ClassVar[str]
     form: ClassVar[str]
-    """How a user writes it, for messages."""
+    """Forms of the strategy in a study file, for messages."""
     examples: ClassVar[tuple[str, ...]]
-    """Texts of a study file that ask for it, one of each kind."""
+    """Examples of texts in a study file, one of each form."""
     spec: str
 
     @classmethod
     @abstractmethod
     def parse(cls, text: str, encoder: type[Encoder]) -> Self | None:
-        """Read a study file's ``tuning:`` value for an encoder, or return None when it is not of this strategy's form.
+        """Strategy for a ``tuning:`` value of a study file; None if the text has another form.
 
         Raises:
-            SettingsError: when it is of this form and asks for something that does not exist.
+            SettingsError: when the text has this form but a value that is not allowed.
         """
 
     @property
     @abstractmethod
     def frozen(self) -> frozenset[str]:
-        """Names of the blocks that stay as they are for the whole of training."""
+        """Names of the blocks that are frozen in all epochs."""
 
     @abstractmethod
     def parameter_groups(self, network: Network, learning_rate: float) -> list[dict[str, Any]]:
-        """Parameter groups for the optimizer, each with its learning rate; no parameter of a frozen block is in one."""
+        """Parameter groups of the optimizer with their learning rates, without the parameters of frozen blocks."""
 
     def frozen_in(self, epoch: int) -> frozenset[str]:
-        """Names of the blocks that stay as they are in an epoch, from 1; a block that has begun to learn goes on."""
+        """Names of the blocks that are frozen in an epoch, counted from 1; an unfrozen block is never frozen again."""
         return self.frozen
 
     def start_epoch(self, epoch: int, network: Network, optimizer: torch.optim.Optimizer, gradients: Gradients) -> None:
-        """Make network and optimizer ready for an epoch: what learns, and how fast.
+        """Set which parameters learn in an epoch, and how fast.
 
         Args:
-            epoch: from 1.
-            network: what is trained.
-            optimizer: has the groups of `parameter_groups`.
-            gradients: for strategies that set rates by them; costs nothing when it is not called.
+            epoch: number of the epoch, from 1.
+            network: network in training.
+            optimizer: optimizer with the groups of `parameter_groups`.
+            gradients: for strategies that compute rates from gradients; it costs nothing if it is not called.
         """
         self.freeze(network, epoch)
 
     def freeze(self, network: Network, epoch: int) -> None:
-        """Put what learns in an epoch into training mode with gradients, and the rest into evaluation mode without.
+        """Put the blocks that learn into training mode, and frozen blocks into evaluation mode without gradients.
 
-        `nn.Module.train` alone would let frozen batch norms go on adapting their running statistics.
+        With `nn.Module.train` alone the running statistics of frozen batch norms would change.
         """
         frozen = self.frozen_in(epoch)
         for name, part in parts(network).items():
@@ -81,10 +81,10 @@ class TuningStrategy(ABC):
 
 
 def parse(text: str, encoder: type[Encoder], key: str = "tuning") -> TuningStrategy:
-    """Read a study file's ``tuning:`` value.
+    """Tuning strategy for a ``tuning:`` value of a study file.
 
     Raises:
-        SettingsError: when no strategy knows it; the message lists the forms that there are.
+        SettingsError: when no strategy has this form; the message lists the forms.
     """
     strategies = plugins.find("sslwear.tuning", TuningStrategy)
     for strategy in strategies.values():
@@ -95,22 +95,22 @@ def parse(text: str, encoder: type[Encoder], key: str = "tuning") -> TuningStrat
         if parsed is not None:
             return parsed
     forms = "; ".join(strategy.form for strategy in strategies.values())
-    raise SettingsError(f"{key}: there is no tuning strategy {text!r}; write {forms}")
+    raise SettingsError(f"{key}: there is no tuning strategy {text!r}. Write {forms}")
 
 
 def argument(text: str, name: str, default: float | None) -> float | None:
-    """The number of a strategy that is written ``name(number)``.
+    """Number in a text of the form ``name(number)``.
 
     Args:
-        text: of a study file.
-        name: the strategy's.
-        default: the number that ``name`` by itself means, or None where it has to be given.
+        text: text of a study file.
+        name: name of the strategy.
+        default: number for ``name`` without brackets; None if a number is required.
 
     Returns:
-        The number, or None when the text is not of that form.
+        The number, or None if the text has another form.
 
     Raises:
-        SettingsError: when what is in the brackets is not a number, or nothing is and it has to be given.
+        SettingsError: when there is no number in the brackets, or a required number is missing.
     """
     match = re.fullmatch(rf"{name}\s*(?:\(\s*(.*?)\s*\))?", text.strip())
     if match is None:
@@ -122,29 +122,29 @@ def argument(text: str, name: str, default: float | None) -> float | None:
         if not math.isfinite(value):
             raise ValueError("not finite")
     except ValueError as error:
-        raise SettingsError(f"{text!r} lacks a number in brackets; write {name}(NUMBER)") from error
+        raise SettingsError(f"{text!r} has no number in brackets. Write {name}(NUMBER)") from error
     return value
 
 
 def parts(network: Network) -> dict[str, nn.Module]:
-    """The blocks by name, and the head."""
+    """Blocks by name, and the head."""
     return {**network.blocks, HEAD: network.classifier}
 
 
 def set_mode(part: nn.Module, training: bool) -> None:
-    """Put a block or the head into training or evaluation mode, unless it is in it."""
-    if part.training != training:  # going through all of its modules takes longer than an epoch of a head's batches
+    """Put a block or the head into training or evaluation mode, if it is not in it."""
+    if part.training != training:  # the change visits all modules, which takes longer than an epoch of a head
         part.train(training)
 
 
 @dataclass(frozen=True)
 class Learning:
-    """How fast a block or the head learns, and how much of it.
+    """Learning rate of a block or the head, and number of its parameters that learn.
 
     Attributes:
-        rate: mean learning rate over its parameters (numbers, not tensors), those that rest counting 0.
-        parameters: how many of them get gradients.
-        tensors: the rate of each of its tensors by name, 0 for one that rests.
+        rate: mean learning rate over the parameters (numbers, not tensors); frozen ones count as 0.
+        parameters: number of parameters that learn.
+        tensors: learning rate of each tensor by name; 0 for a frozen one.
     """
 
     rate: float
@@ -153,7 +153,7 @@ class Learning:
 
 
 def learning(network: Network, optimizer: torch.optim.Optimizer) -> dict[str, Learning]:
-    """How fast each block and the head learn as network and optimizer are set."""
+    """Current learning rates of each block and the head."""
     rates = {parameter: group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
     found = {}
     for name, part in parts(network).items():

@@ -1,4 +1,4 @@
-"""Gradual unfreezing: the head first, then one block after another down to the input."""
+"""Gradual unfreezing: first the head, then one block after another from the head to the input."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from sslwear.tuning.base import TuningStrategy, argument
 
 
 class GradualUnfreezing(TuningStrategy):
-    """Only the head learns at first, and every so many epochs the last block that is still frozen joins in.
+    """Gradual unfreezing: only the head learns at first, then the last frozen block is unfrozen every few epochs.
 
     After Howard and Ruder, 'Universal Language Model Fine-tuning for Text Classification', arXiv 1801.06146.
 
     Args:
-        epochs: that pass before a further block begins to learn.
-        encoder: whose blocks they are.
+        epochs: epochs between two unfreezings.
+        encoder: encoder with the blocks.
     """
 
     name = "gradual"
@@ -35,19 +35,19 @@ class GradualUnfreezing(TuningStrategy):
         if epochs is None:
             return None
         if epochs < 1 or epochs != int(epochs):
-            raise SettingsError(f"{text!r} asks for a block every {epochs:g} epochs; give a whole number, 1 or more")
+            raise SettingsError(f"{text!r} unfreezes a block every {epochs:g} epochs. Give a whole number, 1 or more")
         return cls(int(epochs), encoder)
 
     @property
     def frozen(self) -> frozenset[str]:
-        """None for the whole of training."""
+        """Empty: no block is frozen in all epochs."""
         return frozenset()
 
     def frozen_in(self, epoch: int) -> frozenset[str]:
-        """All blocks in the first epochs, then fewer and fewer, those near the input longest."""
-        thawed = (epoch - 1) // self._epochs
-        return frozenset(self._blocks[: max(0, len(self._blocks) - thawed)])
+        """All blocks in the first epochs, then fewer; the first block is frozen longest."""
+        unfrozen = (epoch - 1) // self._epochs
+        return frozenset(self._blocks[: max(0, len(self._blocks) - unfrozen)])
 
     def parameter_groups(self, network: Network, learning_rate: float) -> list[dict[str, Any]]:
-        """One group, of all parameters; those that are frozen in an epoch get no gradients."""
+        """One group of all parameters; those of frozen blocks get no gradients."""
         return [{"params": list(network.parameters()), "lr": learning_rate}]

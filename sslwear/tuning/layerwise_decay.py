@@ -1,4 +1,4 @@
-"""Layer-wise learning-rate decay: all blocks learn, the nearer to the input the slower."""
+"""Layer-wise learning-rate decay: lower learning rates nearer to the input."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from sslwear.tuning.base import HEAD, TuningStrategy, argument, parts
 
 
 class LayerwiseDecay(TuningStrategy):
-    """The head learns at the full rate, each block at `decay` times the rate of what follows it.
+    """Layer-wise decay: each block learns at `decay` times the rate of the block or head after it.
 
-    After Howard and Ruder, 'Universal Language Model Fine-tuning for Text Classification', arXiv 1801.06146, where it
-    is called discriminative fine-tuning.
+    After Howard and Ruder, 'Universal Language Model Fine-tuning for Text Classification', arXiv 1801.06146, which
+    calls it discriminative fine-tuning.
 
     Args:
-        decay: more than 0 and less than 1.
+        decay: factor between 0 and 1, both excluded.
     """
 
     name = "layerwise_decay"
@@ -34,16 +34,18 @@ class LayerwiseDecay(TuningStrategy):
         if value is None:
             return None
         if not 0 < value < 1:
-            raise SettingsError(f"{text!r} decays by {value:g}; give more than 0 and less than 1, such as {cls.form}")
+            raise SettingsError(
+                f"{text!r} has the decay {value:g}. Give more than 0 and less than 1, such as {cls.form}"
+            )
         return cls(value)
 
     @property
     def frozen(self) -> frozenset[str]:
-        """None."""
+        """Empty: all blocks learn."""
         return frozenset()
 
     def parameter_groups(self, network: Network, learning_rate: float) -> list[dict[str, Any]]:
-        """One group a block and one for the head."""
+        """One group for each block and one for the head."""
         groups, rate = [], learning_rate
         for name, part in reversed(parts(network).items()):
             rate = learning_rate if name == HEAD else rate * self._decay

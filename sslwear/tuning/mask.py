@@ -1,4 +1,4 @@
-"""Freeze masks: some blocks learn, all at one rate, and the others stay as they are."""
+"""Freeze masks: some blocks learn at one rate, and the others are frozen."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ PART = re.compile(r"layer(\d+)(?:-(?:layer)?(\d+))?")
 
 
 class FreezeMask(TuningStrategy):
-    """Surgical fine-tuning of a set of blocks, after Lee et al., 'Surgical Fine-Tuning Improves Adaptation to
-    Distribution Shifts', arXiv 2210.11466.
+    """Freeze mask for surgical fine-tuning: a set of blocks learns, and the others are frozen.
+
+    Source: Lee et al., 'Surgical Fine-Tuning Improves Adaptation to Distribution Shifts', arXiv 2210.11466.
 
     Args:
-        tuning: names of the blocks that learn.
-        encoder: whose blocks they are.
+        tuned: names of the blocks that learn.
+        encoder: encoder with the blocks.
     """
 
     name = "mask"
@@ -47,7 +48,9 @@ class FreezeMask(TuningStrategy):
             chosen = [f"layer{i}" for i in range(first, last + 1)]
             unknown = [block for block in chosen if block not in blocks]
             if unknown or not chosen:
-                raise SettingsError(f"{text!r} names no blocks of {encoder.name}; they are {blocks[0]} to {blocks[-1]}")
+                raise SettingsError(
+                    f"{text!r} names no blocks of {encoder.name}. Its blocks are {blocks[0]} to {blocks[-1]}"
+                )
             tuned.update(chosen)
         return cls(frozenset(tuned), encoder)
 
@@ -57,7 +60,7 @@ class FreezeMask(TuningStrategy):
         return frozenset(self._blocks) - self._tuned
 
     def parameter_groups(self, network: Network, learning_rate: float) -> list[dict[str, Any]]:
-        """One group: everything that is not frozen."""
+        """One group of all parameters that are not frozen."""
         frozen = self.frozen
         learning = [p for name, part in parts(network).items() if name not in frozen for p in part.parameters()]
         return [{"params": learning, "lr": learning_rate}]

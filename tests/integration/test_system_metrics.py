@@ -35,7 +35,7 @@ def test_a_training_has_system_metrics_and_no_monitor_outlives_it(
 
 def test_samples_come_less_and_less_often(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system_metrics, "LONGEST_S", 0.6)
-    monitor = system_metrics._Slowing("none", sampling_interval=0.2, tracking_uri=store.tracking_uri)
+    monitor = system_metrics._Monitor("none", sampling_interval=0.2, tracking_uri=store.tracking_uri)
     monkeypatch.setattr(monitor.mlflow_logger, "record_metrics", lambda *_: None)
     waits = []
     for _ in range(4):
@@ -62,7 +62,7 @@ def test_a_monitor_that_fails_does_not_fail_the_training(
         raise RuntimeError("no such sensor")
 
     monkeypatch.setattr(system_metrics, "FIRST_S", 0.02)
-    monkeypatch.setattr(system_metrics._Slowing, step, fail)
+    monkeypatch.setattr(system_metrics._Monitor, step, fail)
     said: list[Any] = []
     monkeypatch.setattr(threading, "excepthook", said.append)
     run, _ = train_once(make(), store, ProgressCallback())
@@ -80,8 +80,8 @@ def test_a_store_that_does_not_answer_is_not_waited_for(store: Store, monkeypatc
         answered.wait(60)
         waited.set()
 
-    monkeypatch.setattr(system_metrics, "PATIENCE_S", 0.05)
-    monkeypatch.setattr(system_metrics._Slowing, "finish", finish)
+    monkeypatch.setattr(system_metrics, "STOP_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(system_metrics._Monitor, "finish", finish)
     run = store.create_run(store.experiment("tiny"), "one", "train")
     with system_metrics.monitored(run):
         pass

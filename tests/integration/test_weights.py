@@ -19,7 +19,7 @@ from sslwear.studies.cross_validation import evaluate_study
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.single_run import train_once
 from sslwear.tracking import Store
-from sslwear.tracking.checkpoints import checkpoints, load_weights
+from sslwear.tracking.checkpoints import load_weights, logged_checkpoints
 from sslwear.training.device import seeded
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
@@ -91,7 +91,7 @@ def test_a_registered_model_of_ours_is_found_by_alias_and_by_version(
     make: Callable[..., Settings], store: Store
 ) -> None:
     run, result = train_once(make(), store, ProgressCallback())
-    (checkpoint,) = checkpoints(store, store.client.get_run(run.id))
+    (checkpoint,) = logged_checkpoints(store, store.client.get_run(run.id))
     store.client.create_registered_model("wrist")
     version = store.client.create_model_version(
         "wrist", checkpoint.artifact_location, run.id, model_id=checkpoint.model_id
@@ -101,7 +101,7 @@ def test_a_registered_model_of_ours_is_found_by_alias_and_by_version(
     for origin in ("models:/wrist@champion", "models:/wrist/1", f"runs:/{run.id}"):
         assert torch.equal(start_of(make(weights=origin), store), expected)
     for origin in ("models:/wrist@nobody", "models:/wrist/7", "models:/wrist", "runs:/nothing"):
-        with pytest.raises(WeightsError, match="has no checkpoint of ours"):
+        with pytest.raises(WeightsError, match="has no sslwear checkpoint"):
             start_of(make(weights=origin), store)
 
 

@@ -1,4 +1,4 @@
-"""Random forest on 91 hand-crafted features of each window."""
+"""Random-forest baseline on 91 hand-crafted features of each window."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ MOMENTS = ("mean", "sd", "skewness", "kurtosis", "min", "quartile_1", "median", 
 PAIRS = (("x", "y"), ("x", "z"), ("y", "z"))
 SPECTRUM = ("frequency_1", "share_1", "frequency_2", "share_2", "entropy")
 BANDS_HZ = ((0.0, 0.5), (0.5, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, 5.0), (5.0, 8.0), (8.0, 15.0))
-NEAR = 2
-"""Bins on either side of a peak that a tapered sine fills: the second peak is sought outside of them."""
+PEAK_BINS = 2
+"""Frequency bins on either side of a peak that belong to it; the second peak is searched outside of them."""
 STILL_G = 1e-6
-"""Below this standard deviation a channel is still, and what is relative to its motion counts as 0."""
+"""Standard deviation below which a channel has no motion; features relative to motion are 0 then."""
 BATCH = 2048
 
 
 def feature_names() -> list[str]:
-    """Names of the columns of `features`, such as ``x_mean``, ``correlation_xy``, ``length_band_1-2_hz``."""
+    """Column names of `features`, such as ``x_mean``, ``correlation_xy``, ``length_band_1-2_hz``."""
     return [
         *(f"{channel}_{name}" for channel in CHANNELS for name in MOMENTS),
         *(f"correlation_{one}{other}" for one, other in PAIRS),
@@ -36,19 +36,20 @@ def feature_names() -> list[str]:
 
 
 def features(windows: NDArray[np.floating], rate_hz: float) -> NDArray[np.float64]:
-    """Describe windows by numbers, computed for all at once.
+    """Hand-crafted features of windows.
 
-    Of each axis and of the length of acceleration: mean, standard deviation, skewness, excess kurtosis, minimum,
-    quartiles, maximum (g), and the mean change a second (g/s). The correlations between axes. Of the spectrum of each
-    (mean removed, Hann taper): the two frequencies with the most power (Hz) and their shares of it, the entropy of the
-    spectrum (0 for one frequency, 1 for noise), and the power in bands (g², of which a sine of amplitude a has a²/2).
+    For each axis and for the length of acceleration they are: mean, standard deviation, skewness, excess kurtosis,
+    minimum, quartiles and maximum (g), and the mean absolute change per second (g/s); of the spectrum (mean removed,
+    Hann taper) the two frequencies with the most power (Hz) and their shares of the power, the entropy (0 for one
+    frequency, 1 for noise), and the power in bands (g²; a sine of amplitude a has a²/2). The correlations between axes
+    are added.
 
     Args:
-        windows: (N, samples, 3) in g, of at least 8 samples.
-        rate_hz: samples a second.
+        windows: windows (N, samples, 3) in g, of at least 8 samples.
+        rate_hz: sampling rate.
 
     Returns:
-        (N, F), the columns in the order of `feature_names`; nothing in it is NaN.
+        Features (N, F) in the order of `feature_names`, without NaN.
     """
     axes = np.asarray(windows, np.float64)
     channels = np.concatenate([axes, np.linalg.norm(axes, axis=2, keepdims=True)], axis=2).transpose(0, 2, 1)
@@ -75,7 +76,7 @@ def _moments(
 
 
 def _correlations(centred: NDArray[np.float64], sd: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Correlations between axes (N, 3); 0 where one of them is still."""
+    """Correlations between axes (N, 3); 0 if one of the axes has no motion."""
     columns = []
     for pair in PAIRS:
         one, other = (CHANNELS.index(name) for name in pair)
@@ -88,17 +89,17 @@ def _correlations(centred: NDArray[np.float64], sd: NDArray[np.float64]) -> NDAr
 def _spectrum(
     centred: NDArray[np.float64], sd: NDArray[np.float64], rate_hz: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Peaks and entropy (N, 4, 5), and power by band (N, 4, bands)."""
+    """Peaks and entropy (N, 4, 5), and power in bands (N, 4, bands)."""
     samples = centred.shape[2]
     taper = np.hanning(samples + 1)[:-1]
     power = np.abs(np.fft.rfft(centred * taper, axis=2)) ** 2 * 2 / (samples * (taper**2).sum())
     frequencies = np.fft.rfftfreq(samples, 1 / rate_hz)
-    power[..., 0] = 0.0  # the taper lets a little of the other frequencies in
+    power[..., 0] = 0.0  # the taper leaks power of other frequencies into it
     power[sd <= STILL_G] = 0.0
     total = power.sum(axis=2)
     shares = power / np.where(total > 0, total, 1.0)[..., None]
     first = shares.argmax(axis=2)
-    near = np.abs(np.arange(len(frequencies)) - first[..., None]) <= NEAR
+    near = np.abs(np.arange(len(frequencies)) - first[..., None]) <= PEAK_BINS
     rest = np.where(near, 0.0, shares)
     second = rest.argmax(axis=2)
     entropy = -(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=2) / np.log(len(frequencies) - 1)
@@ -108,28 +109,28 @@ def _spectrum(
 
 
 class RandomForest(Baseline):
-    """A balanced random forest on `features`.
+    """Balanced random forest on `features`.
 
-    It learns from training and validation participants together, because it chooses nothing by validation. Trees are
-    grown on all cores that the process may use; the predictions do not depend on how many those are.
+    It is fitted to training and validation participants together, because it needs no validation. The predictions do
+    not depend on the number of cores.
     """
 
     name = "random_forest"
 
     def predict(self, train: Windows, validation: Windows, test: Windows, classes: int, seed: int) -> NDArray[np.int64]:
-        """Classify test windows; class weights make every class count the same."""
-        learning = np.concatenate([_of(train), _of(validation)])
+        """Predicted classes of the test windows (n,); class weights give every class the same total weight."""
+        inputs = np.concatenate([_features_of(train), _features_of(validation)])
         labels = np.concatenate([train.labels, validation.labels])
         counts = np.bincount(labels, minlength=classes)
         weights = {code: len(labels) / (classes * count) for code, count in enumerate(counts) if count}
         forest = RandomForestClassifier(TREES, class_weight=weights, random_state=seed, n_jobs=joblib.cpu_count())
-        forest.fit(learning, labels)
-        forest.set_params(n_jobs=1)  # threads would add up the trees' answers in any order: rounding could turn a tie
-        return np.asarray(forest.predict(_of(test)), np.int64)
+        forest.fit(inputs, labels)
+        forest.set_params(n_jobs=1)  # threads sum the trees in random order, and rounding could decide a tie
+        return np.asarray(forest.predict(_features_of(test)), np.int64)
 
 
-def _of(windows: Windows) -> NDArray[np.float64]:
-    """Features of a data set's windows, read a part at a time at their own rate."""
+def _features_of(windows: Windows) -> NDArray[np.float64]:
+    """Features (n, F) of windows, which are read in parts at their own rate."""
     rate_hz = _rate(windows)
     found = []
     for first in range(0, len(windows), BATCH):
@@ -139,7 +140,7 @@ def _of(windows: Windows) -> NDArray[np.float64]:
 
 
 def _rate(windows: Windows) -> float:
-    """Samples a second, as follows from the windows' length, or as ``dataset.json`` says, or else 30."""
+    """Sampling rate from the window length, from ``dataset.json``, or else 30 Hz."""
     description, samples = windows.dataset.description, windows.dataset.windows.shape[1]
     if description.window_s:
         return float(samples / description.window_s)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from sslwear.cli import pretext
 from sslwear.cli.app import app
 from sslwear.data.arrays import motion
-from sslwear.data.prepare import Plan, prepare
+from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.data.shards import open_shards
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.pretext.base import find
@@ -59,7 +59,7 @@ def test_show_is_of_the_smart_watch_unless_told_otherwise_and_the_same_each_time
 
 
 def test_the_window_has_more_motion_than_most(small_folder: Path) -> None:
-    window, rate_hz = pretext._lively(small_folder)
+    window, rate_hz = pretext._active_window(small_folder)
     everything = motion(np.load(small_folder / "X.npy"))
     assert window.shape == (150, 3)
     assert rate_hz == 30
@@ -68,8 +68,8 @@ def test_the_window_has_more_motion_than_most(small_folder: Path) -> None:
 
 def test_unlabelled_shards_can_be_looked_at(tmp_path: Path) -> None:
     folder = tmp_path / "shards"
-    prepare(Smartwatch(), folder, Plan(window_s=5, step_s=30, unlabelled=True))
-    window, _ = pretext._lively(folder)
+    prepare(Smartwatch(), folder, WindowPlan(window_s=5, step_s=30, unlabelled=True))
+    window, _ = pretext._active_window(folder)
     assert (open_shards(folder).shards[0].windows() == window).all(axis=(1, 2)).any()
 
 
@@ -100,6 +100,5 @@ def test_windows_too_short_for_a_task_are_refused(small_folder: Path, tmp_path: 
     result = call("show", "masked", "--data", tmp_path)
     assert result.exit_code == 1
     assert result.stderr == (
-        "sslwear: pretext task masked: 1 stretches of 15 samples leave nothing of 15 samples; take data with longer "
-        "windows\n"
+        "sslwear: pretext task masked: 1 segments of 15 samples cover all 15 samples; take data with longer windows\n"
     )

@@ -18,11 +18,11 @@ from sslwear.encoders.classifier import (
     STATISTICS,
     Card,
     Model,
+    distribution_shift_warning,
     network,
     reference_ranges,
     statistics,
     table,
-    distribution_shift_warning,
 )
 from sslwear.errors import DataError, WeightsError
 
@@ -30,14 +30,14 @@ CARD_5 = Card("harnet5", 150, 30.0, "g", ("walk", "sit"), "a data set", "f", "CC
 
 
 def still(count: int, samples: int = 150, noise: float = 0.05) -> np.ndarray:
-    """Windows of a wrist at rest."""
+    """Windows of a wrist at rest (count, samples, 3)."""
     draws = np.random.default_rng(count)
     return (draws.normal(0, noise, (count, samples, 3)) + np.array([0, 0, 1])).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model on disk."""
+    """Folder of a model."""
     place = tmp_path_factory.mktemp("model")
     torch.manual_seed(0)
     weights.save(network(CARD_5), place / CHECKPOINT)
@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> Model:
-    """The model, read."""
+    """Model of the folder."""
     return Model.load(folder)
 
 
@@ -61,14 +61,22 @@ def test_a_model_has_the_head_that_its_card_names(tmp_path: Path) -> None:
         Model.load(tmp_path)
 
 
-def test_a_card_from_before_there_was_a_choice_has_the_published_head(tmp_path: Path) -> None:
+def test_a_card_without_head_has_the_published_head(tmp_path: Path) -> None:
     known = json.loads(CARD_5.to_json())
     del known["head"]
     (tmp_path / CARD).write_text(json.dumps(known))
     assert Card.read(tmp_path / CARD).head == "published"
 
 
-def test_a_card_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_card_of_version_0_1_is_read(tmp_path: Path) -> None:
+    card = Card(**{**CARD_5.__dict__, "reference_ranges": {"motion": (0.1, 0.2)}})
+    content = json.loads(card.to_json())
+    content["tuned"], content["usual"] = content.pop("tuning"), content.pop("reference_ranges")
+    (tmp_path / CARD).write_text(json.dumps(content))
+    assert Card.read(tmp_path / CARD) == card
+
+
+def test_a_card_is_read_as_it_was_written(tmp_path: Path) -> None:
     card = Card(**{**CARD_5.__dict__, "reference_ranges": {"motion": (0.1, 0.2)}})
     (tmp_path / CARD).write_text(card.to_json())
     assert Card.read(tmp_path / CARD) == card
@@ -79,13 +87,13 @@ def test_a_card_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"encoder": "harnet5"}', '{"class_names": 3}'])
-def test_what_is_no_card_is_told(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_card_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / CARD).write_text(text)
     with pytest.raises(WeightsError, match="is not the card of a model of sslwear"):
         Card.read(tmp_path / CARD)
 
 
-def test_both_layouts_any_type_and_any_batch_give_the_same(model: Model) -> None:
+def test_layout_type_and_batch_size_do_not_change_predictions(model: Model) -> None:
     windows = still(300)
     whole = model.predict(windows)
     assert list(whole.columns) == ["label", "p_walk", "p_sit"]
@@ -102,7 +110,7 @@ def test_both_layouts_any_type_and_any_batch_give_the_same(model: Model) -> None
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        (still(2, 100), r"shape \(2, 100, 3\); this model takes \(N, 150, 3\) or \(N, 3, 150\): 5 s at 30 Hz, in g"),
+        (still(2, 100), r"shape \(2, 100, 3\)\. This model takes \(N, 150, 3\) or \(N, 3, 150\): 5 s at 30 Hz, in g"),
         (still(2)[0], r"shape \(150, 3\)"),
         ([[1, 2], [3]], "not an array of numbers"),
         ("walk", "not an array of numbers"),
@@ -113,13 +121,13 @@ def test_both_layouts_any_type_and_any_batch_give_the_same(model: Model) -> None
         (still(2) + np.eye(3)[0] * 2000 * (np.arange(150) == 3)[:, None], "more than 1000"),
     ],
 )
-def test_what_is_not_windows_in_g_is_refused(model: Model, values: object, problem: str) -> None:
+def test_arrays_that_are_not_windows_in_g_are_refused(model: Model, values: object, problem: str) -> None:
     with pytest.raises(DataError, match=problem) as caught:
         model.predict(values)
     assert "\n" not in str(caught.value)
 
 
-def test_a_damaged_checkpoint_is_told(folder: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / CARD).write_text((folder / CARD).read_text())
     with pytest.raises(WeightsError, match=f"{CHECKPOINT} cannot be used"):
         Model.load(tmp_path)
@@ -139,26 +147,28 @@ def test_the_label_is_the_most_likely_class(rows: list[list[float]]) -> None:
     assert list(found["label"]) == ["sit" if sit > walk else "walk" for walk, sit in rows]
 
 
-def test_statistics_of_a_window_that_is_known() -> None:
+def test_statistics_of_a_known_window() -> None:
     window = np.zeros((1, 4, 3))
     window[0, :, 2] = [1, 1, 2, 2]
     np.testing.assert_allclose(statistics(window), [[0, 0, 1.5, 1.5, 0.5]])
 
 
-def test_only_what_is_unlike_warns() -> None:
-    learnt = statistics(still(200))
-    card = Card(**{**CARD_5.__dict__, "reference_ranges": reference_ranges(learnt)})
+def test_only_distribution_shift_warns() -> None:
+    training = statistics(still(200))
+    card = Card(**{**CARD_5.__dict__, "reference_ranges": reference_ranges(training)})
     assert tuple(card.reference_ranges or {}) == STATISTICS
     assert distribution_shift_warning(card, statistics(still(101))) is None
-    assert distribution_shift_warning(CARD_5, statistics(still(5, noise=3.0))) is None  # a card that knows nothing of it
+    assert (
+        distribution_shift_warning(CARD_5, statistics(still(5, noise=3.0))) is None
+    )  # a card without reference ranges
     turned = distribution_shift_warning(card, statistics(still(50)[:, :, [2, 1, 0]]))
     assert turned is not None
-    assert turned.startswith("100% of the windows are unlike")
-    usual = learnt[:40].copy()
-    usual[:10, STATISTICS.index("motion")] = 9
-    restless = distribution_shift_warning(card, usual)
-    assert restless is not None
-    assert "motion is usually" in restless
-    usual[:10, STATISTICS.index("motion")] = learnt[:10, STATISTICS.index("motion")]
-    assert distribution_shift_warning(card, usual) is None
+    assert turned.startswith("100% of the windows are outside of the range of the training data")
+    windows = training[:40].copy()
+    windows[:10, STATISTICS.index("motion")] = 9
+    moving = distribution_shift_warning(card, windows)
+    assert moving is not None
+    assert "motion was" in moving
+    windows[:10, STATISTICS.index("motion")] = training[:10, STATISTICS.index("motion")]
+    assert distribution_shift_warning(card, windows) is None
     assert distribution_shift_warning(card, statistics(still(0))) is None

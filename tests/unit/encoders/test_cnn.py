@@ -9,14 +9,14 @@ from sslwear.encoders.heads import Classifier
 
 
 @pytest.mark.parametrize(("encoder", "samples"), [(Cnn5, 150), (Cnn10, 300), (Cnn30, 900)])
-def test_they_differ_by_the_length_of_a_window_alone(encoder: type[Cnn], samples: int) -> None:
+def test_the_networks_differ_in_window_length_only(encoder: type[Cnn], samples: int) -> None:
     assert encoder.window_samples == samples
     assert sum(parameter.numel() for parameter in encoder().parameters()) == 160_096
     assert encoder.features == 256
 
 
 @torch.no_grad()
-def test_every_block_halves_time_and_the_last_one_ends_it() -> None:
+def test_every_block_halves_the_length() -> None:
     network = Network(Cnn10(), Classifier(256, 4)).eval()
     x = torch.randn(2, 3, 300, generator=torch.Generator().manual_seed(0))
     shapes = [tuple(network.forward_blocks(x, 0, stop).shape) for stop in range(1, 6)]
@@ -29,8 +29,8 @@ def test_features_are_each_channels_mean_and_maximum() -> None:
 
 
 @torch.no_grad()
-def test_gravity_is_seen() -> None:
-    """Posture is told from which way is down, so two still windows that differ in that alone have other features."""
+def test_features_depend_on_posture() -> None:
+    """Two windows at rest that differ in the direction of gravity have different features."""
     encoder = Cnn10().eval()
     down = torch.zeros(2, 3, 300)
     down[0, 2], down[1, 0] = 1, 1

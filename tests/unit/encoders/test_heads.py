@@ -7,7 +7,7 @@ from sslwear.encoders.heads import HEADS, Classifier, classifier
 from sslwear.errors import SettingsError
 
 
-def test_the_published_head_has_two_layers_and_the_other_one() -> None:
+def test_published_head_has_two_layers_and_linear_head_one() -> None:
     assert HEADS == ("published", "linear")
     assert isinstance(classifier("published", 8, 3), Classifier)
     linear = classifier("linear", 8, 3)
@@ -15,8 +15,8 @@ def test_the_published_head_has_two_layers_and_the_other_one() -> None:
 
 
 @torch.no_grad()
-def test_first_answers_of_the_linear_head_are_nearer_to_even() -> None:
-    """Which is why it is there: the loss of the published one begins far above that of a guess."""
+def test_initial_predictions_of_the_linear_head_are_nearer_to_uniform() -> None:
+    """The initial loss of the published head is far above that of uniform predictions."""
     features = torch.randn(64, 256, generator=torch.Generator().manual_seed(0)).abs()
     labels = torch.arange(64) % 5
     loss = {}
@@ -28,6 +28,6 @@ def test_first_answers_of_the_linear_head_are_nearer_to_even() -> None:
     assert loss["published"] > 3 * guess
 
 
-def test_a_kind_that_is_not_there_is_answered_with_those_that_are() -> None:
+def test_error_for_an_unknown_kind_lists_the_kinds() -> None:
     with pytest.raises(SettingsError, match="head: there is no 'deep'; choose one of published, linear"):
         classifier("deep", 8, 3)

@@ -60,7 +60,7 @@ def saved(thing: Any, path: Path, zipped: bool = True) -> Path:
     return path
 
 
-def test_a_saved_network_gives_back_every_tensor(trained: State, tmp_path: Path) -> None:
+def test_a_saved_network_is_read_with_every_tensor(trained: State, tmp_path: Path) -> None:
     network = Network(Harnet5(), Classifier(Harnet5.features, 4))
     network.load_state_dict(trained)
     weights.save(network, tmp_path / "weights.safetensors")
@@ -82,7 +82,7 @@ def test_a_published_checkpoint_loads_all_131_tensors(body: State, tmp_path: Pat
     assert same(encoder.state_dict(), body)
 
 
-def test_loading_copies_so_that_training_leaves_the_checkpoint_alone(body: State) -> None:
+def test_loading_copies_the_tensors(body: State) -> None:
     encoder, before = Harnet5(), body[FIRST].clone()
     weights.load_encoder(encoder, body, "the checkpoint")
     encoder.state_dict()[FIRST].zero_()
@@ -120,7 +120,7 @@ WRONG: list[tuple[Callable[[State], State], str, str]] = [
     ("spoil", "matching", "named"), WRONG, ids=["missing", "extra", "misshapen", "renamed", "nothing", "heads", "empty"]
 )
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_a_checkpoint_that_does_not_fit_is_named_and_changes_nothing(
+def test_a_checkpoint_that_does_not_fit_is_named_and_nothing_changes(
     body: State, spoil: Callable[[State], State], matching: str, named: str, prefix: str
 ) -> None:
     encoder = Harnet5()
@@ -140,7 +140,7 @@ def test_a_checkpoint_that_does_not_fit_is_named_and_changes_nothing(
         (lambda value: value.to(torch.complex64), "is of torch.complex64"),
     ],
 )
-def test_a_tensor_of_no_use_is_named_and_changes_nothing(
+def test_an_unusable_tensor_is_named_and_nothing_changes(
     body: State, change: Callable[[Tensor], Tensor], words: str
 ) -> None:
     encoder = Harnet5()
@@ -151,7 +151,7 @@ def test_a_tensor_of_no_use_is_named_and_changes_nothing(
     assert same(tensors(encoder), before)
 
 
-def test_the_reason_why_a_file_is_no_checkpoint_can_be_read(tmp_path: Path) -> None:
+def test_error_for_a_file_that_is_not_a_checkpoint_is_readable(tmp_path: Path) -> None:
     (tmp_path / "text.mdl").write_text("hello")
     torch.save(nn.Linear(2, 2), tmp_path / "module.mdl")
     with pytest.raises(WeightsError, match=r"safely \([A-Z][a-zA-Z]+\);"):
@@ -176,7 +176,7 @@ def test_weights_of_harnet30_do_not_fit_harnet10() -> None:
     assert same(encoder.state_dict(), before)
 
 
-def test_a_network_takes_its_own_checkpoint_and_no_other(trained: State) -> None:
+def test_a_network_loads_only_checkpoints_that_fit(trained: State) -> None:
     network = Network(Harnet5(), Classifier(Harnet5.features, 4))
     weights.load_network(network, trained, "the champion")
     assert same(network.state_dict(), trained)
@@ -186,7 +186,7 @@ def test_a_network_takes_its_own_checkpoint_and_no_other(trained: State) -> None
 
 
 class Bomb:
-    """Unpickling it makes a file, which stands for any code that an attacker would run."""
+    """Object whose unpickling creates a file, as an example of an attacker's code."""
 
     def __init__(self, crater: Path) -> None:
         self.crater = crater
@@ -300,9 +300,7 @@ def hub(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def test_weights_of_a_hub_arrive_pretrained_and_their_licence_is_told(
-    hub: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_hub_weights_are_pretrained_and_their_licence_is_logged(hub: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="sslwear.encoders.weights"):
         state = weights.from_hub("harnet5", hub, source="local")
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", weights.HUB_LICENCE)]
@@ -321,12 +319,12 @@ def test_weights_of_a_hub_arrive_pretrained_and_their_licence_is_told(
     ],
     ids=["raises", "has no such model", "gives no module"],
 )
-def test_a_hub_that_fails_is_a_weights_error_that_says_why(hub: str, name: str, cause: str) -> None:
+def test_a_failing_hub_is_a_weights_error_with_the_cause(hub: str, name: str, cause: str) -> None:
     with pytest.raises(WeightsError, match=rf"torch\.hub could not load {name} from .*\({cause}"):
         weights.from_hub(name, hub, source="local")
 
 
-def test_the_hub_is_asked_for_the_published_weights_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_hub_is_that_of_the_published_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def load(repository: str, model: str, **options: Any) -> nn.Module:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sslwear.errors import StudyError
-from sslwear.evaluation.comparison import SCORES, as_frame, compare, find_method, holm, least_p, summaries
+from sslwear.evaluation.comparison import SCORES, as_frame, compare, find_method, holm, smallest_p, summaries
 
 
 def results(
@@ -83,8 +83,8 @@ def test_every_other_method_is_paired_with_the_reference_by_participant() -> Non
     assert first.found.interval.mean == pytest.approx(np.mean(np.subtract(better, base)))
     assert first.found.interval.low > 0.1
     assert first.found.p == pytest.approx(stats.wilcoxon(np.subtract(better, base)).pvalue)
-    assert first.found.p == pytest.approx(least_p(6))
-    assert first.corrected == pytest.approx(2 * least_p(6))
+    assert first.found.p == pytest.approx(smallest_p(6))
+    assert first.corrected == pytest.approx(2 * smallest_p(6))
     assert not first.significant
     assert (second.found.interval.mean, second.found.p, second.corrected) == (0, 1, 1)
 
@@ -121,7 +121,7 @@ def test_holm_keeps_the_order_and_lies_between_no_correction_and_bonferronis(p: 
 
 def test_the_least_p_is_wilcoxons() -> None:
     for n in (2, 5, 7, 12):
-        assert least_p(n) == pytest.approx(stats.wilcoxon(np.arange(1, n + 1)).pvalue)
+        assert smallest_p(n) == pytest.approx(stats.wilcoxon(np.arange(1, n + 1)).pvalue)
 
 
 def test_a_method_is_found_by_name() -> None:
@@ -129,7 +129,7 @@ def test_a_method_is_found_by_name() -> None:
     assert find_method(methods, None).method == "a"
     assert find_method(methods, "b").method == "b"
     assert find_method(methods, "b (transductive)").method == "b"
-    with pytest.raises(StudyError, match=r"no method 'c' in the results; choose one of 'a', 'b \(transductive\)'"):
+    with pytest.raises(StudyError, match=r"no method 'c' in the results\. Choose one of 'a', 'b \(transductive\)'"):
         find_method(methods, "c")
 
 

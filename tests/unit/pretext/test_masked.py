@@ -18,7 +18,7 @@ def made(samples: int = POINTS, scale: float = 1.0) -> tuple[Tensor, Tensor, Ten
     return x, *TASK.batch(x, torch.zeros(16, dtype=torch.long), torch.Generator().manual_seed(1), True)
 
 
-def test_the_network_sees_all_but_the_hidden_stretches_and_those_as_the_mean_of_the_others() -> None:
+def test_hidden_segments_are_replaced_by_the_mean_of_the_visible_samples() -> None:
     x, inputs, target = made()
     hidden = target.isfinite()
     assert (hidden[:, :1] == hidden).all()

@@ -53,28 +53,28 @@ def test_text_becomes_a_mask_with_one_canonical_text(text: str, spec: str, tunin
 @pytest.mark.parametrize(
     "text", ["layer0", "layer6", "layer10", "layer4-6", "layer0-2", "layer5-4", "layer1+layer6", "layer6+layer1"]
 )
-def test_blocks_that_do_not_exist_are_refused_and_those_that_do_are_told(text: str) -> None:
+def test_error_for_unknown_blocks_lists_the_blocks(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse(text, Harnet5)
-    assert str(caught.value) == f"tuning: {text!r} names no blocks of harnet5; they are layer1 to layer5"
+    assert str(caught.value) == f"tuning: {text!r} names no blocks of harnet5. Its blocks are layer1 to layer5"
 
 
 @pytest.mark.parametrize(
     "text", ["", "everything", "ALL", "layer", "layer1,layer2", "layer1+", "layer1--2", "5", "head+"]
 )
-def test_text_that_no_strategy_knows_is_refused_and_the_forms_are_told(text: str) -> None:
+def test_error_for_an_unknown_strategy_lists_the_forms(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse(text, Harnet5, key="search.tuning")
-    assert str(caught.value).startswith(f"search.tuning: there is no tuning strategy {text!r}; write ")
+    assert str(caught.value).startswith(f"search.tuning: there is no tuning strategy {text!r}. Write ")
     assert FreezeMask.form in str(caught.value)
 
 
-def test_there_are_32_masks_with_32_texts() -> None:
+def test_32_masks_have_32_texts() -> None:
     assert len({FreezeMask(tuning, Harnet5).spec for tuning in SUBSETS}) == 32
 
 
 @given(tuning=st.sampled_from(SUBSETS))
-def test_every_mask_reads_back_from_its_text(tuning: frozenset[str]) -> None:
+def test_every_mask_is_parsed_from_its_text(tuning: frozenset[str]) -> None:
     strategy = FreezeMask(tuning, Harnet5)
     again = mask(strategy.spec)
     assert again.frozen == strategy.frozen == set(BLOCKS) - tuning
@@ -95,7 +95,7 @@ def test_a_mask_is_the_union_of_its_parts_however_they_are_written(parts: list[t
     assert mask(text).spec == FreezeMask(tuning, Harnet5).spec
 
 
-def test_all_that_is_tuned_learns_in_one_group_at_the_one_rate() -> None:
+def test_a_mask_has_one_parameter_group() -> None:
     network = Network(Harnet5(), Classifier(Harnet5.features, 2))
     strategy = mask("layer5")
     strategy.freeze(network, 1)

@@ -45,7 +45,7 @@ def scaled(network: Network, by: Mapping[str, float], signs: tuple[float, ...] =
     return [{name: sign * value for name, value in found.items()} for sign in signs]
 
 
-def test_layerwise_decay_slows_blocks_down_by_their_distance_from_the_head(network: Network) -> None:
+def test_layerwise_decay_lowers_rates_by_distance_from_the_head(network: Network) -> None:
     strategy = parse("layerwise_decay(0.5)", Harnet5)
     adam = optimizer(strategy, network)
     strategy.start_epoch(1, network, adam, unused)
@@ -57,7 +57,7 @@ def test_layerwise_decay_slows_blocks_down_by_their_distance_from_the_head(netwo
 @pytest.mark.parametrize(
     ("text", "depths"), [("gradual", [5, 4, 3, 2, 1, 0, 0, 0]), ("gradual(3)", [5, 5, 5, 4, 4, 4, 3, 3])]
 )
-def test_gradual_unfreezing_goes_from_the_head_down(text: str, depths: list[int], network: Network) -> None:
+def test_gradual_unfreezing_goes_from_the_head_to_the_input(text: str, depths: list[int], network: Network) -> None:
     strategy = parse(text, Harnet5)
     adam = optimizer(strategy, network)
     for epoch, depth in enumerate(depths, 1):
@@ -69,7 +69,7 @@ def test_gradual_unfreezing_goes_from_the_head_down(text: str, depths: list[int]
         assert {name for name, block in network.blocks.items() if not block.training} == frozen
 
 
-def test_auto_rgn_shares_the_rate_out_by_gradient_over_weight(network: Network) -> None:
+def test_auto_rgn_sets_rates_by_relative_gradient_norm(network: Network) -> None:
     strategy = parse("auto_rgn", Harnet5)
     adam = optimizer(strategy, network)
     by = {"layer1": 1.0, "layer2": 0.5, "layer3": 2.0, "layer4": 4.0, "layer5": 0.0, "head": 1.0}
@@ -85,7 +85,7 @@ def test_auto_rgn_shares_the_rate_out_by_gradient_over_weight(network: Network) 
     assert rates_of(network, adam)["layer4"] == pytest.approx(RATE / 2)
 
 
-def test_auto_rgn_measures_biases_and_leaves_batch_norms_the_mean_of_their_block(network: Network) -> None:
+def test_auto_rgn_gives_batch_norms_the_mean_rate_of_their_block(network: Network) -> None:
     strategy = parse("auto_rgn", Harnet5)
     adam = optimizer(strategy, network)
     gradients = dict(scaled(network, dict.fromkeys(parts(network), 0.25))[0])
@@ -112,7 +112,7 @@ def test_auto_rgn_does_not_divide_by_weights_that_are_all_0(network: Network) ->
     assert max(group["lr"] for group in adam.param_groups) == pytest.approx(RATE)
 
 
-def test_auto_snr_lets_tensors_rest_whose_gradients_disagree(network: Network) -> None:
+def test_auto_snr_freezes_tensors_with_noisy_gradients(network: Network) -> None:
     steady, noisy = {"layer1", "head"}, {"layer2", "layer3", "layer4", "layer5"}
     names = [name for name, _ in network.named_parameters()]
     shapes = dict(network.named_parameters())
@@ -145,7 +145,7 @@ def test_auto_snr_of_a_single_batch_lets_everything_learn(network: Network) -> N
 
 
 @pytest.mark.parametrize("text", ["auto_rgn", "auto_snr"])
-def test_gradients_that_are_all_0_leave_something_to_learn(text: str, network: Network) -> None:
+def test_all_tensors_learn_if_all_gradients_are_0(text: str, network: Network) -> None:
     strategy = parse(text, Harnet5)
     adam = optimizer(strategy, network)
     nothing = scaled(network, dict.fromkeys(parts(network), 0.0), (1.0, 1.0))
@@ -163,35 +163,35 @@ def test_gradients_that_are_all_0_leave_something_to_learn(text: str, network: N
         ("layerwise_decay(0.1234567891)", "layerwise_decay(0.1234567891)"),
     ],
 )
-def test_other_words_for_the_same_have_one_text(text: str, spec: str) -> None:
+def test_equal_strategies_have_one_canonical_text(text: str, spec: str) -> None:
     assert parse(text, Harnet5).spec == spec
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("layerwise_decay", "lacks a number in brackets; write layerwise_decay(NUMBER)"),
-        ("layerwise_decay()", "lacks a number"),
-        ("layerwise_decay(fast)", "lacks a number"),
-        ("layerwise_decay(nan)", "lacks a number"),
+        ("layerwise_decay", "has no number in brackets. Write layerwise_decay(NUMBER)"),
+        ("layerwise_decay()", "has no number"),
+        ("layerwise_decay(fast)", "has no number"),
+        ("layerwise_decay(nan)", "has no number"),
         ("layerwise_decay(0)", "more than 0 and less than 1"),
         ("layerwise_decay(1)", "more than 0 and less than 1"),
         ("gradual(0)", "a whole number, 1 or more"),
         ("gradual(1.5)", "a whole number, 1 or more"),
-        ("gradual(inf)", "lacks a number"),
-        ("auto_snr(1.2)", "give one from 0 to 1"),
+        ("gradual(inf)", "has no number"),
+        ("auto_snr(1.2)", "Give one from 0 to 1"),
         ("auto_rgn(2)", "there is no tuning strategy"),
         ("gradually", "there is no tuning strategy"),
     ],
 )
-def test_what_cannot_be_is_refused(text: str, problem: str) -> None:
+def test_invalid_texts_are_refused(text: str, problem: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse(text, Harnet5, "training.tuning")
     assert problem in str(caught.value)
     assert str(caught.value).startswith("training.tuning: ")
 
 
-def test_no_two_strategies_read_one_text() -> None:
+def test_strategies_have_distinct_texts() -> None:
     texts = ["all", "head", "layer2", "gradual", "auto_rgn", "auto_snr", "layerwise_decay(0.5)"]
     kinds = [type(parse(text, Harnet5)) for text in texts[2:]]
     assert all(one is not other for one, other in itertools.combinations(kinds, 2))

@@ -1,4 +1,4 @@
-"""The ``sslwear data`` commands: get, prepare, import and look at recordings."""
+"""The ``sslwear data`` commands: download, prepare, import and describe data sets."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sslwear.cli.terminal import friendly, say, standard_output
-from sslwear.utils.processes import jobs_that_fit
+from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
+from sslwear.utils.processes import max_parallel_jobs
 
 if TYPE_CHECKING:
-    from sslwear.data.prepare import Plan, Report
+    from sslwear.data.prepare import Report, WindowPlan
     from sslwear.data.sources.base import Source
 
-data_app = typer.Typer(no_args_is_help=True, help="Get, prepare, import and look at recordings.")
+data_app = typer.Typer(no_args_is_help=True, help="Download, prepare, import and describe data sets.")
 
-RESUMES = "what was finished is kept, and the same command goes on from there"
-SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A name that 'sslwear data sources' lists.")]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="The directory to make.")]
-Window = Annotated[float | None, typer.Option(metavar="SECONDS", help="Length of a window; the source's by default.")]
-Step = Annotated[float | None, typer.Option(metavar="SECONDS", help="Distance between windows' starts.")]
+RESUMES = "finished participants are kept; the same command resumes"
+SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A source in the output of 'sslwear data sources'.")]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="The data set directory to write.")]
+Window = Annotated[float | None, typer.Option(metavar="SECONDS", help="Length of a window; by default the source's.")]
+Step = Annotated[float | None, typer.Option(metavar="SECONDS", help="Distance between the starts of windows.")]
 DAY_GB, DEVICE_WEEK_GB = 0.7, 2.5
-"""Memory that preparing a participant's day at 100 Hz takes, and importing a week of a device."""
+"""Memory that a day at 100 Hz takes in preparation, and a week of a device in import."""
 AT_A_TIME = "at a time; by default as many as the process has cores and memory for, at {:g} GB each."
 
 
 @data_app.command("sources")
 def data_sources() -> None:
-    """List the sources of recordings, with where to get them and their licences."""
-    with friendly():
-        from sslwear.cli.console_data import sources_table
+    """List the sources of recordings with their licences and homepages."""
+    with user_errors():
+        from sslwear.cli.tables import sources_table
         from sslwear.data.sources.base import find
 
         standard_output().print(sources_table(list(find().values())))
@@ -40,24 +40,24 @@ def data_sources() -> None:
 def data_fetch(
     source: SourceName,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where to put the archive; downloads/SOURCE by default.")
+        Path | None, typer.Option(metavar="DIR", help="The output folder; by default downloads/SOURCE.")
     ] = None,
 ) -> None:
-    """Download a public data set's archive, after showing its licence and citation."""
-    with friendly("what was downloaded is kept, and the same command goes on from there"):
-        from sslwear.cli.console_data import DownloadProgress
-        from sslwear.data.fetch import fetch, sha256, terms
+    """Download the archive of a public data set; its licence and citation are shown first."""
+    with user_errors("downloaded parts are kept; the same command resumes the download"):
+        from sslwear.cli.progress import DownloadProgress
+        from sslwear.data.downloads import fetch, sha256, terms
         from sslwear.data.sources.base import get
 
         found, console = get(source), standard_output()
         folder = out or Path("downloads") / source
-        say(console, terms(found))
+        print_line(console, terms(found))
         with DownloadProgress(console) as progress:
             paths = fetch(found, folder, progress)
         for path in paths:
-            say(console, f"{path}, SHA-256 {sha256(path)}")
+            print_line(console, f"{path}, SHA-256 {sha256(path)}")
         raw = paths[0] if len(paths) == 1 else folder
-        say(console, f"Prepare it with: sslwear data prepare {source} --raw {raw} --out datasets/{source}")
+        print_line(console, f"Prepare it with: sslwear data prepare {source} --raw {raw} --out datasets/{source}")
 
 
 @data_app.command("prepare")
@@ -68,13 +68,13 @@ def data_prepare(
         Path | None, typer.Option(metavar="PATH", help="The published archive, or its unpacked folder.")
     ] = None,
     label_scheme: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which of several sets of labels, such as Walmsley2020.")
+        str | None, typer.Option(metavar="NAME", help="Label scheme of a source with several, such as Walmsley2020.")
     ] = None,
     all_activities: Annotated[
-        bool, typer.Option("--all-activities", help="Everything recorded, not what the published benchmark keeps.")
+        bool, typer.Option("--all-activities", help="Keep all activities, not only those of the published benchmark.")
     ] = False,
     unlabelled: Annotated[
-        bool, typer.Option("--unlabelled", help="Keep all windows, without labels: a directory for pre-training.")
+        bool, typer.Option("--unlabelled", help="Keep all windows without labels, for pre-training.")
     ] = False,
     window: Window = None,
     step: Step = None,
@@ -82,13 +82,13 @@ def data_prepare(
         int | None, typer.Option(metavar="N", min=1, help=f"Participants {AT_A_TIME.format(DAY_GB)}")
     ] = None,
 ) -> None:
-    """Turn a public data set's files into a data set directory of labelled windows."""
-    with friendly(RESUMES):
+    """Convert the files of a public data set to a directory of labelled windows."""
+    with user_errors(RESUMES):
         from sslwear.data.sources.base import Options, get
 
         options = Options(label_scheme, all_activities)
         found = get(source)(raw, options)
-        _prepare(found, out, _plan(found, window, step, unlabelled), jobs or jobs_that_fit(DAY_GB))
+        _prepare(found, out, _plan(found, window, step, unlabelled), jobs or max_parallel_jobs(DAY_GB))
 
 
 @data_app.command("import")
@@ -96,7 +96,11 @@ def data_import(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Device files: .cwa .gt3x .bin .csv, or .gz.")],
     out: Out,
     labels: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="Columns participant, start, end, label; without, no labels.")
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Table with the columns participant, start, end, label; without it windows have no labels.",
+        ),
     ] = None,
     window: Window = None,
     step: Step = None,
@@ -104,54 +108,54 @@ def data_import(
         int | None, typer.Option(metavar="N", min=1, help=f"Files {AT_A_TIME.format(DEVICE_WEEK_GB)}")
     ] = None,
 ) -> None:
-    """Turn files of Axivity, ActiGraph and GENEActiv devices into windows, with labels or without."""
-    with friendly(RESUMES):
+    """Convert files of Axivity, ActiGraph and GENEActiv devices to windows with or without labels."""
+    with user_errors(RESUMES):
         from sslwear.data.devices import DeviceFiles
 
         source = DeviceFiles(files, labels)
         plan = _plan(source, window, step, unlabelled=labels is None)
-        _prepare(source, out, plan, jobs or jobs_that_fit(DEVICE_WEEK_GB))
+        _prepare(source, out, plan, jobs or max_parallel_jobs(DEVICE_WEEK_GB))
 
 
 @data_app.command("describe")
 def data_describe(
     data: Annotated[
         str,
-        typer.Argument(metavar="DATA", help="A data set directory, one of unlabelled shards, or a source's name."),
+        typer.Argument(
+            metavar="DATA", help="A data set directory, a directory of unlabelled shards, or the name of a source."
+        ),
     ],
 ) -> None:
     """Check what a study file's data: names, and print shapes, label counts, participants and memory."""
-    with friendly():
-        from sslwear.cli.console import dataset_table, shards_table
-        from sslwear.data.loading import open_windows
-        from sslwear.data.shards import Shards
+    with user_errors():
+        from sslwear.cli.tables import facts_table
         from sslwear.tracking import Store
 
-        found = open_windows(data, Store.from_environment().home)
-        table = shards_table(found) if isinstance(found, Shards) else dataset_table(found)
-        standard_output().print(table, markup=False)
+        found = Store.from_environment().open_windows(data)
+        standard_output().print(facts_table(found.describe()), markup=False)
 
 
-def _plan(source: Source, window: float | None, step: float | None, unlabelled: bool) -> Plan:
-    """A window length without a step cuts windows side by side."""
-    from sslwear.data.prepare import Plan
+def _plan(source: Source, window: float | None, step: float | None, unlabelled: bool) -> WindowPlan:
+    """Length and step of windows; without a step, windows of a given length do not overlap."""
+    from sslwear.data.prepare import WindowPlan
     from sslwear.errors import DataError
 
     for name, value in (("window", window), ("step", step)):
         if value is not None and not 0 < value < 86400:
-            raise DataError(f"--{name} {value:g}: give a number of seconds greater than 0 and less than a day")
+            raise DataError(f"--{name} {value:g} is out of range. Give a number of seconds above 0 and below a day")
     window_s = source.window_s if window is None else window
     step_s = step if step is not None else (source.step_s if window is None else window_s)
-    return Plan(window_s, step_s, unlabelled=unlabelled)
+    return WindowPlan(window_s, step_s, unlabelled=unlabelled)
 
 
-def _prepare(source: Source, out: Path, plan: Plan, jobs: int) -> None:
-    """Prepare with a progress bar and a summary.
+def _prepare(source: Source, out: Path, plan: WindowPlan, jobs: int) -> None:
+    """Prepare a data set, with a progress bar and a summary.
 
     Raises:
-        typer.Exit: with code 1, when something could not be read.
+        typer.Exit: with code 1, when a participant could not be read.
     """
-    from sslwear.cli.console_data import PrepareProgress, reports_table
+    from sslwear.cli.progress import PrepareProgress
+    from sslwear.cli.tables import reports_table
     from sslwear.data.prepare import NoWindowsError, prepare
 
     console = standard_output()
@@ -166,17 +170,19 @@ def _prepare(source: Source, out: Path, plan: Plan, jobs: int) -> None:
         _finalise(out, plan, reports)
     if nothing is None or len(reports) > 1:
         for report in failed:
-            typer.echo(f"sslwear: {report.participant} was left out: {report.error}", err=True)
+            print_warning(f"{report.participant} was left out: {report.error}")
     if nothing is not None:
         raise nothing
     if failed:
         raise typer.Exit(1)
 
 
-def _finalise(out: Path, plan: Plan, reports: list[Report]) -> None:
+def _finalise(out: Path, plan: WindowPlan, reports: list[Report]) -> None:
     console = standard_output()
-    say(console, f"\n{sum(report.windows for report in reports)} windows in {out}.")
+    print_line(console, f"\n{sum(report.windows for report in reports)} windows in {out}.")
     if plan.unlabelled:
-        say(console, f"Pre-train on them with: pretraining: {{data: {out}}} in a study file.")
+        print_line(console, f"To pre-train on them, set pretraining: {{data: {out}}} in a study file.")
     else:
-        say(console, f"Look at it with: sslwear data describe {out}; study it with: data: {out} in a study file.")
+        print_line(
+            console, f"Describe it with: sslwear data describe {out}. To use it, set data: {out} in a study file."
+        )

@@ -1,4 +1,4 @@
-"""The ``sslwear`` commands about registered models: promote, list, show, roll back, export, serve."""
+"""The commands about registered models: promote, list, show, roll back, export and serve."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sslwear.cli.terminal import friendly, say, standard_output, times, warn
+from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
 from sslwear.deployment.server import LOOPBACK
 
 if TYPE_CHECKING:
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 models_app = typer.Typer(no_args_is_help=True, help="List, show and roll back registered models.")
 
-Alias = Annotated[str, typer.Option(metavar="NAME", help="The registry alias that moves.")]
-Reference = Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="A model that 'sslwear models list' shows.")]
+Alias = Annotated[str, typer.Option(metavar="NAME", help="The registry alias to move.")]
+Reference = Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="A model in the output of 'sslwear models list'.")]
 
 
 class RuleKind(StrEnum):
-    """When a newcomer is not worse than the champion."""
+    """Criterion for a new model that is not worse than the champion."""
 
     MEAN = "mean"
     INTERVAL = "interval"
@@ -29,21 +29,23 @@ class RuleKind(StrEnum):
 
 def promote(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.")],
-    trial: Annotated[int | None, typer.Option(metavar="N", help="A finished trial; the best one by default.")] = None,
+    trial: Annotated[int | None, typer.Option(metavar="N", help="A finished trial; by default the best one.")] = None,
     alias: Alias = "champion",
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="The model's name; the study's by default.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the model; by default the study's.")] = None,
     score: Annotated[
-        str | None, typer.Option(metavar="SCORE", help="kappa, f1, ...; the study's objective by default.")
+        str | None, typer.Option(metavar="SCORE", help="kappa, f1, ...; by default the study's objective.")
     ] = None,
     rule: Annotated[
-        RuleKind, typer.Option(help="What must not be lower than the champion's: the mean, or the whole interval.")
+        RuleKind, typer.Option(help="What must not be below the champion: the mean difference or its whole interval.")
     ] = RuleKind.MEAN,
-    margin: Annotated[float, typer.Option(metavar="SCORE", help="How much lower is not worse.")] = 0.0,
-    force: Annotated[str | None, typer.Option(metavar="REASON", help="Move it anyway; the reason is kept.")] = None,
+    margin: Annotated[float, typer.Option(metavar="SCORE", help="How far the score may be below the champion.")] = 0.0,
+    force: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Move the alias in any case; the reason is kept.")
+    ] = None,
 ) -> None:
-    """Score a trial and the champion on the locked test participants, and promote it unless it is worse."""
-    with friendly("the alias stands as it was"):
-        from sslwear.cli.console_model import promotion_table
+    """Score a trial and the champion on the test participants; move the alias to the trial unless it is worse."""
+    with user_errors("the alias was not moved"):
+        from sslwear.cli.tables import promotion_table
         from sslwear.deployment.promotion import Rule
         from sslwear.deployment.promotion import promote as promote_trial
         from sslwear.errors import SettingsError
@@ -52,29 +54,32 @@ def promote(
         from sslwear.tracking import Store
 
         if force is not None and not force.strip():
-            raise SettingsError("--force: give the reason, which is kept with the version")
+            raise SettingsError("--force needs a reason, which is kept with the version")
         store, console = Store.from_environment(), standard_output()
         with store_errors(store):
             objective = kept_settings(find_study(study, store)).objective
         found = promote_trial(study, store, trial, name, alias, Rule(score or objective, rule.value, margin), force)
         if found.scores:
             console.print(promotion_table(found))
-        say(console, f"\nThe test participants of {study} were looked at {times(found.looks)} so far.")
+        print_line(console, f"\nTest evaluations of {study}: {found.looks}.")
         if found.moved:
-            say(console, f"{found.name}@{alias} is version {found.version} now: {found.reason}.")
-            say(console, f"Use it with: sslwear predict RECORDING --model {found.name}@{alias} --out DIR")
+            print_line(console, f"{found.name}@{alias} is now version {found.version}: {found.reason}.")
+            print_line(console, f"Use it with: sslwear predict RECORDING --model {found.name}@{alias} --out DIR")
         elif found.version is not None and found.version == found.champion:
-            say(console, f"Nothing to do: {found.reason}.")
+            print_line(console, f"Nothing was changed: {found.reason}.")
         else:
-            warn(f"{found.name}@{alias} stays version {found.champion}: {found.reason}; --force REASON moves it anyway")
+            print_warning(
+                f"{found.name}@{alias} is still version {found.champion}: {found.reason}. "
+                "To move it in any case, add --force REASON"
+            )
             raise typer.Exit(1)
 
 
 @models_app.command("list")
 def models_list() -> None:
-    """List registered versions, with aliases ready to paste and how often their test participants were looked at."""
-    with friendly():
-        from sslwear.cli.console_model import models_table
+    """List registered versions with their aliases and the number of test evaluations of their study."""
+    with user_errors():
+        from sslwear.cli.tables import models_table
         from sslwear.deployment import registry
         from sslwear.studies.storage import store_errors
         from sslwear.tracking import Store
@@ -85,17 +90,22 @@ def models_list() -> None:
             for model in registry.models(store):
                 aliases = registry.aliases(store, model.name)
                 for version in registry.versions(store, model.name):
-                    rows.append((version, aliases.get(str(version.version), []), _looks(store, version.tags)))
+                    rows.append(
+                        (version, aliases.get(str(version.version), []), _test_evaluations(store, version.tags))
+                    )
         if not rows:
-            say(console, "There is no registered model yet: promote a study's best trial with sslwear promote STUDY.")
+            print_line(
+                console,
+                "There is no registered model yet. Promote the best trial of a study with sslwear promote STUDY.",
+            )
             return
         console.print(models_table(rows))
 
 
 @models_app.command("show")
 def models_show(reference: Reference) -> None:
-    """Show what a registered model is: its model card."""
-    with friendly():
+    """Show the model card of a registered model."""
+    with user_errors():
         from rich.markdown import Markdown
 
         from sslwear.deployment import registry
@@ -106,14 +116,14 @@ def models_show(reference: Reference) -> None:
         with store_errors(store):
             version = registry.find_version(store, reference)
             aliases = registry.aliases(store, version.name).get(str(version.version), [])
-            looks = _looks(store, version.tags)
+            evaluations = _test_evaluations(store, version.tags)
         text = ", ".join(f"{version.name}@{alias}" for alias in aliases) or "none"
-        say(console, f"{version.name}/{version.version}, aliases: {text}")
-        if looks:
-            say(console, f"Test participants of its study: looked at {times(looks)} until now.")
+        print_line(console, f"{version.name}/{version.version}, aliases: {text}")
+        if evaluations:
+            print_line(console, f"Test evaluations of its study: {evaluations}.")
         if forced := version.tags.get("sslwear.forced"):
-            say(console, f"Promoted by force: {forced}")
-        card = version.description or "It has no model card, because it was not promoted by sslwear."
+            print_line(console, f"Promoted with --force: {forced}")
+        card = version.description or "There is no model card, because the version was not promoted by sslwear."
         console.print(Markdown(card) if console.is_terminal else card, markup=False)
 
 
@@ -121,8 +131,8 @@ def models_show(reference: Reference) -> None:
 def models_rollback(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The registered model.")], alias: Alias = "champion"
 ) -> None:
-    """Let an alias stand again for the version that it stood for before."""
-    with friendly("the alias stands as it was"):
+    """Move an alias back to its previous version."""
+    with user_errors("the alias was not moved"):
         from sslwear.deployment import registry
         from sslwear.studies.storage import store_errors
         from sslwear.tracking import Store
@@ -130,15 +140,15 @@ def models_rollback(
         store = Store.from_environment()
         with store_errors(store), registry.locked(store, name):
             now, before = registry.rollback(store, name, alias)
-        say(standard_output(), f"{name}@{alias} is version {before} again; it was {now}.")
+        print_line(standard_output(), f"{name}@{alias} is version {before} again; it was {now}.")
 
 
 def export(
     reference: Reference,
     onnx: Annotated[Path, typer.Option(metavar="FILE", help="The ONNX file to write.")],
 ) -> None:
-    """Write a model as ONNX, and check that it answers as PyTorch does."""
-    with friendly():
+    """Export a model to ONNX, and check that its outputs equal those of PyTorch."""
+    with user_errors():
         from sslwear.deployment import registry
         from sslwear.deployment.onnx_export import to_onnx
         from sslwear.studies.storage import store_errors
@@ -149,19 +159,23 @@ def export(
             model = registry.load_model(store, reference)
         worst = to_onnx(model, onnx)
         console, card = standard_output(), model.card
-        say(console, f"{onnx}: windows (B, 3, {card.window_samples}) in {card.unit} at {card.rate_hz:g} Hz, float32, ")
-        say(console, f"to probabilities (B, {len(card.class_names)}) of {', '.join(card.class_names)}.")
-        say(console, f"Largest difference from PyTorch: {worst:.1e}.")
+        print_line(
+            console, f"{onnx}: windows (B, 3, {card.window_samples}) in {card.unit} at {card.rate_hz:g} Hz, float32, "
+        )
+        print_line(console, f"to probabilities (B, {len(card.class_names)}) of {', '.join(card.class_names)}.")
+        print_line(console, f"Largest difference from PyTorch: {worst:.1e}.")
 
 
 def serve(
     reference: Reference,
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 5001,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Listen wider than on this machine.")] = LOOPBACK,
-    expose: Annotated[bool, typer.Option("--expose", help="Other machines may reach it.")] = False,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; by default this machine only.")
+    ] = LOOPBACK,
+    expose: Annotated[bool, typer.Option("--expose", help="Allow access from other machines.")] = False,
 ) -> None:
     """Serve a registered model over HTTP with MLflow's model server, on this machine only."""
-    with friendly("the server has ended"):
+    with user_errors("the server has ended"):
         from sslwear.deployment import registry, server
         from sslwear.studies.storage import store_errors
         from sslwear.tracking import Store
@@ -169,12 +183,12 @@ def serve(
         store = Store.from_environment()
         with store_errors(store):
             version = registry.find_version(store, reference)
-        exposed = f"have {version.name} label what they send"
+        exposed = f"use {version.name} for predictions"
         if (warning := server.check_address(host, port, expose, exposed)) is not None:
-            warn(warning)
-        print(f"Version {version.version} of {version.name} at http://{host}:{port}/invocations", flush=True)
+            print_warning(warning)
+        print(f"Version {version.version} of {version.name}: http://{host}:{port}/invocations", flush=True)
         print(
-            "It takes some seconds to start; it stays this version until it is started anew; Ctrl-C ends it.",
+            "It starts in a few seconds, and serves this version until it is restarted. Press Ctrl-C to end it.",
             flush=True,
         )
         command = ["uvicorn", "sslwear.deployment.scoring:app", "--host", host, "--port", str(port)]
@@ -182,13 +196,13 @@ def serve(
         raise typer.Exit(server.run(command, {**uris, server.MODEL_VARIABLE: registry.uri_of(version)}))
 
 
-def _looks(store: Store, tags: dict[str, str]) -> int:
-    """How often the test participants of a version's study were looked at until now; 0 where that is not known."""
+def _test_evaluations(store: Store, tags: dict[str, str]) -> int:
+    """Number of test evaluations of a version's study; 0 if it is not known."""
     from sslwear.errors import StudyError
+    from sslwear.studies.final_test import past_test_evaluations
     from sslwear.studies.storage import find_study
-    from sslwear.studies.test_evaluation import looks
 
     try:
-        return len(looks(find_study(tags.get("sslwear.study", ""), store)))
-    except StudyError:  # deleted, or of another Optuna store
+        return len(past_test_evaluations(find_study(tags.get("sslwear.study", ""), store)))
+    except StudyError:  # deleted, or in another Optuna store
         return int(tags.get("sslwear.test_looks", 0))

@@ -1,4 +1,4 @@
-"""The ``sslwear predict`` command: label new recordings with a model."""
+"""The ``sslwear predict`` command: predict activities in new recordings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sslwear.cli.terminal import friendly, say, standard_output
+from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
 from sslwear.errors import SettingsError
 from sslwear.utils.processes import max_parallel_jobs
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEVICES, PRECISIONS = r"auto|cpu|mps|cuda(:\d+)?", ("auto", "float32", "bf16")
 RECORDING_GB = 1.0
-"""Memory that labelling a recording takes, however long it is: Python with PyTorch, Java, and some of its samples."""
+"""Memory of one prediction, independent of the recording's length: Python with PyTorch, Java, buffered samples."""
 
 
 def predict(
@@ -29,20 +29,20 @@ def predict(
     model: Annotated[
         str, typer.Option(metavar="MODEL", help="NAME@champion, NAME/VERSION, or runs:/ID of a finished trial.")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write to.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The output folder.")],
     format_: Annotated[
-        str, typer.Option("--format", metavar="csv|parquet", help="Of the windows' table; summaries are CSV.")
+        str, typer.Option("--format", metavar="csv|parquet", help="Format of the table of windows; summaries are CSV.")
     ] = "csv",
     smooth: Annotated[
         bool,
-        typer.Option("--smooth", help="Take the likeliest sequence of labels in place of each window's likeliest."),
+        typer.Option("--smooth", help="Smooth predictions over time with a hidden Markov model."),
     ] = False,
     bout: Annotated[
         float | None,
-        typer.Option(metavar="MINUTES", help="How long one stays at one thing, for --smooth; 1 by default."),
+        typer.Option(metavar="MINUTES", help="Expected duration of an activity, for --smooth; by default 1."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that are there already, which is refused otherwise.")
+        bool, typer.Option("--overwrite", help="Replace existing files; otherwise they are an error.")
     ] = False,
     jobs: Annotated[
         int | None,
@@ -55,12 +55,13 @@ def predict(
     ] = None,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     precision: Annotated[
-        str, typer.Option(metavar="auto|float32|bf16", help="bf16 where the device computes in it, with auto.")
+        str, typer.Option(metavar="auto|float32|bf16", help="auto is bf16 if the device supports it, else float32.")
     ] = "auto",
 ) -> None:
-    """Label new recordings: a table of windows, minutes a day and an hour, and a picture of each."""
-    with friendly(f"recordings that were finished are in {out}"):
-        from sslwear.cli.console_predict import PredictProgress, outcomes_table
+    """Predict activities in recordings: for each a table of windows, minutes per day and hour, and a figure."""
+    with user_errors(f"finished recordings are in {out}"):
+        from sslwear.cli.progress import PredictProgress
+        from sslwear.cli.tables import outcomes_table
         from sslwear.deployment.prediction import Options, in_order
         from sslwear.deployment.prediction import predict as label
         from sslwear.deployment.registry import load_model
@@ -70,7 +71,7 @@ def predict(
 
         where, how = _resolved(device, precision)
         if bout is not None and not smooth:
-            raise SettingsError("--bout is for --smooth, which was not given; add it, or leave --bout out")
+            raise SettingsError("--bout needs --smooth. Add --smooth or remove --bout")
         bout_s = 60 * (BOUT_MINUTES if bout is None else bout) if smooth else None
         options = Options(out, format_, bout_s, where, how, overwrite)
         store = Store.from_environment()
@@ -83,30 +84,30 @@ def predict(
         console.print(outcomes_table(outcomes))
         for outcome in outcomes:
             if outcome.warning:
-                typer.echo(f"sslwear: {outcome.name}: {outcome.warning}", err=True)
+                print_warning(f"{outcome.name}: {outcome.warning}")
             if outcome.error:
-                typer.echo(f"sslwear: {outcome.name} was left out: {outcome.error}", err=True)
+                print_warning(f"{outcome.name} was left out: {outcome.error}")
         _finalise(outcomes, options)
 
 
 def _resolved(device: str, precision: str) -> tuple[str, str]:
-    """Device and precision as they are on this machine.
+    """Device and precision on this machine.
 
     Raises:
-        SettingsError: when they are not what a study file may have, or the machine does not have them.
+        SettingsError: when they are unknown, or this machine does not support them.
     """
     from sslwear.training.device import resolve_device, resolve_precision
 
     if not re.fullmatch(DEVICES, device):
-        raise SettingsError(f"--device {device}: write auto, cpu, mps, cuda, or cuda:N")
+        raise SettingsError(f"--device {device} is unknown. Write auto, cpu, mps, cuda, or cuda:N")
     if precision not in PRECISIONS:
-        raise SettingsError(f"--precision {precision}: write {', '.join(PRECISIONS)}")
+        raise SettingsError(f"--precision {precision} is unknown. Write one of {', '.join(PRECISIONS)}")
     found = resolve_device(device)
     return str(found), resolve_precision(precision, found)
 
 
 def _finalise(outcomes: Sequence[Outcome], options: Options) -> None:
-    """Say what was written.
+    """Print which files were written.
 
     Raises:
         typer.Exit: with code 1, when a recording was left out.
@@ -114,6 +115,6 @@ def _finalise(outcomes: Sequence[Outcome], options: Options) -> None:
     made = [outcome for outcome in outcomes if not outcome.error]
     if made:
         endings = ", ".join(path.name.removeprefix(made[0].name) for path in options.outputs(made[0].name).values())
-        say(standard_output(), f"\n{options.out} has for each recording the files {endings}.")
+        print_line(standard_output(), f"\nFiles for each recording in {options.out}: {endings}.")
     if len(made) < len(outcomes):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""The ``sslwear pretext`` commands: list the pretext tasks, and look at what they make of a window."""
+"""The ``sslwear pretext`` commands: list pretext tasks and show their effect on a window."""
 
 from __future__ import annotations
 
@@ -7,94 +7,95 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sslwear.cli.terminal import friendly, say, standard_output
+from sslwear.cli.terminal import print_line, standard_output, user_errors
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-pretext_app = typer.Typer(no_args_is_help=True, help="List pretext tasks, and look at what they do.")
-LOOKED_AT = 2000
-"""Windows, spread over the data, among which one with motion is looked for."""
-LIVELY = 0.9
-"""Share of them that move less than the one that is shown."""
+pretext_app = typer.Typer(no_args_is_help=True, help="List pretext tasks and show their effect on a window.")
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with pretext tasks; repeatable.")
+]
+CANDIDATES = 2000
+"""Number of windows, spread over the data, from which one is selected."""
+MOTION_QUANTILE = 0.9
+"""Share of these windows with less motion than the selected one."""
 
 
 @pretext_app.command("list")
-def pretext_list() -> None:
-    """List the pretext tasks, what they ask, and the score that says whether something was learnt."""
-    with friendly():
-        from rich.table import Table
-
+def pretext_list(plugin: Plugins = None) -> None:
+    """List the pretext tasks, their scores and their questions."""
+    with user_errors():
+        from sslwear.cli.tables import pretext_table
         from sslwear.pretext.base import find
+        from sslwear.utils import plugins
 
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("task", no_wrap=True)
-        table.add_column("score", no_wrap=True)
-        table.add_column("what it asks")
-        for name, task in find().items():
-            table.add_row(name, task.headline, task.title)
-        standard_output().print(table)
+        for path in plugin or []:
+            plugins.load_file(path)
+        standard_output().print(pretext_table(find()))
 
 
 @pretext_app.command("show")
 def pretext_show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A name that 'sslwear pretext list' lists.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A task in the output of 'sslwear pretext list'.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="The picture to write; pretext-NAME.png by default.")
+        Path | None, typer.Option(metavar="FILE.png", help="The figure to write; by default pretext-NAME.png.")
     ] = None,
     data: Annotated[
-        str, typer.Option(metavar="DATA", help="A data set directory, one of unlabelled shards, or a source's name.")
+        str,
+        typer.Option(
+            metavar="DATA", help="A data set directory, a directory of unlabelled shards, or the name of a source."
+        ),
     ] = "smartwatch",
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of what the task draws at random.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the task's random choices.")] = 0,
+    plugin: Plugins = None,
 ) -> None:
-    """Draw one real window, with motion, before and after what a pretext task does to it."""
-    with friendly():
+    """Draw a window with motion before and after a pretext task changes it."""
+    with user_errors():
         import torch
 
         from sslwear.errors import SslwearError
-        from sslwear.pretext.base import PretextTask
+        from sslwear.pretext.base import get
         from sslwear.reports.pretext_figure import pretext_figure
         from sslwear.utils import plugins
 
-        task, target = (
-            plugins.get("sslwear.pretext", PretextTask, name, "pretext show")(),
-            out or Path(f"pretext-{name}.png"),
-        )
-        window, rate_hz = _lively(data)
+        for path in plugin or []:
+            plugins.load_file(path)
+        task, target = get(name, "pretext show", besides=())(), out or Path(f"pretext-{name}.png")
+        window, rate_hz = _active_window(data)
         x = torch.tensor(window.T[None])
         try:
             examples = task.examples(x, torch.Generator().manual_seed(seed))
         except ValueError as error:
-            raise SslwearError(f"pretext task {name}: {error}; take data with longer windows") from error
+            raise SslwearError(f"pretext task {name}: {error}. Use data with longer windows") from error
         figure = pretext_figure(x[0], examples, rate_hz, f"{name}: {task.title}")
         try:
             figure.savefig(target, dpi=130)
         except (OSError, ValueError) as error:
-            raise SslwearError(f"--out {target}: cannot be written ({error}); give a file such as x.png") from error
-        say(standard_output(), f"{target} shows one window before and after. {task.title}")
+            raise SslwearError(f"--out {target}: cannot be written ({error}). Give a file such as x.png") from error
+        print_line(standard_output(), f"{target} shows a window before and after the task. Question: {task.title}")
 
 
-def _lively(data: str) -> tuple[NDArray[np.float32], float]:
-    """A window (samples, 3) in g in which the wrist moves, the same at every call, and its samples a second."""
+def _active_window(data: str) -> tuple[NDArray[np.float32], float]:
+    """A window (samples, 3) in g with motion, the same in every call, and its rate in Hz."""
     import numpy as np
 
     from sslwear.data.arrays import motion
     from sslwear.encoders.base import Encoder
 
     windows, rate_hz = _windows(data)
-    rows = np.unique(np.linspace(0, len(windows) - 1, min(LOOKED_AT, len(windows))).astype(int))
-    moved = motion(windows[rows])
-    chosen = rows[np.argsort(moved, kind="stable")[int(LIVELY * (len(rows) - 1))]]
+    rows = np.unique(np.linspace(0, len(windows) - 1, min(CANDIDATES, len(windows))).astype(int))
+    amount = motion(windows[rows])
+    chosen = rows[np.argsort(amount, kind="stable")[int(MOTION_QUANTILE * (len(rows) - 1))]]
     return np.asarray(windows[chosen], np.float32), rate_hz or Encoder.rate_hz
 
 
 def _windows(data: str) -> tuple[NDArray[np.floating], float | None]:
-    """Windows (N, samples, 3) in g, memory-mapped, and their samples a second where they are known."""
-    from sslwear.data.loading import open_windows
+    """Memory-mapped windows (N, samples, 3) in g, and their rate in Hz; None if it is not known."""
     from sslwear.data.shards import Shards
     from sslwear.tracking import Store
 
-    found = open_windows(data, Store.from_environment().home)
+    found = Store.from_environment().open_windows(data)
     windows = found.shards[0].windows() if isinstance(found, Shards) else found.windows
     return windows, found.description.rate_hz

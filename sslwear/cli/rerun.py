@@ -1,4 +1,4 @@
-"""The ``sslwear rerun`` command: repeat a training, and say whether it gives the same."""
+"""The ``sslwear rerun`` command: repeat a training and compare the metrics."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from typing import Annotated
 
 import typer
 
-from sslwear.cli.study import RunId
-from sslwear.cli.terminal import friendly, say, standard_output
+from sslwear.cli.terminal import print_line, standard_output, user_errors
 
 
-def rerun(run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help=RunId)]) -> None:
-    """Repeat a training, trial, pre-training or part of an evaluation from what was logged; compare to the bit."""
-    with friendly("the run that was to be repeated is as it was"):
-        from sslwear.cli.console import ConsoleProgress
+def rerun(run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="Id of a run, or its first letters.")]) -> None:
+    """Repeat a training, trial, pre-training or evaluation job from its logged settings; metrics must be identical."""
+    with user_errors("the original run was not changed"):
         from sslwear.studies.compare import find_run
+        from sslwear.studies.progress_bars import ConsoleProgress
         from sslwear.studies.rerun import rerun as repeat
         from sslwear.studies.storage import store_errors
         from sslwear.tracking import Store
@@ -22,10 +21,12 @@ def rerun(run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help=RunId)]) 
         store, console = Store.from_environment(), standard_output()
         with store_errors(store):
             original = find_run(run_id, store)
-            with ConsoleProgress(console, epochs=True) as listener:
-                found = repeat(original, store, listener)
-        say(console, f"Run {found.run_id} repeats {original.info.run_id} ({original.info.run_name}).")
+            with ConsoleProgress(console, epochs=True) as progress:
+                found = repeat(original, store, progress)
+        print_line(console, f"Run {found.run_id} repeats {original.info.run_id} ({original.info.run_name}).")
         if found.differing is not None:
-            say(console, f"They differ, first in {found.differing}.")
+            print_line(console, f"The runs differ, first in {found.differing}.")
             raise typer.Exit(1)
-        say(console, f"All {found.metrics} metrics are identical to the bit, {found.values} values at all steps.")
+        print_line(
+            console, f"All {found.metrics} metrics are identical in every bit ({found.values} values over all steps)."
+        )

@@ -1,4 +1,4 @@
-"""The ``sslwear study`` and ``sslwear runs`` commands: search, look at results, and compare them."""
+"""The ``sslwear study`` commands: run, show, list, compare and report studies."""
 
 from __future__ import annotations
 
@@ -8,25 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from sslwear.cli.terminal import friendly, say, standard_output
-from sslwear.errors import StudyError
-from sslwear.utils.masking import masked
+from sslwear.cli.terminal import print_line, standard_output, user_errors
 
 if TYPE_CHECKING:
     import optuna
 
     from sslwear.studies.compare import Side
+    from sslwear.studies.trials import TrialRow
     from sslwear.tracking import Store
 
-study_app = typer.Typer(no_args_is_help=True, help="Search with Optuna: run, resume, show, list and compare studies.")
-runs_app = typer.Typer(no_args_is_help=True, help="Look at single runs.")
+study_app = typer.Typer(no_args_is_help=True, help="Run, resume, show, list, compare and report studies.")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A study file such as experiments/quickstart.yaml.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting, e.g. training.max_epochs=3; repeatable."),
 ]
-RunId = "A run's id, or as much of its beginning as no other has."
 
 
 @study_app.command("run")
@@ -35,25 +32,25 @@ def study_run(
     trials: Annotated[int | None, typer.Option(metavar="N", help="The study's total number of trials.")] = None,
     set_: Overrides = None,
 ) -> None:
-    """Run a study, or what is missing of it: the same command resumes an interrupted one."""
-    with friendly("finished trials are kept, and the same command goes on from there"):
-        from sslwear.cli.console import ConsoleProgress
+    """Run a study; the same command resumes an interrupted one."""
+    with user_errors("finished trials are kept; the same command resumes the study"):
         from sslwear.config import load
         from sslwear.studies.optimise import run_study
+        from sslwear.studies.progress_bars import ConsoleProgress
         from sslwear.tracking import Store
 
         overrides = [*(set_ or []), *([f"trials={trials}"] if trials is not None else [])]
         settings, store = load(file, overrides), Store.from_environment()
         console = standard_output()
-        with ConsoleProgress(console, epochs=False) as listener:
-            study = run_study(settings, store, listener)
+        with ConsoleProgress(console, epochs=False) as progress:
+            study = run_study(settings, store, progress)
         _print_study(console, study, store)
 
 
 @study_app.command("show")
 def study_show(name: Annotated[str, typer.Argument(metavar="NAME", help="The study's name.")]) -> None:
-    """Show a study's trials, the best one and its scores, what mattered, what is running and what failed."""
-    with friendly():
+    """Show the trials of a study, the best trial, its scores and the importance of each setting."""
+    with user_errors():
         from sslwear.studies.storage import find_study, store_errors
         from sslwear.tracking import Store
 
@@ -64,9 +61,10 @@ def study_show(name: Annotated[str, typer.Argument(metavar="NAME", help="The stu
 
 @study_app.command("list")
 def study_list() -> None:
-    """List the studies of the store, with how far they are and their best scores."""
-    with friendly():
-        from sslwear.cli.console_study import studies_table
+    """List all studies with their number of trials and best scores."""
+    with user_errors():
+        from sslwear.cli.tables import studies_table
+        from sslwear.cli.ui import NO_STUDY
         from sslwear.studies.storage import all_studies, store_errors
         from sslwear.tracking import Store
 
@@ -74,7 +72,7 @@ def study_list() -> None:
         with store_errors(store):
             studies = all_studies(store)
             if not studies:
-                print(f"There is no study in {masked(store.storage_url)} yet: run 'make study' first.")
+                print(NO_STUDY)
                 return
             standard_output().print(studies_table(studies))
 
@@ -84,8 +82,8 @@ def study_compare(
     left: Annotated[str, typer.Argument(metavar="A", help="A study's name.")],
     right: Annotated[str, typer.Argument(metavar="B", help="Another study's name.")],
 ) -> None:
-    """Show two studies side by side: settings that differ, the best of each, scores, and what forbids comparing."""
-    with friendly():
+    """Compare two studies: whether scores are comparable, different settings, best trials, and scores by group."""
+    with user_errors():
         from sslwear.studies.compare import Side
         from sslwear.studies.storage import find_study, store_errors
         from sslwear.tracking import Store
@@ -98,13 +96,14 @@ def study_compare(
 @study_app.command("report")
 def study_report(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The study's name.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write into.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The output folder.")],
     reference: Annotated[
-        str | None, typer.Option(metavar="METHOD", help="What the others are compared with; the first by default.")
+        str | None,
+        typer.Option(metavar="METHOD", help="The method to compare the others with; by default the first one."),
     ] = None,
 ) -> None:
-    """Write what a study's evaluation found: REPORT.md, REPORT.json and a few pictures."""
-    with friendly():
+    """Write the report of an evaluation: REPORT.md, REPORT.json and figures."""
+    with user_errors():
         from sslwear.reports.report import write_report
         from sslwear.studies.cross_validation_results import results
         from sslwear.studies.report_inputs import gather_report_inputs
@@ -114,121 +113,73 @@ def study_report(
         store = Store.from_environment()
         with store_errors(store):
             found = results(name, store)
-            told = gather_report_inputs(name, store, found)
-        for path in write_report(found, told, out, reference):
-            say(standard_output(), str(path))
-
-
-@runs_app.command("diff")
-def runs_diff(
-    left: Annotated[str, typer.Argument(metavar="RUN1", help=RunId)],
-    right: Annotated[str, typer.Argument(metavar="RUN2", help=RunId)],
-) -> None:
-    """Show in what two runs differ: parameters, metrics, data and tags, such as the commit of the code."""
-    with friendly():
-        from sslwear.cli.console_study import differences_table, run_line
-        from sslwear.studies.compare import find_run, run_differences
-        from sslwear.studies.storage import store_errors
-        from sslwear.tracking import Store
-
-        store, console = Store.from_environment(), standard_output()
-        with store_errors(store):
-            runs = [find_run(prefix, store) for prefix in (left, right)]
-        for run in runs:
-            say(console, run_line(run))
-        found = {title: rows for title, rows in run_differences(*runs).items() if rows}
-        for title, rows in found.items():
-            console.print()
-            console.print(differences_table(title, rows, *(run.info.run_id[:8] for run in runs)))
-        if not found:
-            say(console, "They are alike in parameters, metrics, data and tags.")
-
-
-def dashboard(
-    port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 8080,
-) -> None:
-    """Browse trials in Optuna's dashboard (extra: dashboard), reachable from this machine only."""
-    with friendly():
-        try:
-            from optuna_dashboard import wsgi
-        except ImportError as error:
-            raise StudyError(
-                "Optuna's dashboard is not installed; install the extra with pip install 'sslwear[dashboard]', or in a "
-                "clone of the repository start it with make dashboard"
-            ) from error
-        from sslwear.deployment import server
-        from sslwear.studies.storage import all_studies, open_storage
-        from sslwear.tracking import Store
-
-        server.check_address(server.LOOPBACK, port, expose=False, exposed="")
-        store = Store.from_environment()
-        storage, address = open_storage(store), f"http://{server.LOOPBACK}:{port}"
-        if not (studies := all_studies(store)):
-            print("There is no study yet: run 'make study' or 'sslwear study run FILE' first, or meanwhile.")
-        for study in studies:
-            print(f"{study.study_name}: {address}/dashboard/studies/{study._study_id}")
-        print("Ctrl-C ends it.", flush=True)
-        server.serve(wsgi(storage), port)
-
-
-def ui_command(store: Store) -> str:
-    """How to browse a store, for a sentence."""
-    if store.tracking_uri.startswith(("http://", "https://")):
-        return f"a browser at {masked(store.tracking_uri)}"
-    return "make ui (or sslwear ui)"
+            inputs = gather_report_inputs(name, store, found)
+        for path in write_report(found, inputs, out, reference):
+            print_line(standard_output(), str(path))
 
 
 def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
-    from sslwear.cli.console import trials_table
-    from sslwear.cli.console_study import trial_name
-    from sslwear.studies.test_evaluation import looks
+    from sslwear.cli.tables import trials_table
+    from sslwear.cli.ui import ui_command
+    from sslwear.studies.final_test import past_test_evaluations
     from sslwear.studies.trials import importances, kept_settings, rows, winner
 
     best, objective, trials = winner(study), kept_settings(study).objective, rows(study)
     console.print(trials_table(trials, objective, best.number if best else None))
-    say(console, "")
+    print_line(console, "")
     if best is None:
-        say(console, f"No trial of {study.study_name} has finished yet.")
+        print_line(console, f"No trial of {study.study_name} has finished yet.")
     else:
-        say(console, f"Best: trial {best.number}, validation {objective} {best.value:.3f}.")
-    seen = looks(study)
+        print_line(console, f"Best: trial {best.number}, validation {objective} {best.value:.3f}.")
+    seen = past_test_evaluations(study)
     if best is not None and (scores := study.user_attrs.get("tested", {}).get(str(best.number))):
         text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-        times = "once" if len(seen) == 1 else f"{len(seen)} times"
-        say(console, f"Test participants (looked at {times}): {text}.")
+        print_line(console, f"Test participants (test evaluations: {len(seen)}): {text}.")
     if shares := importances(study):
         text = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
-        say(console, f"Importance of what was searched for {objective}: {text}.")
+        print_line(console, f"Importance of the searched settings for {objective}: {text}.")
     for row in trials:
         if row.outcome == "running":
-            say(console, f"Running: {trial_name(row)} on {row.host}, {row.epochs} epochs so far.")
+            print_line(console, f"Running: {_trial_name(row)} on {row.host}, {_count(row.epochs, 'epoch')} so far.")
         if row.outcome == "failed":
-            why = row.error or "its process ended before it could say why"
-            say(console, f"Failed: {trial_name(row)}: {why}.")
+            why = row.error or "its process ended without an error message"
+            print_line(console, f"Failed: {_trial_name(row)}: {why}.")
     if best is not None:
-        say(console, f"Its weights: runs:/{best.user_attrs['run_id']}")
-    say(console, f"Browse the study with: {ui_command(store)}")
+        print_line(console, f"Weights of the best trial: runs:/{best.user_attrs['run_id']}")
+    print_line(console, f"Browse the study with: {ui_command(store)}")
 
 
 def _print_comparison(left: Side, right: Side) -> None:
-    from sslwear.cli.console_study import best_table, differences_table, groups_table
+    from sslwear.cli.tables import best_table, groups_table, settings_table
     from sslwear.studies.compare import different_settings, incomparable
     from sslwear.training.metrics import HEADLINE_SCORES
 
     console = standard_output()
     reasons = incomparable(left, right)
     for reason in reasons:
-        say(console, f"Scores of {left.name} and {right.name} are not comparable: {reason}.")
+        print_line(console, f"The scores of {left.name} and {right.name} are not comparable: {reason}.")
     if not reasons:
-        say(console, f"{left.name} and {right.name} have the same data, participants and objective.")
+        print_line(
+            console,
+            f"The scores of {left.name} and {right.name} are comparable: same data, participants and objective.",
+        )
     console.print()
     if differing := different_settings(left, right):
-        console.print(differences_table("setting", differing, left.name, right.name))
+        console.print(settings_table(differing, left.name, right.name))
     else:
-        say(console, "Their settings are the same.")
+        print_line(console, "The settings are the same.")
     console.print()
     console.print(best_table(left, right))
     for score in HEADLINE_SCORES:
         for by in ("tuning", "pretext"):
             console.print()
             console.print(groups_table(left, right, score, by))
+
+
+def _trial_name(row: TrialRow) -> str:
+    """Number and tuning strategy of a trial."""
+    return f"trial {row.number} ({row.settings.tuning})" if row.settings else f"trial {row.number}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

@@ -1,4 +1,4 @@
-"""How the command talks: one sentence for a mistake, no traceback, and interruption by any signal to end."""
+"""Output and error handling that all commands share."""
 
 from __future__ import annotations
 
@@ -16,53 +16,53 @@ from sslwear.utils.masking import masked
 
 
 @contextmanager
-def friendly(after_interrupt: str = "nothing was changed") -> Iterator[None]:
-    """Turn what a user can mend into one sentence without a traceback, and being told to end into an interruption.
+def user_errors(after_interrupt: str = "nothing was changed") -> Iterator[None]:
+    """Report user errors and interruptions on one line without a traceback; wraps the whole body of a command.
 
-    It is the whole of a command: a Ctrl-C after it is not handled, because it could only put a traceback after the
-    sentence.
+    Signals are ignored after the body has ended, because the interpreter would answer them with a traceback.
+
+    Args:
+        after_interrupt: what an interrupted command leaves behind.
+
+    Raises:
+        typer.Exit: with code 1 for a `SslwearError`, with code 130 for an interruption.
     """
     for number in signals.unignored_signals():
         signal.signal(number, signals.raise_keyboard_interrupt)
     try:
         yield
     except SslwearError as error:
-        _last_words(str(error))
+        _print_last(str(error))
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        _last_words(f"interrupted; {after_interrupt}")
+        _print_last(f"interrupted; {after_interrupt}")
         raise typer.Exit(130) from error
     finally:
-        _end()
+        _stop_handling_signals()
 
 
-def _last_words(text: str) -> None:
-    _end()
-    print(f"sslwear: {masked(text)}", file=sys.stderr, flush=True)
+def _print_last(text: str) -> None:
+    _stop_handling_signals()
+    print_warning(text)
 
 
-def _end() -> None:
-    """From here on the interpreter only goes down: Ctrl-C is too late, and other signals may end it at once."""
+def _stop_handling_signals() -> None:
+    """Ignore Ctrl-C, which comes too late now; let other signals end the process at once."""
     for number in signals.unignored_signals():
         signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def standard_output() -> Console:
-    """Standard output; wide enough for a table where it goes to a file."""
+    """Console for standard output; 120 columns wide if that is a file or pipe."""
     console = Console()
     return console if console.is_terminal else Console(width=120)
 
 
-def say(console: Console, text: str) -> None:
-    """Print a line as it is, however long."""
+def print_line(console: Console, text: str) -> None:
+    """Print a line without markup or line breaks, with passwords masked."""
     console.print(masked(text), markup=False, highlight=False, soft_wrap=True)
 
 
-def times(count: int) -> str:
-    """How often, in words."""
-    return "once" if count == 1 else f"{count} times"
-
-
-def warn(text: str) -> None:
-    """Print a warning, also where the output goes to a file."""
+def print_warning(text: str) -> None:
+    """Print a warning or error on standard error."""
     print(f"sslwear: {masked(text)}", file=sys.stderr, flush=True)

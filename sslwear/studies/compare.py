@@ -1,9 +1,9 @@
-"""Two studies, or two runs, side by side: what differs, and whether their scores can be compared at all."""
+"""Comparison of two studies: whether their scores are comparable, different settings, and scores by group."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
@@ -16,19 +16,17 @@ from optuna.trial import FrozenTrial
 from sslwear.config import Settings
 from sslwear.errors import StudyError
 from sslwear.studies.trials import kept_settings, rows, winner
-from sslwear.tracking import NOTE, SYSTEM_METRICS, Store, participant_names
+from sslwear.tracking import Store, participant_names
 from sslwear.training.metrics import HEADLINE_SCORES
 from sslwear.utils.masking import masked
 
 RUN_ID_LETTERS = 32
 SHOWN_MATCHES, SHOWN_NAMES = 5, 10
-NEVER_ALIKE = (NOTE, "mlflow.log-model.history", "mlflow.runName", "mlflow.runType", "mlflow.parentRunId")
-"""Tags that tell nothing where two runs differ in them."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of two studies that are compared."""
+    """One of two studies to compare."""
 
     study: optuna.Study
     store: Store
@@ -40,23 +38,23 @@ class Side:
 
     @cached_property
     def settings(self) -> Settings:
-        """What it was started with."""
+        """Settings that the study was started with."""
         return kept_settings(self.study)
 
     @cached_property
     def best(self) -> FrozenTrial | None:
-        """Its best finished trial."""
+        """The best finished trial; None if none finished."""
         return winner(self.study)
 
     @cached_property
     def params(self) -> Mapping[str, str]:
-        """Parameters of its own run; none where that is gone."""
+        """Parameters of the study's run; empty if the run was deleted."""
         run = self.store.find_run(self.study.user_attrs["run_id"]) if "run_id" in self.study.user_attrs else None
         return run.data.params if run is not None else {}
 
     @cached_property
     def scores(self) -> list[tuple[str, str, dict[str, float]]]:
-        """What was tuned, the pretext task and the validation scores of the best epoch, of each finished trial."""
+        """Tuning strategy, pretext task and validation scores of the best epoch of each finished trial."""
         metrics = {run.info.run_id: run.data.metrics for run in self._runs()}
         found = []
         for trial, row in zip(_ended(self.study), rows(self.study), strict=True):
@@ -76,13 +74,13 @@ class Side:
 
     @property
     def tests(self) -> dict[str, dict[str, float]]:
-        """Scores on the test participants by number of the trial, of the winners that were looked at."""
+        """Scores on the test participants, by number of the tested trial."""
         return dict(self.study.user_attrs.get("tested", {}))
 
 
 @dataclass(frozen=True)
 class Row:
-    """A name, and what two sides have there."""
+    """A name with the values of two studies."""
 
     name: str
     left: Any
@@ -94,42 +92,43 @@ def _ended(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def different_settings(left: Side, right: Side) -> list[Row]:
-    """Settings that two studies do not share, by dotted key; their names are left out."""
-    return differences(_flat(left.settings.model_dump()), _flat(right.settings.model_dump()), leave_out=("study",))
+    """Settings that differ between two studies, by dotted key in alphabetical order; None where a study has none."""
+    sides = [_flat(side.settings.model_dump(exclude={"study"})) for side in (left, right)]
+    keys = sorted({*sides[0], *sides[1]})
+    found = [Row(key, sides[0].get(key), sides[1].get(key)) for key in keys]
+    return [row for row in found if row.left != row.right]
 
 
 def incomparable(left: Side, right: Side) -> list[str]:
-    """Why validation scores of two studies cannot be compared; nothing where they can."""
+    """Reasons why the validation scores of two studies are not comparable; empty if they are comparable."""
     reasons = []
     a, b = left.study.user_attrs, right.study.user_attrs
     if a.get("fingerprint") != b.get("fingerprint"):
         reasons.append(
-            f"they are of different data: fingerprint {_short(a.get('fingerprint'))} and {_short(b.get('fingerprint'))}"
+            f"the data differ: fingerprint {_short(a.get('fingerprint'))} and {_short(b.get('fingerprint'))}"
         )
     for which in ("validation", "test"):
         people = [_participants(side, which) for side in (left, right)]
         if people[0] != people[1]:
             only = [[one for one in people[i] if one not in people[1 - i]] for i in (0, 1)]
             said = [f"{side.name} has {_some(names)}" for side, names in zip((left, right), only, strict=True) if names]
-            reasons.append(f"their {which} participants are not the same: only {' and only '.join(said)}")
+            reasons.append(f"the {which} participants differ: only {' and only '.join(said)}")
     if left.settings.include_nonwear != right.settings.include_nonwear:
-        reasons.append("one counts windows in which the device was not worn, and the other does not")
+        reasons.append("one study includes windows in which the device was not worn, the other does not")
     if left.settings.objective != right.settings.objective:
-        reasons.append(
-            f"their trials were chosen by different scores: {left.settings.objective} and {right.settings.objective}"
-        )
+        reasons.append(f"the objectives differ: {left.settings.objective} and {right.settings.objective}")
     return reasons
 
 
 def _participants(side: Side, which: str) -> list[str]:
-    """Who is validated or tested on; where the study's run is gone, the rule that says who."""
+    """Validation or test participants; if the study's run was deleted, the settings that select them."""
     shares = side.settings.split
     if (text := side.params.get(f"{which}_participants")) is not None and (
         names := participant_names(text)
     ) is not None:
         return names
-    rule = f"those of split seeds {shares.test_seed} and {shares.validation_seed}"
-    return [f"{rule}, shares {shares.test:g} and {shares.validation:g} (its run is gone)"]
+    rule = f"participants by split seeds {shares.test_seed} and {shares.validation_seed}"
+    return [f"{rule}, shares {shares.test:g} and {shares.validation:g} (its run was deleted)"]
 
 
 def _some(names: Sequence[str]) -> str:
@@ -137,11 +136,11 @@ def _some(names: Sequence[str]) -> str:
 
 
 def groups(left: Side, right: Side, score: str, by: str) -> list[Row]:
-    """Best, median and count of a score on each side, by what was tuned or by pretext task.
+    """Best, median and count of a score in each study, by tuning strategy or pretext task.
 
     Args:
         left: one study.
-        right: the other.
+        right: the other study.
         score: ``kappa`` or ``f1``.
         by: ``tuning`` or ``pretext``.
     """
@@ -159,14 +158,14 @@ def groups(left: Side, right: Side, score: str, by: str) -> list[Row]:
 
 
 def find_run(prefix: str, store: Store) -> MlflowRun:
-    """The run whose id begins with a text.
+    """The run whose id starts with the given letters.
 
     Raises:
-        StudyError: when there is none, or more than one.
+        StudyError: when there is no such run, or more than one.
     """
     if not re.fullmatch(rf"[0-9a-f]{{1,{RUN_ID_LETTERS}}}", prefix):
         raise StudyError(
-            f"{prefix!r} is no run's id nor its beginning: it has {RUN_ID_LETTERS} of the letters 0-9 and a-f"
+            f"{prefix!r} is not the id of a run. Give its {RUN_ID_LETTERS} letters 0-9 and a-f, or the first ones"
         )
     if len(prefix) == RUN_ID_LETTERS:
         found = [run for run in [store.find_run(prefix)] if run is not None]
@@ -174,37 +173,12 @@ def find_run(prefix: str, store: Store) -> MlflowRun:
         experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
         found = store.search_runs(experiments, f"attributes.run_id LIKE '{prefix}%'")
     if not found:
-        raise StudyError(f"there is no run {prefix!r} in {masked(store.tracking_uri)}; copy an id from the UI")
+        raise StudyError(f"there is no run {prefix!r} in {masked(store.tracking_uri)}. Copy an id from the UI")
     if len(found) > 1:
         some = ", ".join(f"{run.info.run_id[: len(prefix) + 4]} ({run.info.run_name})" for run in found[:SHOWN_MATCHES])
         more = ", ..." if len(found) > SHOWN_MATCHES else ""
-        raise StudyError(f"{len(found)} runs begin with {prefix!r}: {some}{more}; give more letters")
+        raise StudyError(f"{len(found)} runs have ids that start with {prefix!r}: {some}{more}. Give more letters")
     return found[0]
-
-
-def run_differences(left: MlflowRun, right: MlflowRun) -> dict[str, list[Row]]:
-    """Parameters, last metrics, data sets and tags in which two runs differ, system metrics left out."""
-    metrics = [
-        {name: value for name, value in run.data.metrics.items() if not name.startswith(SYSTEM_METRICS)}
-        for run in (left, right)
-    ]
-    return {
-        "parameters": differences(left.data.params, right.data.params),
-        "metrics": differences(*metrics),
-        "data": differences(_datasets(left), _datasets(right)),
-        "tags": differences(left.data.tags, right.data.tags, leave_out=NEVER_ALIKE),
-    }
-
-
-def differences(left: Mapping[str, Any], right: Mapping[str, Any], leave_out: Iterable[str] = ()) -> list[Row]:
-    """What two mappings do not share, by key in alphabetical order; None stands where one has nothing."""
-    keys = sorted({*left, *right} - set(leave_out))
-    return [Row(key, left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)]
-
-
-def _datasets(run: MlflowRun) -> dict[str, str]:
-    inputs = run.inputs.dataset_inputs if run.inputs is not None else []
-    return {"data set": ", ".join(f"{one.dataset.name} {one.dataset.digest}" for one in inputs)} if inputs else {}
 
 
 def _flat(settings: Mapping[str, Any], key: str = "") -> dict[str, Any]:

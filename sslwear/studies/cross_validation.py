@@ -124,6 +124,7 @@ def _run_job(
     method = job.method
     tags = {"evaluation_key": job.key, "method": method.name, "fold": str(job.fold), "seed": str(job.seed)}
     tags["supervised"] = ", ".join(method.supervised)
+    progress.trial(name)
     try:
         with store.start_run(
             parent.experiment, name, "cross_validation_job", parent.id, None, **plan.tags(), **tags

@@ -224,6 +224,8 @@ def _trial(context: StudyContext, study: optuna.Study, parent: Run, progress: Pr
             progress.ended(f"{name}: the same as trial {earlier.number}", OUTCOMES[earlier.state], earlier.value)
             return
 
+    progress.trial(name)
+
     def report_epoch(record: EpochRecord) -> None:
         trial.report(record.scores[settings.objective], record.epoch)
         if trial.should_prune():

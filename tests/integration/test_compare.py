@@ -1,4 +1,4 @@
-"""Studies and runs side by side, on the command line, on real studies of a store."""
+"""Comparison of real studies, in Python and on the command line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.errors import StudyError
-from sslwear.studies.compare import Side, different_settings, find_run, groups, incomparable, run_differences
+from sslwear.studies.compare import Side, different_settings, find_run, groups, incomparable
 from sslwear.studies.optimise import run_study
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.storage import find_study
@@ -48,10 +48,6 @@ def sides(store: Store) -> tuple[Side, Side]:
     return Side(find_study("tiny", store), store), Side(find_study("other", store), store)
 
 
-def trial_run(store: Store, name: str, number: int) -> str:
-    return str(find_study(name, store).trials[number].user_attrs["run_id"])
-
-
 def test_studies_are_listed_with_how_far_they_are(call: Callable[..., Any], two: Store) -> None:
     result = call("study", "list")
     assert result.exit_code == 0, result.output
@@ -82,8 +78,8 @@ def test_what_differs_between_two_studies_and_why_their_scores_cannot_be_compare
     mine, theirs = (set(side.params["validation_participants"].split()) for side in (left, right))
     assert mine != theirs
     expected = f"only tiny has {' '.join(sorted(mine - theirs))} and only other has {' '.join(sorted(theirs - mine))}"
-    assert f"their validation participants are not the same: {expected}" in reasons
-    assert "their trials were chosen by different scores: kappa and f1" in reasons
+    assert f"the validation participants differ: {expected}" in reasons
+    assert "the objectives differ: kappa and f1" in reasons
     assert not any("fingerprint" in reason for reason in reasons)
 
 
@@ -93,7 +89,7 @@ def test_other_data_are_said_to_forbid_comparing(two: Store) -> None:
     for key, value in {**left.study.user_attrs, "fingerprint": "0123456789abcdef"}.items():
         copied.set_user_attr(key, value)
     (reason,) = incomparable(left, Side(copied, two))
-    assert reason.startswith("they are of different data: fingerprint ")
+    assert reason.startswith("the data differ: fingerprint ")
     assert reason.endswith(" and 0123456789ab")
 
 
@@ -116,50 +112,23 @@ def test_the_command_says_what_forbids_comparing_and_shows_the_best_of_both(
 ) -> None:
     result = call("study", "compare", "tiny", "other")
     assert result.exit_code == 0, result.output
-    assert (
-        "Scores of tiny and other are not comparable: their validation participants are not the same" in result.stdout
-    )
+    assert "The scores of tiny and other are not comparable: the validation participants differ" in result.stdout
     tests = [find_study(name, two).user_attrs["tested"] for name in ("tiny", "other")]
     (row,) = [line for line in result.stdout.splitlines() if line.startswith("test kappa")]
     assert row.split()[2:] == [f"{next(iter(scores.values()))['kappa']:.3f}" for scores in tests]
     same = call("study", "compare", "tiny", "tiny")
-    assert "tiny and tiny have the same data, participants and objective." in same.stdout
-    assert "Their settings are the same." in same.stdout
-
-
-def test_what_differs_between_two_runs(call: Callable[..., Any], two: Store) -> None:
-    ids = [trial_run(two, "tiny", number) for number in (0, 1)]
-    result = call("runs", "diff", *(run_id[:16] for run_id in ids))
-    assert result.exit_code == 0, result.output
-    runs = [find_run(run_id, two) for run_id in ids]
-    found = run_differences(*runs)
-    assert [row.name for row in found["tags"]] == ["sslwear.trial"]
-    assert found["data"] == []
-    changed = {row.name: (row.left, row.right) for row in found["metrics"]}
-    assert not [name for name in changed if name.startswith("system/")]
-    for name in ("train_loss",):
-        assert changed[name] == tuple(run.data.metrics[name] for run in runs)
-        assert name in result.stdout
-    assert result.stdout.startswith(f"{ids[0][:8]}: #0 head lr=1e-3, trial of tiny, finished\n")
-    alike = call("runs", "diff", ids[0], ids[0])
-    assert alike.stdout.endswith("They are alike in parameters, metrics, data and tags.\n")
-
-
-def test_the_commit_of_the_code_is_among_the_differences(two: Store) -> None:
-    runs = [find_run(trial_run(two, "tiny", number), two) for number in (0, 0)]
-    runs[1].data.tags["mlflow.source.git.commit"] = "0" * 40
-    (row,) = run_differences(*runs)["tags"]
-    assert (row.name, row.right) == ("mlflow.source.git.commit", "0" * 40)
+    assert "The scores of tiny and tiny are comparable" in same.stdout
+    assert "The settings are the same." in same.stdout
 
 
 @pytest.mark.parametrize(
     ("prefix", "words"),
-    [("f" * 32, "there is no run 'ffff"), ("f" * 31, "there is no run 'ffff"), ("xyz", "'xyz' is no run's id")],
+    [("f" * 32, "there is no run 'ffff"), ("f" * 31, "there is no run 'ffff"), ("xyz", "'xyz' is not the id of a run")],
 )
 def test_a_run_that_does_not_exist_is_one_sentence(
     call: Callable[..., Any], two: Store, prefix: str, words: str
 ) -> None:
-    result = call("runs", "diff", prefix, trial_run(two, "tiny", 0))
+    result = call("rerun", prefix)
     assert result.exit_code == 1
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
@@ -172,7 +141,9 @@ def test_a_beginning_that_several_runs_share_lists_them(two: Store) -> None:
     shared = [letter for letter, count in by_letter.items() if count > 1]
     if not shared:
         pytest.skip("by chance no two runs of this store begin alike")
-    with pytest.raises(StudyError, match=f"{by_letter[shared[0]]} runs begin with '{shared[0]}': .* give more letters"):
+    with pytest.raises(
+        StudyError, match=f"{by_letter[shared[0]]} runs have ids that start with '{shared[0]}': .* Give more letters"
+    ):
         find_run(shared[0], two)
 
 
@@ -193,4 +164,4 @@ def test_showing_a_study_says_what_is_running_and_why_a_trial_failed(
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
     shown = call("study", "show", "tiny").stdout
     assert "Failed: trial 3 (head): RuntimeError: out of memory." in shown
-    assert "Running: trial 4 (head) on lab-3, 1 epochs so far." in shown
+    assert "Running: trial 4 (head) on lab-3, 1 epoch so far." in shown

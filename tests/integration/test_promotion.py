@@ -27,11 +27,11 @@ from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.intervals import Difference, Interval
 from sslwear.evaluation.participants import per_participant
 from sslwear.studies.context import StudyContext
+from sslwear.studies.final_test import past_test_evaluations
 from sslwear.studies.finalise import trained
 from sslwear.studies.optimise import run_study
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.storage import find_study
-from sslwear.studies.test_evaluation import looks
 from sslwear.studies.trials import winner
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import model_folder
@@ -87,7 +87,7 @@ def test_a_first_promotion_registers_all_that_a_version_needs(promoted: Store, s
     assert not list(folder.rglob("*.pkl"))
     metrics = promoted.client.get_run(version.run_id).data.metrics
     assert metrics["test_kappa_low"] <= metrics["test_kappa_mean"] <= metrics["test_kappa_high"]
-    assert [look["why"] for look in looks(study)] == [
+    assert [look["why"] for look in past_test_evaluations(study)] == [
         f"trial {best.number}, the winner",
         f"promotion of trial {best.number}",
     ]
@@ -145,7 +145,7 @@ def test_mlflow_refuses_wrong_input_in_a_sentence(promoted: Store) -> None:
     model = mlflow.pyfunc.load_model(promoted.client.get_model_version_download_uri("tiny", "1"))
     assert model.metadata.signature is not None
     assert model.metadata.signature.outputs.input_names()[0] == "label"
-    with pytest.raises(MlflowException, match=r"this model takes \(N, 150, 3\)") as caught:
+    with pytest.raises(MlflowException, match=r"This model takes \(N, 150, 3\)") as caught:
         model.predict(np.ones((2, 100, 3)))
     assert caught.value.get_http_status_code() == 400
     with pytest.raises(MlflowException, match="looks like m/s"):
@@ -163,7 +163,7 @@ def test_a_worse_trial_is_refused_and_a_reason_forces_it(store: Store) -> None:
     assert [v.version for v in registry.versions(store, "tiny")] == [1]
     code, output = cli("promote", "tiny", "--trial", str(worst.number))
     assert code == 1
-    assert "tiny@champion stays version 1: kappa is -" in output
+    assert "tiny@champion is still version 1: kappa is -" in output
     code, output = cli("promote", "tiny", "--trial", str(worst.number), "--force", "the lab's wish")
     assert code == 0
     version = registry.find_version(store, "tiny@champion")
@@ -178,7 +178,7 @@ def test_a_worse_trial_is_refused_and_a_reason_forces_it(store: Store) -> None:
     allowed = promote("tiny", store, worst.number, rule=Rule("kappa", "mean", 0.99))
     assert allowed.moved
     assert allowed.version == "2"  # the same trial is not registered twice
-    assert len(looks(find_study("tiny", store))) == allowed.looks == 6
+    assert len(past_test_evaluations(find_study("tiny", store))) == allowed.looks == 6
 
 
 def test_what_is_the_champion_already_is_not_scored_again(store: Store) -> None:
@@ -229,7 +229,7 @@ def test_models_show_prints_the_card(promoted: Store, monkeypatch: pytest.Monkey
     monkeypatch.setenv("SSLWEAR_HOME", str(promoted.home))
     code, output = cli("models", "show", "tiny@champion")
     assert code == 0
-    assert "looked at 2 times until now" in output
+    assert "Test evaluations of its study: 2." in output
     assert "## Scores on the test participants" in output
 
 
@@ -289,7 +289,7 @@ def test_what_cannot_be_promoted_is_one_sentence(store: Store) -> None:
     with pytest.raises(StudyError, match="write NAME@alias or NAME/VERSION"):
         registry.find_version(store, "tiny@")
     (store.home / "locks").mkdir(exist_ok=True)
-    with FileLock(store.home / "locks" / "tiny.lock"), pytest.raises(StudyError, match="is being run by another"):
+    with FileLock(store.home / "locks" / "tiny.lock"), pytest.raises(StudyError, match="another process on this"):
         promote("tiny", store)
 
 
@@ -303,7 +303,7 @@ def test_an_interval_of_one_participant_allows_nothing() -> None:
 def test_a_name_that_could_not_be_used_costs_no_look(store: Store, name: str, alias: str) -> None:
     with pytest.raises(StudyError, match="cannot be"):
         promote("tiny", store, name=name, alias=alias)
-    assert len(looks(find_study("tiny", store))) == 1
+    assert len(past_test_evaluations(find_study("tiny", store))) == 1
 
 
 def test_an_interrupted_registration_leaves_the_trial_usable(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,5 +100,5 @@ def test_windows_too_short_for_a_task_are_refused(small_folder: Path, tmp_path: 
     result = call("show", "masked", "--data", tmp_path)
     assert result.exit_code == 1
     assert result.stderr == (
-        "sslwear: pretext task masked: 1 segments of 15 samples cover all 15 samples; take data with longer windows\n"
+        "sslwear: pretext task masked: 1 segments of 15 samples cover all 15 samples. Use data with longer windows\n"
     )

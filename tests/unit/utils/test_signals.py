@@ -57,13 +57,13 @@ def test_a_ctrl_c_after_the_last_words_adds_nothing_to_them(ending: str) -> None
     code = f"""
         import atexit, os, signal, typer
         from sslwear.errors import SslwearError
-        from sslwear.cli.terminal import friendly
+        from sslwear.cli.terminal import user_errors
         def again():
             os.kill(os.getpid(), signal.SIGINT)
             print("went down in peace")
         atexit.register(again)
         try:
-            with friendly("all is kept"):
+            with user_errors("all is kept"):
                 {ending}
         except typer.Exit as error:
             again()

@@ -1,10 +1,13 @@
-"""What the ``sslwear data`` commands print: tables and bars; without PyTorch, which preparing data has no use for."""
+"""Progress bars of the commands about data and predictions.
+
+Progress of studies and trainings is in `sslwear.studies.progress_bars`, which the Python interface uses too. This
+module does not import PyTorch, so that ``sslwear data`` starts quickly.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -13,43 +16,19 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
 
-from sslwear.data.prepare import Report
-from sslwear.data.sources.base import Source
-
-
-def sources_table(sources: Sequence[type[Source]]) -> Table:
-    """Sources of recordings, one a row."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("source", "what", "licence", "where to get it"):
-        table.add_column(name, overflow="fold")
-    for source in sources:
-        where = "comes along" if source.embedded else source.homepage
-        table.add_row(source.name, source.title, source.licence, where)
-    return table
-
-
-def reports_table(reports: Sequence[Report], clipped: bool) -> Table:
-    """What became of each participant."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("participant")
-    for name in ("windows", "without label", "not worn", *(["at the limit"] if clipped else [])):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("")
-    for report in reports:
-        counts = [report.windows, report.unlabelled, report.nonwear, *([report.clipped] if clipped else [])]
-        table.add_row(str(report.participant), *map(str, counts), "could not be read" if report.error else report.note)
-    return table
+if TYPE_CHECKING:
+    from sslwear.data.prepare import Report
 
 
 class Bar:
-    """A bar with the time left; silent where the output is no terminal."""
+    """A bar with the time left; not shown if the output is a file or pipe."""
 
     def __init__(self, console: Console, text: str, *columns: ProgressColumn) -> None:
         self._progress = Progress(
@@ -75,22 +54,47 @@ class Bar:
 
 
 class PrepareProgress(Bar):
-    """A bar over participants."""
+    """Bar of prepared participants."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console, "participants", MofNCompleteColumn())
 
     def __call__(self, report: Report, done: int, total: int) -> None:
-        """Move the bar on."""
+        """Advance the bar."""
         self._progress.update(self._task, completed=done, total=total, description=f"participant {report.participant}")
 
 
 class DownloadProgress(Bar):
-    """A bar over bytes."""
+    """Bar of downloaded bytes."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console, "downloading", DownloadColumn(), TransferSpeedColumn())
 
     def __call__(self, done: int, total: int) -> None:
-        """Move the bar on."""
+        """Advance the bar."""
         self._progress.update(self._task, completed=done, total=total or None)
+
+
+class PredictProgress(Bar):
+    """Bar of predicted recordings; a recording in progress counts by its finished share.
+
+    Args:
+        console: where to print.
+        total: number of recordings.
+    """
+
+    def __init__(self, console: Console, total: int) -> None:
+        super().__init__(console, "recordings", TaskProgressColumn())
+        self._shares: dict[str, float] = {}
+        self._total = total
+
+    def __call__(self, name: str, share: float) -> None:
+        """Advance the bar."""
+        self._shares[name] = max(share, self._shares.get(name, 0.0))
+        finished = sum(share == 1 for share in self._shares.values())
+        self._progress.update(
+            self._task,
+            total=self._total,
+            completed=sum(self._shares.values()),
+            description=f"{finished} of {self._total} recordings",
+        )

@@ -1,0 +1,300 @@
+"""Tables that the commands print.
+
+Imports of other parts are for type checking or stay inside functions, so that ``sslwear data`` starts quickly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import optuna
+    from mlflow.entities.model_registry import ModelVersion
+
+    from sslwear.data.facts import Facts
+    from sslwear.data.prepare import Report
+    from sslwear.data.sources.base import Source
+    from sslwear.deployment.prediction import Outcome
+    from sslwear.deployment.promotion import Promotion
+    from sslwear.evaluation.comparison import Comparison, Summary
+    from sslwear.pretext.base import PretextTask
+    from sslwear.studies.compare import Row, Side
+    from sslwear.studies.trials import TrialRow
+
+
+def table(*columns: str, numbers: Sequence[str] = (), last: Sequence[str] = ()) -> Table:
+    """An empty table.
+
+    Args:
+        columns: names of the first columns, which fold long texts.
+        numbers: names of the next columns, aligned to the right and never folded.
+        last: names of the last columns, which fold long texts.
+    """
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        made.add_column(name, overflow="fold")
+    for name in numbers:
+        made.add_column(name, justify="right", no_wrap=True)
+    for name in last:
+        made.add_column(name, overflow="fold")
+    return made
+
+
+def facts_table(facts: Facts) -> Table:
+    """Facts about a data set, one a row."""
+    made = Table(box=None, pad_edge=False, show_header=False)
+    made.add_column(style="bold", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, text in facts.rows:
+        made.add_row(name, text)
+    return made
+
+
+def sources_table(sources: Sequence[type[Source]]) -> Table:
+    """Sources of recordings, one a row."""
+    made = table("source", "content", "licence", "where to get it")
+    for source in sources:
+        where = "included" if source.embedded else source.homepage
+        made.add_row(source.name, source.title, source.licence, where)
+    return made
+
+
+def reports_table(reports: Sequence[Report], clipped: bool) -> Table:
+    """Windows of each participant of a prepared data set.
+
+    Args:
+        reports: one a participant.
+        clipped: whether to show the number of windows at the limit of the sensor's range.
+    """
+    counts = ["windows", "without label", "not worn", *(["at the limit"] if clipped else [])]
+    made = table("participant", numbers=counts, last=[""])
+    for report in reports:
+        values = [report.windows, report.unlabelled, report.nonwear, *([report.clipped] if clipped else [])]
+        made.add_row(str(report.participant), *map(str, values), "could not be read" if report.error else report.note)
+    return made
+
+
+def pretext_table(tasks: Mapping[str, type[PretextTask]]) -> Table:
+    """Pretext tasks, one a row."""
+    made = table("task", "score", "question")
+    for name, task in tasks.items():
+        made.add_row(name, task.headline, task.title)
+    return made
+
+
+def trials_table(rows: Sequence[TrialRow], objective: str, best: int | None) -> Table:
+    """Trials of a study, one a row; the best one is marked.
+
+    Args:
+        rows: the trials.
+        objective: name of the score in the last column.
+        best: number of the best trial; None if none has finished.
+    """
+    from sslwear.studies.trial import brief
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "trial", "outcome", "tuning", "pretext"):
+        made.add_column(name, justify="right" if name == "trial" else "left", no_wrap=True)
+    for name in ("lr", "batch", "augment", "epochs", "time", objective):
+        made.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        settings = row.settings
+        made.add_row(
+            "*" if row.number == best else "",
+            str(row.number),
+            row.outcome,
+            settings.tuning if settings else "-",
+            settings.pretext if settings else "-",
+            brief(settings.learning_rate) if settings else "-",
+            str(settings.batch_size) if settings else "-",
+            ("yes" if settings.augment else "no") if settings else "-",
+            str(row.epochs),
+            f"{row.seconds:.0f} s" if row.seconds is not None else "-",
+            score_text(row.value),
+            style="bold green" if row.number == best else "dim" if row.outcome != "finished" else "",
+        )
+    return made
+
+
+def studies_table(studies: Sequence[optuna.Study]) -> Table:
+    """Studies, one a row: number of trials, the best trial and its test score."""
+    from sslwear.studies.final_test import training_of
+    from sslwear.studies.trials import kept_settings, rows, winner
+
+    made = table("study", "data", "encoder", "objective")
+    for name in ("trials", "pruned", "failed", "running", "best", "test"):
+        made.add_column(name, justify="right", no_wrap=True)
+    made.add_column("best tuning", no_wrap=True)
+    for study in studies:
+        if "settings" not in study.user_attrs:
+            made.add_row(study.study_name, "(not created by sslwear)")
+            continue
+        settings, best, trials = kept_settings(study), winner(study), rows(study)
+        count = {outcome: sum(row.outcome == outcome for row in trials) for outcome in ("pruned", "failed", "running")}
+        counted = sum(row.outcome in ("finished", "pruned", "failed") for row in trials)
+        tested = study.user_attrs.get("tested", {}).get(str(best.number), {}) if best else {}
+        made.add_row(
+            *(study.study_name, settings.data, settings.encoder, settings.objective),
+            f"{counted} of {max(settings.trials, counted)}",
+            *(str(number or "-") for number in count.values()),
+            score_text(best.value if best else None),
+            score_text(tested.get(settings.objective)),
+            training_of(best).tuning if best else "-",
+        )
+    return made
+
+
+def settings_table(differing: Sequence[Row], left: str, right: str) -> Table:
+    """Settings that differ between two studies, one a row."""
+    made = table("setting", left, right)
+    for row in differing:
+        made.add_row(row.name, _text(row.left), _text(row.right))
+    return made
+
+
+def best_table(left: Side, right: Side) -> Table:
+    """Best trials of two studies: settings and scores."""
+    from sslwear.studies.final_test import training_of
+    from sslwear.training.metrics import HEADLINE_SCORES
+
+    made = table("best trial", left.name, right.name)
+    bests = [side.best for side in (left, right)]
+    found = [training_of(best).model_dump() if best else {} for best in bests]
+    made.add_row("number", *(str(best.number) if best else "-" for best in bests))
+    for key in dict.fromkeys([*found[0], *found[1]]):
+        made.add_row(key, *(_text(settings.get(key)) for settings in found))
+    for score in HEADLINE_SCORES:
+        made.add_row(f"validation {score}", *(score_text(_validation(side, score)) for side in (left, right)))
+    for score in HEADLINE_SCORES:
+        tests = [
+            side.tests.get(str(best.number), {}) if best else {}
+            for side, best in zip((left, right), bests, strict=True)
+        ]
+        if any(tests):
+            made.add_row(f"test {score}", *(score_text(test.get(score)) if test else "not tested" for test in tests))
+    return made
+
+
+def _validation(side: Side, score: str) -> float | None:
+    """Score of the best trial at its best epoch."""
+    if side.best is None:
+        return None
+    run = side.store.find_run(side.best.user_attrs["run_id"])
+    if run is not None and score in run.data.metrics:
+        return float(run.data.metrics[score])
+    return side.best.value if score == side.settings.objective else None
+
+
+def groups_table(left: Side, right: Side, score: str, by: str) -> Table:
+    """Best and median scores of two studies by tuning strategy or pretext task.
+
+    Args:
+        left: one study.
+        right: the other study.
+        score: ``kappa`` or ``f1``.
+        by: ``tuning`` or ``pretext``.
+    """
+    from sslwear.studies.compare import groups
+
+    made = table(f"validation {score} by {'pretext task' if by == 'pretext' else 'tuning strategy'}")
+    for side in (left, right):
+        for what in ("best", "median", "trials"):
+            made.add_column(f"{side.name}: {what}", justify="right")
+    for row in groups(left, right, score, by):
+        cells = []
+        for found in (row.left, row.right):
+            cells += [score_text(found[0]), score_text(found[1]), str(found[2])] if found else ["-"] * 3
+        made.add_row(row.name, *cells)
+    return made
+
+
+def methods_table(methods: Sequence[Summary], comparisons: Sequence[Comparison]) -> Table:
+    """Methods of an evaluation, one a row: means with intervals, spread over seeds, difference from the first."""
+    differences = {comparison.summary.method: comparison for comparison in comparisons}
+    names = ["kappa", "f1", "participants", "seeds", "seed sd", *(("difference", "p, Holm") if comparisons else ())]
+    made = table("method", numbers=names)
+    for one in methods:
+        kappa, spread = one.scores["kappa"], one.seed_sd["kappa"]
+        cells = [str(kappa), str(one.scores["f1"]), str(kappa.participants), str(len(one.seeds)), _defined(spread)]
+        if (found := differences.get(one.method)) is not None:
+            cells += [str(found.found.interval), _defined(found.corrected)]
+        made.add_row(one.label, *cells)
+    return made
+
+
+def promotion_table(found: Promotion) -> Table:
+    """Test scores of a trial and of the champion, with their paired difference."""
+    made = table("test participants", f"trial {found.trial}")
+    compared = bool(found.differences)
+    if compared:
+        for name in (f"{found.name} version {found.champion}", "difference", "p"):
+            made.add_column(name)
+    for name in ("kappa", "f1", "precision", "recall", "accuracy"):
+        row = [name, str(found.scores[name])]
+        if compared:
+            change = found.differences[name]
+            row += [str(found.champion_scores[name]), str(change.interval), f"{change.p:.3f}"]
+        made.add_row(*map(escape, row))
+    return made
+
+
+def models_table(rows: Sequence[tuple[ModelVersion, Sequence[str], int]]) -> Table:
+    """Registered versions, one a row.
+
+    Args:
+        rows: versions with their aliases and the number of test evaluations of their study; 0 if it is not known.
+    """
+    from sslwear.tracking.provenance import PREFIX
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("model", "alias"):  # on one line each, to be copied
+        made.add_column(name, overflow="fold", no_wrap=True)
+    for name in ("study", "trial", "test kappa", "test f1", "test evaluations", "created"):
+        made.add_column(name, overflow="fold")
+    for version, aliases, evaluations in rows:
+        tags = {key.removeprefix(PREFIX): value for key, value in version.tags.items()}
+        cells = [
+            f"{version.name}/{version.version}",
+            "\n".join(f"{version.name}@{alias}" for alias in aliases) or "-",
+            *(tags.get(key, "-") for key in ("study", "trial", "test_kappa", "test_f1")),
+            str(evaluations) if evaluations else "-",
+            f"{datetime.fromtimestamp(version.creation_timestamp / 1000, UTC):%Y-%m-%d %H:%M}",
+        ]
+        made.add_row(*map(escape, cells))
+    return made
+
+
+def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
+    """Predicted recordings, one a row."""
+    made = table("recording", numbers=("windows", "not worn"), last=[""])
+    for outcome in outcomes:
+        note = "not predicted" if outcome.error else outcome.note
+        made.add_row(escape(outcome.name), str(outcome.windows), str(outcome.nonwear), escape(note))
+    return made
+
+
+def score_text(value: float | None) -> str:
+    """A score with three decimals; ``-`` for None."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _defined(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    return str(value)

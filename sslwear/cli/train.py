@@ -1,0 +1,45 @@
+"""The ``sslwear train`` and ``sslwear pretrain`` commands: one training without a search."""
+
+from __future__ import annotations
+
+from sslwear.cli.study import Overrides, StudyFile
+from sslwear.cli.terminal import print_line, standard_output, user_errors
+from sslwear.cli.ui import ui_command
+
+NOTHING_KEPT = "nothing was kept; the same command starts again"
+
+
+def train(file: StudyFile, set_: Overrides = None) -> None:
+    """Train once with the settings under training; nothing is searched."""
+    with user_errors(NOTHING_KEPT):
+        from sslwear.config import load
+        from sslwear.studies.progress_bars import ConsoleProgress
+        from sslwear.studies.single_run import train_once
+        from sslwear.tracking import Store
+
+        settings, store = load(file, set_ or []), Store.from_environment()
+        console = standard_output()
+        with ConsoleProgress(console, epochs=True) as progress:
+            run, result = train_once(settings, store, progress)
+        scores = ", ".join(f"{name} {value:.3f}" for name, value in result.validation.scores.items())
+        print_line(console, f"Validation participants, epoch {result.best_epoch} of {len(result.history)}: {scores}.")
+        print_line(console, f"Run {run.id}. To start from its weights, set weights: runs:/{run.id}")
+        print_line(console, f"Browse it with: {ui_command(store)}")
+
+
+def pretrain(file: StudyFile, set_: Overrides = None) -> None:
+    """Pre-train the encoder on the pretext task under training; a run with the same settings is reused."""
+    with user_errors(NOTHING_KEPT):
+        from sslwear.config import load
+        from sslwear.studies.progress_bars import ConsoleProgress
+        from sslwear.studies.single_run import pretrain_once
+        from sslwear.tracking import Store
+
+        settings, store = load(file, set_ or []), Store.from_environment()
+        console = standard_output()
+        with ConsoleProgress(console, epochs=True) as progress:
+            run_id, scores = pretrain_once(settings, store, progress)
+        text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+        print_line(console, f"Pretext task {settings.training.pretext}, held-out participants: {text}.")
+        print_line(console, f"Run {run_id}. To start from its weights, set weights: runs:/{run_id}")
+        print_line(console, f"Browse it with: {ui_command(store)}")

@@ -141,6 +141,7 @@ def promote(
             count = len(past_test_evaluations(study))
             return Promotion(name, alias, trial.number, {}, taken, {}, {}, taken, False, reason, count)
         context = _experiment(study, store)
+        registry.check_encoder(context.encoder)
         return _compare(context, study, trial, _Wanted(name, alias, rule, force), known, champion)
 
 

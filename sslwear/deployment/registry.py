@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,12 +27,14 @@ from numpy.typing import NDArray
 
 import sslwear
 from sslwear.encoders import weights
-from sslwear.encoders.base import Network
-from sslwear.encoders.classifier import CARD, CHECKPOINT, CODE, Card, Model
+from sslwear.encoders.base import Encoder, Network
+from sslwear.encoders.base import get as get_encoder
+from sslwear.encoders.classifier import CARD, CHECKPOINT, CODE, Card, Model, write_encoder
 from sslwear.errors import StudyError
 from sslwear.tracking import CLASSIFIER, MODEL_URI, RUN_URI, Store, all_pages
 from sslwear.tracking.checkpoints import model_folder
 from sslwear.tracking.provenance import PREFIX
+from sslwear.utils import plugins
 from sslwear.utils.masking import masked
 
 CHAMPION = "champion"
@@ -284,6 +288,8 @@ def save(folder: Path, network: Network, card: Card, example: NDArray[np.float32
         description: the model card, Markdown, written beside the model as ``README.md``.
     """
     package = Path(sslwear.__file__).parent
+    needed = [f"{name}=={metadata.version(name).split('+')[0]}" for name in NEEDED]
+    plugin = plugins.distribution(get_encoder(card.encoder))
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec("string", "label"),
         *(ColSpec("float", f"p_{name}") for name in card.class_names),
@@ -297,12 +303,13 @@ def save(folder: Path, network: Network, card: Card, example: NDArray[np.float32
         parts["model"].mkdir()
         weights.save(network, parts["model"] / CHECKPOINT)
         (parts["model"] / CARD).write_text(card.to_json())
+        write_encoder(parts["model"], card)
         _copy(package, parts["code"] / package.name, CODE)
         save_model(
             folder,
             python_model=str(package / "deployment" / "mlflow_model.py"),
             artifacts={name: str(path) for name, path in parts.items()},
-            pip_requirements=[f"{name}=={metadata.version(name).split('+')[0]}" for name in NEEDED],
+            pip_requirements=[*needed, *([plugin] if plugin is not None else [])],
             signature=signature,
             input_example=example,
             metadata={
@@ -311,6 +318,32 @@ def save(folder: Path, network: Network, card: Card, example: NDArray[np.float32
             },
         )
     (folder / DESCRIPTION).write_text(description)
+
+
+def check_encoder(encoder: type[Encoder]) -> None:
+    """Check that a model can include its encoder: the file of a plug-in imports only what every model has.
+
+    Raises:
+        StudyError: naming what the file imports beside that.
+    """
+    content = plugins.source(encoder)
+    if content is None:
+        return
+    parts = [part.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for part in CODE]
+    ours = tuple(f"sslwear.{part}" for part in parts if part != "__init__")
+    for node in ast.walk(ast.parse(content)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or "."]
+            if node.module == "sslwear":
+                names = [f"sslwear.{alias.name}" for alias in node.names]
+        for name in names:
+            known = name.partition(".")[0] in {*sys.stdlib_module_names, *NEEDED}
+            if not known and name not in ours and not name.startswith("sslwear.encoders."):
+                raise StudyError(
+                    f"the file of the encoder {encoder.name!r} imports {name}, which a promoted model does not have. "
+                    "Move the encoder into a file of its own, or into an installed package"
+                )
 
 
 def _numbered(version: str) -> str:

@@ -15,10 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sslwear.config import NO_PRETEXT, SUPERVISED, CacheSettings, Settings, TrainingSettings
+from sslwear.config import NO_PRETEXT, SUPERVISED, Settings, TrainingSettings
 from sslwear.data.dataset import Dataset
-from sslwear.data.loading import open_data
-from sslwear.data.pretraining import PretrainingData, open_pretraining_data
+from sslwear.data.pretraining import PretrainingData
 from sslwear.data.splits import Split, check_classes, hold_out
 from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
@@ -27,12 +26,13 @@ from sslwear.encoders.classifier import Card
 from sslwear.errors import DataError, SettingsError
 from sslwear.pretext.base import get as get_pretext
 from sslwear.tracking import MODEL_URI, RUN_URI, Store
-from sslwear.tracking.checkpoints import load_weights, resolved
+from sslwear.tracking.checkpoints import load_weights, resolve_alias
 from sslwear.training import Augmentation, FeatureCache, FitSettings, Windows
 from sslwear.training.device import generator, resolve_device, resolve_precision, seeded, use_threads
 from sslwear.training.task import Classification, inverse_frequency
 from sslwear.tuning.base import TuningStrategy
 from sslwear.tuning.base import parse as parse_tuning
+from sslwear.utils import plugins
 
 ENCODER_STREAM = 100
 
@@ -90,6 +90,7 @@ class StudyContext:
         Raises:
             SslwearError: when a name does not exist, or data or weights cannot be used.
         """
+        load_plugins(settings)
         encoder = get_encoder(settings.encoder)
         check_names(settings, encoder)
         device = resolve_device(settings.device)
@@ -102,14 +103,14 @@ class StudyContext:
             settings=settings,
             store=store,
             dataset=dataset,
-            pretraining_data=open_pretraining_data(places, store.home, settings.include_nonwear) if places else None,
+            pretraining_data=store.open_pretraining_data(places, settings.include_nonwear) if places else None,
             split=split,
             encoder=encoder,
             initial=initial_weights(settings.weights, encoder, store) if read_weights else None,
             device=device,
             precision=resolve_precision(settings.precision, device),
             threads=use_threads(None if settings.threads == "auto" else settings.threads),
-            cache=feature_cache(settings.cache, store),
+            cache=store.feature_cache(settings.cache.memory_gb, settings.cache.disk_gb),
         )
 
     def variant(
@@ -148,7 +149,7 @@ class StudyContext:
     @cached_property
     def origin(self) -> str:
         """Source of the initial weights: the settings' ``weights``, with an alias resolved to its version."""
-        return resolved(self.store, self.settings.weights)
+        return resolve_alias(self.store, self.settings.weights)
 
     @cached_property
     def _first(self) -> Encoder:
@@ -250,14 +251,27 @@ class StudyContext:
 
 def open_labelled(settings: Settings, store: Store) -> Dataset:
     """Open the labelled windows of a study; with `include_nonwear`, windows not worn are used like any other."""
-    dataset = open_data(settings.data, store.home)
+    load_plugins(settings)
+    dataset = store.open_dataset(settings.data)
     return replace(dataset, worn=np.ones(len(dataset), bool)) if settings.include_nonwear else dataset
 
 
-def feature_cache(settings: CacheSettings, store: Store) -> FeatureCache:
-    """Cache of the outputs of frozen blocks, shared by all studies of a store."""
-    folder = store.home / "cache" / "features"
-    return FeatureCache(folder, int(settings.memory_gb * 1e9), int(settings.disk_gb * 1e9))
+def load_plugins(settings: Settings) -> None:
+    """Load the plug-in files of a study.
+
+    Raises:
+        SettingsError: when a file cannot be loaded.
+    """
+    for path in settings.plugins:
+        plugins.load_file(path)
+
+
+def plugin_identities(encoder: type[Encoder], pretext: str, tuning: type[TuningStrategy] | None) -> dict[str, str]:
+    """Versions or contents of the plug-ins of a training that are not part of this package, for keys of results."""
+    kinds: dict[str, type[Any] | None] = {"encoder": encoder, "tuning": tuning}
+    kinds["pretext"] = None if pretext in (NO_PRETEXT, SUPERVISED) else get_pretext(pretext)
+    found = {kind: plugins.identity(plugin) for kind, plugin in kinds.items() if plugin is not None}
+    return {kind: code for kind, code in found.items() if code}
 
 
 def check_names(settings: Settings, encoder: type[Encoder]) -> None:

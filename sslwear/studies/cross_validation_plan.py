@@ -12,7 +12,8 @@ from torch import Tensor
 
 from sslwear.config import NO_PRETEXT, EvaluationSettings, MethodSettings, Settings, TrainingSettings
 from sslwear.data.dataset import Dataset
-from sslwear.data.splits import Split, folds, missing_classes
+from sslwear.data.folds import folds
+from sslwear.data.splits import Split, missing_classes
 from sslwear.errors import SettingsError
 from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.evaluation.smoothing import check_consecutive
@@ -23,11 +24,13 @@ from sslwear.studies.context import (
     initial_weights,
     key_of,
     open_labelled,
+    plugin_identities,
 )
 from sslwear.studies.leakage import check_evaluation_weights, supervised_datasets
 from sslwear.studies.pretraining import check_pretraining, pretraining_windows
 from sslwear.tracking import Store, participant_params
 from sslwear.tuning.base import parse as parse_tuning
+from sslwear.utils import plugins
 
 EVALUATION_VERSION = 1
 """Raise it when the arithmetic of an evaluation changes: jobs that finished under another version are run again."""
@@ -288,7 +291,8 @@ def _common(context: StudyContext, evaluation: EvaluationSettings) -> dict[str, 
 
 def _content(context: StudyContext, method: Method) -> dict[str, Any]:
     if method.given.baseline is not None:
-        return {"baseline": method.given.baseline}
+        code = plugins.identity(get_baseline(method.given.baseline))
+        return {"baseline": method.given.baseline, **({"plugins": code} if code else {})}
     settings = context.settings
     content = {
         "encoder": settings.encoder,
@@ -300,4 +304,7 @@ def _content(context: StudyContext, method: Method) -> dict[str, Any]:
     if method.training.pretext != NO_PRETEXT:
         others = context.pretraining_data.fingerprint if context.pretraining_data else ""
         content["pretraining"] = {**settings.pretraining.model_dump(exclude={"data"}), "others": others}
+    identities = plugin_identities(context.encoder, method.training.pretext, type(context.tuning(method.training)))
+    if identities:
+        content["plugins"] = identities
     return content

@@ -16,7 +16,7 @@ from sslwear.encoders.heads import PUBLISHED
 from sslwear.errors import DataError, LeakageError, SettingsError, WeightsError
 from sslwear.pretext.base import get as get_pretext
 from sslwear.reports.training_figures import learning_curves
-from sslwear.studies.context import StudyContext, digest, key_of
+from sslwear.studies.context import StudyContext, digest, key_of, plugin_identities
 from sslwear.studies.progress import ProgressCallback, beside_chance
 from sslwear.tracking import RUN_URI, Run, participant_params
 from sslwear.tracking.checkpoints import load_weights
@@ -100,8 +100,10 @@ def setting_key(context: StudyContext, pretext: str) -> str:
     """Key of everything that the result of pre-training depends on."""
     settings = context.settings
     data = pretraining_windows(context, pretext)
+    identities = plugin_identities(context.encoder, pretext, None)
     return key_of(
         {
+            **({"plugins": identities} if identities else {}),
             "encoder": settings.encoder,
             "weights": digest(context.initial),
             "data": pretraining_source(context, pretext).fingerprint,

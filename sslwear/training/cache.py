@@ -27,6 +27,7 @@ from sslwear.data.arrays import release
 from sslwear.encoders.base import Network
 from sslwear.training.device import autocast
 from sslwear.training.windows import Windows, WindowSource, index_batches
+from sslwear.utils import plugins
 
 COMPUTE_BATCH = 256
 FEATURES_VERSION = 1
@@ -124,6 +125,8 @@ class FrozenBlocks:
 def _digest(block: nn.Module) -> str:
     """SHA-256 of a block: its tensors and the structure of its modules."""
     content = hashlib.sha256(repr(block).encode())
+    for code in sorted({plugins.identity(type(module)) for module in block.modules()} - {""}):
+        content.update(code.encode())
     for name, value in block.state_dict().items():
         content.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
         content.update(value.detach().cpu().contiguous().numpy().data)

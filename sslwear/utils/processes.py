@@ -13,6 +13,8 @@ from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sslwear.utils import plugins
+
 Result = TypeVar("Result")
 
 CONTEXT: SpawnContext = multiprocessing.get_context("spawn")
@@ -61,7 +63,10 @@ def run(
     """
     before = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(
-        min(jobs, len(tasks)), mp_context=CONTEXT, initializer=_initialize, initargs=(initializer, initargs)
+        min(jobs, len(tasks)),
+        mp_context=CONTEXT,
+        initializer=_initialize,
+        initargs=(_PluginFiles(), initializer, initargs),
     )
     try:
         with _sigint_blocked():
@@ -94,7 +99,20 @@ def _sigint_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _initialize(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+class _PluginFiles:
+    """Loads the plug-in files of the parent in a worker, when it is unpickled before what needs them."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return _load_plugins, plugins.loaded_files()
+
+
+def _load_plugins(*files: str) -> _PluginFiles:
+    for path in files:
+        plugins.load_file(path)
+    return _PluginFiles()
+
+
+def _initialize(_: _PluginFiles, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
     _exit_with_parent()
     if initializer is not None:
         initializer(*initargs)

@@ -77,7 +77,7 @@ class ConsoleProgress(ProgressCallback):
         self._name, self._max_epochs, self._run_start = name, max_epochs, time.monotonic()
         self._run = self._progress.add_task(f"  {name}", total=max_epochs, status="")
         if self._epoch_lines and self._progress.disable:
-            self._line(f"{name}: started, at most {max_epochs} epochs")
+            self._line(f"{name}: started, at most {max_epochs} epoch{'s' * (max_epochs != 1)}")
 
     def epoch(self, record: EpochRecord, headline: str) -> None:
         """Advance the run's bar."""

@@ -1,17 +1,24 @@
-"""A study's summary on its MLflow run: pictures, interactive charts and a description."""
+"""Summary of a study on its MLflow run: figures, interactive charts and a description."""
 
 from __future__ import annotations
 
 import html
+import warnings
+from collections.abc import Callable, Sequence
 
 import optuna
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as MatplotlibFigure
 from optuna import visualization as plots
 from optuna.distributions import CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import TrialState
+from optuna.visualization import matplotlib as pictures
 from plotly.graph_objects import Figure
 
-from sslwear.reports.study_figures import study_charts, study_overview
+from sslwear.reports.study_figures import TrialPoint, groups_chart, study_overview
 from sslwear.studies.final_test import past_test_evaluations, training_of
 from sslwear.studies.sampling import BLOCK_KEY
 from sslwear.studies.trials import importances, points, winner
@@ -19,19 +26,64 @@ from sslwear.tracking import Run
 
 
 def log(study: optuna.Study, objective: str, parent: Run) -> None:
-    """Log the study's pictures and description on its run."""
+    """Log figures, interactive charts and a description on the study's run."""
     shown, shares = points(study), importances(study)
     parent.figure(study_overview(shown, objective, f"Study {study.study_name}"), "study.png")
-    charts = study_charts(shown, shares, objective)
-    for name, chart in charts.items():
+    for name, chart in {**group_charts(shown, objective), **optuna_charts(study, objective, bool(shares))}.items():
         parent.figure(chart, f"charts/{name}.png")
     parent.page(interactive(study, objective, bool(shares)), "study.html")
     parent.describe(description(study, objective))
 
 
+def group_charts(shown: Sequence[TrialPoint], objective: str) -> dict[str, MatplotlibFigure]:
+    """Charts that Optuna does not draw, by file name: scores by tuning strategy and by pretext task, if they vary."""
+    known = [point for point in shown if point.value is not None]
+    names = {"score_by_mask": "tuning", "pretext_tasks": "pretext"}
+    return {
+        name: groups_chart(known, by, objective)
+        for name, by in names.items()
+        if len({getattr(point, by) for point in known}) > 1
+    }
+
+
+def optuna_charts(study: optuna.Study, objective: str, with_importances: bool) -> dict[str, MatplotlibFigure]:
+    """Optuna's charts as matplotlib figures, by file name; charts that need more trials are left out."""
+    finished = [point for point in points(study) if point.value is not None and not point.pruned]
+    charts: dict[str, Callable[[], Axes]] = {}
+    if finished:
+        charts["optimisation_history"] = lambda: pictures.plot_optimization_history(study, target_name=objective)
+    if with_importances:
+        evaluator = FanovaImportanceEvaluator(seed=0)
+        charts["parameter_importances"] = lambda: pictures.plot_param_importances(
+            study, evaluator, target_name=objective
+        )
+    if _varied(finished) > 1:
+        charts["parallel_coordinates"] = lambda: pictures.plot_parallel_coordinate(
+            _with_tuning(study), target_name=objective
+        )
+    return {name: _drawn(chart) for name, chart in charts.items()}
+
+
+def _drawn(chart: Callable[[], Axes]) -> MatplotlibFigure:
+    """Figure of a chart of Optuna, which draws with pyplot and changes its style; both are undone."""
+    with warnings.catch_warnings(), plt.rc_context():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        figure = chart().figure
+    assert isinstance(figure, MatplotlibFigure)
+    plt.close(figure)
+    figure.set_layout_engine("tight")
+    return figure
+
+
+def _varied(finished: Sequence[TrialPoint]) -> int:
+    """Number of searched settings with several values in finished trials."""
+    names = finished[0].searched if finished else {}
+    return sum(len({point.searched[name] for point in finished}) > 1 for name in names)
+
+
 def interactive(study: optuna.Study, objective: str, with_importances: bool) -> str:
-    """Optuna's charts on one page of HTML that needs no network; those that there is no ground for are left out."""
-    read, shown = _as_read(study), [point for point in points(study) if point.value is not None]
+    """Optuna's charts on one page of HTML that needs no network; charts that need more trials are left out."""
+    converted, shown = _with_tuning(study), [point for point in points(study) if point.value is not None]
     finished = [point for point in shown if not point.pruned]
     charts: dict[str, Figure] = {"Optimisation history": plots.plot_optimization_history(study, target_name=objective)}
     if with_importances:
@@ -39,10 +91,10 @@ def interactive(study: optuna.Study, objective: str, with_importances: bool) -> 
         charts["Parameter importances"] = plots.plot_param_importances(study, evaluator, target_name=objective)
     for title, key in (("Score by tuning strategy", "tuning"), ("Pretext tasks compared", "pretext")):
         if len({point.searched.get(key) for point in finished}) > 1:
-            charts[title] = plots.plot_slice(read, [key], target_name=objective)
+            charts[title] = plots.plot_slice(converted, [key], target_name=objective)
     if len({tuple(point.searched.items()) for point in finished}) > 1:
-        charts["Parallel coordinates"] = plots.plot_parallel_coordinate(read, target_name=objective)
-        charts["Every searched setting"] = plots.plot_slice(read, target_name=objective)
+        charts["Parallel coordinates"] = plots.plot_parallel_coordinate(converted, target_name=objective)
+        charts["Every searched setting"] = plots.plot_slice(converted, target_name=objective)
     by_epoch = plots.plot_intermediate_values(study)
     by_epoch.update_layout(xaxis_title="epoch", yaxis_title=f"validation {objective}")
     charts["Every trial by epoch"] = by_epoch
@@ -54,8 +106,8 @@ def interactive(study: optuna.Study, objective: str, with_importances: bool) -> 
     return f"<!doctype html><meta charset='utf-8'><title>{name}</title><h1>Study {name}</h1>{''.join(bodies)}"
 
 
-def _as_read(study: optuna.Study) -> optuna.Study:
-    """A copy in memory in which what was tuned is one choice, also where each block is searched by itself."""
+def _with_tuning(study: optuna.Study) -> optuna.Study:
+    """A copy in memory with one parameter for the tuning strategy, also where each block is searched separately."""
     copied = optuna.create_study(direction=study.direction)
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
     masks = tuple(sorted({training_of(trial).tuning for trial in ended}))
@@ -88,9 +140,8 @@ def description(study: optuna.Study, objective: str) -> str:
         values = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
         lines.append(f"Test participants, trial {number}: {values}.")
     if seen := past_test_evaluations(study):
-        lines.append(f"The test participants were looked at {len(seen)} time{'s' * (len(seen) != 1)}.")
+        lines.append(f"Test evaluations: {len(seen)}.")
     lines.append(
-        "Among its artifacts, `study.png` shows all trials, `charts/` has a picture of each chart, and `study.html` "
-        "the interactive ones."
+        "Artifacts: `study.png` shows all trials, `charts/` has single charts, and `study.html` has interactive charts."
     )
     return "\n\n".join(lines)

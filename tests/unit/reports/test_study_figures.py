@@ -1,7 +1,6 @@
-"""Charts of a study show what they are given, and are left out where there is no ground for them."""
+"""Figures of a study show the given trials."""
 
 import io
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.testing import assert_array_equal
 
-from sslwear.reports.study_figures import TrialPoint, study_charts, study_overview
+from sslwear.reports.study_figures import TrialPoint, groups_chart, study_overview
 
 POINTS = [
     TrialPoint(4, 0.7, "head", "reverse", False),
@@ -91,64 +90,8 @@ def test_study_overview_has_whole_trials_on_the_axis(trials: int) -> None:
     assert_array_equal(history.get_xticks(), np.round(history.get_xticks()))
 
 
-def searched(points: list[TrialPoint]) -> list[TrialPoint]:
-    """The same trials, with what a study would have searched."""
-    return [replace(p, searched={"tuning": p.tuning, "learning_rate": 10.0**-p.number, "seed": 1.0}) for p in points]
-
-
-def test_a_study_has_every_chart_that_there_is_ground_for() -> None:
-    charts = study_charts(searched(POINTS), {"tuning": 0.7, "learning_rate": 0.3}, "kappa")
-    assert list(charts) == [
-        "optimisation_history",
-        "parameter_importances",
-        "score_by_mask",
-        "pretext_tasks",
-        "parallel_coordinates",
-    ]
-    for chart in charts.values():
-        drawn(chart)
-
-
-@pytest.mark.parametrize(
-    ("points", "expected"),
-    [
-        ([], []),
-        ([TrialPoint(0, 0.4, "all", "none", True)], []),
-        (searched(POINTS[1:2]), ["optimisation_history"]),
-        (searched(POINTS[1:3]), ["optimisation_history", "score_by_mask", "parallel_coordinates"]),
-        (
-            [TrialPoint(0, 0.4, "all", "none", False), TrialPoint(1, 0.4, "all", "multi", True)],
-            ["optimisation_history", "pretext_tasks"],
-        ),
-    ],
-    ids=["nothing", "pruned", "one", "one pretext task", "one mask"],
-)
-def test_charts_without_ground_are_left_out(points: list[TrialPoint], expected: list[str]) -> None:
-    assert list(study_charts(points, {}, "kappa")) == expected
-
-
-def test_importances_are_bars_the_most_important_on_top() -> None:
-    (axes,) = drawn(study_charts(POINTS, {"tuning": 0.7, "pretext": 0.3}, "f1")["parameter_importances"]).axes
-    assert labels(axes.get_yticklabels()) == ["pretext", "tuning"]
-    assert [bar.get_width() for bar in axes.patches] == [0.3, 0.7]
-    assert axes.get_xlabel() == "share of the differences in f1"
-
-
 def test_pretext_tasks_are_compared_with_the_median_of_what_finished() -> None:
-    (axes,) = drawn(study_charts(POINTS, {}, "kappa")["pretext_tasks"]).axes
+    (axes,) = drawn(groups_chart(POINTS, "pretext", "kappa")).axes
     assert labels(axes.get_yticklabels()) == ["multi", "none", "reverse"]
     assert offsets(axes) == {(0.5, 1), (0.3, 1), (0.7, 2), (0.4, 2)}
     assert [line.get_xdata()[0] for line in axes.lines] == [0.4, 0.7]
-
-
-def test_parallel_coordinates_show_what_differs_among_finished_trials_on_scales_from_0_to_1() -> None:
-    axes = drawn(study_charts(searched(POINTS), {}, "kappa")["parallel_coordinates"]).axes[0]
-    assert labels(axes.get_xticklabels()) == ["tuning", "learning_rate", "kappa"]
-    (lines,) = axes.collections
-    heights = {
-        round(float(value), 2): segment[:, 1].tolist()
-        for value, segment in zip(lines.get_array(), lines.get_segments(), strict=True)
-    }
-    assert heights[0.7] == pytest.approx([0.5, 0, 1])  # trial 4: head, the least learning rate, the best value
-    assert heights[0.5] == pytest.approx([0, 1, 0.5])  # trial 0: all
-    assert heights[0.3] == pytest.approx([1, 0.75, 0])  # trial 1: layer1

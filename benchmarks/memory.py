@@ -27,7 +27,7 @@ import yaml
 
 from sslwear.data.arrays import Description, motion, release
 from sslwear.data.dataset import open_dataset
-from sslwear.data.prepare import Plan, prepare
+from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.data.splits import hold_out
 
@@ -83,7 +83,7 @@ def imports_mb() -> float:
 
 def tile(folder: Path, windows: int, participants: int) -> None:
     """Real 30 s windows, repeated to so many, of participants with as many each: 3.2 GB for 300,000."""
-    prepare(Smartwatch(), folder / "real", Plan(window_s=30, step_s=1))
+    prepare(Smartwatch(), folder / "real", WindowPlan(window_s=30, step_s=1))
     real = open_dataset(folder / "real")
     rows = np.resize(np.arange(len(real)), windows)
     out = folder / "tiled"
@@ -137,7 +137,7 @@ def train(
 def shards(folder: Path, counts: Sequence[int]) -> None:
     """Pre-train for an epoch from few and from many participants, each with files of a day's windows of 10 s."""
     prepare(Smartwatch(), folder / "labelled")
-    prepare(Smartwatch(), folder / "few", Plan(10, 5, unlabelled=True))
+    prepare(Smartwatch(), folder / "few", WindowPlan(10, 5, unlabelled=True))
     whole = np.concatenate([np.load(path) for path in sorted((folder / "few").glob("*/X.npy"))])
     note = json.loads(next((folder / "few").glob("*/report.json")).read_text())
     base = imports_mb()

@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import Dataset, open_dataset
-from sslwear.data.prepare import Plan, prepare
+from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.studies.storage import open_storage
 from sslwear.tracking import HOME_VARIABLE, STORAGE_VARIABLE, Store
@@ -60,7 +60,7 @@ def smartwatch_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Real recordings cut small, for harnet5: 5 s windows, 6 participants, 3 exercises, 10 windows of each a person."""
     base = tmp_path_factory.mktemp("small")
-    prepare(Smartwatch(), base / "all", Plan(window_s=5, step_s=5))
+    prepare(Smartwatch(), base / "all", WindowPlan(window_s=5, step_s=5))
     whole = open_dataset(base / "all")
     names = np.array(whole.class_names)[whole.labels]
     chosen = [

@@ -1,4 +1,4 @@
-"""Tables of labelled stretches of time, as people write them: ``participant,start,end,label``."""
+"""Tables of labelled intervals: CSV files with the columns participant, start, end, label."""
 
 from __future__ import annotations
 
@@ -17,12 +17,20 @@ from sslwear.errors import DataError
 
 COLUMNS = ["participant", "start", "end", "label"]
 MISSING = ("", "nan", "<na>")
-"""What a missing label looks like in a table; a data set directory takes none of them for a label."""
+"""Texts that stand for a missing label."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A stretch of time with a label: participant, start and end in local time, label, and the line it is from."""
+    """A labelled interval.
+
+    Attributes:
+        participant: name of the participant.
+        start: start in the device's local time.
+        end: end in the device's local time, outside the interval.
+        label: the label.
+        line: line of the file.
+    """
 
     participant: str
     start: np.datetime64
@@ -32,17 +40,17 @@ class Interval:
 
 
 def read_labels(path: Path, participants: Collection[str]) -> list[Interval]:
-    """Read a table of labelled intervals, of which no two of a participant overlap.
+    """Read a table of labelled intervals; those of a participant must not overlap.
 
     Args:
         path: a CSV file with the columns participant, start, end, label.
-        participants: whose intervals are wanted; those of others are checked and left out.
+        participants: participants whose intervals are returned; those of others are only checked.
 
     Returns:
         The intervals, sorted by participant and start.
 
     Raises:
-        DataError: naming the line and the mend.
+        DataError: with the line that is wrong.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -56,10 +64,10 @@ def read_labels(path: Path, participants: Collection[str]) -> list[Interval]:
         raise DataError(f"{path} cannot be read ({error}); save it as CSV, in UTF-8") from error
     if missing := [name for name in COLUMNS if name not in columns]:
         raise DataError(f"{path} has no column {missing[0]!r}; its first line must be {','.join(COLUMNS)}")
-    if twice := [name for name in COLUMNS if columns.count(name) > 1]:
-        raise DataError(f"{path} has the column {twice[0]!r} more than once; take one out")
+    if repeated := [name for name in COLUMNS if columns.count(name) > 1]:
+        raise DataError(f"{path} has the column {repeated[0]!r} more than once; remove one")
     if not rows:
-        raise DataError(f"{path} has no line below its first; write one for each labelled stretch of time")
+        raise DataError(f"{path} has no line below its first; write one for each labelled interval")
     intervals = sorted(
         (_interval(path, line, row) for line, row in rows),
         key=lambda interval: (interval.participant, interval.start),
@@ -70,21 +78,21 @@ def read_labels(path: Path, participants: Collection[str]) -> list[Interval]:
     wanted = [interval for interval in intervals if interval.participant in participants]
     if not wanted:
         raise DataError(
-            f"{path}: no file is called {intervals[0].participant!r}, or like another of its participants; they are "
-            f"files' names without their endings, here {', '.join(list(participants)[:5])}"
+            f"{path}: no file has the name of a participant in it, such as {intervals[0].participant!r}; the names of "
+            f"the files without their endings are {', '.join(list(participants)[:5])}"
         )
     return wanted
 
 
 def _texts(row: Mapping[Any, Any]) -> list[str]:
-    """All that stands in a row, what is beyond the columns included."""
+    """All values of a row, also those beyond the columns."""
     return [text for value in row.values() for text in (value if isinstance(value, list) else [value or ""])]
 
 
 def _interval(path: Path, line: int, row: Mapping[str, str | None]) -> Interval:
     where = f"{path}, line {line}"
     if None in row:
-        raise DataError(f"{where}: there are more values than columns; put a label with a comma in it between quotes")
+        raise DataError(f"{where}: there are more values than columns; put a label with a comma between quotes")
     if missing := [name for name in COLUMNS if row[name] is None]:
         raise DataError(f"{where}: it ends before the column {missing[0]!r}; write all of {','.join(COLUMNS)}")
     participant, label = ((row[name] or "").strip() for name in ("participant", "label"))
@@ -94,15 +102,15 @@ def _interval(path: Path, line: int, row: Mapping[str, str | None]) -> Interval:
         raise DataError(f"{where}: the label is empty ({label!r}); write one, or leave the line out")
     start, end = (_time(where, name, row[name] or "") for name in ("start", "end"))
     if end <= start:
-        raise DataError(f"{where}: the end {end} is not after the start {start}; put it right")
+        raise DataError(f"{where}: the end {end} is not after the start {start}; correct it")
     return Interval(participant, start, end, label, line)
 
 
 def _time(where: str, column: str, text: str) -> np.datetime64:
-    # the format is asked for because others are guessed: 12:00 as noon today, 01/05 as the 5th of January
+    # pandas would guess other formats: 12:00 as noon today, 01/05 as the 5th of January
     try:
         time = pd.to_datetime(text.strip(), format="ISO8601") if re.match(r"\s*\d{4}-\d\d-\d\d", text) else pd.NaT
-        time = time.as_unit("ns")  # what samples are compared in; the year 9999 does not fit
+        time = time.as_unit("ns")  # the unit of the samples' times, in which the year 9999 does not fit
     except (AttributeError, ValueError):
         time = pd.NaT
     if pd.isna(time):

@@ -1,4 +1,7 @@
-"""The files of a data set directory: describe, write, join, fingerprint. Without PyTorch: workers start faster."""
+"""Files of a data set directory: description, writing, joining, fingerprint.
+
+This module does not import PyTorch, so that worker processes start quickly.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from sslwear.data.checks import ARRAYS, DESCRIPTION
@@ -19,13 +23,13 @@ from sslwear.errors import DataError
 
 CHUNK_BYTES = 32 * 2**20
 WORN = "worn"
-"""Optional fifth array: whether the device was worn, at each window."""
+"""Name of the optional fifth array: whether the device was worn, for each window."""
 Stamp = tuple[int, int]
-"""A file's size in bytes, and when it was changed, in nanoseconds."""
+"""Size of a file in bytes, and its time of change in nanoseconds."""
 
 
 class Description(BaseModel):
-    """What ``dataset.json`` says of the arrays beside it."""
+    """Content of ``dataset.json``: facts about the arrays beside it."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -39,20 +43,20 @@ class Description(BaseModel):
     citation: str | None = None
     fingerprint: str | None = None
     plan: dict[str, Any] | None = None
-    """How it was prepared."""
+    """Settings of the preparation."""
     participants: tuple[dict[str, Any], ...] | None = None
-    """What became of each participant when it was prepared."""
+    """Report on the preparation of each participant."""
 
     @field_validator("class_names")
     @classmethod
     def _distinct(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for i, name in enumerate(names or ()):
             if name in (names or ())[:i]:
-                raise ValueError(f"the class {name!r} is given twice")
+                raise ValueError(f"the class {name!r} is listed twice")
         return names
 
     def save(self, folder: Path) -> None:
-        """Write ``dataset.json``, without what is not known."""
+        """Write ``dataset.json``, without unknown facts."""
         (folder / DESCRIPTION).write_text(self.model_dump_json(indent=2, exclude_none=True) + "\n")
 
 
@@ -87,16 +91,16 @@ def write_dataset(
     start: NDArray[Any],
     description: Description,
 ) -> None:
-    """Write a data set directory from arrays in memory, all of it or nothing.
+    """Write a data set directory from arrays in memory, completely or not at all.
 
-    The files are made in a folder beside `folder` that takes its name when it is whole. A directory that is already
-    there is left as it is.
+    The files are written to a temporary folder beside `folder`, which is renamed at the end. An existing directory is
+    not changed.
 
     Raises:
-        DataError: when there is no window, or `folder` is there and is no data set.
+        DataError: when there is no window, or `folder` exists.
     """
     if len(windows) == 0:
-        raise DataError(f"no window is left to write to {folder}; check the window length against the recordings'")
+        raise DataError(f"there is no window to write to {folder}; check the window length against the recordings'")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -111,29 +115,29 @@ def write_dataset(
             fingerprint.add(chunk)
         description.model_copy(update={"fingerprint": fingerprint.finish(arrays)}).save(making)
         if not take_name(making, folder):
-            raise DataError(f"cannot write {folder}: it is there already; give an unused directory")
+            raise DataError(f"cannot write {folder}: it exists; give an unused directory")
     finally:
         shutil.rmtree(making, ignore_errors=True)
 
 
 def take_name(making: Path, folder: Path) -> bool:
-    """Give a folder that is whole its name, in one step; whether there is a data set of that name now, ours or not."""
+    """Rename a complete folder in one step; returns whether a data set has that name now, this one or another."""
     making.chmod(0o755)
     try:
         making.rename(folder)
     except OSError:
-        return (folder / DESCRIPTION).is_file()  # somebody else finished the same data set meanwhile
+        return (folder / DESCRIPTION).is_file()  # another process has finished the same data set
     return True
 
 
 def join(parts: Sequence[Path], folder: Path, description: Description, class_names: Sequence[str]) -> None:
-    """Write the windows of several folders as one data set, in pieces of bounded size.
+    """Join the windows of several folders to one data set, in pieces of bounded size.
 
     Args:
         parts: folders with ``X.npy Y.npy pid.npy T.npy worn.npy``.
         folder: an empty folder to write into.
-        description: what is known of the data set; class names and fingerprint are added.
-        class_names: classes in order; those that no window has are left out.
+        description: facts about the data set; class names and fingerprint are added.
+        class_names: classes in order; classes without a window are left out.
     """
     arrays = {name: np.concatenate([np.load(part / f"{name}.npy") for part in parts]) for name in (*ARRAYS[1:], WORN)}
     if arrays[WORN].all():
@@ -143,40 +147,76 @@ def join(parts: Sequence[Path], folder: Path, description: Description, class_na
     pieces = [np.load(part / "X.npy", mmap_mode="r") for part in parts]
     shape = (sum(map(len, pieces)), *pieces[0].shape[1:])
     fingerprint = Fingerprint(shape, pieces[0].dtype)
-    with (folder / "X.npy").open("wb") as file:
-        _write_header(file, shape, pieces[0].dtype)
+    with ArrayFile(folder / "X.npy", shape[1:], pieces[0].dtype) as file:
         for piece in pieces:
             for _, chunk in chunks(piece):
                 fingerprint.add(chunk)
-                file.write(chunk.tobytes())
+                file.append(chunk)
     present = set(np.unique(arrays["Y"]).tolist())
     names = tuple(name for name in class_names if name in present)
     update = {"fingerprint": fingerprint.finish(arrays), "class_names": names}
     description.model_copy(update=update).save(folder)
 
 
-def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
+class ArrayFile:
+    """An ``.npy`` file that is written piece by piece; use it as a context manager.
+
+    Args:
+        path: the file.
+        shape: shape of one row.
+        dtype: type of the values.
+
+    Attributes:
+        count: number of rows written.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> None:
+        self._file = path.open("wb")
+        self._shape, self._dtype = shape, np.dtype(dtype)
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        self._write_header()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._file.seek(0)
+                self._write_header()  # NumPy leaves room in the header for any number of rows
+        finally:
+            self._file.close()
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Write rows (n, ...) behind the others."""
+        self._file.write(np.ascontiguousarray(rows, self._dtype).data)
+        self.count += len(rows)
+
+    def _write_header(self) -> None:
+        descr = np.lib.format.dtype_to_descr(self._dtype)
+        header = {"descr": descr, "fortran_order": False, "shape": (self.count, *self._shape)}
+        np.lib.format.write_array_header_1_0(self._file, header)
 
 
 class Fingerprint:
     """SHA-256 of a data set's arrays, with the windows given piece by piece.
 
     Args:
-        shape: of all windows.
-        dtype: of the windows.
+        shape: shape of all windows.
+        dtype: type of the windows.
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self._digest = hashlib.sha256(f"X {dtype.str} {shape} ".encode())
 
     def add(self, windows: NDArray[Any]) -> None:
-        """Go on with the next windows."""
+        """Add the next windows."""
         self._digest.update(np.ascontiguousarray(windows).data)
 
     def finish(self, arrays: Mapping[str, NDArray[Any]]) -> str:
-        """Add the other arrays, and return it as text."""
+        """Add the other arrays, and return the fingerprint as text."""
         for name in (*ARRAYS[1:], WORN):
             if name in arrays:
                 self._digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape} ".encode())
@@ -185,7 +225,7 @@ class Fingerprint:
 
 
 def chunks(windows: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Go through windows in pieces of bounded size, giving memory-mapped pages back: (first index, piece)."""
+    """Pieces of windows of bounded size, as (first index, piece); pages of memory-mapped files are released."""
     rows = max(1, CHUNK_BYTES // max(1, windows[:1].nbytes))
     for first in range(0, len(windows), rows):
         yield first, np.array(windows[first : first + rows])
@@ -193,7 +233,7 @@ def chunks(windows: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
 
 
 def stamp(path: Path) -> Stamp:
-    """State of a file: another one means that it was changed or replaced; zeros where it is gone."""
+    """Size and time of change of a file, which tell whether it was changed; zeros for a missing file."""
     try:
         stat = path.stat()
     except FileNotFoundError:
@@ -202,12 +242,12 @@ def stamp(path: Path) -> Stamp:
 
 
 def release(windows: NDArray[Any]) -> None:
-    """Give the pages of a memory-mapped array back to the system."""
+    """Release the memory of a memory-mapped array."""
     mapped = getattr(windows, "_mmap", None)
     if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def motion(windows: NDArray[np.floating]) -> NDArray[np.float32]:
-    """How much the wrist moved: the mean over the axes of the standard deviation over the window, in g, (N,)."""
+    """Motion of each window in g (N,): the mean over the axes of the standard deviation over the window."""
     return np.concatenate([chunk.std(axis=1).mean(axis=1) for _, chunk in chunks(windows)]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A recording's samples in files on disk, written and read in pieces, so that its length does not matter to memory."""
+"""Buffer of a recording's samples in temporary files, so that memory does not grow with the recording."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +16,15 @@ AXES = ("x", "y", "z")
 TEMPERATURE = "temperature"
 
 
-class Spool:
-    """Columns of samples: time in nanoseconds (int64), and float32 values.
+class SampleBuffer:
+    """Samples on disk: a column of times in nanoseconds since 1970 (int64), and columns of float32 values.
 
-    The files have no name: the system takes them back when they are closed, and when the process is killed too.
-    Samples that are not finite are left out, and those whose time is not later than that of all before them.
+    The files have no name: the system removes them when they are closed, also when the process is killed. Samples that
+    are not finite, and samples that are not later than all samples before them, are left out.
 
     Args:
-        folder: on whose disk they lie.
-        columns: names of the values, `AXES` and perhaps `TEMPERATURE`.
+        folder: folder on the disk to write to; a sample takes 20 bytes, with temperature 24.
+        columns: names of the values: `AXES`, and `TEMPERATURE` where the device measures it.
     """
 
     def __init__(self, folder: Path, columns: tuple[str, ...] = AXES) -> None:
@@ -35,24 +34,20 @@ class Spool:
         self._last: int | None = None
         self._previous: int | None = None
         self.backwards: int | None = None
-        """How many samples came before the first one that went back in time."""
+        """Number of samples before the first one that is earlier than its predecessor; None without such a sample."""
         self.unordered = 0
-        """How many samples were not later than the one before them."""
+        """Number of samples that are not later than their predecessor."""
 
     def __len__(self) -> int:
         return self._count
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close and remove the files."""
         for file in self._files.values():
             file.close()
 
     def append(self, time: NDArray[np.int64], values: Mapping[str, NDArray[np.float32]]) -> None:
-        """Add samples at the end."""
+        """Add samples at the end: times (n,) in nanoseconds, and a column (n,) of each value."""
         if len(time) == 0:
             return
         before = np.concatenate([time[:1] - 1 if self._previous is None else [self._previous], time[:-1]])
@@ -72,25 +67,25 @@ class Spool:
         self._count += len(kept[TIME])
 
     def time(self, first: int, last: int) -> NDArray[np.int64]:
-        """Times of samples, in nanoseconds since 1970."""
+        """Times of the samples from `first` to before `last`, in nanoseconds since 1970."""
         return self._read(TIME, np.dtype(np.int64), first, last)
 
     def values(self, first: int, last: int, columns: tuple[str, ...] = AXES) -> NDArray[np.float32]:
-        """Values of samples (last - first, columns)."""
+        """Values of the samples from `first` to before `last`, (last - first, columns)."""
         found = np.empty((max(0, min(last, self._count) - first), len(columns)), np.float32)
         for i, name in enumerate(columns):
             found[:, i] = self._read(name, np.dtype(np.float32), first, last)
         return found
 
     def replace(self, first: int, values: NDArray[np.float32]) -> None:
-        """Write other values of the axes (n, 3) in place of those from `first` on."""
+        """Overwrite the axes of the samples from `first` on with `values` (n, 3)."""
         for name, column in zip(AXES, values.T, strict=True):
             file = self._files[name]
             file.seek(first * values.itemsize)
             file.write(np.ascontiguousarray(column).tobytes())
 
     def ranges(self, size: int) -> Iterator[tuple[int, int]]:
-        """First and last (exclusive) of so many samples at a time."""
+        """Ranges (first, last), the last excluded, of at most `size` samples each."""
         for first in range(0, self._count, size):
             yield first, min(first + size, self._count)
 

@@ -1,7 +1,7 @@
-"""Filter, calibration and time not worn of a recording on disk, as actipy finds them for one in memory.
+"""Low-pass filter and gravity calibration of samples on disk, with the results that actipy gives in memory.
 
-What needs the whole recording at once, fitting the calibration and finding time not worn, needs only means and
-deviations of 10 s; actipy does both, on a stand-in that has these.
+Fitting the calibration and finding non-wear need the whole recording at once, but only the means and standard
+deviations of each 10 s. actipy does both here, on a small recording with the same means and deviations.
 """
 
 from __future__ import annotations
@@ -15,134 +15,123 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sslwear.data.buffer import AXES, TEMPERATURE, Spool
+from sslwear.data.buffer import AXES, TEMPERATURE, SampleBuffer
 from sslwear.data.checks import check_unit
-from sslwear.data.device_files import LOWPASS_HZ, UNIT_SAMPLES, check_span, is_csv
+from sslwear.data.device_checks import check_span, is_csv
+from sslwear.data.nonwear import STILL_S, find_nonwear, index_of, still
 
+LOWPASS_HZ = 20
+"""Cut-off frequency of the low-pass filter, as for the recordings that the published models were trained on."""
 FILTER_SAMPLES, MARGIN_SAMPLES = 1_000_000, 100
-"""So many are filtered at a time, with so many on both sides: what actipy does with a whole recording."""
-STILL_S, STILL_G = 10, 0.015
-"""A stretch of so long is still when no axis deviates by more than that: actipy's rule for calibration and wear."""
+"""Samples that are filtered at a time, and samples on both sides of them: as actipy filters."""
+UNIT_SAMPLES = 100_000
+"""Number of samples that the unit is checked on, at most."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Acceleration in g as the device should have measured it: ``slope * x + offset + warmth * temperature``."""
+    """Gravity calibration: ``slope * x + offset + temperature_slope * temperature`` is the acceleration in g."""
 
     slope: NDArray[np.float32]
     offset: NDArray[np.float32]
-    warmth: NDArray[np.float32] | None
+    temperature_slope: NDArray[np.float32] | None
 
     def __call__(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Calibrate (n, 3), or (n, 4) with the temperature."""
+        """Calibrate values (n, 3), or (n, 4) with the temperature; returns (n, 3) in g."""
         found = values[:, :3] * self.slope + self.offset
-        return found if self.warmth is None else found + values[:, 3:] * self.warmth
+        return found if self.temperature_slope is None else found + values[:, 3:] * self.temperature_slope
 
 
 UNCALIBRATED = Calibration(np.ones(3, np.float32), np.zeros(3, np.float32), None)
 
 
-def treat(file: Path, spool: Spool, info: Mapping[str, Any]) -> tuple[Calibration, dict[str, Any]]:
-    """Filter the samples on disk, and find the calibration and time not worn.
+def filter_and_calibrate(
+    file: Path, buffer: SampleBuffer, info: Mapping[str, Any]
+) -> tuple[Calibration, dict[str, Any]]:
+    """Filter the samples on disk, and find their calibration and non-wear.
 
     Args:
-        file: where they are from.
-        spool: the samples, which are replaced.
-        info: what is known of them, the sampling rate for the filter under ``Filtered``.
+        file: the file that the samples are from.
+        buffer: the samples, which are overwritten by the filtered ones.
+        info: facts about the recording, with the sampling rate for the filter under ``Filtered``.
+
+    Returns:
+        The calibration, and `info` with ``CalibOK`` and ``nonwear`` (see `find_nonwear`).
 
     Raises:
-        DataError: when they are years apart, or those of a device's file are not in g.
+        DataError: when the samples span more than a year, or those of a device's file are not in g.
     """
     from actipy import processing
 
-    if len(spool) == 0:
+    if len(buffer) == 0:
         return UNCALIBRATED, dict(info)
-    ends = [pd.Timestamp(int(spool.time(i, i + 1)[0])) for i in (0, len(spool) - 1)]
-    check_span(file, ends[0], ends[1])
-    _filter(spool, float(info["Filtered"]))
-    means, deviations = _still_statistics(spool, None)
-    still = _still(deviations)
-    _, fitted = processing.calibrate_gravity(_stand_in(spool, still, means))
+    first, last = (int(buffer.time(i, i + 1)[0]) for i in (0, len(buffer) - 1))
+    check_span(file, pd.Timestamp(first), pd.Timestamp(last))
+    _filter(buffer, float(info["Filtered"]))
+    means, deviations = _statistics(buffer, None)
+    rows = np.flatnonzero(still(deviations))
+    small = pd.DataFrame(np.repeat(means[rows], 2, axis=0), index_of(first, rows), columns=list(buffer.columns))
+    _, fitted = processing.calibrate_gravity(small)
     calibration = UNCALIBRATED
     if "CalibxSlope" in fitted:
-        slope, offset, warmth = (
-            np.array([fitted.get(f"Calib{axis}{what}", np.nan) for axis in AXES], np.float32)
-            for what in ("Slope", "Intercept", "SlopeT")
+        slope, offset, temperature_slope = (
+            np.array([fitted.get(f"Calib{axis}{name}", np.nan) for axis in AXES], np.float32)
+            for name in ("Slope", "Intercept", "SlopeT")
         )
-        calibration = Calibration(slope, offset, warmth if TEMPERATURE in spool.columns else None)
-        _, deviations = _still_statistics(spool, calibration)
+        calibration = Calibration(slope, offset, temperature_slope if TEMPERATURE in buffer.columns else None)
+        _, deviations = _statistics(buffer, calibration)
     if not is_csv(file):
-        check_unit_of(file, spool, calibration)
-    return calibration, {**info, "CalibOK": fitted["CalibOK"], "nonwear": _nonwear(spool, deviations)}
+        check_unit_of(file, buffer, calibration)
+    return calibration, {**info, "CalibOK": fitted["CalibOK"], "nonwear": find_nonwear(first, deviations)}
 
 
-def _filter(spool: Spool, rate_hz: float) -> None:
-    """Take out of the samples on disk what is above 20 Hz."""
+def _filter(buffer: SampleBuffer, rate_hz: float) -> None:
+    """Remove frequencies above 20 Hz from the samples on disk."""
     from actipy import processing
 
-    before = spool.values(0, 0)
-    for first, last in spool.ranges(FILTER_SAMPLES):
-        core = spool.values(first, last + MARGIN_SAMPLES)
+    before = buffer.values(0, 0)
+    for first, last in buffer.ranges(FILTER_SAMPLES):
+        core = buffer.values(first, last + MARGIN_SAMPLES)
         frame = pd.DataFrame(np.concatenate([before, core]), columns=list(AXES))
         found, _ = processing.lowpass(frame, rate_hz, LOWPASS_HZ, chunksize=len(frame))
-        spool.replace(first, found.to_numpy(np.float32)[len(before) :][: last - first])
+        buffer.replace(first, found.to_numpy(np.float32)[len(before) :][: last - first])
         before = core[: last - first][-MARGIN_SAMPLES:]
 
 
-def _still_statistics(spool: Spool, calibration: Calibration | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means and standard deviations of every 10 s from the first sample, (n, columns); NaN where there are none."""
-    columns = spool.columns if calibration is None else AXES
-    origin = int(spool.time(0, 1)[0])
+def _statistics(
+    buffer: SampleBuffer, calibration: Calibration | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Means and standard deviations of each 10 s from the first sample on, (n, columns); NaN without samples."""
+    columns = buffer.columns if calibration is None else AXES
+    origin = int(buffer.time(0, 1)[0])
     width = STILL_S * 10**9
-    bins = (int(spool.time(len(spool) - 1, len(spool))[0]) - origin) // width + 1
+    bins = (int(buffer.time(len(buffer) - 1, len(buffer))[0]) - origin) // width + 1
     counts = np.zeros((bins, 1), np.int64)
     sums, squares = np.zeros((bins, len(columns))), np.zeros((bins, len(columns)))
-    for first, last in spool.ranges(FILTER_SAMPLES):
-        values = spool.values(first, last, spool.columns)
+    for first, last in buffer.ranges(FILTER_SAMPLES):
+        values = buffer.values(first, last, buffer.columns)
         values = values if calibration is None else calibration(values)
-        here = (spool.time(first, last) - origin) // width
-        low, many = int(here[0]), int(here[-1] - here[0]) + 1
-        here -= low
-        counts[low : low + many, 0] += np.bincount(here, minlength=many)
+        index = (buffer.time(first, last) - origin) // width
+        low, many = int(index[0]), int(index[-1] - index[0]) + 1
+        index -= low
+        counts[low : low + many, 0] += np.bincount(index, minlength=many)
         for i, column in enumerate(values.T.astype(np.float64)):
-            sums[low : low + many, i] += np.bincount(here, column, many)
-            squares[low : low + many, i] += np.bincount(here, column * column, many)
+            sums[low : low + many, i] += np.bincount(index, column, many)
+            squares[low : low + many, i] += np.bincount(index, column * column, many)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = sums / counts
         deviations = np.sqrt(np.maximum(squares - sums * means, 0) / (counts - 1))
     return means, np.where(counts > 1, deviations, np.nan)
 
 
-def _still(deviations: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether each 10 s were still, by the deviations of the axes in the first three columns."""
-    still: NDArray[np.bool_] = np.all(deviations[:, :3] < STILL_G, axis=1)
-    return still
+def check_unit_of(file: Path, buffer: SampleBuffer, calibration: Calibration) -> None:
+    """Refuse another unit than g, by the median length of evenly picked samples.
 
-
-def _stand_in(spool: Spool, still: NDArray[np.bool_], means: NDArray[np.float64]) -> pd.DataFrame:
-    """Two samples for each 10 s that were still, with their means: it is calibrated as the whole recording is."""
-    times = (np.flatnonzero(still)[:, None] * STILL_S + [0, STILL_S / 2]).ravel() * 1e9
-    index = pd.DatetimeIndex((int(spool.time(0, 1)[0]) + times.astype(np.int64)).view("datetime64[ns]"))
-    return pd.DataFrame(np.repeat(means[still], 2, axis=0), index, columns=list(spool.columns))
-
-
-def _nonwear(spool: Spool, deviations: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Starts and ends of time not worn, found in a recording that is still and moves when this one does."""
-    from actipy import processing
-
-    moving = ~_still(deviations)
-    times = (np.arange(len(moving))[:, None] * STILL_S + [0, STILL_S / 2]).ravel() * 1e9
-    index = pd.DatetimeIndex((int(spool.time(0, 1)[0]) + times.astype(np.int64)).view("datetime64[ns]"))
-    values = (moving[:, None] * [-1.0, 1.0]).ravel()
-    found = processing.find_nonwear_segments(pd.DataFrame(dict.fromkeys(AXES, values), index))
-    starts = found.index.to_numpy("datetime64[ns]").view(np.int64)
-    return np.stack([starts, starts + found.to_numpy("timedelta64[ns]").view(np.int64)], axis=1)
-
-
-def check_unit_of(file: Path, spool: Spool, calibration: Calibration) -> None:
-    """Refuse another unit than g by the median length of some samples, those that `DeviceFiles` looks at."""
-    every, lengths = 1 + len(spool) // UNIT_SAMPLES, []
-    for first, last in spool.ranges(FILTER_SAMPLES):
-        picked = spool.values(first, last, spool.columns)[-first % every :: every]
+    Raises:
+        DataError: when the unit is not g.
+    """
+    every, lengths = 1 + len(buffer) // UNIT_SAMPLES, []
+    for first, last in buffer.ranges(FILTER_SAMPLES):
+        picked = buffer.values(first, last, buffer.columns)[-first % every :: every]
         lengths.append(np.linalg.norm(calibration(picked), axis=1))
     check_unit(file, float(np.median(np.concatenate(lengths))))

@@ -1,4 +1,4 @@
-"""What a data set directory's arrays must be; what is wrong with one is said in a sentence with the mend."""
+"""Checks of the arrays of a data set directory, and of the unit and range of acceleration."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sslwear.errors import DataError
 ARRAYS = ("X", "Y", "pid", "T")
 DESCRIPTION = "dataset.json"
 GRAVITY_G = (0.5, 2.0)
-"""A wrist's median acceleration is close to 1 g whatever its wearer does; outside of this range it is not in g."""
+"""Range of the median length of acceleration in g; it is close to 1 g in any long recording."""
 MOST_G = 4.0
-"""The same for one participant, of whom there may be a few windows only, of running."""
+"""Largest median for one participant, who may have only a few windows, of running."""
 LARGEST_G = 1000.0
-"""No sensor for people measures so much; a number that stands for a missing sample is often larger."""
+"""Above the range of any wearable accelerometer; numbers that stand for missing samples are often larger."""
 CHUNK_SAMPLES = 2**18
 
 
@@ -25,7 +25,7 @@ def check_shapes(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
     """Refuse windows that are not (N, samples, 3) of floating point, and other arrays that are not (N,).
 
     Raises:
-        DataError: naming the file and its shape.
+        DataError: with the file and its shape.
     """
     windows = arrays["X"]
     if windows.ndim != 3 or windows.shape[2] != 3:
@@ -44,17 +44,19 @@ def check_shapes(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
         if arrays[name].ndim != 1 or len(arrays[name]) != len(windows):
             raise DataError(
                 f"{folder / f'{name}.npy'} has shape {lengths[name]} where X.npy has {len(windows)} windows; "
-                "it must have one entry a window"
+                "it must have one entry for each window"
             )
     if windows.shape[0] == 0 or windows.shape[1] < 2:
-        raise DataError(f"{folder / 'X.npy'} has shape {windows.shape}; there is nothing to learn from in it")
+        raise DataError(
+            f"{folder / 'X.npy'} has shape {windows.shape}; there must be a window, of at least two samples"
+        )
 
 
 def check_finite(path: Path, first: int, windows: NDArray[np.floating]) -> None:
-    """Refuse NaN and infinite samples in some windows (n, samples, 3), of which the first has the index `first`.
+    """Refuse NaN and infinite samples in windows (n, samples, 3), of which the first has the index `first`.
 
     Raises:
-        DataError: naming the window.
+        DataError: with the first such window.
     """
     bad = ~np.isfinite(windows).all(axis=(1, 2))
     if bad.any():
@@ -65,29 +67,29 @@ def check_finite(path: Path, first: int, windows: NDArray[np.floating]) -> None:
 
 
 def first_large(first: int, windows: NDArray[np.floating]) -> int | None:
-    """Index of the first of some windows, counted as in `check_finite`, that has a sample no sensor measures."""
+    """Index of the first window with a sample above LARGEST_G, or None; for `first` see `check_finite`."""
     large = (np.abs(windows) > LARGEST_G).any(axis=(1, 2))
     return first + int(large.argmax()) if large.any() else None
 
 
 def check_large(path: Path, found: int | None) -> None:
-    """Refuse single samples that cannot be in g, in data that otherwise are.
+    """Refuse samples above LARGEST_G, by the index of the first window with one.
 
     Raises:
-        DataError: naming the first window of those.
+        DataError: with that window.
     """
     if found is not None:
         raise DataError(
-            f"{path} has samples of more than {LARGEST_G:g}, first in window {found}, which cannot be in g: drop such "
-            "windows, or fill what is missing in them"
+            f"{path} has samples of more than {LARGEST_G:g}, first in window {found}, which cannot be in g; remove "
+            "such windows, or fill in missing samples"
         )
 
 
 def check_units(path: Path, medians: NDArray[np.floating], pid: NDArray[Any]) -> None:
-    """Refuse acceleration that cannot be in g, by the medians of its length in some windows (n,) of participants (n,).
+    """Refuse acceleration that cannot be in g, by the median length in some windows (n,) of participants (n,).
 
     Raises:
-        DataError: saying what the unit looks like, and whose it is where the others' is right.
+        DataError: with the probable unit, and the participant when only one is wrong.
     """
     check_unit(path, float(np.median(medians)))
     for participant in np.unique(pid):
@@ -96,11 +98,16 @@ def check_units(path: Path, medians: NDArray[np.floating], pid: NDArray[Any]) ->
             check_unit(path, median, f" of participant {participant}")
 
 
-def check_unit(path: Path, median: float, whose: str = "") -> None:
+def check_unit(path: Path, median: float, owner: str = "") -> None:
     """Refuse acceleration that cannot be in g, by the median of its length.
 
+    Args:
+        path: the file, for the message.
+        median: median length of the acceleration.
+        owner: words that name a participant, for the message.
+
     Raises:
-        DataError: saying what the unit looks like.
+        DataError: with the probable unit.
     """
     low, high = GRAVITY_G
     if low <= median <= high:
@@ -110,42 +117,42 @@ def check_unit(path: Path, median: float, whose: str = "") -> None:
     elif median > high:
         guess = "looks like raw counts: convert them with the device's scale"
     else:
-        guess = "looks as if gravity had been removed, or another unit: keep gravity in, in g"
+        guess = "looks like another unit, or like acceleration without gravity: give acceleration with gravity, in g"
     raise DataError(
-        f"{path} cannot be in g: the median length of its acceleration{whose} is {median:.4g}, which {guess}"
+        f"{path} cannot be in g: the median length of its acceleration{owner} is {median:.4g}, which {guess}"
     )
 
 
 def check_range(where: object, samples: NDArray[np.floating], before: int = 0) -> None:
-    """Refuse acceleration (n, 3) in g that no device measures; what is not finite is a gap, and none of it.
+    """Refuse acceleration above LARGEST_G, which no accelerometer measures; samples that are not finite are gaps.
 
     Args:
-        where: what the samples are of, for the message.
-        samples: the samples.
-        before: how many there were before them.
+        where: file or participant, for the message.
+        samples: acceleration (n, 3) in g.
+        before: number of samples before these.
 
     Raises:
         DataError: with the first such sample.
     """
     for first in range(0, len(samples), CHUNK_SAMPLES):
         chunk = samples[first : first + CHUNK_SAMPLES]
-        absurd = (np.isfinite(chunk) & (np.abs(chunk) > LARGEST_G)).any(axis=1)
-        if absurd.any():
-            row = int(absurd.argmax())
+        invalid = (np.isfinite(chunk) & (np.abs(chunk) > LARGEST_G)).any(axis=1)
+        if invalid.any():
+            row = int(invalid.argmax())
             values = ", ".join(f"{value:.4g}" for value in chunk[row])
             raise DataError(
                 f"{where} has the sample {values} g, number {before + first + row + 1}, which no accelerometer "
-                "measures; take out what is not a measurement, or get the file again"
+                "measures; remove it, or get the file again"
             )
 
 
 def labels_of(
     path: Path, labels: NDArray[Any], class_names: tuple[str, ...] | None
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return class indices and names; integers index `class_names` where those are given.
+    """Return class indices (N,) and names; integer labels are indices of `class_names` where these are given.
 
     Raises:
-        DataError: when they are of no known type, missing, or not among the names.
+        DataError: when labels have another type, are missing, or are not among the names.
     """
     if labels.dtype.kind in "iu":
         if class_names is None:
@@ -174,10 +181,10 @@ def labels_of(
 
 
 def participants_of(path: Path, pid: NDArray[Any]) -> NDArray[Any]:
-    """Return participants as strings or numbers.
+    """Return participants (N,) as strings or numbers.
 
     Raises:
-        DataError: when they are of no known type or one is missing.
+        DataError: when they have another type, or one is missing.
     """
     if pid.dtype.kind == "f":
         missing = ~np.isfinite(pid)
@@ -197,10 +204,10 @@ def participants_of(path: Path, pid: NDArray[Any]) -> NDArray[Any]:
 
 
 def starts_of(path: Path, start: NDArray[Any]) -> NDArray[Any]:
-    """Return start times: datetime64, numbers or strings.
+    """Return start times (N,) as datetime64, numbers or strings.
 
     Raises:
-        DataError: when they are of no known type or one is missing.
+        DataError: when they have another type, or one is missing.
     """
     if start.dtype.kind in "US":
         start = _text(path, start)
@@ -217,7 +224,7 @@ def starts_of(path: Path, start: NDArray[Any]) -> NDArray[Any]:
 
 
 def worn_of(path: Path, worn: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return whether the device was worn, at each window.
+    """Return whether the device was worn, for each window (N,).
 
     Raises:
         DataError: when the array is not of booleans.
@@ -228,7 +235,7 @@ def worn_of(path: Path, worn: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _text(path: Path, values: NDArray[Any]) -> NDArray[np.str_]:
-    """Strings as they are, and bytes as UTF-8."""
+    """Strings unchanged, and bytes decoded as UTF-8."""
     if values.dtype.kind == "U":
         return values
     try:
@@ -238,5 +245,5 @@ def _text(path: Path, values: NDArray[Any]) -> NDArray[np.str_]:
 
 
 def _is_missing(text: NDArray[np.str_]) -> NDArray[np.bool_]:
-    """What is left of a missing value when it is made a string."""
+    """Whether each text stands for a missing value."""
     return np.isin(np.char.lower(np.char.strip(text)), ["", "nan", "<na>"])

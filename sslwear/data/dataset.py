@@ -1,4 +1,4 @@
-"""The data set directory, opened: ``X.npy Y.npy pid.npy T.npy``, and ``worn.npy`` and ``dataset.json`` where known."""
+"""Data set directories: opening and checking ``X.npy Y.npy pid.npy T.npy worn.npy dataset.json``."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Dataset:
         start: window starts (N,): date-times, or seconds from the recording's start.
         worn: whether the device was worn (N,).
         class_names: names of the classes, in the order of their indices.
-        description: what ``dataset.json`` says, or a bare name where there is none.
+        description: content of ``dataset.json``, or only a name where there is none.
         fingerprint: SHA-256 of the arrays.
-        stamp: state of ``X.npy`` when it was opened, or None where the windows are not of a file.
+        stamp: size and time of change of ``X.npy`` when it was opened; None for windows in memory.
     """
 
     folder: Path
@@ -66,7 +66,7 @@ class Dataset:
         return [pid.item() for pid in np.unique(self.pid)]
 
     def unchanged(self) -> bool:
-        """Whether the file of the windows is as it was when it was opened, and the fingerprint with it."""
+        """Whether the file of the windows is unchanged since it was opened, so that the fingerprint is still valid."""
         return self.stamp is None or self.stamp == stamp(self.folder / "X.npy")
 
     def describe(self) -> Facts:
@@ -81,12 +81,12 @@ class Dataset:
 def gather(windows: NDArray[np.floating], indices: NDArray[np.integer], samples: int) -> torch.Tensor:
     """Read some windows as a tensor (B, 3, samples) in g, resampled linearly when they have another length.
 
-    Pages that were read are given back to the system, so that memory does not grow with the data set.
+    The memory of pages that were read is released, so that memory does not grow with the data set.
 
     Args:
         windows: (N, length, 3), memory-mapped.
-        indices: which of them (B,).
-        samples: length wanted.
+        indices: indices of the windows to read (B,).
+        samples: length of the windows in the result.
     """
     batch = torch.from_numpy(np.ascontiguousarray(windows[indices], dtype=np.float32))
     release(windows)
@@ -101,7 +101,7 @@ def open_dataset(folder: Path) -> Dataset:
             (N,) start times, and may have ``worn.npy`` (N,) booleans and ``dataset.json``.
 
     Raises:
-        DataError: when something is wrong; the message names the file and the mend.
+        DataError: when a file is missing or its content is wrong; the message names the file.
     """
     if not folder.is_dir():
         raise DataError(f"there is no directory {folder}; give one that has X.npy, Y.npy, pid.npy and T.npy")
@@ -114,8 +114,8 @@ def open_dataset(folder: Path) -> Dataset:
     fingerprint = _check_windows(folder / "X.npy", windows, arrays)
     if description.fingerprint is not None and description.fingerprint != fingerprint:
         raise DataError(
-            f"{folder / DESCRIPTION}: its fingerprint is not that of the arrays beside it, so they were changed after "
-            "they were written; prepare the data set again, or delete the file if the change was meant"
+            f"{folder / DESCRIPTION}: its fingerprint is not that of the arrays beside it, so these were changed "
+            "later; prepare the data set again, or delete the file if the change was intended"
         )
     labels, class_names = labels_of(folder / "Y.npy", arrays["Y"], description.class_names)
     return Dataset(
@@ -156,7 +156,7 @@ def load_array(path: Path) -> NDArray[Any]:
 
 
 def _check_windows(path: Path, windows: NDArray[np.floating], arrays: dict[str, NDArray[Any]]) -> str:
-    """Refuse samples that are not finite or not in g, and return the arrays' fingerprint, in one pass over the file."""
+    """Refuse samples that are not finite or not in g; returns the fingerprint of the arrays."""
     fingerprint = Fingerprint(windows.shape, windows.dtype)
     medians, people = [], []
     large: int | None = None

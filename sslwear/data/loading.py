@@ -1,4 +1,4 @@
-"""Opens what a study file's ``data:`` and ``pretraining.data:`` name: a data set, unlabelled shards, or a source."""
+"""Opening of data by path or by name of a source, as a study file's ``data:`` and ``pretraining.data:`` give it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sslwear.data.sources.base import find as find_sources
 from sslwear.errors import DataError
 
 WAIT_S = 600.0
-"""How long a study waits for another one that prepares the same windows."""
+"""Seconds that a study waits for another study that prepares the same windows."""
 
 
 def open_data(data: str, home: Path) -> Dataset:
-    """Open a data set directory, or a source that brings its recordings along.
+    """Open a data set directory, or a source whose recordings are part of the installation.
 
     Args:
-        data: the path of a directory, or the source's name.
-        home: the store's folder; the source's windows are prepared below it, once.
+        data: path of a directory, or name of a source.
+        home: the store's folder, below which windows of a source are prepared once.
 
     Raises:
         DataError: when it is neither, or cannot be used.
@@ -29,7 +29,7 @@ def open_data(data: str, home: Path) -> Dataset:
         source = found[data]
         if not source.embedded:
             raise DataError(
-                f"data: {data} has to be prepared first, with: sslwear data prepare {data} --raw PATH --out DIR; "
+                f"data: {data} must be prepared first, with: sslwear data prepare {data} --raw PATH --out DIR; "
                 "then give DIR"
             )
         folder = home / "datasets" / f"{data}-{RATE_HZ:g}hz-{source.window_s:g}s-{source.step_s:g}s"
@@ -40,18 +40,18 @@ def open_data(data: str, home: Path) -> Dataset:
     if not folder.is_dir():
         embedded = ", ".join(name for name, source in found.items() if source.embedded)
         raise DataError(
-            f"data: {data!r} is neither a directory nor a source that brings its recordings along; give the path of a "
-            f"data set directory or one of: {embedded}"
+            f"data: {data!r} is neither a directory nor a source with embedded recordings; give the path of a data set "
+            f"directory, or one of: {embedded}"
         )
     return open_dataset(folder)
 
 
 def open_windows(data: str, home: Path) -> Dataset | Shards:
-    """Open a data set directory, a directory of unlabelled shards, or a source that brings its recordings along.
+    """Open a data set directory, a directory of unlabelled shards, or a source with embedded recordings.
 
     Args:
-        data: the path of a directory, or the source's name.
-        home: the store's folder; the source's windows are prepared below it, once.
+        data: path of a directory, or name of a source.
+        home: the store's folder, below which windows of a source are prepared once.
 
     Raises:
         DataError: when it is none of these, or cannot be used.

@@ -1,4 +1,4 @@
-"""One participant's recordings to a folder of windows, in whichever process."""
+"""Preparation of one participant: recordings to a folder of windows."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sslwear.data.arrays import Fingerprint, motion
-from sslwear.data.checks import check_range
-from sslwear.data.sources.base import NO_LABEL, Recording, Source
-from sslwear.data.windows import Cut, cut_recording
+from sslwear.data.arrays import ArrayFile, Fingerprint, chunks, motion
+from sslwear.data.recording import NO_LABEL, RecordingInfo
+from sslwear.data.sources.base import Source
+from sslwear.data.windowing import Windows
 from sslwear.errors import DataError
 
 RATE_HZ = 30.0
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How recordings become windows.
+class WindowPlan:
+    """Lengths and rate of the windows to cut.
 
     Attributes:
         window_s: length of a window, in seconds.
         step_s: distance between the starts of windows, in seconds.
-        rate_hz: samples per second that the encoder wants.
-        unlabelled: whether to keep all windows, labels or not, for pre-training: a directory of shards.
+        rate_hz: samples per second of the windows, as the encoder takes them.
+        unlabelled: whether to keep all windows, also those without a label, as a directory of shards for pre-training.
     """
 
     window_s: float
@@ -40,32 +40,32 @@ class Plan:
     unlabelled: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse windows that are none.
+        """Refuse windows that are too short.
 
         Raises:
-            DataError: when a window is less than two samples long, or a step less than one.
+            DataError: when a window is shorter than two samples, or a step shorter than one.
         """
         if round(self.window_s * self.rate_hz) < 2 or round(self.step_s * self.rate_hz) < 1:
             raise DataError(
-                f"a window of {self.window_s:g} s every {self.step_s:g} s is too short: at {self.rate_hz:g} Hz it must "
-                "be two samples long, and the step one"
+                f"a window of {self.window_s:g} s every {self.step_s:g} s is too short; at {self.rate_hz:g} Hz a "
+                "window needs two samples and a step one"
             )
 
 
 @dataclass(frozen=True)
 class Report:
-    """What became of one participant.
+    """Result of the preparation of one participant.
 
     Attributes:
-        participant: who.
-        windows: windows kept.
-        unlabelled: windows left out because they have no label.
-        clipped: windows kept in which the device was at its limit.
-        nonwear: windows kept and marked, in which the device was not worn.
-        error: why nothing of this participant could be used, or None.
-        note: how the recordings were read.
-        fingerprint: SHA-256 of the arrays, where they stay a participant's own.
-        raw: digest of the state that the raw files had before they were read.
+        participant: name or number of the participant.
+        windows: number of windows kept.
+        unlabelled: number of windows left out because they have no label.
+        clipped: number of kept windows with samples at the limit of the device's range.
+        nonwear: number of kept windows in which the device was not worn; they are marked.
+        error: why the participant could not be used, or None.
+        note: one line about how the recordings were read.
+        fingerprint: SHA-256 of the arrays of a shard, or None.
+        raw: digest of the sizes and times of change that the raw files had before they were read.
     """
 
     participant: int | str
@@ -80,12 +80,12 @@ class Report:
 
 
 def raw_state(source: Source, participant: int | str) -> str:
-    """Digest of the state of a participant's raw files."""
+    """Digest of the sizes and times of change of a participant's raw files."""
     return hashlib.sha256(json.dumps(source.stamp(participant), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def prepare_participant(source: Source, participant: int | str, plan: Plan, shard: Path) -> Report:
-    """Write one participant's windows as a folder that is there when it is whole; a failure leaves none."""
+def prepare_participant(source: Source, participant: int | str, plan: WindowPlan, shard: Path) -> Report:
+    """Write the windows of one participant to the folder `shard`, completely or not at all."""
     making = Path(tempfile.mkdtemp(dir=shard.parent, prefix="."))
     state = raw_state(source, participant)
     try:
@@ -99,74 +99,77 @@ def prepare_participant(source: Source, participant: int | str, plan: Plan, shar
     return report
 
 
-def _write_windows(source: Source, participant: int | str, plan: Plan, making: Path) -> Report:
-    pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in ("X", "Y", "T", "worn")}
+def _write_windows(source: Source, participant: int | str, plan: WindowPlan, making: Path) -> Report:
+    """Write the windows as they are cut, so that memory does not grow with their number."""
+    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in ("Y", "T", "worn")}
     unlabelled = clipped = 0
     notes = set()
-    for recording in _readings(source, participant):
-        found = cut_recording(recording, plan.rate_hz, plan.window_s, plan.step_s, source.limit_g)
-        keep = np.ones(len(found.windows), bool)
-        if not plan.unlabelled:
-            labels = _labels(source, found)
-            keep = labels != ""
-            pieces["Y"].append(labels[keep])
-            unlabelled += int((~keep).sum())
-        notes.add(recording.note)
-        clipped += int(found.clipped[keep].sum())
-        pieces["X"].append(found.windows if keep.all() else found.windows[keep])
-        pieces["T"].append(_times(found.start[keep], recording.start))
-        pieces["worn"].append(found.worn[keep])
-    count, note = sum(map(len, pieces["X"])), "; ".join(sorted(filter(None, notes)))
+    with ArrayFile(making / "X.npy", (round(plan.window_s * plan.rate_hz), 3), np.float32) as file:
+        for info, found in _windows(source, participant, plan, making):
+            keep = np.ones(len(found), bool)
+            if not plan.unlabelled:
+                labels = _labels(source, info, found)
+                keep = labels != ""
+                columns["Y"].append(labels[keep])
+                unlabelled += int((~keep).sum())
+            notes.add(info.note)
+            clipped += int(found.clipped[keep].sum())
+            file.append(found.samples if keep.all() else found.samples[keep])
+            columns["T"].append(_times(found.start[keep], info.start))
+            columns["worn"].append(found.worn[keep])
+    count, note = file.count, "; ".join(sorted(filter(None, notes)))
     if count == 0:
         if not unlabelled:
             none = f"no stretch without a gap is as long as a window, {plan.window_s:g} s"
             note = "; ".join(filter(None, [note, none]))
         return Report(participant, unlabelled=unlabelled, note=note)
-    arrays = {name: np.concatenate(parts) for name, parts in pieces.items() if parts}
+    arrays = {name: np.concatenate(parts) for name, parts in columns.items() if parts}
     arrays["pid"] = np.full(count, participant)
-    own = None
+    fingerprint = None
     if plan.unlabelled:
-        arrays["motion"] = motion(arrays["X"])
-        whole = Fingerprint(arrays["X"].shape, arrays["X"].dtype)
-        whole.add(arrays["X"])
-        own = whole.finish(arrays)
+        windows = np.load(making / "X.npy", mmap_mode="r")
+        arrays["motion"] = motion(windows)
+        digest = Fingerprint(windows.shape, windows.dtype)
+        for _, chunk in chunks(windows):
+            digest.add(chunk)
+        fingerprint = digest.finish(arrays)
     for name, array in arrays.items():
         np.save(making / f"{name}.npy", array, allow_pickle=False)
-    return Report(participant, count, unlabelled, clipped, int((~arrays["worn"]).sum()), note=note, fingerprint=own)
+    nonwear = int((~arrays["worn"]).sum())
+    return Report(participant, count, unlabelled, clipped, nonwear, note=note, fingerprint=fingerprint)
 
 
-def _readings(source: Source, participant: int | str) -> Iterator[Recording]:
-    """A participant's recordings, with samples that can be.
+def _windows(
+    source: Source, participant: int | str, plan: WindowPlan, folder: Path
+) -> Iterator[tuple[RecordingInfo, Windows]]:
+    """The windows of a participant.
 
     Raises:
-        DataError: whatever the source raises: nobody's file may keep the others' from being read.
+        DataError: for any error of the source, so that the other participants are still read.
     """
-    names = list(source.files(participant))
-    where = f"{names[0]}{f' or another of {len(names)} files' if len(names) > 1 else ''}" if names else source.name
+    place = source.place(participant)
     try:
-        for recording in source.recordings(participant):
-            check_range(f"participant {participant} ({where})", recording.samples)
-            yield recording
+        yield from source.windows(participant, plan.rate_hz, plan.window_s, plan.step_s, folder)
     except DataError:
         raise
     except MemoryError as error:
-        raise DataError(f"{where} needs more memory than there is; repeat with a smaller --jobs") from error
+        raise DataError(f"{place} needs more memory than there is; repeat with a smaller --jobs") from error
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(
-            f"{where} cannot be read ({type(error).__name__}: {reason}); get the file again, and tell us if that does "
-            "not help"
+            f"{place} cannot be read ({type(error).__name__}: {reason}); get the file again, and report this error if "
+            "that does not help"
         ) from error
 
 
-def _labels(source: Source, found: Cut) -> NDArray[np.str_]:
+def _labels(source: Source, info: RecordingInfo, found: Windows) -> NDArray[np.str_]:
     """The label of each window, empty where it has none."""
-    names = [source.label_of(name) or "" for name in found.names]
+    names = [source.label_of(name) or "" for name in info.label_names]
     return np.array([*names, ""], np.str_)[np.where(found.labels == NO_LABEL, len(names), found.labels)]
 
 
 def _times(seconds: NDArray[np.float64], start: np.datetime64 | None) -> NDArray[Any]:
-    """Dates and times where the recording's are known, else seconds from its start."""
+    """Dates and times where the start of the recording is known, else seconds from its start."""
     if start is None:
         return seconds
     times: NDArray[np.datetime64] = start.astype("datetime64[ns]") + np.rint(seconds * 1e9).astype("timedelta64[ns]")

@@ -1,4 +1,4 @@
-"""Source to data set directory: participant by participant, several at a time, resumable, whole or not at all."""
+"""Preparation of a data set directory from a source: parallel, resumable, and complete or not at all."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from sslwear import __version__
 from sslwear.data.arrays import Description, describe, join, take_name
-from sslwear.data.participant import RATE_HZ, Plan, Report, prepare_participant, raw_state
+from sslwear.data.participant import RATE_HZ, Report, WindowPlan, prepare_participant, raw_state
 from sslwear.data.sources.base import Source
 from sslwear.errors import DataError
 from sslwear.utils import processes
 
-__all__ = ["RATE_HZ", "NoWindowsError", "Plan", "Progress", "Report", "prepare"]
+__all__ = ["PREPARATION_VERSION", "RATE_HZ", "NoWindowsError", "Progress", "Report", "WindowPlan", "prepare"]
+
+PREPARATION_VERSION = 1
+"""Version of the arithmetic from raw files to windows; raise it by hand when other windows come out."""
 
 
 class NoWindowsError(DataError):
-    """Nobody gave a window; `reports` say of each participant why."""
+    """No participant has a window.
+
+    Attributes:
+        reports: the result for each participant, with the reason.
+    """
 
     def __init__(self, source: Source, reports: list[Report]) -> None:
         self.reports = reports
@@ -40,46 +46,44 @@ class NoWindowsError(DataError):
 
 
 Progress = Callable[[Report, int, int], None]
-"""Hears of a participant, how many are done, and how many there are."""
+"""Callback with the report on a participant, the number of finished participants, and the number of all."""
 
 
 def prepare(
     source: Source,
     folder: Path,
-    plan: Plan | None = None,
+    plan: WindowPlan | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
     wait_s: float = 0,
 ) -> list[Report]:
     """Write a source's recordings as a data set directory of windows.
 
-    Each participant's windows are written beside `folder`, and only when all are there do they become the data set,
-    which takes its name in one step. What was finished when a run is stopped is used by the next one with the same
-    arguments, unless raw files were changed since. A participant who cannot be read is left out and reported. Memory
-    holds `jobs` participants.
+    The windows of each participant are written to a temporary folder beside `folder`. When all are complete, they are
+    joined and renamed in one step. A repeated call with the same arguments continues an interrupted one, and reads
+    only changed raw files again. A participant who cannot be read is left out and reported.
 
     Args:
-        source: where the recordings come from.
-        folder: the directory to make. One that the same call made is left as it is.
-        plan: window length and the like; the source's usual ones by default.
-        jobs: participants to work on at a time, each in a process of its own.
-        progress: hears of each participant.
-        wait_s: how long to wait for another process that is making the same directory.
+        source: the source of the recordings.
+        folder: the directory to write. A directory that the same call has written is not changed.
+        plan: lengths and rate of the windows; by default those of the source.
+        jobs: number of participants at a time, each in another process.
+        progress: callback after each participant.
+        wait_s: seconds to wait for another process that writes the same directory.
 
     Returns:
-        One report a participant.
+        One report for each participant.
 
     Raises:
-        NoWindowsError: when nobody gives a window, with the reports.
-        DataError: when the source cannot be read, `folder` is something else already, or raw files were changed
-            meanwhile.
+        NoWindowsError: when no participant has a window.
+        DataError: when the source cannot be read, `folder` has another content, or raw files changed during the call.
     """
-    plan = plan or Plan(source.window_s, source.step_s)
+    plan = plan or WindowPlan(source.window_s, source.step_s)
     key = _key(source, plan)
     partial = folder.parent / f".{folder.name}.partial"
-    with _alone(partial, folder, wait_s):
+    with _locked(partial, folder, wait_s):
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            return _made_before(source, folder, key)
+            return _existing_reports(source, folder, key)
         places = _places(source, partial, key)
         reports: dict[int | str, Report] = {}
         for report in _run([(source, participant, plan, place) for participant, place in places.items()], jobs):
@@ -87,10 +91,10 @@ def prepare(
             if progress is not None:
                 progress(report, len(reports), len(places))
         ordered = [reports[participant] for participant in places]
-        for who in _changed(source, ordered):
+        for participant in _changed(source, ordered):
             raise DataError(
-                f"raw files of {source.name}'s participant {who} were changed while they were read; repeat the command "
-                "when nothing writes to them, which reads anew what was changed"
+                f"raw files of {source.name}'s participant {participant} changed while they were read; repeat the "
+                "command, which reads the changed files again"
             )
         whole = partial / "whole"
         try:
@@ -99,13 +103,13 @@ def prepare(
             shutil.rmtree(partial, ignore_errors=True)
             raise
         if not take_name(whole, folder):
-            raise DataError(f"cannot write {folder}: it is there already; give an unused directory")
+            raise DataError(f"cannot write {folder}: it exists; give an unused directory")
         shutil.rmtree(partial, ignore_errors=True)
     return ordered
 
 
 def _places(source: Source, partial: Path, key: str) -> dict[int | str, Path]:
-    """Where each participant's windows go; what another call left there is removed."""
+    """Folder for the windows of each participant; what a call with other arguments left there is removed."""
     participants = source.participants()
     kept = partial / "plan.json"
     if kept.is_file() and kept.read_text() != key:
@@ -117,9 +121,9 @@ def _places(source: Source, partial: Path, key: str) -> dict[int | str, Path]:
 
 
 def _assemble(
-    source: Source, plan: Plan, key: str, reports: list[Report], places: Mapping[int | str, Path], whole: Path
+    source: Source, plan: WindowPlan, key: str, reports: list[Report], places: Mapping[int | str, Path], whole: Path
 ) -> None:
-    """Make the data set of all participants' windows in the folder `whole`."""
+    """Join the windows of all participants to a data set in the folder `whole`."""
     made = [places[report.participant] for report in reports if report.windows]
     if not made:
         raise NoWindowsError(source, reports)
@@ -132,18 +136,18 @@ def _assemble(
         join(made, whole, description, source.class_names)
 
 
-def _key(source: Source, plan: Plan) -> str:
-    """All that the outcome depends on, as text."""
-    return json.dumps({**source.identity(), **asdict(plan), "version": __version__}, indent=2, sort_keys=True)
+def _key(source: Source, plan: WindowPlan) -> str:
+    """All settings that the windows depend on, as text."""
+    return json.dumps({**source.identity(), **asdict(plan), "version": PREPARATION_VERSION}, indent=2, sort_keys=True)
 
 
 def _safe(index: int, participant: int | str) -> str:
-    """A folder's name for a participant."""
+    """Name of a participant's folder."""
     return f"{index:04d}-{re.sub(r'[^A-Za-z0-9._-]', '_', str(participant))[:80]}"
 
 
 def _gather_shards(shards: Iterable[Path], folder: Path, description: Description) -> None:
-    """Put participants' folders side by side; unlike windows in one file, they can have any total size."""
+    """Copy the participants' folders into one folder, with hard links where possible."""
     for shard in shards:
         shutil.copytree(shard, folder / shard.name, copy_function=_link)
     description.save(folder)
@@ -157,41 +161,41 @@ def _link(source: str, target: str) -> None:
 
 
 def _changed(source: Source, reports: Iterable[Report]) -> Iterator[int | str]:
-    """Whose raw files are not as they were when they were read."""
+    """Participants whose raw files have changed since they were read."""
     return (report.participant for report in reports if raw_state(source, report.participant) != report.raw)
 
 
-def _made_before(source: Source, folder: Path, key: str) -> list[Report]:
-    """The reports of a directory that was made by the same call.
+def _existing_reports(source: Source, folder: Path, key: str) -> list[Report]:
+    """The reports of a directory that the same call has written before.
 
     Raises:
-        DataError: when it was not, or of other raw files.
+        DataError: when it was written with other settings, or from other raw files.
     """
     try:
         description = describe(folder)
     except DataError:
         description = None
     if description is None or description.plan != json.loads(key):
-        raise DataError(f"{folder} is there already, and was made otherwise; give an unused directory or delete it")
+        raise DataError(f"{folder} exists, and was prepared with other settings; give an unused directory or delete it")
     reports = [Report(**report) for report in description.participants or ()]
     added = set(source.participants()) - {report.participant for report in reports}
-    for who in (*_changed(source, reports), *added):
+    for participant in (*_changed(source, reports), *added):
         raise DataError(
-            f"{folder} is there already, and raw files of participant {who} were changed since; give an unused "
-            "directory or delete it"
+            f"{folder} exists, and raw files of participant {participant} have changed since; give an unused directory "
+            "or delete it"
         )
     return reports
 
 
 @contextmanager
-def _alone(partial: Path, folder: Path, wait_s: float) -> Iterator[None]:
-    """Keep other processes from making the same directory."""
+def _locked(partial: Path, folder: Path, wait_s: float) -> Iterator[None]:
+    """Lock against other processes that write the same directory."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{partial}.lock", timeout=wait_s)
         lock.acquire()
     except Timeout as error:
-        raise DataError(f"{folder} is being made by another process; wait for it or stop it") from error
+        raise DataError(f"{folder} is being written by another process; wait for it or stop it") from error
     except OSError as error:
         raise DataError(f"cannot write {folder}: {error.strerror}; give an unused directory") from error
     try:
@@ -203,12 +207,12 @@ def _alone(partial: Path, folder: Path, wait_s: float) -> Iterator[None]:
         Path(lock.lock_file).unlink(missing_ok=True)
 
 
-def _run(tasks: list[tuple[Source, int | str, Plan, Path]], jobs: int) -> Iterator[Report]:
-    """Work on participants, finished ones first, and yield reports as they come."""
+def _run(tasks: list[tuple[Source, int | str, WindowPlan, Path]], jobs: int) -> Iterator[Report]:
+    """Prepare the participants in parallel, and yield reports in the order in which they finish."""
     waiting = []
     for task in tasks:
         source, participant, _, shard = task
-        done = _done(shard)
+        done = _finished(shard)
         if done is not None and (done.participant, done.raw) == (participant, raw_state(source, participant)):
             yield done
         else:
@@ -222,18 +226,18 @@ def _run(tasks: list[tuple[Source, int | str, Plan, Path]], jobs: int) -> Iterat
         yield from processes.run(prepare_participant, waiting, jobs)
     except BrokenProcessPool as error:
         raise DataError(
-            "a worker process was ended, probably for lack of memory; repeat the command, which goes on from there, "
-            "with a smaller --jobs"
+            "a worker process was killed, probably for lack of memory; repeat the command with a smaller --jobs, which "
+            "continues from here"
         ) from error
 
 
-def _done(shard: Path) -> Report | None:
-    """What is noted beside a participant's windows, where they are there."""
+def _finished(shard: Path) -> Report | None:
+    """The report on a participant whose windows are complete, or None."""
     note = shard / "report.json"
     return Report(**json.loads(note.read_text())) if note.is_file() else None
 
 
-def _describe(source: Source, plan: Plan, key: str, reports: Iterable[Report]) -> Description:
+def _describe(source: Source, plan: WindowPlan, key: str, reports: Iterable[Report]) -> Description:
     return Description(
         name=source.name,
         rate_hz=plan.rate_hz,

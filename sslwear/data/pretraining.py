@@ -1,4 +1,4 @@
-"""What pre-training draws from: any number of directories of windows, with labels or without."""
+"""Pre-training data: windows of several data sets and directories of shards."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from sslwear.data.splits import rows
 
 @dataclass(frozen=True)
 class DatasetParticipant:
-    """One participant's rows of a data set, to draw from.
+    """The windows of one participant of a data set.
 
     Attributes:
-        dataset: whose rows.
-        pid: the participant there.
-        participant: how the participant is called here.
+        dataset: the data set.
+        pid: the participant in the data set.
+        participant: name of the participant among the pre-training data.
         first_class: index of the data set's first class among all classes.
     """
 
@@ -36,32 +36,32 @@ class DatasetParticipant:
 
     @property
     def count(self) -> int:
-        """How many windows."""
+        """Number of windows in which the device was worn."""
         return len(self.rows())
 
     def windows(self) -> NDArray[np.floating]:
-        """The data set's windows."""
+        """All windows of the data set (N, samples, 3) in g."""
         return self.dataset.windows
 
     def rows(self) -> NDArray[np.int64]:
-        """The participant's."""
+        """Indices of the participant's windows."""
         return rows(self.dataset, (self.pid,))
 
     def motion(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """How much the wrist moved in some windows, in g."""
+        """Motion in some windows in g, see `sslwear.data.arrays.motion`."""
         return motion(self.dataset.windows[rows])
 
     def labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Class indices of some windows."""
+        """Class indices of some windows, among all classes."""
         return self.first_class + self.dataset.labels[rows]
 
 
 @dataclass(frozen=True)
 class PretrainingData:
-    """Directories of windows of the same or of different people.
+    """Windows for pre-training, from one or several directories.
 
     Attributes:
-        parts: the directories, opened.
+        parts: the opened directories.
     """
 
     parts: tuple[Dataset | Shards, ...]
@@ -71,78 +71,78 @@ class PretrainingData:
 
     @property
     def names(self) -> list[str]:
-        """The parts' names; one that stands before has its place behind it."""
+        """Names of the parts; a repeated name gets the part's number."""
         given = [part.description.name for part in self.parts]
         return [f"{name}-{i + 1}" if name in given[:i] else name for i, name in enumerate(given)]
 
     @property
     def name(self) -> str:
-        """The parts' names, in one text."""
+        """Names of the parts as one text."""
         return ", ".join(self.names)
 
     @property
     def place(self) -> str:
-        """The parts' folders."""
+        """Folders of the parts as one text."""
         return ", ".join(str(part.folder) for part in self.parts)
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Classes of all parts that have labels; what two parts call alike are two classes."""
+        """Classes of all labelled parts; the same name in two parts is two classes."""
         of = zip(self.names, self.parts, strict=True)
         return tuple(f"{part}: {name}" for part, data in of for name in data.class_names)
 
     @property
     def fingerprint(self) -> str:
-        """The part's, or the SHA-256 of theirs."""
+        """Fingerprint of the only part, or SHA-256 of the fingerprints of all parts."""
         if len(self.parts) == 1:
             return self.parts[0].fingerprint
         return hashlib.sha256(" ".join(part.fingerprint for part in self.parts).encode()).hexdigest()
 
     def labelled(self) -> PretrainingData:
-        """Those parts that have labels."""
+        """The parts with labels."""
         return PretrainingData(tuple(part for part in self.parts if isinstance(part, Dataset)))
 
     def people(self, of: Description, without: Container[str]) -> list[list[Shard | DatasetParticipant]]:
-        """Every person's windows, a list of pools each, but those of some people.
+        """Windows of each participant, a list over the parts, without some participants.
 
-        Of the same name in two parts is the same person, unless the parts say that they are of different sources; where
-        there are several parts, names say which.
+        The same name in two parts is the same participant, unless all parts have a source and the two sources differ.
+        With several parts, names start with the name of the part.
 
         Args:
-            of: the data set of those to leave out.
-            without: their names.
+            of: description of the data set whose participants are left out.
+            without: names of the participants to leave out.
         """
         found: dict[tuple[str | None, str], list[Shard | DatasetParticipant]] = {}
         known = all(part.description.source is not None for part in self.parts)
         first_class = 0
-        for part, job_name in zip(self.parts, self.names, strict=True):
-            other = others(of, part.description)
-            for name, pool in _pools(part, first_class):
-                if other or name not in without:
-                    called = f"{job_name}:{name}" if len(self.parts) > 1 else pool.participant
+        for part, part_name in zip(self.parts, self.names, strict=True):
+            different = of_different_sources(of, part.description)
+            for name, windows in _participants(part, first_class):
+                if different or name not in without:
+                    full_name = f"{part_name}:{name}" if len(self.parts) > 1 else windows.participant
                     person = (part.description.source if known else None, name)
-                    found.setdefault(person, []).append(replace(pool, participant=called))
+                    found.setdefault(person, []).append(replace(windows, participant=full_name))
             first_class += len(part.class_names)
         return list(found.values())
 
     def shared(self, dataset: Dataset, names: Container[str]) -> list[str]:
-        """Those of some participants of a data set whose windows are here, sorted; see `people`."""
-        parts = [part for part in self.parts if not others(dataset.description, part.description)]
+        """Sorted names of those participants of a data set whose windows are here too, see `people`."""
+        parts = [part for part in self.parts if not of_different_sources(dataset.description, part.description)]
         return sorted({str(name) for part in parts for name in part.participants if str(name) in names})
 
 
-def others(one: Description, other: Description) -> bool:
-    """Whether two data sets say that they are of different sources, and so of different people."""
+def of_different_sources(one: Description, other: Description) -> bool:
+    """Whether two data sets have different sources, and so different participants."""
     return None not in (one.source, other.source) and one.source != other.source
 
 
 def open_pretraining_data(places: Sequence[str], home: Path, include_nonwear: bool = False) -> PretrainingData:
-    """Open the directories that `pretraining.data` names: data sets, unlabelled shards, or sources that come along.
+    """Open the directories under `pretraining.data`: data sets, unlabelled shards, or embedded sources.
 
     Args:
         places: paths, or names of sources.
-        home: the store's folder; windows of sources are prepared below it, once.
-        include_nonwear: whether windows of data sets in which the device was not worn are as good as any other.
+        home: the store's folder, below which windows of sources are prepared once.
+        include_nonwear: whether to use windows of data sets in which the device was not worn.
 
     Raises:
         DataError: when one of them cannot be used.
@@ -157,7 +157,8 @@ def _open(place: str, home: Path, include_nonwear: bool) -> Dataset | Shards:
     return windows
 
 
-def _pools(part: Dataset | Shards, first_class: int) -> Iterator[tuple[str, Shard | DatasetParticipant]]:
+def _participants(part: Dataset | Shards, first_class: int) -> Iterator[tuple[str, Shard | DatasetParticipant]]:
+    """Name and windows of each participant of a part."""
     if isinstance(part, Shards):
         yield from ((str(shard.participant), shard) for shard in part.shards)
         return

@@ -1,4 +1,4 @@
-"""Unlabelled windows for pre-training: a directory of one folder a participant, of any total size."""
+"""Unlabelled windows for pre-training: a directory with one folder for each participant, of any total size."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from sslwear.errors import DataError
 
 @dataclass(frozen=True)
 class Shard:
-    """One participant's windows; nothing of them is in memory until they are asked for.
+    """The unlabelled windows of one participant; they are read when they are used.
 
     Attributes:
         folder: has ``X.npy`` (N, samples, 3) in g, ``motion.npy`` (N,) and ``worn.npy`` (N,).
-        participant: whose they are.
-        count: how many in which the device was worn.
+        participant: name or number of the participant.
+        count: number of windows in which the device was worn.
         fingerprint: SHA-256 of the windows.
     """
 
@@ -51,7 +51,7 @@ class Shard:
         return np.flatnonzero(load_array(self.folder / "worn.npy"))
 
     def motion(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """How much the wrist moved in some windows, in g.
+        """Motion in some windows in g, see `sslwear.data.arrays.motion`.
 
         Raises:
             DataError: when the file is missing or damaged.
@@ -60,7 +60,7 @@ class Shard:
         return moved
 
     def labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Nothing but 0, because there are no labels."""
+        """Zeros (N,), because there are no labels."""
         return np.zeros(len(rows), np.int64)
 
 
@@ -70,8 +70,8 @@ class Shards:
 
     Attributes:
         folder: the directory.
-        shards: one a participant, those without a window left out.
-        description: what ``dataset.json`` says.
+        shards: one for each participant with a window.
+        description: content of ``dataset.json``.
     """
 
     folder: Path
@@ -83,12 +83,12 @@ class Shards:
 
     @property
     def participants(self) -> list[int | str]:
-        """Whose windows there are."""
+        """The participants."""
         return [shard.participant for shard in self.shards]
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """No classes."""
+        """Empty, because there are no labels."""
         return ()
 
     @cached_property
@@ -102,13 +102,13 @@ class Shards:
 
 
 def open_shards(folder: Path) -> Shards:
-    """Open a directory of shards; only the notes beside them are read, so that any number opens quickly.
+    """Open a directory of shards; only the reports beside the windows are read, which is quick for any number.
 
     Args:
-        folder: made by ``sslwear data prepare ... --unlabelled`` or ``sslwear data import``.
+        folder: written by ``sslwear data prepare ... --unlabelled`` or ``sslwear data import``.
 
     Raises:
-        DataError: when it is none.
+        DataError: when the directory holds no shard, or a damaged report.
     """
     shards = []
     for note in sorted(folder.glob("*/report.json")) if folder.is_dir() else []:
@@ -117,12 +117,12 @@ def open_shards(folder: Path) -> Shards:
             count = report["windows"] - report["nonwear"]
             shard = Shard(note.parent, report["participant"], count, report["fingerprint"])
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{note} is not the note of a shard; prepare the data again") from error
+            raise DataError(f"{note} is not the report of a shard; prepare the data again") from error
         if shard.count:
             shards.append(shard)
     if not shards:
         raise DataError(
-            f"{folder} has neither shards of unlabelled windows nor a data set; make it with sslwear data prepare "
+            f"{folder} has neither shards of unlabelled windows nor a data set; write it with sslwear data prepare "
             "SOURCE --unlabelled, or with sslwear data import"
         )
     return Shards(folder, tuple(shards), describe(folder))

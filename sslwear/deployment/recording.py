@@ -1,4 +1,4 @@
-"""A model on one new recording: its windows with labels and probabilities, read and computed piece by piece."""
+"""Prediction of one recording: labels and probabilities of its windows, read and computed piece by piece."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sslwear.data.streaming import stream
+from sslwear.data.device_reader import open_recording
 from sslwear.encoders.classifier import BATCH, Card, Model, distribution_shift_warning, statistics
 from sslwear.errors import DataError
 from sslwear.evaluation.daily import LabelledRecording
 from sslwear.evaluation.smoothing import HiddenMarkovModel, smooth
 
 READING = 0.2
-"""Share of a recording's time that reading it takes, for the bar; about, and none of the network's."""
+"""Approximate share of the time for a recording that reading it takes, for the progress bar."""
 GAP_S = 1e-3
-"""Windows further apart than this are not neighbours."""
+"""Windows further apart than this are not adjacent, in seconds."""
 Share = Callable[[str, float], None]
-"""Hears of a recording and of the share of it that is done."""
+"""Callback with the name of a recording and the share of it that is done."""
 
 
 def label(
     name: str, file: Path, place: Path, model: Model, bout_s: float | None = None, progress: Share | None = None
 ) -> tuple[LabelledRecording, pd.DataFrame, str, str | None]:
-    """Label the windows of a recording, side by side.
+    """Label the adjacent windows of a recording.
 
     Args:
-        name: the recording's.
-        file: where it is.
+        name: name of the recording.
+        file: its file.
         place: a folder on a disk with room for its samples, 24 bytes each.
-        model: what labels it.
-        bout_s: expected length of a bout in seconds for smoothing; None for none.
-        progress: hears how far it is.
+        model: the model.
+        bout_s: expected duration of a bout in seconds, for smoothing; None for no smoothing.
+        progress: callback with the share that is done.
 
     Returns:
         The windows; their table (``time``, ``worn``, ``label`` and ``p_CLASS`` of each class, empty where not worn);
-        how the file was read; and a warning, or None.
+        one line about how the file was read; and a warning about distribution shift, or None.
 
     Raises:
-        DataError: when it cannot be read, or not be brought to what the model takes.
+        DataError: when the file cannot be read, its rate is too low, or it is shorter than a window.
     """
     card = model.card
     parts: dict[str, list[NDArray[Any]]] = {key: [] for key in ("start", "worn", "enmo", "statistics")}
     network = _Batches(model)
-    with stream(file, place) as recording:
+    with open_recording(file, place) as recording:
         _check_rate(file, recording.rate_hz, card)
-        for windows in recording.windows(card.rate_hz, card.window_samples):
+        for windows in recording.windows(card.rate_hz, card.window_s, card.window_s):
             parts["start"].append(windows.start)
             parts["worn"].append(windows.worn)
             length = np.linalg.norm(windows.samples, axis=2)
@@ -75,9 +75,9 @@ def label(
 
 
 class _Batches:
-    """A model's probabilities of windows that come in pieces, computed in batches of one size.
+    """Probabilities of windows that arrive in pieces, computed in batches of one size.
 
-    A batch of another size is another shape to the libraries below PyTorch, which keep memory for each that they saw.
+    The libraries below PyTorch keep memory for each size of a batch.
     """
 
     def __init__(self, model: Model) -> None:
@@ -86,35 +86,35 @@ class _Batches:
         self._found = [np.empty((0, len(model.card.class_names)), np.float32)]
 
     def add(self, windows: NDArray[np.float32]) -> None:
-        """Go on with windows (N, samples, 3)."""
+        """Add windows (N, samples, 3) in g."""
         windows = np.concatenate([self._waiting, windows])
         whole = len(windows) // BATCH * BATCH
         self._found.append(self._model.probabilities(windows[:whole]))
         self._waiting = windows[whole:].copy()
 
     def finish(self) -> NDArray[np.float32]:
-        """All probabilities (N, classes)."""
+        """The probabilities of all windows (N, classes)."""
         self._found.append(self._model.probabilities(self._waiting))
         return np.concatenate(self._found)
 
 
 def _check_rate(file: Path, rate_hz: float, card: Card) -> None:
-    """Refuse a recording that lacks more than half of the frequencies that the model was made for.
+    """Refuse a recording that lacks more than half of the model's range of frequencies.
 
-    Sampled at r Hz it holds movement below r / 2 Hz. Resampling to the model's rate cannot bring back what is above.
+    A recording at r Hz holds movement below r / 2 Hz, and resampling cannot restore higher frequencies.
 
     Raises:
         DataError: with both rates.
     """
     if rate_hz < card.rate_hz / 2:
         raise DataError(
-            f"{file} has {rate_hz:g} samples a second and the model takes {card.rate_hz:g}: with fewer than "
-            f"{card.rate_hz / 2:g} more than half of the frequencies that it looks at were not recorded"
+            f"{file} has {rate_hz:g} samples a second, but the model needs at least {card.rate_hz / 2:g}; give a "
+            "recording with a higher rate"
         )
 
 
 def _classes(p: NDArray[np.float32], start: NDArray[np.float64], card: Card, bout_s: float | None) -> NDArray[np.int64]:
-    """Indices of the classes of worn windows (N,), smoothed or not; a gap or time not worn breaks the chain."""
+    """Class indices of worn windows (N,); smoothing starts anew after a gap or non-wear."""
     if bout_s is None:
         likeliest: NDArray[np.int64] = p.argmax(axis=1)
         return likeliest

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from sslwear.data.dataset import open_dataset
-from sslwear.data.prepare import Plan, prepare
+from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.data.sources.base import Options, Recording, Source, find
 from sslwear.data.sources.raw import Raw
 from sslwear.errors import DataError
@@ -154,7 +154,7 @@ def same(some: Iterable[Recording], others: Iterable[Recording]) -> bool:
 
 
 def test_what_it_gives_becomes_a_data_set(source: Source, tmp_path: Path) -> None:
-    reports = prepare(source, tmp_path / "data", Plan(window_s=5, step_s=5))
+    reports = prepare(source, tmp_path / "data", WindowPlan(window_s=5, step_s=5))
     assert [report.participant for report in reports] == list(source.participants())
     dataset = open_dataset(tmp_path / "data")
     assert len(dataset) == sum(report.windows for report in reports)
@@ -169,8 +169,8 @@ def test_an_archive_and_its_folder_are_the_same(name: str, raw: Path | None, tmp
         pytest.skip(f"{name} brings its files along")
     archive = Path(shutil.make_archive(str(tmp_path / "published"), "zip", raw))
     folder, zipped = tmp_path / "folder", tmp_path / "zipped"
-    prepare(SOURCES[name](raw), folder, Plan(window_s=5, step_s=5))
-    prepare(SOURCES[name](archive), zipped, Plan(window_s=5, step_s=5))
+    prepare(SOURCES[name](raw), folder, WindowPlan(window_s=5, step_s=5))
+    prepare(SOURCES[name](archive), zipped, WindowPlan(window_s=5, step_s=5))
     assert open_dataset(folder).fingerprint == open_dataset(zipped).fingerprint
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from sslwear.cli.app import app
 from sslwear.data.annotations import read_labels
 from sslwear.data.dataset import open_dataset
 from sslwear.data.devices import DeviceFiles
-from sslwear.data.prepare import Plan, prepare
+from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.data.shards import open_shards
 from sslwear.errors import DataError
 
@@ -26,12 +25,7 @@ PEOPLE = ["anna", "ben"]
 
 
 @pytest.fixture
-def actipy() -> None:
-    pytest.importorskip("actipy", reason="the extra 'devices' is not installed")
-
-
-@pytest.fixture
-def java(actipy: None) -> None:
+def java() -> None:
     if shutil.which("java") is None:
         pytest.skip("there is no Java on this machine")
 
@@ -54,7 +48,7 @@ def write_labels(path: Path, lines: str, header: str = HEADER) -> Path:
 
 def test_the_real_recordings_become_windows(java: None, shared_recordings: Path, tmp_path: Path) -> None:
     files = sorted((shared_recordings / "recordings").iterdir())
-    reports = prepare(DeviceFiles(files), tmp_path / "out", Plan(10, 10, unlabelled=True), jobs=2)
+    reports = prepare(DeviceFiles(files), tmp_path / "out", WindowPlan(10, 10, unlabelled=True), jobs=2)
     assert [(report.participant, report.windows, report.error) for report in reports] == [
         ("actigraph_81s", 8, None),
         ("axivity_3h", 1046, None),
@@ -80,7 +74,7 @@ def test_labels_of_a_real_recording_are_where_they_were_noted(
         "geneactiv_455s,2025-03-17 12:38:00,2025-03-17 12:40:04,walk\n"
         "geneactiv_455s,2025-03-17 12:41:00,2025-03-17 12:42:00,sit\n",
     )
-    (report,) = prepare(DeviceFiles([file], labels), tmp_path / "out", Plan(10, 10))
+    (report,) = prepare(DeviceFiles([file], labels), tmp_path / "out", WindowPlan(10, 10))
     dataset = open_dataset(tmp_path / "out")
     # windows start at 12:37:33 and every 10 s; a label must cover more than half of one
     walking = dataset.start[dataset.labels == dataset.class_names.index("walk")]
@@ -120,22 +114,22 @@ def test_truncated_corrupt_and_empty_files_are_named_and_the_others_are_used(
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_csv_file_is_a_recording(actipy: None, tmp_path: Path, packed: bool) -> None:
+def test_a_csv_file_is_a_recording(tmp_path: Path, packed: bool) -> None:
     file = write_csv(tmp_path / "anna.csv")
     if packed:
         file = tmp_path / "ben.csv.gz"
         file.write_bytes(gzip.compress((tmp_path / "anna.csv").read_bytes()))
     who = file.name.split(".")[0]
     labels = write_labels(tmp_path / "labels.csv", f"{who},2024-05-01 12:01,2024-05-01 12:02,walk\n")
-    (report,) = prepare(DeviceFiles([file], labels), tmp_path / "out", Plan(10, 10))
+    (report,) = prepare(DeviceFiles([file], labels), tmp_path / "out", WindowPlan(10, 10))
     assert (report.windows, report.unlabelled) == (6, 24)
     assert open_dataset(tmp_path / "out").start[0] == np.datetime64("2024-05-01T12:01:00")
 
 
-def test_time_not_worn_is_marked_and_counted(actipy: None, tmp_path: Path) -> None:
+def test_time_not_worn_is_marked_and_counted(tmp_path: Path) -> None:
     file = write_csv(tmp_path / "anna.csv", minutes=140, still=(20, 125), rate_hz=4)
     labels = write_labels(tmp_path / "labels.csv", "anna,2024-05-01 12:00,2024-05-01 14:20,home\n")
-    (report,) = prepare(DeviceFiles([file], labels), tmp_path / "out", Plan(60, 60))
+    (report,) = prepare(DeviceFiles([file], labels), tmp_path / "out", WindowPlan(60, 60))
     dataset = open_dataset(tmp_path / "out")
     assert report.nonwear == (~dataset.worn).sum()
     off = dataset.start[~dataset.worn]
@@ -145,45 +139,49 @@ def test_time_not_worn_is_marked_and_counted(actipy: None, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", ["a,b\n1,2\n", "time,x,y,z\nnoonish,0,0,1\n", "time,x,y,z\n", "<html>"])
-def test_a_csv_file_of_something_else_is_named(actipy: None, tmp_path: Path, content: str) -> None:
+def test_a_csv_file_of_something_else_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "anna.csv").write_text(content)
     with pytest.raises(DataError, match=r"anna\.csv (cannot be read|holds no samples)"):
         list(DeviceFiles([tmp_path / "anna.csv"]).recordings("anna"))
 
 
-def test_missing_java_is_one_sentence(actipy: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_java_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "anna.cwa").write_bytes(b"MD")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DataError, match=r"anna\.cwa needs Java, and there is no command 'java'; install Java"):
+    with pytest.raises(DataError, match=r"anna\.cwa needs Java, which is not installed; install Java"):
         list(DeviceFiles([tmp_path / "anna.cwa"]).recordings("anna"))
 
 
-def test_a_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "anna.cwa").write_bytes(b"MD")
-    monkeypatch.setitem(sys.modules, "actipy", None)
-    with pytest.raises(DataError, match=r"install it with: pip install 'sslwear\[devices\]'"):
+def test_a_missing_file_is_missing_also_without_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DataError, match=r"there is no file .*anna\.cwa; give the path of a recording"):
         list(DeviceFiles([tmp_path / "anna.cwa"]).recordings("anna"))
+
+
+def test_a_csv_recording_needs_no_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (recording,) = DeviceFiles([write_csv(tmp_path / "anna.csv", 1)]).recordings("anna")
+    assert recording.samples.shape == (1200, 3)
 
 
 def test_files_of_the_same_name_and_unknown_endings_are_refused(tmp_path: Path) -> None:
     for name in ("anna.cwa", "anna.gt3x", "thesis.txt"):
         (tmp_path / name).touch()
-    with pytest.raises(DataError, match="are both called 'anna', which names the participant; rename one"):
+    with pytest.raises(DataError, match="would both be the participant 'anna'; rename one"):
         DeviceFiles([tmp_path / "anna.cwa", tmp_path / "anna.gt3x"])
-    with pytest.raises(DataError, match=r"thesis\.txt has no known ending; give files that end in \.cwa, \.gt3x"):
+    with pytest.raises(DataError, match=r"thesis\.txt has an unknown ending. Give files that end in \.cwa, \.gt3x"):
         DeviceFiles([tmp_path / "thesis.txt"])
 
 
-def test_a_missing_file_is_named_and_the_others_are_used(actipy: None, tmp_path: Path) -> None:
+def test_a_missing_file_is_named_and_the_others_are_used(tmp_path: Path) -> None:
     files = [tmp_path / "absent.cwa", write_csv(tmp_path / "good.csv", 1), write_csv(tmp_path / "short.csv", 0.1)]
     result = CliRunner().invoke(app, ["data", "import", *map(str, files), "--out", str(tmp_path / "out"), "--jobs=1"])
     assert result.exit_code == 1
-    assert (
-        result.stderr == f"sslwear: absent was left out: there is no file {files[0]}; give the paths of device files\n"
-    )
+    assert result.stderr == f"sslwear: absent was left out: there is no file {files[0]}; give the path of a recording\n"
     assert open_shards(tmp_path / "out").participants == ["good"]
     notes = [
-        report.note for report in prepare(DeviceFiles(files[1:]), tmp_path / "again", Plan(10, 10, unlabelled=True))
+        report.note
+        for report in prepare(DeviceFiles(files[1:]), tmp_path / "again", WindowPlan(10, 10, unlabelled=True))
     ]
     assert notes[0].endswith("2024-05-01 12:00:00 to 2024-05-01 12:00:59 (60 s)")
     assert notes[1].endswith("; no stretch without a gap is as long as a window, 10 s")
@@ -214,7 +212,10 @@ def test_participants_are_in_natural_order_and_known_again(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        ("carl,2024-05-01 12:00,2024-05-01 12:01,walk\n", "no file is called 'carl', or like .* here anna, ben"),
+        (
+            "carl,2024-05-01 12:00,2024-05-01 12:01,walk\n",
+            "no file .* participant in it, such as 'carl'; .* are anna, ben",
+        ),
         (",2024-05-01 12:00,2024-05-01 12:01,walk\n", "line 2: the participant is empty"),
         ("anna,2024-05-01 12:00,2024-05-01 12:01,\n", "line 2: the label is empty"),
         ("anna,noon,2024-05-01 12:01,walk\n", "line 2: start is 'noon'; write a time such as"),

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sslwear.cli.app import app
-from sslwear.data.fetch import fetch, sha256, terms
+from sslwear.data.downloads import fetch, sha256, terms
 from sslwear.data.sources.adl import Adl
 from sslwear.data.sources.base import Archive, Source, find
 from sslwear.data.sources.smartwatch import Smartwatch
@@ -149,7 +149,7 @@ def test_a_connection_that_is_always_cut_is_one_sentence_and_the_next_call_goes_
     with pytest.raises(DataError) as caught:
         fetch(source(server), tmp_path, attempts=2)
     message = str(caught.value)
-    assert "/data+set.zip cannot be downloaded (the connection was cut); try again, or download it by hand" in message
+    assert "/data+set.zip cannot be downloaded (the connection was cut); try again, or download it from" in message
     assert Adl.homepage in message
     assert files(tmp_path) == []
     (path,) = fetch(source(server), tmp_path)
@@ -190,7 +190,7 @@ def test_the_same_version_is_gone_on_with(server: Server, tmp_path: Path, versio
 def test_a_page_instead_of_an_archive_is_refused_and_nothing_is_kept(server: Server, tmp_path: Path) -> None:
     server.content, server.kind = b"<html>Please log in.</html>", "text/html"
     with pytest.raises(
-        DataError, match=r"does not give a zip file \(but text/html\), and it was thrown away; download"
+        DataError, match=r"does not give a zip file \(but text/html\); download"
     ):
         fetch(source(server), tmp_path)
     assert list(tmp_path.iterdir()) == []

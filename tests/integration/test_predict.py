@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from sslwear.cli.app import app
 from sslwear.data.devices import DeviceFiles
-from sslwear.data.windows import cut_recording
+from sslwear.data.windowing import cut_recording
 from sslwear.deployment import prediction
 from sslwear.deployment.prediction import Options, predict
 from sslwear.encoders.classifier import STATISTICS, Card, Model, network
@@ -30,8 +30,6 @@ from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.smoothing import HiddenMarkovModel, smooth
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import heed_signals
-
-pytest.importorskip("actipy", reason="the extra 'devices' is not installed")
 
 CLASSES = ("rest", "walk", "run")
 CARD = Card("harnet5", 150, 30.0, "g", CLASSES, "small", "0" * 64, None, reference_ranges={})
@@ -67,7 +65,7 @@ def expected(file: Path, model: Model) -> tuple[np.ndarray, np.ndarray, np.ndarr
     cut = cut_recording(recording, 30, 5, 5)
     assert recording.start is not None
     start = recording.start + np.rint(cut.start * 1e3).astype("timedelta64[ms]")
-    return start, cut.worn, model.probabilities(cut.windows)
+    return start, cut.worn, model.probabilities(cut.samples)
 
 
 @pytest.mark.usefixtures("drawn")
@@ -133,7 +131,7 @@ def test_bad_files_are_named_and_the_others_are_labelled(model: Model, tmp_path:
     files = [good, slow, short, tmp_path / "absent.csv"]
     found = {outcome.name: outcome for outcome in predict(files, model, Options(tmp_path / "out"))}
     assert found["good"].error is None
-    assert "slow.csv has 14 samples a second and the model takes 30: with fewer than 15" in str(found["slow"].error)
+    assert "slow.csv has 14 samples a second, but the model needs at least 15" in str(found["slow"].error)
     assert "short.csv has no stretch without a gap that is as long as a window, 5 s" in str(found["short"].error)
     assert "there is no file" in str(found["absent"].error)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
@@ -155,7 +153,7 @@ def test_an_unlikely_recording_is_warned_of(model: Model, tmp_path: Path) -> Non
     file = write_csv(tmp_path / "anna.csv", 1)
     (outcome,) = predict([file], strict, Options(tmp_path / "out"))
     assert outcome.warning is not None
-    assert "of the windows are unlike those that the model learnt from: motion is usually 0.00 to" in outcome.warning
+    assert "of the windows are outside of the range of the training data: motion was 0.00 to" in outcome.warning
     (outcome,) = predict([file], model, Options(tmp_path / "out", overwrite=True))
     assert outcome.warning is None
 
@@ -164,17 +162,17 @@ def test_nothing_is_written_over_unless_asked(model: Model, tmp_path: Path) -> N
     file = write_csv(tmp_path / "anna.csv", 1)
     out = tmp_path / "out"
     list(predict([file], model, Options(out, "parquet")))
-    with pytest.raises(DataError, match=r"anna\.days\.csv is there already; .* or replace it with --overwrite"):
+    with pytest.raises(DataError, match=r"anna\.days\.csv exists already\. .* or replace it with --overwrite"):
         list(predict([file], model, Options(out)))
     assert not (out / "anna.csv").exists()
     (out / "anna.days.csv").write_text("old")
     list(predict([file], model, Options(out, overwrite=True)))
     assert (out / "anna.days.csv").read_text().startswith("day,")
     assert not (out / "anna.parquet").exists()  # it would be taken for this call's
-    with pytest.raises(DataError, match=r"anna\.csv is one of the recordings and would be written over"):
+    with pytest.raises(DataError, match=r"anna\.csv is one of the recordings and would be overwritten"):
         list(predict([file], model, Options(tmp_path, overwrite=True)))
     write_csv(tmp_path / "anna.days.csv", 1)
-    with pytest.raises(DataError, match=r"'anna' and 'anna\.days' would both write .*anna\.days\.csv; rename"):
+    with pytest.raises(DataError, match=r"'anna' and 'anna\.days' would both write .*anna\.days\.csv\. Rename"):
         list(predict([file, tmp_path / "anna.days.csv"], model, Options(out, overwrite=True)))
     (tmp_path / "other").mkdir()
     write_csv(tmp_path / "other" / "anna.csv", 1)
@@ -183,12 +181,12 @@ def test_nothing_is_written_over_unless_asked(model: Model, tmp_path: Path) -> N
 
 
 def test_options_that_cannot_be_are_refused_before_anything_is_read(model: Model, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="--format xlsx: write csv or parquet"):
+    with pytest.raises(SettingsError, match=r"--format: there is no format 'xlsx'\. Write csv or parquet"):
         Options(tmp_path, "xlsx")
-    with pytest.raises(SettingsError, match=r"--bout: 0\.05 minutes are not more than a window of 5 s"):
+    with pytest.raises(SettingsError, match=r"--bout: a bout of 0\.05 minutes is not longer than a window of 5 s"):
         list(predict([tmp_path / "anna.csv"], model, Options(tmp_path / "out", bout_s=3)))
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"cannot write to .*file: .*; give another --out"):
+    with pytest.raises(DataError, match=r"cannot write to .*file \(.*\)\. Give another --out"):
         list(predict([tmp_path / "anna.csv"], model, Options(tmp_path / "file")))
 
 
@@ -212,9 +210,7 @@ def test_a_full_disk_is_the_outcome_of_a_recording(
 
     monkeypatch.setattr(prediction, "_write", full)
     (outcome,) = predict([write_csv(tmp_path / "anna.csv", 0.5)], model, Options(tmp_path / "out"))
-    assert (
-        outcome.error == f"{tmp_path / 'anna.csv'}: No space left on device while its samples or results were written"
-    )
+    assert outcome.error == f"{tmp_path / 'anna.csv'}: cannot write samples or results (No space left on device)"
 
 
 @pytest.fixture
@@ -239,7 +235,7 @@ def test_the_command_names_what_it_left_out_and_fails(command: Callable[..., Res
     result = command(good, tmp_path / "absent.csv", "--jobs", "1")
     assert result.exit_code == 1
     assert result.stderr == (
-        f"sslwear: absent was left out: there is no file {tmp_path / 'absent.csv'}; give the paths of device files\n"
+        f"sslwear: absent was left out: there is no file {tmp_path / 'absent.csv'}; give the path of a recording\n"
     )
     assert "out has for each recording the files .csv, .days.csv, .hours.csv, .png." in result.stdout
     assert command(good, "--overwrite").exit_code == 0
@@ -251,7 +247,7 @@ def test_the_command_names_what_it_left_out_and_fails(command: Callable[..., Res
         (["--bout", "2"], "--bout is for --smooth, which was not given"),
         (["--device", "tpu"], "--device tpu: write auto, cpu, mps, cuda, or cuda:N"),
         (["--precision", "int8"], "--precision int8: write auto, float32, bf16"),
-        (["--format", "xlsx"], "--format xlsx: write csv or parquet"),
+        (["--format", "xlsx"], "--format: there is no format 'xlsx'. Write csv or parquet"),
         (["--model", "runs:/0123456789abcdef0123456789abcdef"], "runs:/0123456789abcdef0123456789abcdef"),
     ],
 )

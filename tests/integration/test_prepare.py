@@ -17,14 +17,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sslwear.data.dataset import open_dataset
-from sslwear.data.prepare import Plan, Report, prepare
+from sslwear.data.prepare import Report, WindowPlan, prepare
 from sslwear.data.shards import open_shards
 from sslwear.data.sources.base import Options, Recording, Source
 from sslwear.errors import DataError
 from tests.conftest import heed_signals
 from tests.samples import adl
 
-PLAN = Plan(window_s=5, step_s=5)
+PLAN = WindowPlan(window_s=5, step_s=5)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -114,7 +114,7 @@ def test_what_was_made_of_other_raw_files_is_not_taken_for_theirs(raw: Path, tmp
         "deleted": lambda: (raw / "p5.txt").unlink(),
     }[change]()
     who = {"damaged": "p0", "mended": "p1", "added": "p9", "deleted": "p5"}[change]
-    with pytest.raises(DataError, match=f"raw files of participant {who} were changed since; give an unused directory"):
+    with pytest.raises(DataError, match=f"raw files of participant {who} have changed since; give an unused directory"):
         prepare(Toy(raw), tmp_path / "data", PLAN)
     assert contents(tmp_path / "data") == before
 
@@ -126,7 +126,7 @@ def test_raw_files_that_change_while_they_are_read_are_noticed_and_only_they_are
         if report.participant == "p3":
             (raw / "p1.txt").write_text("sit")
 
-    with pytest.raises(DataError, match="raw files of toy's participant p1 were changed while they were read; repeat"):
+    with pytest.raises(DataError, match="raw files of toy's participant p1 changed while they were read; repeat"):
         prepare(Toy(raw), tmp_path / "data", PLAN, progress=meddle)
     assert not (tmp_path / "data").exists()
     notes = tmp_path.glob(".data.partial/shards/*/report.json")
@@ -168,11 +168,11 @@ def test_a_run_that_failed_is_completed_with_the_raw_files_as_they_are_then(
 def test_what_was_made_otherwise_is_not_touched(raw: Path, tmp_path: Path) -> None:
     prepare(Toy(raw), tmp_path / "data", PLAN)
     before = contents(tmp_path / "data")
-    with pytest.raises(DataError, match="is there already, and was made otherwise; give an unused directory or delete"):
-        prepare(Toy(raw), tmp_path / "data", Plan(window_s=4, step_s=4))
+    with pytest.raises(DataError, match="exists, and was prepared with other settings; give an unused directory or delete"):
+        prepare(Toy(raw), tmp_path / "data", WindowPlan(window_s=4, step_s=4))
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("ten years of work")
-    with pytest.raises(DataError, match="is there already"):
+    with pytest.raises(DataError, match="exists"):
         prepare(Toy(raw), tmp_path / "thesis", PLAN)
     assert contents(tmp_path / "data") == before
     assert contents(tmp_path / "thesis") == {"chapter.txt": b"ten years of work"}
@@ -203,7 +203,7 @@ def test_what_nobody_expected_is_one_participants_and_the_others_are_used(raw: P
 def test_a_worker_that_is_ended_is_one_sentence_and_what_was_done_is_kept(raw: Path, tmp_path: Path) -> None:
     for i in (2, 3):
         (raw / f"p{i}.txt").write_text("x")
-    with pytest.raises(DataError, match=r"a worker process was ended, probably for lack of memory; .* smaller --jobs"):
+    with pytest.raises(DataError, match=r"a worker process was killed, probably for lack of memory; .* smaller --jobs"):
         prepare(Toy(raw), tmp_path / "data", PLAN, jobs=2)
     assert list(tmp_path.glob(".data.partial/shards/*/report.json"))
     assert not (tmp_path / "data").exists()
@@ -227,8 +227,8 @@ def test_a_sample_that_nothing_measures_is_named(raw: Path, tmp_path: Path, valu
 
 @pytest.mark.parametrize(("window_s", "step_s"), [(0.01, 1), (0.04, 1), (1, 0.01)])
 def test_windows_that_are_none_are_refused_once(window_s: float, step_s: float) -> None:
-    with pytest.raises(DataError, match="is too short: at 30 Hz it must be two samples long, and the step one"):
-        Plan(window_s, step_s)
+    with pytest.raises(DataError, match="is too short; at 30 Hz a window needs two samples and a step one"):
+        WindowPlan(window_s, step_s)
 
 
 @pytest.mark.parametrize(("text", "reason"), [("!", r"p0\.txt is damaged"), ("none", "and the labels")])
@@ -276,7 +276,7 @@ def test_a_stopped_run_leaves_no_data_set_and_no_process_and_the_next_one_uses_w
         shards = tmp_path / ".data.partial" / "shards"
         wait(lambda: bool(list(raw.glob("waiting-*"))) and len(list(shards.glob("0*/report.json"))) >= 4)
         workers = [int(path.name.split("-")[1]) for path in raw.glob("waiting-*")]
-        with pytest.raises(DataError, match="is being made by another process"):
+        with pytest.raises(DataError, match="is being written by another process"):
             prepare(Toy(raw), tmp_path / "data", PLAN)
         os.kill(workers[0] if stop == signal.SIGINT and jobs == 2 else process.pid, stop)
         process.send_signal(stop)
@@ -308,7 +308,7 @@ def test_a_run_with_other_settings_starts_anew(raw: Path, tmp_path: Path) -> Non
 
 def test_unlabelled_windows_are_all_kept_a_folder_a_participant(raw: Path, tmp_path: Path) -> None:
     (raw / "p3.txt").write_text("none walk")
-    reports = prepare(Toy(raw), tmp_path / "shards", Plan(5, 5, unlabelled=True), jobs=2)
+    reports = prepare(Toy(raw), tmp_path / "shards", WindowPlan(5, 5, unlabelled=True), jobs=2)
     assert reports[3].windows == 8
     shards = open_shards(tmp_path / "shards")
     assert shards.participants == [f"p{i}" for i in range(6)]
@@ -322,13 +322,13 @@ def test_unlabelled_windows_are_all_kept_a_folder_a_participant(raw: Path, tmp_p
 
 
 def test_shards_can_be_put_together_and_damaged_ones_are_refused(raw: Path, tmp_path: Path) -> None:
-    prepare(Toy(raw), tmp_path / "shards", Plan(5, 5, unlabelled=True))
+    prepare(Toy(raw), tmp_path / "shards", WindowPlan(5, 5, unlabelled=True))
     before = open_shards(tmp_path / "shards").fingerprint
     (tmp_path / "shards" / "0005-p5").rename(tmp_path / "elsewhere")
     assert open_shards(tmp_path / "shards").participants == [f"p{i}" for i in range(5)]
     assert open_shards(tmp_path / "shards").fingerprint != before
     (tmp_path / "shards" / "0004-p4" / "report.json").write_text("{}")
-    with pytest.raises(DataError, match=r"0004-p4/report\.json is not the note of a shard; prepare the data again"):
+    with pytest.raises(DataError, match=r"0004-p4/report\.json is not the report of a shard; prepare the data again"):
         open_shards(tmp_path / "shards")
     with pytest.raises(DataError, match="has neither shards of unlabelled windows nor a data set"):
         open_shards(raw)

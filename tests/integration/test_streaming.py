@@ -1,4 +1,4 @@
-"""Devices' files that are streamed are those that are read as a whole, the real ones and damaged ones too."""
+"""Windows, non-wear and notes of device files, real and damaged, are those of actipy on the whole file."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from sslwear.data.device_reader import open_recording
 from sslwear.data.devices import DeviceFiles
-from sslwear.data.streaming import stream
+from sslwear.data.prepare import WindowPlan, prepare
+from sslwear.data.windowing import cut_recording
 from sslwear.errors import DataError
 from tests.samples import cwa
 from tests.samples.days import miscalibrated
-from tests.streaming import compare
+from tests.streaming import compare, read_with_actipy
 
-pytest.importorskip("actipy", reason="the extra 'devices' is not installed")
 if shutil.which("java") is None:
     pytest.skip("there is no Java on this machine", allow_module_level=True)
 
@@ -30,7 +33,9 @@ if shutil.which("java") is None:
 def test_a_real_recording_in_small_pieces_is_the_whole(
     shared_recordings: Path, tmp_path: Path, name: str, windows: int
 ) -> None:
-    recording = compare(shared_recordings / "recordings" / name, tmp_path / "work", 3001, 10)
+    recording = compare(
+        shared_recordings / "recordings" / name, tmp_path / "work", 3001, 10, 5 if windows < 100 else 10
+    )
     assert recording.seconds == pytest.approx({8: 81, 1046: 10_709, 45: 455}[windows], abs=1)
 
 
@@ -50,11 +55,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_calibration_by_temperature_and_wear_are_those_of_the_whole(made: Path, tmp_path: Path) -> None:
     recording = compare(made, tmp_path / "work", 100_000, 10)
     assert "gravity calibrated" in recording.note
-    assert recording._calibration.warmth is not None
+    assert recording.calibration.temperature_slope is not None
     begin, end = recording.nonwear[0].view("datetime64[ns]")
     assert (end - begin) / np.timedelta64(1, "h") == pytest.approx(1.7, abs=0.02)
-    with stream(made, tmp_path / "work") as again:
-        still = np.concatenate([part.samples[~part.worn] for part in again.windows(30, 300)])
+    with open_recording(made, tmp_path / "work") as again:
+        still = np.concatenate([part.samples[~part.worn] for part in again.windows(30, 10, 10)])
     assert np.linalg.norm(still, axis=2).mean() == pytest.approx(1, abs=0.002)
 
 
@@ -70,7 +75,7 @@ def test_a_clock_that_jumps_within_a_file_is_put_right_alike(made: Path, tmp_pat
 @pytest.mark.parametrize(
     ("name", "share"), [("axivity_3h.cwa.gz", 0.4), ("actigraph_81s.gt3x", 0.4), ("geneactiv_455s.bin", 0.3)]
 )
-def test_a_damaged_file_is_refused_with_the_same_sentence(
+def test_a_damaged_file_is_refused_and_leaves_nothing(
     shared_recordings: Path, tmp_path: Path, name: str, share: float
 ) -> None:
     content = (shared_recordings / "recordings" / name).read_bytes()
@@ -82,10 +87,10 @@ def test_a_damaged_file_is_refused_with_the_same_sentence(
         file = tmp_path / f"{stem}{ending}"
         file.write_bytes(piece)
         with pytest.raises(DataError) as whole:
-            list(DeviceFiles([file]).recordings(stem))
+            read_with_actipy(file)
         work = tmp_path / f"{stem}-work"
         work.mkdir()
-        with pytest.raises(DataError) as streamed, stream(file, work):
+        with pytest.raises(DataError) as streamed, open_recording(file, work):
             pass
         assert str(streamed.value).split("(")[0] == str(whole.value).split("(")[0]
         assert str(file) in str(streamed.value)
@@ -104,14 +109,14 @@ def test_a_few_damaged_blocks_are_noted_alike(shared_recordings: Path, tmp_path:
 
 def test_a_process_that_is_killed_while_it_reads_leaves_no_samples_and_no_java(made: Path, tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from sslwear.data import spool, streaming\n"
+        "import os, signal, sys; from pathlib import Path; from sslwear.data import buffer, device_reader\n"
         "count = []\n"
-        "append = spool.Spool.append\n"
+        "append = buffer.SampleBuffer.append\n"
         "def die(*arguments):\n"
         "    append(*arguments); count.append(1)\n"
         "    if len(count) == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "spool.Spool.append = die\n"
-        "with streaming.stream(Path(sys.argv[1]), Path(sys.argv[2])): pass\n"
+        "buffer.SampleBuffer.append = die\n"
+        "with device_reader.open_recording(Path(sys.argv[1]), Path(sys.argv[2])): pass\n"
     )
     big = tmp_path / "anna.cwa"
     content = made.read_bytes()
@@ -127,3 +132,24 @@ def test_a_process_that_is_killed_while_it_reads_leaves_no_samples_and_no_java(m
         time.sleep(0.1)
     assert str(big) not in running
     assert [path.name for path in work.rglob("*") if path.stat().st_size > 9999] == []
+
+
+def test_import_gives_the_windows_of_actipy_in_small_pieces_with_a_step(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sslwear.data.device_reader.PIECE_SAMPLES", 4001)
+    whole = read_with_actipy(made)
+    begin, end = (str(whole.start + np.timedelta64(minutes, "m"))[:19] for minutes in (3, 20))
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"participant,start,end,label\nanna,{begin},{end},walk\n")
+    prepare(DeviceFiles([made], labels), tmp_path / "out", WindowPlan(10, 4))
+    seconds = whole.time
+    assert seconds is not None
+    codes = np.where((seconds >= 180) & (seconds < 1200), 0, -1)
+    expected = cut_recording(replace(whole, label=pd.Categorical.from_codes(codes, ["walk"])), 30, 10, 4)
+    kept = expected.labels == 0
+    assert kept.sum() > 200
+    np.testing.assert_allclose(np.load(tmp_path / "out" / "X.npy"), expected.samples[kept], atol=1e-6)
+    assert whole.start is not None
+    start = whole.start + np.rint(expected.start[kept] * 1e9).astype("timedelta64[ns]")
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "T.npy"), start)

@@ -13,7 +13,7 @@ import pytest
 from sslwear.config import Settings
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import open_dataset
-from sslwear.data.prepare import Plan, prepare
+from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.data.shards import open_shards
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.data.splits import hold_out
@@ -26,7 +26,7 @@ from sslwear.tracking import Store
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All ten participants' windows of 5 s, without labels."""
     folder = tmp_path_factory.mktemp("unlabelled") / "shards"
-    prepare(Smartwatch(), folder, Plan(window_s=5, step_s=5, unlabelled=True))
+    prepare(Smartwatch(), folder, WindowPlan(window_s=5, step_s=5, unlabelled=True))
     return folder
 
 

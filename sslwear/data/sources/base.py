@@ -1,4 +1,4 @@
-"""What every source of recordings offers."""
+"""Interface of data sources, with how sources are found by name."""
 
 from __future__ import annotations
 
@@ -8,46 +8,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
 from sslwear.data.arrays import Stamp
+from sslwear.data.checks import check_range
+from sslwear.data.recording import NO_LABEL, Recording, RecordingInfo
 from sslwear.data.sources.raw import Raw
+from sslwear.data.windowing import Windows, cut_recording, label_names
 from sslwear.errors import DataError
 from sslwear.utils import plugins
 
-NO_LABEL = -1
-"""Index of a label where there is none, as in `pandas.Categorical.codes`."""
+__all__ = ["NO_LABEL", "STANDARD_GRAVITY", "Archive", "Options", "Recording", "Source", "find", "get"]
+
 STANDARD_GRAVITY = 9.80665
-"""m/s^2 in a g."""
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One participant's acceleration, as it was recorded.
-
-    Attributes:
-        participant: who wore the device.
-        samples: (n, 3) in g; a sample that is not finite is a gap.
-        rate_hz: samples per second, nominally.
-        label: the activity of the whole recording, of each sample (a `pandas.Categorical` of length n, missing where
-            nothing was noted), or None when it has no labels.
-        time: seconds since `start` of each sample (n,), which may have gaps, repeat or be out of order; None when the
-            samples are evenly spaced at `rate_hz`.
-        start: the date and time of second 0, or None where it is not known.
-        worn: whether the device was worn, at each sample (n,); None when it was all the time.
-        note: a line for the reader about how it was read.
-    """
-
-    participant: int | str
-    samples: NDArray[np.floating]
-    rate_hz: float
-    label: str | pd.Categorical[Any] | None = None
-    time: NDArray[np.float64] | None = None
-    start: np.datetime64 | None = None
-    worn: NDArray[np.bool] | None = None
-    note: str = ""
+"""m/s^2 in 1 g."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +27,9 @@ class Archive:
     """A published file.
 
     Attributes:
-        url: where it is.
-        sha256: its checksum, where the publisher or we know it.
-        size: roughly, for the reader.
+        url: address of the download.
+        sha256: checksum, or None where it is unknown.
+        size: approximate size, as text.
     """
 
     url: str
@@ -67,11 +39,11 @@ class Archive:
 
 @dataclass(frozen=True)
 class Options:
-    """What a source may be asked for beside its files.
+    """Options of a source.
 
     Attributes:
-        label_scheme: which of several sets of labels; None for the source's first.
-        all_activities: everything that was recorded, and not only what the published benchmark keeps.
+        label_scheme: name of one of several sets of labels; None for the first set of the source.
+        all_activities: whether to read all recorded activities, instead of those of the published benchmark.
     """
 
     label_scheme: str | None = None
@@ -79,14 +51,14 @@ class Options:
 
 
 class Source(ABC):
-    """Turns raw files into labelled recordings; resampling, windowing, quality rules and writing are shared by all.
+    """A data source: it turns raw files into recordings. Resampling, windowing and writing are shared by all sources.
 
     Args:
-        raw: the published archive or its unpacked folder; None for a source that brings its files along.
-        options: what to read of it.
+        raw: the published archive or its unpacked folder; None for a source whose files are part of the installation.
+        options: what to read.
 
     Raises:
-        DataError: when the files are not there, or the source does not have what `options` asks for.
+        DataError: when the files are missing, or the source does not have an option.
     """
 
     name: ClassVar[str]
@@ -95,27 +67,27 @@ class Source(ABC):
     citation: ClassVar[str]
     homepage: ClassVar[str]
     archives: ClassVar[tuple[Archive, ...]] = ()
-    """What `sslwear data fetch` downloads."""
+    """Files that `sslwear data fetch` downloads."""
     embedded: ClassVar[bool] = False
-    """Whether it brings its files along."""
+    """Whether its files are part of the installation."""
     label_schemes: ClassVar[tuple[str, ...]] = ()
     selects: ClassVar[bool] = False
-    """Whether it reads less than all activities when it is not asked for all."""
+    """Whether it reads only some activities by default."""
     window_s: ClassVar[float] = 10.0
     step_s: ClassVar[float] = 5.0
     limit_g: ClassVar[float | None] = None
-    """Acceleration that the device cannot measure beyond, where it is known: samples there are counted as clipped."""
+    """Limit of the device's range in g, where it is known: windows with samples there are counted as clipped."""
 
     def __init__(self, raw: Path | None = None, options: Options | None = None) -> None:
         self.options = options or Options()
         if self.options.label_scheme is not None and not self.label_schemes:
             raise DataError(f"{self.name} has one set of labels; leave --label-scheme out")
         if self.options.all_activities and not self.selects:
-            raise DataError(f"{self.name} reads all activities anyway; leave --all-activities out")
+            raise DataError(f"{self.name} always reads all activities; leave --all-activities out")
         if raw is None and not self.embedded:
             raise DataError(f"{self.name} needs raw files; give the published archive or its folder with --raw PATH")
         if raw is not None and self.embedded:
-            raise DataError(f"{self.name} brings its recordings along; leave --raw out")
+            raise DataError(f"{self.name} is part of the installation; leave --raw out")
         self._raw = Raw(raw) if raw is not None else None
 
     @property
@@ -125,18 +97,18 @@ class Source(ABC):
         return self._raw
 
     def identity(self) -> dict[str, Any]:
-        """What it reads, so that the same windows are not prepared twice."""
+        """Name, raw files and options, which tell whether windows were prepared from the same input."""
         raw = None if self._raw is None else str(self._raw.path.resolve())
         return {"source": self.name, "raw": raw, **asdict(self.options)}
 
     @property
     @abstractmethod
     def class_names(self) -> tuple[str, ...]:
-        """Every label that a window may get."""
+        """All labels that a window can have."""
 
     @abstractmethod
     def participants(self) -> Sequence[int | str]:
-        """Who was recorded, in order; quick, because no samples are read.
+        """The participants in order; no samples are read.
 
         Raises:
             DataError: when there are no raw files of this source.
@@ -144,27 +116,58 @@ class Source(ABC):
 
     @abstractmethod
     def files(self, participant: int | str) -> Sequence[str]:
-        """Every raw file that a participant's windows depend on, as `raw` names it."""
+        """Names of the raw files that a participant's windows depend on, as in `raw`."""
 
     def stamp(self, participant: int | str) -> dict[str, Stamp]:
-        """State of a participant's raw files by name: another one means that they must be read again."""
+        """Sizes and times of change of a participant's raw files, by name; a change means that they are read again."""
         return {name: self.raw.stamp(name) for name in self.files(participant)}
 
     @abstractmethod
     def recordings(self, participant: int | str) -> Iterator[Recording]:
-        """Read one participant's recordings.
+        """Read the recordings of one participant.
 
         Raises:
-            DataError: when a raw file is not what it should be; the message names it.
+            DataError: when a raw file is damaged or in another format; the message names it.
         """
 
+    def windows(
+        self, participant: int | str, rate_hz: float, window_s: float, step_s: float, folder: Path
+    ) -> Iterator[tuple[RecordingInfo, Windows]]:
+        """Read the recordings of one participant and cut them into windows, see `cut_recording`.
+
+        A source whose recordings do not fit into memory overrides this.
+
+        Args:
+            participant: the participant.
+            rate_hz: samples per second of the windows.
+            window_s: length of a window, in seconds.
+            step_s: distance between the starts of windows, in seconds.
+            folder: a folder for temporary files.
+
+        Returns:
+            Windows in order of time, with facts about the recording that they are from.
+
+        Raises:
+            DataError: see `recordings`; also when no accelerometer measures a sample.
+        """
+        for recording in self.recordings(participant):
+            check_range(f"participant {participant} ({self.place(participant)})", recording.samples)
+            info = RecordingInfo(label_names(recording), recording.start, recording.note)
+            yield info, cut_recording(recording, rate_hz, window_s, step_s, self.limit_g)
+
+    def place(self, participant: int | str) -> str:
+        """The first of a participant's raw files, for messages."""
+        names = list(self.files(participant))
+        more = f" or another of {len(names)} files" if len(names) > 1 else ""
+        return f"{names[0]}{more}" if names else self.name
+
     def label_of(self, annotation: str) -> str | None:
-        """The label of windows in which `annotation` is what was most often noted; None leaves such windows out."""
+        """The label of windows whose most frequent annotation is `annotation`; None leaves such windows out."""
         return annotation
 
 
 def find() -> dict[str, type[Source]]:
-    """All sources by name."""
+    """All data sources by name."""
     return plugins.find("sslwear.data.sources", Source)
 
 

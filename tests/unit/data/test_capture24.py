@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sslwear.data.dataset import open_dataset
-from sslwear.data.prepare import Plan, prepare
+from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.data.shards import open_shards
 from sslwear.data.sources.base import Options, Recording
 from sslwear.data.sources.capture24 import Capture24
@@ -95,7 +95,7 @@ def test_windows_without_annotation_are_kept_for_pre_training_only(tmp_path: Pat
     assert labelled[2].clipped == 1
     notes = [report.note for report in labelled]
     assert notes == ["", "", "the dictionary does not have the annotation 'not in the dictionary'", ""]
-    unlabelled = prepare(Capture24(tmp_path), tmp_path / "all", Plan(30, 30, unlabelled=True))
+    unlabelled = prepare(Capture24(tmp_path), tmp_path / "all", WindowPlan(30, 30, unlabelled=True))
     assert [report.windows for report in unlabelled] == [3, 2, 3, 3]
     assert len(open_shards(tmp_path / "all")) == 11
 

@@ -227,9 +227,9 @@ def test_fingerprint_does_not_depend_on_the_description(tmp_path: Path, whole: A
     ("name", "change", "substance"),
     [
         pytest.param("Y", lambda a: a["Y"][:-1], ["has shape (11,)", "X.npy has 12 windows"], id="labels too few"),
-        pytest.param("pid", lambda a: a["pid"][:, None], ["has shape (12, 1)", "one entry a window"], id="pid 2-d"),
-        pytest.param("T", lambda a: np.arange(13), ["has shape (13,)", "one entry a window"], id="starts too many"),
-        pytest.param("Y", lambda a: np.array("walk"), ["has shape ()", "one entry a window"], id="one label for all"),
+        pytest.param("pid", lambda a: a["pid"][:, None], ["has shape (12, 1)", "one entry for"], id="pid 2-d"),
+        pytest.param("T", lambda a: np.arange(13), ["has shape (13,)", "one entry for"], id="starts too many"),
+        pytest.param("Y", lambda a: np.array("walk"), ["has shape ()", "one entry for"], id="one label for all"),
         pytest.param("X", lambda a: put(a["X"], (7, 3, 1), np.nan), ["first in window 7", "drop such"], id="NaN"),
         pytest.param("X", lambda a: put(a["X"], (11, 0, 0), np.inf), ["first in window 11", "drop"], id="infinite"),
         pytest.param("X", lambda a: put(a["X"], (0, 0, 2), -np.inf), ["first in window 0"], id="minus infinite"),
@@ -241,7 +241,7 @@ def test_fingerprint_does_not_depend_on_the_description(tmp_path: Path, whole: A
         ),
         pytest.param("X", lambda a: a["X"][:, :, :2], ["has shape (12, 150, 2)", "the axes x, y, z"], id="two axes"),
         pytest.param("X", lambda a: a["X"][0], ["has shape (150, 3)", "(windows, samples, 3)"], id="one window"),
-        pytest.param("X", lambda a: a["X"][:, :1], ["has shape (12, 1, 3)", "nothing to learn"], id="one sample"),
+        pytest.param("X", lambda a: a["X"][:, :1], ["has shape (12, 1, 3)", "there must be a window"], id="one sample"),
         pytest.param("X", lambda a: put(a["X"], (5, 3, 1), 1e5), ["more than 1000", "first in window 5"], id="marker"),
         pytest.param("X", lambda a: put(a["X"].astype("f8"), (5, 3, 1), 1e300), ["more than 1000"], id="not float32"),
         pytest.param(
@@ -256,7 +256,7 @@ def test_fingerprint_does_not_depend_on_the_description(tmp_path: Path, whole: A
         pytest.param(
             "X",
             lambda a: a["X"] - uniform_filter1d(a["X"], RATE_HZ, axis=1),
-            ["gravity had been removed", "keep gravity in, in g"],
+            ["acceleration without gravity", "give acceleration with gravity, in g"],
             id="no gravity",
         ),
         pytest.param("X", lambda a: np.zeros_like(a["X"]), ["median length", "is 0,"], id="silence"),
@@ -438,7 +438,7 @@ def test_arrays_changed_after_they_were_written_are_refused(
     np.save(folder / f"{name}.npy", change(whole))
     message = refusal(folder)
     assert message.startswith(f"{folder / 'dataset.json'}: its fingerprint is not that of the arrays beside it")
-    assert "prepare the data set again, or delete the file if the change was meant" in message
+    assert "prepare the data set again, or delete the file if the change was intended" in message
     (folder / "dataset.json").unlink()
     assert len(open_dataset(folder)) == 12
 
@@ -513,7 +513,7 @@ def test_empty_directory_is_filled(tmp_path: Path, whole: Arrays) -> None:
 
 
 def test_writing_no_window_is_refused(tmp_path: Path, whole: Arrays) -> None:
-    with pytest.raises(DataError, match=r"no window is left to write to .*; check the window length"):
+    with pytest.raises(DataError, match=r"there is no window to write to .*; check the window length"):
         write(tmp_path / "data", {name: array[:0] for name, array in whole.items()})
     assert list(tmp_path.iterdir()) == []
 

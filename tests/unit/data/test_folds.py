@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sslwear.data.splits import Split, folds, hold_out, missing_classes
+from sslwear.data.folds import folds
+from sslwear.data.splits import Split, hold_out, missing_classes
 from sslwear.errors import DataError
 from tests.unit.data.test_splits import dataset
 
@@ -86,7 +87,7 @@ def test_a_class_of_those_who_are_tested_alone_is_told_and_not_refused() -> None
 
 def test_a_class_that_cannot_be_kept_is_named() -> None:
     labels = np.array(["walk", "sit", "lie"])
-    with pytest.raises(DataError, match=r"the class '\w+' cannot be kept among the training participants when 0 are"):
+    with pytest.raises(DataError, match=r"the class '\w+' is always missing in training .* are 0, because"):
         folds(np.arange(3), labels, "leave_one_out")
 
 
@@ -99,9 +100,9 @@ def test_hold_out_is_the_split_of_studies() -> None:
 @pytest.mark.parametrize(
     ("participants", "protocol", "count", "message"),
     [
-        (2, "leave_one_out", 5, "leave_one_out needs a participant or more to test in each fold and 2 others"),
-        (0, "leave_one_out", 5, "there are 0; add recordings"),
-        (4, "k_fold", 5, "k_fold with 5 folds needs .* there are 4; add recordings of others, or choose fewer folds"),
+        (2, "leave_one_out", 5, "leave_one_out needs at least 1 test participant in each fold and 2 others"),
+        (0, "leave_one_out", 5, "there are 0; add participants"),
+        (4, "k_fold", 5, "k_fold with 5 folds needs .* there are 4; add participants, or choose fewer folds"),
         (3, "k_fold", 2, "k_fold with 2 folds needs"),
     ],
 )

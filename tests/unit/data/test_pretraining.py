@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import Dataset, open_dataset
-from sslwear.data.prepare import Plan, prepare
+from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.data.pretraining import DatasetParticipant, PretrainingData, open_pretraining_data
 from sslwear.data.shards import Shards, open_shards
 from sslwear.data.sources.smartwatch import Smartwatch
@@ -39,7 +39,7 @@ def making(tmp_path: Path) -> Making:
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
     folder = tmp_path_factory.mktemp("collection") / "shards"
-    prepare(Smartwatch(), folder, Plan(window_s=5, step_s=5, unlabelled=True))
+    prepare(Smartwatch(), folder, WindowPlan(window_s=5, step_s=5, unlabelled=True))
     return open_shards(folder)
 
 
@@ -126,7 +126,7 @@ def test_data_sets_shards_and_sources_that_come_along_are_opened(
     ("place", "message"),
     [
         ("nowhere", "is neither a directory nor a source"),
-        (".", "has neither shards of unlabelled windows nor a data set; make it with"),
+        (".", "has neither shards of unlabelled windows nor a data set; write it with"),
     ],
 )
 def test_what_is_neither_is_refused(place: str, message: str, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from seglearn.datasets import load_watch
 
 from sslwear.data.dataset import open_dataset
 from sslwear.data.loading import open_data
-from sslwear.data.prepare import Plan, prepare
+from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.data.sources.base import Recording
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.errors import DataError
@@ -104,7 +104,7 @@ def test_preparing_twice_gives_the_same_fingerprint(smartwatch_folder: Path, tmp
 
 
 def test_windows_are_prepared_as_long_and_as_often_as_they_are_wanted(tmp_path: Path) -> None:
-    prepare(Smartwatch(), tmp_path / "data", Plan(window_s=8, step_s=6, rate_hz=20))
+    prepare(Smartwatch(), tmp_path / "data", WindowPlan(window_s=8, step_s=6, rate_hz=20))
     dataset = open_dataset(tmp_path / "data")
     assert dataset.windows.shape[1:] == (160, 3)
     assert (dataset.description.rate_hz, dataset.description.window_s, dataset.description.step_s) == (20, 8, 6)
@@ -167,5 +167,5 @@ def test_data_that_is_neither_folder_nor_source_is_refused_with_the_sources(tmp_
     with pytest.raises(DataError) as caught:
         open_data(data, tmp_path)
     message = str(caught.value)
-    assert message.startswith(f"data: '{data}' is neither a directory nor a source that brings its recordings along; ")
+    assert message.startswith(f"data: '{data}' is neither a directory nor a source with embedded recordings; ")
     assert "smartwatch" in message.split("one of: ")[1]

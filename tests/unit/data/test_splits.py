@@ -107,7 +107,7 @@ def test_participant_on_two_sides_is_leakage(
 
 @pytest.mark.parametrize("pid", [[1], [1, 2], [1, 2] * 20])
 def test_fewer_than_three_participants_cannot_be_split(pid: list[int]) -> None:
-    with pytest.raises(DataError, match=f"at least 3 participants, and there are {len(set(pid))}; add recordings"):
+    with pytest.raises(DataError, match=f"at least 3 participants, but there are {len(set(pid))}; add recordings"):
         hold_out(np.array(pid))
 
 

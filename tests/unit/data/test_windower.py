@@ -1,28 +1,35 @@
-"""Windows of a recording in pieces are those of the whole, to the bit."""
+"""Windows of a recording in pieces are exactly those of the whole; the buffer keeps samples on disk."""
 
 from __future__ import annotations
 
 import itertools
+from contextlib import closing
+from dataclasses import fields
 
 import numpy as np
+import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sslwear.data.buffer import Spool
+from sslwear.data.buffer import SampleBuffer
 from sslwear.data.sources.base import Recording
-from sslwear.data.windower import Cutter, Windows
-from sslwear.data.windows import cut_recording
+from sslwear.data.windowing import Windower, Windows, concatenate, cut_recording
 
 
-def in_pieces(recording: Recording, sizes: list[int], rate_hz: float, length: int) -> list[Windows]:
+def in_pieces(
+    recording: Recording, sizes: list[int], rate_hz: float, window_s: float, step_s: float, limit_g: float
+) -> Windows:
     assert recording.time is not None
     assert recording.worn is not None
-    cutter, first, found = Cutter(recording.rate_hz, rate_hz, length), 0, []
+    assert isinstance(recording.label, pd.Categorical)
+    names = recording.label.categories
+    windower, first, found = Windower(recording.rate_hz, rate_hz, window_s, step_s, len(names), limit_g), 0, []
     while first < len(recording.time):
-        last = first + sizes[len(found) % len(sizes)]
-        found.append(cutter.add(recording.time[first:last], recording.samples[first:last], recording.worn[first:last]))
-        first = last
-    return [*found, cutter.finish()]
+        here = slice(first, first + sizes[len(found) % len(sizes)])
+        codes = np.asarray(recording.label.codes)[here]
+        found.append(windower.add(recording.time[here], recording.samples[here], recording.worn[here], codes))
+        first = here.stop
+    return concatenate([*found, windower.finish()])
 
 
 @given(
@@ -31,6 +38,7 @@ def in_pieces(recording: Recording, sizes: list[int], rate_hz: float, length: in
     recorded_hz=st.sampled_from([7.0, 20.0, 30.0, 100.0]),
     rate_hz=st.sampled_from([10.0, 30.0]),
     length=st.integers(1, 30),
+    step=st.integers(1, 45),
     gaps=st.lists(st.tuples(st.integers(0, 399), st.floats(0.2, 5)), max_size=5),
     sizes=st.lists(st.integers(1, 90), min_size=1, max_size=4),
     jitter=st.booleans(),
@@ -41,6 +49,7 @@ def test_pieces_give_the_windows_of_the_whole(
     recorded_hz: float,
     rate_hz: float,
     length: int,
+    step: int,
     gaps: list[tuple[int, float]],
     sizes: list[int],
     jitter: bool,
@@ -51,20 +60,21 @@ def test_pieces_give_the_windows_of_the_whole(
         steps[place : place + 1] += longer
     samples = random.normal(0, 1, (count, 3)).astype(np.float32)
     worn = np.repeat(random.random(count // 20 + 1) < 0.6, 20)[:count]
-    recording = Recording("anna", samples, recorded_hz, time=np.round(np.cumsum(steps), 3), worn=worn)
-    whole = cut_recording(recording, rate_hz, length / rate_hz, length / rate_hz)
-    found = in_pieces(recording, sizes, rate_hz, length)
-    np.testing.assert_array_equal(np.concatenate([part.samples for part in found]), whole.windows)
-    np.testing.assert_array_equal(np.concatenate([part.start for part in found]), whole.start)
-    np.testing.assert_array_equal(np.concatenate([part.worn for part in found]), whole.worn)
+    codes = np.repeat(random.integers(-1, 3, count // 15 + 1), 15)[:count]
+    label = pd.Categorical.from_codes(codes, ["a", "b", "c"])
+    recording = Recording("anna", samples, recorded_hz, label, np.round(np.cumsum(steps), 3), worn=worn)
+    whole = cut_recording(recording, rate_hz, length / rate_hz, step / rate_hz, 2.5)
+    found = in_pieces(recording, sizes, rate_hz, length / rate_hz, step / rate_hz, 2.5)
+    for field in fields(Windows):
+        np.testing.assert_array_equal(getattr(found, field.name), getattr(whole, field.name))
 
 
-def test_memory_holds_a_window_of_what_came(tmp_path: object) -> None:
-    cutter = Cutter(100, 30, 300)
+def test_memory_holds_at_most_a_window() -> None:
+    windower = Windower(100, 30, 10, 10)
     for i in range(50):
         time = np.arange(i * 700, (i + 1) * 700) / 100
-        cutter.add(time, np.zeros((700, 3), np.float32), np.ones(700, bool))
-        assert len(cutter._time) <= 10 * 100 + 4
+        windower.add(time, np.zeros((700, 3), np.float32), np.ones(700, bool))
+        assert len(windower._time) <= 10 * 100 + 4
 
 
 @given(
@@ -72,29 +82,29 @@ def test_memory_holds_a_window_of_what_came(tmp_path: object) -> None:
     sizes=st.lists(st.integers(0, 20), min_size=1, max_size=3).filter(any),
     lost=st.sets(st.integers(0, 59)),
 )
-def test_a_spool_keeps_what_is_later_than_all_before(tmp_path_factory, times, sizes, lost) -> None:
+def test_a_buffer_keeps_samples_later_than_all_before(tmp_path_factory, times, sizes, lost) -> None:
     values = np.arange(len(times), dtype=np.float32)
     values[[i for i in lost if i < len(times)]] = np.nan
-    with Spool(tmp_path_factory.getbasetemp(), ("x", "y", "z", "temperature")) as spool:
+    with closing(SampleBuffer(tmp_path_factory.getbasetemp(), ("x", "y", "z", "temperature"))) as buffer:
         first, i = 0, 0
         while first < len(times):
             piece = slice(first, first + sizes[i % len(sizes)])
             columns = dict.fromkeys(("x", "y", "z"), values[piece])
-            spool.append(np.array(times[piece], np.int64), columns | {"temperature": -values[piece]})
+            buffer.append(np.array(times[piece], np.int64), columns | {"temperature": -values[piece]})
             first, i = piece.stop, i + 1
         later = [i for i, time in enumerate(times) if time > max(times[:i], default=-99)]
         kept = [i for i in later if i not in lost]
-        assert spool.time(0, len(spool)).tolist() == [times[i] for i in kept]
-        assert spool.values(0, len(spool), ("z", "temperature")).tolist() == [[i, -i] for i in kept]
-        assert spool.unordered == sum(b <= a for a, b in itertools.pairwise(times))
-        assert (spool.backwards is not None) == any(b < a for a, b in itertools.pairwise(times))
+        assert buffer.time(0, len(buffer)).tolist() == [times[i] for i in kept]
+        assert buffer.values(0, len(buffer), ("z", "temperature")).tolist() == [[i, -i] for i in kept]
+        assert buffer.unordered == sum(b <= a for a, b in itertools.pairwise(times))
+        assert (buffer.backwards is not None) == any(b < a for a, b in itertools.pairwise(times))
 
 
-def test_a_spool_is_replaced_in_place(tmp_path) -> None:
-    with Spool(tmp_path) as spool:
-        spool.append(np.arange(10), {name: np.arange(10, dtype=np.float32) for name in "xyz"})
-        spool.replace(4, np.array([[1, 2, 3], [4, 5, 6]], np.float32))
-        assert spool.values(3, 7).tolist() == [[3, 3, 3], [1, 2, 3], [4, 5, 6], [6, 6, 6]]
-        assert spool.values(8, 99).shape == (2, 3)
-        assert list(spool.ranges(4)) == [(0, 4), (4, 8), (8, 10)]
-        assert list(tmp_path.iterdir()) == []  # what has no name is gone when the process is
+def test_values_of_a_buffer_are_replaced(tmp_path) -> None:
+    with closing(SampleBuffer(tmp_path)) as buffer:
+        buffer.append(np.arange(10), {name: np.arange(10, dtype=np.float32) for name in "xyz"})
+        buffer.replace(4, np.array([[1, 2, 3], [4, 5, 6]], np.float32))
+        assert buffer.values(3, 7).tolist() == [[3, 3, 3], [1, 2, 3], [4, 5, 6], [6, 6, 6]]
+        assert buffer.values(8, 99).shape == (2, 3)
+        assert list(buffer.ranges(4)) == [(0, 4), (4, 8), (8, 10)]
+        assert list(tmp_path.iterdir()) == []  # the files have no name, so that the system removes them

@@ -1,4 +1,4 @@
-"""Recordings are brought to another rate and cut into windows."""
+"""Recordings are resampled linearly and cut into windows."""
 
 from fractions import Fraction
 
@@ -8,11 +8,22 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sslwear.data.windows import cut, resample
+from sslwear.data.recording import Recording
+from sslwear.data.windowing import cut_recording
 from sslwear.errors import DataError
 
 lengths = st.integers(1, 400)
 rates = st.integers(1, 200)
+
+
+def resample(samples: np.ndarray, rate_hz: float, target_hz: float) -> np.ndarray:
+    """All even samples, as windows of one sample."""
+    return cut_recording(Recording(1, samples, rate_hz), target_hz, 1 / target_hz, 1 / target_hz).samples[:, 0]
+
+
+def cut(samples: np.ndarray, rate_hz: float, window_s: float, step_s: float) -> tuple[np.ndarray, np.ndarray]:
+    found = cut_recording(Recording(1, samples, rate_hz), rate_hz, window_s, step_s)
+    return found.samples, found.start
 
 
 def noise(length: int, seed: int = 0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Downloads a source's published archives."""
+"""Downloads of the published archives of data sources."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHUNK_BYTES = 2**16
 
 
 def terms(source: type[Source]) -> str:
-    """What a reader should know before downloading: title, licence, citation, size, homepage."""
+    """Title, licence, citation, size and homepage of a source, as text."""
     sizes = ", ".join(archive.size for archive in source.archives)
     return (
         f"{source.title} ({sizes})\nlicence:  {source.licence}\nplease cite: {source.citation}\n"
@@ -35,27 +35,27 @@ def fetch(
     progress: Callable[[int, int], None] | None = None,
     attempts: int = ATTEMPTS,
 ) -> list[Path]:
-    """Download a source's archives into a folder; what is there already, whole, is not downloaded again.
+    """Download the archives of a source into a folder; complete archives are not downloaded again.
 
-    An archive gets its name when it is whole: all bytes that the server announced, a zip file, and the right checksum
-    where one is known. A cut connection is taken up where it broke off, where the server can do that and says that its
-    file is still the same, and otherwise tried anew; what is there of it is kept for the next call.
+    An archive is complete when it has all bytes that the server announced, is a zip file, and has the right checksum
+    where one is known. An interrupted download continues where it stopped, also in the next call, when the server
+    supports this and its file is unchanged.
 
     Args:
-        source: whose archives.
-        folder: where to put them.
-        progress: hears of the bytes there are and the bytes in all (0 where the server does not say).
-        attempts: how often to try.
+        source: the source.
+        folder: folder to write to.
+        progress: callback with the number of bytes downloaded and of all bytes (0 where the server does not tell it).
+        attempts: number of attempts after a lost connection.
 
     Returns:
         The files.
 
     Raises:
-        DataError: when it does not work, saying what to do.
+        DataError: when a download fails.
     """
     if not source.archives:
         raise DataError(
-            f"{source.name} is not downloaded: it brings its recordings along; use it as data: {source.name}"
+            f"{source.name} needs no download, because it is part of the installation; use it as data: {source.name}"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def _fetch(
 ) -> Path:
     name = unquote(urlsplit(archive.url).path).replace("+", "-").rsplit("/", 1)[-1]
     name = name if "." in name else f"{name}.zip"
-    by_hand = f"download it by hand from {source.homepage} and give its path with --raw"
+    by_hand = f"download it from {source.homepage} and give its path with --raw"
     try:
         path = pooch.retrieve(
             archive.url,
@@ -85,13 +85,10 @@ def _fetch(
     except requests.RequestException as error:
         raise DataError(f"{archive.url} cannot be downloaded ({_reason(error)}); try again, or {by_hand}") from error
     except zipfile.BadZipFile as error:
+        raise DataError(f"{archive.url} does not give a zip file ({error}); {by_hand}") from error
+    except ValueError as error:  # a wrong checksum
         raise DataError(
-            f"{archive.url} does not give a zip file ({error}), and it was thrown away; {by_hand}"
-        ) from error
-    except ValueError as error:  # pooch's word for a wrong checksum
-        raise DataError(
-            f"{archive.url} does not have the checksum that is known, so it was changed or damaged on its way, and was "
-            f"thrown away; try again, or {by_hand}"
+            f"{archive.url} does not have the known checksum, so it was changed or damaged; try again, or {by_hand}"
         ) from error
     except OSError as error:
         raise DataError(
@@ -101,13 +98,12 @@ def _fetch(
 
 
 class _Resuming:
-    """Downloads for pooch: checks that all is there and a zip file, and takes up again what broke off.
+    """A downloader for pooch that continues interrupted downloads, and refuses incomplete and non-zip files.
 
     Args:
-        part: where an unfinished download is kept; beside it, with ``.version``, which version of the file it is of, as
-            the server said.
-        progress: hears of bytes.
-        attempts: how often to try.
+        part: file for an unfinished download; the server's version of the file is beside it, in ``.version``.
+        progress: callback with numbers of bytes, see `fetch`.
+        attempts: number of attempts after a lost connection.
     """
 
     def __init__(self, part: Path, progress: Callable[[int, int], None] | None, attempts: int) -> None:
@@ -117,11 +113,11 @@ class _Resuming:
         self._attempts = attempts
 
     def __call__(self, url: str, output_file: str, _: object) -> None:
-        """Download `url` to `output_file`, as pooch asks.
+        """Download `url` to `output_file`.
 
         Raises:
-            requests.RequestException: when it does not work.
-            zipfile.BadZipFile: when it is something else than a zip file, with what the server calls it.
+            requests.RequestException: when the download fails.
+            zipfile.BadZipFile: when the file is not a zip file, with the type that the server gives.
         """
         for attempt in range(1, self._attempts + 1):
             try:
@@ -131,25 +127,23 @@ class _Resuming:
                 if attempt == self._attempts:
                     raise
         self._version.unlink(missing_ok=True)
-        if not zipfile.is_zipfile(self._part):  # such as the page on which a network asks to log in
+        if not zipfile.is_zipfile(self._part):  # such as the login page of a network
             self._part.unlink()
             raise zipfile.BadZipFile(f"but {kind}")
         self._part.replace(output_file)
 
     def _download(self, url: str) -> str:
-        """Download what is missing, and return what kind of file the server says that it is."""
+        """Download the missing bytes; returns the type of file that the server gives."""
         have = self._part.stat().st_size if self._part.is_file() else 0
         version = self._version.read_text() if self._version.is_file() else ""
-        # identity: a server that packs on the way would announce another length than what arrives
+        # identity: a server that compresses would announce another length than that of the file
         headers = {"Accept-Encoding": "identity"}
-        if (
-            have and version
-        ):  # what is there of an unknown version is not gone on with: two files would be glued together
+        if have and version:  # without a version, parts of two different files could be joined
             headers |= {"Range": f"bytes={have}-", "If-Range": version}
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
                 self._part.unlink()
-                raise requests.ConnectionError("what was there of it does not fit")
+                raise requests.ConnectionError("the unfinished download does not match the server's file")
             answer.raise_for_status()
             resumed = answer.status_code == requests.codes.partial_content
             have = have if resumed else 0
@@ -167,13 +161,13 @@ class _Resuming:
 
 
 def _version(headers: Mapping[str, str]) -> str:
-    """What a server calls the version of a file, where it can be asked for the rest of that version, else nothing."""
+    """The server's version of a file, or an empty text where it does not support the rest of a version."""
     tag = headers.get("ETag", "")
     return headers.get("Last-Modified", "") if tag.startswith("W/") or not tag else tag
 
 
 def sha256(path: Path) -> str:
-    """The checksum of a file, to note where none is published."""
+    """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -61,7 +61,7 @@ def promote(
         found = promote_trial(study, store, trial, name, alias, Rule(score or objective, rule.value, margin), force)
         if found.scores:
             console.print(promotion_table(found))
-        print_line(console, f"\nTest evaluations of {study}: {found.looks}.")
+        print_line(console, f"\nTest evaluations of {study}: {found.test_evaluations}.")
         if found.moved:
             print_line(console, f"{found.name}@{alias} is now version {found.version}: {found.reason}.")
             print_line(console, f"Use it with: sslwear predict RECORDING --model {found.name}@{alias} --out DIR")
@@ -205,4 +205,4 @@ def _test_evaluations(store: Store, tags: dict[str, str]) -> int:
     try:
         return len(past_test_evaluations(find_study(tags.get("sslwear.study", ""), store)))
     except StudyError:  # deleted, or in another Optuna store
-        return int(tags.get("sslwear.test_looks", 0))
+        return int(tags.get("sslwear.test_evaluations", tags.get("sslwear.test_looks", 0)))

@@ -1,1 +1,1 @@
-"""From a trial to a model that others use: registry, promotion, server, predictions."""
+"""Deployment: registry, promotion, model card, ONNX, server and prediction."""

@@ -1,4 +1,4 @@
-"""A promoted classifier as an MLflow model, which keeps a copy of this file and runs that to be loaded."""
+"""MLflow model of a promoted classifier; the model contains a copy of this file, which loads it."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 
 class WindowClassifier(PythonModel):
-    """Windows (N, samples, 3) or (N, 3, samples) in g to labels and class probabilities."""
+    """Classifier of windows (N, samples, 3) or (N, 3, samples) in g."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Read weights and card; nothing is unpickled."""
-        if find_spec("sslwear") is None:  # what is needed of it is in the model
+        """Load weights and card without unpickling."""
+        if find_spec("sslwear") is None:  # the model contains the required files of the package
             sys.path.append(context.artifacts["code"])
         from sslwear.encoders.classifier import Model
 
         self._model = Model.load(Path(context.artifacts["model"]))
 
-    def predict(  # MLflow takes any annotation of the input but the plain array for a schema
+    def predict(  # MLflow derives a schema from other annotations of the input
         self, context: PythonModelContext, model_input: np.ndarray, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """One row a window: ``label``, and for each class ``p_CLASS``.
+        """Table with one row for each window: ``label``, and ``p_CLASS`` of each class.
 
         Args:
-            context: not needed.
+            context: not used.
             model_input: windows in g at the model's rate.
-            params: there are none.
+            params: not used.
 
         Raises:
-            MlflowException: when the input is not windows as the model takes them; a server answers 400 then.
+            MlflowException: when shape or unit of the input are wrong; a server answers with status 400.
         """
         from sslwear.errors import SslwearError
 

@@ -1,4 +1,4 @@
-"""The model card: what a promoted model is, in Markdown, made of what was logged and measured."""
+"""Model card of a promoted model, in Markdown."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ ACADEMIC = (
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a card tells beside the model's own description.
+class ModelDetails:
+    """Content of a model card beside the model's own `Card`.
 
     Attributes:
-        name: the registered model's.
-        alias: that it was promoted to.
-        study: that it was chosen in.
-        trial: its number there.
-        run_id: its run.
-        commit: of the code that trained it, or an empty text.
-        settings: it trained with.
-        participants: whose windows were used for what.
-        scores: of the test participants, by name.
-        pooled: the same over all windows.
-        looks: how often the test participants were looked at, this time included.
-        comparison: lines about the champion that it was compared with.
-        weights: what the encoder started from, as the study file says.
-        pretraining: licences of the data sets that it was pre-trained on beside the study's own, by name.
-        supervised: data sets whose labels it has learnt before it was fine-tuned.
-        versions: of the libraries.
+        name: name of the registered model.
+        alias: alias that it was promoted to.
+        study: name of the study.
+        trial: number of the trial.
+        run_id: id of the trial's run.
+        commit: commit of the training code; empty if unknown.
+        settings: training settings.
+        participants: training, validation and test participants.
+        scores: means over the test participants, by name.
+        pooled: scores over all windows of the test participants, by name.
+        test_evaluations: number of evaluations on the test participants until now.
+        comparison: section about the previous champion, Markdown.
+        weights: initial weights, the value of ``weights:`` in the study file.
+        pretraining: licences of additional pre-training data sets, by name.
+        supervised: data sets on whose labels the encoder was trained before fine-tuning.
+        versions: versions of the libraries.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Facts:
     participants: Mapping[str, tuple[object, ...]]
     scores: Mapping[str, Interval]
     pooled: Mapping[str, float]
-    looks: int
+    test_evaluations: int
     comparison: str
     weights: str
     pretraining: Mapping[str, str | None]
@@ -56,13 +56,13 @@ class Facts:
 
 
 def weights_licence(origin: str) -> str:
-    """What is to be known about the licence of the weights that an encoder started from.
+    """Sentence about the licence of the initial weights.
 
     Args:
-        origin: a study file's ``weights:``.
+        origin: value of ``weights:`` in the study file.
     """
     if origin == "none":
-        return "It starts from random weights, so that only its training data's licence applies."
+        return "It starts from random weights, so only the licence of the training data applies."
     if origin == "hub":
         return ACADEMIC
     if origin.startswith(("runs:/", "models:/")):
@@ -73,61 +73,63 @@ def weights_licence(origin: str) -> str:
     )
 
 
-def markdown(card: Card, facts: Facts) -> str:
-    """The model card; a paragraph is a line, because MLflow shows line breaks as they are."""
-    return "\n\n".join([*_purpose(card, facts), *_origin(card, facts), *_tested(facts), *_terms(card, facts)]) + "\n"
+def markdown(card: Card, details: ModelDetails) -> str:
+    """Model card as Markdown; a paragraph is one line, because MLflow shows line breaks."""
+    return (
+        "\n\n".join([*_purpose(card, details), *_origin(card, details), *_test_scores(details), *_terms(card, details)])
+        + "\n"
+    )
 
 
-def _purpose(card: Card, facts: Facts) -> list[str]:
-    length, uri = card.window_samples, f"models:/{facts.name}@{facts.alias}"
+def _purpose(card: Card, details: ModelDetails) -> list[str]:
+    length, uri = card.window_samples, f"models:/{details.name}@{details.alias}"
     return [
-        f"# {facts.name}",
-        f"Labels windows of wrist acceleration as {', '.join(card.class_names)}.",
+        f"# {details.name}",
+        f"Classifies windows of wrist acceleration as {', '.join(card.class_names)}.",
         "## Input and output",
         f"Windows of {card.window_s:g} s at {card.rate_hz:g} Hz: arrays (N, {length}, 3) or (N, 3, {length}) of "
         f"acceleration in {card.unit} with gravity, axes x, y, z. Recordings of another rate are resampled linearly. "
-        "Output: a row a window, with its `label` and a probability `p_CLASS` for each class.",
+        "Output: one row for each window, with its `label` and a probability `p_CLASS` of each class.",
         "\n".join(["```python", "import mlflow", f"mlflow.pyfunc.load_model({uri!r}).predict(windows)", "```"]),
     ]
 
 
-def _origin(card: Card, facts: Facts) -> list[str]:
-    settings = ", ".join(f"{key} {value}" for key, value in facts.settings.items())
+def _origin(card: Card, details: ModelDetails) -> list[str]:
+    settings = ", ".join(f"{key} {value}" for key, value in details.settings.items())
     return [
-        "## Where it comes from",
-        f"Trial {facts.trial} of the study `{facts.study}` (run `{facts.run_id}`): {card.encoder}, trained with "
-        f"{settings}. Code: commit `{facts.commit or 'unknown'}`, {facts.versions}.",
-        f"Data: {card.dataset}, fingerprint `{card.fingerprint}`. Participants, none on two sides:",
-        "\n".join(f"- {side}: {' '.join(map(str, who))}" for side, who in facts.participants.items()),
-        *([f"It was pre-trained on windows of {', '.join(facts.pretraining)}."] if facts.pretraining else []),
-        *([f"It has learnt the labels of {', '.join(facts.supervised)} before."] if facts.supervised else []),
+        "## Training",
+        f"Trial {details.trial} of the study `{details.study}` (run `{details.run_id}`): {card.encoder}, trained with "
+        f"{settings}. Code: commit `{details.commit or 'unknown'}`, {details.versions}.",
+        f"Data: {card.dataset}, fingerprint `{card.fingerprint}`. Participants of each side of the split:",
+        "\n".join(f"- {side}: {' '.join(map(str, who))}" for side, who in details.participants.items()),
+        *([f"It was pre-trained on windows of {', '.join(details.pretraining)}."] if details.pretraining else []),
+        *([f"It was trained on labels of {', '.join(details.supervised)} before."] if details.supervised else []),
     ]
 
 
-def _tested(facts: Facts) -> list[str]:
-    count = next(iter(facts.scores.values())).participants
+def _test_scores(details: ModelDetails) -> list[str]:
+    count = next(iter(details.scores.values())).participants
     rows = [
-        f"| {name} | {x.mean:.3f} | {x.sd:.3f} | {x.low:.3f} to {x.high:.3f} | {facts.pooled[name]:.3f} |"
-        for name, x in facts.scores.items()
+        f"| {name} | {x.mean:.3f} | {x.sd:.3f} | {x.low:.3f} to {x.high:.3f} | {details.pooled[name]:.3f} |"
+        for name, x in details.scores.items()
     ]
-    times = f"{facts.looks} time{'s' * (facts.looks != 1)}"
     return [
         "## Scores on the test participants",
-        f"Over {count} participant{'s' * (count != 1)} that neither training nor the choice of the trial has seen; the "
-        f"interval is the 95 % bootstrap over participants. They were looked at {times} so far: "
-        "each look at them makes the next result a little less of a surprise.",
+        f"Means over {count} test participant{'s' * (count != 1)}, who were used neither in training nor in the "
+        "selection of the trial, with 95 % bootstrap intervals over participants. Test evaluations until now: "
+        f"{details.test_evaluations}. Each evaluation that informs a choice makes later scores a little optimistic.",
         "\n".join(["| score | mean | sd | 95 % interval | all windows |", "|---|---|---|---|---|", *rows]),
-        facts.comparison,
+        details.comparison,
     ]
 
 
-def _terms(card: Card, facts: Facts) -> list[str]:
+def _terms(card: Card, details: ModelDetails) -> list[str]:
     return [
         "## Licences",
-        f"{weights_licence(facts.weights)} Licence of the training data: {card.licence or 'not known'}."
-        + "".join(f" Of {name}: {licence or 'not known'}." for name, licence in facts.pretraining.items()),
+        f"{weights_licence(details.weights)} Licence of the training data: {card.licence or 'not known'}."
+        + "".join(f" Of {name}: {licence or 'not known'}." for name, licence in details.pretraining.items()),
         "## Limits",
-        "It knows the classes above and nothing else: what a person does beside them is labelled as one of them. It "
-        "was tested on people of one data set; look at its labels before trusting them for other devices, wrists, ages "
-        "or illnesses.",
+        "It predicts only the classes above; other activities are labelled as one of them. It was tested on "
+        "participants of one data set. Check its labels before you use it for other devices, wrists, ages or "
+        "illnesses.",
     ]

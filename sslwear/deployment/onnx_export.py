@@ -1,4 +1,4 @@
-"""A model in another format: ONNX, for programs without PyTorch."""
+"""Export of models to ONNX."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOLERANCE = 1e-5
 
 
 class _Probabilities(nn.Module):
-    """Windows (B, 3, samples) to class probabilities."""
+    """Network with softmax: windows (B, 3, samples) to class probabilities (B, classes)."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -32,25 +32,27 @@ class _Probabilities(nn.Module):
 
 
 def to_onnx(model: Model, path: Path) -> float:
-    """Write a model as ONNX: input ``windows`` (B, 3, samples) in g, float32, any B; output ``probabilities``
-    (B, classes). Its labels, rate and unit are in the file's metadata.
+    """Write a model as an ONNX file.
+
+    The input ``windows`` is (B, 3, samples) in g, float32, for any B. The output ``probabilities`` is (B, classes).
+    Labels, rate and unit are in the metadata of the file.
 
     Args:
-        model: in float32, on the CPU.
-        path: of the file to write.
+        model: classifier in float32 on the CPU.
+        path: ONNX file to write.
 
     Returns:
-        The largest difference between the file's answers and PyTorch's on random windows.
+        The largest difference between the probabilities of ONNX Runtime and PyTorch on random windows.
 
     Raises:
-        SslwearError: when the extra is not installed, the file cannot be written, or the answers differ.
+        SslwearError: when the extra is not installed, the file cannot be written, or the probabilities differ.
     """
     try:
         import onnx
         import onnxruntime
     except ImportError as error:
         raise SslwearError(
-            f"ONNX needs the package {error.name}; install it with: pip install 'sslwear[onnx]'"
+            f"ONNX export needs the package {error.name}. Install it with: pip install 'sslwear[onnx]'"
         ) from error
     card = model.card
     example = torch.zeros(2, 3, card.window_samples)
@@ -68,21 +70,23 @@ def to_onnx(model: Model, path: Path) -> float:
         )
     assert program is not None
     proto = program.model_proto
-    facts = {"labels": json.dumps(card.class_names), "rate_hz": f"{card.rate_hz:g}", "unit": card.unit}
-    onnx.helper.set_model_props(proto, {**facts, "fingerprint": card.fingerprint})
+    metadata = {"labels": json.dumps(card.class_names), "rate_hz": f"{card.rate_hz:g}", "unit": card.unit}
+    onnx.helper.set_model_props(proto, {**metadata, "fingerprint": card.fingerprint})
     try:
         onnx.save(proto, path)
     except OSError as error:
-        raise SslwearError(f"cannot write {path} ({error.strerror}); give another file") from error
+        raise SslwearError(f"cannot write {path} ({error.strerror}). Give another file") from error
     worst = difference(model, onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]))
     if not worst <= TOLERANCE:
         path.unlink()
-        raise SslwearError(f"the ONNX file's answers differ from PyTorch's by up to {worst:.2g}; it was not kept")
+        raise SslwearError(
+            f"the ONNX file differs from PyTorch by up to {worst:.2g} and was deleted. Please report this"
+        )
     return worst
 
 
 def difference(model: Model, session: object) -> float:
-    """Largest difference of probabilities between a model and an ONNX Runtime session of it, on random windows."""
+    """Largest difference of probabilities between PyTorch and an ONNX Runtime session on random windows."""
     draws = np.random.default_rng(0)
     shape = (7, model.card.window_samples, 3)
     windows: NDArray[np.float32] = (draws.normal(0, 0.3, shape) + np.array([0, 0, 1])).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A model on many new recordings, side by side, and the files that it gives of each."""
+"""Prediction of many recordings in parallel, with output files for each."""
 
 from __future__ import annotations
 
@@ -35,15 +35,18 @@ FORMATS = ("csv", "parquet")
 
 @dataclass(frozen=True)
 class Options:
-    """How recordings are labelled.
+    """Options of a prediction.
 
     Attributes:
-        out: folder to write to.
-        format: of the windows' table, ``csv`` or ``parquet``.
-        bout_s: expected length of a bout in seconds for smoothing; None for none.
-        device: where to compute, as torch names it.
+        out: output folder.
+        format: format of the table of windows, ``csv`` or ``parquet``.
+        bout_s: expected length of a bout in seconds for smoothing; None for no smoothing.
+        device: name of the torch device.
         precision: ``float32`` or ``bf16``.
-        overwrite: whether files of an earlier call may be replaced.
+        overwrite: whether existing output files may be replaced.
+
+    Raises:
+        SettingsError: when the format is unknown.
     """
 
     out: Path
@@ -55,29 +58,29 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
-            raise SettingsError(f"--format {self.format}: write {' or '.join(FORMATS)}")
+            raise SettingsError(f"--format: there is no format {self.format!r}. Write {' or '.join(FORMATS)}")
 
     def stale(self, name: str) -> list[Path]:
-        """Tables in another format, which would be taken for this call's: replaced as its own files are."""
+        """Tables of the recording in other formats, which are deleted so that no outdated one remains."""
         return [self.out / f"{name}.{other}" for other in FORMATS if other != self.format]
 
     def outputs(self, name: str) -> dict[str, Path]:
-        """The files that a recording gives, by what they are."""
+        """Output files of a recording by kind."""
         endings = {"windows": f".{self.format}", "days": ".days.csv", "hours": ".hours.csv", "picture": ".png"}
         return {what: self.out / f"{name}{ending}" for what, ending in endings.items()}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a recording.
+    """Result of a recording.
 
     Attributes:
-        name: the file's, without endings.
-        windows: how many were cut.
-        nonwear: in how many of them the device was not worn.
-        note: how it was read.
-        warning: what a reader of the labels must know, or None.
-        error: why there are no labels, or None.
+        name: name of the file without extensions.
+        windows: number of windows.
+        nonwear: number of non-wear windows.
+        note: one line about how the file was read.
+        warning: warning about the labels, or None.
+        error: reason why there are no labels, or None.
     """
 
     name: str
@@ -91,61 +94,64 @@ class Outcome:
 def predict(
     files: Sequence[Path], model: Model, options: Options, jobs: int = 1, progress: Share | None = None
 ) -> Iterator[Outcome]:
-    """Label recordings, several at a time, and write what `Options.outputs` names, each file whole or not at all.
+    """Label recordings in parallel, and write the files of `Options.outputs`.
 
-    A file that cannot be used is reported, and the others are labelled all the same.
+    Output files are complete or do not exist. A recording with an error is reported, and the others are labelled.
 
     Args:
         files: device files and CSV files.
-        model: on whatever device; each process has a copy on `options.device`.
-        options: how.
-        jobs: recordings to work on at a time, each in a process of its own.
-        progress: hears how far each is.
+        model: classifier; each process has a copy on `options.device`.
+        options: options of the prediction.
+        jobs: number of processes.
+        progress: callback with the share of each recording that is done.
+
+    Yields:
+        Outcomes of the recordings as they finish.
 
     Raises:
-        DataError: when two files have the same name, an output is there already or would replace a recording, or the
-            folder cannot be written to.
-        SettingsError: when there is nothing to smooth.
+        DataError: when two files have the same name, an output file exists or would replace a recording, or the folder
+            is not writable.
+        SettingsError: when a bout is not longer than a window.
     """
-    named = _named(files, options)
+    recordings = _check_outputs(files, options)
     if options.bout_s is not None:
         HiddenMarkovModel.from_bouts(len(model.card.class_names), model.card.window_s, options.bout_s)
-    jobs = max(1, min(jobs, len(named)))
+    jobs = max(1, min(jobs, len(recordings)))
     threads = max(1, joblib.cpu_count() // jobs)
-    with _working(options.out) as folder:
+    with _temporary_folder(options.out) as folder:
         weights.save(model.network, folder / CHECKPOINT)
         (folder / CARD).write_text(model.card.to_json())
-        tasks = [(name, file, folder, options) for name, file in named.items()]
+        tasks = [(name, file, folder, options) for name, file in recordings.items()]
         if jobs == 1:
-            _begin(folder, options, threads, progress)
+            _load_worker(folder, options, threads, progress)
             for task in tasks:
                 yield _predict_one(*task)
             return
-        said = processes.CONTEXT.SimpleQueue()
+        queue = processes.CONTEXT.SimpleQueue()
 
-        def listen() -> None:
-            while not said.empty():
-                name, share = said.get()
+        def forward_progress() -> None:
+            while not queue.empty():
+                name, share = queue.get()
                 if progress is not None:
                     progress(name, share)
 
         try:
-            arguments = (folder, options, threads, _Said(said))
-            yield from processes.run(_predict_one, tasks, jobs, _begin, arguments, listen)
+            arguments = (folder, options, threads, _QueueProgress(queue))
+            yield from processes.run(_predict_one, tasks, jobs, _load_worker, arguments, forward_progress)
         except BrokenProcessPool as error:
             raise DataError(
-                f"a worker process was ended, probably for lack of memory; what was finished is in {options.out}: "
-                "label the others with a smaller --jobs"
+                f"a worker process was killed, probably for lack of memory. Finished recordings are in {options.out}. "
+                "Label the others with a smaller --jobs"
             ) from error
 
 
 def in_order(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Outcomes, which come as they are finished, in the natural order of names."""
+    """Outcomes in the natural order of their names."""
     return sorted(outcomes, key=lambda outcome: natural(outcome.name))
 
 
-class _Said:
-    """Tells another process how far a recording is."""
+class _QueueProgress:
+    """Progress callback that sends the progress of a worker to the parent process."""
 
     def __init__(self, queue: Any) -> None:
         self._queue = queue
@@ -155,71 +161,73 @@ class _Said:
 
 
 @dataclass
-class _Here:
-    """What a process works with."""
+class _Worker:
+    """Model and progress callback of a process."""
 
     model: Model
     progress: Share | None
 
 
-_here: _Here | None = None
+_worker: _Worker | None = None
 
 
-def _begin(folder: Path, options: Options, threads: int, progress: Share | None) -> None:
-    """Load the model once in a process, and share the machine's cores with the other processes."""
-    global _here
+def _load_worker(folder: Path, options: Options, threads: int, progress: Share | None) -> None:
+    """Load the model of a process, and set its number of threads."""
+    global _worker
     use_threads(threads)
     threadpool_limits(threads)
-    _here = _Here(Model.load(folder, torch.device(options.device), options.precision), progress)
+    _worker = _Worker(Model.load(folder, torch.device(options.device), options.precision), progress)
 
 
-def _named(files: Sequence[Path], options: Options) -> dict[str, Path]:
-    """Files by the names of what they give.
+def _check_outputs(files: Sequence[Path], options: Options) -> dict[str, Path]:
+    """Recordings by name, after a check of their output files.
 
     Raises:
-        DataError: when something would be written over.
+        DataError: when an output file would overwrite a recording or an existing file.
     """
     source = DeviceFiles(files)
-    named = {str(who): Path(source.files(who)[0]) for who in source.participants()}
-    inputs = {path.resolve(): path for path in named.values()}
-    wanted: dict[Path, str] = {}
-    for name in named:
+    recordings = {str(name): Path(source.files(name)[0]) for name in source.participants()}
+    inputs = {path.resolve() for path in recordings.values()}
+    outputs: dict[Path, str] = {}
+    for name in recordings:
         for path in [*options.outputs(name).values(), *options.stale(name)]:
-            if path in wanted:
-                raise DataError(f"{wanted[path]!r} and {name!r} would both write {path}; rename one of the recordings")
+            if path in outputs:
+                raise DataError(f"{outputs[path]!r} and {name!r} would both write {path}. Rename one of the recordings")
             if path.resolve() in inputs:
-                raise DataError(f"{path} is one of the recordings and would be written over; give another --out")
+                raise DataError(f"{path} is one of the recordings and would be overwritten. Give another --out")
             if path.exists() and not options.overwrite:
                 raise DataError(
-                    f"{path} is there already; leave that recording out, give another --out, or replace it with "
+                    f"{path} exists already. Leave that recording out, give another --out, or replace it with "
                     "--overwrite"
                 )
-            wanted[path] = name
-    return named
+            outputs[path] = name
+    return recordings
 
 
 @contextmanager
-def _working(out: Path) -> Iterator[Path]:
-    """A folder for unfinished files on the disk of the results; what a killed process left there is removed.
+def _temporary_folder(out: Path) -> Iterator[Path]:
+    """Temporary folder for unfinished files in the output folder; files of a killed process are deleted.
 
     Raises:
-        DataError: when another process writes to `out`, or it cannot be written to.
+        DataError: when another process writes to `out`, or `out` is not writable.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock = FileLock(out / ".sslwear-predict.lock", timeout=0)
         lock.acquire()
     except Timeout as error:
-        raise DataError(f"another process writes predictions to {out}; wait for it, or give another --out") from error
+        raise DataError(
+            f"another process writes predictions to {out}. Wait until it has ended, or give another --out"
+        ) from error
     except OSError as error:
-        raise DataError(f"cannot write to {out}: {error.strerror}; give another --out") from error
+        raise DataError(f"cannot write to {out} ({error.strerror}). Give another --out") from error
     folder = out / ".sslwear-predict"
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         yield folder
     except OSError as error:
-        raise DataError(f"cannot write to {out}: {error.strerror}; give another --out") from error
+        raise DataError(f"cannot write to {out} ({error.strerror}). Give another --out") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         lock.release()
@@ -227,31 +235,34 @@ def _working(out: Path) -> Iterator[Path]:
 
 
 def _predict_one(name: str, file: Path, folder: Path, options: Options) -> Outcome:
-    """Label a recording in a process that has begun; whatever is wrong with it becomes its outcome."""
-    assert _here is not None
+    """Label a recording in a worker; errors become its outcome."""
+    assert _worker is not None
     place = Path(tempfile.mkdtemp(dir=folder))
     try:
-        found, table, note, warning = label(name, file, place, _here.model, options.bout_s, _here.progress)
+        found, table, note, warning = label(name, file, place, _worker.model, options.bout_s, _worker.progress)
         _write(found, table, place, options)
         nonwear = int((found.codes < 0).sum())
         return Outcome(name, len(table), nonwear, note, warning)
     except DataError as error:
         return Outcome(name, error=str(error))
     except MemoryError:
-        return Outcome(name, error=f"{file} needs more memory than there is; repeat with a smaller --jobs")
+        return Outcome(name, error=f"{file} needs more memory than is available. Repeat with a smaller --jobs")
     except OSError as error:
-        return Outcome(name, error=f"{file}: {error.strerror or error} while its samples or results were written")
-    except Exception as error:  # noqa: BLE001 - nobody's file may keep the others' from being labelled
+        return Outcome(name, error=f"{file}: cannot write samples or results ({error.strerror or error})")
+    except Exception as error:  # noqa: BLE001 - one file must not stop the others
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        return Outcome(name, error=f"{file} cannot be labelled ({reason}); tell us if getting it again does not help")
+        return Outcome(
+            name,
+            error=f"{file} cannot be labelled ({reason}). Please report this if a new copy of the file does not help",
+        )
     finally:
         shutil.rmtree(place, ignore_errors=True)
-        if _here.progress is not None:
-            _here.progress(name, 1.0)
+        if _worker.progress is not None:
+            _worker.progress(name, 1.0)
 
 
 def _write(found: LabelledRecording, table: pd.DataFrame, place: Path, options: Options) -> None:
-    """Write all of a recording's files, and then give them their names, the windows' table last."""
+    """Write the output files of a recording under temporary names, then rename them, the table of windows last."""
     made = {what: place / path.name for what, path in options.outputs(found.name).items()}
     if options.format == "parquet":
         table.to_parquet(made["windows"], index=False)

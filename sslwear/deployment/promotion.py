@@ -1,4 +1,4 @@
-"""Promotion: the chosen trial and the champion on the same locked participants, and the alias moves if it may."""
+"""Promotion: comparison of a trial with the champion on the test participants, and move of the alias."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from optuna.trial import FrozenTrial, TrialState
 
 from sslwear.deployment import registry
-from sslwear.deployment.registration import register_trial, summary
+from sslwear.deployment.registration import register_trial, score_intervals
 from sslwear.deployment.registry import CHAMPION
 from sslwear.errors import SettingsError, StudyError, WeightsError
 from sslwear.evaluation.intervals import Difference, Interval, difference
@@ -39,16 +39,16 @@ from sslwear.utils.signals import signals_deferred
 
 @dataclass(frozen=True)
 class Rule:
-    """When a newcomer is not worse than the champion.
+    """Rule by which a candidate may replace the champion.
 
     Attributes:
-        score: compared, one of `SCORES`.
-        kind: ``mean``: the mean difference over participants is at least minus the margin; ``interval``: the lower end
-            of its 95 % interval is.
-        margin: how much worse is not worse.
+        score: score to compare, one of `SCORES`.
+        kind: ``mean``: the mean difference over participants must be at least minus the margin; ``interval``: the lower
+            limit of its 95 % interval must be.
+        margin: non-inferiority margin of the score.
 
     Raises:
-        SettingsError: when there is no such score, or the margin is negative.
+        SettingsError: when the score is unknown, or the margin is not at least 0 and less than 1.
     """
 
     score: str = "kappa"
@@ -57,36 +57,36 @@ class Rule:
 
     def __post_init__(self) -> None:
         if self.score not in SCORES:
-            raise SettingsError(f"score: there is no {self.score!r}; choose one of {', '.join(SCORES)}")
+            raise SettingsError(f"score: there is no {self.score!r}. Choose one of {', '.join(SCORES)}")
         if not 0 <= self.margin < 1:
-            raise SettingsError(f"margin: it must be at least 0 and less than 1, but got {self.margin:g}")
+            raise SettingsError(f"margin: it must be at least 0 and less than 1 but is {self.margin:g}")
 
     def allows(self, found: Difference) -> bool:
-        """Whether a difference, the newcomer less the champion, is enough."""
-        value = found.interval.mean if self.kind == "mean" else found.interval.low  # of one participant there is none
+        """Whether a difference, candidate minus champion, fulfils the rule."""
+        value = found.interval.mean if self.kind == "mean" else found.interval.low  # NaN for one participant
         return bool(value >= -self.margin)
 
     def __str__(self) -> str:
-        what = "the mean difference" if self.kind == "mean" else "the lower end of the difference's 95 % interval"
+        what = "the mean difference" if self.kind == "mean" else "the lower limit of the difference's 95 % interval"
         return f"{what} in {self.score} must be at least {-self.margin or 0:g}"
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """What came of it.
+    """Result of a promotion.
 
     Attributes:
-        name: the registered model's.
-        alias: that was to move.
-        trial: number of the chosen trial.
-        scores: of the newcomer on the test participants, by name; empty when it was the champion already.
-        champion: the version that was the champion, or None where there was none.
-        champion_scores: its scores on the same participants.
-        differences: the newcomer less the champion, by score.
-        version: the newcomer's, or None where it was refused.
-        moved: whether the alias stands for the newcomer now and did not before.
-        reason: why, in a sentence.
-        looks: how often the test participants were looked at, this time included.
+        name: name of the registered model.
+        alias: alias to move.
+        trial: number of the candidate trial.
+        scores: scores of the candidate on the test participants, by name; empty if it is the champion already.
+        champion: version of the champion before the promotion; None if there was none.
+        champion_scores: scores of the champion on the same participants.
+        differences: candidate minus champion, by score.
+        version: version of the candidate; None if it was refused.
+        moved: whether the alias was moved to the candidate.
+        reason: reason in one sentence.
+        test_evaluations: number of evaluations on the study's test participants until now.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Promotion:
     version: str | None
     moved: bool
     reason: str
-    looks: int
+    test_evaluations: int
 
 
 def promote(
@@ -111,20 +111,20 @@ def promote(
     rule: Rule | None = None,
     force: str | None = None,
 ) -> Promotion:
-    """Score a trial and the current champion on a study's test participants, and move the alias if the trial may be it.
+    """Compare a trial with the champion on the test participants, and move the alias if the rule allows it.
 
     Args:
-        study_name: the study's.
-        store: where it is.
-        trial_number: the trial, or None for the winner.
-        name: the registered model's name, or None for the study's.
-        alias: to move.
-        rule: when the newcomer may take it; by default the study's objective must not be lower on average.
-        force: a reason to move it anyway, which is kept with the version.
+        study_name: name of the study.
+        store: store of the study.
+        trial_number: number of the candidate trial; None for the best one.
+        name: name of the registered model; None for the study's name.
+        alias: alias to move.
+        rule: rule of the comparison; by default the mean of the study's objective must not be lower.
+        force: reason to move the alias in any case, which is stored with the version.
 
     Raises:
-        SslwearError: when study, trial, data or weights cannot be used, another process runs the study, or the two
-            models cannot be compared and nothing is forced.
+        SslwearError: when study, trial, data or weights cannot be used, another process runs the study, or the models
+            cannot be compared and no `force` is given.
     """
     registry.check_name(name or study_name)
     registry.check_alias(alias)
@@ -132,42 +132,42 @@ def promote(
         study = find_study(study_name, store)
         settings = kept_settings(study)
         rule, name = rule or Rule(settings.objective), name or study_name
-        trial = _chosen(study, trial_number)
-        known = _known(store, name, study_name, trial)
+        trial = _finished_trial(study, trial_number)
+        known = _registered_version(store, name, study_name, trial)
         champion = _champion(store, name, alias)
         if known is not None and champion is not None and known.version == champion.version:
             reason = f"trial {trial.number} is {name}@{alias} already, version {known.version}"
             taken = str(known.version)
             count = len(past_test_evaluations(study))
             return Promotion(name, alias, trial.number, {}, taken, {}, {}, taken, False, reason, count)
-        context = _experiment(study, store)
+        context = _open_context(study, store)
         registry.check_encoder(context.encoder)
-        return _compare(context, study, trial, _Wanted(name, alias, rule, force), known, champion)
+        return _compare(context, study, trial, _Request(name, alias, rule, force), known, champion)
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _Request:
     name: str
     alias: str
     rule: Rule
     force: str | None
 
 
-def _chosen(study: optuna.Study, number: int | None) -> FrozenTrial:
+def _finished_trial(study: optuna.Study, number: int | None) -> FrozenTrial:
     if number is None:
         best = winner(study)
         if best is None:
-            raise StudyError(f"no trial of {study.study_name!r} has finished yet; run it first")
+            raise StudyError(f"no trial of {study.study_name!r} has finished yet. Run the study first")
         return best
     found = {trial.number: trial for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))}
     if number not in found:
-        there = f"choose one of {', '.join(map(str, found))}" if found else "none has"
-        raise StudyError(f"trial {number} of {study.study_name!r} has not finished; {there}")
+        advice = f"Choose one of {', '.join(map(str, found))}" if found else "Run the study first"
+        raise StudyError(f"trial {number} of {study.study_name!r} has not finished. {advice}")
     return found[number]
 
 
-def _known(store: Store, name: str, study: str, trial: FrozenTrial) -> ModelVersion | None:
-    """The version that the trial was registered as before."""
+def _registered_version(store: Store, name: str, study: str, trial: FrozenTrial) -> ModelVersion | None:
+    """Version that was registered from the trial before; None if there is none."""
     run_id = trial.user_attrs["run_id"]
     mine = [v for v in registry.versions(store, name) if v.run_id == run_id and v.tags.get(f"{PREFIX}study") == study]
     return mine[0] if mine else None
@@ -180,17 +180,17 @@ def _champion(store: Store, name: str, alias: str) -> ModelVersion | None:
     return registry.find_version(store, f"{name}@{alias}")
 
 
-def _experiment(study: optuna.Study, store: Store) -> StudyContext:
-    """The study's data and split; its first weights are not needed, because the trial has its own.
+def _open_context(study: optuna.Study, store: Store) -> StudyContext:
+    """Context of the study without its initial weights, which a promotion does not need.
 
     Raises:
-        StudyError: when the data are others than the study's.
+        StudyError: when the data have changed since the study was run.
     """
     settings = kept_settings(study)
     context = StudyContext.open(settings, store, read_weights=False)
     if study.user_attrs["fingerprint"] != context.dataset.fingerprint:
         raise StudyError(
-            f"{context.dataset.folder} holds other data than when {study.study_name!r} was run; put them back"
+            f"{context.dataset.folder} holds other data than when {study.study_name!r} was run. Restore its data"
         )
     return context
 
@@ -199,7 +199,7 @@ def _compare(
     context: StudyContext,
     study: optuna.Study,
     trial: FrozenTrial,
-    wanted: _Wanted,
+    request: _Request,
     known: ModelVersion | None,
     champion: ModelVersion | None,
 ) -> Promotion:
@@ -207,29 +207,29 @@ def _compare(
     with signals_deferred():
         count_test_evaluation(study, f"promotion of trial {trial.number}")
     depth = frozen_prefix_length(context.tuning(training_of(trial)).frozen, network)
-    newcomer = score_network(context, network, context.encoder.window_samples, context.dataset.class_names, depth)
-    rival, remark = _rival(context, champion, wanted)
+    candidate = score_network(context, network, context.encoder.window_samples, context.dataset.class_names, depth)
+    champion_result, caveat = _score_champion(context, champion, request)
     _parent(context, study).describe(description(study, context.settings.objective))
-    _parent(context, study).text(newcomer.table.to_csv(index=False), f"promotions/trial-{trial.number}.csv")
-    mine = summary(newcomer.table)
-    theirs = summary(rival.table) if rival is not None else {}
-    differences = _differences(newcomer, rival) if rival is not None else {}
-    allowed, reason = _verdict(wanted, champion, differences, remark)
+    _parent(context, study).text(candidate.table.to_csv(index=False), f"promotions/trial-{trial.number}.csv")
+    mine = score_intervals(candidate.table)
+    theirs = score_intervals(champion_result.table) if champion_result is not None else {}
+    differences = _differences(candidate, champion_result) if champion_result is not None else {}
+    allowed, reason = _decide(request, champion, differences, caveat)
     version = str(known.version) if known is not None else None
     if allowed:
-        comparison = _comparison(wanted, champion, theirs, differences, reason)
+        comparison = _comparison(request, champion, theirs, differences, reason)
         if known is None:
-            known = register_trial(context, study, trial, wanted.name, wanted.alias, network, newcomer, comparison)
+            known = register_trial(context, study, trial, request.name, request.alias, network, candidate, comparison)
         version = str(known.version)
         with signals_deferred():
-            if wanted.force is not None:
-                why = masked(wanted.force)
-                context.store.client.set_model_version_tag(wanted.name, version, f"{PREFIX}forced", why)
+            if request.force is not None:
+                why = masked(request.force)
+                context.store.client.set_model_version_tag(request.name, version, f"{PREFIX}forced", why)
             expected = str(champion.version) if champion is not None else None
-            registry.move_alias(context.store, wanted.name, wanted.alias, version, reason, expected)
+            registry.move_alias(context.store, request.name, request.alias, version, reason, expected)
     return Promotion(
-        name=wanted.name,
-        alias=wanted.alias,
+        name=request.name,
+        alias=request.alias,
         trial=trial.number,
         scores=mine,
         champion=str(champion.version) if champion is not None else None,
@@ -238,20 +238,22 @@ def _compare(
         version=version,
         moved=allowed,
         reason=reason,
-        looks=len(past_test_evaluations(study)),
+        test_evaluations=len(past_test_evaluations(study)),
     )
 
 
 def _parent(context: StudyContext, study: optuna.Study) -> Run:
-    """The study's own run."""
+    """Run of the study."""
     return Run(context.store, study.user_attrs["run_id"], context.store.experiment(context.settings.study))
 
 
-def _rival(context: StudyContext, champion: ModelVersion | None, wanted: _Wanted) -> tuple[HeldOutScores | None, str]:
-    """The champion's answers for the same participants, and a remark on whether the comparison is fair.
+def _score_champion(
+    context: StudyContext, champion: ModelVersion | None, request: _Request
+) -> tuple[HeldOutScores | None, str]:
+    """Scores of the champion on the test participants, and a caveat if it was trained on some of them.
 
     Raises:
-        StudyError: when it cannot be compared and nothing is forced.
+        StudyError: when it cannot be compared and no force is requested.
     """
     if champion is None:
         return None, ""
@@ -260,56 +262,56 @@ def _rival(context: StudyContext, champion: ModelVersion | None, wanted: _Wanted
         model = registry.load_model(context.store, registry.uri_of(champion), context.device)
         found = score_network(context, model.network, model.card.window_samples, model.card.class_names)
     except (StudyError, WeightsError, SettingsError) as error:
-        if wanted.force is None:
+        if request.force is None:
             raise StudyError(
-                f"{wanted.name}@{wanted.alias}, version {champion.version}, cannot be compared: {error}; give the new "
-                "model another --name, or --force REASON"
+                f"{request.name}@{request.alias}, version {champion.version}, cannot be compared: {error}. Give the "
+                "new model another --name, or --force REASON"
             ) from error
         return None, f" (not compared: {error})"
-    remark = f"; the champion learnt from {', '.join(seen)} of the test participants, which favours it" if seen else ""
-    return found, remark
+    caveat = f"; the champion was trained on the test participants {', '.join(seen)}, which favours it" if seen else ""
+    return found, caveat
 
 
 def _differences(first: HeldOutScores, second: HeldOutScores) -> dict[str, Difference]:
-    one, other = (tested.table.set_index("participant") for tested in (first, second))
+    one, other = (result.table.set_index("participant") for result in (first, second))
     return {name: difference(one[name], other[name]) for name in SCORES}
 
 
-def _verdict(
-    wanted: _Wanted, champion: ModelVersion | None, differences: Mapping[str, Difference], remark: str
+def _decide(
+    request: _Request, champion: ModelVersion | None, differences: Mapping[str, Difference], caveat: str
 ) -> tuple[bool, str]:
-    """Whether the alias moves, and why."""
+    """Whether to move the alias, and the reason."""
     if champion is None:
-        return True, f"there was no champion before{remark}"
-    rule = wanted.rule
+        return True, f"there was no champion{caveat}"
+    rule = request.rule
     if differences:
         found = differences[rule.score]
         allowed = rule.allows(found)
-        text = f"{rule.score} is {found.interval.mean:+.3f} against version {champion.version}; {rule}{remark}"
+        text = f"{rule.score} is {found.interval.mean:+.3f} against version {champion.version}; {rule}{caveat}"
     else:
-        allowed, text = False, f"version {champion.version} was not compared{remark}"
-    if not allowed and wanted.force is not None:
-        return True, f"forced: {wanted.force} ({text})"
+        allowed, text = False, f"version {champion.version} was not compared{caveat}"
+    if not allowed and request.force is not None:
+        return True, f"forced: {request.force} ({text})"
     return allowed, text
 
 
 def _comparison(
-    wanted: _Wanted,
+    request: _Request,
     champion: ModelVersion | None,
     theirs: Mapping[str, Interval],
     differences: Mapping[str, Difference],
     reason: str,
 ) -> str:
-    """What the model card says of the champion before."""
+    """Section of the model card about the previous champion."""
     if champion is None:
-        return "There was no champion to compare it with."
+        return "There was no champion for a comparison."
     if not differences:
-        return f"It took `{wanted.alias}` from version {champion.version}: {reason}."
+        return f"It replaced version {champion.version} as `{request.alias}`: {reason}."
     rows = "\n".join(
         f"| {name} | {theirs[name]} | {found.interval} | {found.p:.3f} |" for name, found in differences.items()
     )
-    return f"""It took `{wanted.alias}` from version {champion.version}: {reason}. On the same participants:
+    return f"""It replaced version {champion.version} as `{request.alias}`: {reason}. On the same participants:
 
-| score | version {champion.version} | difference, this one less that | p (Wilcoxon) |
+| score | version {champion.version} | difference, this version minus that | p (Wilcoxon) |
 |---|---|---|---|
 {rows}"""

@@ -1,4 +1,4 @@
-"""A trial as a registered version: model card, tags, scores with intervals, and what is usual in its data."""
+"""Registration of a trial as a model version with model card, tags and scores."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from sslwear.tracking import RUN_URI, participant_params
 from sslwear.training.metrics import SCORES
 
 EXAMPLES = 3
-SAMPLED = 5000
-"""So many training windows tell what is usual."""
+RANGE_WINDOWS = 5000
+"""Approximate number of training windows from which reference ranges are computed."""
 
 
 def register_trial(
@@ -41,26 +41,29 @@ def register_trial(
     tested: HeldOutScores,
     comparison: str,
 ) -> ModelVersion:
-    """Register a finished trial's network as a new version.
+    """Register the network of a finished trial as a new version.
 
     Args:
-        context: the study's.
-        study: the trial's.
-        trial: a finished one.
-        name: the registered model's.
-        alias: that it is promoted to, for the card.
-        network: that it left.
-        tested: its answers for the test participants.
-        comparison: what the card says of the champion before it, Markdown.
+        context: context of the study.
+        study: the study.
+        trial: a finished trial.
+        name: name of the registered model.
+        alias: alias that it is promoted to, for the card.
+        network: trained network of the trial.
+        tested: scores on the test participants.
+        comparison: section of the card about the previous champion, Markdown.
+
+    Returns:
+        The new version.
     """
-    training, store, scores = training_of(trial), context.store, summary(tested.table)
+    training, store, scores = training_of(trial), context.store, score_intervals(tested.table)
     run_id = trial.user_attrs["run_id"]
     card = replace(
         context.card(training.tuning, training.pretext, training.head), reference_ranges=_reference_ranges(context)
     )
     split, run = context.split, store.client.get_run(run_id)
     weights = run.data.params.get("weights", kept_settings(study).weights)
-    facts = model_card.Facts(
+    details = model_card.ModelDetails(
         name=name,
         alias=alias,
         study=study.study_name,
@@ -71,7 +74,7 @@ def register_trial(
         participants={"train": split.train, "validation": split.validation, "test": split.test},
         scores=scores,
         pooled=tested.scores,
-        looks=len(past_test_evaluations(study)),
+        test_evaluations=len(past_test_evaluations(study)),
         comparison=comparison,
         weights=weights,
         pretraining=_pretraining(context, training.pretext),
@@ -81,53 +84,53 @@ def register_trial(
     objective = f"{context.settings.objective} {trial.value:.4f} on validation participants"
     rows = context.windows(split.train).rows[:EXAMPLES]
     example = context.dataset.gather(rows, card.window_samples).transpose(1, 2).contiguous().numpy()
-    text, tags = model_card.markdown(card, facts), _tags(card, facts, objective)
-    return registry.register(store, name, run_id, network.cpu(), card, example, text, tags, _numbers(scores))
+    text, tags = model_card.markdown(card, details), _tags(card, details, objective)
+    return registry.register(store, name, run_id, network.cpu(), card, example, text, tags, _metrics(scores))
 
 
-def _tags(card: Card, facts: model_card.Facts, objective: str) -> dict[str, str]:
+def _tags(card: Card, details: model_card.ModelDetails, objective: str) -> dict[str, str]:
     return {
-        "study": facts.study,
-        "trial": str(facts.trial),
-        "run": f"{RUN_URI}{facts.run_id}",
+        "study": details.study,
+        "trial": str(details.trial),
+        "run": f"{RUN_URI}{details.run_id}",
         "fingerprint": card.fingerprint,
         "dataset": card.dataset,
-        "commit": facts.commit,
+        "commit": details.commit,
         "classes": ", ".join(card.class_names),
         "input": f"{card.window_s:g} s at {card.rate_hz:g} Hz, {card.window_samples} samples, {card.unit}",
-        "weights": facts.weights,
-        "weights_licence": model_card.weights_licence(facts.weights),
+        "weights": details.weights,
+        "weights_licence": model_card.weights_licence(details.weights),
         "objective": objective,
-        "test_looks": str(facts.looks),
-        **participant_params(**facts.participants),
-        **{f"test_{score}": str(found) for score, found in facts.scores.items()},
+        "test_evaluations": str(details.test_evaluations),
+        **participant_params(**details.participants),
+        **{f"test_{score}": str(found) for score, found in details.scores.items()},
     }
 
 
 def _pretraining(context: StudyContext, pretext: str) -> dict[str, str | None]:
-    """Licences of other data sets that were pre-trained on, by name."""
+    """Licences of additional pre-training data sets, by name."""
     if pretext == NO_PRETEXT or context.pretraining_data is None:
         return {}
     data = pretraining_source(context, pretext)
     return {name: part.description.licence for name, part in zip(data.names, data.parts, strict=True)}
 
 
-def _numbers(scores: Mapping[str, Interval]) -> dict[str, float]:
-    """Metrics of the model: means and ends of intervals, where they are defined."""
+def _metrics(scores: Mapping[str, Interval]) -> dict[str, float]:
+    """Metrics of the model: means and interval limits of the scores, if they are defined."""
     parts = [(score, part) for score in scores for part in ("mean", "low", "high")]
     found = {f"test_{score}_{part}": float(getattr(scores[score], part)) for score, part in parts}
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
-def summary(table: pd.DataFrame) -> dict[str, Interval]:
-    """Scores over participants, of a table with one row each."""
+def score_intervals(table: pd.DataFrame) -> dict[str, Interval]:
+    """Mean and interval of each score, from a table with one row for each participant."""
     return {name: interval(table[name].to_numpy()) for name in SCORES}
 
 
 def _reference_ranges(context: StudyContext) -> dict[str, tuple[float, float]]:
-    """What is usual of the windows that a trial learnt from."""
+    """Reference ranges of the training windows."""
     rows = context.windows(context.split.train).rows
-    some = rows[:: 1 + len(rows) // SAMPLED]
+    some = rows[:: 1 + len(rows) // RANGE_WINDOWS]
     return reference_ranges(statistics(np.asarray(context.dataset.windows[some])))
 
 

@@ -1,4 +1,4 @@
-"""The MLflow registry: registered versions with what they are, aliases with their history, and models by name."""
+"""Model registry: registered versions, aliases with their history, and loading of models."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ from sslwear.utils.masking import masked
 
 CHAMPION = "champion"
 HISTORY = f"{PREFIX}history."
-"""Registered model's tags that list the versions that an alias stood for, by alias."""
+"""Prefix of tags of a registered model that store the history of an alias."""
 NEEDED = ("torch", "numpy", "pandas", "safetensors")
-"""What a model needs beside MLflow, at the versions that it was promoted with."""
+"""Requirements of a model beside MLflow, pinned to the versions of its promotion."""
 DESCRIPTION = "README.md"
 
 
 def load_model(store: Store, reference: str, device: torch.device | None = None, precision: str | None = None) -> Model:
-    """A classifier by its name.
+    """Classifier by name.
 
     Args:
-        store: where it is registered.
+        store: the store.
         reference: ``NAME@alias``, ``NAME/VERSION`` (both also after ``models:/``), or ``runs:/ID`` of a finished trial.
-        device: where to compute.
+        device: device of the computation.
         precision: ``float32`` or ``bf16``.
 
     Raises:
         StudyError: when there is no such model.
-        WeightsError: when it has no checkpoint of ours.
+        WeightsError: when it has no checkpoint of this package.
     """
     uri = reference if reference.startswith(RUN_URI) else uri_of(find_version(store, reference))
     with model_folder(store, uri) as folder:
@@ -64,63 +64,63 @@ def load_model(store: Store, reference: str, device: torch.device | None = None,
 
 
 def uri_of(version: ModelVersion) -> str:
-    """MLflow's address of a version."""
+    """MLflow URI of a version."""
     return f"{MODEL_URI}{version.name}/{version.version}"
 
 
 def find_version(store: Store, reference: str) -> ModelVersion:
-    """The registered version that ``NAME@alias``, ``NAME/VERSION`` or ``NAME`` (its champion) means.
+    """Registered version of ``NAME@alias``, ``NAME/VERSION`` or ``NAME`` (its champion).
 
     Raises:
-        StudyError: when there is none; the message lists what there is.
+        StudyError: when it does not exist; the message lists the existing ones.
     """
     match = re.fullmatch(r"([^/@\s]+)(?:@([^/@\s]+)|/(\d+))?", reference.removeprefix(MODEL_URI))
     if match is None:
-        raise StudyError(f"{reference!r} does not name a model; write NAME@alias or NAME/VERSION")
+        raise StudyError(f"{reference!r} is not the name of a model. Write NAME@alias or NAME/VERSION")
     name, alias, number = match.groups()
     model = find_model(store, name)
     if number is None:
         alias = alias or CHAMPION
         number = model.aliases.get(alias)
         if number is None:
-            there = ", ".join(f"{name}@{known}" for known in model.aliases) or "none yet: sslwear promote sets it"
-            raise StudyError(f"the model {name!r} has no alias {alias!r}; there is {there}")
+            existing = ", ".join(f"{name}@{known}" for known in model.aliases) or "none; set one with sslwear promote"
+            raise StudyError(f"the model {name!r} has no alias {alias!r}. Existing aliases: {existing}")
     try:
         return store.client.get_model_version(name, number)
     except MlflowException as error:
         numbers = sorted(int(version.version) for version in versions(store, name))
-        there = ", ".join(f"{name}/{known}" for known in numbers) or "none"
-        raise StudyError(f"the model {name!r} has no version {number}; there is {there}") from error
+        existing = ", ".join(f"{name}/{known}" for known in numbers) or "none"
+        raise StudyError(f"the model {name!r} has no version {number}. Existing versions: {existing}") from error
 
 
 def find_model(store: Store, name: str) -> RegisteredModel:
-    """A registered model.
+    """Registered model by name.
 
     Raises:
-        StudyError: when there is none of that name; the message lists the names that there are.
+        StudyError: when it does not exist; the message lists the names.
     """
     found = {model.name: model for model in models(store)}
     if name not in found:
-        there = f"there are {', '.join(found)}" if found else "there is none yet: promote a study's best trial first"
-        raise StudyError(f"there is no registered model {name!r}; {there}")
+        advice = f"Existing models: {', '.join(found)}" if found else "Promote a study's best trial first"
+        raise StudyError(f"there is no registered model {name!r}. {advice}")
     return found[name]
 
 
 def models(store: Store) -> list[RegisteredModel]:
-    """All registered models, by name."""
+    """All registered models, sorted by name."""
     return all_pages(
         lambda token: store.client.search_registered_models(max_results=1000, order_by=["name ASC"], page_token=token)
     )
 
 
 def versions(store: Store, name: str) -> list[ModelVersion]:
-    """The versions of a registered model, newest first."""
+    """Versions of a registered model, newest first."""
     found = store.client.search_model_versions(f"name = '{name}'", max_results=10_000)
     return sorted(found, key=lambda version: -int(version.version))
 
 
 def aliases(store: Store, name: str) -> dict[str, list[str]]:
-    """A registered model's aliases by version."""
+    """Aliases of a registered model by version."""
     found: dict[str, list[str]] = {}
     for alias, version in sorted(find_model(store, name).aliases.items()):
         found.setdefault(str(version), []).append(alias)
@@ -128,60 +128,60 @@ def aliases(store: Store, name: str) -> dict[str, list[str]]:
 
 
 def check_name(name: str) -> None:
-    """Refuse a name by which a model could not be asked for.
+    """Check the name of a model.
 
     Raises:
-        StudyError: saying what it may have.
+        StudyError: when it has characters that are not allowed.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise StudyError(f"{name!r} cannot be a model's name; write letters, digits, '.', '_' and '-'")
+        raise StudyError(f"{name!r} cannot be the name of a model. Use letters, digits, '.', '_' and '-'")
 
 
 def check_alias(alias: str) -> None:
-    """Refuse an alias that MLflow would not take.
+    """Check an alias by MLflow's rules.
 
     Raises:
-        StudyError: saying what it may have.
+        StudyError: when MLflow does not allow it.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,99}", alias) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
         raise StudyError(
-            f"{alias!r} cannot be an alias; write a letter and then letters, digits, '_' and '-', but not latest or v1"
+            f"{alias!r} cannot be an alias. Use a letter, then letters, digits, '_' and '-', but not latest or v1"
         )
 
 
 @contextmanager
 def locked(store: Store, name: str) -> Iterator[None]:
-    """Change a registered model's aliases alone on this machine.
+    """Lock of a registered model's aliases on this machine.
 
     Raises:
-        StudyError: when another process does.
+        StudyError: when another process holds the lock.
     """
     try:
         with store.lock(f"model-{name}", timeout_s=0):
             yield
     except Timeout as error:
-        raise StudyError(f"another process is promoting to {name!r} or rolling it back; wait for it") from error
+        raise StudyError(f"another process is changing the aliases of {name!r}. Wait until it has ended") from error
 
 
 def move_alias(store: Store, name: str, alias: str, version: str, why: str, expected: str | None) -> None:
-    """Let an alias stand for a version, and keep that it did, and what it stood for before.
+    """Set an alias to a version, and add the change to the history of the alias.
 
     Args:
-        store: where the model is.
-        name: the model's.
-        alias: to move.
-        version: that it shall stand for.
-        why: in a sentence.
-        expected: the version that it stands for now, or None.
+        store: the store.
+        name: name of the model.
+        alias: alias to move.
+        version: new version of the alias.
+        why: reason in one sentence.
+        expected: current version of the alias; None if it is not set.
 
     Raises:
-        StudyError: when it stands for another one, because somebody moved it meanwhile.
+        StudyError: when the alias has another version, because it was moved since the comparison.
     """
     now = find_model(store, name).aliases.get(alias)
     if (None if now is None else str(now)) != expected:
         raise StudyError(
-            f"{name}@{alias} was moved to {'nothing' if now is None else f'version {now}'} meanwhile, so that the "
-            "comparison does not hold; give the command again"
+            f"{name}@{alias} was {'deleted' if now is None else f'moved to version {now}'} during the comparison. "
+            "Repeat the command"
         )
     steps = history(store, name, alias)
     if expected is not None and (not steps or steps[-1]["version"] != expected):
@@ -193,31 +193,28 @@ def move_alias(store: Store, name: str, alias: str, version: str, why: str, expe
 
 
 def history(store: Store, name: str, alias: str) -> list[dict[str, str]]:
-    """Which versions an alias stood for, when and why, oldest first; those that it was rolled back from are gone."""
+    """Versions of an alias with time and reason, oldest first, without versions that were rolled back."""
     steps: list[dict[str, str]] = json.loads(find_model(store, name).tags.get(f"{HISTORY}{alias}", "[]"))
     return steps
 
 
 def rollback(store: Store, name: str, alias: str = CHAMPION) -> tuple[str, str]:
-    """Let an alias stand again for the version that it stood for before.
+    """Set an alias back to its previous version.
 
     Returns:
-        The version that it stood for until now, or ``no version`` when that one was deleted, and the one that it stands
-        for again.
+        The version until now, or ``no version`` if it was deleted, and the new one.
 
     Raises:
-        StudyError: when there is no such model or alias, or nothing before.
+        StudyError: when the model does not exist, or the alias has no previous version.
     """
-    standing = find_model(store, name).aliases.get(alias)
-    now = "no version" if standing is None else str(standing)  # its version was deleted
+    current = find_model(store, name).aliases.get(alias)
+    now = "no version" if current is None else str(current)  # its version was deleted
     known = {str(version.version) for version in versions(store, name)}
     steps = history(store, name, alias)
     while steps and (steps[-1]["version"] == now or steps[-1]["version"] not in known):
         steps.pop()
     if not steps:
-        raise StudyError(
-            f"{name}@{alias} has nothing to go back to: it stands for {_numbered(now)} and no other before"
-        )
+        raise StudyError(f"{name}@{alias} has no previous version. It is {_numbered(now)}")
     before = steps[-1]["version"]
     store.client.set_registered_model_alias(name, alias, before)
     store.client.set_registered_model_tag(name, f"{HISTORY}{alias}", json.dumps(steps))
@@ -238,15 +235,15 @@ def register(
     """Log a network as an MLflow model of a run, and register it as a new version.
 
     Args:
-        store: where to.
-        name: the registered model's, made where there is none.
-        run_id: the run that trained it.
-        network: with the weights.
-        card: how to build and to feed it.
-        example: a few windows (N, samples, 3) in g.
+        store: the store.
+        name: name of the registered model, which is created if it does not exist.
+        run_id: id of the run that trained it.
+        network: network with the weights.
+        card: description of the classifier.
+        example: a few example windows (N, samples, 3) in g.
         description: the model card, Markdown.
-        tags: of the version, by name without the prefix ``sslwear.``.
-        scores: metrics that MLflow shows with the model.
+        tags: tags of the version by name without the prefix ``sslwear.``.
+        scores: metrics of the model.
     """
     client = store.client
     run = client.get_run(run_id)
@@ -265,7 +262,9 @@ def register(
     for key, value in scores.items():
         client.log_metric(run_id, key, value, model_id=logged.model_id)
     if name not in {model.name for model in models(store)}:
-        about = f"Labels windows of wrist acceleration as {', '.join(card.class_names)}; each version has a model card."
+        about = (
+            f"Classifies windows of wrist acceleration as {', '.join(card.class_names)}; each version has a model card."
+        )
         client.create_registered_model(name, tags={f"{PREFIX}kind": "classifier"}, description=about)
     return client.create_model_version(
         name,
@@ -278,13 +277,13 @@ def register(
 
 
 def save(folder: Path, network: Network, card: Card, example: NDArray[np.float32], description: str) -> None:
-    """Write a network as an MLflow model, which loads without this package and without unpickling.
+    """Write a network as an MLflow model that can be loaded without this package and without unpickling.
 
     Args:
-        folder: to make.
-        network: with the weights.
-        card: how to build and to feed it.
-        example: a few windows (N, samples, 3) in g.
+        folder: folder to create.
+        network: network with the weights.
+        card: description of the classifier.
+        example: a few example windows (N, samples, 3) in g.
         description: the model card, Markdown, written beside the model as ``README.md``.
     """
     package = Path(sslwear.__file__).parent
@@ -294,8 +293,8 @@ def save(folder: Path, network: Network, card: Card, example: NDArray[np.float32
         ColSpec("string", "label"),
         *(ColSpec("float", f"p_{name}") for name in card.class_names),
     ]
-    # MLflow would refuse float64, lists and one of the two layouts, with all of the data in its message; the model's
-    # own check says what is wrong in a sentence, so that the schema lets anything through to it
+    # With a strict schema MLflow would refuse float64, lists and one of the two layouts, with all data in its message.
+    # The schema accepts everything, and the model's own check gives a short error.
     signature = ModelSignature(Schema([TensorSpec(np.dtype("O"), (-1,))]), Schema(outputs))
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -351,7 +350,7 @@ def _numbered(version: str) -> str:
 
 
 def _copy(package: Path, place: Path, parts: Sequence[str]) -> None:
-    """Copy some of a package's files and folders."""
+    """Copy some files and folders of a package."""
     for part in parts:
         target = place / part
         target.parent.mkdir(parents=True, exist_ok=True)

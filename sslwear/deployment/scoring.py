@@ -1,7 +1,6 @@
-"""MLflow's model server, started with ``uvicorn sslwear.deployment.scoring:app``: a refusal is its reason.
+"""MLflow's model server with short error messages, started with ``uvicorn sslwear.deployment.scoring:app``.
 
-MLflow puts all of the data that it was sent before the reason, and takes JSON that is nested too deeply for its own
-mistake.
+MLflow's own messages contain all data of the request, and JSON that is nested too deeply is an internal error there.
 """
 
 from __future__ import annotations
@@ -20,35 +19,35 @@ _DUMP = re.compile(r"^Failed to (?:predict|enforce schema of) data '.*(?:'\. \n?
 
 
 def make(uri: str) -> FastAPI:
-    """The server of a model, by its MLflow address."""
+    """Server of a model, by its MLflow URI."""
     server: FastAPI = scoring_server.init(load_model(uri))
-    server.middleware("http")(_sensible)
+    server.middleware("http")(_short_errors)
     return server
 
 
-async def _sensible(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Answer what cannot be read with 400, and shorten a refusal to its reason."""
+async def _short_errors(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Middleware that answers unreadable requests with status 400, and shortens error messages."""
     try:
-        found = await answer(request)
+        response = await answer(request)
     except (RecursionError, OverflowError):
-        return _refusal(400, "the request is nested too deeply or has numbers that are too large")
-    if found.status_code != 400:
-        return found
-    body = b"".join([piece async for piece in found.body_iterator])  # type: ignore[attr-defined]
+        return _bad_request("the request is nested too deeply or has numbers that are too large")
+    if response.status_code != 400:
+        return response
+    body = b"".join([chunk async for chunk in response.body_iterator])  # type: ignore[attr-defined]
     try:
         message = str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         message = body.decode(errors="replace")
-    return _refusal(400, " ".join(_DUMP.sub("", message).split()))
+    return _bad_request(" ".join(_DUMP.sub("", message).split()))
 
 
-def _refusal(status: int, message: str) -> Response:
+def _bad_request(message: str) -> Response:
     content = {"error_code": "INVALID_PARAMETER_VALUE", "message": message[:1000]}
-    return Response(json.dumps(content), status, media_type="application/json")
+    return Response(json.dumps(content), 400, media_type="application/json")
 
 
 def __getattr__(name: str) -> FastAPI:
-    """``app``, made when the server asks for it."""
+    """``app``, created when the server imports it."""
     if name == "app":
         return make(os.environ[MODEL_VARIABLE])
     raise AttributeError(name)

@@ -56,7 +56,7 @@ def cli(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_a_first_promotion_registers_all_that_a_version_needs(promoted: Store, small: Dataset) -> None:
+def test_a_first_promotion_registers_a_complete_version(promoted: Store, small: Dataset) -> None:
     study = find_study("tiny", promoted)
     best = winner(study)
     assert best is not None
@@ -76,7 +76,7 @@ def test_a_first_promotion_registers_all_that_a_version_needs(promoted: Store, s
     for part in (
         "# tiny",
         "## Scores on the test participants",
-        "looked at 2 times",
+        "Test evaluations until now: 2.",
         small.fingerprint,
         tags["commit"],
     ):
@@ -93,7 +93,7 @@ def test_a_first_promotion_registers_all_that_a_version_needs(promoted: Store, s
     ]
 
 
-def test_scores_are_those_of_the_predictions_for_the_test_participants(promoted: Store, small: Dataset) -> None:
+def test_scores_are_computed_from_predictions_for_test_participants(promoted: Store, small: Dataset) -> None:
     version = registry.find_version(promoted, "tiny@champion")
     who = [int(participant) for participant in version.tags["sslwear.test_participants"].split()]
     rows = np.flatnonzero(np.isin(small.pid, who))
@@ -141,7 +141,7 @@ print(sslwear.encoders.classifier.__file__)
     np.testing.assert_allclose(list(found["p_abduction"].values()), wanted["p_abduction"], atol=1e-5)
 
 
-def test_mlflow_refuses_wrong_input_in_a_sentence(promoted: Store) -> None:
+def test_mlflow_refuses_wrong_input_with_a_short_error(promoted: Store) -> None:
     model = mlflow.pyfunc.load_model(promoted.client.get_model_version_download_uri("tiny", "1"))
     assert model.metadata.signature is not None
     assert model.metadata.signature.outputs.input_names()[0] == "label"
@@ -152,7 +152,7 @@ def test_mlflow_refuses_wrong_input_in_a_sentence(promoted: Store) -> None:
         model.predict(np.full((2, 150, 3), 9.80665 / np.sqrt(3)))
 
 
-def test_a_worse_trial_is_refused_and_a_reason_forces_it(store: Store) -> None:
+def test_a_worse_trial_is_refused_unless_forced(store: Store) -> None:
     worst = min(find_study("tiny", store).trials, key=lambda trial: trial.value or 0)
     assert cli("promote", "tiny")[0] == 0
     rule = Rule("kappa", "mean", 0.0)
@@ -169,45 +169,45 @@ def test_a_worse_trial_is_refused_and_a_reason_forces_it(store: Store) -> None:
     version = registry.find_version(store, "tiny@champion")
     assert version.version == 2
     assert version.tags["sslwear.forced"] == "the lab's wish"
-    assert "It took `champion` from version 1: forced: the lab's wish" in (version.description or "")
+    assert "It replaced version 1 as `champion`: forced: the lab's wish" in (version.description or "")
     code, output = cli("models", "rollback", "tiny")
     assert "tiny@champion is version 1 again; it was version 2." in output
     assert registry.find_version(store, "tiny").version == 1
-    with pytest.raises(StudyError, match="tiny@champion has nothing to go back to"):
+    with pytest.raises(StudyError, match="tiny@champion has no previous version"):
         registry.rollback(store, "tiny")
     allowed = promote("tiny", store, worst.number, rule=Rule("kappa", "mean", 0.99))
     assert allowed.moved
     assert allowed.version == "2"  # the same trial is not registered twice
-    assert len(past_test_evaluations(find_study("tiny", store))) == allowed.looks == 6
+    assert len(past_test_evaluations(find_study("tiny", store))) == allowed.test_evaluations == 6
 
 
-def test_what_is_the_champion_already_is_not_scored_again(store: Store) -> None:
+def test_the_champion_is_not_evaluated_again(store: Store) -> None:
     first = promote("tiny", store)
     again = promote("tiny", store)
     assert (first.moved, again.moved) == (True, False)
-    assert again.looks == first.looks
+    assert again.test_evaluations == first.test_evaluations
     assert again.version == again.champion == "1"
-    assert "Nothing to do" in cli("promote", "tiny")[1]
+    assert "Nothing was changed" in cli("promote", "tiny")[1]
 
 
-def test_another_alias_has_a_history_of_its_own(store: Store) -> None:
+def test_each_alias_has_its_own_history(store: Store) -> None:
     promote("tiny", store)
     promote("tiny", store, alias="challenger")
     assert registry.aliases(store, "tiny") == {"1": ["challenger", "champion"]}
     output = cli("models", "list")[1]
     assert "tiny@champion" in output
     assert "tiny@challenger" in output
-    assert [step["why"] for step in registry.history(store, "tiny", "challenger")] == ["there was no champion before"]
+    assert [step["why"] for step in registry.history(store, "tiny", "challenger")] == ["there was no champion"]
 
 
-def test_a_card_has_the_rate_that_stretched_windows_had(make: Callable[..., Settings], store: Store) -> None:
+def test_a_card_has_the_rate_of_resampled_windows(make: Callable[..., Settings], store: Store) -> None:
     """5 s of 30 Hz, window_length_warnings to the 300 samples of another encoder, are what 60 Hz would have given."""
     for encoder, samples, rate_hz in (("harnet5", 150, 30), ("harnet10", 300, 60)):
         card = StudyContext.open(make(encoder=encoder), store).card("all", "none", "published")
         assert (card.window_samples, card.rate_hz, card.window_s) == (samples, rate_hz, 5)
 
 
-def test_a_small_network_with_a_head_of_one_layer_goes_all_the_way(
+def test_a_small_network_with_a_linear_head_is_promoted(
     make: Callable[..., Settings], store: Store, small: Dataset
 ) -> None:
     training = {"tuning": "layer5", "head": "linear", "pretext": "reverse", "max_epochs": 2}
@@ -233,10 +233,10 @@ def test_models_show_prints_the_card(promoted: Store, monkeypatch: pytest.Monkey
     assert "## Scores on the test participants" in output
 
 
-def test_promotion_of_a_pretrained_trial_starts_from_no_file(
+def test_promotion_does_not_need_the_initial_checkpoint(
     make: Callable[..., Settings], store: Store, tmp_path: Path
 ) -> None:
-    """The checkpoint that a study started from may be gone by then; its trials have their own."""
+    """The initial checkpoint of the study may be deleted; its trials have their own."""
     origin = next(store.home.parent.glob("none"), tmp_path / "start.safetensors")
     with model_folder(store, f"runs:/{find_study('tiny', store).trials[0].user_attrs['run_id']}") as folder:
         shutil.copy(folder / "model.safetensors", origin)
@@ -263,50 +263,52 @@ def test_models_of_other_classes_are_not_compared(
     np.save(other / "Y.npy", np.where(labels == "abduction", "swing", labels) if labels.dtype.kind == "U" else labels)
     run_study(make(study="other", data=str(other), search={}, trials=1), store, ProgressCallback())
     promote("tiny", store)
-    with pytest.raises(StudyError, match="tiny@champion, version 1, cannot be compared: the model tells abduction"):
+    with pytest.raises(
+        StudyError, match="tiny@champion, version 1, cannot be compared: the model has the classes abduction"
+    ):
         promote("other", store, name="tiny")
     forced = promote("other", store, name="tiny", force="new exercises")
     assert forced.moved
     assert "not compared" in forced.reason
 
 
-def test_what_cannot_be_promoted_is_one_sentence(store: Store) -> None:
+def test_errors_of_promotion_are_short(store: Store) -> None:
     with pytest.raises(StudyError, match="there is no study 'none'"):
         promote("none", store)
-    with pytest.raises(StudyError, match="trial 9 of 'tiny' has not finished; choose one of 0, 1, 2"):
+    with pytest.raises(StudyError, match=r"trial 9 of 'tiny' has not finished\. Choose one of 0, 1, 2"):
         promote("tiny", store, 9)
-    with pytest.raises(SettingsError, match="score: there is no 'luck'; choose one of kappa, f1"):
+    with pytest.raises(SettingsError, match=r"score: there is no 'luck'\. Choose one of kappa, f1"):
         Rule("luck")
     with pytest.raises(SettingsError, match="margin: it must be at least 0"):
         Rule(margin=-0.1)
-    with pytest.raises(StudyError, match="there is no registered model 'tiny'; there is none yet"):
+    with pytest.raises(StudyError, match=r"there is no registered model 'tiny'\. Promote a study"):
         registry.find_version(store, "tiny@champion")
     promote("tiny", store)
-    with pytest.raises(StudyError, match="has no alias 'best'; there is tiny@champion"):
+    with pytest.raises(StudyError, match=r"has no alias 'best'\. Existing aliases: tiny@champion"):
         registry.find_version(store, "tiny@best")
-    with pytest.raises(StudyError, match="has no version 7; there is tiny/1"):
+    with pytest.raises(StudyError, match=r"has no version 7\. Existing versions: tiny/1"):
         registry.find_version(store, "models:/tiny/7")
-    with pytest.raises(StudyError, match="write NAME@alias or NAME/VERSION"):
+    with pytest.raises(StudyError, match="Write NAME@alias or NAME/VERSION"):
         registry.find_version(store, "tiny@")
     (store.home / "locks").mkdir(exist_ok=True)
     with FileLock(store.home / "locks" / "tiny.lock"), pytest.raises(StudyError, match="another process on this"):
         promote("tiny", store)
 
 
-def test_an_interval_of_one_participant_allows_nothing() -> None:
+def test_interval_rule_refuses_one_participant() -> None:
     one = Difference(Interval(0.1, float("nan"), float("nan"), float("nan"), 1), float("nan"))
     assert Rule().allows(one)
     assert not Rule(kind="interval").allows(one)
 
 
 @pytest.mark.parametrize(("name", "alias"), [("a/b", "champion"), ("it's", "champion"), ("x", "latest"), ("x", "v1")])
-def test_a_name_that_could_not_be_used_costs_no_look(store: Store, name: str, alias: str) -> None:
+def test_an_invalid_name_costs_no_test_evaluation(store: Store, name: str, alias: str) -> None:
     with pytest.raises(StudyError, match="cannot be"):
         promote("tiny", store, name=name, alias=alias)
     assert len(past_test_evaluations(find_study("tiny", store))) == 1
 
 
-def test_an_interrupted_registration_leaves_the_trial_usable(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_can_be_promoted_after_an_interruption(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -318,7 +320,7 @@ def test_an_interrupted_registration_leaves_the_trial_usable(store: Store, monke
     assert promote("tiny", store).version == "1"
 
 
-def test_an_alias_that_was_moved_meanwhile_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_alias_that_was_moved_during_the_comparison_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, third = (trial.number for trial in find_study("tiny", store).trials)
     promote("tiny", store, first)
     promote("tiny", store, second, alias="other")
@@ -329,12 +331,12 @@ def test_an_alias_that_was_moved_meanwhile_stays(store: Store, monkeypatch: pyte
         return real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(promotion, "register_trial", slow)
-    with pytest.raises(StudyError, match="tiny@champion was moved to version 2 meanwhile"):
+    with pytest.raises(StudyError, match="tiny@champion was moved to version 2 during the comparison"):
         promote("tiny", store, third, force="for the test")
     assert registry.find_version(store, "tiny@champion").version == 2
 
 
-def test_rollback_knows_of_what_was_set_by_hand_and_of_what_was_deleted(store: Store) -> None:
+def test_rollback_includes_manual_changes_and_skips_deleted_versions(store: Store) -> None:
     numbers = [trial.number for trial in find_study("tiny", store).trials]
     promote("tiny", store, numbers[0])
     promote("tiny", store, numbers[1], alias="other", force="for the test")
@@ -345,7 +347,7 @@ def test_rollback_knows_of_what_was_set_by_hand_and_of_what_was_deleted(store: S
     assert registry.rollback(store, "tiny") == ("no version", "1")
 
 
-def test_a_champion_whose_files_are_gone_yields_to_force(store: Store) -> None:
+def test_a_champion_without_files_is_replaced_by_force(store: Store) -> None:
     best, other = (trial.number for trial in find_study("tiny", store).trials[:2])
     promote("tiny", store, best)
     shutil.rmtree(Path(store.client.get_model_version_download_uri("tiny", "1").removeprefix("file://")))
@@ -354,7 +356,7 @@ def test_a_champion_whose_files_are_gone_yields_to_force(store: Store) -> None:
     assert promote("tiny", store, other, force="its files are gone").moved
 
 
-def test_no_secret_of_a_reason_is_kept(store: Store) -> None:
+def test_secrets_in_a_reason_are_masked(store: Store) -> None:
     trials = [trial.number for trial in find_study("tiny", store).trials]
     promote("tiny", store, trials[0])
     promote("tiny", store, trials[1], force="see https://me:s3cret@lab/1")
@@ -376,11 +378,11 @@ def test_no_secret_of_a_reason_is_kept(store: Store) -> None:
         (float("nan"), float("nan"), Rule(), False),
     ],
 )
-def test_the_rule(mean: float, low: float, rule: Rule, allowed: bool) -> None:
+def test_rule_allows(mean: float, low: float, rule: Rule, allowed: bool) -> None:
     assert rule.allows(Difference(Interval(mean, 0.1, low, 1.0, 5), 0.5)) is allowed
 
 
-def test_an_onnx_file_answers_as_pytorch_does(
+def test_an_onnx_file_gives_the_probabilities_of_pytorch(
     promoted: Store, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for package in ("onnx", "onnxscript", "onnxruntime"):

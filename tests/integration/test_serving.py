@@ -46,7 +46,7 @@ def windows(count: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("count", [1, 7, 512])
-def test_any_number_of_windows_is_labelled(address: str, promoted: Store, count: int) -> None:
+def test_any_number_of_windows_is_classified(address: str, promoted: Store, count: int) -> None:
     sent = windows(count)
     status, answer = ask(address, {"inputs": sent.tolist()})
     assert status == 200
@@ -55,7 +55,7 @@ def test_any_number_of_windows_is_labelled(address: str, promoted: Store, count:
     np.testing.assert_allclose([row["p_pendulum"] for row in answer["predictions"]], wanted["p_pendulum"], atol=1e-5)
 
 
-def test_channels_may_come_first(address: str) -> None:
+def test_both_layouts_are_accepted(address: str) -> None:
     sent = windows(3)
     first = ask(address, {"inputs": sent.transpose(0, 2, 1).tolist()})
     assert first == ask(address, {"inputs": sent.tolist()})
@@ -94,7 +94,7 @@ def spoilt(value: Any) -> dict[str, Any]:
         ({"wrong": windows(1).tolist()}, "input"),
     ],
 )
-def test_what_is_wrong_gets_a_reason(address: str, body: bytes | dict[str, Any], reason: str) -> None:
+def test_wrong_requests_get_a_short_error(address: str, body: bytes | dict[str, Any], reason: str) -> None:
     status, answer = ask(address, body)
     assert status == 400, answer
     message = json.loads(answer)["message"]
@@ -103,10 +103,10 @@ def test_what_is_wrong_gets_a_reason(address: str, body: bytes | dict[str, Any],
     assert "Failed to predict data" not in message
 
 
-def test_what_cannot_be_served_is_one_sentence(promoted: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_serve_are_short(promoted: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSLWEAR_HOME", str(promoted.home))
     for arguments, sentence in (
-        (["tiny@best"], "the model 'tiny' has no alias 'best'; there is tiny@champion"),
+        (["tiny@best"], "the model 'tiny' has no alias 'best'. Existing aliases: tiny@champion"),
         (["tiny@champion", "--host", "0.0.0.0"], "add --expose if that is meant"),
     ):
         done = CliRunner().invoke(app, ["serve", *arguments])
@@ -115,7 +115,7 @@ def test_what_cannot_be_served_is_one_sentence(promoted: Store, monkeypatch: pyt
         assert "Traceback" not in done.output
 
 
-def test_no_password_reaches_a_command_line(promoted: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passwords_are_not_on_the_command_line(promoted: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is on a command line can be read by everybody on the machine."""
     started: list[tuple[list[str], dict[str, str]]] = []
 

@@ -36,7 +36,7 @@ from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.single_run import train_once
 from sslwear.studies.trials import winner
 from sslwear.tracking import Run, Store
-from sslwear.tracking.checkpoints import checkpoints, load_weights
+from sslwear.tracking.checkpoints import load_weights, logged_checkpoints
 from sslwear.utils import signals
 from tests.conftest import store_at
 from tests.integration.conftest import Interrupting, statuses
@@ -134,7 +134,7 @@ def test_a_trial_keeps_parameters_epochs_scores_pictures_and_checkpoint(done: tu
         assert artifacts(store, run) == {"confusion.png", "learning_curves.png", "participants.csv", "participants.png"}
         table = pd.read_csv(io.StringIO(read(store, run, "participants.csv")))
         assert {"participant", "windows", "kappa", "f1", "f1_all_classes"} <= set(table.columns)
-        (checkpoint,) = checkpoints(store, run)
+        (checkpoint,) = logged_checkpoints(store, run)
         assert checkpoint.status == "READY"
         scores = {metric.key: metric.value for metric in checkpoint.metrics or []}
         assert scores["kappa"] == trial.value

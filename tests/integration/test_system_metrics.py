@@ -21,7 +21,7 @@ def monitors() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "SystemMetricsMonitor"]
 
 
-def test_a_training_has_system_metrics_and_no_monitor_outlives_it(
+def test_a_training_logs_system_metrics_and_stops_the_monitor(
     make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(system_metrics, "FIRST_S", 0.02)
@@ -33,7 +33,7 @@ def test_a_training_has_system_metrics_and_no_monitor_outlives_it(
     assert monitors() == []
 
 
-def test_samples_come_less_and_less_often(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sampling_intervals_grow(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system_metrics, "LONGEST_S", 0.6)
     monitor = system_metrics._Monitor("none", sampling_interval=0.2, tracking_uri=store.tracking_uri)
     monkeypatch.setattr(monitor.mlflow_logger, "record_metrics", lambda *_: None)
@@ -44,7 +44,7 @@ def test_samples_come_less_and_less_often(store: Store, monkeypatch: pytest.Monk
     assert waits == pytest.approx([0.3, 0.45, 0.6, 0.6])
 
 
-def test_an_interruption_leaves_no_monitor(
+def test_an_interruption_stops_the_monitor(
     make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(system_metrics, "FIRST_S", 0.02)
@@ -73,7 +73,7 @@ def test_a_monitor_that_fails_does_not_fail_the_training(
     assert PROCESSOR not in kept.data.metrics
 
 
-def test_a_store_that_does_not_answer_is_not_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_does_not_wait_for_a_store_that_does_not_answer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     answered, waited = threading.Event(), threading.Event()
 
     def finish(_: Any) -> None:

@@ -61,7 +61,7 @@ def start_of(settings: Settings, store: Store) -> torch.Tensor:
     return first_conv(StudyContext.open(settings, store).new_encoder().state_dict())
 
 
-def test_a_published_file_is_where_training_starts(
+def test_training_starts_from_a_published_checkpoint(
     make: Callable[..., Settings], store: Store, published: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     torch.save(published, tmp_path / "harnet5.mdl")
@@ -70,7 +70,7 @@ def test_a_published_file_is_where_training_starts(
     assert not torch.equal(start, start_of(make(), store))
 
 
-def test_the_hub_is_asked_through_torch_hub(
+def test_hub_weights_are_loaded_through_torch_hub(
     make: Callable[..., Settings],
     store: Store,
     published: dict[str, torch.Tensor],
@@ -87,9 +87,7 @@ def test_the_hub_is_asked_through_torch_hub(
     assert "academic use only" in caplog.text
 
 
-def test_a_registered_model_of_ours_is_found_by_alias_and_by_version(
-    make: Callable[..., Settings], store: Store
-) -> None:
+def test_a_registered_model_is_found_by_alias_and_by_version(make: Callable[..., Settings], store: Store) -> None:
     run, result = train_once(make(), store, ProgressCallback())
     (checkpoint,) = logged_checkpoints(store, store.client.get_run(run.id))
     store.client.create_registered_model("wrist")

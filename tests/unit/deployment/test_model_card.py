@@ -1,15 +1,15 @@
-"""The model card says whom and what a model has learnt from."""
+"""Model card: training data and licences."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from sslwear.deployment.model_card import Facts, markdown
+from sslwear.deployment.model_card import ModelDetails, markdown
 from sslwear.encoders.classifier import Card
 from sslwear.evaluation.intervals import interval
 
 CARD = Card("harnet10", 300, 30.0, "g", ("sit", "walk"), "adl", "0" * 64, "CC BY 4.0", "head", "activities")
-FACTS = Facts(
+DETAILS = ModelDetails(
     name="wrist",
     alias="champion",
     study="s",
@@ -20,7 +20,7 @@ FACTS = Facts(
     participants={"train": ("f1",), "validation": ("f2",), "test": ("m1", "m2")},
     scores={"kappa": interval([0.5, 0.7])},
     pooled={"kappa": 0.6},
-    looks=1,
+    test_evaluations=1,
     comparison="",
     weights="none",
     pretraining={},
@@ -29,16 +29,16 @@ FACTS = Facts(
 )
 
 
-def test_other_data_and_their_labels_are_named_with_their_licences() -> None:
-    facts = replace(FACTS, pretraining={"wisdm": "CC BY 4.0", "mine": None}, supervised=("wisdm",))
-    text = markdown(CARD, facts)
+def test_additional_data_are_named_with_licences() -> None:
+    details = replace(DETAILS, pretraining={"wisdm": "CC BY 4.0", "mine": None}, supervised=("wisdm",))
+    text = markdown(CARD, details)
     assert "It was pre-trained on windows of wisdm, mine." in text
-    assert "It has learnt the labels of wisdm before." in text
+    assert "It was trained on labels of wisdm before." in text
     assert "Licence of the training data: CC BY 4.0. Of wisdm: CC BY 4.0. Of mine: not known." in text
 
 
-def test_nothing_is_said_of_data_that_there_are_not() -> None:
-    text = markdown(CARD, FACTS)
+def test_card_without_additional_data() -> None:
+    text = markdown(CARD, DETAILS)
     assert "It was pre-trained" not in text
-    assert "It has learnt the labels" not in text
+    assert "It was trained on labels" not in text
     assert text.count("icence of the training data: CC BY 4.0.\n") == 1

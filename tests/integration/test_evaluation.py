@@ -22,7 +22,7 @@ from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import Dataset
-from sslwear.data.prepare import Plan as Preparation
+from sslwear.data.prepare import WindowPlan as Preparation
 from sslwear.data.prepare import prepare
 from sslwear.data.shards import open_shards
 from sslwear.data.sources.smartwatch import Smartwatch
@@ -37,7 +37,7 @@ from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.rerun import rerun
 from sslwear.studies.single_run import pretrain_once, train_once
 from sslwear.tracking import Store
-from sslwear.tracking.checkpoints import checkpoints
+from sslwear.tracking.checkpoints import logged_checkpoints
 from sslwear.training import Windows, refit
 from tests.conftest import SMALL_CLASSES, SMALL_PARTICIPANTS
 from tests.integration.conftest import Hearing, Interrupting, statuses
@@ -111,7 +111,7 @@ def test_everybody_is_tested_once_by_each_method_with_each_seed(
     assert [run.data.tags[f"sslwear.{key}"] for key in ("method", "fold", "seed")] == ["head", "1", "1"]
     assert run.data.params["seed"] == "1"
     assert first["participant"] in run.data.params["test_participants"].split()
-    assert checkpoints(store, run) == []
+    assert logged_checkpoints(store, run) == []
     assert {item.path for item in store.client.list_artifacts(run.info.run_id)} == {
         "participants.csv",
         "test_participants.csv",
@@ -470,7 +470,7 @@ def test_labels_that_were_learnt_elsewhere_are_marked_everywhere(
 
 
 def test_windows_without_an_order_in_time_are_not_smoothed(evaluation: Callable[..., Settings], store: Store) -> None:
-    with pytest.raises(DataError, match=r"the recordings were cut by their labels|there is little to smooth over"):
+    with pytest.raises(DataError, match=r"The recordings were cut by their labels|too few for smoothing"):
         evaluate_study(evaluation(smoothing="hmm"), store)
 
 
@@ -576,7 +576,7 @@ def test_the_command_prints_a_row_a_method(
     mean = table[table["method"] == "head"]["kappa"].mean()
     (row,) = [line for line in done.stdout.splitlines() if line.startswith("head ")]
     assert f" {mean:.3f} [" in row
-    assert "Differences are in kappa, to 'head' on the same people" in done.stdout
+    assert "Differences are in kappa from 'head' on the same participants" in done.stdout
 
 
 def test_listeners_hear_of_every_part(evaluation: Callable[..., Settings], store: Store) -> None:

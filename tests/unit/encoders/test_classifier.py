@@ -117,7 +117,7 @@ def test_layout_type_and_batch_size_do_not_change_predictions(model: Model) -> N
         (None, "not an array of numbers|shape"),
         (np.full((3, 150, 3), np.nan), "NaN or infinite samples, first in window 0"),
         (still(2) * 9.80665, "looks like m/s"),
-        (still(2) * 0.01, "gravity had been removed"),
+        (still(2) * 0.01, "acceleration without gravity"),
         (still(2) + np.eye(3)[0] * 2000 * (np.arange(150) == 3)[:, None], "more than 1000"),
     ],
 )

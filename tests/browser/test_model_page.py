@@ -23,6 +23,7 @@ def champion(studied: tuple[optuna.Study, Store]) -> Any:
     return registry.find_version(studied[1], "tiny@champion")
 
 
+@pytest.mark.slow
 def test_a_registered_model_is_shown_with_its_alias_and_its_card(page: Any, ui: Ui, champion: Any) -> None:
     page.goto(f"{ui.address}/#/models", wait_until="domcontentloaded")
     page.get_by_role("link", name="tiny", exact=True).first.wait_for()  # a dialog about news lies over it at first

@@ -283,6 +283,7 @@ def wait_for_trial(home: Path, number: int, epochs: int, process: subprocess.Pop
     raise AssertionError(f"trial {number} did not get to epoch {epochs}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_a_stopped_process_is_resumed_without_losing_finished_trials(
     home: Path, file: Path, start: Callable[..., subprocess.Popen[str]], signal_number: int, code: int
@@ -306,6 +307,7 @@ def test_a_stopped_process_is_resumed_without_losing_finished_trials(
     assert "Best: trial " in out
 
 
+@pytest.mark.slow
 def test_what_the_caller_ignores_does_not_stop_a_study(
     home: Path, file: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
@@ -340,6 +342,7 @@ def assert_unreachable_from_outside(port: int) -> None:
             assert probe.connect_ex((outside, port)) != 0
 
 
+@pytest.mark.slow
 def test_the_ui_answers_on_this_machine_only_and_shows_the_studies(
     home: Path, file: Path, drawn: None, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
@@ -367,6 +370,7 @@ def test_the_ui_answers_on_this_machine_only_and_shows_the_studies(
     assert f"tiny: {address}/#/experiments/" in out
 
 
+@pytest.mark.slow
 def test_the_dashboard_answers_on_this_machine_only_and_names_the_studies(
     home: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:

@@ -87,6 +87,7 @@ class Stub:
         monkeypatch.setattr(RandomForest, "predict", lambda _, *arguments: self.predict(*arguments))
 
 
+@pytest.mark.slow
 def test_everybody_is_tested_once_by_each_method_with_each_seed(
     evaluation: Callable[..., Settings], store: Store, small: Dataset
 ) -> None:
@@ -120,6 +121,7 @@ def test_everybody_is_tested_once_by_each_method_with_each_seed(
     assert_frame_equal(results("tiny", store), table)
 
 
+@pytest.mark.slow
 def test_folds_and_the_first_weights_are_the_same_for_all_methods_and_seeds_make_a_difference(
     evaluation: Callable[..., Settings], store: Store
 ) -> None:
@@ -131,6 +133,7 @@ def test_folds_and_the_first_weights_are_the_same_for_all_methods_and_seeds_make
     assert one["kappa"].tolist() != two["kappa"].tolist()
 
 
+@pytest.mark.slow
 def test_an_interrupted_evaluation_goes_on_and_gives_the_same_table(
     evaluation: Callable[..., Settings], store: Store, tmp_path: Path
 ) -> None:

@@ -58,18 +58,21 @@ def converter() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_notebook_is_that_of_its_page(page: Path) -> None:
     convert = converter()
     assert convert.path(page).read_text() == convert.text(page), "run python docs/notebooks/convert.py"
 
 
+@pytest.mark.slow
 def test_every_notebook_has_a_page() -> None:
     notebooks = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
     assert [notebook.stem for notebook in notebooks] == [page.stem for page in PAGES]
     assert len(PAGES) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_link_of_a_notebook_leads_somewhere(page: Path) -> None:
     cells = [cell.source for cell in converter().notebook(page).cells if cell.cell_type == "markdown"]

@@ -75,6 +75,7 @@ def values(page: str, header: str) -> list[str]:
     return [value for row in table(page, header) for value in row]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["sh", "python"])
 def test_the_example_on_ones_own_arrays_runs(
     program: str, small_folder: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -102,6 +103,7 @@ def test_the_example_on_ones_own_arrays_runs(
     assert "Best: trial " in CliRunner().invoke(app, ["study", "show", "my-study"]).stdout
 
 
+@pytest.mark.slow
 def test_the_way_from_a_study_to_a_served_model_runs(
     make: Callable[..., Settings], small: Dataset, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,6 +165,7 @@ def evaluated(make: Callable[..., Settings], empty_home: Path, tmp_path_factory:
     return store
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cross_validation_job", "pretraining"])
 def test_a_part_of_an_evaluation_is_repeated_in_its_fold_with_its_seed(evaluated: Store, kind: str) -> None:
     for run in logged(evaluated, kind)[-2:]:

@@ -45,6 +45,7 @@ def windows(count: int) -> np.ndarray:
     return (draws.normal(0, 0.1, (count, 150, 3)) + np.array([0, 0, 1])).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 7, 512])
 def test_any_number_of_windows_is_classified(address: str, promoted: Store, count: int) -> None:
     sent = windows(count)
@@ -55,6 +56,7 @@ def test_any_number_of_windows_is_classified(address: str, promoted: Store, coun
     np.testing.assert_allclose([row["p_pendulum"] for row in answer["predictions"]], wanted["p_pendulum"], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_both_layouts_are_accepted(address: str) -> None:
     sent = windows(3)
     first = ask(address, {"inputs": sent.transpose(0, 2, 1).tolist()})
@@ -67,6 +69,7 @@ def spoilt(value: Any) -> dict[str, Any]:
     return {"inputs": content}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -103,6 +106,7 @@ def test_wrong_requests_get_a_short_error(address: str, body: bytes | dict[str, 
     assert "Failed to predict data" not in message
 
 
+@pytest.mark.slow
 def test_errors_of_serve_are_short(promoted: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSLWEAR_HOME", str(promoted.home))
     for arguments, sentence in (
@@ -115,6 +119,7 @@ def test_errors_of_serve_are_short(promoted: Store, monkeypatch: pytest.MonkeyPa
         assert "Traceback" not in done.output
 
 
+@pytest.mark.slow
 def test_passwords_are_not_on_the_command_line(promoted: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is on a command line can be read by everybody on the machine."""
     started: list[tuple[list[str], dict[str, str]]] = []

@@ -28,6 +28,7 @@ ORDER = (
     "deployment",
     "api",
     "cli",
+    "testing",
 )
 """Folders and modules directly under the package, in the order of imports."""
 ENDS = (PACKAGE / "__init__.py", PACKAGE / "__main__.py")

@@ -111,7 +111,7 @@ def test_errors_of_serve_are_short(promoted: Store, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("SSLWEAR_HOME", str(promoted.home))
     for arguments, sentence in (
         (["tiny@best"], "the model 'tiny' has no alias 'best'. Existing aliases: tiny@champion"),
-        (["tiny@champion", "--host", "0.0.0.0"], "add --expose if that is meant"),
+        (["tiny@champion", "--host", "0.0.0.0"], "Add --expose to allow this"),
     ):
         done = CliRunner().invoke(app, ["serve", *arguments])
         assert done.exit_code == 1

@@ -1,4 +1,4 @@
-"""Signals to end wait for what is short, and are not handled when a command has said its last words."""
+"""Termination signals: deferral during a block, and no handling after the last message of a command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _interrupting() -> None:
 
 
 @pytest.mark.parametrize("number", signals.TERMINATION_SIGNALS)
-def test_a_signal_waits_until_the_block_has_ended(number: int) -> None:
+def test_a_signal_is_deferred_until_the_end_of_the_block(number: int) -> None:
     done: list[str] = []
 
     def block() -> None:
@@ -53,14 +53,14 @@ def test_without_a_signal_nothing_happens_and_errors_pass() -> None:
 
 
 @pytest.mark.parametrize("ending", ["raise KeyboardInterrupt", "raise SslwearError('wrong')", "pass"])
-def test_a_ctrl_c_after_the_last_words_adds_nothing_to_them(ending: str) -> None:
+def test_ctrl_c_after_the_last_message_prints_nothing(ending: str) -> None:
     code = f"""
         import atexit, os, signal, typer
         from sslwear.errors import SslwearError
         from sslwear.cli.terminal import user_errors
         def again():
             os.kill(os.getpid(), signal.SIGINT)
-            print("went down in peace")
+            print("exit handler done")
         atexit.register(again)
         try:
             with user_errors("all is kept"):
@@ -78,4 +78,4 @@ def test_a_ctrl_c_after_the_last_words_adds_nothing_to_them(ending: str) -> None
         "pass": (0, ""),
     }
     assert (done.returncode, done.stderr) == expected[ending]
-    assert "went down in peace" in done.stdout
+    assert "exit handler done" in done.stdout

@@ -1,4 +1,4 @@
-"""A picture of a recording's days: how much the wrist moved, and what the model made of it."""
+"""Figure of a recording's days: movement and predicted classes."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ NONWEAR_COLOUR, INK, MOVEMENT = "#d5dbe3", "#2d3748", "#4a5568"
 WIDTH_IN, ROW_IN, ONE_ROW_IN, LEFT_IN, RIGHT_IN, BELOW_IN = 12.0, 0.85, 1.4, 1.25, 0.3, 0.45
 LEGEND_LINE_IN, LETTER_IN, KEY_IN = 0.22, 0.085, 0.45
 LEAST_MG = 100.0
-"""The axis of movement goes at least so far, so that a night does not look like a race."""
+"""Minimum upper limit of the movement axis, so that small movements at night are not enlarged."""
 FINE_S = 3600
-"""A recording shorter than this is drawn by the window, a longer one by the minute."""
+"""Recordings shorter than this are drawn by window, longer ones by minute."""
 TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800)
 DAY_S = 86400
 
 
 def day_figure(found: LabelledRecording) -> Figure:
-    """Draw a row a day: movement above, a ribbon of classes below it, grey where the device was not worn.
+    """Draw a row for each day: movement, and below it the predicted classes; grey where the device was not worn.
 
-    Several days are drawn from midnight to midnight, one day from the recording's beginning to its end; what is white
-    has no data. Where it is drawn by the minute, a minute is what most of its windows are.
+    Several days are drawn from midnight to midnight, a single day from the start of the recording to its end. White
+    means no data. In a drawing by minute, a minute has the class of most of its windows.
     """
     begin, end = _seconds(found.begin), _seconds(found.end)
     step = 60.0 if end - begin > FINE_S else found.window_s
@@ -85,7 +85,7 @@ def _draw(
     most: float,
     classes: int,
 ) -> None:
-    """Draw a day: bins start at so many seconds after midnight and are `step` long."""
+    """Draw a day; bins start at the given seconds after midnight and last `step` seconds."""
     for first, last in _runs(np.diff(bins) > 1.5 * step, len(bins)):
         edges = np.append(bins[first:last], bins[last - 1] + step)
         axes.stairs(np.minimum(mg[first:last], most), edges, fill=True, color=MOVEMENT, zorder=2)
@@ -112,7 +112,7 @@ def _draw(
 def _binned(
     found: LabelledRecording, step: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Starts of bins that hold windows, their mean movement, and what most of their windows are."""
+    """Starts, mean movement and most frequent class of the bins that have windows."""
     start = found.start.astype("datetime64[ns]").view(np.int64) / 1e9
     classes = len(found.class_names)
     codes = np.where(found.codes < 0, classes, found.codes)
@@ -126,7 +126,7 @@ def _binned(
 
 
 def _runs(breaks: NDArray[np.bool_], count: int) -> Iterator[tuple[int, int]]:
-    """First and last (exclusive) of stretches between breaks."""
+    """First and last index (exclusive) of each run between breaks."""
     edges = np.concatenate([[0], np.flatnonzero(breaks) + 1, [count]])
     yield from ((int(first), int(last)) for first, last in pairwise(edges) if last > first)
 
@@ -148,7 +148,7 @@ def _keys(found: LabelledRecording) -> list[Patch]:
 
 
 def _lines(labels: list[object]) -> int:
-    """How many lines the legend takes, whose columns are as wide as their longest label."""
+    """Number of lines of the legend, whose columns have the width of the longest label."""
     widest = max(len(str(label)) for label in labels) * LETTER_IN + KEY_IN
     columns = max(1, int((WIDTH_IN - LEFT_IN - RIGHT_IN) / widest))
     return -(-len(labels) // columns)
@@ -165,7 +165,7 @@ def _time_axis(axes: Axes, first: float, last: float) -> None:
 
 
 def _round(value: float) -> float:
-    """The largest of 1, 2 and 5 times a power of ten that is not above it."""
+    """The value rounded down to 1, 2 or 5 times a power of ten."""
     power = 10.0 ** np.floor(np.log10(value))
     return float(max(factor for factor in (1, 2, 5) if factor * power <= value) * power)
 

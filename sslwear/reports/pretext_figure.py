@@ -1,4 +1,4 @@
-"""A picture of what a pretext task makes of a window."""
+"""Figure of a window before and after a pretext task."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ AXES = (("x", "#2b6cb0"), ("y", "#dd6b20"), ("z", "#2f855a"))
 """The sensor's axes and their colours."""
 SHADE = "#e2e8f0"
 ONE_COLUMN = 6
-"""Panels, the window as it was recorded counted, that stand in one column; more stand in two."""
+"""Maximum number of panels in one column, the recorded window included; more panels are in two columns."""
 
 
 def pretext_figure(window: Tensor, examples: Sequence[Example], rate_hz: float, title: str) -> Figure:
-    """Draw a window as it was recorded and, on the same scale, what a task makes of it.
+    """Draw a recorded window and the windows that a pretext task makes from it, on the same scale.
 
-    Where samples are hidden the picture is shaded, and what was there is dotted.
+    Hidden samples are shaded; their recorded values are dotted.
 
     Args:
-        window: (3, samples) in g.
-        examples: what the task makes of it.
-        rate_hz: samples a second.
-        title: stands above.
+        window: recorded window (3, samples) in g.
+        examples: windows that the task makes from it.
+        rate_hz: sampling rate in Hz.
+        title: title of the figure.
     """
     panels = [Example("as recorded", window), *examples]
     columns = 1 if len(panels) <= ONE_COLUMN else 2
@@ -64,6 +64,6 @@ def _draw(axes: Axes, panel: Example, recorded: Tensor, rate_hz: float) -> None:
 
 
 def _runs(hidden: Tensor) -> list[tuple[int, int]]:
-    """First and last sample of every stretch that is hidden."""
+    """First and last sample of each hidden segment."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], hidden.numpy().astype(int), [0]])))
     return [(int(first), int(end) - 1) for first, end in edges.reshape(-1, 2)]

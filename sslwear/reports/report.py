@@ -1,4 +1,4 @@
-"""A study's report: ``REPORT.md`` to read, ``REPORT.json`` to compute with, and a few small pictures."""
+"""Report of an evaluation: ``REPORT.md`` as text, ``REPORT.json`` as data, and small figures."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from sslwear.reports.report_text import (
     Group,
     answer,
     comparisons_table,
-    helped,
+    incomplete,
     notes,
     scores_table,
     searched,
-    unlike,
+    significance,
 )
 from sslwear.reports.study_figures import TrialPoint
 from sslwear.training import EpochRecord
@@ -38,12 +38,12 @@ COMPARED = ("f1", "kappa")
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What one pretext task came to in the pre-trainings that the methods start from.
+    """Scores of the pre-trainings on one pretext task that the methods start from.
 
     Attributes:
-        pretext: the task's name.
-        runs: ids of the pre-trainings.
-        scores: on held-out participants, means over the runs, by name; ``chance`` is what knowing nothing would score.
+        pretext: name of the task.
+        runs: ids of the pre-training runs.
+        scores: means over the runs of scores on held-out participants, by name; ``chance`` is the score at random.
     """
 
     pretext: str
@@ -53,19 +53,19 @@ class Pretrained:
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """What a report tells beside the scores.
+    """Contents of a report besides the scores of the evaluation.
 
     Attributes:
-        settings: the study's.
-        commands: that were given, in order.
-        commits: of the code that they ran with.
-        outcomes: how many trials of the search ended in which way.
-        points: these trials, as charts show them.
-        kinds: what learnt and the pretext task, by name of the method, of those that are networks.
-        curves: epochs of the winner's training; none where they are not known.
-        best_epoch: of these, the one that was kept.
-        winner: whose these are, in a few words.
-        pretrained: what the pretext tasks came to.
+        settings: settings of the study.
+        commands: commands of the study and the evaluation, in order.
+        commits: commits of the code.
+        outcomes: number of trials of the search, by outcome.
+        points: the trials of the search.
+        kinds: tuning strategy and pretext task of the networks, by name of the method.
+        curves: epochs of the best network's training; empty if they are not known.
+        best_epoch: the epoch whose weights were kept.
+        winner: name of the run with these epochs.
+        pretrained: scores of the pre-trainings.
     """
 
     settings: Settings
@@ -80,49 +80,47 @@ class ReportInputs:
     pretrained: Sequence[Pretrained] = ()
 
 
-def write_report(
-    results: pd.DataFrame, account: ReportInputs, folder: Path, reference: str | None = None
-) -> list[Path]:
-    """Write a study's report into a folder, in place of an earlier one.
+def write_report(results: pd.DataFrame, inputs: ReportInputs, folder: Path, reference: str | None = None) -> list[Path]:
+    """Write the report of an evaluation into a folder; an earlier report is replaced.
 
     Args:
         results: one row for each data set, protocol, method, seed, fold and participant, see
             `sslwear.evaluation.comparison.summaries`.
-        account: of the study.
-        folder: made where there is none.
-        reference: the method that the others are compared with; the first of the results by default.
+        inputs: further contents of the report.
+        folder: output folder, created if it does not exist.
+        reference: the method that the others are compared with; by default the first one of the results.
 
     Returns:
-        The files, the text first.
+        Paths of the files; the first one is the text.
 
     Raises:
-        StudyError: when there are no results, no such method, or the folder cannot be written to.
+        StudyError: when there are no results, there is no such method, or the folder cannot be written to.
     """
     if results.empty:
-        raise StudyError(f"the study {account.settings.study!r} has no evaluation yet, so there is nothing to report")
-    groups = grouped(results, account.settings.objective, reference, _baselines(account.settings))
-    score = account.settings.objective
+        raise StudyError(f"the study {inputs.settings.study!r} has no evaluation yet. Run sslwear evaluate first")
+    groups = grouped(results, inputs.settings.objective, reference, _baselines(inputs.settings))
+    score = inputs.settings.objective
     differences = {group.title: group.comparisons[score] for group in groups}
     networks = {
         group.title: [
-            MethodPoint(one, *account.kinds[one.method]) for one in group.summaries if one.method in account.kinds
+            MethodPoint(one, *inputs.kinds[one.method]) for one in group.summaries if one.method in inputs.kinds
         ]
         for group in groups
     }
-    figures = report_pictures(networks, account.points, differences, account.curves, account.best_epoch, score)
+    figures = report_pictures(networks, inputs.points, differences, inputs.curves, inputs.best_epoch, score)
     files = {
-        REPORT: masked(text(groups, account, list(figures))).encode(),
+        REPORT: masked(text(groups, inputs, list(figures))).encode(),
         ROWS: (json.dumps(json_rows(groups), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
         **{name: small_png(figure) for name, figure in figures.items()},
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in NAMES:
-            (folder / name).unlink(missing_ok=True)  # a picture that an earlier report had and this one has not
+            (folder / name).unlink(missing_ok=True)  # figures of an earlier report that this one does not have
         for name, content in files.items():
             (folder / name).write_bytes(content)
     except OSError as error:
-        raise StudyError(f"cannot write into {folder} ({error.strerror}); give another folder with --out") from error
+        raise StudyError(f"cannot write into {folder} ({error.strerror}). Give another folder with --out") from error
     return [folder / name for name in files]
 
 
@@ -134,16 +132,16 @@ def _baselines(settings: Settings) -> frozenset[str]:
 def grouped(
     results: pd.DataFrame, score: str, reference: str | None = None, baselines: frozenset[str] = frozenset()
 ) -> list[Group]:
-    """The methods by data set and protocol, compared with the reference of each.
+    """Methods by data set and protocol, compared with the reference.
 
     Args:
         results: one row for each data set, protocol, method, seed, fold and participant.
-        score: which ranks them.
-        reference: the method that the others are compared with; the first of the results by default.
+        score: name of the score by which methods are ranked.
+        reference: the method that the others are compared with; by default the first one of the results.
         baselines: names of the methods without a network.
 
     Raises:
-        StudyError: when a data set or protocol has no method of the reference's name.
+        StudyError: when a data set and protocol lack the reference.
     """
     found: dict[tuple[str, str], list[Summary]] = {}
     for one in summaries(results):
@@ -156,104 +154,101 @@ def grouped(
     return groups
 
 
-def text(groups: Sequence[Group], account: ReportInputs, pictures: Sequence[str]) -> str:
+def text(groups: Sequence[Group], inputs: ReportInputs, pictures: Sequence[str]) -> str:
     """The report as Markdown.
 
     Args:
-        groups: the results.
-        account: of the study.
-        pictures: file names of those that stand beside it.
+        groups: methods by data set and protocol.
+        inputs: further contents.
+        pictures: file names of the figures.
     """
-    score = account.settings.objective
-    parts = [f"# Study {account.settings.study}", "\n\n".join(answer(group) for group in groups)]
-    parts += [warning for group in groups if (warning := unlike(group)) is not None]
+    score = inputs.settings.objective
+    parts = [f"# Study {inputs.settings.study}", "\n\n".join(answer(group) for group in groups)]
+    parts += [warning for group in groups if (warning := incomplete(group)) is not None]
     parts += ["## Scores", notes(groups)]
     for group in groups:
         parts += [f"### {group.title}", "\n".join(scores_table(group))]
     if any(group.comparisons[score] for group in groups):
-        parts += ["## Against the reference", _how_compared()]
+        parts += ["## Comparison with the reference", _how_compared()]
         for group in groups:
             if group.comparisons[score]:
-                parts.append(f"### {group.title}: what helped, and what did not")
-                parts.append("\n".join(helped(group)))
+                parts.append(f"### {group.title}: differences from the reference")
+                parts.append("\n".join(significance(group)))
                 order = sorted(COMPARED, key=lambda name: name != score)
                 parts += ["\n".join(comparisons_table(group, name)) for name in order]
-    parts += _pretexts(account.pretrained)
-    parts += _pictures(pictures, account.winner)
-    parts += _search(groups, account)
-    parts += _repeating(groups, account)
+    parts += _pretexts(inputs.pretrained)
+    parts += _pictures(pictures, inputs.winner)
+    parts += _search(groups, inputs)
+    parts += _repeating(groups, inputs)
     return "\n\n".join(parts) + "\n"
 
 
 def _how_compared() -> str:
     return (
-        "Differences are paired by participant: the mean, its 95 % bootstrap interval, and p of Wilcoxon's signed-rank "
-        "test (two-sided), corrected for the number of rows of the table by Holm's method. Two methods can be told "
-        "apart where the corrected p is under 0.05; the intervals are not corrected."
+        "Differences are paired by participant: mean with 95 % bootstrap interval, and p of the two-sided Wilcoxon "
+        "signed-rank test. Holm's method corrects p for the number of rows of the table. A difference is significant "
+        "if the corrected p is below 0.05. The intervals are not corrected."
     )
 
 
 def _pretexts(pretrained: Sequence[Pretrained]) -> list[str]:
-    """What the pretext tasks came to, so that one that teaches nothing is seen."""
+    """Scores of the pre-trainings beside chance, which show whether a pretext task was learnt."""
     if not pretrained:
         return []
-    lines = ["| pretext task | pre-trainings | chance | on held-out participants |", "|---|---|---|---|"]
+    lines = ["| pretext task | pre-trainings | chance | held-out participants |", "|---|---|---|---|"]
     for one in pretrained:
         chance = f"{one.scores[CHANCE]:.3f}" if CHANCE in one.scores else ""
         scores = ", ".join(f"{name} {value:.3f}" for name, value in one.scores.items() if name != CHANCE)
         lines.append(f"| `{one.pretext}` | {len(one.runs)} | {chance} | {scores} |")
     how = (
-        "Scores of the pre-trained networks at their own task, on people whom they have not learnt from: means over "
-        "the pre-trainings. One that stays at chance has taught nothing."
+        "Scores on the pretext task for held-out participants, as means over the pre-trainings. A score at chance "
+        "means that the network learnt nothing."
     )
-    return ["## What the pretext tasks learnt", how, "\n".join(lines)]
+    return ["## Scores on the pretext tasks", how, "\n".join(lines)]
 
 
 def _pictures(pictures: Sequence[str], winner: str) -> list[str]:
     captions = {**CAPTIONS, CURVES: f"{CAPTIONS[CURVES]}, {winner}" if winner else CAPTIONS[CURVES]}
     shown = [f"{captions[name]}:\n\n![{captions[name]}]({name})" for name in pictures]
-    return ["## Pictures", *shown] if shown else []
+    return ["## Figures", *shown] if shown else []
 
 
-def _search(groups: Sequence[Group], account: ReportInputs) -> list[str]:
-    """How many configurations were tried, and what came of them."""
+def _search(groups: Sequence[Group], inputs: ReportInputs) -> list[str]:
+    """Number of configurations and scores of the search."""
     methods = len({one.label for group in groups for one in group.summaries})
     runs = len({run for group in groups for one in group.summaries for run in one.run_ids})
     evaluated = f"{methods} method{'s were' if methods > 1 else ' was'} evaluated, in {runs} runs."
-    total = sum(account.outcomes.values())
+    total = sum(inputs.outcomes.values())
     if not total:
-        return ["## What was tried", f"{evaluated} There was no search."]
-    ended = ", ".join(f"{count} {outcome}" for outcome, count in account.outcomes.items())
-    score = account.settings.objective
+        return ["## Search", f"{evaluated} There was no search."]
+    ended = ", ".join(f"{count} {outcome}" for outcome, count in inputs.outcomes.items())
+    score = inputs.settings.objective
     parts = [
-        "## What was tried",
-        f"{evaluated} The search before it tried {total} configuration{'s' if total > 1 else ''}: {ended}. These were "
-        f"compared by {TITLES[score]} on the search's validation participants, where the best of many looks better "
-        "than it is.",
+        "## Search",
+        f"{evaluated} The search had {total} trial{'s' if total > 1 else ''}: {ended}. Trials were compared by "
+        f"{TITLES[score]} on validation participants. The highest of many validation scores is too optimistic.",
     ]
-    tables = [searched(account.points, by, score) for by in ("tuning", "pretext")]
+    tables = [searched(inputs.points, by, score) for by in ("tuning", "pretext")]
     return parts + ["\n".join(table) for table in tables if table]
 
 
-def _repeating(groups: Sequence[Group], account: ReportInputs) -> list[str]:
-    parts = ["## How to repeat it"]
-    if account.commands:
-        parts.append("```sh\n" + "\n".join(account.commands) + "\n```")
+def _repeating(groups: Sequence[Group], inputs: ReportInputs) -> list[str]:
+    parts = ["## How to reproduce"]
+    if inputs.commands:
+        parts.append("```sh\n" + "\n".join(inputs.commands) + "\n```")
     seeds = sorted({seed for group in groups for one in group.summaries for seed in one.seeds})
-    commits = ", ".join(f"`{commit}`" for commit in account.commits) or "not known"
+    commits = ", ".join(f"`{commit}`" for commit in inputs.commits) or "unknown"
     parts.append(
-        f"Seed of the search: {account.settings.seed}. Seeds of the evaluation: {', '.join(map(str, seeds))}. Commit "
-        f"of the code: {commits}. The runs' ids are in `REPORT.json`; a training is repeated, and "
-        "compared with what it gave, by `sslwear rerun RUN_ID`."
+        f"Seed of the search: {inputs.settings.seed}. Seeds of the evaluation: {', '.join(map(str, seeds))}. Commit "
+        f"of the code: {commits}. `REPORT.json` has the ids of the runs; `sslwear rerun RUN_ID` repeats a run and "
+        "compares the results."
     )
-    parts.append(
-        f"The study's settings, every default filled in:\n\n```yaml\n{account.settings.to_yaml().strip()}\n```"
-    )
+    parts.append(f"Settings of the study, with all defaults:\n\n```yaml\n{inputs.settings.to_yaml().strip()}\n```")
     return parts
 
 
 def json_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """One row for each method on a data set under a protocol; what is undefined is None."""
+    """One row for each data set, protocol and method; undefined values are None."""
     return [_row(one) for group in groups for one in group.ranked]
 
 

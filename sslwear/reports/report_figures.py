@@ -1,4 +1,4 @@
-"""The pictures of a report: at most four, small enough to be kept in a repository."""
+"""Figures of a report: at most four, small enough for a repository."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ MASKS, PRETEXT, DIFFERENCES, CURVES = "masks.png", "pretext_tasks.png", "partici
 NAMES = (MASKS, PRETEXT, DIFFERENCES, CURVES)
 MOST_BYTES = 60_000
 RESOLUTIONS = (110, 90, 70, 50, 35)
-"""Dots an inch, of which the first that is small enough is taken."""
-TOLD_APART = len(COLOURS)
-"""So many participants get a colour each."""
+"""Dots per inch; the first one that gives a small file is used."""
+MAX_COLOURED = len(COLOURS)
+"""Maximum number of participants with a colour each."""
 
 
 @dataclass(frozen=True)
 class MethodPoint:
-    """A method that was evaluated, as pictures show it.
+    """An evaluated network in a figure.
 
     Attributes:
         summary: its scores.
-        tuning: what learnt.
-        pretext: the pretext task.
+        tuning: its tuning strategy.
+        pretext: its pretext task.
     """
 
     summary: Summary
@@ -47,18 +47,18 @@ def report_pictures(
     best_epoch: int,
     score: str,
 ) -> dict[str, Figure]:
-    """The pictures for which there is ground, by file name.
+    """Figures of a report by file name; figures without data are left out.
 
-    What learnt and pretext tasks are compared by the methods that were evaluated, and where these do not differ in
-    them by the trials of the search.
+    Tuning strategies and pretext tasks are compared by the evaluated networks, or by the trials of the search if all
+    evaluated networks have the same one.
 
     Args:
-        methods: that were evaluated, by what stands above them.
-        points: the trials of the search.
-        comparisons: of the methods with the reference, by what stands above them.
-        curves: epochs of the winner's training; none where they are not known.
-        best_epoch: of these, the one that was kept.
-        score: the one that is compared.
+        methods: evaluated networks, by title of their panel.
+        points: trials of the search.
+        comparisons: comparisons with the reference, by title of their panel.
+        curves: epochs of the best network's training; empty if they are not known.
+        best_epoch: the epoch whose weights were kept.
+        score: name of the score.
     """
     shown = [point for point in points if point.value is not None]
     pictures = {}
@@ -76,13 +76,12 @@ def report_pictures(
 
 
 def effect_figure(methods: Mapping[str, Sequence[MethodPoint]], by: str, score: str) -> Figure:
-    """Draw the methods' means over test participants with their intervals, in rows by what learnt or by pretext task,
-    the best row on top, in colours by the other of these.
+    """Draw means over test participants with intervals, in rows by one property and in colours by the other one.
 
     Args:
-        methods: by what stands above them; a panel each.
-        by: ``tuning`` or ``pretext``.
-        score: the one that is drawn.
+        methods: networks, by title of their panel.
+        by: property of the rows, ``tuning`` or ``pretext``; the row with the highest mean is on top.
+        score: name of the score.
     """
     colour = "pretext" if by == "tuning" else "tuning"
     rows = {title: _ordered(found, by, score) for title, found in methods.items()}
@@ -109,7 +108,7 @@ def effect_figure(methods: Mapping[str, Sequence[MethodPoint]], by: str, score: 
     if any(one.summary.transductive for found in methods.values() for one in found):
         panels[0].scatter([], [], color="black", facecolor="white", label="hollow: transductive")
     if any(one.summary.supervised for found in methods.values() for one in found):
-        panels[0].scatter([], [], color="black", marker="s", label="square: supervised elsewhere")
+        panels[0].scatter([], [], color="black", marker="s", label="square: supervised pre-training")
     labels = {"tuning": "tuning", "pretext": "pretext task"}
     panels[0].legend(title=labels[colour], frameon=False, fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
     panels[-1].set_xlabel(f"test {score}: mean over participants and 95 % interval")
@@ -124,11 +123,11 @@ def _ordered(methods: Sequence[MethodPoint], by: str, score: str) -> list[str]:
 
 
 def differences_figure(comparisons: Mapping[str, Sequence[Comparison]], score: str) -> Figure:
-    """Draw every participant's difference to the reference, a row a method, with the mean and its 95 % interval.
+    """Draw each participant's difference from the reference, one row a method, with the mean and its 95 % interval.
 
     Args:
-        comparisons: of the methods with the reference, by what stands above them; a panel each.
-        score: the one that is compared.
+        comparisons: comparisons with the reference, by title of their panel.
+        score: name of the score.
     """
     rows = [len(found) for found in comparisons.values()]
     figure = Figure(figsize=(8, 1.0 + sum(0.5 * count + 0.9 for count in rows)), layout="constrained")
@@ -136,16 +135,16 @@ def differences_figure(comparisons: Mapping[str, Sequence[Comparison]], score: s
     for axes, (title, found) in zip(panels, comparisons.items(), strict=True):
         _panel(axes, found)
         axes.set_title(title, fontsize=10)
-    panels[-1].set_xlabel(f"difference in {score} to the reference (points: participants; bar: mean, 95 %)")
+    panels[-1].set_xlabel(f"difference in {score} from the reference (points: participants; bar: mean, 95 %)")
     return figure
 
 
 def _panel(axes: Axes, comparisons: Sequence[Comparison]) -> None:
     people = sorted({one for found in comparisons for one in found.each.index}, key=str)
-    coloured = 0 < len(people) <= TOLD_APART
+    coloured = 0 < len(people) <= MAX_COLOURED
     for place, person in enumerate(people):
         values = [(found.each[person], row) for row, found in enumerate(comparisons) if person in found.each.index]
-        # beside each other in a row, so that equal ones are seen
+        # at different heights, so that equal values stay visible
         spread = 0.3 * (place / max(1, len(people) - 1) - 0.5)
         colour = COLOURS[place % len(COLOURS)] if coloured else BLUE
         xs, ys = [x for x, _ in values], [row + spread for _, row in values]
@@ -164,7 +163,7 @@ def _panel(axes: Axes, comparisons: Sequence[Comparison]) -> None:
 
 
 def small_png(figure: Figure) -> bytes:
-    """The figure as PNG of less than 60 kB, as sharp as that allows."""
+    """The figure as PNG below 60 kB, in the highest possible resolution."""
     content = b""
     for resolution in RESOLUTIONS:
         buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The sentences and tables of a report, all generated from the numbers."""
+"""Sentences and tables of a report, generated from the scores."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ TITLES = {
     "f1_all_classes": "macro F1, all classes",
 }
 CAPTIONS = {
-    MASKS: "The effect of what learnt",
+    MASKS: "Scores by tuning strategy",
     PRETEXT: "Pretext tasks compared",
-    DIFFERENCES: "Differences to the reference, participant by participant",
-    CURVES: "Learning curves of the winner",
+    DIFFERENCES: "Differences from the reference by participant",
+    CURVES: "Learning curves of the best network",
 }
 
 
 @dataclass(frozen=True)
 class Group:
-    """The methods on one data set under one protocol.
+    """Methods on one data set with one protocol.
 
     Attributes:
-        summaries: of all methods.
-        reference: the one that the others are compared with.
-        score: the study's objective, which ranks them.
-        comparisons: of all others with the reference, by name of the score.
+        summaries: scores of all methods.
+        reference: the method that the others are compared with.
+        score: the study's objective, by which methods are ranked.
+        comparisons: comparisons of the other methods with the reference, by name of the score.
         baselines: names of the methods without a network.
     """
 
@@ -48,56 +48,73 @@ class Group:
 
     @property
     def title(self) -> str:
-        """The data set and the protocol."""
+        """Name of the data set and the protocol."""
         return f"{self.reference.dataset}, {self.reference.protocol.replace('_', ' ')}"
 
     @property
     def ranked(self) -> list[Summary]:
-        """The methods, the best mean first; those without one last."""
+        """Methods, the highest mean first; methods without a mean last."""
         return sorted(self.summaries, key=lambda one: -np.nan_to_num(one.scores[self.score].mean, nan=-np.inf))
 
 
 def answer(group: Group) -> str:
-    """Two sentences: which method is best and by how much, and whether it can be told apart from the reference.
+    """The main result: the best method, its difference from the reference, and which methods differ significantly.
 
-    Where a baseline is best, it is named, and the comparison is that of the best network.
+    If a baseline is best, the best network is named too, and its difference is given.
     """
     best, reference, score = group.ranked[0], group.reference, group.score
-    first = (
-        f"On {group.title}, `{best.label}` has the best mean {TITLES[score]} over "
-        f"{best.scores[score].participants} participants, {best.scores[score]}"
-    )
     comparisons = group.comparisons[score]
+    sentences = [
+        f"On {group.title}, `{best.label}` has the highest mean {TITLES[score]} over "
+        f"{best.scores[score].participants} participants: {best.scores[score]}."
+    ]
     if not comparisons:
-        return f"{first}. No other method was evaluated, so that there is nothing to compare it with."
-    apart = [one for one in comparisons if one.significant]
+        return f"{sentences[0]} No other method was evaluated."
     networks = [one for one in group.ranked if one.method not in group.baselines]
     if best.method in group.baselines and best is not reference and networks:
         best = networks[0]
-        first += f", and of the networks `{best.label}`, {best.scores[score]}"
-        if best is reference:
-            return f"{first}, which is the reference. {_others(apart, len(comparisons))}"
+        sentences.append(f"It is a baseline; the best network is `{best.label}`: {best.scores[score]}.")
     if best is reference:
-        return f"{first}; it is the reference, and none of the others is better. {_others(apart, len(comparisons))}"
+        return " ".join([*sentences, "It is the reference.", *_significant(group)])
     (mine,) = (one for one in comparisons if one.summary is best)
-    first += (
-        f", which is {_signed(mine.found.interval)} against the reference `{reference.label}` with "
-        f"{reference.scores[score].mean:.3f}."
+    difference = (
+        f"Its difference from the reference `{reference.label}` ({reference.scores[score].mean:.3f}) is "
+        f"{_signed(mine.found.interval)}"
     )
-    if mine.significant:
-        return f"{first} The two can be told apart: {_p(mine)}, is under {SIGNIFICANT:g}."
     if np.isnan(mine.corrected):
-        return f"{first} On {mine.found.interval.participants} shared participants nothing can be told apart."
-    second = f"The two cannot be told apart: {_p(mine)}, is not under {SIGNIFICANT:g}"
-    if not apart:
-        return f"{first} {second}, and neither can any other method from the reference."
-    return f"{first} {second}; {_list(apart)} can be told apart from the reference."
+        shared = mine.found.interval.participants
+        return " ".join([*sentences, f"{difference}; {shared} shared participants are too few for a test."])
+    p = f"(Wilcoxon signed-rank test, Holm-corrected p {_number(mine.corrected)})"
+    if mine.significant:
+        return " ".join([*sentences, f"{difference}, which is significant {p}."])
+    return " ".join([*sentences, f"{difference}, which is not significant {p}.", *_significant(group)])
 
 
-def unlike(group: Group) -> str | None:
-    """A warning where the methods were not scored on the same participants with the same seeds; else None.
+def _significant(group: Group) -> list[str]:
+    """Sentences that name the methods with a significant difference from the reference."""
+    better, worse = _by_direction(group.comparisons[group.score])
+    reference = f"the reference `{group.reference.label}`"
+    sentences = [
+        f"Significantly better than {reference}: {_list(better)}."
+        if better
+        else f"No method was significantly better than {reference}."
+    ]
+    if worse:
+        sentences.append(f"Significantly worse: {_list(worse)}.")
+    return sentences
 
-    A participant whose score is undefined, as kappa is where there is one class and it was always right, is lacking.
+
+def _by_direction(comparisons: Iterable[Comparison]) -> tuple[list[Comparison], list[Comparison]]:
+    """Significantly better and significantly worse methods."""
+    significant = [one for one in comparisons if one.significant]
+    return [one for one in significant if _way(one) == "better"], [one for one in significant if _way(one) == "worse"]
+
+
+def incomplete(group: Group) -> str | None:
+    """A warning if methods were scored on different participants or seeds; None if they are complete.
+
+    A participant with an undefined score counts as missing. Kappa, for example, is undefined if there is one class and
+    it was always predicted.
     """
     people = {one.label: set(one.participants[group.score].dropna().index) for one in group.summaries}
     everybody, seeds = set().union(*people.values()), {seed for one in group.summaries for seed in one.seeds}
@@ -110,32 +127,22 @@ def unlike(group: Group) -> str | None:
     if not lacking:
         return None
     return (
-        f"**Not complete:** on {group.title} some methods lack participants or seeds, so that their means are of other "
-        f"people and cannot be ranked, and only the paired differences compare like with like: {', '.join(lacking)}."
+        f"**Incomplete:** on {group.title}, some methods lack participants or seeds. Their means are over different "
+        f"participants and cannot be ranked; only the paired differences are comparable. Incomplete: "
+        f"{', '.join(lacking)}."
     )
 
 
-def _others(apart: Sequence[Comparison], comparisons: int) -> str:
-    among = f"{comparisons} comparison{'s' if comparisons > 1 else ''} with it"
-    if not apart:
-        return f"Nothing can be told apart: in {among} no corrected p is under {SIGNIFICANT:g}."
-    return f"In {len(apart)} of {among} the two can be told apart: {_list(apart)}."
-
-
-def _list(apart: Iterable[Comparison]) -> str:
-    return ", ".join(f"`{one.summary.label}` ({_way(one)}, corrected p {_number(one.corrected)})" for one in apart)
+def _list(comparisons: Iterable[Comparison]) -> str:
+    return ", ".join(f"`{one.summary.label}` (corrected p {_number(one.corrected)})" for one in comparisons)
 
 
 def _way(one: Comparison) -> str:
     return "better" if one.found.interval.mean > 0 else "worse"
 
 
-def _p(one: Comparison) -> str:
-    return f"p of Wilcoxon's test, corrected by Holm's method, {_number(one.corrected)}"
-
-
 def scores_table(group: Group) -> list[str]:
-    """A Markdown table of what the methods score, the best first."""
+    """A Markdown table of the methods' scores, the highest mean first."""
     names = list(TITLES)
     lines = [
         "| method | seeds | " + " | ".join(TITLES[name] for name in names) + " |",
@@ -156,10 +163,10 @@ def _cell(found: Interval, seed_sd: float) -> str:
 
 
 def comparisons_table(group: Group, score: str) -> list[str]:
-    """A Markdown table of the methods against the reference by one score, the best first."""
+    """A Markdown table of differences from the reference in one score, the highest first."""
     lines = [
-        f"| {TITLES[score]}, against {_code(group.reference)} | participants | difference [95 % interval] | p "
-        "| p, Holm | can be told apart |",
+        f"| {TITLES[score]}, compared with {_code(group.reference)} | participants | difference [95 % interval] | p "
+        "| p, Holm | significantly different |",
         "|---|---|---|---|---|---|",
     ]
     for one in _best_first(group.comparisons[score]):
@@ -176,31 +183,32 @@ def _best_first(comparisons: Iterable[Comparison]) -> list[Comparison]:
     return sorted(comparisons, key=lambda one: -np.nan_to_num(one.found.interval.mean, nan=-np.inf))
 
 
-def helped(group: Group) -> list[str]:
-    """What was better than the reference, what worse, and of what neither can be said, a line each."""
+def significance(group: Group) -> list[str]:
+    """A list of the methods that were significantly better, significantly worse, and neither."""
     comparisons = _best_first(group.comparisons[group.score])
+    better, worse = _by_direction(comparisons)
     kinds = {
-        "Better than the reference": [one for one in comparisons if one.significant and _way(one) == "better"],
-        "Worse than the reference": [one for one in comparisons if one.significant and _way(one) == "worse"],
-        "Not told apart from the reference": [one for one in comparisons if not one.significant],
+        "Significantly better than the reference": better,
+        "Significantly worse than the reference": worse,
+        "No significant difference": [one for one in comparisons if not one.significant],
     }
     lines = []
     for title, found in kinds.items():
         what = ", ".join(f"`{one.summary.label}` {_signed(one.found.interval)}" for one in found)
-        lines.append(f"- {title}: {what or 'nothing'}.")
+        lines.append(f"- {title}: {what or 'none'}.")
     pairs = max((one.found.interval.participants for one in comparisons), default=0)
     least = min(1.0, smallest_p(pairs) * len(comparisons)) if pairs else 1.0
     if comparisons and least >= SIGNIFICANT:
         lines.append(
-            f"- With {pairs} participants and {len(comparisons)} comparisons the smallest corrected p is at best "
-            f"{_number(least)}, so that no difference, however large, could have passed the test: read the intervals, "
-            "or record more people."
+            f"- With {pairs} participants and {len(comparisons)} comparisons, the smallest possible corrected p is "
+            f"{_number(least)}. No difference can be significant, however large. Use the intervals, or record more "
+            "participants."
         )
     return lines
 
 
 def searched(points: Sequence[TrialPoint], by: str, score: str) -> list[str]:
-    """A Markdown table of the search's finished trials, by what was tuned or by pretext task, the best first.
+    """A Markdown table of the finished trials by tuning strategy or pretext task, the highest score first.
 
     Args:
         points: the trials.
@@ -213,43 +221,42 @@ def searched(points: Sequence[TrialPoint], by: str, score: str) -> list[str]:
             found.setdefault(getattr(point, by), []).append(point.value)
     if len(found) < 2:
         return []
-    title = {"tuning": "what learnt", "pretext": "pretext task"}[by]
-    lines = [f"| {title} | finished trials | best {TITLES[score]} | median |", "|---|---|---|---|"]
+    title = {"tuning": "tuning strategy", "pretext": "pretext task"}[by]
+    lines = [f"| {title} | finished trials | highest {TITLES[score]} | median |", "|---|---|---|---|"]
     for name, values in sorted(found.items(), key=lambda item: -max(item[1])):
         lines.append(f"| `{name}` | {len(values)} | {max(values):.3f} | {median(values):.3f} |")
     return lines
 
 
 def notes(groups: Sequence[Group]) -> str:
-    """How the numbers are to be read."""
+    """Explanation of the scores."""
     text = (
-        "Scores are of held-out participants, who were not learnt from: the mean over participants ± standard "
-        "deviation, with the 95 % bootstrap interval of the mean. Macro F1, precision and recall are over the classes "
-        "that occur in a participant's true or predicted labels, the published benchmarks' rule; *all classes* counts "
-        "0 for those that do not."
+        "Scores are from test participants, who were not used for training: mean over participants ± standard "
+        "deviation, with the 95 % bootstrap interval of the mean. Macro F1, precision and recall are means over the "
+        "classes in a participant's true or predicted labels, as in published benchmarks; *all classes* counts 0 for "
+        "the other classes."
     )
     summaries = [one for group in groups for one in group.summaries]
     if any(len(one.seeds) > 1 for one in summaries):
         text += (
-            " With several seeds a participant's score is the mean over them; *seeds ±* is the standard deviation of "
+            " With several seeds, a participant's score is the mean over seeds; *seeds ±* is the standard deviation of "
             "the seeds' means."
         )
     if any(one.transductive for one in summaries):
         text += (
-            f" What is marked{TRANSDUCTIVE} is of an evaluation in which pre-training may see the windows of the "
-            "participants who are tested, without their labels: what is pre-trained there, or starts from weights "
-            "that were, is no estimate for people who are new to it."
+            f" In an evaluation marked{TRANSDUCTIVE}, pre-training may use unlabelled windows of test participants. "
+            "Scores of methods that were pre-trained in this way are not an estimate for new participants."
         )
     if any(one.supervised for one in summaries):
         text += (
-            " What is marked *supervised on* a data set has learnt the labels of the people in it before it was "
-            "fine-tuned, and is not self-supervised."
+            " Methods marked *supervised on* a data set were pre-trained with its labels, so they are not "
+            "self-supervised."
         )
     return text
 
 
 def _code(one: Summary) -> str:
-    """A method's name in a table, where a bar would begin another column."""
+    """Name of a method in a table; a vertical bar in it is escaped."""
     return f"`{one.label}`".replace("|", r"\|")
 
 

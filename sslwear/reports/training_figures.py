@@ -1,7 +1,6 @@
-"""Pictures of a run; matplotlib figures without global state, so that threads may draw.
+"""Figures of a run, as matplotlib figures without global state, so that threads can draw.
 
-A trial's pictures have margins that are computed from the length of their labels: a layout engine, which draws twice,
-takes twice as long, and a study draws hundreds.
+Margins are computed from the length of the labels, because a layout engine draws twice and a study has many figures.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from sslwear.training import EpochRecord
 
 BLUE, ORANGE, GREY = "#2b6cb0", "#dd6b20", "#a0aec0"
 LETTER_IN = 0.085
-"""Width in inches of a letter of a label, about."""
+"""Approximate width of a letter of a label in inches."""
 COLOURS = (
     *(BLUE, ORANGE, "#2f855a", "#b83280", "#6b46c1", "#b7791f", "#2c7a7b"),
     *("#c53030", "#63b3ed", "#744210", "#9ae6b4", "#1a202c"),
@@ -32,7 +31,7 @@ def confusion_figure(counts: NDArray[np.int64], class_names: Sequence[str], titl
     Args:
         counts: windows by true class (rows) and predicted class (columns).
         class_names: names of the classes.
-        title: stands above.
+        title: title of the figure.
     """
     label = LETTER_IN * max(map(len, class_names))
     side, left, below = 0.62 * max(3, len(class_names)), label + 0.6, 0.75 * label + 0.8
@@ -53,11 +52,11 @@ def confusion_figure(counts: NDArray[np.int64], class_names: Sequence[str], titl
 
 
 def learning_curves(history: Sequence[EpochRecord], best_epoch: int, score: str) -> Figure:
-    """Draw losses and one validation score by epoch; the epoch whose weights are kept is marked.
+    """Draw losses and a validation score by epoch; the epoch whose weights are kept is marked.
 
     Args:
         history: all epochs.
-        best_epoch: the one that was kept.
+        best_epoch: the epoch whose weights are kept.
         score: name of the score.
     """
     figure = Figure(figsize=(9, 3.4))
@@ -83,14 +82,14 @@ def learning_curves(history: Sequence[EpochRecord], best_epoch: int, score: str)
 
 
 def participants_figure(scores: Mapping[str, Sequence[float]], title: str) -> Figure:
-    """Draw how scores spread over people: a box and every participant's point for each score.
+    """Draw the distribution of scores over participants: a box and the participants' points for each score.
 
-    A box goes from the lower to the upper quartile with a line at the median; its whiskers go to the worst and the best
-    participant. Where a score is undefined for a participant (NaN), there is no point.
+    A box shows the quartiles and the median; its whiskers show minimum and maximum. Undefined scores (NaN) are left
+    out.
 
     Args:
-        scores: by name, one value a participant.
-        title: stands above.
+        scores: one value for each participant, by name of the score.
+        title: title of the figure.
     """
     figure = Figure(figsize=(5.6, 3.6))
     axes = figure.add_axes((0.1, 0.1, 0.88, 0.8))

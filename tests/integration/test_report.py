@@ -64,8 +64,8 @@ def test_a_report_is_written_of_what_the_stores_know(done: Store, tmp_path: Path
     names = ["REPORT.md", "REPORT.json", "masks.png", "participants.png", "learning_curves.png"]
     assert result.stdout.split() == [str(tmp_path / name) for name in names]
     text = (tmp_path / "REPORT.md").read_text()
-    assert "against the reference `layer5` with 0.533" in text.splitlines()[2]
-    assert "The search before it tried 3 configurations: 3 finished." in text
+    assert "the reference `layer5`" in text.splitlines()[2]
+    assert "The search had 3 trials: 3 finished." in text
     (study,) = done.find_runs(None, kind="study")
     assert f"`{study.data.tags['mlflow.source.git.commit']}" in text
     assert study.data.tags["mlflow.source.name"] in text
@@ -83,25 +83,25 @@ def test_a_study_without_an_evaluation_is_answered_in_a_sentence(tmp_path: Path)
     assert not (tmp_path / "report").exists()
 
 
-def test_the_account_knows_what_learnt_and_the_winners_epochs(done: Store, frame: pd.DataFrame) -> None:
-    told = gather_report_inputs("tiny", done, frame)
-    assert told.kinds == {"head": ("head", "none"), "layer5": ("layer5", "none")}
-    assert [record.epoch for record in told.curves] == [1, 2]
+def test_report_inputs_have_the_kinds_and_the_winners_epochs(done: Store, frame: pd.DataFrame) -> None:
+    inputs = gather_report_inputs("tiny", done, frame)
+    assert inputs.kinds == {"head": ("head", "none"), "layer5": ("layer5", "none")}
+    assert [record.epoch for record in inputs.curves] == [1, 2]
     (study,) = done.find_runs(None, kind="study")
     best = done.client.get_run(study.data.tags["sslwear.best_run"])
     history = done.client.get_metric_history(best.info.run_id, "val_kappa")
-    assert [record.scores["kappa"] for record in told.curves] == [metric.value for metric in history]
-    assert told.best_epoch == best.data.metrics["best_epoch"]
-    assert {point.number for point in told.points} == {0, 1, 2}
+    assert [record.scores["kappa"] for record in inputs.curves] == [metric.value for metric in history]
+    assert inputs.best_epoch == best.data.metrics["best_epoch"]
+    assert {point.number for point in inputs.points} == {0, 1, 2}
 
 
-def test_an_evaluation_without_a_search_has_an_account_too(done: Store, frame: pd.DataFrame, tmp_path: Path) -> None:
+def test_an_evaluation_without_a_search_has_report_inputs_too(done: Store, frame: pd.DataFrame, tmp_path: Path) -> None:
     elsewhere = Store(done.home, done.tracking_uri, f"sqlite:///{tmp_path / 'optuna.db'}")  # which knows of no study
-    told = gather_report_inputs("tiny", elsewhere, frame)
-    assert told.settings.encoder == "harnet5"
-    assert told.outcomes == {}
-    assert told.winner.startswith("one run of `")
-    assert len(told.curves) == 2
+    inputs = gather_report_inputs("tiny", elsewhere, frame)
+    assert inputs.settings.encoder == "harnet5"
+    assert inputs.outcomes == {}
+    assert inputs.winner.startswith("one run of `")
+    assert len(inputs.curves) == 2
 
 
 def test_a_winner_that_was_chosen_has_the_epochs_of_what_it_chose(make: Callable[..., Settings], done: Store) -> None:
@@ -111,14 +111,14 @@ def test_a_winner_that_was_chosen_has_the_epochs_of_what_it_chose(make: Callable
     table = evaluate_study(make(study="chosen", training=training, evaluation=evaluation), done)
     (run,) = (done.client.get_run(one) for one in table.loc[table["method"] == "best", "run_id"].unique())
     chosen = done.client.get_metric_history(run.data.tags["sslwear.chosen_run"], "val_kappa")
-    told = gather_report_inputs("chosen", done, table[table["method"] == "best"])
-    assert told.winner == "one run of `best`"
-    assert [record.scores["kappa"] for record in told.curves] == [metric.value for metric in chosen]
-    assert [record.epoch for record in told.curves] == [1, 2]
+    inputs = gather_report_inputs("chosen", done, table[table["method"] == "best"])
+    assert inputs.winner == "one run of `best`"
+    assert [record.scores["kappa"] for record in inputs.curves] == [metric.value for metric in chosen]
+    assert [record.epoch for record in inputs.curves] == [1, 2]
 
 
 @pytest.mark.usefixtures("drawn")
-def test_the_report_tells_what_the_pretext_tasks_learnt(
+def test_the_report_shows_scores_on_the_pretext_tasks(
     make: Callable[..., Settings], done: Store, frame: pd.DataFrame, tmp_path: Path
 ) -> None:
     one_epoch = {"tuning": "head", "max_epochs": 1}
@@ -127,18 +127,18 @@ def test_the_report_tells_what_the_pretext_tasks_learnt(
         for pretext in ("reverse", "masked")
     ]
     table = frame.assign(run_id=frame["method"].map({"head": runs[0], "layer5": runs[1], "gone": "0" * 32}))
-    told = gather_report_inputs("tiny", done, table)
-    assert [one.pretext for one in told.pretrained] == ["reverse", "masked"]
-    for one, run, scores in zip(told.pretrained, runs, ({"accuracy", "chance"}, {"r2", "chance"}), strict=True):
+    inputs = gather_report_inputs("tiny", done, table)
+    assert [one.pretext for one in inputs.pretrained] == ["reverse", "masked"]
+    for one, run, scores in zip(inputs.pretrained, runs, ({"accuracy", "chance"}, {"r2", "chance"}), strict=True):
         assert one.runs == (done.client.get_run(run).data.tags["sslwear.pretraining_run"],)
         logged = done.client.get_run(one.runs[0]).data.metrics
         assert dict(one.scores) == {name: logged[name] for name in scores}
-    write_report(table, told, tmp_path)
-    reverse = told.pretrained[0].scores
+    write_report(table, inputs, tmp_path)
+    reverse = inputs.pretrained[0].scores
     row = f"| `reverse` | 1 | {reverse['chance']:.3f} | accuracy {reverse['accuracy']:.3f} |"
     assert row in (tmp_path / "REPORT.md").read_text().splitlines()
 
 
-def test_an_evaluation_of_which_nothing_has_finished_is_told(done: Store, frame: pd.DataFrame) -> None:
+def test_an_evaluation_without_finished_jobs_is_refused(done: Store, frame: pd.DataFrame) -> None:
     with pytest.raises(StudyError, match="no job of the evaluation of 'tiny' has finished"):
         gather_report_inputs("tiny", done, frame[:0])

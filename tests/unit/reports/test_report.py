@@ -1,4 +1,4 @@
-"""A report says what the numbers say, in its first sentences, its tables and its rows."""
+"""Sentences, tables and rows of a report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sslwear.config import parse
 from sslwear.errors import StudyError
 from sslwear.reports.report import ReportInputs, grouped, write_report
 from sslwear.reports.report_figures import MOST_BYTES, NAMES, differences_figure
-from sslwear.reports.report_text import answer, helped
+from sslwear.reports.report_text import answer, significance
 from sslwear.reports.study_figures import TrialPoint
 from sslwear.training import EpochRecord
 from tests.unit.evaluation.test_comparison import results
@@ -25,49 +25,49 @@ WORSE = [value - 0.2 - 0.001 * i for i, value in enumerate(BASE)]
 LIKE = [value + (0.02 + 0.001 * i) * (-1) ** i for i, value in enumerate(BASE)]
 
 
-def told(**more: object) -> ReportInputs:
+def inputs(**more: object) -> ReportInputs:
     return ReportInputs(SETTINGS, ["sslwear evaluate masks.yaml"], ["0123abc"], {"finished": 3, "pruned": 1}, **more)  # type: ignore[arg-type]
 
 
-def test_a_better_method_is_told_apart() -> None:
+def test_a_significantly_better_method_is_named() -> None:
     (group,) = grouped(results({"base": {1: BASE}, "better": {1: BETTER}, "worse": {1: WORSE}}), "f1")
     assert answer(group) == (
-        "On adl, leave-one-out, `better` has the best mean macro F1 over 10 participants, "
-        f"{group.summaries[1].scores['f1']}, which is +0.104 [+0.103, +0.106] against the reference `base` with 0.565. "
-        "The two can be told apart: p of Wilcoxon's test, corrected by Holm's method, 0.004, is under 0.05."
+        "On adl, leave-one-out, `better` has the highest mean macro F1 over 10 participants: "
+        f"{group.summaries[1].scores['f1']}. Its difference from the reference `base` (0.565) is "
+        "+0.104 [+0.103, +0.106], which is significant (Wilcoxon signed-rank test, Holm-corrected p 0.004)."
     )
-    assert helped(group) == [
-        "- Better than the reference: `better` +0.104 [+0.103, +0.106].",
-        "- Worse than the reference: `worse` -0.204 [-0.206, -0.203].",
-        "- Not told apart from the reference: nothing.",
+    assert significance(group) == [
+        "- Significantly better than the reference: `better` +0.104 [+0.103, +0.106].",
+        "- Significantly worse than the reference: `worse` -0.204 [-0.206, -0.203].",
+        "- No significant difference: none.",
     ]
 
 
-def test_where_nothing_can_be_told_apart_that_is_said() -> None:
+def test_without_a_significant_difference_no_method_is_called_better() -> None:
     slightly = [value + 0.0015 for value in LIKE]
     (group,) = grouped(results({"base": {1: BASE}, "like": {1: slightly}}), "f1")
     text = answer(group)
-    assert "The two cannot be told apart: p of Wilcoxon's test" in text
-    assert text.endswith("is not under 0.05, and neither can any other method from the reference.")
+    assert ", which is not significant (Wilcoxon signed-rank test, Holm-corrected p " in text
+    assert text.endswith(" No method was significantly better than the reference `base`.")
     (group,) = grouped(results({"base": {1: BASE}, "like": {1: [v - 0.01 for v in LIKE]}}), "f1")
     text = answer(group)
-    assert "`base` has the best mean" in text
-    assert text.endswith("Nothing can be told apart: in 1 comparison with it no corrected p is under 0.05.")
+    assert "`base` has the highest mean" in text
+    assert text.endswith(" It is the reference. No method was significantly better than the reference `base`.")
 
 
-def test_a_best_reference_names_what_is_worse() -> None:
+def test_a_best_reference_names_significantly_worse_methods() -> None:
     (group,) = grouped(results({"base": {1: BASE}, "worse": {1: WORSE}}), "f1")
     assert answer(group).endswith(
-        "it is the reference, and none of the others is better. In 1 of 1 comparison with it the two can be told "
-        "apart: `worse` (worse, corrected p 0.002)."
+        "No method was significantly better than the reference `base`. Significantly worse: `worse` (corrected p "
+        "0.002)."
     )
 
 
-def test_what_is_told_apart_beside_the_best_is_named() -> None:
+def test_a_significant_method_beside_the_best_is_named() -> None:
     best = [value + 0.12 if i else value - 0.8 for i, value in enumerate(BETTER)]
     steady = [value + 0.001 * (i + 1) for i, value in enumerate(BASE)]
     (group,) = grouped(results({"base": {1: BASE}, "best": {1: best}, "steady": {1: steady}}), "f1")
-    assert answer(group).endswith("`steady` (better, corrected p 0.004) can be told apart from the reference.")
+    assert answer(group).endswith("Significantly better than the reference `base`: `steady` (corrected p 0.004).")
 
 
 def test_a_baseline_that_is_best_does_not_hide_the_best_network() -> None:
@@ -76,42 +76,42 @@ def test_a_baseline_that_is_best_does_not_hide_the_best_network() -> None:
     (group,) = grouped(table, "f1", None, frozenset({"forest"}))
     scores = {one.method: one.scores["f1"] for one in group.summaries}
     assert answer(group) == (
-        f"On adl, leave-one-out, `forest` has the best mean macro F1 over 10 participants, {scores['forest']}, and of "
-        f"the networks `better`, {scores['better']}, which is +0.104 [+0.103, +0.106] against the reference `base` "
-        "with 0.565. The two can be told apart: p of Wilcoxon's test, corrected by Holm's method, 0.004, is under 0.05."
+        f"On adl, leave-one-out, `forest` has the highest mean macro F1 over 10 participants: {scores['forest']}. It "
+        f"is a baseline; the best network is `better`: {scores['better']}. Its difference from the reference `base` "
+        "(0.565) is +0.104 [+0.103, +0.106], which is significant (Wilcoxon signed-rank test, Holm-corrected p 0.004)."
     )
     (group,) = grouped(table[table["method"] != "better"], "f1", None, frozenset({"forest"}))
     assert answer(group).endswith(
-        f"and of the networks `base`, {scores['base']}, which is the reference. In 1 of 1 comparison with it the two "
-        "can be told apart: `forest` (better, corrected p 0.002)."
+        f"the best network is `base`: {scores['base']}. It is the reference. Significantly better than the reference "
+        "`base`: `forest` (corrected p 0.002)."
     )
 
 
-def test_one_method_alone_is_compared_with_nothing() -> None:
+def test_one_method_alone_is_not_compared() -> None:
     (group,) = grouped(results({"base": {1: BASE}}), "f1")
-    assert answer(group).endswith("nothing to compare it with.")
+    assert answer(group).endswith("No other method was evaluated.")
 
 
-def test_too_few_people_for_any_difference_are_told() -> None:
+def test_too_few_participants_for_any_significant_difference_are_reported() -> None:
     (group,) = grouped(results({"base": {1: BASE[:5]}, "better": {1: BETTER[:5]}, "worse": {1: WORSE[:5]}}), "f1")
-    assert helped(group)[-1].startswith(
-        "- With 5 participants and 2 comparisons the smallest corrected p is at best 0.1"
+    assert significance(group)[-1].startswith(
+        "- With 5 participants and 2 comparisons, the smallest possible corrected p is 0.1"
     )
 
 
-def test_methods_on_other_people_or_seeds_are_warned_of(tmp_path: Path) -> None:
+def test_methods_with_missing_participants_or_seeds_give_a_warning(tmp_path: Path) -> None:
     frame = results({"base": {1: BASE, 2: BASE}, "better": {1: BETTER}, "worse": {1: WORSE, 2: WORSE}})
     frame = frame[(frame["method"] != "worse") | (frame["participant"] != "p4")]
-    text = write_report(frame, told(), tmp_path)[0].read_text()
-    assert text.splitlines()[4].startswith("**Not complete:** on adl, leave-one-out some methods lack participants")
+    text = write_report(frame, inputs(), tmp_path)[0].read_text()
+    assert text.splitlines()[4].startswith("**Incomplete:** on adl, leave-one-out, some methods lack participants")
     assert text.splitlines()[4].endswith(
         "`better` (10 of 10 participants, 1 of 2 seeds), `worse` (9 of 10 participants, 2 of 2 seeds)."
     )
     undefined = results({"base": {1: BASE}, "better": {1: [np.nan, *BETTER[1:]]}})
-    text = write_report(undefined, told(), tmp_path)[0].read_text()
+    text = write_report(undefined, inputs(), tmp_path)[0].read_text()
     assert text.splitlines()[4].endswith("`better` (9 of 10 participants, 1 of 1 seeds).")
-    whole = write_report(results({"base": {1: BASE}, "better": {1: BETTER}}), told(), tmp_path)[0].read_text()
-    assert "Not complete" not in whole
+    whole = write_report(results({"base": {1: BASE}, "better": {1: BETTER}}), inputs(), tmp_path)[0].read_text()
+    assert "Incomplete" not in whole
 
 
 def test_the_reference_is_the_first_or_the_one_asked_for() -> None:
@@ -129,7 +129,7 @@ def test_all_files_are_written_and_say_the_same(tmp_path: Path) -> None:
     points = [TrialPoint(i, 0.5 + 0.1 * i, ("all", "head")[i % 2], "none", False) for i in range(4)]
     curves = [EpochRecord(i, 1 / i, 1.2 / i, {"f1": 0.1 * i}, {}, 0.0) for i in range(1, 4)]
     kinds = {"base": ("all", "none"), "seen": ("all", "reverse")}
-    files = write_report(frame, told(points=points, curves=curves, best_epoch=3, kinds=kinds), tmp_path / "report")
+    files = write_report(frame, inputs(points=points, curves=curves, best_epoch=3, kinds=kinds), tmp_path / "report")
     assert [file.name for file in files] == ["REPORT.md", "REPORT.json", *NAMES]
     for file in files[2:]:
         content = file.read_bytes()
@@ -137,15 +137,17 @@ def test_all_files_are_written_and_say_the_same(tmp_path: Path) -> None:
         assert len(content) < MOST_BYTES
         assert struct.unpack(">I", content[16:20])[0] > 500  # wide enough to be read
     text, rows = files[0].read_text(), json.loads(files[1].read_text())
-    assert text.startswith("# Study masks\n\nOn adl, leave-one-out, `seen (transductive)` has the best mean macro F1")
+    assert text.startswith(
+        "# Study masks\n\nOn adl, leave-one-out, `seen (transductive)` has the highest mean macro F1"
+    )
     assert text.count("`seen`") == text.count("`base`") == 0  # the marks are everywhere
-    assert "*supervised on* a data set has learnt the labels" in text
+    assert "*supervised on* a data set were pre-trained with its labels" in text
     for name in NAMES:
         assert f"]({name})" in text
-    assert "The search before it tried 4 configurations: 3 finished, 1 pruned." in text
+    assert "The search had 4 trials: 3 finished, 1 pruned." in text
     assert "sslwear evaluate masks.yaml" in text
     assert "Seeds of the evaluation: 1, 2. Commit of the code: `0123abc`." in text
-    assert "is no estimate for people who are new to it" in text
+    assert "are not an estimate for new participants" in text
     assert [(row["method"], row["transductive"], row["supervised"], row["seeds"]) for row in rows] == [
         ("seen", True, None, [1, 2]),
         ("base", False, "wisdm", [1, 2]),
@@ -165,25 +167,25 @@ def test_all_files_are_written_and_say_the_same(tmp_path: Path) -> None:
 def test_a_picture_of_an_earlier_report_does_not_stay(tmp_path: Path) -> None:
     frame = results({"base": {1: BASE}, "better": {1: BETTER}})
     kinds = {"base": ("all", "none"), "better": ("head", "none")}
-    write_report(frame, told(kinds=kinds), tmp_path)
+    write_report(frame, inputs(kinds=kinds), tmp_path)
     assert (tmp_path / "masks.png").exists()
-    write_report(frame, told(), tmp_path)
+    write_report(frame, inputs(), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["REPORT.json", "REPORT.md", "participants.png"]
     assert "masks.png" not in (tmp_path / "REPORT.md").read_text()
 
 
 def test_a_bar_in_a_name_does_not_break_the_table(tmp_path: Path) -> None:
-    files = write_report(results({"base": {1: BASE}, "a|b": {1: BETTER}}), told(), tmp_path)
+    files = write_report(results({"base": {1: BASE}, "a|b": {1: BETTER}}), inputs(), tmp_path)
     assert r"| `a\|b` | 1 |" in files[0].read_text()
 
 
 def test_what_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     frame = results({"base": {1: BASE}})
-    with pytest.raises(StudyError, match=r"cannot write into .*give another folder with --out"):
-        write_report(frame, told(), tmp_path / "file" / "report")
+    with pytest.raises(StudyError, match=r"cannot write into .*Give another folder with --out"):
+        write_report(frame, inputs(), tmp_path / "file" / "report")
     with pytest.raises(StudyError, match="'masks' has no evaluation yet"):
-        write_report(frame[:0], told(), tmp_path)
+        write_report(frame[:0], inputs(), tmp_path)
 
 
 def test_differences_of_nobody_are_drawn_without_people(recwarn: pytest.WarningsRecorder) -> None:

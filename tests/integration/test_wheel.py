@@ -89,6 +89,7 @@ def test_the_wheel_runs_a_study_outside_of_a_clone(installed: Path, small_folder
     place = run([installed / "python", "-c", "import sslwear; print(sslwear.__file__)"], tmp_path)
     assert Path(place.strip()).is_relative_to(installed.parent)
     content = {**tiny_content(small_folder), "trials": 1, "search": {}}
+    del content["pretraining"]
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
     home = str(tmp_path / "mlruns")
     run([installed / "sslwear", "study", "run", "study.yaml"], tmp_path, SSLWEAR_HOME=home)

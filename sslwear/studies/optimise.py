@@ -22,7 +22,7 @@ from sslwear.studies.leakage import check_weights
 from sslwear.studies.mlflow_page import describe_experiment, expand_in_ui, study_note
 from sslwear.studies.pretraining import check_pretraining
 from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.sampling import ask, pruner, same, suggest, tuning_parameter
+from sslwear.studies.sampling import earlier_duplicate, next_trial, pruner, suggest, tuning_parameter
 from sslwear.studies.storage import open_storage, store_errors
 from sslwear.studies.trial import note, run_name, train
 from sslwear.studies.trials import OUTCOMES
@@ -208,12 +208,12 @@ def _trial(context: StudyContext, study: optuna.Study, parent: Run, progress: Pr
     """Run one trial and record how it ended."""
     settings = context.settings
     with signals_deferred():
-        trial = ask(context, study, _finished(study))
+        trial = next_trial(context, study, _finished(study))
         trial.set_user_attr("host", platform.node())
         training = suggest(trial, context, tuning_parameter(study))
         trial.set_user_attr("settings", training.model_dump())
         name = run_name(training, trial.number)
-        earlier = same(study, training, context.store)
+        earlier = earlier_duplicate(study, training, context.store)
         tags = {**context.tags(), "trial": str(trial.number)}
         run = context.store.create_run(parent.experiment, name, "trial", parent.id, note(training), **tags)
         trial.set_user_attr("run_id", run.id)

@@ -47,7 +47,9 @@ def suggest(trial: BaseTrial, context: StudyContext, tuning_parameter: str = "tu
     return context.settings.training.model_copy(update=chosen)
 
 
-def reference(settings: Settings, encoder: type[Encoder], tuning_parameter: str = "tuning") -> dict[str, Any] | None:
+def reference_params(
+    settings: Settings, encoder: type[Encoder], tuning_parameter: str = "tuning"
+) -> dict[str, Any] | None:
     """The file's ``training`` settings as a trial's parameters; None if they are outside of the search space.
 
     A study tries them first, so that its trials can be compared with them.
@@ -125,7 +127,7 @@ def sampler(seed: int, startup_trials: int) -> samplers.TPESampler:
     )
 
 
-def ask(context: StudyContext, study: optuna.Study, finished: int) -> optuna.Trial:
+def next_trial(context: StudyContext, study: optuna.Study, finished: int) -> optuna.Trial:
     """The next trial: a waiting one, one of the first trials, or a proposal of TPE.
 
     Proposals depend only on the seed and on the trials that count.
@@ -153,7 +155,7 @@ def first_trials(context: StudyContext, tuning_parameter: str = "tuning") -> lis
     and sorted by cost, so that a pruner can compare expensive trials with cheap ones.
     """
     settings = context.settings
-    own = reference(settings, context.encoder, tuning_parameter)
+    own = reference_params(settings, context.encoder, tuning_parameter)
     source = optuna.create_study(sampler=samplers.RandomSampler(seed=settings.seed))
     drawn: list[tuple[tuple[int, bool], dict[str, Any]]] = []
     for _ in range(settings.sampler.startup_trials - (own is not None)):
@@ -171,7 +173,7 @@ def cost(context: StudyContext, training: TrainingSettings) -> tuple[int, bool]:
     return len(blocks) - known, training.pretext != NO_PRETEXT
 
 
-def same(study: optuna.Study, training: TrainingSettings, store: Store) -> FrozenTrial | None:
+def earlier_duplicate(study: optuna.Study, training: TrainingSettings, store: Store) -> FrozenTrial | None:
     """The first finished or pruned trial with the same settings whose run still exists; None if there is none."""
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
     alike = (trial for trial in ended if training_of(trial) == training)

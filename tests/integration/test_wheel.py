@@ -88,8 +88,8 @@ def test_the_wheel_runs_a_study_outside_of_a_clone(installed: Path, small_folder
     assert run([installed / "python", "-m", "sslwear", "--version"], tmp_path).strip() == sslwear.__version__
     place = run([installed / "python", "-c", "import sslwear; print(sslwear.__file__)"], tmp_path)
     assert Path(place.strip()).is_relative_to(installed.parent)
-    content = {**tiny_content(small_folder), "trials": 1, "search": {}}
-    del content["pretraining"]
+    content = {**tiny_content(small_folder), "trials": 1, "search": {"tuning": ["head", "layer5"]}}
+    del content["pretraining"]  # no pretext task is searched
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
     home = str(tmp_path / "mlruns")
     run([installed / "sslwear", "study", "run", "study.yaml"], tmp_path, SSLWEAR_HOME=home)

@@ -26,7 +26,7 @@ import torch
 from machine import describe, new_store, write_section
 from memory import tree_of, week_of
 
-from sslwear.data import calibration, streaming
+from sslwear.data import calibration, device_reader
 from sslwear.encoders.base import get
 from sslwear.encoders.classifier import Card, Model, network
 from sslwear.tracking import Store
@@ -90,7 +90,6 @@ def untrained(store: Store, encoder: str) -> tuple[Model, str]:
 def parts(file: Path, place: Path, model: Model) -> dict[str, float]:
     """Seconds of the parts of labelling a recording, one after another in this process."""
     torch.set_num_threads(joblib.cpu_count())
-    spools: list[streaming.Spool] = []
     found, began = {}, time.perf_counter()
 
     def lap(name: str) -> None:
@@ -98,15 +97,18 @@ def parts(file: Path, place: Path, model: Model) -> dict[str, float]:
         found[name] = time.perf_counter() - began
         began = time.perf_counter()
 
-    info = streaming._device(file, place, spools)
+    buffer, info = device_reader._read_device(file, place)
     lap("reading (Java, and writing samples to disk)")
-    found, info = calibration.treat(file, spools[0], info)
-    lap("filter, calibration, time not worn")
-    ends = [spools[0].time(i, i + 1).view("datetime64[ns]")[0] for i in (0, len(spools[0]) - 1)]
-    recording = streaming.Streamed(file, info["SampleRate"], "", *ends, info["nonwear"], spools[0], calibration)
-    windows = [piece.samples for piece in recording.windows(model.card.rate_hz, model.card.window_samples)]
+    fitted, info = calibration.filter_and_calibrate(file, buffer, info)
+    lap("filter, calibration, non-wear")
+    ends = [buffer.time(i, i + 1).view("datetime64[ns]")[0] for i in (0, len(buffer) - 1)]
+    recording = device_reader.DeviceRecording(
+        file, info["SampleRate"], "", ends[0], ends[1], info["nonwear"], buffer, fitted
+    )
+    card = model.card
+    windows = [piece.samples for piece in recording.windows(card.rate_hz, card.window_s, card.window_s)]
     lap("windows")
-    spools[0].__exit__(None, None, None)
+    buffer.close()
     model.probabilities(np.concatenate(windows))
     lap("network")
     return found
@@ -135,8 +137,8 @@ def main() -> None:
 
 def read(file: Path, place: Path) -> None:
     """Read a recording and cut it into windows, which are dropped; in a process of its own."""
-    with streaming.stream(file, place) as recording:
-        for _ in recording.windows(30, 300):
+    with device_reader.open_recording(file, place) as recording:
+        for _ in recording.windows(30, 10, 10):
             pass
 
 

@@ -33,7 +33,7 @@ import pandas as pd
 from sslwear.data.arrays import WORN, Fingerprint
 from sslwear.data.prepare import prepare
 from sslwear.data.sources.capture24 import Capture24
-from sslwear.data.windows import cut_recording
+from sslwear.data.windowing import cut_recording
 
 ANNOTATIONS = {
     "7030 sleeping;MET 0.95": ("sleep", "sleep"),
@@ -133,9 +133,9 @@ def parts(folder: Path) -> dict[str, float]:
     found = cut_recording(recording, 30, 30, 30, source.limit_g)
     cut = time.perf_counter()
     with tempfile.TemporaryDirectory() as place:
-        np.save(Path(place) / "X.npy", found.windows)
-        fingerprint = Fingerprint(found.windows.shape, found.windows.dtype)
-        fingerprint.add(found.windows)
+        np.save(Path(place) / "X.npy", found.samples)
+        fingerprint = Fingerprint(found.samples.shape, found.samples.dtype)
+        fingerprint.add(found.samples)
         fingerprint.finish({WORN: found.worn})
     written = time.perf_counter()
     return {"unpack and parse": read - began, "resample and cut": cut - read, "write": written - cut}

@@ -21,7 +21,7 @@ SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A source in t
 Out = Annotated[Path, typer.Option(metavar="DIR", help="The data set directory to write.")]
 Window = Annotated[float | None, typer.Option(metavar="SECONDS", help="Length of a window; by default the source's.")]
 Step = Annotated[float | None, typer.Option(metavar="SECONDS", help="Distance between the starts of windows.")]
-DAY_GB, DEVICE_WEEK_GB = 0.7, 2.5
+DAY_GB, DEVICE_WEEK_GB = 0.7, 0.5
 """Memory that a day at 100 Hz takes in preparation, and a week of a device in import."""
 AT_A_TIME = "at a time; by default as many as the process has cores and memory for, at {:g} GB each."
 

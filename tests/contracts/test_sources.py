@@ -189,7 +189,7 @@ def test_what_it_does_not_have_is_refused(name: str, raw: Path | None) -> None:
     with pytest.raises(DataError, match="label"):
         cls(raw, Options(label_scheme="of nobody"))
     if not cls.selects:
-        with pytest.raises(DataError, match="all activities anyway"):
+        with pytest.raises(DataError, match="always reads all activities"):
             cls(raw, Options(all_activities=True))
     with pytest.raises(DataError, match="--raw"):
         cls(None if raw else Path())

@@ -200,7 +200,7 @@ def test_a_page_instead_of_an_archive_is_refused_and_nothing_is_kept(server: Ser
 
 
 def test_a_wrong_checksum_is_refused_and_nothing_is_kept(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"does not have the checksum that is known, .* and was thrown away"):
+    with pytest.raises(DataError, match=r"does not have the known checksum, so it was changed or damaged"):
         fetch(source(server, "0" * 64), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -230,7 +230,7 @@ def test_a_folder_that_cannot_be_made_is_said(server: Server, tmp_path: Path) ->
 
 
 def test_what_comes_along_is_not_downloaded(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="smartwatch is not downloaded: it brings its recordings along"):
+    with pytest.raises(DataError, match="smartwatch needs no download, because it is part of the installation"):
         fetch(Smartwatch, tmp_path)
 
 

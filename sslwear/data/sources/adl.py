@@ -33,7 +33,7 @@ ACTIVITIES = (
     "walk",
 )
 LARGEST = 63
-"""Coded values are 0 to 63, for -1.5 g to 1.5 g."""
+"""Largest coded value; 0 to 63 stand for -1.5 g to 1.5 g."""
 
 
 class Adl(Source):
@@ -93,7 +93,7 @@ class Adl(Source):
         return sorted(kept, key=lambda pair: pair[1].group(1, 2, 3, 4, 5, 6))
 
     def _files(self) -> list[tuple[str, re.Match[str]]]:
-        """The trials; one that lies in two folders counts once."""
+        """The trials; a trial in two folders counts once."""
         found = self.raw.find(FILE)
         return list({name.rsplit("/", 1)[-1]: (name, match) for name, match in found}.values())
 

@@ -34,7 +34,7 @@ SCHEMES = (
 
 
 class Capture24(Source):
-    """About 24 h at 100 Hz of each participant; labels are made of free-text annotations by one of several schemes.
+    """About 24 h at 100 Hz of each participant; free-text annotations become labels by one of several schemes.
 
     A window's label is that of its most frequent annotation.
     """
@@ -61,7 +61,7 @@ class Capture24(Source):
         super().__init__(raw, options)
         self._scheme = self.options.label_scheme or SCHEMES[0]
         if self.options.label_scheme is not None:
-            self._labels  # noqa: B018 - an unknown scheme is refused at once
+            self._labels  # noqa: B018 - refuses an unknown scheme
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -69,14 +69,14 @@ class Capture24(Source):
         return tuple(sorted(set(self._labels.values())))
 
     def participants(self) -> Sequence[str]:
-        """P001, P002, ..."""
+        """Names of the participants: P001, P002, ..."""
         found = self._files()
         if not found:
             raise DataError(f"{self.raw.path} has no files P001.csv.gz ...; get the archive from {self.homepage}")
         return list(found)
 
     def _files(self) -> dict[str, str]:
-        """Names by participant; of a file that is there twice, as when it was unpacked beside itself, one counts."""
+        """Names of the files by participant; a file that is also there decompressed counts once."""
         return {match[1]: name for name, match in self.raw.find(FILE)}
 
     def label_of(self, annotation: str) -> str | None:
@@ -85,16 +85,16 @@ class Capture24(Source):
 
     @cached_property
     def _labels(self) -> dict[str, str]:
-        """Labels by annotation, for the scheme; annotations that it leaves out are not there."""
+        """Labels by annotation, without annotations that the scheme leaves out."""
         return {annotation: label for annotation, label in self._dictionary.items() if label}
 
     @cached_property
     def _dictionary(self) -> dict[str, str]:
-        """Labels by annotation, for the scheme; empty for annotations that it leaves out."""
+        """Labels by annotation, empty for annotations that the scheme leaves out."""
         found = self.raw.find(DICTIONARY)
         if not found:
             raise DataError(
-                f"{self.raw.path} has no annotation-label-dictionary.csv, which lies beside the participants' files "
+                f"{self.raw.path} has no annotation-label-dictionary.csv, which is beside the participants' files "
                 f"in the archive; get it from {self.homepage}"
             )
         rows = csv.DictReader(self.raw.read_text(found[0][0]).splitlines())
@@ -111,19 +111,19 @@ class Capture24(Source):
             )
         return {row["annotation"]: row[PREFIX + self._scheme] or "" for row in rows}
 
-    def _unheard_of(self, annotations: Sequence[str]) -> str:
-        """A remark about annotations that the dictionary does not have, where there is one."""
+    def _note_on_unknown(self, annotations: Sequence[str]) -> str:
+        """Note about annotations that are missing in the dictionary, where there is one."""
         unknown = [repr(name) for name in annotations if self.raw.find(DICTIONARY) and name not in self._dictionary]
         more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
         return f"the dictionary does not have the annotation {', '.join(unknown[:3])}{more}" if unknown else ""
 
     def files(self, participant: int | str) -> Sequence[str]:
-        """The participant's day, and the dictionary, which says what its annotations mean."""
-        days = [name for who, name in self._files().items() if who == participant]
+        """The participant's file, and the dictionary of annotations."""
+        days = [name for owner, name in self._files().items() if owner == participant]
         return [*days, *(name for name, _ in self.raw.find(DICTIONARY)[:1])]
 
     def recordings(self, participant: int | str) -> Iterator[Recording]:
-        """Read a participant's day, with an annotation at each sample that has one."""
+        """Read a participant's day, with the annotation of each sample."""
         name = self._files().get(str(participant))
         if name is None:
             return
@@ -134,11 +134,11 @@ class Capture24(Source):
             start = int(nanoseconds[known.argmax()])
             time = (nanoseconds - start) / 1e9
             time[~known] = np.nan
-            note = self._unheard_of(label.categories.tolist())
+            note = self._note_on_unknown(label.categories.tolist())
             yield Recording(participant, samples, RATE_HZ, label, time, np.datetime64(start, "ns"), note=note)
 
     def _table(self, name: str) -> dict[str, Any]:
-        """Pyarrow columns time, x, y, z and annotation, parsed on all cores while the file is being unpacked."""
+        """PyArrow columns time, x, y, z and annotation, parsed on all cores while the file is decompressed."""
         kinds = {
             "time": pa.timestamp("ns"),
             **dict.fromkeys("xyz", pa.float32()),
@@ -160,10 +160,10 @@ class Capture24(Source):
 
 
 def _columns(columns: dict[str, Any]) -> tuple[NDArray[np.float32], NDArray[np.int64], pd.Categorical[Any]]:
-    """Samples (n, 3), nanoseconds since 1970 (n,) and annotations; the columns are used up, one after another, because
-    a day of them is large.
+    """Samples (n, 3) in g, nanoseconds since 1970 (n,) and annotations (n,).
 
-    Names of annotations are sorted, so that a draw is decided by name and not by order of time.
+    Each column is removed after use, to save memory. Names of annotations are sorted, so that a draw between two
+    annotations of a window does not depend on their order in time.
     """
     nanoseconds = np.empty(len(columns["time"]), np.int64)
     _fill(nanoseconds, columns.pop("time").chunks, lambda chunk: chunk.to_numpy(zero_copy_only=False).view(np.int64))

@@ -1,4 +1,4 @@
-"""OPPORTUNITY: modes of locomotion with many sensors, of which the right lower arm's is read."""
+"""OPPORTUNITY: modes of locomotion, from the accelerometer on the right lower arm."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Opportunity(Source):
         return self.raw.find(FILE)
 
     def _recording(self, name: str, participant: int) -> Recording:
-        """One file; samples lost on the radio are NaN."""
+        """The recording of one file; samples lost in transmission are NaN."""
         columns = [TIME, *ARM, LOCOMOTION]
         try:
             with self.raw.open(name) as file:

@@ -1,4 +1,4 @@
-"""PAMAP2: physical activities with inertial sensors, of which the wrist's is read."""
+"""PAMAP2: physical activities, from the accelerometer on the wrist."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ACTIVITIES = {
 }
 BENCHMARK_ACTIVITIES = (1, 2, 3, 4, 12, 13, 16, 17)
 LEFT_OUT = 109
-"""Did a few activities only."""
+"""Subject with only a few activities."""
 
 
 class Pamap2(Source):
@@ -78,7 +78,7 @@ class Pamap2(Source):
         return [subject for subject in subjects if self.options.all_activities or subject != LEFT_OUT]
 
     def files(self, participant: int | str) -> Sequence[str]:
-        """A subject's protocol and, when all activities are asked for, the optional ones."""
+        """A subject's protocol file and, with all activities, the optional ones."""
         return [
             name
             for name, match in self._files()
@@ -91,14 +91,14 @@ class Pamap2(Source):
             yield self._recording(name, int(participant))
 
     def label_of(self, annotation: str) -> str | None:
-        """The activity, where it is among those asked for."""
+        """The activity, or None for an activity that the options leave out."""
         return annotation if annotation in self.class_names else None
 
     def _files(self) -> list[tuple[str, re.Match[str]]]:
         return self.raw.find(FILE)
 
     def _recording(self, name: str, participant: int) -> Recording:
-        """One file; samples lost on the radio are NaN."""
+        """The recording of one file; samples lost in transmission are NaN."""
         try:
             with self.raw.open(name) as file:
                 table = pd.read_csv(

@@ -27,11 +27,11 @@ UNREADABLE: tuple[type[Exception], ...] = (
     zlib.error,
     isal_zlib.IsalError,
 )  # type: ignore[assignment]
-"""What reading a damaged or encrypted file raises."""
+"""Errors from reading a damaged or encrypted file."""
 MAX_DEPTH = 3
-"""Zip files in zip files in zip files are looked into, and none in these."""
+"""Depth of nested zip files that are searched."""
 MAX_ARCHIVES = 50
-"""More zip files side by side are a data set's own files, of which a source opens those that it wants."""
+"""Number of zip files in a folder that are searched; with more, a source opens those that it needs."""
 
 
 class Raw:
@@ -41,29 +41,30 @@ class Raw:
         path: the folder or the zip file.
 
     Raises:
-        DataError: when it is neither.
+        DataError: when the path is missing, or a file that is not a zip file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.exists():
-            raise DataError(f"there is no {path}; give the published archive or its unpacked folder with --raw PATH")
+            raise DataError(
+                f"there is no file or folder {path}; give the published archive or its unpacked folder with --raw PATH"
+            )
         if path.is_file() and not zipfile.is_zipfile(path):
-            raise DataError(f"{path} is not a zip file, or only part of one; download it again, or give its folder")
+            raise DataError(f"{path} is not a complete zip file; download it again, or give its unpacked folder")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Only the path goes to another process; archives are opened there anew."""
+        """Only the path is passed to another process, which opens the archives itself."""
         return {"path": self.path}
 
     def find(self, pattern: str, outside_only: bool = False) -> list[tuple[str, re.Match[str]]]:
         """Files whose name ends in `pattern`, a regular expression that starts at a folder's or a file's name.
 
-        Zip files within are looked into where nothing is found outside of them, and those within them in turn, because
-        some publishers pack twice, and a downloaded archive lies in a folder; with `outside_only` they are not.
-        Hidden files, and what macOS adds to archives, are left out.
+        When nothing is found, zip files within are searched too, level by level, because some archives contain zip
+        files; not so with `outside_only`. Hidden files, and those that macOS adds to archives, are left out.
 
         Returns:
-            Names, for `open`, with the match; in natural order (9 stands before 10).
+            Names for `open` with their matches, in natural order (9 before 10).
         """
         expression = re.compile(rf"(?:^|/){pattern}$")
         for level in [self._outer] if outside_only else self._levels():
@@ -72,12 +73,12 @@ class Raw:
         return []
 
     def stamp(self, name: str) -> Stamp:
-        """State of the file on the disk that is, or holds, what `find` named."""
+        """Size and time of change of the file on disk that is, or contains, a file that `find` returned."""
         return stamp(self._place(name).disk)
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
-        """Open one of the files that `find` named; what ends in ``.gz`` is unpacked while it is read.
+        """Open a file that `find` returned; ``.gz`` files are decompressed while they are read.
 
         Raises:
             DataError: when it cannot be read.
@@ -108,7 +109,7 @@ class Raw:
 
     @contextmanager
     def inside(self, name: str) -> Iterator[Raw]:
-        """The files of a zip file within.
+        """Open a zip file within.
 
         Raises:
             DataError: when it cannot be read.
@@ -128,7 +129,7 @@ class Raw:
 
     @cached_property
     def _outer(self) -> dict[str, _Place]:
-        """Files that are in no zip file within, by name."""
+        """Files outside of zip files within, by name."""
         if self.path.is_dir():
             files = {file.relative_to(self.path).as_posix(): file for file in self.path.rglob("*") if file.is_file()}
             return {name: _Place(file) for name, file in files.items() if _is_wanted(name)}
@@ -139,7 +140,7 @@ class Raw:
         return []
 
     def _levels(self) -> Iterator[dict[str, _Place]]:
-        """Files by name: those outside, those in zip files, those in zip files in them; each level made when wanted."""
+        """Files by name, for each level of nested zip files; a level is listed when it is needed."""
         yield self._outer
         above = self._outer
         for depth in range(MAX_DEPTH):
@@ -151,7 +152,7 @@ class Raw:
             yield above
 
     def _inside(self, above: Mapping[str, _Place]) -> dict[str, _Place]:
-        """What is in the zip files among some files; those that are in a zip file themselves are unpacked for that."""
+        """Files in the zip files among some files; nested zip files are decompressed to temporary files."""
         members: dict[str, _Place] = {}
         archives = [name for name in above if name.lower().endswith(".zip")]
         for name in archives if len(archives) <= MAX_ARCHIVES else ():
@@ -179,7 +180,7 @@ class Raw:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a file is: on the disk, or in a zip file there, or in one within that, and how it is called in it."""
+    """Location of a file: its file on disk, and the archive and its name there, where it is in one."""
 
     disk: Path
     archive: zipfile.ZipFile | None = None
@@ -191,5 +192,5 @@ def _is_wanted(name: str) -> bool:
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key in which 9 stands before 10."""
+    """Sort key in which 9 comes before 10."""
     return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"(\d+)", name)]

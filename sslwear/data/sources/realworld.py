@@ -1,4 +1,4 @@
-"""RealWorld (HAR): activities outdoors and on stairs, sensors on seven positions, of which the forearm's is read."""
+"""RealWorld (HAR): activities outdoors and on stairs, from the accelerometer on the forearm."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNPACKED = PLACE + TABLE
 
 
 class RealWorld(Source):
-    """8 activities of 15 people, about 50 Hz, timed by the phone's and watch's clocks."""
+    """8 activities of 15 people at about 50 Hz, with the times of the phone's and the watch's clock."""
 
     name = "realworld"
     title = "RealWorld (HAR) 2016"
@@ -46,7 +46,7 @@ class RealWorld(Source):
         return ACTIVITIES
 
     def participants(self) -> Sequence[int]:
-        """The probands' numbers."""
+        """Numbers of the subjects."""
         found = sorted({int(match[1]) for _, match in (*self.raw.find(PACKED), *self._unpacked())})
         if not found:
             raise DataError(
@@ -55,12 +55,12 @@ class RealWorld(Source):
         return found
 
     def files(self, participant: int | str) -> Sequence[str]:
-        """A proband's activities, packed or not."""
+        """The files of a subject's activities, in zip files or not."""
         found = (*self._unpacked(), *self.raw.find(PACKED))
         return [name for name, match in found if int(match[1]) == participant]
 
     def recordings(self, participant: int | str) -> Iterator[Recording]:
-        """Read a proband's activities: from zip files within the archive, or where those were unpacked."""
+        """Read a subject's activities, from zip files within the archive or from unpacked files."""
         seen = set()
         for name, match in self._unpacked():
             if int(match[1]) == participant:

@@ -1,4 +1,4 @@
-"""Smart-watch recordings of shoulder exercises, which the Python package seglearn ships: the embedded default."""
+"""Smart-watch recordings of shoulder exercises, which are part of the Python package seglearn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sslwear.data.sources.base import Recording, Source
 from sslwear.errors import DataError
 
 SHA256 = "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"
-"""Of ``seglearn/data/watch_dataset.npy``, seglearn 1.2.5."""
+"""SHA-256 of ``seglearn/data/watch_dataset.npy`` in seglearn 1.2.5."""
 EXERCISES = {
     "PEN": "pendulum",
     "ABD": "abduction",
@@ -50,16 +50,16 @@ class Smartwatch(Source):
         return range(1, 11)
 
     def files(self, participant: int | str) -> Sequence[str]:
-        """None: the one file is checked against its SHA-256 whenever it is read."""
+        """No files, because the only file is checked against its SHA-256 when it is read."""
         return ()
 
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         """Read a participant's recordings in the order of the file."""
         data = _unpickle(self._bytes())
         axes = [list(data["X_labels"]).index(axis) for axis in ("ax", "ay", "az")]
-        for samples, code, who in zip(data["X"], data["y"], data["subject"], strict=True):
-            if int(who) == participant:
-                yield Recording(int(who), samples[:, axes], RATE_HZ, EXERCISES[data["y_labels"][int(code)]])
+        for samples, code, subject in zip(data["X"], data["y"], data["subject"], strict=True):
+            if int(subject) == participant:
+                yield Recording(int(subject), samples[:, axes], RATE_HZ, EXERCISES[data["y_labels"][int(code)]])
 
     @staticmethod
     def _bytes() -> bytes:
@@ -73,7 +73,7 @@ class Smartwatch(Source):
 
 
 def _unpickle(content: bytes) -> dict[str, Any]:
-    """Unpickle the file, and only that file: a pickle can run any code, so anything but the known bytes is refused."""
+    """Unpickle the known file; other bytes are refused, because a pickle can run any code."""
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
         raise DataError(

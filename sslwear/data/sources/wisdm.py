@@ -34,11 +34,11 @@ ACTIVITIES = {
     "R": "clapping",
     "S": "folding clothes",
 }
-"""By the letters of the published activity_key.txt."""
+"""Activities by the letters in the published activity_key.txt."""
 
 
 class Wisdm(Source):
-    """18 activities of 51 people, 3 minutes each, 20 Hz; of the archive only the watch's accelerometer is read."""
+    """18 activities of 51 people, 3 minutes each, at 20 Hz; only the watch's accelerometer is read."""
 
     name = "wisdm"
     title = "WISDM Smartphone and Smartwatch Activity and Biometrics Dataset"
@@ -77,7 +77,7 @@ class Wisdm(Source):
         return [name for name, match in self.raw.find(FILE) if int(match[1]) == participant]
 
     def recordings(self, participant: int | str) -> Iterator[Recording]:
-        """Read a subject's activities, one recording each time that an activity begins."""
+        """Read a subject's activities, one recording for each uninterrupted activity."""
         for name in self.files(participant):
             yield from self._activities(name, int(participant))
 
@@ -102,7 +102,7 @@ class Wisdm(Source):
     def _table(self, name: str) -> pd.DataFrame:
         """Lines ``subject,activity,x,y,z;`` or, as published, ``subject,activity,timestamp,x,y,z;``.
 
-        A last line that is cut short is left out.
+        A truncated last line is left out.
         """
         text = self.raw.read_text(name).rstrip()
         lines = text.replace(";", "").split()
@@ -116,7 +116,7 @@ class Wisdm(Source):
             lines.pop()
         try:
             if any(line.count(",") != commas or "\0" in line for line in lines):
-                raise ValueError("a line is of another length than the first, or holds bytes that are no text")
+                raise ValueError("a line has another number of values than the first, or is not text")
             kinds = {"activity": str, "nanoseconds": np.int64, "x": np.float64, "y": np.float64, "z": np.float64}
             return pd.read_csv(io.StringIO("\n".join(lines)), names=columns, dtype=kinds, index_col=False)
         except (ValueError, pd.errors.ParserError) as error:

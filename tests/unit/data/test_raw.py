@@ -130,7 +130,7 @@ def test_what_is_missing_or_no_zip_file_is_refused(tmp_path: Path) -> None:
         Raw(tmp_path / "absent.zip")
     for content in (b"", b"PK\x03\x04", b"<html>", packed(FILES)[:300]):
         path = archive(tmp_path / "half.zip", content)
-        with pytest.raises(DataError, match=r"half\.zip is not a zip file, or only part of one; download it again"):
+        with pytest.raises(DataError, match=r"half\.zip is not a complete zip file; download it again"):
             Raw(path)
 
 

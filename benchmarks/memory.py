@@ -250,7 +250,7 @@ def main() -> None:
             train(
                 Path(place),
                 arguments.encoder,
-                arguments.tuning,
+                arguments.tuned,
                 arguments.windows,
                 arguments.participants,
                 arguments.test,

@@ -1,8 +1,7 @@
-"""A real browser, without a window, against the real user interface on a tiny study's store.
+"""Fixtures for tests of the MLflow UI in a headless browser, with the store of a tiny study.
 
-The fixtures last for the session, so that every test of the pages shares one study and one server. `page` opens a fresh
-profile each time; ask for `ui` to know the server's address and what the command printed, and for `studied` to know
-what must be shown.
+All tests share one study and one server. `page` opens a new profile for each test, `ui` has the address of the server
+and the output of the command, and `studied` has the study.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from tests.integration.conftest import tiny_content
 COMMAND = [sys.executable, "-c", "from sslwear.cli.app import main; main()"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 60_000
-"""How long a page may take where two cores do everything at once."""
+"""Timeout of a page on a machine with two busy cores."""
 NO_ASSISTANT = """
 localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false');
 localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');
@@ -43,7 +42,7 @@ localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');
 
 @dataclass(frozen=True)
 class Ui:
-    """The running user interface."""
+    """A running ``sslwear ui``: its address and its output."""
 
     address: str
     lines: list[str]
@@ -51,7 +50,7 @@ class Ui:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """Chromium: what is on the PATH, or what Playwright has installed for itself."""
+    """Chromium from the PATH or from Playwright."""
     api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install '.[dev]'")
     on_path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     with api.sync_playwright() as playwright:
@@ -65,7 +64,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    """An empty page of a visitor who was never here before. Never wait for network idle on it: MLflow keeps asking."""
+    """An empty page in a new profile. Do not wait for an idle network: MLflow sends requests all the time."""
     context = browser.new_context(viewport={"width": 1600, "height": 1000})
     context.add_init_script(NO_ASSISTANT)
     context.set_default_timeout(PATIENCE_MS)
@@ -79,7 +78,7 @@ def page(browser: Any) -> Iterator[Any]:
 def studied(
     small_folder: Path, empty_home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[optuna.Study, Store]:
-    """A finished tiny study, and its store."""
+    """A finished tiny study and its store."""
     home = tmp_path_factory.mktemp("browser") / "mlruns"
     shutil.copytree(empty_home, home)
     store = store_at(home)
@@ -89,7 +88,7 @@ def studied(
 
 @pytest.fixture(scope="session")
 def ui(studied: tuple[optuna.Study, Store]) -> Iterator[Ui]:
-    """``sslwear ui`` as a process of its own."""
+    """``sslwear ui`` in a separate process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -114,7 +113,7 @@ def ui(studied: tuple[optuna.Study, Store]) -> Iterator[Ui]:
 
 
 def answers(address: str) -> bool:
-    """Whether a server answers there."""
+    """Whether a server answers at an address."""
     try:
         with urllib.request.urlopen(address, timeout=5) as answer:
             return bool(answer.status == 200)

@@ -1,4 +1,4 @@
-"""What a visitor sees of a registered model in a real browser."""
+"""Pages of a registered model in a browser."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALIAS = re.compile(r"^@?\s*champion$")
 
 @pytest.fixture(scope="module")
 def champion(studied: tuple[optuna.Study, Store]) -> Any:
-    """The study's winner, promoted."""
+    """The promoted winner of the study."""
     promote("tiny", studied[1])
     return registry.find_version(studied[1], "tiny@champion")
 
@@ -26,7 +26,7 @@ def champion(studied: tuple[optuna.Study, Store]) -> Any:
 @pytest.mark.slow
 def test_a_registered_model_is_shown_with_its_alias_and_its_card(page: Any, ui: Ui, champion: Any) -> None:
     page.goto(f"{ui.address}/#/models", wait_until="domcontentloaded")
-    page.get_by_role("link", name="tiny", exact=True).first.wait_for()  # a dialog about news lies over it at first
+    page.get_by_role("link", name="tiny", exact=True).first.wait_for()  # a dialog with news covers it at first
     page.goto(f"{ui.address}/#/models/tiny", wait_until="domcontentloaded")
     page.get_by_text("Versions", exact=True).first.wait_for()
     page.get_by_text(ALIAS).first.wait_for()
@@ -36,4 +36,4 @@ def test_a_registered_model_is_shown_with_its_alias_and_its_card(page: Any, ui: 
     page.get_by_text(ALIAS).first.wait_for()
     shown = page.locator("table").filter(has_text="95 % interval").first.inner_text()
     assert f"{float(champion.tags['sslwear.test_kappa'].split()[0]):.3f}" in shown
-    assert page.get_by_text(f"#{champion.tags['sslwear.trial']} ").first.is_visible()  # the run that it is from
+    assert page.get_by_text(f"#{champion.tags['sslwear.trial']} ").first.is_visible()  # the run of its weights

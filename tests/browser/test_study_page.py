@@ -1,4 +1,4 @@
-"""What a visitor sees of a study in a real browser, at the addresses that ``sslwear ui`` prints."""
+"""Pages of a study in a browser, at the addresses that ``sslwear ui`` prints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = ["kappa", "f1", "tuning", "learning_rate", "pretext", "test_kappa", "t
 
 
 def address(ui: Ui, beginning: str) -> str:
-    """The page that the command printed after some words."""
+    """The address that the command printed after a text."""
     (line,) = [line for line in ui.lines if line.strip().startswith(beginning)]
     return line.strip().removeprefix(beginning).strip()
 
@@ -27,7 +27,7 @@ def open_table(page: Any, where: str) -> None:
 
 
 def names(page: Any) -> list[str]:
-    """Run names in the order of the rows; the table keeps a row's columns in several places."""
+    """Names of the runs in the order of the rows; the table has the cells of a row in several elements."""
     found = page.locator(".ag-row a").evaluate_all(
         "links => links.map(link => [link.closest('.ag-row').getAttribute('row-index'), link.innerText])"
     )
@@ -48,12 +48,12 @@ def cell(page: Any, row: int, column: str) -> str:
 
 
 def run_names(study: optuna.Study, store: Store) -> dict[int, str]:
-    """What the trials are called, by number."""
+    """Names of the trials' runs, by number."""
     runs = {trial.number: store.find_run(trial.user_attrs["run_id"]) for trial in study.trials}
     return {number: run.info.run_name for number, run in runs.items() if run is not None and run.info.run_name}
 
 
-def test_the_page_opens_with_the_columns_that_matter_and_the_best_trial_first(
+def test_the_page_opens_with_the_important_columns_and_the_best_trial_first(
     page: Any, ui: Ui, studied: tuple[optuna.Study, Store]
 ) -> None:
     study, store = studied
@@ -62,7 +62,7 @@ def test_the_page_opens_with_the_columns_that_matter_and_the_best_trial_first(
     open_table(page, address(ui, "tiny:"))
     deadline = time.monotonic() + 30
     while columns(page) != COLUMNS and time.monotonic() < deadline:
-        page.wait_for_timeout(200)  # the table puts its columns in order after it has shown them
+        page.wait_for_timeout(200)  # the table sorts its columns after showing them
     assert columns(page) == COLUMNS
     listed = names(page)
     assert set(run_names(study, store).values()) | {"tiny", "pretext reverse"} == set(listed)
@@ -75,9 +75,7 @@ def test_the_page_opens_with_the_columns_that_matter_and_the_best_trial_first(
     assert float(cell(page, row, "metrics.`test_kappa`")) == pytest.approx(tested["kappa"])
 
 
-def test_trials_are_nested_and_unfolded_below_their_study(
-    page: Any, ui: Ui, studied: tuple[optuna.Study, Store]
-) -> None:
+def test_trials_are_nested_below_their_study(page: Any, ui: Ui, studied: tuple[optuna.Study, Store]) -> None:
     study, store = studied
     open_table(page, address(ui, "nested under the study:"))
     newest_first = [name for _, name in sorted(run_names(study, store).items(), reverse=True)]
@@ -85,7 +83,7 @@ def test_trials_are_nested_and_unfolded_below_their_study(
     listed = names(page)
     assert listed[0] == "tiny"
     assert [name for name in listed if name.startswith("#")] == newest_first
-    page.locator(".ag-row[row-index='0'] button").first.click()  # folds them, which only what is nested can be
+    page.locator(".ag-row[row-index='0'] button").first.click()  # folds the rows, which works for nested rows only
     page.get_by_text(newest_first[0]).first.wait_for(state="hidden")
     assert names(page) == ["tiny"]
 

@@ -1,4 +1,4 @@
-"""The command: helps, runs, shows, and never answers a mistake with a traceback."""
+"""The ``sslwear`` command: help, output, errors, interruption and servers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def call(*arguments: str | Path) -> Any:
 
 
 def refusal(*arguments: str | Path) -> str:
-    """The one sentence that a mistaken call gives."""
+    """The error line of a call that fails."""
     result = call(*arguments)
     assert result.exit_code == 1, result.output
     assert "Traceback" not in result.output
@@ -77,7 +77,7 @@ def refusal(*arguments: str | Path) -> str:
         (("ui",), ["--port"]),
     ],
 )
-def test_help_names_what_there_is(arguments: tuple[str, ...], words: list[str]) -> None:
+def test_help_lists_commands_and_options(arguments: tuple[str, ...], words: list[str]) -> None:
     result = call(*arguments, "--help")
     assert result.exit_code == 0
     for word in words:
@@ -170,7 +170,7 @@ def test_a_mistake_in_a_study_is_one_sentence(home: Path, file: Path, changes: l
     assert statuses(store_at(home)) == {}
 
 
-def test_pre_training_on_nothing_is_refused(home: Path, file: Path) -> None:
+def test_pre_training_without_a_pretext_task_is_refused(home: Path, file: Path) -> None:
     assert "training.pretext is none, so there is nothing to pre-train on" in refusal("pretrain", file)
 
 
@@ -191,7 +191,7 @@ def test_a_class_that_training_participants_lack_is_refused(
     assert "the class 'rowing' has no window among the training participants" in sentence
 
 
-def test_showing_a_study_that_is_not_there_lists_those_that_are(home: Path) -> None:
+def test_showing_an_unknown_study_is_refused(home: Path) -> None:
     assert "there is no study 'x'" in refusal("study", "show", "x")
 
 
@@ -200,7 +200,7 @@ def test_a_folder_as_tracking_store_is_refused(home: Path, file: Path, monkeypat
     assert "MLflow no longer stores runs in plain folders" in refusal("train", file)
 
 
-def test_a_home_that_cannot_be_made_is_one_sentence(
+def test_a_home_that_cannot_be_created_is_one_sentence(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "thesis").write_text("ten years of work")
@@ -209,13 +209,13 @@ def test_a_home_that_cannot_be_made_is_one_sentence(
         assert f"cannot create the folder {tmp_path / 'thesis' / 'home'} (" in refusal(*command)
 
 
-def test_a_server_that_is_not_there_is_one_sentence(home: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_is_one_sentence(home: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     assert "the MLflow store http://127.0.0.1:9 does not answer (" in refusal("train", file)
 
 
-def test_a_tracking_store_of_ones_own_is_honoured(
+def test_another_tracking_store_is_used(
     home: Path, file: Path, empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = tmp_path / "elsewhere.db"
@@ -247,7 +247,7 @@ def test_describing_bad_data_is_refused(small_folder: Path, tmp_path: Path) -> N
 
 @pytest.fixture
 def start(home: Path, file: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts the command as a process of its own, and ends it in any case."""
+    """Starts the command in a separate process, which is ended after the test."""
     started: list[subprocess.Popen[str]] = []
 
     def run(*arguments: str, ignoring: signal.Signals | None = None) -> subprocess.Popen[str]:
@@ -269,7 +269,7 @@ def start(home: Path, file: Path) -> Iterator[Callable[..., subprocess.Popen[str
 
 
 def wait_for_trial(home: Path, number: int, epochs: int, process: subprocess.Popen[str]) -> None:
-    """Wait until a trial has reported so many epochs."""
+    """Wait until a trial has reported a number of epochs."""
     query = (
         "select count(*) from trial_intermediate_values v join trials t on t.trial_id = v.trial_id where t.number = ?"
     )
@@ -308,19 +308,19 @@ def test_a_stopped_process_is_resumed_without_losing_finished_trials(
 
 
 @pytest.mark.slow
-def test_what_the_caller_ignores_does_not_stop_a_study(
+def test_a_signal_that_the_caller_ignores_does_not_stop_a_study(
     home: Path, file: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     process = start("study", "run", str(file), "--set", "search.pretext=[none]", ignoring=signal.SIGHUP)
     wait_for_trial(home, 0, 1, process)
-    process.send_signal(signal.SIGHUP)  # what nohup protects from
+    process.send_signal(signal.SIGHUP)  # nohup ignores it
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     assert "Best: trial " in out
 
 
 def answered(address: str, process: subprocess.Popen[str]) -> bytes:
-    """What a server says when it has started."""
+    """Answer of a server after it has started."""
     deadline = time.monotonic() + 90
     while True:
         try:

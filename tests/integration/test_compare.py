@@ -48,7 +48,7 @@ def sides(store: Store) -> tuple[Side, Side]:
     return Side(find_study("tiny", store), store), Side(find_study("other", store), store)
 
 
-def test_studies_are_listed_with_how_far_they_are(call: Callable[..., Any], two: Store) -> None:
+def test_studies_are_listed_with_their_numbers_of_trials(call: Callable[..., Any], two: Store) -> None:
     result = call("study", "list")
     assert result.exit_code == 0, result.output
     best = winner(find_study("tiny", two))
@@ -83,7 +83,7 @@ def test_what_differs_between_two_studies_and_why_their_scores_cannot_be_compare
     assert not any("fingerprint" in reason for reason in reasons)
 
 
-def test_other_data_are_said_to_forbid_comparing(two: Store) -> None:
+def test_studies_of_different_data_are_not_comparable(two: Store) -> None:
     left, _ = sides(two)
     copied = optuna.create_study(study_name="moved")
     for key, value in {**left.study.user_attrs, "fingerprint": "0123456789abcdef"}.items():
@@ -93,7 +93,7 @@ def test_other_data_are_said_to_forbid_comparing(two: Store) -> None:
     assert reason.endswith(" and 0123456789ab")
 
 
-def test_scores_stand_side_by_side_by_what_was_tuned(two: Store) -> None:
+def test_scores_are_grouped_by_tuning_strategy_and_pretext_task(two: Store) -> None:
     left, right = sides(two)
     found = {row.name: (row.left, row.right) for row in groups(left, right, "kappa", "tuning")}
     values: dict[str, list[float]] = {}
@@ -107,7 +107,7 @@ def test_scores_stand_side_by_side_by_what_was_tuned(two: Store) -> None:
     assert f1["none"][2] == 2
 
 
-def test_the_command_says_what_forbids_comparing_and_shows_the_best_of_both(
+def test_the_command_says_why_scores_are_not_comparable_and_shows_the_best_trials(
     call: Callable[..., Any], two: Store
 ) -> None:
     result = call("study", "compare", "tiny", "other")
@@ -140,7 +140,7 @@ def test_a_beginning_that_several_runs_share_lists_them(two: Store) -> None:
         by_letter[run.info.run_id[0]] = by_letter.get(run.info.run_id[0], 0) + 1
     shared = [letter for letter, count in by_letter.items() if count > 1]
     if not shared:
-        pytest.skip("by chance no two runs of this store begin alike")
+        pytest.skip("by chance all run ids of this store start with different letters")
     with pytest.raises(
         StudyError, match=f"{by_letter[shared[0]]} runs have ids that start with '{shared[0]}': .* Give more letters"
     ):

@@ -1,4 +1,4 @@
-"""How many participants at a time fit, on a machine and in a container on it."""
+"""Number of parallel jobs, and errors of the ``sslwear data`` commands."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def test_as_many_fit_as_the_process_has_cores_and_memory_for(
     assert processes.max_parallel_jobs(gigabytes) == expected
 
 
-@pytest.mark.parametrize(("command", "size"), [("prepare", "0.7 GB"), ("import", "2.5 GB")])
-def test_the_rule_is_in_the_help(command: str, size: str) -> None:
+@pytest.mark.parametrize(("command", "size"), [("prepare", "0.7 GB"), ("import", "0.5 GB")])
+def test_the_number_of_jobs_is_explained_in_the_help(command: str, size: str) -> None:
     result = CliRunner().invoke(app, ["data", command, "--help"], terminal_width=200, env={"COLUMNS": "200"})
     assert f"by default as many as the process has cores and memory for, at {size} each" in result.output
 
 
 @pytest.mark.parametrize("option", [["--window", "0.01"], ["--window", "10", "--step", "0.001"]])
-def test_windows_that_are_none_are_one_sentence(tmp_path: Path, option: list[str]) -> None:
+def test_windows_that_are_too_short_are_one_sentence(tmp_path: Path, option: list[str]) -> None:
     for name in ("anna.csv", "ben.csv"):
         (tmp_path / name).touch()
     files = [str(tmp_path / name) for name in ("anna.csv", "ben.csv")]
     result = CliRunner().invoke(app, ["data", "import", *files, "--out", str(tmp_path / "out"), *option])
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
-    assert "is too short: at 30 Hz" in result.stderr
+    assert "is too short; at 30 Hz" in result.stderr

@@ -27,7 +27,7 @@ def call(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["pretext", *map(str, arguments)])
 
 
-def test_list_says_of_every_task_what_it_asks_and_how_it_is_scored() -> None:
+def test_list_shows_the_question_and_score_of_each_task() -> None:
     result = call("list")
     assert result.exit_code == 0
     lines = {line.split()[0]: line for line in result.stdout.splitlines()[1:]}
@@ -46,7 +46,7 @@ def test_show_draws_every_task(name: str, small_folder: Path, tmp_path: Path) ->
     assert target.read_bytes().startswith(b"\x89PNG")
 
 
-def test_show_is_of_the_smart_watch_unless_told_otherwise_and_the_same_each_time(
+def test_show_uses_the_smart_watch_by_default_and_gives_the_same_figure_each_time(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -66,7 +66,7 @@ def test_the_window_has_more_motion_than_most(small_folder: Path) -> None:
     assert 0.85 < (everything < motion(window[None])[0]).mean() < 0.95
 
 
-def test_unlabelled_shards_can_be_looked_at(tmp_path: Path) -> None:
+def test_unlabelled_shards_can_be_shown(tmp_path: Path) -> None:
     folder = tmp_path / "shards"
     prepare(Smartwatch(), folder, WindowPlan(window_s=5, step_s=30, unlabelled=True))
     window, _ = pretext._active_window(folder)

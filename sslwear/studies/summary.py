@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 from optuna import visualization as plots
 from optuna.distributions import CategoricalDistribution
-from optuna.exceptions import ExperimentalWarning
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import TrialState
 from optuna.visualization import matplotlib as pictures
@@ -67,7 +66,7 @@ def optuna_charts(study: optuna.Study, objective: str, with_importances: bool) -
 def _drawn(chart: Callable[[], Axes]) -> MatplotlibFigure:
     """Figure of a chart of Optuna, which draws with pyplot and changes its style; both are undone."""
     with warnings.catch_warnings(), plt.rc_context():
-        warnings.simplefilter("ignore", ExperimentalWarning)
+        warnings.simplefilter("ignore")  # of Optuna about itself, and of matplotlib about an axis with one value
         figure = chart().figure
     assert isinstance(figure, MatplotlibFigure)
     plt.close(figure)

@@ -457,10 +457,9 @@ def load_dataset(data: str | Path) -> Dataset:
         windows       180 of 150 samples x 3 axes, 5 s at 30 Hz, step 5 s
         ...
     """
-    from sslwear.data.loading import open_data
     from sslwear.tracking import Store
 
-    return open_data(str(data), Store.from_environment().home)
+    return Store.from_environment().open_dataset(str(data))
 
 
 def load_encoder(name: str, weights: str | Path = "none") -> Encoder:

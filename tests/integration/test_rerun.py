@@ -104,7 +104,7 @@ def test_the_command_says_that_all_is_identical_and_what_may_make_a_difference(
     result = CliRunner().invoke(app, ["rerun", single.info.run_id[:12]])
     done.client.set_tag(single.info.run_id, "sslwear.versions", same)
     assert result.exit_code == 0, result.output
-    assert "metrics are identical to the bit" in result.stdout
+    assert "metrics are identical in every bit" in result.stdout
     assert f"the libraries differ: python 2.7 then, {same} now" in result.output
 
 
@@ -120,7 +120,7 @@ def test_a_metric_that_was_changed_is_told(done: Store, monkeypatch: pytest.Monk
     with sqlite3.connect(done.home / "mlflow.db") as database:
         database.execute(f"UPDATE metrics SET value = ? WHERE {where}", (value, single.info.run_id))
     assert result.exit_code == 1
-    assert f"They differ, first in val_loss at step 1: {changed!r} then, {value!r} now." in result.stdout
+    assert f"The runs differ, first in val_loss at step 1: {changed!r} then, {value!r} now." in result.stdout
 
 
 def test_other_data_are_refused(done: Store) -> None:

@@ -149,7 +149,7 @@ def test_pre_training_is_done_once(home: Path, file: Path) -> None:
             "training.tuning: 'layer9' names no blocks of harnet5. Its blocks are layer1 to layer5",
         ),
         (["search.tuning=[all, heads]"], "search.tuning: there is no tuning strategy 'heads'. Write auto_rgn"),
-        (["search.tuning=[all, layer1-5]"], "search.tuning: 'all' stands twice"),
+        (["search.tuning=[all, layer1-5]"], "search.tuning: 'all' is given twice"),
         (["encoder=harnet11"], "encoder: there is no 'harnet11'; choose one of cnn10, cnn30, cnn5, harnet10"),
         (
             ["search.pretext=[none, rev]"],
@@ -157,7 +157,7 @@ def test_pre_training_is_done_once(home: Path, file: Path) -> None:
         ),
         (["training.head=deep"], "training.head: input should be 'published' or 'linear'"),
         (["training.pretext=rev"], "training.pretext: there is no 'rev'; choose one of none, activities, contrastive"),
-        (["data=nowhere"], "data: 'nowhere' is neither a directory nor a source that brings"),
+        (["data=nowhere"], "data: 'nowhere' is neither a directory nor a source with embedded recordings"),
         (["weights=nowhere.mdl"], "weights: there is no file nowhere.mdl"),
         (["weights=models:/nobody@champion"], "weights: models:/nobody@champion has no sslwear checkpoint"),
         (["device=cuda:9"], "device: this machine has no cuda:9. Write auto or cpu"),

@@ -159,7 +159,7 @@ def test_an_interrupted_evaluation_goes_on_and_gives_the_same_table(
 def test_ctrl_c_while_a_run_is_opened_leaves_nothing_running(
     evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Store.start
+    real = Store.create_run
 
     def start(self: Store, context: str, name: str, kind: str, *args: Any, **tags: str) -> Any:
         run = real(self, context, name, kind, *args, **tags)
@@ -167,7 +167,7 @@ def test_ctrl_c_while_a_run_is_opened_leaves_nothing_running(
             os.kill(os.getpid(), signal.SIGINT)
         return run
 
-    monkeypatch.setattr(Store, "start", start)
+    monkeypatch.setattr(Store, "create_run", start)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background
     with pytest.raises(KeyboardInterrupt):
         evaluate_study(evaluation(), store)
@@ -202,7 +202,7 @@ def test_the_choice_is_made_on_validation_participants_and_not_on_those_tested(
     evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first is made better in validation, and the second in the test."""
-    real_train, real_score = job_module.train, job_module.score
+    real_train, real_score = job_module.train, job_module.score_network
 
     def train(context: StudyContext, training: Any, run: Any, *args: Any, **named: Any) -> Any:
         result = real_train(context, training, run, *args, **named)
@@ -374,7 +374,7 @@ def test_the_page_of_an_evaluation_says_what_it_is_and_shows_what_came_of_it(
     assert "participants.png" in {found.path for found in store.client.list_artifacts(parent.info.run_id)}
     page = store.client.get_experiment(parent.info.experiment_id).tags[NOTE]
     assert page.startswith("Comparison of methods with ")
-    assert f"the run `{parent.info.run_name}` has the table" in page
+    assert f"The run `{parent.info.run_name}` has the table" in page
 
 
 def test_pre_training_on_those_who_are_tested_is_marked(
@@ -574,7 +574,7 @@ def test_the_command_prints_a_row_a_method(
     file.write_text(yaml.safe_dump({**content, "evaluation": section}, sort_keys=False))
     done = CliRunner().invoke(app, ["evaluate", str(file), "--set", "training.max_epochs=1"])
     assert done.exit_code == 0, done.output
-    assert "small, k fold: 6 test participants in 2 folds; means over them with 95 % intervals." in done.stdout
+    assert "small, k fold: 6 test participants in 2 folds; means with 95 % intervals." in done.stdout
     table = results("tiny", store)
     mean = table[table["method"] == "head"]["kappa"].mean()
     (row,) = [line for line in done.stdout.splitlines() if line.startswith("head ")]

@@ -189,9 +189,7 @@ def test_the_same_version_is_gone_on_with(server: Server, tmp_path: Path, versio
 
 def test_a_page_instead_of_an_archive_is_refused_and_nothing_is_kept(server: Server, tmp_path: Path) -> None:
     server.content, server.kind = b"<html>Please log in.</html>", "text/html"
-    with pytest.raises(
-        DataError, match=r"does not give a zip file \(but text/html\); download"
-    ):
+    with pytest.raises(DataError, match=r"does not give a zip file \(but text/html\); download"):
         fetch(source(server), tmp_path)
     assert list(tmp_path.iterdir()) == []
     server.content = CONTENT

@@ -237,16 +237,16 @@ def test_the_command_names_what_it_left_out_and_fails(command: Callable[..., Res
     assert result.stderr == (
         f"sslwear: absent was left out: there is no file {tmp_path / 'absent.csv'}; give the path of a recording\n"
     )
-    assert "out has for each recording the files .csv, .days.csv, .hours.csv, .png." in result.stdout
+    assert f"Files for each recording in {tmp_path / 'out'}: .csv, .days.csv, .hours.csv, .png." in result.stdout
     assert command(good, "--overwrite").exit_code == 0
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--bout", "2"], "--bout is for --smooth, which was not given"),
-        (["--device", "tpu"], "--device tpu: write auto, cpu, mps, cuda, or cuda:N"),
-        (["--precision", "int8"], "--precision int8: write auto, float32, bf16"),
+        (["--bout", "2"], "--bout needs --smooth"),
+        (["--device", "tpu"], "--device tpu is unknown. Write auto, cpu, mps, cuda, or cuda:N"),
+        (["--precision", "int8"], "--precision int8 is unknown. Write one of auto, float32, bf16"),
         (["--format", "xlsx"], "--format: there is no format 'xlsx'. Write csv or parquet"),
         (["--model", "runs:/0123456789abcdef0123456789abcdef"], "runs:/0123456789abcdef0123456789abcdef"),
     ],
@@ -303,7 +303,7 @@ def test_all_processes_end_with_the_command(reference: str, tmp_path: Path, numb
         said = process.communicate(timeout=60)[1]
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert said == f"sslwear: interrupted; recordings that were finished are in {out}\n"
+        assert said == f"sslwear: interrupted; finished recordings are in {out}\n"
         assert not list(out.glob(".*"))
     for _ in range(200):
         if not (left := in_session(process.pid)):

@@ -66,7 +66,7 @@ def outcome(study: optuna.Study) -> list[tuple[dict[str, Any], float | None]]:
 
 def interrupting_start(kind: str) -> Callable[..., Run]:
     """`Store.create_run` with a user who presses Ctrl-C when the run of that kind has just been made."""
-    real = Store.start
+    real = Store.create_run
 
     def start(store: Store, context: str, name: str, its: str, *args: Any, **tags: str) -> Run:
         run = real(store, context, name, its, *args, **tags)
@@ -243,7 +243,7 @@ def test_an_interruption_while_a_run_is_opened_leaves_none_running(
 ) -> None:
     signal.signal(signal.SIGINT, signals.raise_keyboard_interrupt)
     with monkeypatch.context() as patched:
-        patched.setattr(Store, "start", interrupting_start(kind))
+        patched.setattr(Store, "create_run", interrupting_start(kind))
         with pytest.raises(KeyboardInterrupt):
             run_study(make(), store, QUIET)
     assert statuses(store)[kind] == ["KILLED"]
@@ -257,7 +257,7 @@ def test_an_interruption_while_a_training_is_opened_leaves_none_running(
     make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signal.signal(signal.SIGINT, signals.raise_keyboard_interrupt)
-    monkeypatch.setattr(Store, "start", interrupting_start("train"))
+    monkeypatch.setattr(Store, "create_run", interrupting_start("train"))
     with pytest.raises(KeyboardInterrupt):
         train_once(make(), store, QUIET)
     assert statuses(store) == {"train": ["KILLED"]}

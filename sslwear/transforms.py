@@ -188,20 +188,3 @@ def random_axis_switches(count: int, generator: torch.Generator) -> Tensor:
     """Matrices (count, 3, 3) that put the sensor's axes into a random order, possibly the original one."""
     order = torch.rand(count, 3, generator=generator).argsort(dim=1)
     return torch.eye(3)[order]
-
-
-def augmentations(count: int, generator: torch.Generator, most_degrees: float | None = None) -> Tensor:
-    """Matrices (count, 3, 3) that augment windows (count, 3, L) by ``matrices @ x``: a switch of axes, then a rotation.
-
-    The matrices define an augmented view of a data set, so a view can be computed again from its seed.
-
-    Args:
-        count: number of windows.
-        generator: CPU generator of axes and angles.
-        most_degrees: largest rotation in degrees, without a switch of axes, for small differences in how a watch is
-            worn; None for any orientation.
-    """
-    if most_degrees is not None:
-        return random_rotations(count, generator, most_degrees)
-    switches = random_axis_switches(count, generator)
-    return random_rotations(count, generator) @ switches

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sslwear.data.facts import Facts
     from sslwear.data.prepare import Report
     from sslwear.data.sources.base import Source
-    from sslwear.deployment.prediction import Outcome
+    from sslwear.deployment.batch_prediction import Outcome
     from sslwear.deployment.promotion import Promotion
     from sslwear.evaluation.comparison import Comparison, Summary
     from sslwear.pretext.base import PretextTask
@@ -113,13 +113,18 @@ def trials_table(rows: Sequence[TrialRow], objective: str, best: int | None) -> 
             settings.pretext if settings else "-",
             brief(settings.learning_rate) if settings else "-",
             str(settings.batch_size) if settings else "-",
-            ("yes" if settings.augment else "no") if settings else "-",
+            _augment_text(settings.augment) if settings else "-",
             str(row.epochs),
             f"{row.seconds:.0f} s" if row.seconds is not None else "-",
             score_text(row.value),
             style="bold green" if row.number == best else "dim" if row.outcome != "finished" else "",
         )
     return made
+
+
+def _augment_text(augment: bool | str) -> str:
+    """`yes`, `no` or the name of an augmentation."""
+    return augment if isinstance(augment, str) else "yes" if augment else "no"
 
 
 def studies_table(studies: Sequence[optuna.Study]) -> Table:

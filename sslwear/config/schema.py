@@ -54,6 +54,25 @@ BatchSize = Annotated[int, Field(ge=2, strict=True)]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 
 
+def _boolean_or_name(value: Any) -> Any:
+    if value == "" or not (isinstance(value, str) or value in (True, False)):
+        raise ValueError(f"input should be true, false or a name, but got {value!r}")
+    return value
+
+
+def _canonical_augment(value: bool | str) -> bool | str:
+    return True if value == ROTATION else value
+
+
+ROTATION = "rotation"
+"""The augmentation that ``augment: true`` stands for."""
+Augment = Annotated[
+    bool | str,
+    Field(union_mode="left_to_right"),  # so that yes and no are read as booleans
+    BeforeValidator(_boolean_or_name),
+    AfterValidator(_canonical_augment),
+]
+"""Whether to augment, or the name of an augmentation; the name of the rotation is read as true."""
 OLD_KEYS = {"tuned": "tuning", "choose": "select_on_validation"}
 """Earlier spellings of keys, which files and stores may have."""
 
@@ -122,11 +141,11 @@ class TrainingSettings(Section):
     """Learning rate over the epochs: constant, or half a cosine that ends after max_epochs."""
     batch_size: BatchSize = 64
     """Windows in a batch."""
-    augment: bool = False
-    """Whether training windows are augmented by random rotations."""
+    augment: Augment = False
+    """Augmentation of training windows: false, true for random rotations, or the name of another augmentation."""
     augment_degrees: Annotated[float, Field(gt=0, le=180), NO_BOOLEAN] | None = None
-    """Largest angle of rotation in degrees. Without it, windows are turned to any orientation, and axes are
-    switched."""
+    """Largest angle of the random rotations in degrees. Without it, windows are turned to any orientation, and axes
+    are switched."""
     augmented_views: Count = 8
     """Number of augmented views that epochs take in turn where the first block is frozen, so that its outputs can
     be kept."""
@@ -166,8 +185,8 @@ class SearchSettings(Section):
     """Range of learning rates."""
     batch_size: tuple[BatchSize, ...] | None = None
     """Batch sizes to choose from."""
-    augment: tuple[bool, ...] | None = None
-    """Whether to augment, as choices."""
+    augment: tuple[Augment, ...] | None = None
+    """Augmentations to choose from: false, true for random rotations, or names."""
     pretext: tuple[str, ...] | None = None
     """Pretext tasks to choose from; none for no pre-training."""
 
@@ -346,7 +365,7 @@ class Settings(Section):
     include_nonwear: bool = False
     """Whether windows in which the device was not worn are used."""
     plugins: Annotated[OneOrMore, AfterValidator(_absolute)] = ()
-    """Python files with sources, encoders, pretext tasks, tuning strategies or baselines."""
+    """Python files with sources, augmentations, encoders, pretext tasks, tuning strategies or baselines."""
     split: SplitSettings = SplitSettings()
     """Hold-out split by participant."""
     training: TrainingSettings = TrainingSettings()

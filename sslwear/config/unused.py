@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sslwear.config.schema import NO_PRETEXT, OLD_KEYS
+from sslwear.config.schema import NO_PRETEXT, OLD_KEYS, ROTATION
 
 KeyPath = tuple[str, ...]
 """A key and the sections above it, such as ``("training", "augment")``."""
 COMBINED = ("baseline", "ensemble", "select_on_validation")
 """Keys of a method that trains no network."""
 SECTIONS = frozenset({"split", "training", "pretraining", "search", "sampler", "pruner", "cache"})
-ROTATIONS = (True, "rotation")
+ROTATIONS = (True, ROTATION)
 """Values of ``augment`` for random rotations."""
 
 

@@ -15,6 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sslwear.augmentations.base import Augmentation
+from sslwear.augmentations.base import get as get_augmentation
+from sslwear.augmentations.rotation import Rotation
 from sslwear.config import NO_PRETEXT, SUPERVISED, Settings, TrainingSettings
 from sslwear.data.dataset import Dataset
 from sslwear.data.pretraining import PretrainingData
@@ -27,7 +30,7 @@ from sslwear.errors import DataError, SettingsError
 from sslwear.pretext.base import get as get_pretext
 from sslwear.tracking import MODEL_URI, RUN_URI, Store
 from sslwear.tracking.checkpoints import load_weights, resolve_alias
-from sslwear.training import Augmentation, FeatureCache, FitSettings, Windows
+from sslwear.training import AugmentedViews, FeatureCache, FitSettings, Windows
 from sslwear.training.device import generator, resolve_device, resolve_precision, seeded, use_threads
 from sslwear.training.task import Classification, inverse_frequency
 from sslwear.tuning.base import TuningStrategy
@@ -162,9 +165,9 @@ class StudyContext:
 
     def windows(self, participants: tuple[Any, ...], training: TrainingSettings | None = None) -> Windows:
         """All windows of some participants, with augmented views if `training` asks for them."""
-        if training is None or not training.augment:
-            return Windows.of(self.dataset, participants)
-        return Windows.of(self.dataset, participants, Augmentation(self.settings.seed, training.augment_degrees))
+        augmentation = augmentation_of(training) if training is not None else None
+        views = AugmentedViews(augmentation, self.settings.seed) if augmentation is not None else None
+        return Windows.of(self.dataset, participants, views)
 
     def classification(self, training: TrainingSettings) -> Classification:
         """The supervised task; class weights are those of the training participants."""
@@ -266,16 +269,33 @@ def load_plugins(settings: Settings) -> None:
         plugins.load_file(path)
 
 
-def plugin_identities(encoder: type[Encoder], pretext: str, tuning: type[TuningStrategy] | None) -> dict[str, str]:
+def augmentation_of(training: TrainingSettings) -> Augmentation | None:
+    """The augmentation of a training; None where windows are used as recorded.
+
+    Raises:
+        SettingsError: when there is none with this name.
+    """
+    if isinstance(training.augment, str):
+        return get_augmentation(training.augment, "training.augment")()
+    return Rotation(training.augment_degrees) if training.augment else None
+
+
+def plugin_identities(
+    encoder: type[Encoder],
+    pretext: str,
+    tuning: type[TuningStrategy] | None = None,
+    augmentation: Augmentation | None = None,
+) -> dict[str, str]:
     """Versions or contents of the plug-ins of a training that are not part of this package, for keys of results."""
     kinds: dict[str, type[Any] | None] = {"encoder": encoder, "tuning": tuning}
+    kinds["augmentation"] = type(augmentation) if augmentation is not None else None
     kinds["pretext"] = None if pretext in (NO_PRETEXT, SUPERVISED) else get_pretext(pretext)
     found = {kind: plugins.identity(plugin) for kind, plugin in kinds.items() if plugin is not None}
     return {kind: code for kind, code in found.items() if code}
 
 
 def check_names(settings: Settings, encoder: type[Encoder]) -> None:
-    """Check that all tuning strategies and pretext tasks exist and that no choice is given twice.
+    """Check that all tuning strategies, augmentations and pretext tasks exist and that no choice is given twice.
 
     Raises:
         SettingsError: naming the key and the choices.
@@ -286,10 +306,23 @@ def check_names(settings: Settings, encoder: type[Encoder]) -> None:
         for text, canonical in zip(settings.search.tuning, choices, strict=True):
             if choices.count(canonical) > 1:
                 raise SettingsError(f"search.tuning: {text!r} is given twice, in two spellings. Leave one out")
+    for key, augment in (("training", (settings.training.augment,)), ("search", settings.search.augment or ())):
+        for choice in augment:
+            check_augmentation_name(choice, f"{key}.augment")
     wanted = {"training.pretext": (settings.training.pretext,), "search.pretext": settings.search.pretext or ()}
     for key, names in wanted.items():
         for name in names:
             check_pretext_name(name, key)
+
+
+def check_augmentation_name(augment: bool | str, key: str) -> None:
+    """Check that an augmentation exists.
+
+    Raises:
+        SettingsError: naming the key and the choices.
+    """
+    if isinstance(augment, str):
+        get_augmentation(augment, key)
 
 
 def check_pretext_name(name: str, key: str) -> None:

@@ -19,6 +19,8 @@ from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.evaluation.smoothing import check_consecutive
 from sslwear.studies.context import (
     StudyContext,
+    augmentation_of,
+    check_augmentation_name,
     check_pretext_name,
     digest,
     initial_weights,
@@ -197,6 +199,7 @@ def _method(name: str, given: MethodSettings, context: StudyContext) -> Method:
     if given.baseline is not None:
         get_baseline(given.baseline, f"{key}.baseline")
     parse_tuning(training.tuning, context.encoder, f"{key}.tuning")
+    check_augmentation_name(training.augment, f"{key}.augment")
     check_pretext_name(training.pretext, f"{key}.pretext")
     origin, initial = settings.weights, context.initial
     if given.weights is not None and given.weights != origin:
@@ -304,7 +307,9 @@ def _content(context: StudyContext, method: Method) -> dict[str, Any]:
     if method.training.pretext != NO_PRETEXT:
         others = context.pretraining_data.fingerprint if context.pretraining_data else ""
         content["pretraining"] = {**settings.pretraining.model_dump(exclude={"data"}), "others": others}
-    identities = plugin_identities(context.encoder, method.training.pretext, type(context.tuning(method.training)))
+    training = method.training
+    tuning, augmentation = type(context.tuning(training)), augmentation_of(training)
+    identities = plugin_identities(context.encoder, training.pretext, tuning, augmentation)
     if identities:
         content["plugins"] = identities
     return content

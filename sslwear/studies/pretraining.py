@@ -100,7 +100,7 @@ def setting_key(context: StudyContext, pretext: str) -> str:
     """Key of everything that the result of pre-training depends on."""
     settings = context.settings
     data = pretraining_windows(context, pretext)
-    identities = plugin_identities(context.encoder, pretext, None)
+    identities = plugin_identities(context.encoder, pretext)
     return key_of(
         {
             **({"plugins": identities} if identities else {}),

@@ -28,7 +28,7 @@ def run_name(training: TrainingSettings, number: int | None = None) -> str:
         training.tuning,
         f"lr={brief(training.learning_rate)}",
         *([training.pretext] if training.pretext != NO_PRETEXT else []),
-        *(["augmented"] if training.augment else []),
+        *([training.augment if isinstance(training.augment, str) else "augmented"] if training.augment else []),
     ]
     return " ".join(parts)
 
@@ -44,9 +44,10 @@ def note(training: TrainingSettings) -> str:
     pretext = f" after the pretext task `{training.pretext}`" if training.pretext != NO_PRETEXT else ""
     if training.pretext == SUPERVISED:
         pretext = " after supervised pre-training on other participants' activities"
+    named = f" `{training.augment}`" if isinstance(training.augment, str) else ""
     return (
         f"Fine-tunes `{training.tuning}` at a learning rate of {brief(training.learning_rate)}{pretext}, in batches of "
-        f"{training.batch_size}, {'with' if training.augment else 'without'} augmentation, for at most "
+        f"{training.batch_size}, {'with' if training.augment else 'without'} augmentation{named}, for at most "
         f"{training.max_epochs} epochs, under the {training.head} head."
     )
 

@@ -3,10 +3,10 @@
 from sslwear.training.cache import FeatureCache, FrozenBlocks
 from sslwear.training.loop import evaluate, fit, frozen_prefix_length, outputs, refit
 from sslwear.training.results import EpochRecord, Evaluation, FitResult, FitSettings
-from sslwear.training.windows import Augmentation, FitData, Windows, WindowSource
+from sslwear.training.windows import AugmentedViews, FitData, Windows, WindowSource
 
 __all__ = [
-    "Augmentation",
+    "AugmentedViews",
     "EpochRecord",
     "Evaluation",
     "FeatureCache",

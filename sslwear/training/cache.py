@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from sslwear.data.arrays import release
 from sslwear.encoders.base import Network
 from sslwear.training.device import autocast
-from sslwear.training.windows import Windows, WindowSource, index_batches
+from sslwear.training.windows import AugmentedViews, Windows, WindowSource, index_batches
 from sslwear.utils import plugins
 
 COMPUTE_BATCH = 256
@@ -94,7 +94,7 @@ class FrozenBlocks:
         content = {
             "fingerprint": windows.dataset.fingerprint,
             "rows": hashlib.sha256(windows.rows.tobytes()).hexdigest(),
-            "view": [repr(windows.augmentation), view] if windows.augmented(view) else None,
+            "view": [*_views_key(windows.views), view] if windows.views and windows.augmented(view) else None,
             "samples": self._samples,
             "blocks": self._digests[:depth],
             "precision": self._precision,
@@ -120,6 +120,11 @@ class FrozenBlocks:
             with autocast(self._device, self._precision):
                 output = self._network.forward_blocks(x, source.depth, depth).cpu().contiguous()
             yield (output.view(torch.uint16) if output.dtype == torch.bfloat16 else output.float()).numpy()
+
+
+def _views_key(views: AugmentedViews) -> tuple[str, str]:
+    """Text that changes with the augmentation, its code and its seed."""
+    return repr(views), plugins.identity(type(views.augmentation))
 
 
 def _digest(block: nn.Module) -> str:

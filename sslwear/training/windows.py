@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sslwear.augmentations.base import Augmentation
 from sslwear.data.dataset import Dataset, gather
 from sslwear.data.splits import rows
 from sslwear.errors import LeakageError
 from sslwear.training.device import generator
-from sslwear.transforms import augmentations
 
 VIEW_STREAMS = 1000
 """First stream of random numbers for augmented views; view n uses the stream VIEW_STREAMS + n."""
@@ -61,16 +61,20 @@ class WindowSource(ABC):
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """Augmentation of windows, see `sslwear.transforms.augmentations`.
+class AugmentedViews:
+    """Augmented views of windows, each of which can be computed again from its number.
 
     Attributes:
+        augmentation: the augmentation.
         seed: seed of the views.
-        most_degrees: largest rotation in degrees; None for any orientation.
     """
 
+    augmentation: Augmentation
     seed: int
-    most_degrees: float | None = None
+
+    def draw(self, view: int, count: int) -> Tensor:
+        """Random parameters (count, ...) of all windows in a view, see `Augmentation.draw`."""
+        return self.augmentation.draw(count, generator(self.seed, VIEW_STREAMS + view))
 
 
 @dataclass(frozen=True)
@@ -80,21 +84,21 @@ class Windows(WindowSource):
     Attributes:
         dataset: the data set; windows are read when they are needed.
         rows: indices of the windows (n,).
-        augmentation: augmentation of the views; None for windows that are the same in every view.
+        views: augmented views; None for windows that are the same in every view.
     """
 
     dataset: Dataset
     rows: NDArray[np.int64]
-    augmentation: Augmentation | None = None
+    views: AugmentedViews | None = None
 
     @classmethod
-    def of(cls, dataset: Dataset, participants: tuple[Any, ...], augmentation: Augmentation | None = None) -> Windows:
+    def of(cls, dataset: Dataset, participants: tuple[Any, ...], views: AugmentedViews | None = None) -> Windows:
         """All windows of some participants, without non-wear.
 
         Raises:
             DataError: when a participant has no windows.
         """
-        return cls(dataset, rows(dataset, participants), augmentation)
+        return cls(dataset, rows(dataset, participants), views)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -118,20 +122,18 @@ class Windows(WindowSource):
         self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of all windows, in a random order or in the data set's order."""
-        matrices = None
-        if self.augmentation is not None and self.augmented(view):
-            draws = generator(self.augmentation.seed, VIEW_STREAMS + view)
-            matrices = augmentations(len(self), draws, self.augmentation.most_degrees)
+        views = self.views if self.augmented(view) else None
+        drawn = views.draw(view, len(self)) if views is not None else None
         for chosen in index_batches(len(self), size, shuffle):
             rows = self.rows[chosen]
             x = self.dataset.gather(rows, samples).to(device)
-            if matrices is not None:
-                x = matrices[chosen].to(device) @ x
+            if views is not None and drawn is not None:
+                x = views.augmentation.apply(x, drawn[chosen].to(device))
             yield x, torch.from_numpy(self.dataset.labels[rows]).to(device)
 
     def augmented(self, view: int) -> bool:
         """Whether a view differs from the windows as recorded."""
-        return view > 0 and self.augmentation is not None
+        return view > 0 and self.views is not None
 
 
 def index_batches(count: int, size: int, shuffle: torch.Generator | None) -> Iterator[NDArray[np.int64]]:

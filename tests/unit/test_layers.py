@@ -15,6 +15,7 @@ ORDER = (
     "utils",
     "config",
     "transforms",
+    "augmentations",
     "data",
     "encoders",
     "model",

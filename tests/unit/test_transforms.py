@@ -19,7 +19,6 @@ RANDOM: dict[str, transforms.Transform] = {
     "time_warp": transforms.time_warp,
     "random_rotations": lambda x, generator: transforms.random_rotations(len(x), generator).to(x) @ x,
     "random_axis_switches": lambda x, generator: transforms.random_axis_switches(len(x), generator).to(x) @ x,
-    "augmentations": lambda x, generator: transforms.augmentations(len(x), generator).to(x) @ x,
     "jitter": lambda x, generator: transforms.jitter(x, torch.full((len(x),), 0.1), generator),
     "hidden segments": lambda x, generator: hide(x, transforms.random_segments(len(x), x.shape[-1], generator)),
 }
@@ -268,17 +267,6 @@ def test_axis_switch_draws_all_six_orders_evenly() -> None:
     orders, counts = matrices.argmax(dim=2).unique(dim=0, return_counts=True)
     assert len(orders) == 6
     assert stats.chisquare(counts.numpy()).pvalue > 0.01
-
-
-def test_augmentation_mirrors_half_of_the_windows_and_keeps_their_norms() -> None:
-    matrices = transforms.augmentations(2000, seeded(0))
-    torch.testing.assert_close(matrices @ matrices.mT, unit_axes(2000), rtol=0, atol=1e-5)
-    assert (matrices.det() < 0).float().mean().item() == pytest.approx(0.5, abs=0.05)
-
-
-def test_augmentation_by_a_few_degrees_is_a_rotation_by_no_more_and_switches_nothing() -> None:
-    matrices = transforms.augmentations(50, seeded(0), 20)
-    torch.testing.assert_close(matrices, transforms.random_rotations(50, seeded(0), 20), rtol=0, atol=0)
 
 
 @given(length=st.integers(1, 60), samples=st.integers(1, 120), seed=seeds)

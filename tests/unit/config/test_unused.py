@@ -26,6 +26,7 @@ def loaded(folder: Path, text: str, *overrides: str) -> Settings:
         ("training: {augment: false, augmented_views: 4}", "training.augmented_views", "not augmented"),
         ("training: {augmented_views: 8}", "training.augmented_views", "not augmented"),
         ("training: {augment_degrees: 20}\nsearch: {augment: [false]}", "training.augment_degrees", "not augmented"),
+        ("training: {augment: noise, augment_degrees: 20}", "training.augment_degrees", "windows are not rotated"),
         ("training: {augment: true, augmented_views: 4}", "training.augmented_views", "never frozen (tuning: all)"),
         (
             "training: {augment: true}\nevaluation: {methods: {a.b: {augment: false, augment_degrees: 9}}}",
@@ -83,6 +84,9 @@ def test_a_key_that_would_do_nothing_is_refused(tmp_path: Path, text: str, key: 
     "text",
     [
         "training: {augment: true, augment_degrees: 20}",
+        "training: {augment: rotation, augment_degrees: 20}",
+        "training: {augment: noise, augmented_views: 4, tuning: head}",
+        "training: {augment_degrees: 20}\nsearch: {augment: [noise, true]}",
         "training: {augment_degrees: 20}\nsearch: {augment: [true, false]}",
         "training: {augment_degrees: 20}\nevaluation: {methods: {a: {augment: true}}}",
         "training: {augment: true, augmented_views: 4, tuned: head}",

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from sslwear.augmentations.rotation import Rotation
 from sslwear.data.arrays import Description
 from sslwear.data.dataset import Dataset
 from sslwear.encoders.base import Network
@@ -22,7 +23,7 @@ from sslwear.evaluation.participants import per_participant
 from sslwear.pretext.base import get as get_pretext
 from sslwear.studies.cross_validation_plan import EVALUATION_VERSION
 from sslwear.studies.pretraining import PRETRAINING_VERSION
-from sslwear.training import Augmentation, FitData, FitSettings, FrozenBlocks, Windows, fit
+from sslwear.training import AugmentedViews, FitData, FitSettings, FrozenBlocks, Windows, fit
 from sslwear.training.cache import FEATURES_VERSION
 from sslwear.training.device import seeded
 from sslwear.training.task import Classification, inverse_frequency
@@ -85,7 +86,7 @@ def compare(stage: str, version: int, found: list[float]) -> None:
 
 def test_features(dataset: Dataset) -> None:
     network = Network(encoder(), torch.nn.Identity()).eval()
-    windows = Windows.of(dataset, (0, 1), Augmentation(seed=5, most_degrees=20))
+    windows = Windows.of(dataset, (0, 1), AugmentedViews(Rotation(most_degrees=20), seed=5))
     blocks = FrozenBlocks(network, 150, "float32")
     found = []
     for view in (0, 1):
@@ -105,7 +106,8 @@ def test_pretraining(dataset: Dataset) -> None:
 
 
 def test_evaluation(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    train, validation = Windows.of(dataset, (0, 1, 2), Augmentation(seed=5)), Windows.of(dataset, (3,))
+    views = AugmentedViews(Rotation(), seed=5)
+    train, validation = Windows.of(dataset, (0, 1, 2), views), Windows.of(dataset, (3,))
     found = []
     for strategy in ("all", "layer4-5", "layerwise_decay(0.7)", "auto_rgn"):
         task = Classification(3, inverse_frequency(train.labels, 3), LINEAR)

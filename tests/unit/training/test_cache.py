@@ -15,12 +15,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from sslwear.augmentations.rotation import Rotation
 from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.encoders.base import Network
 from sslwear.encoders.harnet import Harnet5
 from sslwear.encoders.heads import Classifier
 from sslwear.training import (
-    Augmentation,
+    AugmentedViews,
     FeatureCache,
     FitData,
     FitResult,
@@ -57,7 +58,8 @@ def all_of(source: WindowSource, view: int = 0) -> Tensor:
 def train(
     small: Dataset, tuning: str, cache: FeatureCache | None, augment: bool = False, precision: str = "float32"
 ) -> FitResult:
-    learning, validation = Windows.of(small, (1, 2), Augmentation(7) if augment else None), Windows.of(small, (5,))
+    views = AugmentedViews(Rotation(), 7) if augment else None
+    learning, validation = Windows.of(small, (1, 2), views), Windows.of(small, (5,))
     data = FitData(replace(learning, rows=learning.rows[::2]), replace(validation, rows=validation.rows[::2]))
     with seeded(0):
         encoder = Harnet5()
@@ -146,13 +148,13 @@ def test_a_deeper_entry_starts_from_a_shallower_one(
 
 
 def test_everything_that_changes_the_outputs_changes_the_key(small: Dataset, small_folder: Path) -> None:
-    windows = Windows.of(small, (1, 2), Augmentation(7))
+    windows = Windows.of(small, (1, 2), AugmentedViews(Rotation(), 7))
     keys = [
         blocks().key(windows, 0, 2),
         blocks().key(windows, 1, 2),
         blocks().key(windows, 2, 2),
-        blocks().key(replace(windows, augmentation=Augmentation(8)), 1, 2),
-        blocks().key(replace(windows, augmentation=Augmentation(7, 20)), 1, 2),
+        blocks().key(replace(windows, views=AugmentedViews(Rotation(), 8)), 1, 2),
+        blocks().key(replace(windows, views=AugmentedViews(Rotation(20), 7)), 1, 2),
         blocks().key(windows, 0, 3),
         blocks(seed=1).key(windows, 0, 2),
         blocks(precision="bf16").key(windows, 0, 2),
@@ -160,7 +162,7 @@ def test_everything_that_changes_the_outputs_changes_the_key(small: Dataset, sma
         blocks().key(Windows.of(small, (1,)), 0, 2),
     ]
     assert len(set(keys)) == len(keys)
-    again = Windows.of(open_dataset(small_folder), (1, 2), Augmentation(8))
+    again = Windows.of(open_dataset(small_folder), (1, 2), AugmentedViews(Rotation(), 8))
     assert blocks().key(again, 0, 2) == keys[0], "the view as recorded does not depend on the augmentation's seed"
 
 

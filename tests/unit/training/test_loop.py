@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from sslwear.augmentations.rotation import Rotation
 from sslwear.data.dataset import Dataset
 from sslwear.encoders.base import Encoder
 from sslwear.encoders.harnet import Harnet5
 from sslwear.errors import LeakageError, SslwearError
 from sslwear.pretext.base import get as get_pretext
 from sslwear.training import (
-    Augmentation,
+    AugmentedViews,
     EpochRecord,
     FeatureCache,
     FitData,
@@ -55,7 +56,7 @@ def run(data: FitData, task: Task | None = None, tuning: str = "all", **changes:
 
 
 def augmented(data: FitData) -> FitData:
-    return replace(data, train=replace(data.train, augmentation=Augmentation(5)))
+    return replace(data, train=replace(data.train, views=AugmentedViews(Rotation(), 5)))
 
 
 def same_history(one: FitResult, other: FitResult) -> bool:
@@ -243,18 +244,18 @@ def test_patience_counts_from_the_epoch_of_the_last_unfreezing(data: FitData) ->
 class Watched(Windows):
     """Windows that record the requested views."""
 
-    views: ClassVar[list[int]] = []
+    seen: ClassVar[list[int]] = []
 
     def batches(self, size: int, samples: int, device: torch.device, shuffle: Any = None, view: int = 0) -> Any:
-        self.views.append(view)
+        self.seen.append(view)
         return super().batches(size, samples, device, shuffle, view)
 
 
 def test_gradients_use_the_view_of_the_epoch(data: FitData) -> None:
-    watched = Watched(data.train.dataset, data.train.rows, Augmentation(5))
-    Watched.views.clear()
+    watched = Watched(data.train.dataset, data.train.rows, AugmentedViews(Rotation(), 5))
+    Watched.seen.clear()
     run(replace(data, train=watched), tuning="auto_rgn", max_epochs=3)
-    assert Watched.views == [1, 1, 2, 2, 3, 3]
+    assert Watched.seen == [1, 1, 2, 2, 3, 3]
 
 
 def test_callback_gets_every_epoch_and_can_end_the_training(data: FitData) -> None:

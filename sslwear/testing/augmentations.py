@@ -62,7 +62,7 @@ class AugmentationContract:
     def test_windows_of_a_view_are_changed_differently(self) -> None:
         augmentation, x = self.augmentation(), windows()[:1].expand(COUNT, -1, -1).contiguous()
         changed = augmentation.apply(x, augmentation.draw(COUNT, seeded()))
-        assert len(changed.unique(dim=0)) > 1
+        assert not torch.equal(changed, changed[:1].expand_as(changed))
 
     def test_the_same_seed_gives_the_same_bits_and_no_other_random_numbers_are_used(self) -> None:
         augmentation, x = self.augmentation(), windows()
@@ -81,5 +81,6 @@ class AugmentationContract:
         drawn = augmentation.draw(COUNT, seeded())
         whole = augmentation.apply(x, drawn)
         order = torch.randperm(COUNT, generator=seeded(2))
-        for chosen in order.split(size):
+        for first in range(0, COUNT, size):
+            chosen = order[first : first + size]
             torch.testing.assert_close(augmentation.apply(x[chosen], drawn[chosen]), whole[chosen], rtol=0, atol=1e-6)

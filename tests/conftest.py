@@ -19,7 +19,7 @@ from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.studies.storage import open_storage
 from sslwear.tracking import HOME_VARIABLE, STORAGE_VARIABLE, Store
-from sslwear.utils import signals
+from sslwear.utils import interrupts
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers, and the processes that their tests start, share the cores out
     os.environ.update(OMP_NUM_THREADS="1", LOKY_MAX_CPU_COUNT="1")
@@ -42,7 +42,7 @@ def _no_outside_store(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _own_signals() -> Iterator[None]:
     """Put back how signals are handled, which a command that is called within the tests changes for good."""
-    before = {number: signal.getsignal(number) for number in signals.TERMINATION_SIGNALS}
+    before = {number: signal.getsignal(number) for number in interrupts.TERMINATION_SIGNALS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -114,7 +114,7 @@ def shared_recordings() -> Path:
 
 def heed_signals(ignoring: signal.Signals | None = None) -> None:
     """Let a new process heed signals as in a terminal, although these tests may run in the background."""
-    for number in signals.TERMINATION_SIGNALS:
+    for number in interrupts.TERMINATION_SIGNALS:
         signal.signal(number, signal.SIG_IGN if number == ignoring else signal.SIG_DFL)
 
 

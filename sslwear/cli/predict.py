@@ -14,7 +14,7 @@ from sslwear.errors import SettingsError
 from sslwear.utils.processes import max_parallel_jobs
 
 if TYPE_CHECKING:
-    from sslwear.deployment.prediction import Options, Outcome
+    from sslwear.deployment.batch_prediction import Options, Outcome
 
 DEVICES, PRECISIONS = r"auto|cpu|mps|cuda(:\d+)?", ("auto", "float32", "bf16")
 RECORDING_GB = 1.0
@@ -62,8 +62,8 @@ def predict(
     with user_errors(f"finished recordings are in {out}"):
         from sslwear.cli.progress import PredictProgress
         from sslwear.cli.tables import outcomes_table
-        from sslwear.deployment.prediction import Options, in_order
-        from sslwear.deployment.prediction import predict as label
+        from sslwear.deployment.batch_prediction import Options, in_order
+        from sslwear.deployment.batch_prediction import predict as label
         from sslwear.deployment.registry import load_model
         from sslwear.evaluation.smoothing import BOUT_MINUTES
         from sslwear.studies.storage import store_errors

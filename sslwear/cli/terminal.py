@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from sslwear.errors import SslwearError
-from sslwear.utils import signals
+from sslwear.utils import interrupts
 from sslwear.utils.masking import masked
 
 
@@ -27,8 +27,8 @@ def user_errors(after_interrupt: str = "nothing was changed") -> Iterator[None]:
     Raises:
         typer.Exit: with code 1 for a `SslwearError`, with code 130 for an interruption.
     """
-    for number in signals.unignored_signals():
-        signal.signal(number, signals.raise_keyboard_interrupt)
+    for number in interrupts.unignored_signals():
+        signal.signal(number, interrupts.raise_keyboard_interrupt)
     try:
         yield
     except SslwearError as error:
@@ -48,7 +48,7 @@ def _print_last(text: str) -> None:
 
 def _stop_handling_signals() -> None:
     """Ignore Ctrl-C, which comes too late now; let other signals end the process at once."""
-    for number in signals.unignored_signals():
+    for number in interrupts.unignored_signals():
         signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
 
 

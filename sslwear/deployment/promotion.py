@@ -33,8 +33,8 @@ from sslwear.tracking import Run, Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training import frozen_prefix_length
 from sslwear.training.metrics import SCORES
+from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.masking import masked
-from sslwear.utils.signals import signals_deferred
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from sslwear.tracking import RUN_URI, Run
 from sslwear.tracking.checkpoints import load_weights
 from sslwear.training import frozen_prefix_length
 from sslwear.training.metrics import HEADLINE_SCORES, confusion
-from sslwear.utils.signals import signals_deferred
+from sslwear.utils.interrupts import signals_deferred
 
 CONFUSION = "test_confusion.png"
 

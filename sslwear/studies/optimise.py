@@ -28,8 +28,8 @@ from sslwear.studies.trial import note, run_name, train
 from sslwear.studies.trials import OUTCOMES
 from sslwear.tracking import Run, Store, participant_params
 from sslwear.training import EpochRecord
+from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.masking import masked
-from sslwear.utils.signals import signals_deferred
 
 FREE_KEYS = ("trials", "device", "threads", "cache", "evaluation")
 """Settings that may differ when a study is resumed, because they do not change the result of a trial."""

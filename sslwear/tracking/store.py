@@ -32,8 +32,8 @@ from sslwear.tracking.environment import set_defaults
 from sslwear.tracking.provenance import PREFIX, provenance
 from sslwear.tracking.run import NOTE, OLD_KINDS, Run
 from sslwear.training import FeatureCache
+from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.masking import masked, one_line
-from sslwear.utils.signals import signals_deferred
 
 HOME_VARIABLE = "SSLWEAR_HOME"
 STORAGE_VARIABLE = "SSLWEAR_STORAGE"

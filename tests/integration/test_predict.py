@@ -23,8 +23,8 @@ from typer.testing import CliRunner
 from sslwear.cli.app import app
 from sslwear.data.devices import DeviceFiles
 from sslwear.data.windowing import cut_recording
-from sslwear.deployment import prediction
-from sslwear.deployment.prediction import Options, predict
+from sslwear.deployment import batch_prediction
+from sslwear.deployment.batch_prediction import Options, predict
 from sslwear.encoders.classifier import STATISTICS, Card, Model, network
 from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.smoothing import HiddenMarkovModel, smooth
@@ -208,7 +208,7 @@ def test_a_full_disk_is_the_outcome_of_a_recording(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(prediction, "_write", full)
+    monkeypatch.setattr(batch_prediction, "_write", full)
     (outcome,) = predict([write_csv(tmp_path / "anna.csv", 0.5)], model, Options(tmp_path / "out"))
     assert outcome.error == f"{tmp_path / 'anna.csv'}: cannot write samples or results (No space left on device)"
 

@@ -37,7 +37,7 @@ from sslwear.studies.single_run import train_once
 from sslwear.studies.trials import winner
 from sslwear.tracking import Run, Store
 from sslwear.tracking.checkpoints import load_weights, logged_checkpoints
-from sslwear.utils import signals
+from sslwear.utils import interrupts
 from tests.conftest import store_at
 from tests.integration.conftest import Interrupting, statuses
 
@@ -241,7 +241,7 @@ def test_an_interruption_while_a_run_is_opened_leaves_none_running(
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
-    signal.signal(signal.SIGINT, signals.raise_keyboard_interrupt)
+    signal.signal(signal.SIGINT, interrupts.raise_keyboard_interrupt)
     with monkeypatch.context() as patched:
         patched.setattr(Store, "create_run", interrupting_start(kind))
         with pytest.raises(KeyboardInterrupt):
@@ -256,7 +256,7 @@ def test_an_interruption_while_a_run_is_opened_leaves_none_running(
 def test_an_interruption_while_a_training_is_opened_leaves_none_running(
     make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    signal.signal(signal.SIGINT, signals.raise_keyboard_interrupt)
+    signal.signal(signal.SIGINT, interrupts.raise_keyboard_interrupt)
     monkeypatch.setattr(Store, "create_run", interrupting_start("train"))
     with pytest.raises(KeyboardInterrupt):
         train_once(make(), store, QUIET)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sslwear.deployment.prediction import Options, _check_outputs
+from sslwear.deployment.batch_prediction import Options, _check_outputs
 from sslwear.errors import DataError
 
 

@@ -10,18 +10,18 @@ import textwrap
 
 import pytest
 
-from sslwear.utils import signals
-from sslwear.utils.signals import signals_deferred
+from sslwear.utils import interrupts
+from sslwear.utils.interrupts import signals_deferred
 from tests.conftest import heed_signals
 
 
 @pytest.fixture(autouse=True)
 def _interrupting() -> None:
-    for number in signals.TERMINATION_SIGNALS:
-        signal.signal(number, signals.raise_keyboard_interrupt)
+    for number in interrupts.TERMINATION_SIGNALS:
+        signal.signal(number, interrupts.raise_keyboard_interrupt)
 
 
-@pytest.mark.parametrize("number", signals.TERMINATION_SIGNALS)
+@pytest.mark.parametrize("number", interrupts.TERMINATION_SIGNALS)
 def test_a_signal_is_deferred_until_the_end_of_the_block(number: int) -> None:
     done: list[str] = []
 
@@ -41,7 +41,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with signals_deferred():
         os.kill(os.getpid(), signal.SIGHUP)
-    assert signal.SIGHUP not in signals.unignored_signals()
+    assert signal.SIGHUP not in interrupts.unignored_signals()
 
 
 def test_without_a_signal_nothing_happens_and_errors_pass() -> None:
@@ -49,7 +49,7 @@ def test_without_a_signal_nothing_happens_and_errors_pass() -> None:
         pass
     with pytest.raises(ValueError, match="as it is"), signals_deferred():
         raise ValueError("as it is")
-    assert signal.getsignal(signal.SIGINT) is signals.raise_keyboard_interrupt
+    assert signal.getsignal(signal.SIGINT) is interrupts.raise_keyboard_interrupt
 
 
 @pytest.mark.parametrize("ending", ["raise KeyboardInterrupt", "raise SslwearError('wrong')", "pass"])

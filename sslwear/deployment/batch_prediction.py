@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from sslwear.data.devices import DeviceFiles
 from sslwear.data.sources.raw import natural
-from sslwear.deployment.recording import Share, label
+from sslwear.deployment.recording_prediction import Share, label
 from sslwear.encoders import weights
 from sslwear.encoders.classifier import CARD, CHECKPOINT, Model
 from sslwear.errors import DataError, SettingsError

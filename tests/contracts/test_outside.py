@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-MODULE = '''
+MODULE = """
 import numpy as np
 import torch
 
@@ -26,8 +26,8 @@ class First(Baseline):
 
     def predict(self, train, validation, test, classes, seed):
         return np.zeros(len(test), np.int64)
-'''
-TESTS = '''
+"""
+TESTS = """
 from outside import First, Noise
 from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.pretext.base import get as get_pretext
@@ -43,7 +43,7 @@ def test_both_are_found():
     assert get_pretext("outside_noise") is Noise
     assert get_baseline("outside_first") is First
     assert identity(Noise) == identity(First) == "outside==0.3"
-'''
+"""
 
 
 def run_tests(folder: Path) -> subprocess.CompletedProcess[str]:

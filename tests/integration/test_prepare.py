@@ -168,9 +168,7 @@ def test_a_run_that_failed_is_completed_with_the_raw_files_as_they_are_then(
 def test_what_was_made_otherwise_is_not_touched(raw: Path, tmp_path: Path) -> None:
     prepare(Toy(raw), tmp_path / "data", PLAN)
     before = contents(tmp_path / "data")
-    with pytest.raises(
-        DataError, match="exists, and was prepared with other settings; give an unused directory"
-    ):
+    with pytest.raises(DataError, match="exists, and was prepared with other settings; give an unused directory"):
         prepare(Toy(raw), tmp_path / "data", WindowPlan(window_s=4, step_s=4))
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("ten years of work")

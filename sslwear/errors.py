@@ -1,8 +1,8 @@
-"""Errors that a user can mend: one sentence saying what is wrong, where, and what to do."""
+"""Errors that a user can correct: one sentence saying what is wrong, where, and what to do."""
 
 
 class SslwearError(Exception):
-    """Something a user did or has can be changed so that it works; the command line prints it without a traceback."""
+    """An error that the user can correct; the command line prints it without a traceback."""
 
 
 class SettingsError(SslwearError):

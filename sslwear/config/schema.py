@@ -264,7 +264,7 @@ class MethodSettings(TrainingSettings):
             if key in self.model_fields_set and getattr(self, key) is None:
                 raise ValueError(f"{key} is empty; give it a value, or leave it out")
             if key in self.model_fields_set and (others := sorted(self.model_fields_set - {key})):
-                raise ValueError(f"{key} stands alone, and there is {others[0]} beside it; leave one of them out")
+                raise ValueError(f"{key} cannot be combined with {others[0]}; leave one of them out")
         return self
 
     @property
@@ -323,7 +323,7 @@ class EvaluationSettings(Section):
         if self.protocol != "k_fold" and self.folds != type(self).model_fields["folds"].default:
             raise ValueError(f"folds is for k_fold only; leave it out with {self.protocol}")
         if self.refit and self.keep_checkpoints:
-            raise ValueError("keep_checkpoints keeps networks before they are fitted anew; leave it or refit out")
+            raise ValueError("keep_checkpoints keeps networks before the refit; leave it or refit out")
         trained = [name for name, method in self.methods.items() if method.trains]
         if self.smoothing != "none" and any(method.ensemble for method in self.methods.values()):
             raise ValueError("smoothing is not for methods with ensemble; leave one of them out")

@@ -64,7 +64,7 @@ class _Constructor(SafeConstructor):
         """Value of a node.
 
         Raises:
-            ConstructorError: when it looks like a number or a date and is none, such as 2024-02-30.
+            ConstructorError: when it looks like a number or a date but is not valid, such as 2024-02-30.
         """
         try:
             return super().construct_object(node, deep)

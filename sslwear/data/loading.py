@@ -40,14 +40,14 @@ def open_data(data: str, home: Path) -> Dataset:
     if not folder.is_dir():
         embedded = ", ".join(name for name, source in found.items() if source.embedded)
         raise DataError(
-            f"data: {data!r} is neither a directory nor a source with embedded recordings; give the path of a data set "
+            f"data: {data!r} is neither a directory nor a source with included recordings; give the path of a data set "
             f"directory, or one of: {embedded}"
         )
     return open_dataset(folder)
 
 
 def open_windows(data: str, home: Path) -> Dataset | Shards:
-    """Open a data set directory, a directory of unlabelled shards, or a source with embedded recordings.
+    """Open a data set directory, a directory of unlabelled shards, or a source with included recordings.
 
     Args:
         data: path of a directory, or name of a source.

@@ -57,7 +57,7 @@ class Windower:
     Where samples are more than MAX_GAP_S apart, the recording is in two stretches, each of which is cut on its own: it
     is sampled evenly by linear interpolation, from its first sample on, and an incomplete last window is dropped. The
     last sample is held for its duration, so that 10 s of samples are 10 s at any rate. The label of a window is the one
-    that most of its samples have, where no label counts as one too; at a draw it is the label with the lowest index.
+    that most of its samples have, where no label counts as one too; in a tie it is the label with the lowest index.
 
     Args:
         recorded_hz: nominal samples per second of the recording.

@@ -21,8 +21,7 @@ from threadpoolctl import threadpool_limits
 from sslwear.data.devices import DeviceFiles
 from sslwear.data.sources.raw import natural
 from sslwear.deployment.recording_prediction import Share, label
-from sslwear.encoders import weights
-from sslwear.encoders.classifier import CARD, CHECKPOINT, Model
+from sslwear.encoders.classifier import Model
 from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.daily import LabelledRecording, minutes
 from sslwear.evaluation.smoothing import HiddenMarkovModel
@@ -119,8 +118,7 @@ def predict(
     jobs = max(1, min(jobs, len(recordings)))
     threads = max(1, joblib.cpu_count() // jobs)
     with _temporary_folder(options.out) as folder:
-        weights.save(model.network, folder / CHECKPOINT)
-        (folder / CARD).write_text(model.card.to_json())
+        model.save(folder)
         tasks = [(name, file, folder, options) for name, file in recordings.items()]
         if jobs == 1:
             _load_worker(folder, options, threads, progress)

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from sslwear.data.checks import GRAVITY_G, MOST_G, check_finite, check_large, check_unit, first_large
+from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.base import get as get_encoder
 from sslwear.encoders.heads import PUBLISHED, classifier
@@ -162,6 +163,7 @@ class Model:
         self.card = card
         self._device = device or torch.device("cpu")
         self._precision = precision
+        self._encoder_code: bytes | None = None
         self.network = body.to(self._device).eval()
 
     @classmethod
@@ -178,7 +180,23 @@ class Model:
         except (OSError, SafetensorError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise WeightsError(f"{folder / CHECKPOINT} cannot be used ({reason}). Promote the trial again") from error
-        return cls(body, card, device, precision)
+        model = cls(body, card, device, precision)
+        if (folder / ENCODER).is_file():
+            model._encoder_code = (folder / ENCODER).read_bytes()
+        return model
+
+    def save(self, folder: Path) -> None:
+        """Write weights, card and, if the encoder is a file plug-in, its code into a folder that `load` reads.
+
+        Raises:
+            SettingsError: when the encoder does not exist.
+        """
+        weights.save(self.network, folder / CHECKPOINT)
+        (folder / CARD).write_text(self.card.to_json())
+        if self._encoder_code is None:
+            write_encoder(folder, self.card)
+        else:
+            (folder / ENCODER).write_bytes(self._encoder_code)
 
     def check(self, values: Any) -> NDArray[np.float32]:
         """Windows as float32, after checks of type, shape and unit.

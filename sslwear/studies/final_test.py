@@ -24,7 +24,7 @@ from sslwear.studies.context import StudyContext
 from sslwear.training import FrozenBlocks, outputs
 from sslwear.training.metrics import classification_scores
 
-LOOKS = "test_looks"
+TEST_EVALUATIONS = "test_looks"
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,13 @@ def score_predictions(context: StudyContext, predicted: NDArray[np.int64]) -> He
 
 def count_test_evaluation(study: optuna.Study, why: str) -> None:
     """Record one more evaluation on the study's test participants."""
-    look = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why}
-    study.set_user_attr(LOOKS, [*past_test_evaluations(study), look])
+    evaluation = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why}
+    study.set_user_attr(TEST_EVALUATIONS, [*past_test_evaluations(study), evaluation])
 
 
 def past_test_evaluations(study: optuna.Study) -> list[dict[str, Any]]:
     """Evaluations on a study's test participants: when and why, in order."""
-    known = study.user_attrs.get(LOOKS)
+    known = study.user_attrs.get(TEST_EVALUATIONS)
     if known is None:  # a study that ended before test evaluations were counted
         known = [{"when": "", "why": f"trial {number}, the winner"} for number in study.user_attrs.get("tested", {})]
     return list(known)

@@ -168,7 +168,8 @@ def pretrain(context: StudyContext, pretext: str, run: Run, progress: ProgressCa
         "epoch whose weights are kept."
     )
     progress.note(
-        f"pretext {pretext}: held-out {beside_chance(scores, task.headline)} after {len(result.history)} epochs, "
+        f"pretext {pretext}: held-out {beside_chance(scores, task.headline)} after {len(result.history)} "
+        f"{'epoch' if len(result.history) == 1 else 'epochs'}, "
         "reused by all trials with the same settings"
     )
 

@@ -70,10 +70,11 @@ class _StopAfterEpoch(Exception):  # noqa: N818 - ends the loop and is no error
 
 
 def rerun(original: MlflowRun, store: Store, progress: ProgressCallback) -> RerunResult:
-    """Repeat a training or a pre-training as a run of its own, tagged with the run that it repeats.
+    """Repeat a training or a pre-training as a new run, tagged with the original.
 
-    The outputs A job of an evaluation is scored on its fold's test
-    participants again, which says nothing new of them.
+    Outputs of frozen blocks are computed again. A pre-trained encoder is that of an earlier run with the same settings,
+    or is pre-trained again. A cross-validation job is scored on its fold's test participants again, which gives no new
+    information about them.
 
     Args:
         original: a run of one of `KINDS` that finished or was pruned.

@@ -157,7 +157,7 @@ def test_pre_training_is_done_once(home: Path, file: Path) -> None:
         ),
         (["training.head=deep"], "training.head: input should be 'published' or 'linear'"),
         (["training.pretext=rev"], "training.pretext: there is no 'rev'; choose one of none, activities, contrastive"),
-        (["data=nowhere"], "data: 'nowhere' is neither a directory nor a source with embedded recordings"),
+        (["data=nowhere"], "data: 'nowhere' is neither a directory nor a source with included recordings"),
         (["weights=nowhere.mdl"], "weights: there is no file nowhere.mdl"),
         (["weights=models:/nobody@champion"], "weights: models:/nobody@champion has no sslwear checkpoint"),
         (["device=cuda:9"], "device: this machine has no cuda:9. Write auto or cpu"),

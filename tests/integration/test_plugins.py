@@ -16,6 +16,7 @@ from sslwear.data.dataset import Dataset
 from sslwear.deployment import registry
 from sslwear.deployment.promotion import promote
 from sslwear.encoders.base import get as get_encoder
+from sslwear.encoders.classifier import Model
 from sslwear.errors import SettingsError, StudyError
 from sslwear.studies.context import StudyContext
 from sslwear.studies.cross_validation_plan import CrossValidationPlan
@@ -123,7 +124,11 @@ def test_a_model_includes_the_file_of_its_encoder(
     with pytest.raises(SettingsError, match="there is no 'outside'"):
         get_encoder("outside")
     windows = small.gather(np.arange(4), 150).transpose(1, 2).numpy()
-    expected = registry.load_model(store, "outside@champion").predict(windows)
+    model = registry.load_model(store, "outside@champion")
+    expected = model.predict(windows)
+    (tmp_path / "copy").mkdir()
+    model.save(tmp_path / "copy")  # as worker processes of a prediction get it
+    assert Model.load(tmp_path / "copy").predict(windows).equals(expected)
     assert plugins.loaded_files() == ()
     folder = store.client.get_model_version_download_uri("outside", "1").removeprefix("file://")
     np.save(tmp_path / "windows.npy", windows)

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import sslwear
-from sslwear import api
+from sslwear.api import functions, results
 from sslwear.studies.progress_bars import ConsoleProgress
 
 CONTENT: dict[str, Any] = {
@@ -118,7 +118,8 @@ def _there(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 EXAMPLES = {
     test.name.rsplit(".", 1)[-1]: test
-    for test in doctest.DocTestFinder().find(api, extraglobs={"sslwear": sslwear, "torch": torch})
+    for module in (functions, results)
+    for test in doctest.DocTestFinder().find(module, extraglobs={"sslwear": sslwear, "torch": torch})
     if test.examples
 }
 
@@ -224,5 +225,5 @@ def test_progress_is_shown_in_a_notebook_and_on_a_terminal_only(
     monkeypatch.setattr("rich.console.Console", lambda: console)
     for method in ("start", "stop"):  # outside of a notebook nothing could display the bars
         monkeypatch.setattr(f"rich.live.Live.{method}", lambda *_, **__: None)
-    with api._progress(wanted, epochs=False) as progress:
+    with functions._progress(wanted, epochs=False) as progress:
         assert isinstance(progress, ConsoleProgress) == shown

@@ -232,7 +232,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("evaluation: {methods: {a''b: {}}}", ["evaluation.methods.a''b: a method's name should be of letters"]),
         (
             "evaluation: {methods: {a: {baseline: random_forest, tuning: all}}}",
-            ["evaluation.methods.a: baseline stands alone, and there is tuning beside it"],
+            ["evaluation.methods.a: baseline cannot be combined with tuning"],
         ),
         ("evaluation: {methods: {a: {choose: }}}", ["evaluation.methods.a: select_on_validation is empty"]),
         ("evaluation: {methods: {a: {}, b: {select_on_validation: [a]}}}", ["two or more different methods"]),
@@ -260,7 +260,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ),
         (
             "evaluation: {methods: {a: {}}, refit: true, keep_checkpoints: true}",
-            ["evaluation: keep_checkpoints keeps networks before they are fitted anew; leave it or refit out"],
+            ["evaluation: keep_checkpoints keeps networks before the refit; leave it or refit out"],
         ),
     ],
 )

@@ -167,5 +167,5 @@ def test_data_that_is_neither_folder_nor_source_is_refused_with_the_sources(tmp_
     with pytest.raises(DataError) as caught:
         open_data(data, tmp_path)
     message = str(caught.value)
-    assert message.startswith(f"data: '{data}' is neither a directory nor a source with embedded recordings; ")
+    assert message.startswith(f"data: '{data}' is neither a directory nor a source with included recordings; ")
     assert "smartwatch" in message.split("one of: ")[1]

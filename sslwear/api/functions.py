@@ -1,4 +1,4 @@
-"""The public interface for Python and notebooks: studies, evaluations, data sets, encoders and models.
+"""Functions of the public interface: run studies and evaluations, and load data sets, encoders and models.
 
 Results are kept in the store that the environment variable ``SSLWEAR_HOME`` names, by default the folder ``mlruns``
 below the current folder. What a user can correct raises a subclass of `sslwear.SslwearError`.
@@ -8,289 +8,20 @@ below the current folder. What a user can correct raises a subclass of `sslwear.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property, partial
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-if TYPE_CHECKING:
-    import optuna
-    import pandas as pd
-    from matplotlib.figure import Figure
+from sslwear.api.results import EvaluationResult, PretrainingResult, StudyResult, TrainingResult
 
+if TYPE_CHECKING:
     from sslwear.config import Settings
     from sslwear.data.dataset import Dataset
     from sslwear.deployment.promotion import Promotion
     from sslwear.encoders.base import Encoder
     from sslwear.encoders.classifier import Model
-    from sslwear.evaluation.comparison import Comparison
-    from sslwear.reports.report_text import Group
     from sslwear.studies.progress import ProgressCallback
-    from sslwear.training import FitResult
-
-PNG_DPI = 90
-
-
-@dataclass(frozen=True)
-class BestTrial:
-    """The best finished trial of a study.
-
-    Attributes:
-        number: its number.
-        score: the study's objective on the validation participants.
-        settings: the study's settings with the training settings of this trial.
-        weights: address of its checkpoint, ``runs:/ID``, for `load_encoder`, `load_model` or a study's ``weights``.
-    """
-
-    number: int
-    score: float
-    settings: Settings
-    weights: str
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """Trials of a study and the best of them; a notebook shows them as a table.
-
-    Attributes:
-        study: the Optuna study.
-    """
-
-    study: optuna.Study
-
-    @property
-    def name(self) -> str:
-        """Name of the study."""
-        return self.study.study_name
-
-    @cached_property
-    def settings(self) -> Settings:
-        """Settings that the study was started with."""
-        from sslwear.studies.trials import kept_settings
-
-        return kept_settings(self.study)
-
-    @cached_property
-    def trials(self) -> pd.DataFrame:
-        """One row a trial, in order.
-
-        Columns: ``trial``; ``outcome``, for example ``finished`` or ``pruned``; the objective, such as ``kappa``, of a
-        pruned trial at its last epoch; the training settings; ``epochs``; ``seconds``; ``error``, of a failed trial.
-        """
-        import pandas as pd
-
-        from sslwear.studies.trials import rows
-
-        columns = list(type(self.settings.training).model_fields)
-        table = [
-            {
-                "trial": row.number,
-                "outcome": row.outcome,
-                self.settings.objective: row.value,
-                **(row.settings.model_dump() if row.settings else dict.fromkeys(columns)),
-                "epochs": row.epochs,
-                "seconds": row.seconds,
-                "error": row.error,
-            }
-            for row in rows(self.study)
-        ]
-        return pd.DataFrame(table)
-
-    @cached_property
-    def best(self) -> BestTrial:
-        """The best finished trial.
-
-        Raises:
-            StudyError: when no trial has finished.
-        """
-        from sslwear.errors import StudyError
-        from sslwear.studies.final_test import training_of
-        from sslwear.studies.trials import winner
-        from sslwear.tracking import RUN_URI
-
-        trial = winner(self.study)
-        if trial is None or trial.value is None:
-            raise StudyError(f"no trial of {self.name!r} has finished yet. Run the study first")
-        settings = self.settings.model_copy(update={"training": training_of(trial)})
-        return BestTrial(trial.number, trial.value, settings, f"{RUN_URI}{trial.user_attrs['run_id']}")
-
-    @property
-    def test_scores(self) -> dict[str, float]:
-        """Scores of the best trial on the test participants, by name."""
-        scores: dict[str, float] = self.study.user_attrs.get("tested", {}).get(str(self.best.number), {})
-        return dict(scores)
-
-    @cached_property
-    def importances(self) -> dict[str, float]:
-        """Importance of each searched setting for the objective, adding up to 1; empty with fewer than 4 trials."""
-        from sslwear.studies.trials import importances
-
-        return importances(self.study)
-
-    def plot(self) -> Figure:
-        """Draw the score of every trial, the best so far, and the scores by tuning strategy."""
-        from sslwear.reports.study_figures import study_overview
-        from sslwear.studies.trials import points
-
-        return _for_notebook(study_overview(points(self.study), self.settings.objective, f"Study {self.name}"))
-
-    def __repr__(self) -> str:
-        best = self.best
-        return (
-            f"StudyResult({self.name!r}, {len(self.trials)} trials, best: trial {best.number}, "
-            f"{self.settings.objective} {best.score:.3f})"
-        )
-
-    def _repr_html_(self) -> str:
-        best, objective = self.best, self.settings.objective
-        tests = ", ".join(f"{name} {value:.3f}" for name, value in self.test_scores.items())
-        table = self.trials.drop(columns="error").to_html(index=False, float_format=lambda value: f"{value:.4g}")
-        return (
-            f"<p><b>Study {escape(self.name)}</b>: the best is trial {best.number} with validation {objective} "
-            f"{best.score:.3f} ({escape(best.settings.training.tuning)}).</p>"
-            f"{f'<p>Test participants: {tests}.</p>' if tests else ''}{table}"
-        )
-
-
-@dataclass(frozen=True)
-class EvaluationResult:
-    """Methods compared on test participants; a notebook shows the answer and the tables.
-
-    Attributes:
-        settings: the settings of the evaluation.
-        scores: one row a method, seed, fold and test participant: ``method``, ``seed``, ``fold``, ``participant``,
-            ``windows``, the scores ``kappa``, ``f1``, ``precision``, ``recall``, ``f1_all_classes``, ``accuracy``, and
-            ``dataset``, ``protocol``, ``transductive``, ``supervised``, ``run_id``.
-    """
-
-    settings: Settings
-    scores: pd.DataFrame
-
-    @cached_property
-    def _group(self) -> Group:
-        from sslwear.reports.report import grouped
-
-        methods = self.settings.evaluation.methods if self.settings.evaluation is not None else {}
-        baselines = frozenset(name for name, method in methods.items() if method.baseline is not None)
-        (group,) = grouped(self.scores, self.settings.objective, None, baselines)
-        return group
-
-    @property
-    def _compared(self) -> Sequence[Comparison]:
-        return self._group.comparisons[self.settings.objective]
-
-    @property
-    def summary(self) -> pd.DataFrame:
-        """One row a method: ``kappa`` and ``f1`` over participants, each with its 95 % interval (``_low``, ``_high``)
-        and standard deviation (``_sd``), the numbers of ``participants`` and ``seeds``, and ``kappa_sd_of_seeds``.
-        """
-        from sslwear.evaluation.comparison import as_frame
-
-        return as_frame(self._group.summaries, ())
-
-    @property
-    def comparisons(self) -> pd.DataFrame:
-        """One row for each method but the first, which is the reference.
-
-        Columns: ``method``; ``reference``; ``score``, the objective; ``difference``, the mean over participants, with
-        its 95 % interval ``low`` and ``high``; ``p`` of Wilcoxon's signed-rank test; ``p_holm``, the same after Holm's
-        correction; ``significant``, whether that is below 0.05.
-        """
-        import pandas as pd
-
-        columns = ("method", "reference", "score", "difference", "low", "high", "p", "p_holm", "significant")
-        reference, score = self._group.reference.label, self.settings.objective
-        rows = []
-        for one in self._compared:
-            found = one.found.interval
-            values = (found.mean, found.low, found.high, one.found.p, one.corrected, one.significant)
-            rows.append((one.summary.label, reference, score, *values))
-        return pd.DataFrame(rows, columns=list(columns))
-
-    def plot(self) -> Figure:
-        """Draw each participant's difference to the reference, with the mean and its 95 % interval, by method.
-
-        Raises:
-            StudyError: when there is one method only.
-        """
-        from sslwear.errors import StudyError
-        from sslwear.reports.report_figures import differences_figure
-
-        if not self._compared:
-            raise StudyError(
-                f"the evaluation of {self.settings.study!r} has one method only. Add one to compare it with"
-            )
-        return _for_notebook(differences_figure({self._group.title: self._compared}, self.settings.objective))
-
-    def __repr__(self) -> str:
-        participants = self.scores["participant"].nunique()
-        return (
-            f"EvaluationResult({self.settings.study!r}, {len(self._group.summaries)} methods, {participants} test "
-            "participants)"
-        )
-
-    def _repr_markdown_(self) -> str:
-        from sslwear.reports.report_text import answer, comparisons_table, scores_table
-
-        parts = [answer(self._group), "\n".join(scores_table(self._group))]
-        if self._compared:
-            parts.append("\n".join(comparisons_table(self._group, self.settings.objective)))
-        return "\n\n".join(parts)
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """One training.
-
-    Attributes:
-        weights: address of its checkpoint, ``runs:/ID``.
-        scores: scores of the best epoch on the validation participants, by name.
-        fit: the network, the predictions of the best epoch and the record of each epoch.
-    """
-
-    weights: str
-    scores: dict[str, float]
-    fit: FitResult
-
-    @cached_property
-    def epochs(self) -> pd.DataFrame:
-        """One row an epoch: ``epoch``, ``train_loss``, ``validation_loss``, the validation scores and ``seconds``."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            [
-                {
-                    "epoch": record.epoch,
-                    "train_loss": record.train_loss,
-                    "validation_loss": record.validation_loss,
-                    **record.scores,
-                    "seconds": record.seconds,
-                }
-                for record in self.fit.history
-            ]
-        )
-
-    def __repr__(self) -> str:
-        scores = ", ".join(f"{name} {value:.3f}" for name, value in self.scores.items())
-        return f"TrainingResult({self.weights!r}, {scores})"
-
-
-@dataclass(frozen=True)
-class PretrainingResult:
-    """One pre-training.
-
-    Attributes:
-        weights: address of its checkpoint, ``runs:/ID``, for `load_encoder` or a study's ``weights``.
-        scores: scores of the pretext task on held-out participants, by name; ``chance`` is the score of an untrained
-            network.
-    """
-
-    weights: str
-    scores: dict[str, float]
 
 
 def load_settings(study: Settings | Mapping[str, Any] | str | Path, **changes: Any) -> Settings:
@@ -315,12 +46,17 @@ def load_settings(study: Settings | Mapping[str, Any] | str | Path, **changes: A
     from sslwear.config.changes import Change, changed
     from sslwear.config.files import read
     from sslwear.config.loading import check
+    from sslwear.errors import SettingsError
 
     change = Change.merge(changes)
     if isinstance(study, Settings):  # already checked; as a mapping it also has keys without effect
         return parse(changed(study.model_dump(mode="json"), change), "the settings") if changes else study
     if isinstance(study, str | Path):
         return check(read(Path(study)), [change], str(study))
+    if not isinstance(study, Mapping):
+        raise SettingsError(
+            f"a study cannot be read from {type(study).__name__}. Give a path, a mapping or sslwear.Settings"
+        )
     return check(study, [change], "the settings")
 
 
@@ -592,15 +328,3 @@ def _progress(shown: bool, epochs: bool) -> Iterator[ProgressCallback]:
         return
     with ConsoleProgress(console, epochs) as progress:
         yield progress
-
-
-def _for_notebook(figure: Figure) -> Figure:
-    """Let a notebook show the figure also where pyplot, which registers figures with it, was not imported."""
-    setattr(figure, "_repr_png_", partial(_png, figure))  # noqa: B010 - not an attribute that matplotlib declares
-    return figure
-
-
-def _png(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=PNG_DPI)
-    return content.getvalue()

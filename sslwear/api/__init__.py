@@ -1,0 +1,35 @@
+"""The public interface for Python and notebooks: studies, evaluations, data sets, encoders and models.
+
+Results are kept in the store that the environment variable ``SSLWEAR_HOME`` names, by default the folder ``mlruns``
+below the current folder. What a user can correct raises a subclass of `sslwear.SslwearError`.
+"""
+
+from sslwear.api.functions import (
+    evaluate,
+    load_dataset,
+    load_encoder,
+    load_model,
+    load_settings,
+    pretrain,
+    promote,
+    run_study,
+    train,
+)
+from sslwear.api.results import BestTrial, EvaluationResult, PretrainingResult, StudyResult, TrainingResult
+
+__all__ = [
+    "BestTrial",
+    "EvaluationResult",
+    "PretrainingResult",
+    "StudyResult",
+    "TrainingResult",
+    "evaluate",
+    "load_dataset",
+    "load_encoder",
+    "load_model",
+    "load_settings",
+    "pretrain",
+    "promote",
+    "run_study",
+    "train",
+]

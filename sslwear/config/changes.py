@@ -37,7 +37,7 @@ class Change:
 
     @classmethod
     def set(cls, text: str) -> Self:
-        """Set a key from ``key=value``, where the value is YAML.
+        """Set a key from ``key=value``, where the value is YAML; null removes a key.
 
         Names that have dots are in quotes, as in ``evaluation.methods."a.b".tuning=all``.
 
@@ -55,7 +55,10 @@ class Change:
                 if not isinstance(section, dict):
                     raise SettingsError(f"--set {text}: {name} has no keys below it")
             _drop_other_spellings(section, path)
-            section[path[-1]] = value
+            if value is None and path[-1] in section:
+                del section[path[-1]]
+            else:
+                section[path[-1]] = value
 
         return cls(apply, frozenset({path}))
 

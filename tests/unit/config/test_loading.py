@@ -488,3 +488,14 @@ def test_old_spellings_are_read_from_files_and_stores(tmp_path: Path) -> None:
         assert settings.evaluation.methods["a"].tuning == "layer1"
         assert settings.evaluation.methods["c"].select_on_validation == ("a", "b")
         assert "tuned" not in settings.to_yaml()
+
+
+def test_null_removes_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("study: a\ndata: b\nsearch: {tuning: [all, head]}\nevaluation: {methods: {a.b: {}, c: {}}}\n")
+    settings = load(path, ["search=null", 'evaluation.methods."a.b"=null', "training.augment_degrees=null"])
+    assert settings.search.tuning is None
+    assert settings.evaluation is not None
+    assert list(settings.evaluation.methods) == ["c"]
+    with pytest.raises(SettingsError, match="unknown key 'serach'"):
+        load(path, ["serach=null"])

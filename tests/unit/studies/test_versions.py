@@ -101,7 +101,7 @@ def test_pretraining(dataset: Dataset) -> None:
         data = FitData(Windows.of(dataset, (0, 1, 2)), Windows.of(dataset, (3,)))
         result = fit(encoder(), get_pretext(name)(), data, parse("all", Cnn5), settings())
         found += [result.history[-1].train_loss, result.history[-1].validation_loss]
-        found.append(float(sum(value.abs().sum() for value in result.network.feature_extractor.parameters())))
+        found.append(float(sum(value.detach().abs().sum() for value in result.network.feature_extractor.parameters())))
     compare("pretraining", PRETRAINING_VERSION, found)
 
 

@@ -77,7 +77,7 @@ def settings() -> FitSettings:
     return FitSettings(learning_rate=1e-3, batch_size=8, max_epochs=2, patience=2, seed=3, schedule="cosine")
 
 
-def compare(stage: str, version: int, found: list[float]) -> None:
+def check_recorded(stage: str, version: int, found: list[float]) -> None:
     constant = f"{stage.upper()}_VERSION"
     assert (stage, version) in RECORDED, f"{constant} was raised: record {[float(f'{x:.6g}') for x in found]}"
     message = f"the arithmetic of this stage changed: raise {constant} and record {[float(f'{x:.6g}') for x in found]}"
@@ -92,7 +92,7 @@ def test_features(dataset: Dataset) -> None:
     for view in (0, 1):
         values = np.concatenate(list(blocks.outputs(windows, view, 2)))
         found += [float(values.mean()), float(values.std()), float(np.abs(values[3]).sum())]
-    compare("features", FEATURES_VERSION, found)
+    check_recorded("features", FEATURES_VERSION, found)
 
 
 def test_pretraining(dataset: Dataset) -> None:
@@ -102,7 +102,7 @@ def test_pretraining(dataset: Dataset) -> None:
         result = fit(encoder(), get_pretext(name)(), data, parse("all", Cnn5), settings())
         found += [result.history[-1].train_loss, result.history[-1].validation_loss]
         found.append(float(sum(value.detach().abs().sum() for value in result.network.feature_extractor.parameters())))
-    compare("pretraining", PRETRAINING_VERSION, found)
+    check_recorded("pretraining", PRETRAINING_VERSION, found)
 
 
 def test_evaluation(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,4 +118,4 @@ def test_evaluation(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     table = per_participant(validation.labels, predicted, validation.pid, 3)
     found += np.abs(random_forest.features(dataset.windows[:2], 30.0)).sum(axis=1).tolist()
     found += [*predicted.tolist(), float(table["f1"].iloc[0]), float(table["accuracy"].iloc[0])]
-    compare("evaluation", EVALUATION_VERSION, found)
+    check_recorded("evaluation", EVALUATION_VERSION, found)

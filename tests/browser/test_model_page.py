@@ -36,4 +36,4 @@ def test_a_registered_model_is_shown_with_its_alias_and_its_card(page: Any, ui: 
     page.get_by_text(ALIAS).first.wait_for()
     shown = page.locator("table").filter(has_text="95 % interval").first.inner_text()
     assert f"{float(champion.tags['sslwear.test_kappa'].split()[0]):.3f}" in shown
-    assert page.get_by_text(f"#{champion.tags['sslwear.trial']} ").first.is_visible()  # the run of its weights
+    page.get_by_text(f"#{champion.tags['sslwear.trial']} ").first.wait_for()  # the run of its weights, fetched last

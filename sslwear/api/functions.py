@@ -28,7 +28,8 @@ def load_settings(study: Settings | Mapping[str, Any] | str | Path, **changes: A
     """Read and validate the settings of a study.
 
     Args:
-        study: the path of a study file, its content as a mapping, or settings.
+        study: the path of a study file, its content as a mapping, or settings. Relative paths in a mapping, also that
+            of its ``base``, are relative to the working directory.
         **changes: values that replace the study's. A mapping changes single keys of a section, and None removes a key.
 
     Returns:
@@ -42,22 +43,9 @@ def load_settings(study: Settings | Mapping[str, Any] | str | Path, **changes: A
         >>> settings.training.max_epochs
         5
     """
-    from sslwear.config import Settings, parse
-    from sslwear.config.changes import Change, changed
-    from sslwear.config.files import read
-    from sslwear.config.loading import check
-    from sslwear.errors import SettingsError
+    from sslwear.config import from_python
 
-    change = Change.merge(changes)
-    if isinstance(study, Settings):  # already checked; as a mapping it also has keys without effect
-        return parse(changed(study.model_dump(mode="json"), change), "the settings") if changes else study
-    if isinstance(study, str | Path):
-        return check(read(Path(study)), [change], str(study))
-    if not isinstance(study, Mapping):
-        raise SettingsError(
-            f"a study cannot be read from {type(study).__name__}. Give a path, a mapping or sslwear.Settings"
-        )
-    return check(study, [change], "the settings")
+    return from_python(study, changes)
 
 
 def run_study(
@@ -87,9 +75,10 @@ def run_study(
         ('head', 'runs:/')
         >>> figure = study.plot()
     """
+    from sslwear.config import from_python
     from sslwear.studies.optimise import run_study as run
 
-    settings = load_settings(study, **({} if trials is None else {"trials": trials}))
+    settings = from_python(study, {} if trials is None else {"trials": trials}, "study")
     with _progress(progress, epochs=False) as callback:
         return StudyResult(run(settings, progress=callback))
 
@@ -116,9 +105,10 @@ def evaluate(question: Settings | Mapping[str, Any] | str | Path, *, progress: b
         ['random forest', 'head only', 'kappa']
         >>> figure = report.plot()
     """
+    from sslwear.config import from_python
     from sslwear.studies.cross_validation import evaluate_study
 
-    settings = load_settings(question)
+    settings = from_python(question, {}, "evaluate")
     with _progress(progress, epochs=False) as callback:
         return EvaluationResult(settings, evaluate_study(settings, progress=callback))
 
@@ -138,11 +128,12 @@ def train(study: Settings | Mapping[str, Any] | str | Path, *, progress: bool = 
         >>> len(result.epochs), "kappa" in result.scores
         (1, True)
     """
+    from sslwear.config import from_python
     from sslwear.studies.single_run import train_once
     from sslwear.tracking import RUN_URI
 
     with _progress(progress, epochs=True) as callback:
-        run, fit = train_once(load_settings(study), progress=callback)
+        run, fit = train_once(from_python(study, {}, "train"), progress=callback)
     return TrainingResult(f"{RUN_URI}{run.id}", dict(fit.validation.scores), fit)
 
 
@@ -162,11 +153,12 @@ def pretrain(study: Settings | Mapping[str, Any] | str | Path, *, progress: bool
         >>> sorted(result.scores)
         ['accuracy', 'chance']
     """
+    from sslwear.config import from_python
     from sslwear.studies.single_run import pretrain_once
     from sslwear.tracking import RUN_URI
 
     with _progress(progress, epochs=True) as callback:
-        run_id, scores = pretrain_once(load_settings(study), progress=callback)
+        run_id, scores = pretrain_once(from_python(study, {}, "train"), progress=callback)
     return PretrainingResult(f"{RUN_URI}{run_id}", scores)
 
 
@@ -319,8 +311,7 @@ def _progress(shown: bool, epochs: bool) -> Iterator[ProgressCallback]:
     """Progress on a terminal or in a notebook; elsewhere, and if not `shown`, only warnings, which are logged."""
     from rich.console import Console
 
-    from sslwear.studies.progress import ProgressCallback
-    from sslwear.studies.progress_bars import ConsoleProgress
+    from sslwear.studies.progress import ConsoleProgress, ProgressCallback
 
     console = Console()
     if not shown or not (console.is_terminal or console.is_jupyter):

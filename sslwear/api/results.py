@@ -97,8 +97,7 @@ class StudyResult:
             StudyError: when no trial has finished.
         """
         from sslwear.errors import StudyError
-        from sslwear.studies.final_test import training_of
-        from sslwear.studies.trials import winner
+        from sslwear.studies.trials import training_of, winner
         from sslwear.tracking import RUN_URI
 
         trial = winner(self.study)

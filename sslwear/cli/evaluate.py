@@ -18,10 +18,10 @@ def evaluate(file: StudyFile, set_: Overrides = None) -> None:
     with user_errors("finished jobs are kept; the same command resumes the evaluation"):
         from sslwear.config import load
         from sslwear.studies.cross_validation import evaluate_study
-        from sslwear.studies.progress_bars import ConsoleProgress
+        from sslwear.studies.progress import ConsoleProgress
         from sslwear.tracking import Store
 
-        settings, store = load(file, set_ or []), Store.from_environment()
+        settings, store = load(file, set_ or [], "evaluate"), Store.from_environment()
         console = standard_output()
         with ConsoleProgress(console, epochs=False) as progress:
             table = evaluate_study(settings, store, progress)

@@ -199,8 +199,8 @@ def serve(
 def _test_evaluations(store: Store, tags: dict[str, str]) -> int:
     """Number of test evaluations of a version's study; 0 if it is not known."""
     from sslwear.errors import StudyError
-    from sslwear.studies.final_test import past_test_evaluations
     from sslwear.studies.storage import find_study
+    from sslwear.studies.trials import past_test_evaluations
 
     try:
         return len(past_test_evaluations(find_study(tags.get("sslwear.study", ""), store)))

@@ -13,7 +13,7 @@ def rerun(run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="Id of a 
     """Repeat a training, trial, pre-training or evaluation job from its logged settings; metrics must be identical."""
     with user_errors("the original run was not changed"):
         from sslwear.studies.compare import find_run
-        from sslwear.studies.progress_bars import ConsoleProgress
+        from sslwear.studies.progress import ConsoleProgress
         from sslwear.studies.rerun import rerun as repeat
         from sslwear.studies.storage import store_errors
         from sslwear.tracking import Store

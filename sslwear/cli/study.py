@@ -36,11 +36,11 @@ def study_run(
     with user_errors("finished trials are kept; the same command resumes the study"):
         from sslwear.config import load
         from sslwear.studies.optimise import run_study
-        from sslwear.studies.progress_bars import ConsoleProgress
+        from sslwear.studies.progress import ConsoleProgress
         from sslwear.tracking import Store
 
         overrides = [*(set_ or []), *([f"trials={trials}"] if trials is not None else [])]
-        settings, store = load(file, overrides), Store.from_environment()
+        settings, store = load(file, overrides, "study"), Store.from_environment()
         console = standard_output()
         with ConsoleProgress(console, epochs=False) as progress:
             study = run_study(settings, store, progress)
@@ -121,8 +121,7 @@ def study_report(
 def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
     from sslwear.cli.tables import trials_table
     from sslwear.cli.ui import ui_command
-    from sslwear.studies.final_test import past_test_evaluations
-    from sslwear.studies.trials import importances, kept_settings, rows, winner
+    from sslwear.studies.trials import importances, kept_settings, past_test_evaluations, rows, winner
 
     best, objective, trials = winner(study), kept_settings(study).objective, rows(study)
     console.print(trials_table(trials, objective, best.number if best else None))

@@ -129,8 +129,7 @@ def _augment_text(augment: bool | str) -> str:
 
 def studies_table(studies: Sequence[optuna.Study]) -> Table:
     """Studies, one a row: number of trials, the best trial and its test score."""
-    from sslwear.studies.final_test import training_of
-    from sslwear.studies.trials import kept_settings, rows, winner
+    from sslwear.studies.trials import kept_settings, rows, training_of, winner
 
     made = table("study", "data", "encoder", "objective")
     for name in ("trials", "pruned", "failed", "running", "best", "test"):
@@ -165,7 +164,7 @@ def settings_table(differing: Sequence[Row], left: str, right: str) -> Table:
 
 def best_table(left: Side, right: Side) -> Table:
     """Best trials of two studies: settings and scores."""
-    from sslwear.studies.final_test import training_of
+    from sslwear.studies.trials import training_of
     from sslwear.training.metrics import HEADLINE_SCORES
 
     made = table("best trial", left.name, right.name)

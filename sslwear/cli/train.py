@@ -13,11 +13,11 @@ def train(file: StudyFile, set_: Overrides = None) -> None:
     """Train once with the settings under training; nothing is searched."""
     with user_errors(NOTHING_KEPT):
         from sslwear.config import load
-        from sslwear.studies.progress_bars import ConsoleProgress
+        from sslwear.studies.progress import ConsoleProgress
         from sslwear.studies.single_run import train_once
         from sslwear.tracking import Store
 
-        settings, store = load(file, set_ or []), Store.from_environment()
+        settings, store = load(file, set_ or [], "train"), Store.from_environment()
         console = standard_output()
         with ConsoleProgress(console, epochs=True) as progress:
             run, result = train_once(settings, store, progress)
@@ -31,11 +31,11 @@ def pretrain(file: StudyFile, set_: Overrides = None) -> None:
     """Pre-train the encoder on the pretext task under training; a run with the same settings is reused."""
     with user_errors(NOTHING_KEPT):
         from sslwear.config import load
-        from sslwear.studies.progress_bars import ConsoleProgress
+        from sslwear.studies.progress import ConsoleProgress
         from sslwear.studies.single_run import pretrain_once
         from sslwear.tracking import Store
 
-        settings, store = load(file, set_ or []), Store.from_environment()
+        settings, store = load(file, set_ or [], "pretrain"), Store.from_environment()
         console = standard_output()
         with ConsoleProgress(console, epochs=True) as progress:
             run_id, scores = pretrain_once(settings, store, progress)

@@ -16,19 +16,12 @@ from sslwear.deployment.registry import CHAMPION
 from sslwear.errors import SettingsError, StudyError, WeightsError
 from sslwear.evaluation.intervals import Difference, Interval, difference
 from sslwear.studies.context import StudyContext
-from sslwear.studies.final_test import (
-    HeldOutScores,
-    count_test_evaluation,
-    past_test_evaluations,
-    score_network,
-    training_of,
-)
-from sslwear.studies.finalise import trained
+from sslwear.studies.final_test import HeldOutScores, score_network, trained
 from sslwear.studies.leakage import seen_participants
 from sslwear.studies.optimise import alone
 from sslwear.studies.storage import find_study, store_errors
 from sslwear.studies.summary import description
-from sslwear.studies.trials import kept_settings, winner
+from sslwear.studies.trials import count_test_evaluation, kept_settings, past_test_evaluations, training_of, winner
 from sslwear.tracking import Run, Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training import frozen_prefix_length

@@ -19,10 +19,10 @@ from sslwear.encoders.base import Network
 from sslwear.encoders.classifier import Card, reference_ranges, statistics
 from sslwear.evaluation.intervals import Interval, interval
 from sslwear.studies.context import StudyContext
-from sslwear.studies.final_test import HeldOutScores, past_test_evaluations, training_of
+from sslwear.studies.final_test import HeldOutScores
 from sslwear.studies.leakage import supervised_datasets
 from sslwear.studies.pretraining import pretraining_source
-from sslwear.studies.trials import kept_settings
+from sslwear.studies.trials import kept_settings, past_test_evaluations, training_of
 from sslwear.tracking import RUN_URI, participant_params
 from sslwear.training.metrics import SCORES
 

@@ -21,6 +21,7 @@ from sslwear.augmentations.rotation import Rotation
 from sslwear.config import NO_PRETEXT, SUPERVISED, Settings, TrainingSettings
 from sslwear.data.dataset import Dataset
 from sslwear.data.pretraining import PretrainingData
+from sslwear.data.shards import Shards
 from sslwear.data.splits import Split, check_classes, hold_out
 from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
@@ -28,6 +29,7 @@ from sslwear.encoders.base import get as get_encoder
 from sslwear.encoders.classifier import Card
 from sslwear.errors import DataError, SettingsError
 from sslwear.pretext.base import get as get_pretext
+from sslwear.studies.data_checks import check_window_lengths, data_warnings
 from sslwear.tracking import MODEL_URI, RUN_URI, Store
 from sslwear.tracking.checkpoints import load_weights, resolve_alias
 from sslwear.training import AugmentedViews, FeatureCache, FitSettings, Windows
@@ -102,7 +104,7 @@ class StudyContext:
             split = hold_out(dataset.pid[dataset.worn], **settings.split.model_dump())
             check_classes(dataset, split)
         places = settings.pretraining.data
-        return cls(
+        context = cls(
             settings=settings,
             store=store,
             dataset=dataset,
@@ -115,6 +117,8 @@ class StudyContext:
             threads=use_threads(None if settings.threads == "auto" else settings.threads),
             cache=store.feature_cache(settings.cache.memory_gb, settings.cache.disk_gb),
         )
+        check_window_lengths(context._parts, encoder)
+        return context
 
     def variant(
         self, split: Split, seed: int, origin: str, initial: Mapping[str, Tensor] | None, transductive: bool
@@ -195,7 +199,7 @@ class StudyContext:
         )
 
     def runtime_params(self) -> dict[str, Any]:
-        """MLflow parameters of every run: encoder, weights, seed, device, precision, threads."""
+        """MLflow parameters of every run: encoder, weights, seed, device, precision, threads, window length."""
         settings = self.settings
         return {
             "encoder": settings.encoder,
@@ -204,6 +208,7 @@ class StudyContext:
             "device": str(self.device),
             "precision": self.precision,
             "threads": self.threads,
+            "window_s": self.dataset.window_s,
         }
 
     def tags(self) -> dict[str, str]:
@@ -222,11 +227,12 @@ class StudyContext:
         Where windows of another duration were resampled to the encoder's length, the rate is the one after resampling,
         so that new recordings are stretched in time as the training windows were.
         """
-        seconds = self.dataset.description.window_s
+        seconds = self.dataset.window_s
         return Card(
             encoder=self.encoder.name,
             window_samples=self.encoder.window_samples,
             rate_hz=self.encoder.rate_hz if seconds is None else self.encoder.window_samples / seconds,
+            training_samples=self.dataset.windows.shape[1],
             unit="g",
             class_names=self.dataset.class_names,
             dataset=self.dataset.description.name,
@@ -238,18 +244,14 @@ class StudyContext:
             head=head,
         )
 
-    def window_length_warnings(self) -> list[str]:
-        """A warning for each data set whose windows' length in seconds is not the encoder's."""
-        wanted = self.encoder.window_samples / self.encoder.rate_hz
-        found = []
-        for part in (self.dataset, *(self.pretraining_data.parts if self.pretraining_data is not None else ())):
-            seconds = part.description.window_s
-            if seconds is not None and abs(seconds - wanted) >= 0.5 / self.encoder.rate_hz:
-                found.append(
-                    f"{part.folder} has windows of {seconds:g} s and {self.encoder.name} expects {wanted:g} s. "
-                    "They are resampled to its length, which changes the apparent speed of movement"
-                )
-        return list(dict.fromkeys(found))
+    def data_warnings(self) -> list[str]:
+        """Warnings about the data sets, see `sslwear.studies.data_checks.data_warnings`."""
+        return data_warnings(self._parts, self.encoder)
+
+    @property
+    def _parts(self) -> list[Dataset | Shards]:
+        """The labelled windows, and those of `pretraining.data`."""
+        return [self.dataset, *(self.pretraining_data.parts if self.pretraining_data is not None else ())]
 
 
 def open_labelled(settings: Settings, store: Store) -> Dataset:

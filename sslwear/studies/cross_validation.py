@@ -17,7 +17,7 @@ from sslwear.reports.report_figures import DIFFERENCES, differences_figure
 from sslwear.studies.cross_validation_job import TRANSDUCTIVE, job_name, run_job
 from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
 from sslwear.studies.cross_validation_results import PLAN, finished_jobs, newest_evaluation, results
-from sslwear.studies.mlflow_page import describe_experiment, evaluation_name, evaluation_note
+from sslwear.studies.mlflow_page import JOB, describe_experiment, evaluation_name, evaluation_note
 from sslwear.studies.optimise import alone
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.storage import store_errors
@@ -58,7 +58,7 @@ def evaluate_study(
         plan = CrossValidationPlan.build(settings, store)
         for warning in plan.warnings():
             progress.warn(warning)
-        experiment_id = describe_experiment(plan.context, evaluation_note(plan.context))
+        experiment_id = describe_experiment(plan.context, evaluation_note(plan.context), JOB)
         done = finished_jobs(store, experiment_id)
         missing = [job for job in plan.jobs if job.key not in done]
         progress.study(settings.study, len(plan.jobs) - len(missing), len(plan.jobs))

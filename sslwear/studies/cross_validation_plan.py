@@ -141,7 +141,7 @@ class CrossValidationPlan:
 
     def warnings(self) -> list[str]:
         """Warnings about folds and data, one sentence each."""
-        found = [*self.context.window_length_warnings(), self._excluded_from_pretraining()]
+        found = [*self.context.data_warnings(), self._excluded_from_pretraining()]
         for job in {job.fold: job for job in self.jobs}.values():
             for name in missing_classes(self.context.dataset, job.split):
                 found.append(

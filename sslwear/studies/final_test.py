@@ -1,30 +1,107 @@
-"""Scores on the test participants of a study, and the count of test evaluations.
-
-Each test evaluation that informs a choice makes later test scores a little too optimistic, so they are counted.
-"""
+"""Scores on the test participants of a study, and the end of a study: its winner is scored on them once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import optuna
 import pandas as pd
 from numpy.typing import NDArray
+from optuna.trial import FrozenTrial
 from scipy.special import softmax
 
-from sslwear.config import TrainingSettings
+from sslwear.encoders import weights
 from sslwear.encoders.base import Network
-from sslwear.errors import StudyError
+from sslwear.errors import StudyError, WeightsError
 from sslwear.evaluation.participants import per_participant
+from sslwear.reports.training_figures import confusion_figure
+from sslwear.studies import summary
 from sslwear.studies.context import StudyContext
-from sslwear.training import FrozenBlocks, outputs
-from sslwear.training.metrics import classification_scores
+from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.trials import count_test_evaluation, training_of, winner
+from sslwear.tracking import RUN_URI, Run
+from sslwear.tracking.checkpoints import load_weights
+from sslwear.training import FrozenBlocks, frozen_prefix_length, outputs
+from sslwear.training.metrics import HEADLINE_SCORES, classification_scores, confusion
+from sslwear.utils.interrupts import signals_deferred
 
-TEST_EVALUATIONS = "test_looks"
+CONFUSION = "test_confusion.png"
+
+
+def is_tested(study: optuna.Study) -> bool:
+    """Whether the current winner was scored on the test participants."""
+    best = winner(study)
+    return best is not None and str(best.number) in study.user_attrs.get("tested", {})
+
+
+def finalise(context: StudyContext, study: optuna.Study, trials: int, parent: Run, progress: ProgressCallback) -> None:
+    """Score the winner on the test participants and log the study's results.
+
+    Args:
+        context: the study's.
+        study: a study whose trials have all ended.
+        trials: number of trials that count.
+        parent: the study's run.
+        progress: receives notes.
+
+    Raises:
+        StudyError: when no trial finished.
+    """
+    best = winner(study)
+    if best is None:
+        raise StudyError(
+            f"none of the {trials} trials of {study.study_name!r} finished. Read traceback.txt of a failed run in the "
+            "UI"
+        )
+    parent.text(context.settings.to_yaml(), "settings.yaml")
+    objective = context.settings.objective
+    parent.metrics({f"best_{objective}": best.value or 0.0, "best_trial": best.number, "trials": trials})
+    run = context.store.find_run(best.user_attrs["run_id"])
+    if run is not None:  # the winner's scores, so that the study's row in the table has scores too
+        parent.metrics({score: run.data.metrics[score] for score in HEADLINE_SCORES if score in run.data.metrics})
+    parent.tags(best_trial=str(best.number), best_run=best.user_attrs["run_id"])
+    if not is_tested(study):
+        progress.note(f"scoring trial {best.number}, the winner, on the test participants")
+        scores = _test(context, best, parent)
+        with signals_deferred():
+            count_test_evaluation(study, f"trial {best.number}, the winner")
+            study.set_user_attr("tested", {**study.user_attrs.get("tested", {}), str(best.number): scores})
+    summary.log(study, objective, parent)
+
+
+def _test(context: StudyContext, best: FrozenTrial, parent: Run) -> dict[str, float]:
+    training = training_of(best)
+    network = trained(context, best)
+    depth = frozen_prefix_length(context.tuning(training).frozen, network)
+    names = context.dataset.class_names
+    result = score_network(context, network, context.encoder.window_samples, names, depth)
+    parent.metrics({f"test_{name}": value for name, value in result.scores.items()})
+    title = f"test participants, trial {best.number}"
+    parent.figure(confusion_figure(confusion(result.truth, result.predicted, len(names)), names, title), CONFUSION)
+    parent.text(result.table.to_csv(index=False), "test_participants.csv")
+    return result.scores
+
+
+def trained(context: StudyContext, trial: FrozenTrial) -> Network:
+    """The network of a finished trial.
+
+    Raises:
+        StudyError: when its checkpoint is missing.
+    """
+    origin = f"{RUN_URI}{trial.user_attrs['run_id']}"
+    encoder = context.encoder()
+    network = Network(encoder, context.classification(training_of(trial)).head(encoder.features))
+    try:
+        state = load_weights(context.store, origin)
+    except WeightsError as error:
+        raise StudyError(
+            f"the checkpoint of trial {trial.number} is missing ({error}). Restore it, or start a new study with "
+            "--set study=NAME"
+        ) from error
+    weights.load_network(network, state, origin)
+    return network
 
 
 @dataclass(frozen=True)
@@ -83,22 +160,3 @@ def score_predictions(context: StudyContext, predicted: NDArray[np.int64]) -> He
     truth = windows.labels
     table = per_participant(truth, predicted, windows.pid, classes)
     return HeldOutScores(truth, predicted, table, classification_scores(truth, predicted, classes))
-
-
-def count_test_evaluation(study: optuna.Study, why: str) -> None:
-    """Record one more evaluation on the study's test participants."""
-    evaluation = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why}
-    study.set_user_attr(TEST_EVALUATIONS, [*past_test_evaluations(study), evaluation])
-
-
-def past_test_evaluations(study: optuna.Study) -> list[dict[str, Any]]:
-    """Evaluations on a study's test participants: when and why, in order."""
-    known = study.user_attrs.get(TEST_EVALUATIONS)
-    if known is None:  # a study that ended before test evaluations were counted
-        known = [{"when": "", "why": f"trial {number}, the winner"} for number in study.user_attrs.get("tested", {})]
-    return list(known)
-
-
-def training_of(trial: optuna.trial.FrozenTrial) -> TrainingSettings:
-    """Training settings of a trial."""
-    return TrainingSettings(**trial.user_attrs["settings"])

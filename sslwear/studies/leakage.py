@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from sslwear.config import SUPERVISED, EvaluationSettings
 from sslwear.data.dataset import Dataset
+from sslwear.data.identity import participant_key
 from sslwear.errors import LeakageError
 from sslwear.studies.context import StudyContext
 from sslwear.tracking import MODEL_URI, RUN_URI, Store, participant_names
@@ -137,7 +138,7 @@ def _people(facts: dict[str, str]) -> frozenset[str] | None:
 
 
 def seen_participants(store: Store, weights: str, dataset: Dataset, participants: Iterable[object]) -> list[str]:
-    """Participants of a data set that weights were trained or selected on.
+    """Participants of a data set that weights were trained or selected on, in any spelling.
 
     Where the participants of a training are unknown, all count as used.
 
@@ -148,13 +149,14 @@ def seen_participants(store: Store, weights: str, dataset: Dataset, participants
         participants: participants to look for.
     """
     names = [str(participant) for participant in participants]
+    keys = {name: participant_key(name) for name in names}
     seen: set[str] = set()
     for step in training_provenance(store, weights):
         for source in step.sources:
             if source.like(dataset):
                 people = step.known(source)
-                seen |= set(names) if people is None else people
-    return [name for name in names if name in seen]
+                seen |= set(keys.values()) if people is None else {participant_key(name) for name in people}
+    return [name for name in names if keys[name] in seen]
 
 
 def supervised_datasets(context: StudyContext, weights: str, pretext: str) -> tuple[str, ...]:

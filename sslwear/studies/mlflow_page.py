@@ -1,49 +1,57 @@
 """A study's page in the MLflow UI: description of the experiment, and the shared views in which the page opens.
 
 A view is what MLflow's button to share a view stores: JSON in a tag of the experiment, whose key is in the address.
-MLflow nests runs only if they are sorted by start time, so there are two views. A view does not say which runs are
-expanded; `expand_in_ui` works around that.
+The best-first view lists what is compared: the trials of a study, or the jobs of an evaluation. MLflow nests runs only
+if they are sorted by start time, so the nested view is another one.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from mlflow.entities import Experiment as MlflowExperiment
 
 from sslwear.config import SearchSettings
 from sslwear.studies.context import StudyContext
-from sslwear.tracking import NOTE, Run, Store
+from sslwear.tracking import NOTE, Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training.metrics import HEADLINE_SCORES
 from sslwear.utils.masking import masked
 
 VIEW = "mlflow.sharedViewState."
-BEST_FIRST, NESTED = "best-first", "nested"
+BEST_FIRST, JOBS, NESTED = "best-first", "evaluation", "nested"
+SHORT = {"study": BEST_FIRST, "evaluation": JOBS, "nested": NESTED}
+"""Views by the first part of their short address in `sslwear ui`, such as ``/study/NAME``."""
+TRIAL, JOB = "trial", "cross_validation_job"
 SHOWN_CLASSES = 12
 RUN_NAME_WIDTH, OUTCOME_WIDTH = 300, 140
 """In pixels, enough for ``#12 layer4-5 lr=3.2e-4 permutation`` nested under a study."""
 
 
-def view(objective: str, nested: bool) -> str:
-    """State of the page's table as MLflow stores it: columns, their order, and the sorting.
+def view(objective: str, nested: bool, kind: str | None = None) -> str:
+    """State of the page's table as MLflow stores it: columns, their order, the filter and the sorting.
 
     Args:
         objective: score to sort by.
-        nested: True for trials nested under their study, newest first; False for one list of runs, best first.
+        nested: True for all runs nested under their parents, newest first; False for one list, best first.
+        kind: kind of the runs in the list; None for all. Jobs of an evaluation are sorted by test scores, because
+            baselines have no others.
     """
     scores = [objective, *(score for score in HEADLINE_SCORES if score != objective)]
+    tests = [f"test_{score}" for score in scores]
+    tested_first = kind == JOB
+    outcome = f"tags.`{PREFIX}outcome`"
     columns = [
-        *(f"metrics.`{score}`" for score in scores),
+        outcome,
+        *(f"metrics.`{score}`" for score in (tests + scores if tested_first else scores + tests)),
         *(f"params.`{name}`" for name in ("tuning", "learning_rate", "pretext")),
-        *(f"metrics.`test_{score}`" for score in scores),
-        f"tags.`{PREFIX}outcome`",
     ]
     name = "attributes.`Run Name`"
     state = {
-        "searchFilter": "",
-        "orderByKey": "attributes.start_time" if nested else columns[0],
+        "searchFilter": "" if nested or kind is None else f"tags.`{PREFIX}kind` = '{kind}'",
+        "orderByKey": "attributes.start_time" if nested else columns[1],
         "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
@@ -51,18 +59,19 @@ def view(objective: str, nested: bool) -> str:
         "modelVersionFilter": "All Runs",
         "selectedColumns": columns,
         "columnOrder": [name, *columns],
-        "columnWidths": {name: RUN_NAME_WIDTH, columns[-1]: OUTCOME_WIDTH},
+        "columnWidths": {name: RUN_NAME_WIDTH, outcome: OUTCOME_WIDTH},
     }
     return json.dumps(state)
 
 
-def describe_experiment(context: StudyContext, note: str, prevails: bool = False) -> str:
+def describe_experiment(context: StudyContext, note: str, kind: str | None = None) -> str:
     """Find or create the MLflow experiment, and set its description and the views of its page.
 
     Args:
         context: the study's.
         note: description (Markdown).
-        prevails: whether to replace an existing description and views, as a study does; by default they are kept.
+        kind: kind of the runs that are compared; None for all. A study (``trial``) replaces an existing description and
+            views; others keep them.
 
     Returns:
         The MLflow experiment's id.
@@ -72,43 +81,38 @@ def describe_experiment(context: StudyContext, note: str, prevails: bool = False
     tags = {
         NOTE: note,
         "mlflow.experimentKind": "custom_model_development",  # the UI asks what it is where this is missing
-        f"{VIEW}{BEST_FIRST}": view(settings.objective, nested=False),
+        f"{VIEW}{JOBS if kind == JOB else BEST_FIRST}": view(settings.objective, nested=False, kind=kind),
         f"{VIEW}{NESTED}": view(settings.objective, nested=True),
         **{f"{PREFIX}{key}": value for key, value in context.tags().items()},
     }
     for key, value in tags.items():
-        if found.tags.get(key) != value and (prevails or key not in found.tags):
+        if found.tags.get(key) != value and (kind == TRIAL or key not in found.tags):
             store.client.set_experiment_tag(found.experiment_id, key, masked(value))
     return str(found.experiment_id)
 
 
-def expand_in_ui(run: Run) -> None:
-    """Have the page expand the parent of a run on a first visit, which MLflow does for runs of this type only.
-
-    Set it on one run of a study only: the page of such a run lists it among evaluations.
-    """
-    run.store.client.set_tag(run.id, "mlflow.runType", "evaluation")
-
-
-def addresses(server: str, experiment: MlflowExperiment) -> list[str]:
-    """Addresses of an experiment in a server's UI, the main page first.
+def page(experiment: MlflowExperiment, shown: str) -> str:
+    """Address of an experiment's page in MLflow's UI, without the server.
 
     Args:
-        server: such as ``http://127.0.0.1:5000``.
-        experiment: an experiment of the server's store.
+        experiment: the experiment.
+        shown: the view, which is left out where the experiment does not have it.
     """
-    page = f"{server}/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning"
-    views = [key for key in (BEST_FIRST, NESTED) if f"{VIEW}{key}" in experiment.tags]
-    return [f"{page}&viewStateShareKey={key}" for key in views] or [page]
+    address = f"/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning"
+    return f"{address}&viewStateShareKey={shown}" if f"{VIEW}{shown}" in experiment.tags else address
 
 
 def lines(server: str, store: Store) -> list[str]:
-    """Lines to print: name and address of each experiment of a store, with its second view below."""
+    """Lines to print: name and short address of each study and evaluation of a store."""
     found = []
     for experiment in store.client.search_experiments():
-        if experiment.experiment_id != "0":
-            main, *others = addresses(server, experiment)
-            found += [f"{experiment.name}: {main}", *(f"  nested under the study: {other}" for other in others)]
+        if experiment.experiment_id == "0":
+            continue
+        name, evaluated = experiment.name, f"{VIEW}{JOBS}" in experiment.tags
+        if not evaluated or f"{VIEW}{BEST_FIRST}" in experiment.tags:
+            found.append(f"{name}: {server}/study/{quote(name)}")
+        if evaluated:
+            found.append(f"{evaluation_name(name)}: {server}/evaluation/{quote(name)}")
     return found
 
 

@@ -17,9 +17,9 @@ from sslwear.config import Settings
 from sslwear.errors import SslwearError, StudyError
 from sslwear.studies import trials
 from sslwear.studies.context import StudyContext, digest
-from sslwear.studies.finalise import finalise, is_tested
+from sslwear.studies.final_test import finalise, is_tested
 from sslwear.studies.leakage import check_weights
-from sslwear.studies.mlflow_page import describe_experiment, expand_in_ui, study_note
+from sslwear.studies.mlflow_page import TRIAL, describe_experiment, study_note
 from sslwear.studies.pretraining import check_pretraining
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.sampling import earlier_duplicate, next_trial, pruner, suggest, tuning_parameter
@@ -59,7 +59,7 @@ def run_study(settings: Settings, store: Store | None = None, progress: Progress
     store, progress = store or Store.from_environment(), progress or ProgressCallback()
     with store_errors(store), alone(store, settings.study):
         context = StudyContext.open(settings, store)
-        for warning in context.window_length_warnings():
+        for warning in context.data_warnings():
             progress.warn(warning)
         check_weights(context)
         search, training = settings.search, settings.training
@@ -157,7 +157,7 @@ def _is_finalised(study: optuna.Study, settings: Settings, store: Store) -> bool
 def _opened(context: StudyContext, study: optuna.Study) -> Run:
     """The study's run, reopened or new."""
     store, settings = context.store, context.settings
-    experiment_id = describe_experiment(context, study_note(context), prevails=True)
+    experiment_id = describe_experiment(context, study_note(context), TRIAL)
     known = _known_parent(study, store)
     if known is not None:
         run = Run(store, known.info.run_id, known.info.experiment_id)
@@ -217,8 +217,6 @@ def _trial(context: StudyContext, study: optuna.Study, parent: Run, progress: Pr
         tags = {**context.tags(), "trial": str(trial.number)}
         run = context.store.create_run(parent.experiment, name, "trial", parent.id, note(training), **tags)
         trial.set_user_attr("run_id", run.id)
-        if trial.number == 0:
-            expand_in_ui(run)
         if earlier is not None:
             _copy_result(study, trial, earlier, run)
             progress.ended(f"{name}: the same as trial {earlier.number}", OUTCOMES[earlier.state], earlier.value)

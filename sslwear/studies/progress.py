@@ -1,9 +1,16 @@
-"""Progress of studies and trainings, as callbacks."""
+"""Progress of studies and trainings: the callback, and its bars on a terminal, in a notebook and as lines of a log."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
+from importlib.util import find_spec
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from sslwear.pretext.base import CHANCE
 from sslwear.training import EpochRecord
@@ -42,3 +49,114 @@ class ProgressCallback:
     def warn(self, text: str) -> None:
         """Something happened that the user should act on; logged by default."""
         log.warning(masked(text))
+
+
+class ConsoleProgress(ProgressCallback):
+    """A bar for the study, a bar for the current run, and a line when a trial or job ends.
+
+    A file or pipe gets no bars; it gets a line when a trial or job starts too. A notebook shows bars if ipywidgets is
+    installed.
+
+    Args:
+        console: where to print.
+        epochs: whether every epoch gets a line, or only every trial.
+    """
+
+    def __init__(self, console: Console, epochs: bool) -> None:
+        self._console = console
+        self._epoch_lines = epochs
+        self._study: TaskID | None = None
+        self._run: TaskID | None = None
+        self._name = ""
+        self._max_epochs = 0
+        self._done = self._total = self._before = 0
+        self._study_start = self._run_start = time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[status]}"),
+            console=console,
+            disable=not (console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)),
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._run is not None:
+            self._progress.remove_task(self._run)
+        self._progress.stop()
+
+    def study(self, name: str, done: int, total: int) -> None:
+        """Show the study's bar."""
+        self._study = self._progress.add_task(f"study {name}", total=total, completed=min(done, total), status="")
+        self._done = self._before = done
+        self._total = total
+        self._study_start = time.monotonic()
+        if done:
+            self._line(f"{done} of {total} were finished before")
+
+    def trial(self, name: str) -> None:
+        """Print that the trial starts, where no bar shows it."""
+        if self._progress.disable:
+            self._line(f"{name}: started")
+
+    def started(self, name: str, max_epochs: int) -> None:
+        """Show the run's bar."""
+        if self._run is not None:
+            self._progress.remove_task(self._run)
+        self._name, self._max_epochs, self._run_start = name, max_epochs, time.monotonic()
+        self._run = self._progress.add_task(f"  {name}", total=max_epochs, status="")
+        if self._epoch_lines and self._progress.disable:
+            self._line(f"{name}: started, at most {max_epochs} epoch{'s' * (max_epochs != 1)}")
+
+    def epoch(self, record: EpochRecord, headline: str) -> None:
+        """Advance the run's bar."""
+        status = beside_chance(record.scores, headline)
+        if self._run is not None:
+            self._progress.update(self._run, advance=1, status=status)
+        if self._epoch_lines:
+            left = _time_left(self._run_start, record.epoch, self._max_epochs - record.epoch)
+            self._line(
+                f"{self._name}: epoch {record.epoch}, training loss {record.train_loss:.3f}, validation loss "
+                f"{record.validation_loss:.3f}, {status}, {record.seconds:.1f} s{f', at most {left}' if left else ''}"
+            )
+
+    def ended(self, name: str, outcome: str, value: float | None) -> None:
+        """Advance the study's bar, and print the trial's line."""
+        score = f", {value:.3f}" if value is not None else ""
+        where = ""
+        if self._study is not None:
+            self._progress.update(self._study, advance=1)
+            self._done += 1
+            left = _time_left(self._study_start, self._done - self._before, self._total - self._done)
+            where = f" ({self._done} of {self._total}{f', about {left}' if left else ''})"
+        self._line(f"{name}: {outcome}{score}{where}")
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        self._line(text)
+
+    def warn(self, text: str) -> None:
+        """Print a warning on standard error."""
+        Console(stderr=True).print(f"sslwear: {masked(text)}", markup=False, highlight=False, soft_wrap=True)
+
+    def _line(self, text: str) -> None:
+        self._progress.console.print(masked(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def _time_left(start: float, done: int, remaining: int) -> str:
+    """Time that the remaining steps take at the mean speed since `start`: ``5 min left``; empty if none remain."""
+    if remaining <= 0 or done <= 0:
+        return ""
+    seconds = (time.monotonic() - start) / done * remaining
+    if seconds < 90:
+        return f"{seconds:.0f} s left"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min left"
+    return f"{seconds / 3600:.1f} h left"

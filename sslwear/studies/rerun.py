@@ -13,7 +13,7 @@ import optuna
 from mlflow.entities import Run as MlflowRun
 
 from sslwear.config import Settings, TrainingSettings, from_yaml
-from sslwear.config.schema import OLD_KEYS
+from sslwear.config.kinds import OLD_KEYS
 from sslwear.data.pretraining import PretrainingData
 from sslwear.errors import DataError, StudyError
 from sslwear.studies.context import StudyContext

@@ -14,7 +14,7 @@ from optuna.trial import BaseTrial, FrozenTrial, TrialState
 from sslwear.config import NO_PRETEXT, SearchSettings, Settings, TrainingSettings
 from sslwear.encoders.base import Encoder
 from sslwear.studies.context import StudyContext
-from sslwear.studies.final_test import training_of
+from sslwear.studies.trials import training_of
 from sslwear.tracking import Store
 from sslwear.tuning.base import parse as parse_tuning
 

@@ -60,6 +60,6 @@ def pretrain_once(
 def _build(settings: Settings, store: Store, progress: ProgressCallback) -> StudyContext:
     context = StudyContext.open(settings, store)
     check_pretraining(context, [settings.training.pretext])
-    for warning in context.window_length_warnings():
+    for warning in context.data_warnings():
         progress.warn(warning)
     return context

@@ -2,41 +2,120 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import optuna
-from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
 from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from sslwear.errors import StudyError
-from sslwear.tracking import Store, write_ahead
+from sslwear.tracking import STORAGE_VARIABLE, Store, databases, schema
 from sslwear.utils.masking import masked, one_line
 
+CONTENT = ("studies",)
+"""Tables of Optuna with rows that somebody made."""
 
-def open_storage(store: Store) -> optuna.storages.RDBStorage:
+
+def open_storage(store: Store) -> RDBStorage:
     """Open Optuna's storage, created if it does not exist.
 
     Raises:
-        StudyError: when it cannot be opened.
+        StudyError: when it cannot be opened, or must be upgraded.
     """
     if optuna.logging.get_verbosity() == optuna.logging.INFO:  # Optuna's default, a line a trial; progress says it
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-    store.home.mkdir(parents=True, exist_ok=True)
-    with FileLock(store.home / ".initialise.lock"):  # two processes that create the tables at once would both fail
+    try:
+        if store.read_only:
+            return _checked(_read_only(store))
+        with store.initialising():  # two processes that create the tables at once would both fail
+            if (path := databases.path_of(store.storage_url)) is not None:
+                _prepare(path)
+            return _checked(_connected(store.storage_url))
+    except (SQLAlchemyError, StorageInternalError, ImportError, ValueError) as error:
+        raise StudyError(
+            f"cannot open the Optuna storage {masked(store.storage_url)} ({one_line(error)}). "
+            f"Check {STORAGE_VARIABLE}, or unset it to use the embedded store"
+        ) from error
+
+
+def upgrade_storage(path: Path) -> Path | None:
+    """Bring an Optuna database to the schema of the installed version, see `sslwear.tracking.schema.upgrade`."""
+    databases.check(path)
+    storage = _connected(databases.url_of(path))
+    current, newest, known = storage.get_current_version(), storage.get_head_version(), storage.get_all_versions()
+    if current == newest:
+        return None
+    if current not in known:
+        raise StudyError(_newer(path.as_posix()))
+    backup = databases.back_up(path)
+    with databases.replaced(path) as making:
+        databases.copy(path, making)
+        upgraded = _connected(databases.url_of(making))
         try:
-            storage = optuna.storages.RDBStorage(store.storage_url)
-        except (SQLAlchemyError, ImportError, ValueError) as error:
+            upgraded.upgrade()
+        except Exception as error:  # a migration may raise anything
             raise StudyError(
-                f"cannot open the Optuna storage {masked(store.storage_url)} ({one_line(error)}). "
-                "Check SSLWEAR_STORAGE, or unset it to use the embedded store"
+                f"Optuna could not upgrade {path} ({type(error).__name__}: {error}). It is unchanged"
             ) from error
-        if store.storage_url == f"sqlite:///{store.home / 'optuna.db'}":
-            write_ahead(store.home / "optuna.db")
-    return storage
+        finally:
+            upgraded.engine.dispose()
+            storage.engine.dispose()
+    return backup
+
+
+def _prepare(path: Path) -> None:
+    """Create a missing database, and replace one whose creation was interrupted."""
+    if path.exists():
+        databases.check(path)
+        if databases.revision(path) is not None or not databases.is_empty(path, CONTENT):
+            return
+        databases.set_aside(path)
+    with databases.replaced(path) as making:
+        _connected(databases.url_of(making)).engine.dispose()
+
+
+def _connected(url: str) -> RDBStorage:
+    """Storage of an address, of any version of the schema."""
+    options = {"connect_args": {"timeout": databases.LOCKED_S}} if url.startswith("sqlite") else None
+    return RDBStorage(url, engine_kwargs=options, skip_compatibility_check=True)
+
+
+def _read_only(store: Store) -> RDBStorage:
+    path = store.home / "optuna.db"
+    if not path.exists():
+        raise StudyError(f"there is no study in {store.home}, and this user cannot write to it")
+    databases.check(path, read_only=True)
+    return _connected(store.storage_url)
+
+
+def _checked(storage: RDBStorage) -> RDBStorage:
+    """The storage, if the installed Optuna can use its schema.
+
+    Raises:
+        StudyError: when another version of Optuna made it.
+    """
+    current, shown = storage.get_current_version(), masked(storage.url)
+    if current == storage.get_head_version():
+        return storage
+    if current not in storage.get_all_versions():
+        raise StudyError(_newer(shown))
+    raise StudyError(
+        f"the Optuna storage {shown} was made by an older Optuna than the installed {optuna.__version__}, and its "
+        f"schema must be upgraded. {schema.UPGRADE}"
+    )
+
+
+def _newer(shown: str) -> str:
+    return (
+        f"the Optuna storage {shown} was made by a newer Optuna than the installed {optuna.__version__}. "
+        "Update it with pip install -U optuna"
+    )
 
 
 @contextmanager
@@ -49,11 +128,19 @@ def store_errors(store: Store) -> Iterator[None]:
     try:
         yield
     except (MlflowException, RequestException, SQLAlchemyError, StorageInternalError) as error:
-        ours = isinstance(error, MlflowException | RequestException)
-        which = f"MLflow store {store.tracking_uri}" if ours else f"Optuna storage {store.storage_url}"
+        ours = isinstance(error, MlflowException | RequestException) or _raised_in("mlflow", error)
+        which = masked(f"MLflow store {store.tracking_uri}" if ours else f"Optuna storage {store.storage_url}")
+        if (reason := databases.failure(error)) is not None:
+            raise StudyError(f"the {which} {reason}, and run the same command again") from error
         raise StudyError(
-            f"the {masked(which)} became unavailable ({one_line(error)}). Fix it and run the same command again"
+            f"the {which} became unavailable ({one_line(error)}). Fix it and run the same command again"
         ) from error
+
+
+def _raised_in(package: str, error: BaseException) -> bool:
+    """Whether an error passed through the code of a package."""
+    modules = (str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(name.partition(".")[0] == package for name in modules)
 
 
 def all_studies(store: Store) -> list[optuna.Study]:

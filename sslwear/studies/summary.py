@@ -18,9 +18,8 @@ from optuna.visualization import matplotlib as pictures
 from plotly.graph_objects import Figure
 
 from sslwear.reports.study_figures import TrialPoint, groups_chart, study_overview
-from sslwear.studies.final_test import past_test_evaluations, training_of
 from sslwear.studies.sampling import BLOCK_KEY
-from sslwear.studies.trials import importances, points, winner
+from sslwear.studies.trials import importances, past_test_evaluations, points, training_of, winner
 from sslwear.tracking import Run
 
 

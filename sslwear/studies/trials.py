@@ -1,8 +1,13 @@
-"""A study's trials, read back from Optuna: rows, the winner, parameter importances."""
+"""A study's trials in Optuna's storage: rows, the winner, parameter importances, and the count of test evaluations.
+
+Each test evaluation that informs a choice makes later test scores a little too optimistic, so they are counted.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import optuna
 from optuna.importance import FanovaImportanceEvaluator
@@ -13,6 +18,7 @@ from sslwear.errors import StudyError
 from sslwear.reports.study_figures import TrialPoint
 
 ENOUGH_FOR_IMPORTANCES = 4
+TEST_EVALUATIONS = "test_looks"
 OUTCOMES = {
     TrialState.COMPLETE: "finished",
     TrialState.PRUNED: "pruned",
@@ -111,3 +117,22 @@ def importances(study: optuna.Study) -> dict[str, float]:
     evaluator = FanovaImportanceEvaluator(seed=0)  # the same study, the same figures
     found = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return {name: float(share) for name, share in found.items()}
+
+
+def count_test_evaluation(study: optuna.Study, why: str) -> None:
+    """Record one more evaluation on the study's test participants."""
+    evaluation = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why}
+    study.set_user_attr(TEST_EVALUATIONS, [*past_test_evaluations(study), evaluation])
+
+
+def past_test_evaluations(study: optuna.Study) -> list[dict[str, Any]]:
+    """Evaluations on a study's test participants: when and why, in order."""
+    known = study.user_attrs.get(TEST_EVALUATIONS)
+    if known is None:  # a study that ended before test evaluations were counted
+        known = [{"when": "", "why": f"trial {number}, the winner"} for number in study.user_attrs.get("tested", {})]
+    return list(known)
+
+
+def training_of(trial: FrozenTrial) -> TrainingSettings:
+    """Training settings of a trial."""
+    return TrainingSettings(**trial.user_attrs["settings"])

@@ -27,12 +27,11 @@ from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.intervals import Difference, Interval
 from sslwear.evaluation.participants import per_participant
 from sslwear.studies.context import StudyContext
-from sslwear.studies.final_test import past_test_evaluations
-from sslwear.studies.finalise import trained
+from sslwear.studies.final_test import trained
 from sslwear.studies.optimise import run_study
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.storage import find_study
-from sslwear.studies.trials import winner
+from sslwear.studies.trials import past_test_evaluations, winner
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import model_folder
 from sslwear.training.metrics import SCORES

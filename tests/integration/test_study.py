@@ -192,7 +192,7 @@ def test_only_the_winner_is_scored_on_test_participants_and_only_once(
         assert not [name for name in run.data.metrics if name.startswith("test")]
     table = pd.read_csv(io.StringIO(read(store, parent, "test_participants.csv")))
     assert sorted(map(str, table["participant"])) == sorted(parent.data.params["test_participants"].split())
-    monkeypatch.setattr("sslwear.studies.finalise.score_network", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr("sslwear.studies.final_test.score_network", lambda *_: pytest.fail("scored again"))
     again = run_study(make(), store, QUIET)
     assert len(again.trials) == 3
     assert statuses(store)["study"] == ["FINISHED"]
@@ -461,9 +461,9 @@ def test_any_set_of_blocks_can_be_searched(make: Callable[..., Settings], store:
 def test_windows_of_another_length_in_seconds_are_warned_about(
     make: Callable[..., Settings], small_folder: Path, store: Store
 ) -> None:
-    (warning,) = StudyContext.open(make(encoder="harnet10"), store).window_length_warnings()
+    (warning,) = StudyContext.open(make(encoder="harnet10"), store).data_warnings()
     assert warning.startswith(f"{small_folder} has windows of 5 s and harnet10 expects 10 s")
-    assert StudyContext.open(make(), store).window_length_warnings() == []
+    assert StudyContext.open(make(), store).data_warnings() == []
 
 
 def test_so_are_those_that_are_pre_trained_on(
@@ -473,7 +473,7 @@ def test_so_are_those_that_are_pre_trained_on(
     shutil.copytree(small_folder, longer)
     about = json.loads((longer / "dataset.json").read_text())
     (longer / "dataset.json").write_text(json.dumps({**about, "window_s": 10}))
-    (warning,) = StudyContext.open(make(pretraining={"data": str(longer)}), store).window_length_warnings()
+    (warning,) = StudyContext.open(make(pretraining={"data": str(longer)}), store).data_warnings()
     assert warning.startswith(f"{longer} has windows of 10 s and harnet5 expects 5 s")
 
 

@@ -22,7 +22,7 @@ from rich.console import Console
 
 import sslwear
 from sslwear.api import functions, results
-from sslwear.studies.progress_bars import ConsoleProgress
+from sslwear.studies.progress import ConsoleProgress
 
 CONTENT: dict[str, Any] = {
     "study": "my-study",

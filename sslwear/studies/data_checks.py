@@ -1,0 +1,48 @@
+"""Checks of a study's data sets against its encoder, and warnings about what was assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sslwear.data.checks import DESCRIPTION
+from sslwear.data.dataset import Dataset
+from sslwear.data.shards import Shards
+from sslwear.encoders.base import Encoder
+from sslwear.errors import DataError
+
+
+def check_window_lengths(parts: Iterable[Dataset | Shards], encoder: type[Encoder]) -> None:
+    """Check that the length of windows is known in seconds, or is that of the encoder in samples.
+
+    Raises:
+        DataError: when neither is so, because the windows would be stretched in time by an unknown factor.
+    """
+    for part in parts:
+        if part.window_s is None and part.samples != encoder.window_samples:
+            raise DataError(
+                f"{part.folder} has windows of {part.samples} samples, and their length in seconds is not known. Write "
+                f'it into {part.folder / DESCRIPTION}, for example {{"name": "{part.description.name}", "window_s": 10}}'
+            )
+
+
+def data_warnings(parts: Iterable[Dataset | Shards], encoder: type[Encoder]) -> list[str]:
+    """Warnings about names of participants, and about windows whose length in seconds is not known or not the encoder's.
+
+    Args:
+        parts: the data sets of a study.
+        encoder: its encoder.
+    """
+    wanted_s, found = encoder.window_samples / encoder.rate_hz, []
+    for part in parts:
+        found += part.warnings
+        if part.window_s is None:
+            found.append(
+                f"{part.folder} does not say how long its windows are. They are taken as {wanted_s:g} s at "
+                f"{encoder.rate_hz:g} Hz, as {encoder.name} expects. If that is wrong, write window_s into {DESCRIPTION}"
+            )
+        elif abs(part.window_s - wanted_s) >= 0.5 / encoder.rate_hz:
+            found.append(
+                f"{part.folder} has windows of {part.window_s:g} s and {encoder.name} expects {wanted_s:g} s. They are "
+                "resampled to its length, which changes the apparent speed of movement"
+            )
+    return list(dict.fromkeys(found))

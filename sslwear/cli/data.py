@@ -102,6 +102,12 @@ def data_import(
             help="Table with the columns participant, start, end, label; without it windows have no labels.",
         ),
     ] = None,
+    participants: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV", help="Table with the columns recording, participant, for people with several recordings."
+        ),
+    ] = None,
     window: Window = None,
     step: Step = None,
     jobs: Annotated[
@@ -112,7 +118,9 @@ def data_import(
     with user_errors(RESUMES):
         from sslwear.data.devices import DeviceFiles
 
-        source = DeviceFiles(files, labels)
+        source = DeviceFiles(files, labels, participants)
+        for warning in source.warnings:
+            print_warning(warning)
         plan = _plan(source, window, step, unlabelled=labels is None)
         _prepare(source, out, plan, jobs or max_parallel_jobs(DEVICE_WEEK_GB))
 

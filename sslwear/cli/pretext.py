@@ -98,4 +98,4 @@ def _windows(data: str) -> tuple[NDArray[np.floating], float | None]:
 
     found = Store.from_environment().open_windows(data)
     windows = found.shards[0].windows() if isinstance(found, Shards) else found.windows
-    return windows, found.description.rate_hz
+    return windows, None if found.window_s is None else found.samples / found.window_s

@@ -1,10 +1,10 @@
-"""Tables of labelled intervals: CSV files with the columns participant, start, end, label."""
+"""Tables about recordings: CSV files of labelled intervals, and of the participant of each recording."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sslwear.data.checks import is_missing
+from sslwear.data.identity import participant_key, recording_key
 from sslwear.errors import DataError
 
-COLUMNS = ["participant", "start", "end", "label"]
-MISSING = ("", "nan", "<na>")
-"""Texts that stand for a missing label."""
+PARTICIPANT, RECORDING = "participant", "recording"
+COLUMNS = (PARTICIPANT, "start", "end", "label")
+Row = Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,12 @@ class Interval:
     """A labelled interval.
 
     Attributes:
-        participant: name of the participant.
+        participant: name of the participant, or of the recording.
         start: start in the device's local time.
         end: end in the device's local time, outside the interval.
-        label: the label.
+        label: the label; empty where it is missing.
         line: line of the file.
+        recording: name of the recording, from the column ``recording``; empty without such a column.
     """
 
     participant: str
@@ -37,20 +40,86 @@ class Interval:
     end: np.datetime64
     label: str
     line: int
+    recording: str = ""
+
+    def of(self, recording: str, participant: str) -> bool:
+        """Whether it labels a recording of a participant; without a name of a recording, it labels all of them."""
+        if self.recording:
+            return recording_key(self.recording) == recording_key(recording)
+        names = recording_key(recording), recording_key(participant), participant_key(participant)
+        return recording_key(self.participant) in names
 
 
-def read_labels(path: Path, participants: Collection[str]) -> list[Interval]:
-    """Read a table of labelled intervals; those of a participant must not overlap.
+def read_labels(path: Path) -> list[Interval]:
+    """Read a table of labelled intervals.
 
     Args:
-        path: a CSV file with the columns participant, start, end, label.
-        participants: participants whose intervals are returned; those of others are only checked.
+        path: a CSV file with the columns participant, start, end, label, and, if a participant has several recordings,
+            recording.
 
     Returns:
-        The intervals, sorted by participant and start.
+        The intervals in order of time, those without a label included.
 
     Raises:
         DataError: with the line that is wrong.
+    """
+    intervals = [_interval(path, line, row) for line, row in _rows(path, COLUMNS, (RECORDING,))]
+    if all(interval.label == "" for interval in intervals):
+        raise DataError(f"{path} has no label; write one into the column 'label' of each line, or leave --labels out")
+    return sorted(intervals, key=lambda interval: interval.start)
+
+
+def check_overlaps(path: Path, intervals: Sequence[Interval]) -> None:
+    """Refuse overlapping intervals of one recording, which are in order of their starts.
+
+    Raises:
+        DataError: with their lines.
+    """
+    for one, other in pairwise(intervals):
+        if one.end > other.start:
+            lines = " and ".join(map(str, sorted((one.line, other.line))))
+            raise DataError(f"{path}, lines {lines}: they overlap; end one before the other starts")
+
+
+def read_participants(path: Path) -> list[tuple[str, str]]:
+    """Read a table of recordings and their participants.
+
+    Args:
+        path: a CSV file with the columns recording, participant.
+
+    Returns:
+        Name of each recording, and of its participant.
+
+    Raises:
+        DataError: with the line that is wrong.
+    """
+    return [
+        (_name(path, line, row, RECORDING), _name(path, line, row, PARTICIPANT))
+        for line, row in _rows(path, (RECORDING, PARTICIPANT))
+    ]
+
+
+def declared_participants(path: Path, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Participants by the key of a recording's name.
+
+    Raises:
+        DataError: when a recording has two participants.
+    """
+    found: dict[str, str] = {}
+    for recording, participant in pairs:
+        before = found.setdefault(recording_key(recording), participant)
+        if participant_key(before) != participant_key(participant):
+            raise DataError(
+                f"{path}: the recording {recording!r} is of {before!r} and of {participant!r}; give it one participant"
+            )
+    return found
+
+
+def _rows(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> list[tuple[int, Row]]:
+    """The lines of a CSV file that are not blank, with their numbers.
+
+    Raises:
+        DataError: when it cannot be read, or a column or value is missing or repeated.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -59,29 +128,25 @@ def read_labels(path: Path, participants: Collection[str]) -> list[Interval]:
             reader.fieldnames = columns
             rows = [(reader.line_num, row) for row in reader if any(map(str.strip, _texts(row)))]
     except FileNotFoundError as error:
-        raise DataError(f"there is no file {path}; give the path of the labels, or leave them out") from error
+        raise DataError(f"there is no file {path}; give the path of the table, or leave the option out") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read ({error}); save it as CSV, in UTF-8") from error
-    if missing := [name for name in COLUMNS if name not in columns]:
-        raise DataError(f"{path} has no column {missing[0]!r}; its first line must be {','.join(COLUMNS)}")
-    if repeated := [name for name in COLUMNS if columns.count(name) > 1]:
+    first = ",".join(required)
+    if missing := [name for name in required if name not in columns]:
+        raise DataError(f"{path} has no column {missing[0]!r}; its first line must be {first}")
+    known = [*required, *(name for name in optional if name in columns)]
+    if repeated := [name for name in known if columns.count(name) > 1]:
         raise DataError(f"{path} has the column {repeated[0]!r} more than once; remove one")
     if not rows:
-        raise DataError(f"{path} has no line below its first; write one for each labelled interval")
-    intervals = sorted(
-        (_interval(path, line, row) for line, row in rows),
-        key=lambda interval: (interval.participant, interval.start),
-    )
-    for one, other in pairwise(intervals):
-        if one.participant == other.participant and one.end > other.start:
-            raise DataError(f"{path}, lines {one.line} and {other.line}: they overlap; end one before the other starts")
-    wanted = [interval for interval in intervals if interval.participant in participants]
-    if not wanted:
-        raise DataError(
-            f"{path}: no file has the name of a participant in it, such as {intervals[0].participant!r}; the names of "
-            f"the files without their endings are {', '.join(list(participants)[:5])}"
-        )
-    return wanted
+        raise DataError(f"{path} has no line below its first; write one for each {required[-1]}")
+    for line, row in rows:
+        if None in row:
+            raise DataError(
+                f"{path}, line {line}: there are more values than columns; put a label with a comma between quotes"
+            )
+        if missing := [name for name in known if row[name] is None]:
+            raise DataError(f"{path}, line {line}: it ends before the column {missing[0]!r}; write all of {first}")
+    return list(rows)
 
 
 def _texts(row: Mapping[Any, Any]) -> list[str]:
@@ -89,24 +154,24 @@ def _texts(row: Mapping[Any, Any]) -> list[str]:
     return [text for value in row.values() for text in (value if isinstance(value, list) else [value or ""])]
 
 
-def _interval(path: Path, line: int, row: Mapping[str, str | None]) -> Interval:
-    where = f"{path}, line {line}"
-    if None in row:
-        raise DataError(f"{where}: there are more values than columns; put a label with a comma between quotes")
-    if missing := [name for name in COLUMNS if row[name] is None]:
-        raise DataError(f"{where}: it ends before the column {missing[0]!r}; write all of {','.join(COLUMNS)}")
-    participant, label = ((row[name] or "").strip() for name in ("participant", "label"))
-    if not participant:
-        raise DataError(f"{where}: the participant is empty; write the file's name without its ending")
-    if label.lower() in MISSING:
-        raise DataError(f"{where}: the label is empty ({label!r}); write one, or leave the line out")
-    start, end = (_time(where, name, row[name] or "") for name in ("start", "end"))
+def _name(path: Path, line: int, row: Row, column: str) -> str:
+    name = (row[column] or "").strip()
+    if is_missing(name):
+        raise DataError(f"{path}, line {line}: the {column} is missing ({name!r}); write its name")
+    return name
+
+
+def _interval(path: Path, line: int, row: Row) -> Interval:
+    label = (row["label"] or "").strip()
+    start, end = (_time(path, line, name, row[name] or "") for name in ("start", "end"))
     if end <= start:
-        raise DataError(f"{where}: the end {end} is not after the start {start}; correct it")
-    return Interval(participant, start, end, label, line)
+        raise DataError(f"{path}, line {line}: the end {end} is not after the start {start}; correct it")
+    recording = _name(path, line, row, RECORDING) if RECORDING in row else ""
+    participant = _name(path, line, row, PARTICIPANT)
+    return Interval(participant, start, end, "" if is_missing(label) else label, line, recording)
 
 
-def _time(where: str, column: str, text: str) -> np.datetime64:
+def _time(path: Path, line: int, column: str, text: str) -> np.datetime64:
     # pandas would guess other formats: 12:00 as noon today, 01/05 as the 5th of January
     try:
         time = pd.to_datetime(text.strip(), format="ISO8601") if re.match(r"\s*\d{4}-\d\d-\d\d", text) else pd.NaT
@@ -114,7 +179,7 @@ def _time(where: str, column: str, text: str) -> np.datetime64:
     except (AttributeError, ValueError):
         time = pd.NaT
     if pd.isna(time):
-        raise DataError(f"{where}: {column} is {text!r}; write a time such as 2024-04-30 14:53:00")
+        raise DataError(f"{path}, line {line}: {column} is {text!r}; write a time such as 2024-04-30 14:53:00")
     if time.tzinfo is not None:
-        raise DataError(f"{where}: {column} is {text!r}; leave the time zone out, as the device does")
+        raise DataError(f"{path}, line {line}: {column} is {text!r}; leave the time zone out, as the device does")
     return time.to_datetime64()

@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sslwear.data.checks import ARRAYS, DESCRIPTION
 from sslwear.errors import DataError
@@ -24,6 +24,7 @@ from sslwear.errors import DataError
 CHUNK_BYTES = 32 * 2**20
 WORN = "worn"
 """Name of the optional fifth array: whether the device was worn, for each window."""
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Stamp = tuple[int, int]
 """Size of a file in bytes, and its time of change in nanoseconds."""
 
@@ -34,9 +35,9 @@ class Description(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     name: str
-    rate_hz: float | None = None
-    window_s: float | None = None
-    step_s: float | None = None
+    rate_hz: Positive | None = None
+    window_s: Positive | None = None
+    step_s: Positive | None = None
     class_names: tuple[str, ...] | None = None
     source: str | None = None
     licence: str | None = None

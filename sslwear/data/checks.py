@@ -12,13 +12,19 @@ from sslwear.errors import DataError
 
 ARRAYS = ("X", "Y", "pid", "T")
 DESCRIPTION = "dataset.json"
-GRAVITY_G = (0.5, 2.0)
-"""Range of the median length of acceleration in g; it is close to 1 g in any long recording."""
-MOST_G = 4.0
-"""Largest median for one participant, who may have only a few windows, of running."""
+STILL_G = 0.1
+"""Standard deviation of acceleration at rest, at most."""
+REST_G, MOVING_G = (0.7, 1.4), (0.3, 3.0)
+"""Range of the resting length of acceleration in g, and of its length when the arm never rests, as in running."""
+BLOCK_SAMPLES = 300
+"""Length of the stretches in which rest is searched."""
+IDLE_SHARE = 0.1
+"""Share of samples of exactly 0, 0, 0 above which a window is refused; no accelerometer at rest measures zero."""
 LARGEST_G = 1000.0
 """Above the range of any wearable accelerometer; numbers that stand for missing samples are often larger."""
 CHUNK_SAMPLES = 2**18
+MISSING = ("", "na", "n/a", "#na", "#n/a", "<na>", "nan", "-nan", "nat", "none", "null")
+"""Texts that stand for a missing value, in lower case: as R, pandas, spreadsheets and ``astype(str)`` write it."""
 
 
 def check_shapes(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
@@ -85,42 +91,80 @@ def check_large(path: Path, found: int | None) -> None:
         )
 
 
-def check_units(path: Path, medians: NDArray[np.floating], pid: NDArray[Any]) -> None:
-    """Refuse acceleration that cannot be in g, by the median length in some windows (n,) of participants (n,).
+def check_idle(path: Path, found: int | None) -> None:
+    """Refuse windows of zeros, by the index of the first one, see `first_idle`.
 
     Raises:
-        DataError: with the probable unit, and the participant when only one is wrong.
+        DataError: with that window.
     """
-    check_unit(path, float(np.median(medians)))
-    for participant in np.unique(pid):
-        median = float(np.median(medians[pid == participant])) if (pid == participant).any() else 0.0
-        if median > MOST_G:
-            check_unit(path, median, f" of participant {participant}")
+    if found is not None:
+        raise DataError(
+            f"{path} has samples of 0, 0, 0 in window {found}, as in idle sleep mode or after padding; drop such "
+            "windows, or mark them as not worn in worn.npy"
+        )
 
 
-def check_unit(path: Path, median: float, owner: str = "") -> None:
-    """Refuse acceleration that cannot be in g, by the median of its length.
+def first_idle(windows: NDArray[np.floating]) -> int | None:
+    """Index of the first window with many samples of 0, 0, 0, or None; windows are (n, samples, 3)."""
+    idle = (~windows.any(axis=2)).mean(axis=1) > IDLE_SHARE
+    return int(idle.argmax()) if idle.any() else None
+
+
+def rest_statistics(windows: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Length of the median acceleration and standard deviation in each block of windows.
+
+    The median, unlike the mean, does not depend on a few damaged samples.
+
+    Args:
+        windows: (n, samples, 3).
+
+    Returns:
+        Both statistics (n * blocks, 2), in the unit of the windows. A window shorter than BLOCK_SAMPLES is one block.
+    """
+    size = min(windows.shape[1], BLOCK_SAMPLES)
+    blocks = windows[:, : windows.shape[1] // size * size].astype(np.float64).reshape(-1, size, 3)
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(np.median(blocks, axis=1), axis=1)
+        return np.stack([lengths, np.sqrt(blocks.var(axis=1).sum(axis=1))], axis=1)
+
+
+def gravity_problem(statistics: NDArray[np.float64]) -> str | None:
+    """What is wrong with the unit of acceleration, by its length in the stillest tenth of the blocks; None if nothing.
+
+    Args:
+        statistics: statistics of blocks (n, 2) of one participant or recording, see `rest_statistics`.
+    """
+    if len(statistics) == 0:
+        return None
+    stillest = statistics[np.argsort(statistics[:, 1])[: max(3, len(statistics) // 10)]]
+    length, deviation = (float(value) for value in np.median(stillest, axis=0))
+    low, high = REST_G if deviation <= STILL_G else MOVING_G
+    if low <= length <= high:
+        return None
+    if 4 <= length <= 16:
+        guess = "looks like m/s^2: divide by 9.80665"
+    elif 400 <= length <= 1600:
+        guess = "looks like mg: divide by 1000"
+    elif length > high:
+        guess = "looks like raw counts: convert them with the device's scale"
+    else:
+        guess = "looks like another unit, or like acceleration without gravity: give acceleration with gravity, in g"
+    return f"{length:.4g} instead of about 1, which {guess}"
+
+
+def check_gravity(path: Path, statistics: NDArray[np.float64], owner: str = "") -> None:
+    """Refuse acceleration that is not in g or lacks gravity, see `gravity_problem`.
 
     Args:
         path: the file, for the message.
-        median: median length of the acceleration.
+        statistics: statistics of blocks (n, 2) of one participant or recording, see `rest_statistics`.
         owner: words that name a participant, for the message.
 
     Raises:
         DataError: with the probable unit.
     """
-    low, high = GRAVITY_G
-    if low <= median <= high:
-        return
-    if 7 <= median <= 13:
-        guess = "looks like m/s^2: divide by 9.80665"
-    elif median > high:
-        guess = "looks like raw counts: convert them with the device's scale"
-    else:
-        guess = "looks like another unit, or like acceleration without gravity: give acceleration with gravity, in g"
-    raise DataError(
-        f"{path} cannot be in g: the median length of its acceleration{owner} is {median:.4g}, which {guess}"
-    )
+    if (problem := gravity_problem(statistics)) is not None:
+        raise DataError(f"{path} cannot be in g: the resting length of its acceleration{owner} is {problem}")
 
 
 def check_range(where: object, samples: NDArray[np.floating], before: int = 0) -> None:
@@ -167,10 +211,11 @@ def labels_of(
     if labels.dtype.kind not in "US":
         raise DataError(f"{path} holds {labels.dtype} labels; save them as strings or integers")
     text = _text(path, labels)
-    if (empty := _is_missing(text)).any():
+    if (empty := _missing(text) & ~np.isin(text, class_names or ())).any():
         first = int(empty.argmax())
         raise DataError(
-            f"{path} has the empty label {text[first]!r}, first at window {first}; label or drop such windows"
+            f"{path} has no label for {int(empty.sum())} windows, first {str(text[first])!r} for window {first}; drop "
+            f"these windows from all arrays, or list the name in {DESCRIPTION}'s class_names if it is a class"
         )
     names = class_names if class_names is not None else tuple(str(name) for name in np.unique(text))
     unknown = sorted(set(text.tolist()) - set(names))
@@ -190,7 +235,7 @@ def participants_of(path: Path, pid: NDArray[Any]) -> NDArray[Any]:
         missing = ~np.isfinite(pid)
     elif pid.dtype.kind in "US":
         pid = _text(path, pid)
-        missing = _is_missing(pid) | (np.char.lower(np.char.strip(pid)) == "none")
+        missing = _missing(pid)
     elif pid.dtype.kind in "iu":
         return pid
     else:
@@ -211,7 +256,7 @@ def starts_of(path: Path, start: NDArray[Any]) -> NDArray[Any]:
     """
     if start.dtype.kind in "US":
         start = _text(path, start)
-        missing = _is_missing(start) | (np.char.lower(np.char.strip(start)) == "nat")
+        missing = _missing(start)
     elif start.dtype.kind == "M":
         missing = np.isnat(start)
     elif start.dtype.kind in "iuf":
@@ -244,6 +289,12 @@ def _text(path: Path, values: NDArray[Any]) -> NDArray[np.str_]:
         raise DataError(f"{path} holds bytes that are not UTF-8 text; save them as strings") from error
 
 
-def _is_missing(text: NDArray[np.str_]) -> NDArray[np.bool_]:
+def is_missing(text: str) -> bool:
+    """Whether a text stands for a missing value."""
+    return text.strip().lower() in MISSING
+
+
+def _missing(text: NDArray[np.str_]) -> NDArray[np.bool_]:
     """Whether each text stands for a missing value."""
-    return np.isin(np.char.lower(np.char.strip(text)), ["", "nan", "<na>"])
+    names, inverse = np.unique(text, return_inverse=True)
+    return np.array([is_missing(str(name)) for name in names])[inverse]

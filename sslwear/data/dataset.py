@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,27 @@ from sslwear.data.checks import (
     ARRAYS,
     DESCRIPTION,
     check_finite,
+    check_gravity,
+    check_idle,
     check_large,
     check_shapes,
-    check_units,
+    first_idle,
     first_large,
+    gravity_problem,
     labels_of,
     participants_of,
+    rest_statistics,
     starts_of,
     worn_of,
 )
 from sslwear.data.facts import Facts, dataset_facts
+from sslwear.data.identity import similar, with_one_name_each
+from sslwear.data.window_length import described_length_s, length_from_starts_s
 from sslwear.errors import DataError
 from sslwear.transforms import resize
+
+JUDGED_WINDOWS = 100
+"""Approximate number of windows of a participant, of those read at a time, by which the unit is judged."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,8 @@ class Dataset:
         description: content of ``dataset.json``, or only a name where there is none.
         fingerprint: SHA-256 of the arrays.
         stamp: size and time of change of ``X.npy`` when it was opened; None for windows in memory.
+        window_s: length of the windows in seconds; None where neither ``dataset.json`` nor the start times tell.
+        warnings: what was assumed about the arrays and may be wrong, one sentence each.
     """
 
     folder: Path
@@ -56,6 +68,8 @@ class Dataset:
     description: Description
     fingerprint: str
     stamp: Stamp | None = None
+    window_s: float | None = None
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -64,6 +78,11 @@ class Dataset:
     def participants(self) -> list[Any]:
         """The participants, sorted."""
         return [pid.item() for pid in np.unique(self.pid)]
+
+    @property
+    def samples(self) -> int:
+        """Length of the windows in samples."""
+        return int(self.windows.shape[1])
 
     def unchanged(self) -> bool:
         """Whether the file of the windows is unchanged since it was opened, so that the fingerprint is still valid."""
@@ -111,25 +130,58 @@ def open_dataset(folder: Path) -> Dataset:
     description = describe(folder)
     windows, state = arrays["X"], stamp(folder / "X.npy")
     check_shapes(folder, arrays)
-    fingerprint = _check_windows(folder / "X.npy", windows, arrays)
+    pid, joined = with_one_name_each(participants_of(folder / "pid.npy", arrays["pid"]))
+    worn = worn_of(folder / f"{WORN}.npy", arrays.get(WORN, np.ones(len(windows), bool)))
+    fingerprint = _check_windows(folder / "X.npy", windows, arrays, pid, worn)
     if description.fingerprint is not None and description.fingerprint != fingerprint:
         raise DataError(
             f"{folder / DESCRIPTION}: its fingerprint is not that of the arrays beside it, so these were changed "
             "later; prepare the data set again, or delete the file if the change was intended"
         )
     labels, class_names = labels_of(folder / "Y.npy", arrays["Y"], description.class_names)
+    start = starts_of(folder / "T.npy", arrays["T"])
+    described_s = described_length_s(folder, description, windows.shape[1])
+    window_s = length_from_starts_s(windows, pid, start) if described_s is None else described_s
+    guessed_s = window_s if described_s is None else None
     return Dataset(
         folder=folder,
         windows=windows,
         labels=labels,
-        pid=participants_of(folder / "pid.npy", arrays["pid"]),
-        start=starts_of(folder / "T.npy", arrays["T"]),
-        worn=worn_of(folder / f"{WORN}.npy", arrays.get(WORN, np.ones(len(windows), bool))),
+        pid=pid,
+        start=start,
+        worn=worn,
         class_names=class_names,
         description=description,
         fingerprint=fingerprint,
         stamp=state,
+        window_s=window_s,
+        warnings=(*_about_names(folder, pid, joined), *_about_length(folder, windows.shape[1], guessed_s)),
     )
+
+
+def _about_names(folder: Path, pid: NDArray[Any], joined: Sequence[Sequence[str]]) -> list[str]:
+    """Warnings about names of participants: those that were joined, and those that may be of one person."""
+    found = []
+    if joined:
+        others = f", and so on for {len(joined) - 1} more" if len(joined) > 1 else ""
+        names = ", ".join(map(repr, joined[0]))
+        found.append(f"{folder / 'pid.npy'}: {names} are taken as one participant{others}")
+    if alike := similar(np.unique(pid).tolist()):
+        found.append(
+            f"{folder / 'pid.npy'}: {', '.join(alike)} may be recordings of one person, who would be on several sides "
+            "of a split. If so, give them one name"
+        )
+    return found
+
+
+def _about_length(folder: Path, samples: int, guessed_s: float | None) -> list[str]:
+    """Warning about a length of windows that was taken from their start times."""
+    if guessed_s is None:
+        return []
+    return [
+        f"{folder} has windows of {guessed_s:g} s at {samples / guessed_s:g} Hz by their start times. If that is "
+        f"wrong, write window_s into {DESCRIPTION}"
+    ]
 
 
 def load_array(path: Path) -> NDArray[Any]:
@@ -147,27 +199,47 @@ def load_array(path: Path) -> NDArray[Any]:
     except Exception as error:  # a damaged header makes numpy raise nearly anything
         if "Object arrays" in str(error) or "Python objects" in str(error):
             raise DataError(
-                f"{path} holds Python objects, which are not read for safety; save it again as plain numbers, strings "
-                "or datetime64, for example numpy.save(path, array.astype(str))"
+                f"{path} holds Python objects, which are not read for safety; drop the windows with a missing value "
+                "(None or NaN) from all arrays, then save it as numbers, strings or datetime64"
             ) from error
         reason = " ".join(str(error).split())
         raise DataError(f"{path} is not a readable .npy file ({reason}); save it again with numpy.save") from error
     return array
 
 
-def _check_windows(path: Path, windows: NDArray[np.floating], arrays: dict[str, NDArray[Any]]) -> str:
-    """Refuse samples that are not finite or not in g; returns the fingerprint of the arrays."""
+def _check_windows(
+    path: Path,
+    windows: NDArray[np.floating],
+    arrays: dict[str, NDArray[Any]],
+    pid: NDArray[Any],
+    worn: NDArray[np.bool_],
+) -> str:
+    """Refuse samples that are not finite or not in g; returns the fingerprint of the arrays.
+
+    Each participant is judged, because one may have another unit than the others. Windows that were not worn are not.
+    """
     fingerprint = Fingerprint(windows.shape, windows.dtype)
-    medians, people = [], []
+    statistics: dict[Any, list[NDArray[np.float64]]] = {}
     large: int | None = None
+    idle: int | None = None
     for first, chunk in chunks(windows):
         check_finite(path, first, chunk)
         fingerprint.add(chunk)
-        step = max(1, len(chunk) // 500)
         large = first_large(first, chunk) if large is None else large
-        with np.errstate(over="ignore"):
-            medians.append(np.median(np.linalg.norm(chunk[::step], axis=2), axis=1))
-        people.append(arrays["pid"][first : first + len(chunk) : step])
-    check_units(path, np.concatenate(medians), np.concatenate(people))
+        rows = np.flatnonzero(worn[first : first + len(chunk)])
+        if idle is None and (found := first_idle(chunk[rows])) is not None:
+            idle = first + int(rows[found])
+        people = pid[first : first + len(chunk)][rows]
+        for participant in np.unique(people).tolist():
+            mine = rows[people == participant]
+            some = mine[:: 1 + len(mine) // JUDGED_WINDOWS]
+            statistics.setdefault(participant, []).append(rest_statistics(chunk[some]))
+    judged = {participant: np.concatenate(parts) for participant, parts in statistics.items()}
+    wrong = [participant for participant, found_here in judged.items() if gravity_problem(found_here) is not None]
+    if wrong:
+        others = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        owner = "" if len(wrong) == len(judged) else f" of participant {wrong[0]}{others}"
+        check_gravity(path, judged[wrong[0]], owner)
     check_large(path, large)
+    check_idle(path, idle)
     return fingerprint.finish(arrays)

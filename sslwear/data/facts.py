@@ -44,13 +44,13 @@ class Facts:
 def dataset_facts(dataset: Dataset) -> Facts:
     """Facts about labelled windows."""
     description, windows = dataset.description, dataset.windows
-    seconds = f", {description.window_s:g} s" if description.window_s else ""
-    rate = f" at {description.rate_hz:g} Hz" if description.rate_hz else ""
+    window_s, samples = dataset.window_s, windows.shape[1]
+    length = ", length in seconds unknown" if window_s is None else f", {window_s:g} s at {samples / window_s:g} Hz"
     step = f", step {description.step_s:g} s" if description.step_s else ""
-    shape = f"{windows.shape[1]} samples x {windows.shape[2]} axes"
+    shape = f"{samples} samples x {windows.shape[2]} axes"
     rows = [
         ("data set", f"{description.name} ({dataset.folder})"),
-        ("windows", f"{len(dataset)} of {shape}{seconds}{rate}{step}"),
+        ("windows", f"{len(dataset)} of {shape}{length}{step}"),
         ("arrays", f"X {windows.dtype} {windows.shape}, Y, pid and T ({len(dataset)},)"),
         ("memory", f"{windows.nbytes / 1e6:.1f} MB on disk, memory-mapped: read batch by batch"),
     ]
@@ -62,6 +62,7 @@ def dataset_facts(dataset: Dataset) -> Facts:
     participants, windows_each = np.unique(dataset.pid, return_counts=True)
     rows.append(("participants", _participants(participants, windows_each)))
     rows += [(key, value) for key in ("source", "licence", "citation") if (value := getattr(description, key))]
+    rows += [("warning", warning) for warning in dataset.warnings]
     return Facts((*rows, ("fingerprint", dataset.fingerprint)))
 
 

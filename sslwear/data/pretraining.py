@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sslwear.data.arrays import Description, motion
 from sslwear.data.dataset import Dataset
+from sslwear.data.identity import participant_key
 from sslwear.data.loading import open_windows
 from sslwear.data.shards import Shard, Shards
 from sslwear.data.splits import rows
@@ -102,33 +103,35 @@ class PretrainingData:
         """The parts with labels."""
         return PretrainingData(tuple(part for part in self.parts if isinstance(part, Dataset)))
 
-    def people(self, of: Description, without: Container[str]) -> list[list[Shard | DatasetParticipant]]:
+    def people(self, of: Description, without: Collection[object]) -> list[list[Shard | DatasetParticipant]]:
         """Windows of each participant, a list over the parts, without some participants.
 
-        The same name in two parts is the same participant, unless all parts have a source and the two sources differ.
-        With several parts, names start with the name of the part.
+        The same name in two parts, in any spelling, is the same participant, unless all parts have a source and the two
+        sources differ. With several parts, names start with the name of the part.
 
         Args:
             of: description of the data set whose participants are left out.
             without: names of the participants to leave out.
         """
         found: dict[tuple[str | None, str], list[Shard | DatasetParticipant]] = {}
+        excluded = {participant_key(name) for name in without}
         known = all(part.description.source is not None for part in self.parts)
         first_class = 0
         for part, part_name in zip(self.parts, self.names, strict=True):
             different = of_different_sources(of, part.description)
             for name, windows in _participants(part, first_class):
-                if different or name not in without:
+                if different or participant_key(name) not in excluded:
                     full_name = f"{part_name}:{name}" if len(self.parts) > 1 else windows.participant
-                    person = (part.description.source if known else None, name)
+                    person = (part.description.source if known else None, participant_key(name))
                     found.setdefault(person, []).append(replace(windows, participant=full_name))
             first_class += len(part.class_names)
         return list(found.values())
 
-    def shared(self, dataset: Dataset, names: Container[str]) -> list[str]:
+    def shared(self, dataset: Dataset, names: Collection[object]) -> list[str]:
         """Sorted names of those participants of a data set whose windows are here too, see `people`."""
         parts = [part for part in self.parts if not of_different_sources(dataset.description, part.description)]
-        return sorted({str(name) for part in parts for name in part.participants if str(name) in names})
+        here = {participant_key(name) for part in parts for name in part.participants}
+        return sorted(str(name) for name in names if participant_key(name) in here)
 
 
 def of_different_sources(one: Description, other: Description) -> bool:

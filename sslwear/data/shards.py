@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from sslwear.data.arrays import Description, describe
 from sslwear.data.dataset import load_array
 from sslwear.data.facts import Facts, shards_facts
+from sslwear.data.identity import similar
+from sslwear.data.window_length import described_length_s
 from sslwear.errors import DataError
 
 
@@ -90,6 +92,22 @@ class Shards:
     def class_names(self) -> tuple[str, ...]:
         """Empty, because there are no labels."""
         return ()
+
+    @property
+    def window_s(self) -> float | None:
+        """Length of the windows in seconds; None without ``dataset.json``."""
+        return described_length_s(self.folder, self.description, self.samples)
+
+    @property
+    def samples(self) -> int:
+        """Length of the windows in samples."""
+        return int(self.shards[0].windows().shape[1])
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What may be wrong with the names of the participants, one sentence each."""
+        alike = similar(self.participants)
+        return (f"{self.folder}: {', '.join(alike)} may be recordings of one person",) if alike else ()
 
     @cached_property
     def fingerprint(self) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit
 
 from sslwear.data.dataset import Dataset
+from sslwear.data.identity import participant_key
 from sslwear.errors import DataError, LeakageError
 
 
@@ -23,7 +24,7 @@ class Split:
         test: held-out participants for the test evaluation at the end.
 
     Raises:
-        LeakageError: when a participant is on two sides.
+        LeakageError: when a participant is on two sides, in the same or in another spelling.
     """
 
     train: tuple[Any, ...]
@@ -31,11 +32,13 @@ class Split:
     test: tuple[Any, ...]
 
     def __post_init__(self) -> None:
-        sides = {"train": set(self.train), "validation": set(self.validation), "test": set(self.test)}
-        for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
-            shared = sides[one] & sides[other]
-            if shared:
-                raise LeakageError(f"participant {sorted(shared)[0]} is on both sides of a split: {one} and {other}")
+        seen: dict[str, tuple[Any, str]] = {}
+        for side in ("train", "validation", "test"):
+            for name in sorted(getattr(self, side), key=str):
+                before, other = seen.setdefault(participant_key(name), (name, side))
+                if other != side:
+                    spelling = "" if before == name else f" (as {before!r} and {name!r})"
+                    raise LeakageError(f"participant {name} is on both sides of a split: {other} and {side}{spelling}")
 
 
 def hold_out(

@@ -21,24 +21,26 @@ def check_window_lengths(parts: Iterable[Dataset | Shards], encoder: type[Encode
         if part.window_s is None and part.samples != encoder.window_samples:
             raise DataError(
                 f"{part.folder} has windows of {part.samples} samples, and their length in seconds is not known. Write "
-                f'it into {part.folder / DESCRIPTION}, for example {{"name": "{part.description.name}", "window_s": 10}}'
+                f'it into {part.folder / DESCRIPTION}, such as {{"name": "{part.folder.name}", "window_s": 10}}'
             )
 
 
 def data_warnings(parts: Iterable[Dataset | Shards], encoder: type[Encoder]) -> list[str]:
-    """Warnings about names of participants, and about windows whose length in seconds is not known or not the encoder's.
+    """Warnings about names of participants, and about windows whose length is not known or not the encoder's.
 
     Args:
         parts: the data sets of a study.
         encoder: its encoder.
     """
-    wanted_s, found = encoder.window_samples / encoder.rate_hz, []
+    wanted_s = encoder.window_samples / encoder.rate_hz
+    found: list[str] = []
     for part in parts:
         found += part.warnings
         if part.window_s is None:
             found.append(
                 f"{part.folder} does not say how long its windows are. They are taken as {wanted_s:g} s at "
-                f"{encoder.rate_hz:g} Hz, as {encoder.name} expects. If that is wrong, write window_s into {DESCRIPTION}"
+                f"{encoder.rate_hz:g} Hz, as {encoder.name} expects. If that is wrong, write window_s into "
+                f"{DESCRIPTION}"
             )
         elif abs(part.window_s - wanted_s) >= 0.5 / encoder.rate_hz:
             found.append(

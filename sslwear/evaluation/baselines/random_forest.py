@@ -140,8 +140,6 @@ def _features_of(windows: Windows) -> NDArray[np.float64]:
 
 
 def _rate(windows: Windows) -> float:
-    """Sampling rate from the window length, from ``dataset.json``, or else 30 Hz."""
-    description, samples = windows.dataset.description, windows.dataset.windows.shape[1]
-    if description.window_s:
-        return float(samples / description.window_s)
-    return float(description.rate_hz or RATE_HZ)
+    """Sampling rate by the window length; 30 Hz where it is not known."""
+    window_s = windows.dataset.window_s
+    return RATE_HZ if window_s is None else windows.dataset.samples / window_s

@@ -259,15 +259,56 @@ def test_fingerprint_does_not_depend_on_the_description(tmp_path: Path, whole: A
             ["acceleration without gravity", "give acceleration with gravity, in g"],
             id="no gravity",
         ),
-        pytest.param("X", lambda a: np.zeros_like(a["X"]), ["median length", "is 0,"], id="silence"),
-        pytest.param("X", lambda a: a["X"].astype(object), ["Python objects", "astype(str)"], id="object windows"),
-        pytest.param("Y", lambda a: a["Y"].astype(object), ["Python objects", "astype(str)"], id="object labels"),
-        pytest.param("pid", lambda a: a["pid"].astype(object), ["Python objects", "astype(str)"], id="object pid"),
+        pytest.param("X", lambda a: np.zeros_like(a["X"]), ["resting length", "is 0 instead of about 1"], id="silence"),
+        pytest.param(
+            "X",
+            lambda a: a["X"].astype(object),
+            ["Python objects", "drop the windows with a missing value"],
+            id="object windows",
+        ),
+        pytest.param(
+            "Y",
+            lambda a: a["Y"].astype(object),
+            ["Python objects", "drop the windows with a missing value"],
+            id="object labels",
+        ),
+        pytest.param(
+            "pid",
+            lambda a: a["pid"].astype(object),
+            ["Python objects", "drop the windows with a missing value"],
+            id="object pid",
+        ),
         pytest.param("T", lambda a: a["T"].astype(object), ["Python objects", "datetime64"], id="object starts"),
         pytest.param("Y", lambda a: np.zeros(12), ["float64 labels", "strings or integers"], id="float labels"),
         pytest.param("Y", lambda a: np.zeros(12, bool), ["bool labels", "strings or integers"], id="boolean labels"),
-        pytest.param("Y", lambda a: put(a["Y"], 4, ""), ["empty label", "window 4", "drop such"], id="empty label"),
-        pytest.param("Y", lambda a: put(a["Y"], 5, "  "), ["empty label", "window 5"], id="blank label"),
+        pytest.param(
+            "Y", lambda a: put(a["Y"], 4, ""), ["no label for 1 windows", "window 4", "drop these"], id="empty label"
+        ),
+        pytest.param("Y", lambda a: put(a["Y"], 5, "  "), ["no label", "first '  ' for window 5"], id="blank label"),
+        pytest.param("Y", lambda a: put(a["Y"], [5, 7], "NA"), ["no label for 2 windows", "'NA'"], id="label NA"),
+        pytest.param("Y", lambda a: put(a["Y"], 5, "None"), ["no label", "'None' for window 5"], id="label None"),
+        pytest.param("Y", lambda a: put(a["Y"], 5, "null").astype("S"), ["no label", "'null'"], id="label null"),
+        pytest.param("pid", lambda a: put(a["pid"].astype("U4"), 6, "NA"), ["1 windows", "window 6"], id="pid NA"),
+        pytest.param("X", lambda a: put(a["X"], (a["pid"] == 2), 0.0), ["of participant 2 is 0"], id="one of zeros"),
+        pytest.param(
+            "X",
+            lambda a: a["X"] / np.where(a["pid"] == 2, 9.80665, 1)[:, None, None],
+            ["of participant 2"],
+            id="tenths",
+        ),
+        pytest.param(
+            "X",
+            lambda a: a["X"] - np.where((a["pid"] == 2)[:, None, None], a["X"].mean(axis=1, keepdims=True), 0),
+            ["of participant 2", "acceleration without gravity"],
+            id="one participant without gravity",
+        ),
+        pytest.param("X", lambda a: a["X"] * 1000, ["looks like mg: divide by 1000"], id="mg"),
+        pytest.param(
+            "X",
+            lambda a: put(a["X"], (7, slice(0, 30)), 0.0),
+            ["0, 0, 0 in window 7", "worn.npy"],
+            id="idle sleep mode",
+        ),
         pytest.param(
             "pid", lambda a: put(a["pid"].astype("U4"), [3, 8], ""), ["2 windows", "window 3"], id="participant empty"
         ),
@@ -441,6 +482,32 @@ def test_arrays_changed_after_they_were_written_are_refused(
     assert "prepare the data set again, or delete the file if the change was intended" in message
     (folder / "dataset.json").unlink()
     assert len(open_dataset(folder)) == 12
+
+
+def test_zeros_are_allowed_where_the_device_was_not_worn(tmp_path: Path, whole: Arrays) -> None:
+    worn = {"worn": np.arange(12) != 7}
+    assert len(open_dataset(save(tmp_path / "data", whole | worn | {"X": put(whole["X"], 7, 0.0)}))) == 12
+
+
+def test_a_class_that_the_description_lists_is_not_a_missing_label(tmp_path: Path, whole: Arrays) -> None:
+    labels = np.tile(["none", "walk"], 6)
+    dataset = open_dataset(save(tmp_path / "data", whole | {"Y": labels}, {"class_names": ["walk", "none"]}))
+    assert dataset.labels.tolist() == [1, 0] * 6
+
+
+def test_spellings_of_a_participant_are_one_participant(tmp_path: Path, whole: Arrays) -> None:
+    pid = np.array(["01", "1 ", "1", "01", "S2_visit1", "S2_visit2"] * 2)
+    dataset = open_dataset(save(tmp_path / "data", whole | {"pid": pid}))
+    assert dataset.participants == ["01", "S2"]
+    first, *_ = dataset.warnings
+    assert "'01', '1', '1 ' are taken as one participant, and so on for 1 more" in first
+    assert first in str(dataset.describe())
+
+
+def test_participants_that_may_be_one_person_are_warned_of(tmp_path: Path, whole: Arrays) -> None:
+    pid = np.repeat(["A_1", "A_2", "B_1"], 4)
+    first, *_ = open_dataset(save(tmp_path / "data", whole | {"pid": pid})).warnings
+    assert "A_1, A_2 may be recordings of one person" in first
 
 
 def test_the_first_window_of_a_unit_that_is_not_g_does_not_decide(tmp_path: Path, whole: Arrays) -> None:

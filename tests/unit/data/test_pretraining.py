@@ -27,7 +27,7 @@ def making(tmp_path: Path) -> Making:
 
     def make(name: str, people: Sequence[str], source: str | None, classes: Sequence[str] = ("sit", "walk")) -> Dataset:
         pid = np.repeat(people, 4)
-        x = np.random.default_rng(0).normal(size=(len(pid), 150, 3)).astype(np.float32)
+        x = np.random.default_rng(0).normal([0, 0, 1], 0.3, (len(pid), 150, 3)).astype(np.float32)
         labels = np.array(classes)[np.arange(len(pid)) % 2]
         description = Description(name=name, source=source, class_names=tuple(classes))
         write_dataset(tmp_path / name, x, labels, pid, np.arange(len(pid), dtype=float), description)
@@ -86,6 +86,15 @@ def test_people_of_the_same_name_are_left_out_unless_they_are_known_to_be_others
     assert names(collection, ADL, ["a"]) == [[name] for name in left]
     judged = making("judged", ["a", "z"], "adl")
     assert collection.shared(judged, {"a", "z"}) == sorted({"a", "b"} - set(left))
+
+
+@pytest.mark.parametrize("spelling", ["07", "7.0", "7 ", "7_visit2"])
+def test_people_are_left_out_and_joined_in_any_spelling(making: Making, spelling: str) -> None:
+    one, two = making("one", ["7", "8"], None), making("two", [spelling, "9"], None)
+    assert names(PretrainingData((two,)), ADL, ["7"]) == [["9"]]
+    assert names(PretrainingData((two,)), ADL, [7]) == [["9"]]  # type: ignore[list-item]
+    assert [len(pools) for pools in PretrainingData((one, two)).people(ADL, ())] == [2, 1, 1]
+    assert PretrainingData((two,)).shared(one, {"7", "8"}) == ["7"]
 
 
 def test_classes_of_several_parts_are_counted_on(making: Making, shards: Shards) -> None:

@@ -95,6 +95,14 @@ def test_each_seed_decides_on_its_own_draw(changed: str) -> None:
         ((1, 2), (3,), (4, 1), "participant 1 is on both sides of a split: train and test"),
         ((1, 2), (3, 4), (5, 4, 3), "participant 3 is on both sides of a split: validation and test"),
         (("a",), ("a",), (), "participant a is on both sides of a split: train and validation"),
+        ((1,), ("01",), (), "participant 01 is on both sides of a split: train and validation (as 1 and '01')"),
+        (("A",), ("b",), ("a ",), "participant a  is on both sides of a split: train and test (as 'A' and 'a ')"),
+        (
+            ("P_visit1",),
+            (),
+            ("P",),
+            "participant P is on both sides of a split: train and test (as 'P_visit1' and 'P')",
+        ),
     ],
 )
 def test_participant_on_two_sides_is_leakage(

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sslwear.data.arrays import Description
 from sslwear.data.dataset import Dataset
 from sslwear.evaluation.baselines import random_forest
 from sslwear.evaluation.baselines.random_forest import BANDS_HZ, RandomForest, feature_names, features
@@ -119,16 +118,11 @@ def test_test_labels_change_nothing(small: Dataset, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("description", "rate_hz"),
-    [
-        (Description(name="a", rate_hz=30, window_s=5), 30.0),
-        (Description(name="a", window_s=3), 50.0),
-        (Description(name="a", rate_hz=25), 25.0),
-        (Description(name="a"), 30.0),
-    ],
+    ("window_s", "rate_hz"),
+    [(5.0, 30.0), (3.0, 50.0), (6.0, 25.0), (None, 30.0)],
 )
 def test_the_rate_is_that_of_the_windows(
-    small: Dataset, monkeypatch: pytest.MonkeyPatch, description: Description, rate_hz: float
+    small: Dataset, monkeypatch: pytest.MonkeyPatch, window_s: float | None, rate_hz: float
 ) -> None:
     seen = set()
 
@@ -138,6 +132,6 @@ def test_the_rate_is_that_of_the_windows(
 
     monkeypatch.setattr(random_forest, "TREES", 1)
     monkeypatch.setattr(random_forest, "features", spy)
-    train, validation, test = (Windows(replace(small, description=description), side.rows) for side in sides(small))
+    train, validation, test = (Windows(replace(small, window_s=window_s), side.rows) for side in sides(small))
     RandomForest().predict(train, validation, test, 3, 1)
     assert seen == {rate_hz}

@@ -1,0 +1,103 @@
+"""Identity of participants: one key for all spellings of a name, and names of recordings of one person."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+VISIT = re.compile(
+    r"(?:[\s_.\-]+|(?<=\d))(?:"
+    r"(?:visit|session|sess|ses|day|night|week|month|wave|baseline|follow-?up|pre|post|left|right)[\s_.\-]*\d*"
+    r"|(?<!\d)v\d+)$",
+    re.IGNORECASE,
+)
+"""Ending of a recording's name that says which of a person's recordings it is, such as ``_visit2`` or ``_left``."""
+NUMBERED = re.compile(r"(?:[\s_.\-]+[^\s_.\-]+|(?<=\d)[a-z])$")
+"""Ending by which recordings of one person may differ, or participants of one site."""
+MOST_RECORDINGS = 5
+"""With more names that differ only by their ending, these are taken as participants of a site."""
+
+
+def recording_key(name: object) -> str:
+    """Key of a name, equal for its spellings: ``1``, ``01``, ``1.0`` and ``1 ``; ``P01``, ``p1``.
+
+    Zeros behind a decimal point count, so that 1.05 and 1.5 differ.
+    """
+    text = unicodedata.normalize("NFKC", str(name)).strip().casefold()
+    if re.fullmatch(r"[+-]?\d+\.0*", text):
+        text = text.split(".")[0]
+    return re.sub(r"(?<![\d.])0+(?=\d)", "", text)
+
+
+def participant_name(name: object) -> str:
+    """Name of the person of a recording: without blanks around it and without endings such as ``_visit2``."""
+    text = str(name).strip()
+    while (shorter := VISIT.sub("", text).strip()) != text and shorter:
+        text = shorter
+    return text
+
+
+def participant_key(name: object) -> str:
+    """Key of a participant, equal for all spellings of the name and for names of recordings of the person.
+
+    Everything that compares participants uses it: splits, leakage checks, pre-training and import. Two people whose
+    keys are equal lose some windows, while one person with two keys would be trained on and tested.
+    """
+    return recording_key(participant_name(name))
+
+
+def participants_of_recordings(names: Iterable[str], declared: Mapping[str, str]) -> dict[str, str]:
+    """Participant of each recording: as declared, or else by its name.
+
+    Args:
+        names: names of the recordings.
+        declared: participants by the key of a recording's name.
+    """
+    given = {name: declared.get(recording_key(name), name).strip() for name in names}
+    common = _common_names(given.values())
+    return {name: common[participant] for name, participant in given.items()}
+
+
+def with_one_name_each(pid: NDArray[Any]) -> tuple[NDArray[Any], list[list[str]]]:
+    """Participants (N,) with one name for each person, and the names that were taken as one person.
+
+    An array in which each person has one name already is returned as it is.
+    """
+    names, inverse = np.unique(pid, return_inverse=True)
+    common = _common_names(names.tolist())
+    joined: dict[str, list[str]] = defaultdict(list)
+    for name in names.tolist():
+        joined[common[name]].append(str(name))
+    several = [found for found in joined.values() if len(found) > 1]
+    return (np.array([common[name] for name in names.tolist()])[inverse] if several else pid), several
+
+
+def similar(names: Iterable[object]) -> list[str]:
+    """Names of different keys that may be recordings of one person, because they differ by their ending only.
+
+    Returns:
+        One such group of names; empty where there is none.
+    """
+    stems: dict[str, list[str]] = defaultdict(list)
+    for name in sorted({participant_key(name): str(name) for name in names}.values()):
+        stems[NUMBERED.sub("", participant_key(name))].append(name)
+    sizes = [len(found) for found in stems.values()]
+    if len(sizes) < 2 or not 1 < max(sizes) <= MOST_RECORDINGS:
+        return []
+    return max(stems.values(), key=len)
+
+
+def _common_names(names: Iterable[Any]) -> dict[Any, Any]:
+    """One name for all names of a person; the name itself where it is the only one."""
+    people: dict[str, list[Any]] = defaultdict(list)
+    for name in dict.fromkeys(names):
+        people[participant_key(name)].append(name)
+    return {
+        name: found[0] if len(found) == 1 else participant_name(found[0]) for found in people.values() for name in found
+    }

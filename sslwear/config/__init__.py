@@ -1,18 +1,15 @@
 """The study file: its schema, and how it is read."""
 
-from sslwear.config.loading import load, parse
-from sslwear.config.schema import (
-    NO_PRETEXT,
-    SUPERVISED,
+from sslwear.config.kinds import NO_PRETEXT, OLD_KEYS, SUPERVISED
+from sslwear.config.loading import from_python, load, parse
+from sslwear.config.schema import EvaluationSettings, MethodSettings, Settings
+from sslwear.config.sections import (
     CacheSettings,
-    EvaluationSettings,
     LogRange,
-    MethodSettings,
     PretrainingSettings,
     PrunerSettings,
     SamplerSettings,
     SearchSettings,
-    Settings,
     SplitSettings,
     TrainingSettings,
 )
@@ -20,6 +17,7 @@ from sslwear.config.yaml import YamlError, from_yaml, to_yaml
 
 __all__ = [
     "NO_PRETEXT",
+    "OLD_KEYS",
     "SUPERVISED",
     "CacheSettings",
     "EvaluationSettings",
@@ -33,6 +31,7 @@ __all__ = [
     "SplitSettings",
     "TrainingSettings",
     "YamlError",
+    "from_python",
     "from_yaml",
     "load",
     "parse",

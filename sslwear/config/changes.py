@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sslwear.config.schema import OLD_KEYS
+from sslwear.config.kinds import OLD_KEYS
 from sslwear.config.unused import KeyPath, unused_keys
 from sslwear.config.yaml import YamlError, from_yaml
 from sslwear.errors import SettingsError

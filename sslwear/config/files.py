@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from sslwear.config.changes import Change, changed
+from sslwear.config.values import dotted, shown
 from sslwear.config.yaml import YamlError, from_yaml
 from sslwear.errors import SettingsError
 
 BASE = "base"
 """Key of the study file that a study file changes."""
+MOST_BYTES = 200_000
+"""Size of the largest study file; a longer one takes seconds to read, and is something else."""
 NO_FILES = ("none", "hub")
 """Values of ``weights`` that are no paths."""
 DATASET_FILES = ("X.npy", "dataset.json", "*/report.json")
@@ -35,34 +38,70 @@ def read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     chain = (*above, path)
     if any(path.resolve() == other.resolve() for other in above):
         raise SettingsError(f"{above[0]}: base leads back to the same file: {' -> '.join(map(str, chain))}")
-    content = _mapping(path)
+    return with_base(_located(_mapping(path), path.parent), path.parent, str(path), chain)
+
+
+def with_base(content: Mapping[str, Any], folder: Path, origin: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Content of a study file with that of its base.
+
+    Args:
+        content: a study file.
+        folder: the folder that its base is relative to.
+        origin: where the content comes from, for messages.
+        above: see `read`, with the file itself.
+
+    Raises:
+        SettingsError: when the base cannot be read.
+    """
+    content = dict(content)
     base = content.pop(BASE, None)
-    content = _located(content, path.parent)
     if base is None:
         return content
-    if not isinstance(base, str):
-        raise SettingsError(f"{path}: base: input should be the path of a study file, but got {base!r}")
-    places = (path.parent / Path(base).expanduser(), Path(base))
-    place = next((place for place in places if place.is_file()), None)
+    if not isinstance(base, str) or not base:
+        raise SettingsError(f"{origin}: base: input should be the path of a study file, but got {shown(base)}")
+    places = (folder / os.path.expanduser(base), Path(base))  # noqa: PTH111 - leaves unknown users as they are
+    place = next((place for place in places if _is_file(place)), None)
     if place is None:
-        raise SettingsError(f"{path}: base: there is no study file {base}. Give a path relative to {path.parent}")
-    return changed(read(place, chain), Change.merge(content))
+        where = "the working directory" if folder == Path() else folder
+        raise SettingsError(f"{origin}: base: there is no study file {_name(base)}. Give a path relative to {where}")
+    return changed(read(place, above), Change.merge(content))
 
 
 def _mapping(path: Path) -> dict[str, Any]:
+    name = _name(path)
     try:
-        content = from_yaml(path.read_text())
+        with path.open("rb") as file:  # a pipe has no size
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise SettingsError(f"{name} has more than {MOST_BYTES // 1000} kB; give a study file, which is short")
+        content = from_yaml(data.decode())
     except FileNotFoundError as error:
         raise SettingsError(
-            f"there is no study file {path}; give the path of one such as experiments/quickstart.yaml"
+            f"there is no study file {name}; give the path of one such as experiments/quickstart.yaml"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read ({error}); give a YAML file") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{name} cannot be read, because it is not text in UTF-8; give a YAML file") from error
+    except OSError as error:
+        raise SettingsError(f"{name} cannot be read ({error.strerror}); give a YAML file") from error
+    except ValueError as error:  # a NUL character in the path
+        raise SettingsError(f"{name} is not a path; give the path of a study file") from error
     except YamlError as error:
-        raise SettingsError(f"{path} is not YAML: {error}") from error
+        raise SettingsError(f"{name} is not YAML: {error}") from error
     if not isinstance(content, dict):
-        raise SettingsError(f"{path} must be a YAML mapping that starts with 'study:' and 'data:'")
+        raise SettingsError(f"{name} must be a YAML mapping that starts with 'study:' and 'data:'")
     return content
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with a NUL character
+        return False
+
+
+def _name(path: Path | str) -> str:
+    """A path in a message."""
+    return dotted([path])
 
 
 def _located(content: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -96,7 +135,7 @@ def _replace(section: dict[str, Any], key: str, folder: Path, find: Any) -> None
 
 def _beside(text: str, folder: Path) -> str:
     """A path that is relative to a folder, if something exists there; the text itself otherwise."""
-    place = folder / Path(text).expanduser()
+    place = folder / os.path.expanduser(text)  # noqa: PTH111 - leaves unknown users as they are
     try:
         if not text or not place.exists() or (Path(text).exists() and place.samefile(text)):
             return text
@@ -110,6 +149,9 @@ def _weights(text: str, folder: Path) -> str:
 
 
 def _data(text: str, folder: Path) -> str:
-    if Path(text).name == text and not any(any((folder / text).glob(pattern)) for pattern in DATASET_FILES):
-        return text  # the name of a source
+    try:
+        if Path(text).name == text and not any(any((folder / text).glob(pattern)) for pattern in DATASET_FILES):
+            return text  # the name of a source
+    except (OSError, ValueError):  # it cannot be a path
+        return text
     return _beside(text, folder)

@@ -6,40 +6,92 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
 from sslwear.config.changes import Change, changed
-from sslwear.config.files import read
-from sslwear.config.schema import Settings
-from sslwear.config.unused import unused_keys
+from sslwear.config.files import BASE, read, with_base
+from sslwear.config.schema import ORIGIN, Settings
+from sslwear.config.unused import COMMANDS, SECTIONS, Command, KeyPath, unused_keys
+from sslwear.config.values import dotted, plain
 from sslwear.errors import SettingsError
 
+DIRECT = "the settings"
+"""Origin of settings that are not from a file."""
 
-def load(path: Path, overrides: Sequence[str] = ()) -> Settings:
+
+def load(path: Path, overrides: Sequence[str] = (), command: Command | None = None) -> Settings:
     """Read a study file.
 
     Args:
         path: a YAML 1.2 file. It may take another one as its ``base``.
         overrides: ``key=value`` texts with dotted keys, such as ``training.max_epochs=3``; values are YAML. A key
             that an override leaves without effect is removed.
+        command: the command that the settings are for, if it is known.
 
     Raises:
         SettingsError: when the file cannot be read, a key is unknown or would do nothing, or a value is not allowed.
     """
-    return check(read(path), [Change.set(text) for text in overrides], str(path))
+    return check(read(path), [Change.set(text) for text in overrides], str(path), command)
 
 
-def check(content: Mapping[str, Any], changes: Sequence[Change], origin: str) -> Settings:
-    """Change a study file's content and validate it; `origin` says in messages where it comes from.
+def from_python(
+    study: Settings | Mapping[str, Any] | str | Path,
+    changes: Mapping[str, Any],
+    command: Command | None = None,
+) -> Settings:
+    """Settings from a path, a mapping or settings, with changes.
+
+    Args:
+        study: the path of a study file, its content, or settings. A mapping may have a ``base``; its paths are relative
+            to the working directory.
+        changes: mappings are merged key by key, other values are replaced, and None removes a key.
+        command: the command that the settings are for, if it is known.
+
+    Raises:
+        SettingsError: see `load`.
+    """
+    change = Change.merge(plain(changes))
+    if isinstance(study, str | Path):
+        return check(read(Path(study)), [change], str(study), command)
+    if not isinstance(study, Settings | Mapping):
+        raise SettingsError(
+            f"a study cannot be read from {type(study).__name__}. Give a path, a mapping or sslwear.Settings"
+        )
+    content = plain(study)
+    if isinstance(study, Mapping):
+        content = with_base(content, Path(), DIRECT)
+    found = check(content, [change], DIRECT, command)
+    return study if isinstance(study, Settings) and not changes else found
+
+
+def check(content: dict[str, Any], changes: Sequence[Change], origin: str, command: Command | None = None) -> Settings:
+    """Change a study file's content and validate it.
+
+    A key of the content must have an effect on `command`, or on what the content is for: an evaluation, if it has one
+    and searches nothing. One file can therefore serve several commands. A key that a change gives must have an effect
+    on `command`.
+
+    Args:
+        content: a study file, without its ``base``. With all sections, as runs log their settings, it states defaults
+            too; then only the changes must have an effect.
+        changes: changes for this call.
+        origin: where the content comes from, for messages.
+        command: the command that the settings are for; None for any.
 
     Raises:
         SettingsError: when a key is unknown or would do nothing, or a value is not allowed.
     """
-    content = changed(content, Change.all(changes))
+    complete, change = content.keys() >= SECTIONS, Change.all(changes)
+    content = changed(content, change)
+    if BASE in content:
+        raise SettingsError(f"{origin}: base cannot be changed for one call. Give it in a study file")
     settings = parse(content, origin)
-    for keys, unused in unused_keys(content).items():
-        if not (unused.in_file_only and any(change.gives(keys) for change in changes)):
-            raise SettingsError(f"{origin}: {_key(keys)} would do nothing, because {unused.reason}. Remove it")
+    here = _without_effect(content, command)
+    for path, reason in unused_keys(content).items():
+        needed = command is not None and not _covers(here, path)
+        if not needed and not complete and not change.gives(path):
+            raise _refusal(origin, path, reason)
+    for path, reason in here.items():
+        if change.gives(path):
+            raise _refusal(origin, path, reason)
     return settings
 
 
@@ -49,62 +101,33 @@ def parse(content: Mapping[str, Any], origin: str) -> Settings:
     Raises:
         SettingsError: naming the first key that is wrong, and what is allowed.
     """
-    try:
-        return Settings.model_validate(content)
-    except ValidationError as error:
-        problems = error.errors(include_url=False)
-        raise SettingsError(f"{origin}: {_sentence(problems)}") from error
+    return Settings.model_validate(content, context={ORIGIN: origin})
 
 
-def _sentence(problems: Sequence[Any]) -> str:
-    """One sentence about the first problem."""
-    problem = problems[0]
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key {_key(problem['loc'])!r}; allowed here are {', '.join(_fields(problem['loc'][:-1]))}"
-    if problem["type"] == "missing":
-        return f"the key {_key(problem['loc'])!r} is missing; add it"
-    location = [part for part in problem["loc"] if not _is_union_branch(part)]
-    key = _key(location)
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    if problem["type"] == "value_error":
-        return f"{key}: {message}" if key else message
-    if key == "search.tuning":
-        message = "input should be 'any' or a list such as [all, head, layer4-5]"
-    if key == "threads":
-        message = "input should be auto or a number of cores, 1 or more"
-    if key == "device":
-        message = "input should be auto, cpu, cuda, cuda:N or mps"
-    if key == "study":
-        message = "input should be a name of letters, digits, '.', '_' and '-'"
-    if key == "evaluation.methods":
-        message = "input should be names, each with what differs from training, such as {first block: {tuning: layer1}}"
-    if problem["type"] == "string_pattern_mismatch" and key.startswith("evaluation.methods"):
-        message = "a method's name should be of letters, digits, spaces and .,:()+-_"
-    if problem["type"] == "string_type":
-        message = "input should be text, in quotes where YAML takes it for something else"
-    if problem["type"] == "tuple_type" and key != "search.tuning":
-        message = "input should be a list"
-    if problem["type"] == "model_type":
-        message = f"this is a section with the keys {', '.join(_fields(location))}"
-    return f"{key}: {message}, but got {problem['input']!r}"
+def with_effect(settings: Settings, command: Command) -> Settings:
+    """Settings with defaults in place of the keys that have no effect on a command."""
+    content = settings.model_dump(mode="json")
+    for path in unused_keys(content, command):
+        section = content
+        for name in path[:-1]:
+            section = section.get(name) or {}
+        section.pop(path[-1], None)
+    return parse(content, DIRECT)
 
 
-def _key(location: Sequence[Any]) -> str:
-    return ".".join(str(part) for part in location)
+def _without_effect(content: Mapping[str, Any], command: Command | None) -> dict[KeyPath, str]:
+    """Keys without effect on a command; on every command if it is None."""
+    if command is not None:
+        return unused_keys(content, command)
+    found = [unused_keys(content, one) for one in COMMANDS]
+    reasons = {path: reason for keys in found for path, reason in keys.items()}
+    return {path: reason for path, reason in reasons.items() if all(_covers(keys, path) for keys in found)}
 
 
-def _is_union_branch(part: Any) -> bool:
-    return isinstance(part, str) and ("[" in part or part.startswith(("literal", "tuple")))
+def _covers(keys: Mapping[KeyPath, str], path: KeyPath) -> bool:
+    """Whether a key, or a section around it, is one of some keys."""
+    return any(path[:length] in keys for length in range(1, len(path) + 1))
 
 
-def _fields(location: Sequence[Any]) -> list[str]:
-    model: type[BaseModel] = Settings
-    for part in location:
-        if str(part) not in model.model_fields:  # a name in a mapping
-            continue
-        annotation = model.model_fields[str(part)].annotation
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        candidates += [inner for candidate in candidates for inner in getattr(candidate, "__args__", ())]
-        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return list(model.model_fields)
+def _refusal(origin: str, path: KeyPath, reason: str) -> SettingsError:
+    return SettingsError(f"{origin}: {dotted(path)} would do nothing, because {reason}. Remove it")

@@ -1,241 +1,37 @@
-"""The study file as typed, validated settings: its sections, their keys, and the kinds of values in them."""
+"""The study file as typed, validated settings: its evaluation, and all sections together."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
 )
 
+from sslwear.config.kinds import Count, Paths, Section, Seed
+from sslwear.config.messages import sentence
+from sslwear.config.sections import (
+    CacheSettings,
+    PretrainingSettings,
+    PrunerSettings,
+    SamplerSettings,
+    SearchSettings,
+    SplitSettings,
+    TrainingSettings,
+)
+from sslwear.config.values import plain, shown
 from sslwear.config.yaml import to_yaml
+from sslwear.errors import SettingsError
 
-NO_PRETEXT = "none"
-"""The value of ``pretext:`` for fine-tuning without pre-training."""
-SUPERVISED = "activities"
-"""The value of ``pretext:`` for supervised pre-training on the labels of `pretraining.data`."""
-
-
-def _no_boolean(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError(f"input should be a number, but got {value}")
-    return value
-
-
-def _one_or_more(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-def _absolute(paths: tuple[str, ...]) -> tuple[str, ...]:
-    """Paths that hold from every working directory, because stores keep them."""
-    return tuple(os.path.abspath(Path(path).expanduser()) for path in paths)  # noqa: PTH100 - keeps links
-
-
-NO_BOOLEAN = BeforeValidator(_no_boolean)
-"""Numbers are not strict, so that a number in quotes is read too."""
-OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_one_or_more, str | tuple[str, ...])]
-"""A text, or a list of texts."""
-Share = Annotated[float, Field(gt=0, lt=1), NO_BOOLEAN]
-NonNegativeNumber = Annotated[float, Field(ge=0, allow_inf_nan=False), NO_BOOLEAN]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), NO_BOOLEAN]
-Count = Annotated[int, Field(ge=1, strict=True)]
-NonNegative = Annotated[int, Field(ge=0, strict=True)]
-BatchSize = Annotated[int, Field(ge=2, strict=True)]
-Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
-
-
-def _boolean_or_name(value: Any) -> Any:
-    if value == "" or not (isinstance(value, str) or value in (True, False)):
-        raise ValueError(f"input should be true, false or a name, but got {value!r}")
-    return value
-
-
-def _canonical_augment(value: bool | str) -> bool | str:
-    return True if value == ROTATION else value
-
-
-ROTATION = "rotation"
-"""The augmentation that ``augment: true`` stands for."""
-Augment = Annotated[
-    bool | str,
-    Field(union_mode="left_to_right"),  # so that yes and no are read as booleans
-    BeforeValidator(_boolean_or_name),
-    AfterValidator(_canonical_augment),
-]
-"""Whether to augment, or the name of an augmentation; the name of the rotation is read as true."""
-OLD_KEYS = {"tuned": "tuning", "choose": "select_on_validation"}
-"""Earlier spellings of keys, which files and stores may have."""
-
-
-class Section(BaseModel):
-    """A section of the study file; it refuses keys that it does not have."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_old_keys(cls, content: Any) -> Any:
-        """Take an earlier spelling of a key for today's."""
-        if not isinstance(content, dict):
-            return content
-        renamed = {old: new for old, new in OLD_KEYS.items() if old in content and new in cls.model_fields}
-        for old, new in renamed.items():
-            if new in content:
-                raise ValueError(f"{old} is the old spelling of {new}, and both are given; leave {old} out")
-        return {renamed.get(key, key): value for key, value in content.items()}
-
-
-class SplitSettings(Section):
-    """Hold-out by participant."""
-
-    test: Share = 0.2
-    """Share of the participants who are test participants."""
-    test_seed: Seed = 42
-    """Seed of the draw of test participants, or of the groups of k_fold."""
-    validation: Share = 0.125
-    """Share of the other participants who are validation participants."""
-    validation_seed: Seed = 41
-    """Seed of the draw of validation participants."""
-
-
-class PretrainingSettings(Section):
-    """Fitting the encoder on a pretext task, before fine-tuning."""
-
-    learning_rate: Positive = 1e-3
-    """Learning rate of all parameters."""
-    batch_size: BatchSize = 64
-    """Windows in a batch."""
-    max_epochs: Count = 20
-    """Largest number of epochs."""
-    patience: Count = 5
-    """Early stopping after this number of epochs without a better score of held-out participants."""
-    data: Annotated[OneOrMore, Field(min_length=1)] | None = None
-    """Folders of unlabelled shards or of data sets, or names of sources. Only the pretext task activities uses
-    labels. Without it, the training participants of the study are used."""
-    sampling: Literal["uniform", "motion"] = "motion"
-    """How windows are drawn: with a probability proportional to their motion, or all with the same probability."""
-    windows_per_participant: Count = 1500
-    """Windows drawn from each participant of pretraining.data in an epoch."""
-    participants_at_a_time: Count = 8
-    """Participants whose windows are mixed in a batch, where windows are drawn."""
-
-
-class TrainingSettings(Section):
-    """Fitting on activity labels; what `search` names is replaced in each trial."""
-
-    tuning: str = "all"
-    """Tuning strategy: all, head, blocks such as layer1, layer4-5 or layer1+layer5, or another strategy."""
-    learning_rate: Positive = 1e-4
-    """Learning rate of the head and of the blocks that are tuned."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """Learning rate over the epochs: constant, or half a cosine that ends after max_epochs."""
-    batch_size: BatchSize = 64
-    """Windows in a batch."""
-    augment: Augment = False
-    """Augmentation of training windows: false, true for random rotations, or the name of another augmentation."""
-    augment_degrees: Annotated[float, Field(gt=0, le=180), NO_BOOLEAN] | None = None
-    """Largest angle of the random rotations in degrees. Without it, windows are turned to any orientation, and axes
-    are switched."""
-    augmented_views: Count = 8
-    """Number of augmented views that epochs take in turn where the first block is frozen, so that its outputs can
-    be kept."""
-    pretext: str = NO_PRETEXT
-    """Pretext task of the pre-training, activities for supervised pre-training on pretraining.data, or none."""
-    head: Literal["published", "linear"] = "published"
-    """The two layers of the published models, or one linear layer."""
-    class_weights: bool = True
-    """Whether the loss weighs classes by the inverse of their frequency."""
-    max_epochs: Count = 50
-    """Largest number of epochs."""
-    patience: Count = 5
-    """Early stopping after this number of epochs without a better validation score."""
-
-
-class LogRange(Section):
-    """A range that is searched on a logarithmic scale."""
-
-    low: Positive
-    """Smallest value."""
-    high: Positive
-    """Largest value."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError(f"low must be less than high, but they are {self.low:g} and {self.high:g}")
-        return self
-
-
-class SearchSettings(Section):
-    """What a study searches over; a key that is left out stays as `training` has it."""
-
-    tuning: Literal["any"] | tuple[str, ...] | None = None
-    """Tuning strategies to choose from; any for each set of frozen blocks."""
-    learning_rate: LogRange | None = None
-    """Range of learning rates."""
-    batch_size: tuple[BatchSize, ...] | None = None
-    """Batch sizes to choose from."""
-    augment: tuple[Augment, ...] | None = None
-    """Augmentations to choose from: false, true for random rotations, or names."""
-    pretext: tuple[str, ...] | None = None
-    """Pretext tasks to choose from; none for no pre-training."""
-
-    @field_validator("tuning", "batch_size", "augment", "pretext")
-    @classmethod
-    def _choices(cls, value: Any) -> Any:
-        if isinstance(value, tuple):
-            if not value:
-                raise ValueError("give at least one choice, or leave the key out")
-            if len(set(value)) < len(value):
-                raise ValueError("a choice is given twice")
-        return value
-
-
-class SamplerSettings(Section):
-    """How trials are proposed: at random at first, then by TPE from the results of the earlier ones."""
-
-    startup_trials: NonNegative = 5
-    """Trials that are drawn at random before the sampler uses results; they run in the order of their cost."""
-
-
-class PrunerSettings(Section):
-    """Ends trials early that fall behind the others at the same epoch."""
-
-    name: Literal["median", "halving", "hyperband", "none"] = "median"
-    """Rule by which trials are ended: worse than the median; not among the best of its rung (asynchronous
-    successive halving); halving that starts at several epochs (Hyperband); or none."""
-    warmup_epochs: NonNegative = 2
-    """Epochs of a trial in which it is not ended."""
-    startup_trials: NonNegative = 5
-    """First trials of a study, which median does not end."""
-    reduction_factor: Annotated[int, Field(ge=2, strict=True)] = 3
-    """For halving and hyperband: one trial in this number goes on, for this number times as many epochs."""
-
-    @model_validator(mode="after")
-    def _applies(self) -> Self:
-        for key, names in {"startup_trials": ("median",), "reduction_factor": ("halving", "hyperband")}.items():
-            if self.name not in names and getattr(self, key) != type(self).model_fields[key].default:
-                raise ValueError(f"{key} is for {' and '.join(names)} only; leave it out with {self.name}")
-        return self
-
-
-class CacheSettings(Section):
-    """Outputs of frozen blocks are kept, so that they are computed once."""
-
-    memory_gb: NonNegativeNumber = 0.5
-    """Gigabytes of outputs kept in memory."""
-    disk_gb: NonNegativeNumber = 10
-    """Gigabytes of outputs kept in the folder cache/features of the store; 0 keeps nothing."""
+ORIGIN = "origin"
+"""Key of the validation context with the origin of settings, for messages."""
 
 
 class MethodSettings(TrainingSettings):
@@ -290,9 +86,9 @@ class EvaluationSettings(Section):
     """Methods compared on test participants, with how sure one can be: `sslwear evaluate`."""
 
     protocol: Literal["hold_out", "k_fold", "leave_one_out"] = "k_fold"
-    """Test participants: those of split (hold_out); everybody once, in groups (k_fold); everybody once, alone
-    (leave_one_out)."""
-    folds: Annotated[int, Field(ge=2, strict=True)] = 5
+    """Test participants: those of split (hold_out); each participant once, in groups (k_fold); each participant once,
+    alone (leave_one_out)."""
+    folds: Annotated[int, Field(ge=2, lt=2**31, strict=True)] = 5
     """Number of groups of k_fold."""
     seeds: tuple[Seed, ...] = (42,)
     """Seeds; each method is trained with each seed in each fold. Folds are the same for all seeds."""
@@ -331,7 +127,7 @@ class EvaluationSettings(Section):
             for member in method.members:
                 if member not in trained:
                     raise ValueError(
-                        f"methods: {name!r} names {member!r}, which is none of the methods that train a network: "
+                        f"methods: {name!r} names {shown(member)}, which is none of the methods that train a network: "
                         f"{', '.join(trained) or 'there are none'}"
                     )
         return self
@@ -364,7 +160,7 @@ class Settings(Section):
     time."""
     include_nonwear: bool = False
     """Whether windows in which the device was not worn are used."""
-    plugins: Annotated[OneOrMore, AfterValidator(_absolute)] = ()
+    plugins: Paths = ()
     """Python files with sources, augmentations, encoders, pretext tasks, tuning strategies or baselines."""
     split: SplitSettings = SplitSettings()
     """Hold-out split by participant."""
@@ -392,6 +188,20 @@ class Settings(Section):
                 f"{self.pruner.name} nothing to end; lower the first"
             )
         return self
+
+    @model_validator(mode="wrap")  # the last validator, so that it explains what the others say
+    @classmethod
+    def _read(cls, content: Any, read: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        """Take values from Python too, and explain what is not valid.
+
+        Raises:
+            SettingsError: naming the first key that is wrong, and what is allowed.
+        """
+        origin = (info.context or {}).get(ORIGIN, "the settings")
+        try:
+            return read(plain(content) if isinstance(content, dict) else content)
+        except ValidationError as error:
+            raise SettingsError(f"{origin}: {sentence(error, cls)}") from error
 
     def to_yaml(self) -> str:
         """The settings with every default filled in, as YAML that `parse` and `load` read back."""

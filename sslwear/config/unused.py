@@ -3,46 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
-from sslwear.config.schema import NO_PRETEXT, OLD_KEYS, ROTATION
+from sslwear.config.kinds import NO_PRETEXT, OLD_KEYS, ROTATION
 
 KeyPath = tuple[str, ...]
 """A key and the sections above it, such as ``("training", "augment")``."""
+Command = Literal["study", "train", "pretrain", "evaluate"]
+"""``sslwear study run``, ``sslwear train``, ``sslwear pretrain`` or ``sslwear evaluate``."""
+COMMANDS: tuple[Command, ...] = get_args(Command)
 COMBINED = ("baseline", "ensemble", "select_on_validation")
 """Keys of a method that trains no network."""
 SECTIONS = frozenset({"split", "training", "pretraining", "search", "sampler", "pruner", "cache"})
 ROTATIONS = (True, ROTATION)
 """Values of ``augment`` for random rotations."""
+SEARCHING = ("search", "sampler", "pruner", "trials")
+NETWORK = ("weights", "training", "pretraining", "cache", "precision", "device")
+"""Keys for networks only."""
+NO_NETWORK = "no method trains a network"
+NOT_READ: dict[Command, dict[str, str]] = {
+    "study": {"evaluation": "sslwear study run compares no methods"},
+    "train": dict.fromkeys(SEARCHING, "sslwear train searches nothing")
+    | {"evaluation": "sslwear train compares no methods"},
+    "pretrain": dict.fromkeys((*SEARCHING, "objective"), "sslwear pretrain searches nothing")
+    | {"evaluation": "sslwear pretrain compares no methods"},
+    "evaluate": dict.fromkeys(SEARCHING, "sslwear evaluate searches nothing")
+    | {"seed": "an evaluation has its own seeds (evaluation.seeds)"},
+}
+"""Keys that a command does not read, with the reason."""
 
 
-@dataclass(frozen=True)
-class Unused:
-    """Why a key would do nothing.
-
-    Attributes:
-        reason: the end of the sentence 'it would do nothing, because ...'.
-        in_file_only: whether it is refused in a file only, because a command such as ``sslwear train`` may use it.
-    """
-
-    reason: str
-    in_file_only: bool = False
-
-
-def unused_keys(content: Mapping[str, Any]) -> dict[KeyPath, Unused]:
+def unused_keys(content: Mapping[str, Any], command: Command | None = None) -> dict[KeyPath, str]:
     """Keys that are given and would do nothing; content that is not valid is passed over.
 
-    A key whose value is null counts as left out. In settings with all their sections, as runs log them in
-    ``settings.yaml``, there are none, because they state defaults too.
+    A key whose value is null counts as left out.
 
     Args:
         content: a study file.
+        command: the command that reads it; None for what the content is for: an evaluation, if it has one and searches
+            nothing, and otherwise any command.
+
+    Returns:
+        Keys with the end of the sentence 'it would do nothing, because ...'.
     """
-    if content.keys() >= SECTIONS:
-        return {}
-    found = {path: unused for rule in RULES for path, unused in rule(content)}
-    return {path: unused for path, unused in found.items() if _value(content, path) is not None}
+    not_read = {} if command is None else NOT_READ[command]
+    read = {key: value for key, value in content.items() if key not in not_read}
+    found = {path: reason for rule in RULES for path, reason in rule(read)}
+    found |= {(key,): reason for key, reason in not_read.items()}
+    if command == "pretrain":
+        found |= dict(_not_pretraining(read))
+    if command == "evaluate":
+        found |= dict(_replaced(read))
+    return {path: reason for path, reason in found.items() if _value(content, path) is not None}
 
 
 def _value(content: Any, path: KeyPath) -> Any:
@@ -60,11 +72,16 @@ def _section(content: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
     return {old.get(key) or key: value for key, value in found.items() if value is not None}
 
 
+def _own(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Methods of the evaluation that train a network, with their own keys."""
+    methods = {name: _section(content, "evaluation", "methods", name) for name in _methods(content)}
+    return {name: own for name, own in methods.items() if not own.keys() & set(COMBINED)}
+
+
 def _trained(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Methods of the evaluation that train a network, with what they have from `training`."""
     training = _section(content, "training")
-    methods = {name: _section(content, "evaluation", "methods", name) for name in _methods(content)}
-    return {name: {**training, **own} for name, own in methods.items() if not own.keys() & set(COMBINED)}
+    return {name: {**training, **own} for name, own in _own(content).items()}
 
 
 def _methods(content: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -82,7 +99,7 @@ def _only_evaluated(content: Mapping[str, Any]) -> bool:
     return bool(_section(content, "evaluation")) and not _section(content, "search")
 
 
-def _augmentation(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Unused]]:
+def _augmentation(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     sections: dict[KeyPath, tuple[list[Any], list[Any]]] = {
         ("training",): (_choices(content, "augment", False), _choices(content, "tuning", "all"))
     }
@@ -92,38 +109,38 @@ def _augmentation(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Unused]
     for path, (augment, tuning) in sections.items():
         if not any(augment):
             for key in ("augment_degrees", "augmented_views"):
-                yield (*path, key), Unused("windows are not augmented (augment: true)")
+                yield (*path, key), "windows are not augmented (augment: true)"
             continue
         if not any(value in ROTATIONS for value in augment):
-            yield (*path, "augment_degrees"), Unused("windows are not rotated (augment: true)")
+            yield (*path, "augment_degrees"), "windows are not rotated (augment: true)"
         if all(value == "all" for value in tuning):
-            yield (*path, "augmented_views"), Unused("the first block is never frozen (tuning: all)")
+            yield (*path, "augmented_views"), "the first block is never frozen (tuning: all)"
 
 
-def _pretraining(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Unused]]:
+def _pretraining(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     settings, asked = _section(content, "pretraining"), _choices(content, "pretext", NO_PRETEXT)
     if settings and all(pretext == NO_PRETEXT for pretext in asked):
-        yield ("pretraining",), Unused("no pretext task is asked for (training.pretext, search.pretext)")
+        yield ("pretraining",), "there is no pretext task (training.pretext, search.pretext)"
         return
     if "data" in settings:
         return
     everything = "each epoch takes all windows of the training participants (there is no pretraining.data)"
-    yield ("pretraining", "windows_per_participant"), Unused(everything)
+    yield ("pretraining", "windows_per_participant"), everything
     if settings.get("sampling") == "uniform":
-        yield ("pretraining", "participants_at_a_time"), Unused(everything)
+        yield ("pretraining", "participants_at_a_time"), everything
 
 
-def _search(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Unused]]:
+def _search(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     if _section(content, "search"):
         return
     for key in ("sampler", "pruner"):
-        yield (key,), Unused("nothing is searched (section search)", in_file_only=True)
+        yield (key,), "nothing is searched (section search)"
     if _only_evaluated(content):
-        yield ("trials",), Unused("the file has an evaluation and searches nothing", in_file_only=True)
-        yield ("seed",), Unused("an evaluation has its own seeds (evaluation.seeds)", in_file_only=True)
+        yield ("trials",), "the file has an evaluation and searches nothing"
+        yield ("seed",), "an evaluation has its own seeds (evaluation.seeds)"
 
 
-def _pruner(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Unused]]:
+def _pruner(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     name = _section(content, "pruner").get("name", "median")
     uses = {
         "warmup_epochs": ("median", "halving", "hyperband"),
@@ -132,29 +149,49 @@ def _pruner(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Unused]]:
     }
     for key, names in uses.items():
         if name not in names:
-            yield ("pruner", key), Unused(f"the pruner is {name}, and only {', '.join(names)} has it")
+            yield ("pruner", key), f"the pruner is {name}; the key is for {', '.join(names)}"
 
 
-def _evaluation(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Unused]]:
+def _evaluation(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     evaluation = _section(content, "evaluation")
     if not evaluation:
         return
     protocol = evaluation.get("protocol", "k_fold")
     if protocol != "k_fold":
-        yield ("evaluation", "folds"), Unused(f"the protocol is {protocol}")
+        yield ("evaluation", "folds"), f"the protocol is {protocol}"
     if not _trained(content):
         for key in ("refit", "keep_checkpoints"):
-            yield ("evaluation", key), Unused("no method trains a network")
+            yield ("evaluation", key), NO_NETWORK
+        if _only_evaluated(content):
+            yield from (((key,), NO_NETWORK) for key in NETWORK)
     if protocol != "hold_out" and _only_evaluated(content):
-        why = f"everybody is tested once (evaluation.protocol: {protocol})"
-        yield ("split", "test"), Unused(why, in_file_only=True)
+        why = f"each participant is tested once (evaluation.protocol: {protocol})"
+        yield ("split", "test"), why
         if protocol == "leave_one_out":  # k_fold draws its groups with this seed
-            yield ("split", "test_seed"), Unused(why, in_file_only=True)
+            yield ("split", "test_seed"), why
 
 
-def _cache(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Unused]]:
+def _replaced(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Keys that each method of an evaluation replaces; a file may have them for other commands."""
+    methods, training = _own(content).values(), _value(content, ("training",))
+    why = "each method of the evaluation that trains a network has its own"
+    paths: list[KeyPath] = [("training", key) for key in training] if isinstance(training, Mapping) else []
+    for path in [*paths, ("weights",)] if methods else ():
+        if all(OLD_KEYS.get(path[-1], path[-1]) in method for method in methods):
+            yield path, why
+
+
+def _not_pretraining(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Keys of fine-tuning, which a pre-training does not read."""
+    training = _value(content, ("training",))
+    for key in training if isinstance(training, Mapping) else ():
+        if key != "pretext":
+            yield ("training", key), "sslwear pretrain does not fine-tune"
+
+
+def _cache(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     if _section(content, "cache").get("disk_gb") == 0:
-        yield ("cache", "memory_gb"), Unused("disk_gb is 0, so nothing is kept")
+        yield ("cache", "memory_gb"), "disk_gb is 0, so nothing is kept"
 
 
 RULES = (_augmentation, _pretraining, _search, _pruner, _evaluation, _cache)

@@ -11,11 +11,15 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from sslwear.config import from_yaml, schema
+from sslwear.config import from_yaml, schema, sections
 from sslwear.config.json_schema import json_schema
 
 EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"
-SECTIONS = [kind for kind in vars(schema).values() if isinstance(kind, type) and issubclass(kind, schema.Section)]
+SECTIONS = [
+    kind
+    for kind in (vars(schema) | vars(sections)).values()
+    if isinstance(kind, type) and issubclass(kind, schema.Section)
+]
 COMMAND = [sys.executable, "-c", "from sslwear.cli.app import main; main()", "schema"]
 MINIMAL = {"study": "a", "data": "smartwatch"}
 

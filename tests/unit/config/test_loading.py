@@ -44,16 +44,23 @@ def ranges() -> st.SearchStrategy[LogRange | None]:
 
 
 def methods() -> st.SearchStrategy[MethodSettings]:
-    keys = {"tuning": st.text(), "learning_rate": positives, "pretext": st.text(), "weights": st.text()}
+    keys = {
+        "tuning": st.text(),
+        "learning_rate": positives,
+        "pretext": st.text(),
+        "weights": st.none() | st.just("hub"),
+    }
     return st.fixed_dictionaries({}, optional=keys).map(MethodSettings.model_validate)
 
 
+texts = st.text().filter(lambda text: not text.startswith("~") and not set(text) <= {".", "/"})
+"""Texts that are no path of a folder."""
 all_settings = st.builds(
     Settings,
     study=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True),
-    data=st.text(),
+    data=texts,
     encoder=st.text(),
-    weights=st.text(),
+    weights=texts,
     trials=counts,
     objective=st.sampled_from(["kappa", "f1"]),
     seed=st.integers(0, 2**31 - 1),
@@ -185,7 +192,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("training: {augment: 3}", ["training.augment: input should be true, false or a name, but got 3"]),
         ("training: {patience: 0}", ["training.patience: ", "greater than or equal to 1", "got 0"]),
         ("training: 3", ["training: ", "section with the keys tuning, learning_rate", "got 3"]),
-        ("training:", ["training: ", "section with the keys tuning, learning_rate", "got None"]),
+        ("training:", ["training: ", "section with the keys tuning, learning_rate", "got no value"]),
         ("pretraining: {max_epochs: 0}", ["pretraining.max_epochs: ", "greater than or equal to 1", "got 0"]),
         ("pruner: {name: best}", ["pruner.name: ", "'median', 'halving', 'hyperband' or 'none'", "got 'best'"]),
         (
@@ -227,7 +234,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
             "evaluation: {methods: {a: {x: 1}}}",
             ["unknown key 'evaluation.methods.a.x'", "tuning", "select_on_validation, ensemble, baseline"],
         ),
-        ("evaluation: {methods: {a: }}", ["evaluation.methods.a: ", "section with the keys tuning", "got None"]),
+        ("evaluation: {methods: {a: }}", ["evaluation.methods.a: ", "section with the keys tuning", "got no value"]),
         ("evaluation: {methods: {a: {tuning: 3}}}", ["evaluation.methods.a.tuning: ", "text, in quotes", "got 3"]),
         ("evaluation: {methods: {a''b: {}}}", ["evaluation.methods.a''b: a method's name should be of letters"]),
         (
@@ -279,9 +286,17 @@ def test_wrong_values_are_refused_with_the_key_and_what_is_allowed(
     [
         ("study: a", "'data' is missing"),
         ("data: smartwatch", "'study' is missing"),
-        ("study: a b\ndata: x", "study: input should be a name of letters, digits, '.', '_' and '-', but got 'a b'"),
-        ("study: ../a\ndata: x", "study: input should be a name of letters, digits, '.', '_' and '-', but got '../a'"),
-        (f"study: {'a' * 101}\ndata: x", "study: "),
+        (
+            "study: a b\ndata: x",
+            "study: input should be a name of letters, digits, '.', '_' and '-' that starts with a letter or a digit, "
+            "but got 'a b'",
+        ),
+        (
+            "study: ../a\ndata: x",
+            "study: input should be a name of letters, digits, '.', '_' and '-' that starts with a letter or a digit, "
+            "but got '../a'",
+        ),
+        (f"study: {'a' * 101}\ndata: x", "study: input should have at most 100 characters, but has 101: 'aaa"),
         ("", "must be a YAML mapping that starts with 'study:' and 'data:'"),
         ("- study\n- data", "must be a YAML mapping that starts with 'study:' and 'data:'"),
         ("quickstart", "must be a YAML mapping that starts with 'study:' and 'data:'"),
@@ -423,7 +438,7 @@ def test_overrides_nest_and_are_yaml(tmp_path: Path, overrides: list[str], expec
         ("training={patience: 1, patience: 2}", "is not a YAML value"),
         ("training.max_epoch=3", "unknown key 'training.max_epoch'; allowed here are tuning"),
         ("trials=x", "trials: input should be a valid integer"),
-        ("training.max_epochs=", "training.max_epochs: input should be a valid integer, but got None"),
+        ("training.max_epochs=", "training.max_epochs: input should be a valid integer, but got no value"),
     ],
 )
 def test_bad_overrides_are_refused(tmp_path: Path, override: str, substance: str) -> None:

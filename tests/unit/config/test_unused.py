@@ -1,10 +1,13 @@
 """Keys that would do nothing are refused with the reason; what an override turns off takes its keys with it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sslwear.config import Settings, SplitSettings, TrainingSettings, load, parse
+from sslwear.config import Settings, SplitSettings, TrainingSettings, from_python, load, parse
+from sslwear.config.loading import with_effect
+from sslwear.config.unused import COMMANDS, SECTIONS, Command
 from sslwear.errors import SettingsError
 
 MINIMAL = "study: a\ndata: smartwatch\n"
@@ -13,10 +16,10 @@ LEFT_OUT = "evaluation: {methods: {a: {}}, protocol: leave_one_out}\n"
 SEARCH = "search: {batch_size: [32, 64]}\n"
 
 
-def loaded(folder: Path, text: str, *overrides: str) -> Settings:
+def loaded(folder: Path, text: str, *overrides: str, command: Command | None = None) -> Settings:
     path = folder / "study.yaml"
     path.write_text(MINIMAL + text)
-    return load(path, overrides)
+    return load(path, overrides, command)
 
 
 @pytest.mark.parametrize(
@@ -39,8 +42,8 @@ def loaded(folder: Path, text: str, *overrides: str) -> Settings:
             "evaluation.methods.a.augmented_views",
             "never frozen",
         ),
-        ("pretraining: {max_epochs: 3}", "pretraining", "no pretext task is asked for"),
-        ("search: {pretext: [none]}\npretraining: {data: x}", "pretraining", "no pretext task is asked for"),
+        ("pretraining: {max_epochs: 3}", "pretraining", "there is no pretext task"),
+        ("search: {pretext: [none]}\npretraining: {data: x}", "pretraining", "there is no pretext task"),
         (
             "training: {pretext: reverse}\npretraining: {windows_per_participant: 1500}",
             "pretraining.windows_per_participant",
@@ -59,7 +62,11 @@ def loaded(folder: Path, text: str, *overrides: str) -> Settings:
         (EVALUATION + "trials: 20", "trials", "the file has an evaluation and searches nothing"),
         (EVALUATION + "search: {augment: null}\ntrials: 20", "trials", "searches nothing"),
         (EVALUATION + "seed: 1", "seed", "evaluation.seeds"),
-        (EVALUATION + "split: {test: 0.2}", "split.test", "everybody is tested once (evaluation.protocol: k_fold)"),
+        (
+            EVALUATION + "split: {test: 0.2}",
+            "split.test",
+            "each participant is tested once (evaluation.protocol: k_fold)",
+        ),
         (LEFT_OUT + "split: {test: 0.2}", "split.test", "leave_one_out"),
         (LEFT_OUT + "split: {test_seed: 1}", "split.test_seed", "leave_one_out"),
         ("evaluation: {methods: {a: {}}, protocol: hold_out, folds: 5}", "evaluation.folds", "hold_out"),
@@ -139,6 +146,116 @@ def test_an_override_that_would_do_nothing_is_refused(tmp_path: Path, order: int
         loaded(tmp_path, "training: {augment: true}\n", *overrides)
 
 
-def test_an_override_may_be_for_another_command_than_the_evaluation(tmp_path: Path) -> None:
-    found = loaded(tmp_path, EVALUATION, "trials=3", "seed=4", "split.test=0.3")
-    assert (found.trials, found.seed, found.split.test) == (3, 4, 0.3)
+FOREST = "evaluation: {methods: {a: {baseline: random_forest}}}\n"
+BOTH = EVALUATION + SEARCH
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "override", "key", "reason"),
+    [
+        ("evaluate", EVALUATION, "trials=3", "trials", "sslwear evaluate searches nothing"),
+        ("evaluate", BOTH, "trials=3", "trials", "sslwear evaluate searches nothing"),
+        ("evaluate", BOTH, "search.batch_size=[8, 16]", "search", "sslwear evaluate searches nothing"),
+        ("evaluate", BOTH, "pruner.name=none", "pruner", "sslwear evaluate searches nothing"),
+        ("evaluate", BOTH, "seed=1", "seed", "an evaluation has its own seeds"),
+        ("evaluate", BOTH, "split.test=0.3", "split.test", "each participant is tested once"),
+        ("evaluate", LEFT_OUT + SEARCH, "split.test_seed=3", "split.test_seed", "leave_one_out"),
+        ("evaluate", FOREST + SEARCH, "training.patience=3", "training", "no method trains a network"),
+        ("evaluate", FOREST, "weights=hub", "weights", "no method trains a network"),
+        ("evaluate", FOREST, "cache.disk_gb=0", "cache", "no method trains a network"),
+        (
+            "evaluate",
+            "evaluation: {methods: {a: {tuned: all}, b: {tuning: head}, c: {baseline: random_forest}}}",
+            "training.tuning=layer1",
+            "training.tuning",
+            "each method of the evaluation that trains a network has its own",
+        ),
+        ("evaluate", "evaluation: {methods: {a: {weights: hub}}}", "weights=none", "weights", "has its own"),
+        ("study", EVALUATION, "evaluation.folds=3", "evaluation", "sslwear study run compares no methods"),
+        ("study", "", "pruner.warmup_epochs=3", "pruner", "nothing is searched"),
+        ("train", SEARCH, "trials=3", "trials", "sslwear train searches nothing"),
+        ("train", SEARCH, "evaluation={methods: {a: {}}}", "evaluation", "sslwear train compares no methods"),
+        ("train", "search: {pretext: [none, reverse]}", "pretraining.patience=3", "pretraining", "no pretext task"),
+        ("train", "search: {augment: [true]}", "training.augment_degrees=9", "training.augment_degrees", "augmented"),
+        ("pretrain", "training: {pretext: reverse}", "training.tuning=head", "training.tuning", "does not fine-tune"),
+        ("pretrain", "training: {pretext: reverse}", "objective=f1", "objective", "sslwear pretrain searches nothing"),
+        (None, "", "training.augment_degrees=9", "training.augment_degrees", "not augmented"),
+        (None, EVALUATION, "evaluation.methods.a.augment_degrees=9", "evaluation.methods.a.augment_degrees", "not"),
+        (None, "", "sampler.startup_trials=3", "sampler", "nothing"),
+    ],
+)
+def test_an_override_that_the_command_does_not_read_is_refused(
+    tmp_path: Path, command: Command | None, text: str, override: str, key: str, reason: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        loaded(tmp_path, text, override, command=command)
+    assert f"{key} would do nothing, because " in str(caught.value)
+    assert reason in str(caught.value)
+    assert loaded(tmp_path, text, command=command).study == "a"
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "overrides"),
+    [
+        ("study", EVALUATION, ["trials=3", "seed=4", "split.test=0.3"]),
+        (None, EVALUATION, ["trials=3", "seed=4", "split.test=0.3"]),
+        ("train", EVALUATION, ["seed=4", "split.test=0.3"]),
+        ("train", FOREST, ["training.tuning=head", "weights=hub"]),
+        ("evaluate", "evaluation: {methods: {a: {}}, protocol: hold_out}", ["split.test=0.3"]),
+        ("evaluate", "evaluation: {methods: {a: {tuning: head}, b: {}}}", ["training.tuning=layer1"]),
+        ("evaluate", SEARCH, ["evaluation={methods: {a: {}}}", "search=null"]),
+        ("pretrain", SEARCH, ["training.pretext=reverse", "pretraining.patience=3"]),
+    ],
+)
+def test_an_override_that_the_command_reads_is_taken(
+    tmp_path: Path, command: Command | None, text: str, overrides: list[str]
+) -> None:
+    assert loaded(tmp_path, text, *overrides, command=command).study == "a"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_one_file_serves_all_commands(tmp_path: Path, command: Command) -> None:
+    text = BOTH + "trials: 9\nseed: 3\ntraining: {pretext: reverse, patience: 3}\npretraining: {patience: 2}\n"
+    assert loaded(tmp_path, text, command=command).trials == 9
+
+
+def test_a_key_of_an_evaluation_file_is_read_by_the_command_that_needs_it(tmp_path: Path) -> None:
+    text = EVALUATION + "trials: 3\n"
+    assert loaded(tmp_path, text, command="study").trials == 3
+    for command in (None, "evaluate"):
+        with pytest.raises(SettingsError, match="trials would do nothing"):
+            loaded(tmp_path, text, command=command)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"training": {"augment_degrees": 20}},
+        Settings(study="a", data="b", training={"augment_degrees": 20}),
+        Settings(study="a", data="b", training=TrainingSettings(augment_degrees=20)),
+    ],
+)
+def test_mappings_and_settings_are_checked_like_files(content: Any) -> None:
+    given = content if isinstance(content, Settings) else {"study": "a", "data": "b", **content}
+    with pytest.raises(SettingsError, match=r"^the settings: training.augment_degrees would do nothing"):
+        from_python(given, {})
+    assert from_python(given, {"training": {"augment": True}}).training.augment_degrees == 20
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_changes_of_settings_are_checked(complete: bool) -> None:
+    settings = Settings(study="a", data="b")
+    if complete:  # as a store has them
+        settings = parse(settings.model_dump(), "a store")
+        assert settings.model_fields_set >= SECTIONS
+    with pytest.raises(SettingsError, match=r"training.augment_degrees would do nothing"):
+        from_python(settings, {"training": {"augment_degrees": 20}})
+    assert from_python(settings, {"training": {"augment": True, "augment_degrees": 20}}).training.augment_degrees == 20
+    assert from_python(settings, {}, "study") is settings
+
+
+def test_settings_with_effect_leave_out_the_others() -> None:
+    before = parse({"study": "a", "data": "b", "training": {"augment_degrees": 20, "patience": 3}}, "a store")
+    assert with_effect(before, "study") == Settings(study="a", data="b", training={"patience": 3})
+    searched = parse({"study": "a", "data": "b", "training": {"augment": True, "augment_degrees": 20}}, "a store")
+    assert with_effect(searched, "study") == searched

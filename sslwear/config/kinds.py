@@ -1,0 +1,86 @@
+"""Kinds of values in a study file, and what all its sections have in common."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from sslwear.config.values import shown
+
+NO_PRETEXT = "none"
+"""The value of ``pretext:`` for fine-tuning without pre-training."""
+SUPERVISED = "activities"
+"""The value of ``pretext:`` for supervised pre-training on the labels of `pretraining.data`."""
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"input should be a number, but got {value}")
+    return value
+
+
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _absolute(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Paths that hold from every working directory, because stores keep them."""
+    return tuple(os.path.abspath(os.path.expanduser(path)) for path in paths)  # noqa: PTH100, PTH111 - keeps links
+
+
+NO_BOOLEAN = BeforeValidator(_no_boolean)
+"""Numbers are not strict, so that a number in quotes is read too."""
+OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_one_or_more, str | tuple[str, ...])]
+"""A text, or a list of texts."""
+Paths = Annotated[OneOrMore, AfterValidator(_absolute)]
+"""A path, or a list of paths."""
+Share = Annotated[float, Field(gt=0, lt=1), NO_BOOLEAN]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), NO_BOOLEAN]
+Gigabytes = Annotated[float, Field(ge=0, le=1e6), NO_BOOLEAN]
+Count = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
+NonNegative = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
+BatchSize = Annotated[int, Field(ge=2, lt=2**31, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
+
+
+def _boolean_or_name(value: Any) -> Any:
+    if value == "" or not (isinstance(value, str) or value in (True, False)):
+        raise ValueError(f"input should be true, false or a name, but got {shown(value)}")
+    return value
+
+
+def _canonical_augment(value: bool | str) -> bool | str:
+    return True if value == ROTATION else value
+
+
+ROTATION = "rotation"
+"""The augmentation that ``augment: true`` stands for."""
+Augment = Annotated[
+    bool | str,
+    Field(union_mode="left_to_right"),  # so that yes and no are read as booleans
+    BeforeValidator(_boolean_or_name),
+    AfterValidator(_canonical_augment),
+]
+"""Whether to augment, or the name of an augmentation; the name of the rotation is read as true."""
+OLD_KEYS = {"tuned": "tuning", "choose": "select_on_validation"}
+"""Earlier spellings of keys, which files and stores may have."""
+
+
+class Section(BaseModel):
+    """A section of the study file; it refuses keys that it does not have."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_keys(cls, content: Any) -> Any:
+        """Take an earlier spelling of a key for today's."""
+        if not isinstance(content, dict):
+            return content
+        renamed = {old: new for old, new in OLD_KEYS.items() if old in content and new in cls.model_fields}
+        for old, new in renamed.items():
+            if new in content:
+                raise ValueError(f"{old} is the old spelling of {new}, and both are given; leave {old} out")
+        return {renamed.get(key, key): value for key, value in content.items()}

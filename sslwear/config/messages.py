@@ -1,0 +1,73 @@
+"""Sentences about settings that are not valid: the key, what is allowed, and what was given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from sslwear.config.values import dotted, shown
+
+ALLOWED = {
+    "search.tuning": "input should be 'any' or a list such as [all, head, layer4-5]",
+    "threads": "input should be auto or a number of cores, 1 or more",
+    "device": "input should be auto, cpu, cuda, cuda:N or mps",
+    "study": "input should be a name of letters, digits, '.', '_' and '-' that starts with a letter or a digit",
+    "evaluation.methods": "input should be names, each with what differs from training, such as "
+    "{first block: {tuning: layer1}}",
+}
+"""What is allowed for keys whose rule says too little."""
+BRANCHES = ("literal", "tuple")
+"""Beginnings of pydantic's names for the members of a union."""
+
+
+def sentence(error: ValidationError, model: type[BaseModel]) -> str:
+    """One sentence about the first key that is not valid.
+
+    Args:
+        error: the error of `model`.
+        model: the settings.
+    """
+    problem = error.errors(include_url=False)[0]
+    place, kind = problem["loc"], problem["type"]
+    if kind == "extra_forbidden":
+        allowed = ", ".join(_section(model, place[:-1]).model_fields)
+        return f"unknown key {dotted(place)!r}; allowed here are {allowed}"
+    if kind == "missing":
+        return f"the key {dotted(place)!r} is missing; add it"
+    place = tuple(part for i, part in enumerate(place) if place[i - 1 : i] == ("methods",) or not _is_branch(part))
+    key, given = dotted(place), problem["input"]
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if kind == "value_error":
+        return f"{key}: {message}" if key else message
+    if kind == "model_type":
+        message = f"input should be a section with the keys {', '.join(_section(model, place).model_fields)}"
+    elif kind == "string_too_long":
+        longest = problem["ctx"]["max_length"]
+        return f"{key}: input should have at most {longest} characters, but has {len(given)}: {shown(given)}"
+    elif kind == "string_pattern_mismatch" and key.startswith("evaluation.methods"):
+        message = "a method's name should be of letters, digits, spaces and .,:()+-_"
+    elif key in ALLOWED:
+        message = ALLOWED[key]
+    elif kind == "string_type":
+        message = "input should be text, in quotes where YAML takes it for something else"
+    elif kind == "tuple_type":
+        message = "input should be a list"
+    return f"{key}: {message[0].lower()}{message[1:]}, but got {shown(given)}"
+
+
+def _is_branch(part: Any) -> bool:
+    return isinstance(part, str) and ("[" in part or part.startswith(BRANCHES))
+
+
+def _section(model: type[BaseModel], place: Sequence[Any]) -> type[BaseModel]:
+    """The section at a place of the settings."""
+    for part in place:
+        if str(part) not in model.model_fields:  # a name in a mapping
+            continue
+        annotation = model.model_fields[str(part)].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        candidates += [inner for candidate in candidates for inner in getattr(candidate, "__args__", ())]
+        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return model

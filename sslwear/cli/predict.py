@@ -24,7 +24,9 @@ RECORDING_GB = 1.0
 def predict(
     recordings: Annotated[
         list[Path],
-        typer.Argument(metavar="RECORDING...", help="Device files: .cwa .gt3x .bin .csv, or these with .gz."),
+        typer.Argument(
+            metavar="RECORDING...", help="Device files: .cwa .gt3x .bin .csv, or these with .gz; or windows: X.npy."
+        ),
     ],
     model: Annotated[
         str, typer.Option(metavar="MODEL", help="NAME@champion, NAME/VERSION, or runs:/ID of a finished trial.")
@@ -42,7 +44,7 @@ def predict(
         typer.Option(metavar="MINUTES", help="Expected duration of an activity, for --smooth; by default 1."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing files; otherwise they are an error.")
+        bool, typer.Option("--overwrite", help="Replace existing files; without it, finished recordings are skipped.")
     ] = False,
     jobs: Annotated[
         int | None,
@@ -62,6 +64,7 @@ def predict(
     with user_errors(f"finished recordings are in {out}"):
         from sslwear.cli.progress import PredictProgress
         from sslwear.cli.tables import outcomes_table
+        from sslwear.deployment.array_prediction import is_array, predict_arrays
         from sslwear.deployment.batch_prediction import Options, in_order
         from sslwear.deployment.batch_prediction import predict as label
         from sslwear.deployment.registry import load_model
@@ -78,16 +81,21 @@ def predict(
         with store_errors(store):
             loaded = load_model(store, model)
         console = standard_output()
-        with PredictProgress(console, len(recordings)) as progress:
-            outcomes = list(label(recordings, loaded, options, jobs or max_parallel_jobs(RECORDING_GB), progress))
-        outcomes = in_order(outcomes)
+        arrays = [file for file in recordings if is_array(file)]
+        files = [file for file in recordings if not is_array(file)]
+        tables = predict_arrays(arrays, loaded, options) if arrays else []
+        labelled: list[Outcome] = []
+        if files:
+            with PredictProgress(console, len(files)) as progress:
+                labelled += label(files, loaded, options, jobs or max_parallel_jobs(RECORDING_GB), progress)
+        outcomes = [*tables, *in_order(labelled)]
         console.print(outcomes_table(outcomes))
         for outcome in outcomes:
             if outcome.warning:
                 print_warning(f"{outcome.name}: {outcome.warning}")
             if outcome.error:
                 print_warning(f"{outcome.name} was left out: {outcome.error}")
-        _finalise(outcomes, options)
+        _finalise(tables, labelled, options)
 
 
 def _resolved(device: str, precision: str) -> tuple[str, str]:
@@ -106,15 +114,24 @@ def _resolved(device: str, precision: str) -> tuple[str, str]:
     return str(found), resolve_precision(precision, found)
 
 
-def _finalise(outcomes: Sequence[Outcome], options: Options) -> None:
+def _finalise(tables: Sequence[Outcome], labelled: Sequence[Outcome], options: Options) -> None:
     """Print which files were written.
 
+    Args:
+        tables: outcomes of arrays of windows.
+        labelled: outcomes of recordings.
+        options: options of the prediction.
+
     Raises:
-        typer.Exit: with code 1, when a recording was left out.
+        typer.Exit: with code 1, when a file was left out.
     """
-    made = [outcome for outcome in outcomes if not outcome.error]
+    print_line(standard_output(), "")
+    for outcome in tables:
+        if not outcome.error:
+            print_line(standard_output(), f"Labels of the windows: {options.outputs(outcome.name)['windows']}.")
+    made = [outcome for outcome in labelled if not outcome.error]
     if made:
         endings = ", ".join(path.name.removeprefix(made[0].name) for path in options.outputs(made[0].name).values())
-        print_line(standard_output(), f"\nFiles for each recording in {options.out}: {endings}.")
-    if len(made) < len(outcomes):
+        print_line(standard_output(), f"Files for each recording in {options.out}: {endings}.")
+    if any(outcome.error for outcome in (*tables, *labelled)):
         raise typer.Exit(1)

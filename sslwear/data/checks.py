@@ -152,11 +152,11 @@ def gravity_problem(statistics: NDArray[np.float64]) -> str | None:
     return f"{length:.4g} instead of about 1, which {guess}"
 
 
-def check_gravity(path: Path, statistics: NDArray[np.float64], owner: str = "") -> None:
+def check_gravity(place: object, statistics: NDArray[np.float64], owner: str = "") -> None:
     """Refuse acceleration that is not in g or lacks gravity, see `gravity_problem`.
 
     Args:
-        path: the file, for the message.
+        place: the file, for the message.
         statistics: statistics of blocks (n, 2) of one participant or recording, see `rest_statistics`.
         owner: words that name a participant, for the message.
 
@@ -164,7 +164,7 @@ def check_gravity(path: Path, statistics: NDArray[np.float64], owner: str = "") 
         DataError: with the probable unit.
     """
     if (problem := gravity_problem(statistics)) is not None:
-        raise DataError(f"{path} cannot be in g: the resting length of its acceleration{owner} is {problem}")
+        raise DataError(f"{place} cannot be in g: the resting length of its acceleration{owner} is {problem}")
 
 
 def check_range(where: object, samples: NDArray[np.floating], before: int = 0) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from typer.testing import CliRunner
 
 from sslwear.cli.app import app
 from sslwear.data.annotations import read_labels
+from sslwear.data.cuts import NOT_LATER, TWICE
 from sslwear.data.device_checks import reading_note
 from sslwear.data.devices import DeviceFiles
 from sslwear.data.prepare import NoWindowsError, WindowPlan, prepare
@@ -25,7 +28,7 @@ NOON = np.datetime64("2024-05-01T12:00", "ns")
 
 def labels_of(path: Path, content: str) -> list[tuple[str, str, str, str, int]]:
     path.write_text(content)
-    found = read_labels(path, ["anna", "ben"])
+    found = read_labels(path)
     return [(i.participant, str(i.start)[:19], str(i.end)[:19], i.label, i.line) for i in found]
 
 
@@ -62,8 +65,8 @@ def test_the_usual_ways_to_write_a_time_mean_the_same(tmp_path: Path, time: str)
 
 
 def test_blank_lines_do_not_shift_the_line_that_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="line 5: the label is empty"):
-        labels_of(tmp_path / "labels.csv", f"{HEADER}\nanna,2024-05-01,2024-05-02,walk\n\nben,2024-05-01,2024-05-02,\n")
+    with pytest.raises(DataError, match="line 5: the participant is missing"):
+        labels_of(tmp_path / "labels.csv", f"{HEADER}\nanna,2024-05-01,2024-05-02,walk\n\n,2024-05-01,2024-05-02,a\n")
 
 
 def test_a_label_with_a_comma_needs_quotes(tmp_path: Path) -> None:
@@ -74,10 +77,20 @@ def test_a_label_with_a_comma_needs_quotes(tmp_path: Path) -> None:
     assert labels_of(tmp_path / "labels.csv", HEADER + quoted)[0][3] == "walk, fast"
 
 
-@pytest.mark.parametrize("label", ["", "  ", "nan", "NaN", "<NA>"])
-def test_a_missing_label_is_refused_before_anything_is_read(tmp_path: Path, label: str) -> None:
-    with pytest.raises(DataError, match=r"line 2: the label is empty \('.*'\); write one"):
-        labels_of(tmp_path / "labels.csv", f"{HEADER}anna,2024-05-01,2024-05-02,{label}\n")
+@pytest.mark.parametrize("label", ["", "  ", "nan", "NaN", "<NA>", "NA", "N/A", "None", "NULL"])
+def test_a_missing_label_is_not_a_class(tmp_path: Path, label: str) -> None:
+    lines = f"anna,2024-05-01,2024-05-02,walk\nanna,2024-05-02,2024-05-03,{label}\n"
+    assert [found[3] for found in labels_of(tmp_path / "labels.csv", HEADER + lines)] == ["walk", ""]
+    source = DeviceFiles([tmp_path / "anna.csv"], tmp_path / "labels.csv")
+    assert source.class_names == ("walk",)
+    assert source.warnings == (
+        f"{tmp_path / 'labels.csv'}: 1 of 2 lines have no label, first line 3. Their windows are left out",
+    )
+
+
+def test_a_table_without_any_label_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no label; write one into the column 'label' of each line"):
+        labels_of(tmp_path / "labels.csv", f"{HEADER}anna,2024-05-01,2024-05-02,NA\n")
 
 
 def test_a_line_that_is_cut_short_is_named(tmp_path: Path) -> None:
@@ -108,14 +121,19 @@ def test_columns_in_another_order_and_others_beside_them_are_fine(tmp_path: Path
 
 def test_a_whole_cohorts_labels_serve_for_some_of_its_files(tmp_path: Path) -> None:
     content = HEADER + "carl,2024-05-01,2024-05-02,walk\nben,2024-05-01,2024-05-02,run\n"
-    assert [interval[0] for interval in labels_of(tmp_path / "labels.csv", content)] == ["ben"]
+    (tmp_path / "labels.csv").write_text(content)
+    source = DeviceFiles([tmp_path / "ben.csv", tmp_path / "dora.csv"], tmp_path / "labels.csv")
+    assert source.class_names == ("run",)
+    unused, unlabelled = source.warnings
+    assert unused.endswith("labels.csv: 1 lines are of names without a file: carl")
+    assert unlabelled.endswith("labels.csv has no label for dora. Windows of these recordings are left out")
     with pytest.raises(DataError, match="line 2: start is 'noon'"):
         labels_of(tmp_path / "labels.csv", content.replace("carl,2024-05-01", "carl,noon"))
 
 
 def test_labels_that_are_not_there_are_said(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"there is no file .*labels\.csv; give the path of the labels, or leave them"):
-        read_labels(tmp_path / "labels.csv", ["anna"])
+    with pytest.raises(DataError, match=r"there is no file .*labels\.csv; give the path of the table, or leave"):
+        read_labels(tmp_path / "labels.csv")
 
 
 def test_a_changed_table_of_labels_is_another_data_set(tmp_path: Path) -> None:
@@ -172,12 +190,39 @@ def test_lost_samples_are_left_out_and_do_not_spread(tmp_path: Path, lost: float
     np.testing.assert_allclose(recording.time[298:302], [5.96, 5.98, 6.1, 6.12])
 
 
-def test_samples_out_of_order_and_repeated_are_put_right(tmp_path: Path) -> None:
-    table = samples_of(100)
-    shuffled = pd.concat([table[50:], table[:60]])
-    recording, expected = read(tmp_path / "anna.csv", shuffled), read(tmp_path / "anna.csv", table)
-    np.testing.assert_array_equal(recording.time, expected.time)
-    np.testing.assert_array_equal(recording.samples, expected.samples)
+def clock_set_back(path: Path, second: str, minutes: int = 5) -> Path:
+    """A recording of an hour at 20 Hz, and some minutes from another time on after its clock was set back."""
+    first, last = samples_of(3600 * 20, 20), samples_of(minutes * 60 * 20, 20)
+    last["time"] += np.datetime64(second) - NOON
+    pd.concat([first, last]).to_csv(path, index=False)
+    return path
+
+
+def test_what_a_clock_that_was_set_back_costs_is_in_the_description(tmp_path: Path) -> None:
+    file = clock_set_back(tmp_path / "anna.csv", "2024-05-01T12:58")
+    (report,) = prepare(DeviceFiles([file]), tmp_path / "out", WindowPlan(10, 10, unlabelled=True))
+    assert report.windows == 6 * 58 + 6 * 3
+    text = "240 s cut (times that occur twice, as after a set-back of the clock, from 2024-05-01 12:58:00)"
+    assert report.note.endswith(text)
+    (described,) = json.loads((tmp_path / "out" / "dataset.json").read_text())["participants"]
+    assert described["cuts"] == report.cuts
+    assert [(cut["kind"], round(cut["seconds"])) for cut in report.cuts] == [(NOT_LATER, 0), (TWICE, 240)]
+    assert prepare(DeviceFiles([file]), tmp_path / "out", WindowPlan(10, 10, unlabelled=True)) == [report]
+
+
+def test_times_that_occur_twice_have_no_label(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text(HEADER + "anna,2024-05-01 12:50,2024-05-01 13:10,walk\n")
+    file = clock_set_back(tmp_path / "anna.csv", "2024-05-01T12:58")
+    (report,) = prepare(DeviceFiles([file], tmp_path / "labels.csv"), tmp_path / "out", WindowPlan(10, 10))
+    assert report.windows == 6 * 8 + 6 * 3
+
+
+def test_a_recording_whose_clock_was_set_back_by_most_of_it_is_refused(tmp_path: Path) -> None:
+    file = clock_set_back(tmp_path / "anna.csv", "2024-05-01T12:00", minutes=60)
+    with pytest.raises(
+        DataError, match=r"anna\.csv has times that cannot be right: .*2 h 0 min cut .*; correct the times"
+    ):
+        prepare(DeviceFiles([file]), tmp_path / "out", WindowPlan(10, 10, unlabelled=True))
 
 
 @pytest.mark.parametrize("end", ["0.01,0.02,0.9", "0.01,0.", "", None])
@@ -201,11 +246,36 @@ def test_when_a_recording_is_from_is_noted(tmp_path: Path, minutes: float, lengt
     assert note.endswith(length)
 
 
-def test_a_clock_that_was_reset_is_refused_before_years_are_filled_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unset", [8, 30])
+def test_samples_of_a_clock_that_was_not_set_are_cut_or_the_file_is_refused(tmp_path: Path, unset: int) -> None:
     table = samples_of(100)
-    table.loc[:9, "time"] -= pd.Timedelta(days=40 * 365)
-    with pytest.raises(DataError, match=r"anna\.csv spans 1984-05-11 to 2024-05-01, more than 366 days, probably"):
+    table.loc[: unset - 1, "time"] -= pd.Timedelta(days=40 * 365)
+    if unset == 8:
+        recording = read(tmp_path / "anna.csv", table)
+        assert (len(recording.samples), recording.start) == (92, table["time"][8].to_datetime64())
+        return
+    with pytest.raises(DataError, match=r"anna\.csv has times that cannot be right: .*more than 366 days.*30% of it"):
         read(tmp_path / "anna.csv", table)
+
+
+def test_memory_does_not_grow_with_the_time_between_samples(tmp_path: Path) -> None:
+    table = samples_of(2400, 20)
+    table.loc[1200:, "time"] += pd.Timedelta(days=350)
+    table.to_csv(tmp_path / "anna.csv", index=False)
+    prepare(DeviceFiles([tmp_path / "anna.csv"]), tmp_path / "first", WindowPlan(10, 10, unlabelled=True))
+    tracemalloc.start()
+    try:
+        (report,) = prepare(DeviceFiles([tmp_path / "anna.csv"]), tmp_path / "out", WindowPlan(10, 10, unlabelled=True))
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+    assert report.windows == 12
+
+
+def test_a_rate_below_half_of_the_windows_is_refused(tmp_path: Path) -> None:
+    samples_of(1000, 10).to_csv(tmp_path / "anna.csv", index=False)
+    with pytest.raises(DataError, match=r"anna\.csv has 10 samples a second, but windows at 30 Hz need at least 15;"):
+        prepare(DeviceFiles([tmp_path / "anna.csv"]), tmp_path / "out", WindowPlan(10, 10, unlabelled=True))
 
 
 def test_a_column_that_is_there_twice_is_not_chosen_from(tmp_path: Path) -> None:
@@ -287,3 +357,76 @@ def test_when_no_file_can_be_read_each_is_named_with_its_reason(tmp_path: Path) 
     assert "ben.csv is empty" in ben
     assert end.startswith("sslwear: ")
     assert "none of 2 participants could be read" in end
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ("Time,X,Y,Z", r"it has no column time, x, y, z; its first line is 'Time,X,Y,Z'"),
+        ("time;x;y;z", r"it has no column time, x, y, z; its first line is 'time;x;y;z'"),
+        ("time,x,y", "it has no column z"),
+    ],
+)
+def test_a_missing_column_is_named_with_the_first_line(tmp_path: Path, header: str, reason: str) -> None:
+    content = samples_of().to_csv(index=False).replace("time,x,y,z", header)
+    with pytest.raises(DataError, match=reason):
+        read(tmp_path / "anna.csv", content)
+
+
+def test_blanks_and_a_mark_before_column_names_do_not_matter(tmp_path: Path) -> None:
+    content = samples_of().to_csv(index=False).replace("time,x,y,z", "\ufefftime, x, y, z")
+    assert len(read(tmp_path / "anna.csv", content).samples) == 600
+
+
+def test_samples_of_zeros_are_cut_and_said(tmp_path: Path) -> None:
+    table = samples_of(6000)
+    table.loc[1000:5000, ["x", "y", "z"]] = 0
+    table.to_csv(tmp_path / "anna.csv", index=False)
+    (report,) = prepare(DeviceFiles([tmp_path / "anna.csv"]), tmp_path / "out", WindowPlan(10, 10, unlabelled=True))
+    assert (report.windows, report.error) == (3, None)
+    assert "80 s cut (samples of 0, 0, 0, as in idle sleep mode, from 2024-05-01 12:00:20)" in report.note
+    (shard,) = (tmp_path / "out").glob("*/X.npy")
+    assert np.load(shard).any(axis=2).all()
+
+
+def test_a_recording_of_zeros_is_refused(tmp_path: Path) -> None:
+    table = samples_of()
+    table[["x", "y", "z"]] = 0
+    with pytest.raises(DataError, match=r"anna\.csv holds no samples, or none but 0, 0, 0"):
+        read(tmp_path / "anna.csv", table)
+
+
+def test_strong_motion_without_gravity_is_refused(tmp_path: Path) -> None:
+    """Its length is about 1 g, as that of acceleration with gravity."""
+    table = samples_of(3000)
+    phase = np.arange(3000) / 50 * 2 * np.pi * 2.7
+    table[["x", "y", "z"]] = np.stack([np.sin(phase), np.cos(phase), np.sin(2 * phase)], axis=1)
+    with pytest.raises(DataError, match=r"anna\.csv cannot be in g: .*acceleration without gravity"):
+        read(tmp_path / "anna.csv", table)
+
+
+def test_the_recordings_of_a_participant_are_prepared_together(tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.csv" for name in ("S1_visit1", "S1_visit2", "S2")]
+    for hour, file in enumerate(files):
+        table = samples_of(1000)
+        table["time"] += np.timedelta64(hour, "h")
+        table.to_csv(file, index=False)
+    people = tmp_path / "participants.csv"
+    people.write_text("recording,participant\nS1_visit1,Kim\nS1_visit2,Kim\nS2,Lee\n")
+    for source, name in ((DeviceFiles(files), "S1"), (DeviceFiles(files, participants=people), "Kim")):
+        one, two = prepare(source, tmp_path / name, WindowPlan(10, 10, unlabelled=True))
+        assert (one.participant, one.windows, two.windows) == (name, 4, 2)
+        (shard,) = (tmp_path / name).glob(f"*-{name}")
+        hours = np.load(shard / "T.npy").astype("M8[h]")
+        assert (
+            hours.tolist()
+            == [NOON.astype("M8[h]").item()] * 2 + [(NOON + np.timedelta64(1, "h")).astype("M8[h]").item()] * 2
+        )
+        assert set(np.load(shard / "pid.npy").tolist()) == {name}
+
+
+def test_declared_participants_are_part_of_the_identity(tmp_path: Path) -> None:
+    people = tmp_path / "participants.csv"
+    people.write_text("recording,participant\nanna,Kim\n")
+    file = tmp_path / "anna.csv"
+    assert DeviceFiles([file]).identity() != DeviceFiles([file], participants=people).identity()

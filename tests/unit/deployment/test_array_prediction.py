@@ -1,0 +1,99 @@
+"""Prediction of windows in .npy files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from sslwear.deployment.array_prediction import is_array, predict_arrays
+from sslwear.deployment.batch_prediction import Options
+from sslwear.encoders.classifier import Card, Model, network
+from sslwear.errors import DataError, SettingsError
+
+CARD = Card("cnn5", 150, 30.0, "g", ("walk", "sit"), "a data set", "f", None, training_samples=250)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    torch.manual_seed(0)
+    return Model(network(CARD), CARD)
+
+
+def windows(samples: int = 250, count: int = 6) -> np.ndarray:
+    return np.random.default_rng(0).normal([0, 0, 1], 0.1, (count, samples, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("samples", [150, 250])
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_each_window_has_a_row(tmp_path: Path, model: Model, samples: int, format_: str) -> None:
+    np.save(tmp_path / "monday.npy", windows(samples))
+    (outcome,) = predict_arrays([tmp_path / "monday.npy"], model, Options(tmp_path / "out", format_))
+    assert (outcome.name, outcome.windows, outcome.error) == ("monday", 6, None)
+    path = tmp_path / "out" / f"monday.{format_}"
+    table = pd.read_csv(path) if format_ == "csv" else pd.read_parquet(path)
+    expected = model.predict(windows(samples))
+    pd.testing.assert_frame_equal(table, expected, check_dtype=False, atol=1e-4)
+    assert list((tmp_path / "out").iterdir()) == [path]
+
+
+def test_participants_and_times_beside_the_windows_are_kept(tmp_path: Path, model: Model) -> None:
+    start = np.datetime64("2024-05-01T09:00:00") + np.arange(6) * np.timedelta64(5, "s")
+    for name, array in {"X": windows(), "pid": np.array(["a", "b"] * 3), "T": start}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    predict_arrays([tmp_path / "X.npy"], model, Options(tmp_path / "out"))
+    table = pd.read_csv(tmp_path / "out" / "X.csv", parse_dates=["time"])
+    assert list(table.columns) == ["participant", "time", "label", "p_walk", "p_sit"]
+    assert table["participant"].tolist() == ["a", "b"] * 3
+    assert (table["time"].to_numpy() == start).all()
+
+
+@pytest.mark.parametrize("how", ["window_s", "rate_hz", "T"])
+def test_windows_of_another_length_in_seconds_are_refused(tmp_path: Path, model: Model, how: str) -> None:
+    arrays = {"X": windows(150), "pid": np.zeros(6, int), "T": np.arange(6) * 3.0}
+    if how != "T":
+        del arrays["pid"]
+        (tmp_path / "dataset.json").write_text(json.dumps({"name": "mine", how: {"window_s": 3, "rate_hz": 50}[how]}))
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    (outcome,) = predict_arrays([tmp_path / "X.npy"], model, Options(tmp_path / "out"))
+    assert "X.npy has windows of 3 s, but this model takes 5 s" in (outcome.error or "")
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_that_do_not_fit_are_named_and_the_others_are_labelled(tmp_path: Path, model: Model) -> None:
+    np.save(tmp_path / "long.npy", windows(300))
+    np.save(tmp_path / "units.npy", windows() * 9.80665)
+    np.save(tmp_path / "good.npy", windows())
+    files = [tmp_path / f"{name}.npy" for name in ("long", "units", "good", "missing")]
+    long, units, good, missing = predict_arrays(files, model, Options(tmp_path / "out"))
+    assert "the windows have shape (6, 300, 3)" in (long.error or "")
+    assert "units.npy cannot be in g" in (units.error or "")
+    assert "missing.npy is missing" in (missing.error or "")
+    assert good.windows == 6
+
+
+def test_existing_tables_are_replaced_only_when_asked(tmp_path: Path, model: Model) -> None:
+    np.save(tmp_path / "a.npy", windows())
+    (tmp_path / "a.csv").write_text("notes")
+    with pytest.raises(DataError, match=r"a\.csv exists already"):
+        predict_arrays([tmp_path / "a.npy"], model, Options(tmp_path))
+    predict_arrays([tmp_path / "a.npy"], model, Options(tmp_path, overwrite=True))
+    assert len(pd.read_csv(tmp_path / "a.csv")) == 6
+
+
+def test_two_files_of_one_name_and_smoothing_are_refused(tmp_path: Path, model: Model) -> None:
+    files = [tmp_path / "a" / "X.npy", tmp_path / "b" / "X.npy"]
+    with pytest.raises(DataError, match="would both write"):
+        predict_arrays(files, model, Options(tmp_path))
+    with pytest.raises(SettingsError, match="--smooth needs recordings"):
+        predict_arrays(files[:1], model, Options(tmp_path, bout_s=60))
+
+
+@pytest.mark.parametrize(("name", "expected"), [("X.npy", True), ("x.NPY", True), ("a.csv", False), ("npy", False)])
+def test_arrays_are_known_by_their_ending(name: str, expected: bool) -> None:
+    assert is_array(Path(name)) is expected

@@ -158,7 +158,7 @@ def pretrain(study: Settings | Mapping[str, Any] | str | Path, *, progress: bool
     from sslwear.tracking import RUN_URI
 
     with _progress(progress, epochs=True) as callback:
-        run_id, scores = pretrain_once(from_python(study, {}, "train"), progress=callback)
+        run_id, scores = pretrain_once(from_python(study, {}, "pretrain"), progress=callback)
     return PretrainingResult(f"{RUN_URI}{run_id}", scores)
 
 
@@ -279,7 +279,7 @@ def promote(
         alias: alias that moves to the new version.
         score: score that is compared; by default the study's objective.
         rule: what must not be lower than the champion's: the ``mean`` difference over participants, or the lower end of
-            its 95 % ``interval``.
+            its 95 % ``interval``, which needs at least five test participants.
         margin: difference that is still allowed.
         force: a reason to move the alias in any case, which is kept with the version.
 
@@ -294,8 +294,8 @@ def promote(
         >>> promotion.name, promotion.alias, promotion.version
         ('my-study', 'champion', '1')
     """
-    from sslwear.deployment.promotion import Rule
     from sslwear.deployment.promotion import promote as promote_trial
+    from sslwear.deployment.promotion_rule import Rule
     from sslwear.studies.storage import find_study, store_errors
     from sslwear.studies.trials import kept_settings
     from sslwear.tracking import Store

@@ -30,7 +30,7 @@ class BestTrial:
 
     Attributes:
         number: its number.
-        score: the study's objective on the validation participants.
+        score: the study's objective over all windows of the validation participants.
         settings: the study's settings with the training settings of this trial.
         weights: address of its checkpoint, ``runs:/ID``, for `load_encoder`, `load_model` or a study's ``weights``.
     """
@@ -108,9 +108,14 @@ class StudyResult:
 
     @property
     def test_scores(self) -> dict[str, float]:
-        """Scores of the best trial on the test participants, by name."""
-        scores: dict[str, float] = self.study.user_attrs.get("tested", {}).get(str(self.best.number), {})
-        return dict(scores)
+        """Scores of the best trial on the test participants.
+
+        Means over the participants by name of the score, and scores over all windows by ``pooled_`` and the name.
+        Studies of version 0.1 have the second kind only.
+        """
+        from sslwear.studies.tested import scores_of
+
+        return scores_of(self.study, self.best.number)
 
     @cached_property
     def importances(self) -> dict[str, float]:
@@ -138,17 +143,20 @@ class StudyResult:
         )
 
     def _repr_html_(self) -> str:
+        from sslwear.evaluation.participants import validation_title
+        from sslwear.studies.tested import main_scores
         from sslwear.studies.trials import winner
 
         if winner(self.study) is None:
             return f"<p>{escape(repr(self))}</p>"
         best, objective = self.best, self.settings.objective
-        tests = ", ".join(f"{name} {value:.3f}" for name, value in self.test_scores.items())
+        scores, what = main_scores(self.study, best.number)
+        tests = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
         table = self.trials.drop(columns="error").to_html(index=False, float_format=lambda value: f"{value:.4g}")
         return (
-            f"<p><b>Study {escape(self.name)}</b>: the best is trial {best.number} with validation {objective} "
+            f"<p><b>Study {escape(self.name)}</b>: the best is trial {best.number} with {validation_title(objective)} "
             f"{best.score:.3f} ({escape(best.settings.training.tuning)}).</p>"
-            f"{f'<p>Test participants: {tests}.</p>' if tests else ''}{table}"
+            f"{f'<p>Test scores, {what}: {tests}.</p>' if tests else ''}{table}"
         )
 
 
@@ -181,8 +189,9 @@ class EvaluationResult:
 
     @property
     def summary(self) -> pd.DataFrame:
-        """One row a method: ``kappa`` and ``f1`` over participants, each with its 95 % interval (``_low``, ``_high``)
-        and standard deviation (``_sd``), the numbers of ``participants`` and ``seeds``, and ``kappa_sd_of_seeds``.
+        """One row a method: ``kappa`` and ``f1`` over participants, each with its 95 % interval (``_low``, ``_high``;
+        NaN with fewer than five participants) and standard deviation (``_sd``), the numbers of ``participants`` and
+        ``seeds``, and ``kappa_sd_of_seeds``.
         """
         from sslwear.evaluation.comparison import as_frame
 
@@ -193,8 +202,8 @@ class EvaluationResult:
         """One row for each method but the first, which is the reference.
 
         Columns: ``method``; ``reference``; ``score``, the objective; ``difference``, the mean over participants, with
-        its 95 % interval ``low`` and ``high``; ``p`` of Wilcoxon's signed-rank test; ``p_holm``, the same after Holm's
-        correction; ``significant``, whether that is below 0.05.
+        its 95 % interval ``low`` and ``high`` (NaN with fewer than five participants); ``p`` of Wilcoxon's signed-rank
+        test; ``p_holm``, the same after Holm's correction; ``significant``, whether that is below 0.05.
         """
         import pandas as pd
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sslwear.cli.study import Overrides, StudyFile
 from sslwear.cli.terminal import print_line, standard_output, user_errors
 from sslwear.cli.ui import ui_command
+from sslwear.utils.words import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,22 +26,32 @@ def evaluate(file: StudyFile, set_: Overrides = None) -> None:
         console = standard_output()
         with ConsoleProgress(console, epochs=False) as progress:
             table = evaluate_study(settings, store, progress)
-        _print(console, table)
+        print_evaluation(console, table)
         print_line(console, f"Browse it with: {ui_command(store)}")
 
 
-def _print(console: Console, table: pd.DataFrame) -> None:
+def print_evaluation(console: Console, table: pd.DataFrame) -> None:
+    """Print the methods of an evaluation.
+
+    Args:
+        console: where to print.
+        table: scores of the test participants, see `sslwear.studies.cross_validation_results.results`.
+    """
     from sslwear.cli.tables import methods_table
-    from sslwear.evaluation.comparison import compare, summaries
+    from sslwear.evaluation.comparison import compare, interval_note, protocol_title, summaries
     from sslwear.studies.cross_validation_job import TRANSDUCTIVE
 
-    folds, protocol = table["fold"].nunique(), str(table["protocol"].iloc[0]).replace("_", " ")
-    people = f"{table['participant'].nunique()} test participants in {folds} {'fold' if folds == 1 else 'folds'}"
-    print_line(console, f"{table['dataset'].iloc[0]}, {protocol}: {people}; means with 95 % intervals.")
+    if table.empty:
+        print_line(console, "No job has finished yet, so there are no scores.")
+        return
+    methods = summaries(table)
+    folds, protocol = count(table["fold"].nunique(), "fold"), protocol_title(str(table["protocol"].iloc[0]))
+    people = count(table["participant"].nunique(), "test participant")
+    print_line(console, f"{table['dataset'].iloc[0]}, {protocol}: {people} in {folds}.")
+    print_line(console, f"Scores are means over test participants. {interval_note(methods)}")
     if table["transductive"].any():
         print_line(console, f"Results are {TRANSDUCTIVE}.")
     console.print()
-    methods = summaries(table)
     console.print(methods_table(methods, compare(methods, methods[0], "kappa")))
     console.print()
     if len(methods) > 1:

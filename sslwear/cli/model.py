@@ -36,7 +36,8 @@ def promote(
         str | None, typer.Option(metavar="SCORE", help="kappa, f1, ...; by default the study's objective.")
     ] = None,
     rule: Annotated[
-        RuleKind, typer.Option(help="What must not be below the champion: the mean difference or its whole interval.")
+        RuleKind,
+        typer.Option(help="What must not be below 0: the mean difference, or its interval (5 or more participants)."),
     ] = RuleKind.MEAN,
     margin: Annotated[float, typer.Option(metavar="SCORE", help="How far the score may be below the champion.")] = 0.0,
     force: Annotated[
@@ -46,8 +47,8 @@ def promote(
     """Score a trial and the champion on the test participants; move the alias to the trial unless it is worse."""
     with user_errors("the alias was not moved"):
         from sslwear.cli.tables import promotion_table
-        from sslwear.deployment.promotion import Rule
         from sslwear.deployment.promotion import promote as promote_trial
+        from sslwear.deployment.promotion_rule import Rule
         from sslwear.errors import SettingsError
         from sslwear.studies.storage import find_study, store_errors
         from sslwear.studies.trials import kept_settings
@@ -200,9 +201,9 @@ def _test_evaluations(store: Store, tags: dict[str, str]) -> int:
     """Number of test evaluations of a version's study; 0 if it is not known."""
     from sslwear.errors import StudyError
     from sslwear.studies.storage import find_study
-    from sslwear.studies.trials import past_test_evaluations
+    from sslwear.studies.tested import past_evaluations
 
     try:
-        return len(past_test_evaluations(find_study(tags.get("sslwear.study", ""), store)))
+        return len(past_evaluations(find_study(tags.get("sslwear.study", ""), store)))
     except StudyError:  # deleted, or in another Optuna store
         return int(tags.get("sslwear.test_evaluations", tags.get("sslwear.test_looks", 0)))

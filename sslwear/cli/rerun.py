@@ -9,10 +9,13 @@ import typer
 from sslwear.cli.terminal import print_line, standard_output, user_errors
 
 
-def rerun(run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="Id of a run, or its first letters.")]) -> None:
+def rerun(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run or its first letters; a study with --trial.")],
+    trial: Annotated[int | None, typer.Option(metavar="N", help="Number of a trial of the study.", min=0)] = None,
+) -> None:
     """Repeat a training, trial, pre-training or evaluation job from its logged settings; metrics must be identical."""
     with user_errors("the original run was not changed"):
-        from sslwear.studies.compare import find_run
+        from sslwear.studies.compare import find_run, find_trial_run
         from sslwear.studies.progress import ConsoleProgress
         from sslwear.studies.rerun import rerun as repeat
         from sslwear.studies.storage import store_errors
@@ -20,7 +23,7 @@ def rerun(run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="Id of a 
 
         store, console = Store.from_environment(), standard_output()
         with store_errors(store):
-            original = find_run(run_id, store)
+            original = find_run(run, store) if trial is None else find_trial_run(run, trial, store)
             with ConsoleProgress(console, epochs=True) as progress:
                 found = repeat(original, store, progress)
         print_line(console, f"Run {found.run_id} repeats {original.info.run_id} ({original.info.run_name}).")

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from sslwear.cli.terminal import print_line, standard_output, user_errors
+from sslwear.utils.words import count
 
 if TYPE_CHECKING:
     import optuna
@@ -49,32 +50,48 @@ def study_run(
 
 @study_app.command("show")
 def study_show(name: Annotated[str, typer.Argument(metavar="NAME", help="The study's name.")]) -> None:
-    """Show the trials of a study, the best trial, its scores and the importance of each setting."""
+    """Show the trials of a study with the best one and its scores, and the methods of an evaluation of that name."""
     with user_errors():
-        from sslwear.studies.storage import find_study, store_errors
+        from sslwear.cli.evaluate import print_evaluation
+        from sslwear.studies.cross_validation_results import results
+        from sslwear.studies.evaluations import find_evaluation
+        from sslwear.studies.storage import all_studies, find_study, store_errors
         from sslwear.tracking import Store
 
-        store = Store.from_environment()
+        store, console = Store.from_environment(), standard_output()
         with store_errors(store):
-            _print_study(standard_output(), find_study(name, store), store)
+            evaluation = find_evaluation(name, store)
+            if evaluation is None or name in [study.study_name for study in all_studies(store)]:
+                _print_study(console, find_study(name, store), store)
+            if evaluation is not None:
+                if evaluation.done is not None:
+                    print_line(console, f"Evaluation of {name}: {evaluation.done} of {evaluation.total} jobs done.")
+                print_evaluation(console, results(name, store))
 
 
 @study_app.command("list")
 def study_list() -> None:
-    """List all studies with their number of trials and best scores."""
+    """List all studies with their number of trials and best scores, and all evaluations with their best methods."""
     with user_errors():
-        from sslwear.cli.tables import studies_table
+        from sslwear.cli.tables import evaluations_table, studies_table
         from sslwear.cli.ui import NO_STUDY
+        from sslwear.studies.evaluations import all_evaluations
         from sslwear.studies.storage import all_studies, store_errors
         from sslwear.tracking import Store
 
-        store = Store.from_environment()
+        store, console = Store.from_environment(), standard_output()
         with store_errors(store):
-            studies = all_studies(store)
-            if not studies:
-                print(NO_STUDY)
-                return
-            standard_output().print(studies_table(studies))
+            studies, evaluations = all_studies(store), all_evaluations(store)
+        if not studies and not evaluations:
+            print_line(console, NO_STUDY)
+            return
+        if studies:
+            console.print(studies_table(studies))
+        if studies and evaluations:
+            print_line(console, "")
+        if evaluations:
+            console.print(evaluations_table(evaluations))
+        print_line(console, "\nvalidation: score over all windows. test: mean over the test participants.")
 
 
 @study_app.command("compare")
@@ -121,7 +138,9 @@ def study_report(
 def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
     from sslwear.cli.tables import trials_table
     from sslwear.cli.ui import ui_command
-    from sslwear.studies.trials import importances, kept_settings, past_test_evaluations, rows, winner
+    from sslwear.evaluation.participants import validation_title
+    from sslwear.studies.tested import main_scores, past_evaluations
+    from sslwear.studies.trials import importances, kept_settings, rows, winner
 
     best, objective, trials = winner(study), kept_settings(study).objective, rows(study)
     console.print(trials_table(trials, objective, best.number if best else None))
@@ -129,27 +148,29 @@ def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
     if best is None:
         print_line(console, f"No trial of {study.study_name} has finished yet.")
     else:
-        print_line(console, f"Best: trial {best.number}, validation {objective} {best.value:.3f}.")
-    seen = past_test_evaluations(study)
-    if best is not None and (scores := study.user_attrs.get("tested", {}).get(str(best.number))):
-        text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-        print_line(console, f"Test participants (test evaluations: {len(seen)}): {text}.")
+        print_line(console, f"Best: trial {best.number}, {validation_title(objective)} {best.value:.3f}.")
+        scores, what = main_scores(study, best.number)
+        if scores:
+            text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+            seen = len(past_evaluations(study))
+            print_line(console, f"Test scores, {what} (test evaluations: {seen}): {text}.")
     if shares := importances(study):
         text = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
         print_line(console, f"Importance of the searched settings for {objective}: {text}.")
     for row in trials:
         if row.outcome == "running":
-            print_line(console, f"Running: {_trial_name(row)} on {row.host}, {_count(row.epochs, 'epoch')} so far.")
+            print_line(console, f"Running: {_trial_name(row)} on {row.host}, {count(row.epochs, 'epoch')} so far.")
         if row.outcome == "failed":
             why = row.error or "its process ended without an error message"
             print_line(console, f"Failed: {_trial_name(row)}: {why}.")
     if best is not None:
+        print_line(console, f"Repeat a trial with: sslwear rerun {study.study_name} --trial N")
         print_line(console, f"Weights of the best trial: runs:/{best.user_attrs['run_id']}")
     print_line(console, f"Browse the study with: {ui_command(store)}")
 
 
 def _print_comparison(left: Side, right: Side) -> None:
-    from sslwear.cli.tables import best_table, groups_table, settings_table
+    from sslwear.cli.comparison_tables import best_table, groups_table, settings_table
     from sslwear.studies.compare import different_settings, incomparable
     from sslwear.training.metrics import HEADLINE_SCORES
 
@@ -178,7 +199,3 @@ def _print_comparison(left: Side, right: Side) -> None:
 def _trial_name(row: TrialRow) -> str:
     """Number and tuning strategy of a trial."""
     return f"trial {row.number} ({row.settings.tuning})" if row.settings else f"trial {row.number}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
+
+from sslwear.utils.words import shown
 
 if TYPE_CHECKING:
     import optuna
@@ -24,8 +26,11 @@ if TYPE_CHECKING:
     from sslwear.deployment.promotion import Promotion
     from sslwear.evaluation.comparison import Comparison, Summary
     from sslwear.pretext.base import PretextTask
-    from sslwear.studies.compare import Row, Side
+    from sslwear.studies.evaluations import Evaluation
     from sslwear.studies.trials import TrialRow
+
+RUN_LETTERS = 8
+"""Number of first letters of a run's id, which are enough for ``sslwear rerun``."""
 
 
 def table(*columns: str, numbers: Sequence[str] = (), last: Sequence[str] = ()) -> Table:
@@ -93,7 +98,7 @@ def trials_table(rows: Sequence[TrialRow], objective: str, best: int | None) -> 
 
     Args:
         rows: the trials.
-        objective: name of the score in the last column.
+        objective: name of the score by which trials are compared.
         best: number of the best trial; None if none has finished.
     """
     from sslwear.studies.trial import brief
@@ -101,8 +106,9 @@ def trials_table(rows: Sequence[TrialRow], objective: str, best: int | None) -> 
     made = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("", "trial", "outcome", "tuning", "pretext"):
         made.add_column(name, justify="right" if name == "trial" else "left", no_wrap=True)
-    for name in ("lr", "batch", "augment", "epochs", "time", objective):
+    for name in ("lr", "batch", "augment", "epochs", "time", f"validation {objective}"):
         made.add_column(name, justify="right", no_wrap=True)
+    made.add_column("run", no_wrap=True)
     for row in rows:
         settings = row.settings
         made.add_row(
@@ -117,6 +123,7 @@ def trials_table(rows: Sequence[TrialRow], objective: str, best: int | None) -> 
             str(row.epochs),
             f"{row.seconds:.0f} s" if row.seconds is not None else "-",
             score_text(row.value),
+            row.run_id[:RUN_LETTERS] if row.run_id else "-",
             style="bold green" if row.number == best else "dim" if row.outcome != "finished" else "",
         )
     return made
@@ -128,11 +135,12 @@ def _augment_text(augment: bool | str) -> str:
 
 
 def studies_table(studies: Sequence[optuna.Study]) -> Table:
-    """Studies, one a row: number of trials, the best trial and its test score."""
+    """Studies, one a row: number of trials, the best validation score and the test score of that trial."""
+    from sslwear.studies.tested import ABOUT, main_scores
     from sslwear.studies.trials import kept_settings, rows, training_of, winner
 
     made = table("study", "data", "encoder", "objective")
-    for name in ("trials", "pruned", "failed", "running", "best", "test"):
+    for name in ("trials", "pruned", "failed", "running", "validation", "test"):
         made.add_column(name, justify="right", no_wrap=True)
     made.add_column("best tuning", no_wrap=True)
     for study in studies:
@@ -142,79 +150,29 @@ def studies_table(studies: Sequence[optuna.Study]) -> Table:
         settings, best, trials = kept_settings(study), winner(study), rows(study)
         count = {outcome: sum(row.outcome == outcome for row in trials) for outcome in ("pruned", "failed", "running")}
         counted = sum(row.outcome in ("finished", "pruned", "failed") for row in trials)
-        tested = study.user_attrs.get("tested", {}).get(str(best.number), {}) if best else {}
+        scores, what = main_scores(study, best.number) if best else ({}, "")
         made.add_row(
             *(study.study_name, settings.data, settings.encoder, settings.objective),
             f"{counted} of {max(settings.trials, counted)}",
             *(str(number or "-") for number in count.values()),
             score_text(best.value if best else None),
-            score_text(tested.get(settings.objective)),
+            score_text(scores.get(settings.objective)) + (f" {what}" if scores and what != ABOUT[True] else ""),
             training_of(best).tuning if best else "-",
         )
     return made
 
 
-def settings_table(differing: Sequence[Row], left: str, right: str) -> Table:
-    """Settings that differ between two studies, one a row."""
-    made = table("setting", left, right)
-    for row in differing:
-        made.add_row(row.name, _text(row.left), _text(row.right))
-    return made
-
-
-def best_table(left: Side, right: Side) -> Table:
-    """Best trials of two studies: settings and scores."""
-    from sslwear.studies.trials import training_of
-    from sslwear.training.metrics import HEADLINE_SCORES
-
-    made = table("best trial", left.name, right.name)
-    bests = [side.best for side in (left, right)]
-    found = [training_of(best).model_dump() if best else {} for best in bests]
-    made.add_row("number", *(str(best.number) if best else "-" for best in bests))
-    for key in dict.fromkeys([*found[0], *found[1]]):
-        made.add_row(key, *(_text(settings.get(key)) for settings in found))
-    for score in HEADLINE_SCORES:
-        made.add_row(f"validation {score}", *(score_text(_validation(side, score)) for side in (left, right)))
-    for score in HEADLINE_SCORES:
-        tests = [
-            side.tests.get(str(best.number), {}) if best else {}
-            for side, best in zip((left, right), bests, strict=True)
-        ]
-        if any(tests):
-            made.add_row(f"test {score}", *(score_text(test.get(score)) if test else "not tested" for test in tests))
-    return made
-
-
-def _validation(side: Side, score: str) -> float | None:
-    """Score of the best trial at its best epoch."""
-    if side.best is None:
-        return None
-    run = side.store.find_run(side.best.user_attrs["run_id"])
-    if run is not None and score in run.data.metrics:
-        return float(run.data.metrics[score])
-    return side.best.value if score == side.settings.objective else None
-
-
-def groups_table(left: Side, right: Side, score: str, by: str) -> Table:
-    """Best and median scores of two studies by tuning strategy or pretext task.
-
-    Args:
-        left: one study.
-        right: the other study.
-        score: ``kappa`` or ``f1``.
-        by: ``tuning`` or ``pretext``.
-    """
-    from sslwear.studies.compare import groups
-
-    made = table(f"validation {score} by {'pretext task' if by == 'pretext' else 'tuning strategy'}")
-    for side in (left, right):
-        for what in ("best", "median", "trials"):
-            made.add_column(f"{side.name}: {what}", justify="right")
-    for row in groups(left, right, score, by):
-        cells = []
-        for found in (row.left, row.right):
-            cells += [score_text(found[0]), score_text(found[1]), str(found[2])] if found else ["-"] * 3
-        made.add_row(row.name, *cells)
+def evaluations_table(evaluations: Sequence[Evaluation]) -> Table:
+    """Evaluations, one a row: methods, finished jobs, the best method and its test score."""
+    made = table("evaluation", "data", "encoder", "objective", "protocol", numbers=("methods", "jobs", "test"))
+    made.add_column("best method", overflow="fold")
+    for one in evaluations:
+        made.add_row(
+            *(one.name, one.data, one.encoder, one.objective, one.protocol, shown(one.methods)),
+            f"{one.done} of {one.total}" if one.done is not None else "-",
+            score_text(one.score),
+            escape(one.best or "-"),
+        )
     return made
 
 
@@ -227,7 +185,7 @@ def methods_table(methods: Sequence[Summary], comparisons: Sequence[Comparison])
         kappa, spread = one.scores["kappa"], one.seed_sd["kappa"]
         cells = [str(kappa), str(one.scores["f1"]), str(kappa.participants), str(len(one.seeds)), _defined(spread)]
         if (found := differences.get(one.method)) is not None:
-            cells += [str(found.found.interval), _defined(found.corrected)]
+            cells += [found.found.interval.text("+"), _defined(found.corrected)]
         made.add_row(one.label, *cells)
     return made
 
@@ -235,6 +193,8 @@ def methods_table(methods: Sequence[Summary], comparisons: Sequence[Comparison])
 def promotion_table(found: Promotion) -> Table:
     """Test scores of a trial and of the champion, with their paired difference."""
     made = table("test participants", f"trial {found.trial}")
+    from sslwear.evaluation.intervals import p_text
+
     compared = bool(found.differences)
     if compared:
         for name in (f"{found.name} version {found.champion}", "difference", "p"):
@@ -243,7 +203,7 @@ def promotion_table(found: Promotion) -> Table:
         row = [name, str(found.scores[name])]
         if compared:
             change = found.differences[name]
-            row += [str(found.champion_scores[name]), str(change.interval), f"{change.p:.3f}"]
+            row += [str(found.champion_scores[name]), change.interval.text("+"), p_text(change.p)]
         made.add_row(*map(escape, row))
     return made
 
@@ -290,15 +250,3 @@ def score_text(value: float | None) -> str:
 
 def _defined(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_text, value))
-    return str(value)

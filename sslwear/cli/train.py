@@ -22,7 +22,8 @@ def train(file: StudyFile, set_: Overrides = None) -> None:
         with ConsoleProgress(console, epochs=True) as progress:
             run, result = train_once(settings, store, progress)
         scores = ", ".join(f"{name} {value:.3f}" for name, value in result.validation.scores.items())
-        print_line(console, f"Validation participants, epoch {result.best_epoch} of {len(result.history)}: {scores}.")
+        epochs = f"epoch {result.best_epoch} of {len(result.history)}"
+        print_line(console, f"Over all windows of the validation participants, {epochs}: {scores}.")
         print_line(console, f"Run {run.id}. To start from its weights, set weights: runs:/{run.id}")
         print_line(console, f"Browse it with: {ui_command(store)}")
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sslwear.encoders.classifier import Card
-from sslwear.evaluation.intervals import Interval
+from sslwear.evaluation.intervals import FEWEST, TOO_FEW, Interval
+from sslwear.utils.words import count, shown
 
 ACADEMIC = (
     "It starts from the published harnet weights, which are for **academic use only**; read the licence in their "
@@ -82,20 +83,20 @@ def markdown(card: Card, details: ModelDetails) -> str:
 
 
 def _purpose(card: Card, details: ModelDetails) -> list[str]:
-    length, uri = card.window_samples, f"models:/{details.name}@{details.alias}"
+    uri = f"models:/{details.name}@{details.alias}"
     return [
         f"# {details.name}",
         f"Classifies windows of wrist acceleration as {', '.join(card.class_names)}.",
         "## Input and output",
-        f"Windows of {card.window_s:g} s at {card.rate_hz:g} Hz: arrays (N, {length}, 3) or (N, 3, {length}) of "
-        f"acceleration in {card.unit} with gravity, axes x, y, z. Recordings of another rate are resampled linearly. "
-        "Output: one row for each window, with its `label` and a probability `p_CLASS` of each class.",
+        f"Arrays {card.inputs}; acceleration in {card.unit} with gravity, axes x, y, z. Recordings of another rate are "
+        "resampled linearly. Output: one row for each window, with its `label` and a probability `p_CLASS` of each "
+        "class.",
         "\n".join(["```python", "import mlflow", f"mlflow.pyfunc.load_model({uri!r}).predict(windows)", "```"]),
     ]
 
 
 def _origin(card: Card, details: ModelDetails) -> list[str]:
-    settings = ", ".join(f"{key} {value}" for key, value in details.settings.items())
+    settings = ", ".join(f"{key} {shown(value)}" for key, value in details.settings.items())
     return [
         "## Training",
         f"Trial {details.trial} of the study `{details.study}` (run `{details.run_id}`): {card.encoder}, trained with "
@@ -108,17 +109,17 @@ def _origin(card: Card, details: ModelDetails) -> list[str]:
 
 
 def _test_scores(details: ModelDetails) -> list[str]:
-    count = next(iter(details.scores.values())).participants
+    tested = len(details.participants["test"])
     rows = [
-        f"| {name} | {x.mean:.3f} | {x.sd:.3f} | {x.low:.3f} to {x.high:.3f} | {details.pooled[name]:.3f} |"
-        for name, x in details.scores.items()
+        f"| {name} | {found.text(spread=True)} | {details.pooled[name]:.3f} |" for name, found in details.scores.items()
     ]
+    intervals = "The 95 % bootstrap interval of the mean is in brackets." if tested >= FEWEST else TOO_FEW
     return [
         "## Scores on the test participants",
-        f"Means over {count} test participant{'s' * (count != 1)}, who were used neither in training nor in the "
-        "selection of the trial, with 95 % bootstrap intervals over participants. Test evaluations until now: "
-        f"{details.test_evaluations}. Each evaluation that informs a choice makes later scores a little optimistic.",
-        "\n".join(["| score | mean | sd | 95 % interval | all windows |", "|---|---|---|---|---|", *rows]),
+        f"Means ± standard deviation over {count(tested, 'test participant')}, who were used neither in training nor "
+        f"in the selection of the trial. {intervals} Test evaluations until now: {details.test_evaluations}. Each "
+        "further trial that is scored on the test participants makes later scores a little too optimistic.",
+        "\n".join(["| score | mean over participants | over all windows |", "|---|---|---|", *rows]),
         details.comparison,
     ]
 

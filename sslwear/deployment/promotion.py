@@ -4,64 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
+import numpy as np
 import optuna
 from mlflow.entities.model_registry import ModelVersion
 from optuna.trial import FrozenTrial, TrialState
 
 from sslwear.deployment import registry
+from sslwear.deployment.promotion_rule import Rule
 from sslwear.deployment.registration import register_trial, score_intervals
 from sslwear.deployment.registry import CHAMPION
 from sslwear.errors import SettingsError, StudyError, WeightsError
-from sslwear.evaluation.intervals import Difference, Interval, difference
+from sslwear.evaluation.intervals import Difference, Interval, difference, p_text
 from sslwear.studies.context import StudyContext
 from sslwear.studies.final_test import HeldOutScores, score_network, trained
 from sslwear.studies.leakage import seen_participants
 from sslwear.studies.optimise import alone
 from sslwear.studies.storage import find_study, store_errors
 from sslwear.studies.summary import description
-from sslwear.studies.trials import count_test_evaluation, kept_settings, past_test_evaluations, training_of, winner
+from sslwear.studies.tested import count_evaluation, past_evaluations
+from sslwear.studies.trials import kept_settings, training_of, winner
 from sslwear.tracking import Run, Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training import frozen_prefix_length
 from sslwear.training.metrics import SCORES
 from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.masking import masked
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Rule by which a candidate may replace the champion.
-
-    Attributes:
-        score: score to compare, one of `SCORES`.
-        kind: ``mean``: the mean difference over participants must be at least minus the margin; ``interval``: the lower
-            limit of its 95 % interval must be.
-        margin: non-inferiority margin of the score.
-
-    Raises:
-        SettingsError: when the score is unknown, or the margin is not at least 0 and less than 1.
-    """
-
-    score: str = "kappa"
-    kind: Literal["mean", "interval"] = "mean"
-    margin: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.score not in SCORES:
-            raise SettingsError(f"score: there is no {self.score!r}. Choose one of {', '.join(SCORES)}")
-        if not 0 <= self.margin < 1:
-            raise SettingsError(f"margin: it must be at least 0 and less than 1 but is {self.margin:g}")
-
-    def allows(self, found: Difference) -> bool:
-        """Whether a difference, candidate minus champion, fulfils the rule."""
-        value = found.interval.mean if self.kind == "mean" else found.interval.low  # NaN for one participant
-        return bool(value >= -self.margin)
-
-    def __str__(self) -> str:
-        what = "the mean difference" if self.kind == "mean" else "the lower limit of the difference's 95 % interval"
-        return f"{what} in {self.score} must be at least {-self.margin or 0:g}"
 
 
 @dataclass(frozen=True)
@@ -79,7 +47,7 @@ class Promotion:
         version: version of the candidate; None if it was refused.
         moved: whether the alias was moved to the candidate.
         reason: reason in one sentence.
-        test_evaluations: number of evaluations on the study's test participants until now.
+        test_evaluations: number of the study's trials that were scored on its test participants until now.
     """
 
     name: str
@@ -131,7 +99,7 @@ def promote(
         if known is not None and champion is not None and known.version == champion.version:
             reason = f"trial {trial.number} is {name}@{alias} already, version {known.version}"
             taken = str(known.version)
-            count = len(past_test_evaluations(study))
+            count = len(past_evaluations(study))
             return Promotion(name, alias, trial.number, {}, taken, {}, {}, taken, False, reason, count)
         context = _open_context(study, store)
         registry.check_encoder(context.encoder)
@@ -196,9 +164,11 @@ def _compare(
     known: ModelVersion | None,
     champion: ModelVersion | None,
 ) -> Promotion:
+    if champion is not None and request.force is None and (why := request.rule.undecided(len(context.split.test))):
+        raise StudyError(f"{why}. Use --rule mean, or --force REASON")
     network = trained(context, trial)
     with signals_deferred():
-        count_test_evaluation(study, f"promotion of trial {trial.number}")
+        count_evaluation(study, trial.number, f"promotion of trial {trial.number}")
     depth = frozen_prefix_length(context.tuning(training_of(trial)).frozen, network)
     candidate = score_network(context, network, context.encoder.window_samples, context.dataset.class_names, depth)
     champion_result, caveat = _score_champion(context, champion, request)
@@ -231,7 +201,7 @@ def _compare(
         version=version,
         moved=allowed,
         reason=reason,
-        test_evaluations=len(past_test_evaluations(study)),
+        test_evaluations=len(past_evaluations(study)),
     )
 
 
@@ -280,7 +250,9 @@ def _decide(
     if differences:
         found = differences[rule.score]
         allowed = rule.allows(found)
-        text = f"{rule.score} is {found.interval.mean:+.3f} against version {champion.version}; {rule}{caveat}"
+        verdict = rule.undecided(found.interval.participants) or str(rule)
+        change = "undefined" if np.isnan(found.interval.mean) else f"{found.interval.mean:+.3f}"
+        text = f"{rule.score} is {change} against version {champion.version}; {verdict}{caveat}"
     else:
         allowed, text = False, f"version {champion.version} was not compared{caveat}"
     if not allowed and request.force is not None:
@@ -301,7 +273,8 @@ def _comparison(
     if not differences:
         return f"It replaced version {champion.version} as `{request.alias}`: {reason}."
     rows = "\n".join(
-        f"| {name} | {theirs[name]} | {found.interval} | {found.p:.3f} |" for name, found in differences.items()
+        f"| {name} | {theirs[name]} | {found.interval.text('+')} | {p_text(found.p)} |"
+        for name, found in differences.items()
     )
     return f"""It replaced version {champion.version} as `{request.alias}`: {reason}. On the same participants:
 

@@ -18,11 +18,13 @@ from sslwear.deployment import model_card, registry
 from sslwear.encoders.base import Network
 from sslwear.encoders.classifier import Card, reference_ranges, statistics
 from sslwear.evaluation.intervals import Interval, interval
+from sslwear.evaluation.participants import validation_title
 from sslwear.studies.context import StudyContext
 from sslwear.studies.final_test import HeldOutScores
 from sslwear.studies.leakage import supervised_datasets
 from sslwear.studies.pretraining import pretraining_source
-from sslwear.studies.trials import kept_settings, past_test_evaluations, training_of
+from sslwear.studies.tested import past_evaluations
+from sslwear.studies.trials import kept_settings, training_of
 from sslwear.tracking import RUN_URI, participant_params
 from sslwear.training.metrics import SCORES
 
@@ -73,15 +75,15 @@ def register_trial(
         settings=training.model_dump(),
         participants={"train": split.train, "validation": split.validation, "test": split.test},
         scores=scores,
-        pooled=tested.scores,
-        test_evaluations=len(past_test_evaluations(study)),
+        pooled=tested.pooled,
+        test_evaluations=len(past_evaluations(study)),
         comparison=comparison,
         weights=weights,
         pretraining=_pretraining(context, training.pretext),
         supervised=supervised_datasets(context, weights, training.pretext),
         versions=_versions(),
     )
-    objective = f"{context.settings.objective} {trial.value:.4f} on validation participants"
+    objective = f"{validation_title(context.settings.objective)} {trial.value:.3f}"
     rows = context.windows(split.train).rows[:EXAMPLES]
     example = context.dataset.gather(rows, card.window_samples).transpose(1, 2).contiguous().numpy()
     text, tags = model_card.markdown(card, details), _tags(card, details, objective)
@@ -117,8 +119,9 @@ def _pretraining(context: StudyContext, pretext: str) -> dict[str, str | None]:
 
 def _metrics(scores: Mapping[str, Interval]) -> dict[str, float]:
     """Metrics of the model: means and interval limits of the scores, if they are defined."""
-    parts = [(score, part) for score in scores for part in ("mean", "low", "high")]
-    found = {f"test_{score}_{part}": float(getattr(scores[score], part)) for score, part in parts}
+    found: dict[str, float] = {}
+    for score, one in scores.items():
+        found |= {f"test_{score}": one.mean, f"test_{score}_low": one.low, f"test_{score}_high": one.high}
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 

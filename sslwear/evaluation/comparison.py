@@ -6,14 +6,14 @@ not count as more participants. The standard deviation between seeds is reported
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from sslwear.errors import StudyError
-from sslwear.evaluation.intervals import Difference, Interval, difference, interval
+from sslwear.evaluation.intervals import TOO_FEW, Difference, Interval, difference, interval
 
 SCORES = ("f1", "kappa", "precision", "recall", "f1_all_classes")
 TRANSDUCTIVE = " (transductive)"
@@ -21,6 +21,12 @@ TRANSDUCTIVE = " (transductive)"
 SUPERVISED_MARK = " (supervised on {})"
 """Mark of methods whose encoder was trained on labels of other data sets."""
 SIGNIFICANT = 0.05
+PROTOCOLS = {
+    "hold_out": "hold-out",
+    "k_fold": "k-fold cross-validation",
+    "leave_one_out": "leave-one-participant-out cross-validation",
+}
+"""Names of protocols in text, by their names in study files."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +150,18 @@ def as_frame(methods: Sequence[Summary], comparisons: Sequence[Comparison]) -> p
             row |= {"difference_p": comparison.found.p, "difference_p_holm": comparison.corrected}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def interval_note(methods: Iterable[Summary]) -> str:
+    """What is in brackets after the means of some methods: intervals, or why there are none."""
+    known = {one.known for method in methods for one in method.scores.values()}
+    notes = {True: "In brackets: 95 % bootstrap intervals.", False: TOO_FEW}
+    return " ".join(text for which, text in notes.items() if which in known)
+
+
+def protocol_title(protocol: str) -> str:
+    """Name of a protocol in text."""
+    return PROTOCOLS.get(protocol, protocol)
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -9,18 +9,23 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from sslwear.utils.words import count
+
 LEVEL = 0.95
 RESAMPLES = 9999
+FEWEST = 5
+"""Fewest participants for an interval. Resamples of fewer give little more than the smallest and the largest score."""
+TOO_FEW = f"Fewer than {FEWEST} participants are too few for an interval."
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Mean of a score over participants, with a bootstrap interval.
+    """Mean of a score over participants, with a bootstrap interval if there are enough participants.
 
     Attributes:
         mean: mean over the participants with a score; NaN if there are none.
         sd: sample standard deviation; NaN if there are fewer than two participants.
-        low: lower limit of the 95 % bootstrap interval of the mean; NaN if there are fewer than two participants.
+        low: lower limit of the 95 % bootstrap interval of the mean; NaN if there are fewer than `FEWEST` participants.
         high: upper limit.
         participants: number of participants with a score.
     """
@@ -32,9 +37,26 @@ class Interval:
     participants: int
 
     def __str__(self) -> str:
-        if self.participants < 2:
-            return f"{self.mean:.3f} (one participant)" if self.participants else "undefined"
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return self.text()
+
+    @property
+    def known(self) -> bool:
+        """Whether there are enough participants for limits."""
+        return self.participants >= FEWEST
+
+    def text(self, sign: str = "", spread: bool = False) -> str:
+        """Mean with limits, or with the number of participants if they are too few for limits.
+
+        Args:
+            sign: ``+`` writes the sign of positive numbers too.
+            spread: whether to write the standard deviation after the mean.
+        """
+        if not self.participants:
+            return "undefined"
+        mean = f"{self.mean:{sign}.3f}" + (f" ± {self.sd:.3f}" if spread and self.participants > 1 else "")
+        if not self.known:
+            return f"{mean} ({count(self.participants, 'participant')})"
+        return f"{mean} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
 
 
 @dataclass(frozen=True)
@@ -60,12 +82,20 @@ def interval(scores: ArrayLike) -> Interval:
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return Interval(np.nan, np.nan, np.nan, np.nan, 0)
-    if len(values) == 1:
-        return Interval(float(values[0]), np.nan, np.nan, np.nan, 1)
+    sd = float(values.std(ddof=1)) if len(values) > 1 else np.nan
+    if len(values) < FEWEST:
+        return Interval(float(values.mean()), sd, np.nan, np.nan, len(values))
     found = stats.bootstrap(
         (values,), np.mean, n_resamples=RESAMPLES, confidence_level=LEVEL, method="percentile", rng=0
     ).confidence_interval
-    return Interval(float(values.mean()), float(values.std(ddof=1)), float(found.low), float(found.high), len(values))
+    return Interval(float(values.mean()), sd, float(found.low), float(found.high), len(values))
+
+
+def p_text(p: float) -> str:
+    """A p-value with three decimals."""
+    if np.isnan(p):
+        return "undefined"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def difference(first: pd.Series[float], second: pd.Series[float]) -> Difference:

@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sslwear.training.metrics import Labels, classification_scores
+from sslwear.training.metrics import SCORES, Labels, classification_scores
+
+POOLED = "pooled_"
+"""Prefix of a score over all windows, in which participants with more windows count more."""
+
+
+def validation_title(score: str) -> str:
+    """Title of the score by which trials are compared."""
+    return f"validation {score} over all windows"
 
 
 def per_participant(truth: Labels, predicted: Labels, pid: NDArray[Any], classes: int) -> pd.DataFrame:
@@ -32,3 +40,12 @@ def per_participant(truth: Labels, predicted: Labels, pid: NDArray[Any], classes
         counts = {"windows": len(mine), "classes": len(np.unique(truth[mine]))}
         table.append({"participant": participant, **counts, **scores})
     return pd.DataFrame(table)
+
+
+def mean_scores(table: pd.DataFrame) -> dict[str, float]:
+    """Means over the participants: the definition of a test score; undefined scores (NaN) are left out.
+
+    Args:
+        table: one row for each participant, see `per_participant`.
+    """
+    return {name: float(table[name].mean()) for name in SCORES}

@@ -31,6 +31,7 @@ from sslwear.reports.report_text import (
 from sslwear.reports.study_figures import TrialPoint
 from sslwear.training import EpochRecord
 from sslwear.utils.masking import masked
+from sslwear.utils.words import count
 
 REPORT, ROWS = "REPORT.md", "REPORT.json"
 COMPARED = ("f1", "kappa")
@@ -62,9 +63,10 @@ class ReportInputs:
         outcomes: number of trials of the search, by outcome.
         points: the trials of the search.
         kinds: tuning strategy and pretext task of the networks, by name of the method.
-        curves: epochs of the best network's training; empty if they are not known.
+        curves: epochs of the training of the search's best trial, or of the best network that has a run; empty if they
+            are not known.
         best_epoch: the epoch whose weights were kept.
-        winner: name of the run with these epochs.
+        curves_of: name of the run with these epochs.
         pretrained: scores of the pre-trainings.
     """
 
@@ -76,7 +78,7 @@ class ReportInputs:
     kinds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     curves: Sequence[EpochRecord] = ()
     best_epoch: int = 0
-    winner: str = ""
+    curves_of: str = ""
     pretrained: Sequence[Pretrained] = ()
 
 
@@ -169,7 +171,7 @@ def text(groups: Sequence[Group], inputs: ReportInputs, pictures: Sequence[str])
     for group in groups:
         parts += [f"### {group.title}", "\n".join(scores_table(group))]
     if any(group.comparisons[score] for group in groups):
-        parts += ["## Comparison with the reference", _how_compared()]
+        parts += ["## Comparison with the reference", _how_compared(groups, score)]
         for group in groups:
             if group.comparisons[score]:
                 parts.append(f"### {group.title}: differences from the reference")
@@ -177,17 +179,19 @@ def text(groups: Sequence[Group], inputs: ReportInputs, pictures: Sequence[str])
                 order = sorted(COMPARED, key=lambda name: name != score)
                 parts += ["\n".join(comparisons_table(group, name)) for name in order]
     parts += _pretexts(inputs.pretrained)
-    parts += _pictures(pictures, inputs.winner)
+    parts += _pictures(pictures, inputs.curves_of)
     parts += _search(groups, inputs)
     parts += _repeating(groups, inputs)
     return "\n\n".join(parts) + "\n"
 
 
-def _how_compared() -> str:
+def _how_compared(groups: Sequence[Group], score: str) -> str:
+    intervals = any(one.found.interval.known for group in groups for one in group.comparisons[score])
     return (
-        "Differences are paired by participant: mean with 95 % bootstrap interval, and p of the two-sided Wilcoxon "
-        "signed-rank test. Holm's method corrects p for the number of rows of the table. A difference is significant "
-        "if the corrected p is below 0.05. The intervals are not corrected."
+        f"Differences are paired by participant: mean{' with 95 % bootstrap interval' if intervals else ''}, and p of "
+        "the two-sided Wilcoxon signed-rank test. Holm's method corrects p for the number of rows of the table. A "
+        "difference is significant if the corrected p is below 0.05."
+        f"{' The intervals are not corrected.' if intervals else ''}"
     )
 
 
@@ -207,8 +211,8 @@ def _pretexts(pretrained: Sequence[Pretrained]) -> list[str]:
     return ["## Scores on the pretext tasks", how, "\n".join(lines)]
 
 
-def _pictures(pictures: Sequence[str], winner: str) -> list[str]:
-    captions = {**CAPTIONS, CURVES: f"{CAPTIONS[CURVES]}, {winner}" if winner else CAPTIONS[CURVES]}
+def _pictures(pictures: Sequence[str], curves_of: str) -> list[str]:
+    captions = {**CAPTIONS, CURVES: f"{CAPTIONS[CURVES]} of {curves_of}" if curves_of else CAPTIONS[CURVES]}
     shown = [f"{captions[name]}:\n\n![{captions[name]}]({name})" for name in pictures]
     return ["## Figures", *shown] if shown else []
 
@@ -217,16 +221,16 @@ def _search(groups: Sequence[Group], inputs: ReportInputs) -> list[str]:
     """Number of configurations and scores of the search."""
     methods = len({one.label for group in groups for one in group.summaries})
     runs = len({run for group in groups for one in group.summaries for run in one.run_ids})
-    evaluated = f"{methods} method{'s were' if methods > 1 else ' was'} evaluated, in {runs} runs."
+    evaluated = f"{methods} method{'s were' if methods > 1 else ' was'} evaluated, in {count(runs, 'run')}."
     total = sum(inputs.outcomes.values())
     if not total:
         return ["## Search", f"{evaluated} There was no search."]
-    ended = ", ".join(f"{count} {outcome}" for outcome, count in inputs.outcomes.items())
+    ended = ", ".join(f"{number} {outcome}" for outcome, number in inputs.outcomes.items())
     score = inputs.settings.objective
     parts = [
         "## Search",
-        f"{evaluated} The search had {total} trial{'s' if total > 1 else ''}: {ended}. Trials were compared by "
-        f"{TITLES[score]} on validation participants. The highest of many validation scores is too optimistic.",
+        f"{evaluated} The search had {count(total, 'trial')}: {ended}. Trials were compared by {TITLES[score]} over "
+        "all windows of the validation participants. The highest of many validation scores is too optimistic.",
     ]
     tables = [searched(inputs.points, by, score) for by in ("tuning", "pretext")]
     return parts + ["\n".join(table) for table in tables if table]

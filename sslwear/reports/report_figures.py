@@ -56,7 +56,7 @@ def report_pictures(
         methods: evaluated networks, by title of their panel.
         points: trials of the search.
         comparisons: comparisons with the reference, by title of their panel.
-        curves: epochs of the best network's training; empty if they are not known.
+        curves: epochs of one training; empty if they are not known.
         best_epoch: the epoch whose weights were kept.
         score: name of the score.
     """
@@ -76,7 +76,7 @@ def report_pictures(
 
 
 def effect_figure(methods: Mapping[str, Sequence[MethodPoint]], by: str, score: str) -> Figure:
-    """Draw means over test participants with intervals, in rows by one property and in colours by the other one.
+    """Draw means over test participants, with intervals if known, in rows by one property and colours by the other.
 
     Args:
         methods: networks, by title of their panel.
@@ -95,7 +95,8 @@ def effect_figure(methods: Mapping[str, Sequence[MethodPoint]], by: str, score: 
             mine = [one for one in found if getattr(one, by) == name]
             for one, offset in zip(mine, np.linspace(-0.2, 0.2, len(mine)) if len(mine) > 1 else [0.0], strict=True):
                 interval, shade = one.summary.scores[score], shades[getattr(one, colour)]
-                axes.plot([interval.low, interval.high], [place + offset] * 2, color=shade, linewidth=2)
+                if interval.known:
+                    axes.plot([interval.low, interval.high], [place + offset] * 2, color=shade, linewidth=2)
                 hollow = "white" if one.summary.transductive else shade
                 form = "s" if one.summary.supervised else "o"
                 axes.scatter([interval.mean], [place + offset], color=shade, facecolor=hollow, marker=form, zorder=3)
@@ -111,7 +112,8 @@ def effect_figure(methods: Mapping[str, Sequence[MethodPoint]], by: str, score: 
         panels[0].scatter([], [], color="black", marker="s", label="square: supervised pre-training")
     labels = {"tuning": "tuning", "pretext": "pretext task"}
     panels[0].legend(title=labels[colour], frameon=False, fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
-    panels[-1].set_xlabel(f"test {score}: mean over participants and 95 % interval")
+    known = any(one.summary.scores[score].known for found in methods.values() for one in found)
+    panels[-1].set_xlabel(f"test {score}: mean over participants{' and 95 % interval' if known else ''}")
     return figure
 
 
@@ -135,7 +137,9 @@ def differences_figure(comparisons: Mapping[str, Sequence[Comparison]], score: s
     for axes, (title, found) in zip(panels, comparisons.items(), strict=True):
         _panel(axes, found)
         axes.set_title(title, fontsize=10)
-    panels[-1].set_xlabel(f"difference in {score} from the reference (points: participants; bar: mean, 95 %)")
+    known = any(one.found.interval.known for found in comparisons.values() for one in found)
+    bars = "line: mean; bar: 95 % interval" if known else "line: mean"
+    panels[-1].set_xlabel(f"difference in {score} from the reference (points: participants; {bars})")
     return figure
 
 
@@ -151,7 +155,7 @@ def _panel(axes: Axes, comparisons: Sequence[Comparison]) -> None:
         axes.scatter(xs, ys, s=16, color=colour, label=str(person) if coloured else None, zorder=3)
     for row, found in enumerate(comparisons):
         interval = found.found.interval
-        if np.isfinite(interval.low):
+        if interval.known:
             axes.plot([interval.low, interval.high], [row, row], color=GREY, linewidth=5, alpha=0.6, zorder=1)
         axes.plot([interval.mean] * 2, [row - 0.25, row + 0.25], color="black", linewidth=1.5, zorder=2)
     axes.axvline(0, color="black", linewidth=0.8, linestyle=":", zorder=0)

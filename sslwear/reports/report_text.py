@@ -8,10 +8,11 @@ from statistics import median
 
 import numpy as np
 
-from sslwear.evaluation.comparison import SIGNIFICANT, TRANSDUCTIVE, Comparison, Summary, smallest_p
-from sslwear.evaluation.intervals import Interval
+from sslwear.evaluation.comparison import SIGNIFICANT, TRANSDUCTIVE, Comparison, Summary, protocol_title, smallest_p
+from sslwear.evaluation.intervals import FEWEST, TOO_FEW, Interval, p_text
 from sslwear.reports.report_figures import CURVES, DIFFERENCES, MASKS, PRETEXT
 from sslwear.reports.study_figures import TrialPoint
+from sslwear.utils.words import count
 
 TITLES = {
     "f1": "macro F1",
@@ -24,7 +25,7 @@ CAPTIONS = {
     MASKS: "Scores by tuning strategy",
     PRETEXT: "Pretext tasks compared",
     DIFFERENCES: "Differences from the reference by participant",
-    CURVES: "Learning curves of the best network",
+    CURVES: "Learning curves",
 }
 
 
@@ -49,7 +50,7 @@ class Group:
     @property
     def title(self) -> str:
         """Name of the data set and the protocol."""
-        return f"{self.reference.dataset}, {self.reference.protocol.replace('_', ' ')}"
+        return f"{self.reference.dataset}, {protocol_title(self.reference.protocol)}"
 
     @property
     def ranked(self) -> list[Summary]:
@@ -66,7 +67,7 @@ def answer(group: Group) -> str:
     comparisons = group.comparisons[score]
     sentences = [
         f"On {group.title}, `{best.label}` has the highest mean {TITLES[score]} over "
-        f"{best.scores[score].participants} participants: {best.scores[score]}."
+        f"{count(best.scores[score].participants, 'participant')}: {best.scores[score]}."
     ]
     if not comparisons:
         return f"{sentences[0]} No other method was evaluated."
@@ -82,9 +83,9 @@ def answer(group: Group) -> str:
         f"{_signed(mine.found.interval)}"
     )
     if np.isnan(mine.corrected):
-        shared = mine.found.interval.participants
-        return " ".join([*sentences, f"{difference}; {shared} shared participants are too few for a test."])
-    p = f"(Wilcoxon signed-rank test, Holm-corrected p {_number(mine.corrected)})"
+        shared = count(mine.found.interval.participants, "shared participant")
+        return " ".join([*sentences, f"{difference}. A test needs more than {shared}."])
+    p = f"(Wilcoxon signed-rank test, Holm-corrected p {p_text(mine.corrected)})"
     if mine.significant:
         return " ".join([*sentences, f"{difference}, which is significant {p}."])
     return " ".join([*sentences, f"{difference}, which is not significant {p}.", *_significant(group)])
@@ -134,7 +135,7 @@ def incomplete(group: Group) -> str | None:
 
 
 def _list(comparisons: Iterable[Comparison]) -> str:
-    return ", ".join(f"`{one.summary.label}` (corrected p {_number(one.corrected)})" for one in comparisons)
+    return ", ".join(f"`{one.summary.label}` (corrected p {p_text(one.corrected)})" for one in comparisons)
 
 
 def _way(one: Comparison) -> str:
@@ -156,16 +157,15 @@ def scores_table(group: Group) -> list[str]:
 
 
 def _cell(found: Interval, seed_sd: float) -> str:
-    if found.participants < 2:
-        return str(found)
     seeds = f"; seeds ± {seed_sd:.3f}" if np.isfinite(seed_sd) else ""
-    return f"{found.mean:.3f} ± {found.sd:.3f} [{found.low:.3f}, {found.high:.3f}]{seeds}"
+    return f"{found.text(spread=True)}{seeds}"
 
 
 def comparisons_table(group: Group, score: str) -> list[str]:
     """A Markdown table of differences from the reference in one score, the highest first."""
+    limits = " [95 % interval]" if any(one.found.interval.known for one in group.comparisons[score]) else ""
     lines = [
-        f"| {TITLES[score]}, compared with {_code(group.reference)} | participants | difference [95 % interval] | p "
+        f"| {TITLES[score]}, compared with {_code(group.reference)} | participants | difference{limits} | p "
         "| p, Holm | significantly different |",
         "|---|---|---|---|---|---|",
     ]
@@ -173,8 +173,8 @@ def comparisons_table(group: Group, score: str) -> list[str]:
         found = one.found.interval
         verdict = _way(one) if one.significant else "no"
         lines.append(
-            f"| {_code(one.summary)} | {found.participants} | {_signed(found)} | {_number(one.found.p)} "
-            f"| {_number(one.corrected)} | {verdict} |"
+            f"| {_code(one.summary)} | {found.participants} | {_signed(found)} | {p_text(one.found.p)} "
+            f"| {p_text(one.corrected)} | {verdict} |"
         )
     return lines
 
@@ -199,10 +199,10 @@ def significance(group: Group) -> list[str]:
     pairs = max((one.found.interval.participants for one in comparisons), default=0)
     least = min(1.0, smallest_p(pairs) * len(comparisons)) if pairs else 1.0
     if comparisons and least >= SIGNIFICANT:
+        advice = "Use the intervals, or record more participants." if pairs >= FEWEST else "Record more participants."
         lines.append(
-            f"- With {pairs} participants and {len(comparisons)} comparisons, the smallest possible corrected p is "
-            f"{_number(least)}. No difference can be significant, however large. Use the intervals, or record more "
-            "participants."
+            f"- With {count(pairs, 'participant')} and {count(len(comparisons), 'comparison')}, the smallest possible "
+            f"corrected p is {p_text(least)}. No difference can be significant, however large. {advice}"
         )
     return lines
 
@@ -222,7 +222,7 @@ def searched(points: Sequence[TrialPoint], by: str, score: str) -> list[str]:
     if len(found) < 2:
         return []
     title = {"tuning": "tuning strategy", "pretext": "pretext task"}[by]
-    lines = [f"| {title} | finished trials | highest {TITLES[score]} | median |", "|---|---|---|---|"]
+    lines = [f"| {title} | finished trials | highest validation {TITLES[score]} | median |", "|---|---|---|---|"]
     for name, values in sorted(found.items(), key=lambda item: -max(item[1])):
         lines.append(f"| `{name}` | {len(values)} | {max(values):.3f} | {median(values):.3f} |")
     return lines
@@ -230,13 +230,16 @@ def searched(points: Sequence[TrialPoint], by: str, score: str) -> list[str]:
 
 def notes(groups: Sequence[Group]) -> str:
     """Explanation of the scores."""
+    summaries = [one for group in groups for one in group.summaries]
+    known = {found.known for one in summaries for found in one.scores.values()}
     text = (
         "Scores are from test participants, who were not used for training: mean over participants ± standard "
-        "deviation, with the 95 % bootstrap interval of the mean. Macro F1, precision and recall are means over the "
-        "classes in a participant's true or predicted labels, as in published benchmarks; *all classes* counts 0 for "
-        "the other classes."
+        f"deviation{', with the 95 % bootstrap interval of the mean' if True in known else ''}. Macro F1, precision "
+        "and recall are means over the classes in a participant's true or predicted labels, as in published "
+        "benchmarks; *all classes* counts 0 for the other classes."
     )
-    summaries = [one for group in groups for one in group.summaries]
+    if False in known:
+        text += f" {TOO_FEW}"
     if any(len(one.seeds) > 1 for one in summaries):
         text += (
             " With several seeds, a participant's score is the mean over seeds; *seeds ±* is the standard deviation of "
@@ -261,13 +264,4 @@ def _code(one: Summary) -> str:
 
 
 def _signed(found: Interval) -> str:
-    if not found.participants:
-        return "undefined"
-    text = f"{found.mean:+.3f}"
-    return f"{text} [{found.low:+.3f}, {found.high:+.3f}]" if found.participants > 1 else f"{text} (one participant)"
-
-
-def _number(p: float) -> str:
-    if np.isnan(p):
-        return "undefined"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return found.text("+")

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from sslwear.evaluation.participants import validation_title
 from sslwear.reports.training_figures import BLUE, COLOURS, GREY, ORANGE
 
 NO_PRETEXT = "none"
@@ -88,7 +89,7 @@ def _history(axes: Axes, points: Sequence[TrialPoint], objective: str) -> None:
         best = np.maximum.accumulate(_values(finished))
         axes.step([p.number for p in finished], best, where="post", color=ORANGE, label="best so far")
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8)
-    axes.set(xlabel="trial", ylabel=f"validation {objective}")
+    axes.set(xlabel="trial", ylabel=validation_title(objective))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -106,7 +107,7 @@ def _groups(axes: Axes, points: Sequence[TrialPoint], by: str, colour: str, obje
         axes.scatter([], [], color=shade, label=kind)
     axes.set_yticks(range(len(rows)), rows)
     labels = {"pretext": "pretext task", "tuning": "tuning"}
-    axes.set(xlabel=f"validation {objective}", ylabel=labels[by])
+    axes.set(xlabel=validation_title(objective), ylabel=labels[by])
     axes.grid(axis="y", color="#edf2f7", zorder=0)
     axes.set_axisbelow(True)
     axes.legend(title=labels[colour], frameon=False, bbox_to_anchor=(1, 1), loc="upper left", fontsize=8)

@@ -15,6 +15,8 @@ from optuna.trial import FrozenTrial
 
 from sslwear.config import Settings
 from sslwear.errors import StudyError
+from sslwear.studies.storage import find_study
+from sslwear.studies.tested import scores_of
 from sslwear.studies.trials import kept_settings, rows, winner
 from sslwear.tracking import Store, participant_names
 from sslwear.training.metrics import HEADLINE_SCORES
@@ -73,9 +75,9 @@ class Side:
         return self.store.search_runs([run.info.experiment_id], f"tags.mlflow.parentRunId = '{parent}'")
 
     @property
-    def tests(self) -> dict[str, dict[str, float]]:
-        """Scores on the test participants, by number of the tested trial."""
-        return dict(self.study.user_attrs.get("tested", {}))
+    def tests(self) -> dict[str, float]:
+        """Test scores of the best trial, see `sslwear.studies.tested.scores_of`."""
+        return scores_of(self.study, self.best.number) if self.best is not None else {}
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,8 @@ def find_run(prefix: str, store: Store) -> MlflowRun:
     """
     if not re.fullmatch(rf"[0-9a-f]{{1,{RUN_ID_LETTERS}}}", prefix):
         raise StudyError(
-            f"{prefix!r} is not the id of a run. Give its {RUN_ID_LETTERS} letters 0-9 and a-f, or the first ones"
+            f"{prefix!r} is not the id of a run. Give its {RUN_ID_LETTERS} letters 0-9 and a-f, the first ones, or a "
+            "study with --trial N"
         )
     if len(prefix) == RUN_ID_LETTERS:
         found = [run for run in [store.find_run(prefix)] if run is not None]
@@ -173,12 +176,29 @@ def find_run(prefix: str, store: Store) -> MlflowRun:
         experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
         found = store.search_runs(experiments, f"attributes.run_id LIKE '{prefix}%'")
     if not found:
-        raise StudyError(f"there is no run {prefix!r} in {masked(store.tracking_uri)}. Copy an id from the UI")
+        raise StudyError(f"there is no run {prefix!r} in {masked(store.tracking_uri)}. Ids are in sslwear study show")
     if len(found) > 1:
         some = ", ".join(f"{run.info.run_id[: len(prefix) + 4]} ({run.info.run_name})" for run in found[:SHOWN_MATCHES])
         more = ", ..." if len(found) > SHOWN_MATCHES else ""
         raise StudyError(f"{len(found)} runs have ids that start with {prefix!r}: {some}{more}. Give more letters")
     return found[0]
+
+
+def find_trial_run(name: str, number: int, store: Store) -> MlflowRun:
+    """The run of a trial of a study.
+
+    Raises:
+        StudyError: when there is no such study or trial, or its run was deleted.
+    """
+    trials = {trial.number: trial for trial in find_study(name, store).get_trials(deepcopy=False)}
+    if number not in trials:
+        known = f"It has the trials 0 to {max(trials)}" if trials else "It has none yet"
+        raise StudyError(f"there is no trial {number} in the study {name!r}. {known}")
+    run_id = trials[number].user_attrs.get("run_id")
+    run = store.find_run(run_id) if run_id is not None else None
+    if run is None:
+        raise StudyError(f"trial {number} of {name!r} has no run, because it never began or its run was deleted")
+    return run
 
 
 def _flat(settings: Mapping[str, Any], key: str = "") -> dict[str, Any]:

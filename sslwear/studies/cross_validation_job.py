@@ -16,6 +16,7 @@ from sslwear.config import TrainingSettings
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import StudyError
 from sslwear.evaluation.baselines.base import get as get_baseline
+from sslwear.evaluation.participants import validation_title
 from sslwear.evaluation.smoothing import fit_smoothing, smooth_predictions
 from sslwear.studies.context import StudyContext
 from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
@@ -23,8 +24,9 @@ from sslwear.studies.cross_validation_results import PARTICIPANTS
 from sslwear.studies.final_test import HeldOutScores, score_network, score_predictions
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.trial import first_encoder, note, train
-from sslwear.tracking import MAX_PARAM, Run, participant_params
+from sslwear.tracking import MAX_PARAM, Run, participant_params, reading
 from sslwear.training import frozen_prefix_length, refit
+from sslwear.utils.words import count
 
 TRANSDUCTIVE = "transductive: pre-training used windows of test participants, without labels"
 PROBABILITIES = "test_probabilities.csv"
@@ -57,7 +59,7 @@ def run_job(
     Returns:
         Mean of the objective over the test participants; NaN if it is undefined for all.
     """
-    context, objective = plan.of(job), plan.context.settings.objective
+    context, objective = plan.of(job).for_run(), plan.context.settings.objective
     members = _members(job, done)
     if job.method.given.select_on_validation:
         what, value = _select_on_validation(members, objective, run, plan)
@@ -70,11 +72,9 @@ def run_job(
         else:
             what, tested = _trained(plan, job, context, parent, run, progress)
             run.text(_probabilities(context, tested), PROBABILITIES)
-        means = {name: float(tested.table[name].mean()) for name in tested.scores}
-        run.metrics({f"test_{name}": score for name, score in tested.scores.items()})
-        run.metrics({f"test_{name}_mean": mean for name, mean in means.items()})
+        run.metrics(tested.metrics)
         run.text(tested.table.to_csv(index=False), PARTICIPANTS)
-        value = means[objective]
+        value = tested.means[objective]
     marks = [TRANSDUCTIVE] if plan.settings.transductive else []
     marks += [SUPERVISED_NOTE.format(", ".join(job.method.supervised))] if job.method.supervised else []
     mark = f" ({'; '.join(marks)})" if marks else ""
@@ -106,8 +106,8 @@ def _select_on_validation(
     run.tags(chosen=best, chosen_run=chosen.info.run_id)
     run.text(plan.context.store.read_text(chosen, PARTICIPANTS), PARTICIPANTS)
     said = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
-    what = f"Selected `{best}` by {objective} on the validation participants: {said}. Nothing was trained again."
-    return what, float(chosen.data.metrics[f"test_{objective}_mean"])
+    what = f"Selected `{best}` by {validation_title(objective)}: {said}. Nothing was trained again."
+    return what, float(reading.current_names(chosen.data.metrics)[f"test_{objective}"])
 
 
 def _ensemble(members: Mapping[str, MlflowRun], context: StudyContext, run: Run) -> tuple[str, HeldOutScores]:
@@ -140,7 +140,7 @@ def _trained(
     if plan.settings.refit:
         encoder = first_encoder(context, training, run, parent.id, progress)
         network = _refitted(context, training, encoder, result.best_epoch)
-        what += f" Refitted for {result.best_epoch} epochs on training and validation participants."
+        what += f" Refitted for {count(result.best_epoch, 'epoch')} on training and validation participants."
     depth = frozen_prefix_length(context.tuning(training).frozen, network)
     names = context.dataset.class_names
     tested = score_network(context, network, context.encoder.window_samples, names, depth)
@@ -170,9 +170,10 @@ def _baseline(plan: CrossValidationPlan, job: Job, context: StudyContext, run: R
     train, validation, test = (context.windows(side) for side in (split.train, split.validation, split.test))
     run.dataset(context.dataset, {"train": len(train), "validation": len(validation)})
     run.params({"baseline": name, "seed": job.seed})
-    tested = score_predictions(context, predict(train, validation, test, classes, job.seed))
-    if plan.settings.smoothing == "hmm":  # fitted again: the first fit may have used the validation participants
-        tested = _smoothed(context, predict(train, train, validation, classes, job.seed), tested)
+    with context.unchanged_data():
+        tested = score_predictions(context, predict(train, validation, test, classes, job.seed))
+        if plan.settings.smoothing == "hmm":  # fitted again: the first fit may have used the validation participants
+            tested = _smoothed(context, predict(train, train, validation, classes, job.seed), tested)
     return f"The baseline `{name}`.", tested
 
 

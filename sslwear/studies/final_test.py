@@ -15,12 +15,13 @@ from scipy.special import softmax
 from sslwear.encoders import weights
 from sslwear.encoders.base import Network
 from sslwear.errors import StudyError, WeightsError
-from sslwear.evaluation.participants import per_participant
+from sslwear.evaluation.participants import POOLED, mean_scores, per_participant
 from sslwear.reports.training_figures import confusion_figure
 from sslwear.studies import summary
 from sslwear.studies.context import StudyContext
 from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.trials import count_test_evaluation, training_of, winner
+from sslwear.studies.tested import count_evaluation, is_tested, keep_scores
+from sslwear.studies.trials import training_of, winner
 from sslwear.tracking import RUN_URI, Run
 from sslwear.tracking.checkpoints import load_weights
 from sslwear.training import FrozenBlocks, frozen_prefix_length, outputs
@@ -28,12 +29,6 @@ from sslwear.training.metrics import HEADLINE_SCORES, classification_scores, con
 from sslwear.utils.interrupts import signals_deferred
 
 CONFUSION = "test_confusion.png"
-
-
-def is_tested(study: optuna.Study) -> bool:
-    """Whether the current winner was scored on the test participants."""
-    best = winner(study)
-    return best is not None and str(best.number) in study.user_attrs.get("tested", {})
 
 
 def finalise(context: StudyContext, study: optuna.Study, trials: int, parent: Run, progress: ProgressCallback) -> None:
@@ -62,26 +57,26 @@ def finalise(context: StudyContext, study: optuna.Study, trials: int, parent: Ru
     if run is not None:  # the winner's scores, so that the study's row in the table has scores too
         parent.metrics({score: run.data.metrics[score] for score in HEADLINE_SCORES if score in run.data.metrics})
     parent.tags(best_trial=str(best.number), best_run=best.user_attrs["run_id"])
-    if not is_tested(study):
+    if not is_tested(study, best.number):
         progress.note(f"scoring trial {best.number}, the winner, on the test participants")
-        scores = _test(context, best, parent)
+        result = _test(context, best, parent)
         with signals_deferred():
-            count_test_evaluation(study, f"trial {best.number}, the winner")
-            study.set_user_attr("tested", {**study.user_attrs.get("tested", {}), str(best.number): scores})
+            count_evaluation(study, best.number, f"trial {best.number}, the winner")
+            keep_scores(study, best.number, result.means, result.pooled)
     summary.log(study, objective, parent)
 
 
-def _test(context: StudyContext, best: FrozenTrial, parent: Run) -> dict[str, float]:
+def _test(context: StudyContext, best: FrozenTrial, parent: Run) -> HeldOutScores:
     training = training_of(best)
     network = trained(context, best)
     depth = frozen_prefix_length(context.tuning(training).frozen, network)
     names = context.dataset.class_names
     result = score_network(context, network, context.encoder.window_samples, names, depth)
-    parent.metrics({f"test_{name}": value for name, value in result.scores.items()})
+    parent.metrics(result.metrics)
     title = f"test participants, trial {best.number}"
     parent.figure(confusion_figure(confusion(result.truth, result.predicted, len(names)), names, title), CONFUSION)
     parent.text(result.table.to_csv(index=False), "test_participants.csv")
-    return result.scores
+    return result
 
 
 def trained(context: StudyContext, trial: FrozenTrial) -> Network:
@@ -112,15 +107,26 @@ class HeldOutScores:
         truth: true class indices (N,).
         predicted: predicted class indices (N,).
         table: scores, one row a participant, see `sslwear.evaluation.participants.per_participant`.
-        scores: the same scores over all windows.
+        pooled: the same scores over all windows.
         probabilities: class probabilities (N, classes), if known.
     """
 
     truth: NDArray[np.int64]
     predicted: NDArray[np.int64]
     table: pd.DataFrame
-    scores: dict[str, float]
+    pooled: dict[str, float]
     probabilities: NDArray[np.float64] | None = None
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Test scores by name: means over the participants."""
+        return mean_scores(self.table)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Metrics of a run: ``test_kappa`` and others are means, ``pooled_test_kappa`` and others over all windows."""
+        means = {f"test_{name}": value for name, value in self.means.items()}
+        return {**means, **{f"{POOLED}test_{name}": value for name, value in self.pooled.items()}}
 
 
 def score_network(
@@ -149,7 +155,8 @@ def score_network(
     network.to(settings.device).eval()
     blocks = FrozenBlocks(network, samples, settings.precision)
     source = context.cache.source(blocks, windows, 0, depth)
-    logits = outputs(network, samples, source, settings)[:, [class_names.index(name) for name in names]]
+    with context.unchanged_data():
+        logits = outputs(network, samples, source, settings)[:, [class_names.index(name) for name in names]]
     probabilities = softmax(logits.astype(np.float64), axis=1)
     return replace(score_predictions(context, logits.argmax(axis=1)), probabilities=probabilities)
 

@@ -22,7 +22,7 @@ COMMAND, COMMIT = "mlflow.source.name", "mlflow.source.git.commit"
 
 
 def gather_report_inputs(name: str, store: Store, results: pd.DataFrame) -> ReportInputs:
-    """Gather the inputs of a report: settings, commands, commits, the search, the winner's learning curves.
+    """Gather the inputs of a report: settings, commands, commits, the search, learning curves of the best network.
 
     Args:
         name: name of the study.
@@ -43,7 +43,7 @@ def gather_report_inputs(name: str, store: Store, results: pd.DataFrame) -> Repo
         settings = kept_settings(study)
     parent = store.find_run(study.user_attrs["run_id"]) if study is not None and "run_id" in study.user_attrs else None
     told = [*([parent] if parent is not None else []), *runs]
-    curves, best_epoch, whose = _winner(store, study, results, settings.objective)
+    curves, best_epoch, whose = _curves(store, study, results, settings.objective)
     return ReportInputs(
         settings=settings,
         commands=list(dict.fromkeys(run.data.tags[COMMAND] for run in told if COMMAND in run.data.tags)),
@@ -53,7 +53,7 @@ def gather_report_inputs(name: str, store: Store, results: pd.DataFrame) -> Repo
         kinds=_kinds(runs, results),
         curves=curves,
         best_epoch=best_epoch,
-        winner=whose,
+        curves_of=whose,
         pretrained=_pretrained(store, runs),
     )
 
@@ -127,13 +127,15 @@ def _own_scores(runs: Sequence[MlflowRun]) -> list[str]:
     return [name for name in names if name != "loss"] or names
 
 
-def _winner(
+def _curves(
     store: Store, study: optuna.Study | None, results: pd.DataFrame, score: str
 ) -> tuple[list[EpochRecord], int, str]:
     """Learning curves of the search's best trial, or of a run of the best network; its best epoch; its name."""
     candidates = []
     if study is not None and (best := winner(study)) is not None:
-        candidates.append((str(best.user_attrs.get("run_id", "")), f"trial {best.number} of the search"))
+        candidates.append(
+            (str(best.user_attrs.get("run_id", "")), f"trial {best.number}, the best of the search in validation")
+        )
     for method in sorted(summaries(results), key=lambda one: one.scores[score].mean, reverse=True):
         candidates += [(run_id, f"one run of `{method.label}`") for run_id in method.run_ids[:1]]
     for run_id, whose in candidates:

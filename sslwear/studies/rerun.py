@@ -27,6 +27,7 @@ from sslwear.studies.trials import kept_settings
 from sslwear.tracking import Run, Store, participant_params, reading
 from sslwear.tracking.provenance import provenance
 from sslwear.training import EpochRecord, FeatureCache
+from sslwear.utils.words import count, shown
 
 KINDS = ("train", "trial", "pretraining", "cross_validation_job")
 COPIED_TAGS = ("transductive", "supervised")
@@ -44,8 +45,11 @@ class MetricDifference:
     now: list[float]
 
     def __str__(self) -> str:
-        values = (" and ".join(map(repr, some)) or "nothing" for some in (self.before, self.now))
-        return f"{self.name} at step {self.step}: {' then, '.join(values)} now"
+        values = (" and ".join(map(shown, some)) or "nothing" for some in (self.before, self.now))
+        text = f"{self.name} at step {self.step}: {' then, '.join(values)} now"
+        if len(self.before) == len(self.now) == 1:
+            text += f", a difference of {self.now[0] - self.before[0]:.1e}"
+        return text
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ class RerunResult:
 
     Attributes:
         run_id: id of the new run.
-        metrics: number of metrics compared; times and system metrics are not compared.
+        metrics: number of metrics compared; times, system metrics and metrics that were added after the end of a run
+            are not compared.
         values: number of values over all steps.
         differing: first difference; None if all values are identical to the bit.
     """
@@ -154,7 +159,7 @@ def _pretrained_alike(context: StudyContext, original: MlflowRun) -> bool:
 
 
 def compare(before: str, now: str, store: Store) -> RerunResult:
-    """Compare all metrics of two runs at all steps, to the bit.
+    """Compare all metrics that two trainings logged at all steps, to the bit.
 
     Args:
         before: id of the original run.
@@ -229,7 +234,8 @@ def _with_runtime(settings: Settings, original: MlflowRun, progress: ProgressCal
         return settings
     threads = int(params["threads"])
     if threads > cores:
-        progress.warn(f"the original used {threads} threads, this machine has {cores} cores: rounding may differ")
+        here = f"this machine has {count(cores, 'core')}"
+        progress.warn(f"the original used {count(threads, 'thread')}, {here}: rounding may differ")
         threads = cores
     update = {"threads": threads, "device": params["device"], "precision": params["precision"]}
     return settings.model_copy(update=update)

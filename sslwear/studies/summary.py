@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import optuna
 from matplotlib import pyplot as plt
@@ -12,24 +12,47 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 from optuna import visualization as plots
 from optuna.distributions import CategoricalDistribution
-from optuna.importance import FanovaImportanceEvaluator
-from optuna.trial import TrialState
+from optuna.importance import BaseImportanceEvaluator
+from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as pictures
 from plotly.graph_objects import Figure
 
+from sslwear.evaluation.participants import validation_title
 from sslwear.reports.study_figures import TrialPoint, groups_chart, study_overview
 from sslwear.studies.sampling import BLOCK_KEY
-from sslwear.studies.trials import importances, past_test_evaluations, points, training_of, winner
+from sslwear.studies.tested import main_scores, past_evaluations, tested_trials
+from sslwear.studies.trials import importances, points, training_of, winner
 from sslwear.tracking import Run
+from sslwear.utils.words import shown
+
+MANY_CURVES = 200
+"""Number of trials, the last ones, whose epochs are shown; a browser is slow with more curves."""
+
+
+class _Known(BaseImportanceEvaluator):
+    """Gives importances to Optuna's charts that were computed before, because computing them takes seconds."""
+
+    def __init__(self, shares: Mapping[str, float]) -> None:
+        self._shares = dict(shares)
+
+    def evaluate(
+        self,
+        study: optuna.Study,
+        params: list[str] | None = None,
+        *,
+        target: Callable[[FrozenTrial], float] | None = None,
+    ) -> dict[str, float]:
+        """The importances."""
+        return self._shares
 
 
 def log(study: optuna.Study, objective: str, parent: Run) -> None:
     """Log figures, interactive charts and a description on the study's run."""
     shown, shares = points(study), importances(study)
     parent.figure(study_overview(shown, objective, f"Study {study.study_name}"), "study.png")
-    for name, chart in {**group_charts(shown, objective), **optuna_charts(study, objective, bool(shares))}.items():
+    for name, chart in {**group_charts(shown, objective), **optuna_charts(study, objective, shares)}.items():
         parent.figure(chart, f"charts/{name}.png")
-    parent.page(interactive(study, objective, bool(shares)), "study.html")
+    parent.page(interactive(study, objective, shares), "study.html")
     parent.describe(description(study, objective))
 
 
@@ -44,16 +67,21 @@ def group_charts(shown: Sequence[TrialPoint], objective: str) -> dict[str, Matpl
     }
 
 
-def optuna_charts(study: optuna.Study, objective: str, with_importances: bool) -> dict[str, MatplotlibFigure]:
-    """Optuna's charts as matplotlib figures, by file name; charts that need more trials are left out."""
+def optuna_charts(study: optuna.Study, objective: str, shares: Mapping[str, float]) -> dict[str, MatplotlibFigure]:
+    """Optuna's charts as matplotlib figures, by file name; charts that need more trials are left out.
+
+    Args:
+        study: the study.
+        objective: name of its score.
+        shares: importances, see `sslwear.studies.trials.importances`; empty where there are none.
+    """
     finished = [point for point in points(study) if point.value is not None and not point.pruned]
     charts: dict[str, Callable[[], Axes]] = {}
     if finished:
         charts["optimisation_history"] = lambda: pictures.plot_optimization_history(study, target_name=objective)
-    if with_importances:
-        evaluator = FanovaImportanceEvaluator(seed=0)
+    if shares:
         charts["parameter_importances"] = lambda: pictures.plot_param_importances(
-            study, evaluator, target_name=objective
+            study, _Known(shares), target_name=objective
         )
     if _varied(finished) > 1:
         charts["parallel_coordinates"] = lambda: pictures.plot_parallel_coordinate(
@@ -79,14 +107,13 @@ def _varied(finished: Sequence[TrialPoint]) -> int:
     return sum(len({point.searched[name] for point in finished}) > 1 for name in names)
 
 
-def interactive(study: optuna.Study, objective: str, with_importances: bool) -> str:
-    """Optuna's charts on one page of HTML that needs no network; charts that need more trials are left out."""
+def interactive(study: optuna.Study, objective: str, shares: Mapping[str, float]) -> str:
+    """Optuna's charts on one page of HTML that needs no network, see `optuna_charts`."""
     converted, shown = _with_tuning(study), [point for point in points(study) if point.value is not None]
     finished = [point for point in shown if not point.pruned]
     charts: dict[str, Figure] = {"Optimisation history": plots.plot_optimization_history(study, target_name=objective)}
-    if with_importances:
-        evaluator = FanovaImportanceEvaluator(seed=0)
-        charts["Parameter importances"] = plots.plot_param_importances(study, evaluator, target_name=objective)
+    if shares:
+        charts["Parameter importances"] = plots.plot_param_importances(study, _Known(shares), target_name=objective)
     for title, key in (("Score by tuning strategy", "tuning"), ("Pretext tasks compared", "pretext")):
         if len({point.searched.get(key) for point in finished}) > 1:
             charts[title] = plots.plot_slice(converted, [key], target_name=objective)
@@ -94,8 +121,10 @@ def interactive(study: optuna.Study, objective: str, with_importances: bool) -> 
         charts["Parallel coordinates"] = plots.plot_parallel_coordinate(converted, target_name=objective)
         charts["Every searched setting"] = plots.plot_slice(converted, target_name=objective)
     by_epoch = plots.plot_intermediate_values(study)
-    by_epoch.update_layout(xaxis_title="epoch", yaxis_title=f"validation {objective}")
-    charts["Every trial by epoch"] = by_epoch
+    by_epoch.update_layout(xaxis_title="epoch", yaxis_title=validation_title(objective))
+    many = len(by_epoch.data) > MANY_CURVES
+    by_epoch.data = by_epoch.data[-MANY_CURVES:]
+    charts[f"The last {MANY_CURVES} trials by epoch" if many else "Every trial by epoch"] = by_epoch
     bodies: list[str] = []
     for title, chart in charts.items():
         chart.update_layout(title=title)
@@ -132,12 +161,13 @@ def description(study: optuna.Study, objective: str) -> str:
     """A few lines of Markdown for the study's run."""
     best = winner(study)
     assert best is not None
-    chosen = ", ".join(f"{key} {value}" for key, value in best.user_attrs["settings"].items())
-    lines = [f"Best: trial {best.number}, validation {objective} {best.value:.3f} ({chosen})."]
-    for number, scores in study.user_attrs.get("tested", {}).items():
+    chosen = ", ".join(f"{key} {shown(value)}" for key, value in best.user_attrs["settings"].items())
+    lines = [f"Best: trial {best.number}, {validation_title(objective)} {best.value:.3f} ({chosen})."]
+    for number in tested_trials(study):
+        scores, what = main_scores(study, number)
         values = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-        lines.append(f"Test participants, trial {number}: {values}.")
-    if seen := past_test_evaluations(study):
+        lines.append(f"Test scores of trial {number}, {what}: {values}.")
+    if seen := past_evaluations(study):
         lines.append(f"Test evaluations: {len(seen)}.")
     lines.append(
         "Artifacts: `study.png` shows all trials, `charts/` has single charts, and `study.html` has interactive charts."

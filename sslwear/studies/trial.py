@@ -17,6 +17,7 @@ from sslwear.tracking import Run, participant_params
 from sslwear.tracking.system_metrics import monitored
 from sslwear.training import EpochRecord, FitData, FitResult, fit
 from sslwear.training.metrics import confusion
+from sslwear.utils.words import count
 
 SUMMARY_SCORES = ("kappa", "f1", "precision", "recall")
 
@@ -48,7 +49,7 @@ def note(training: TrainingSettings) -> str:
     return (
         f"Fine-tunes `{training.tuning}` at a learning rate of {brief(training.learning_rate)}{pretext}, in batches of "
         f"{training.batch_size}, {'with' if training.augment else 'without'} augmentation{named}, for at most "
-        f"{training.max_epochs} epochs, under the {training.head} head."
+        f"{count(training.max_epochs, 'epoch')}, under the {training.head} head."
     )
 
 
@@ -92,7 +93,7 @@ def train(
         if on_epoch is not None:
             on_epoch(record)
 
-    with monitored(run):
+    with context.unchanged_data(), monitored(run):
         result = fit(encoder, task, data, tuning, context.fit_settings(training), after, context.cache)
     table = per_participant(
         result.validation.truth, result.validation.predicted, validation.pid, len(context.dataset.class_names)
@@ -126,8 +127,9 @@ def _log_result(training: TrainingSettings, table: pd.DataFrame, result: FitResu
         run.text(rates, "learning_rates.csv")
     scores = ", ".join(f"{name} {best.scores[name]:.3f}" for name in SUMMARY_SCORES)
     run.describe(
-        f"{note(training)}\n\nOn {table.shape[0]} validation participants: {scores}, in epoch {result.best_epoch} of "
-        f"{len(result.history)}, the epoch whose weights are kept."
+        f"{note(training)}\n\nOver all windows of {count(len(table), 'validation participant')}: {scores}, in epoch "
+        f"{result.best_epoch} of {len(result.history)}, the epoch whose weights are kept. Metrics that begin with "
+        "`val_` have the value of each epoch."
     )
 
 

@@ -1,14 +1,10 @@
-"""A study's trials in Optuna's storage: rows, the winner, parameter importances, and the count of test evaluations.
-
-Each test evaluation that informs a choice makes later test scores a little too optimistic, so they are counted.
-"""
+"""A study's trials in Optuna's storage: rows, the winner, and parameter importances."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
+import numpy as np
 import optuna
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
@@ -18,7 +14,8 @@ from sslwear.errors import StudyError
 from sslwear.reports.study_figures import TrialPoint
 
 ENOUGH_FOR_IMPORTANCES = 4
-TEST_EVALUATIONS = "test_looks"
+MANY_FOR_IMPORTANCES = 500
+"""Number of trials of which importances are computed; the time that this takes grows faster than their number."""
 OUTCOMES = {
     TrialState.COMPLETE: "finished",
     TrialState.PRUNED: "pruned",
@@ -39,6 +36,7 @@ class TrialRow:
     seconds: float | None
     error: str | None
     host: str | None
+    run_id: str | None
 
 
 def kept_settings(study: optuna.Study) -> Settings:
@@ -81,6 +79,7 @@ def _row(trial: FrozenTrial, interrupted: bool) -> TrialRow:
         seconds=trial.duration.total_seconds() if trial.duration else None,
         error=trial.user_attrs.get("error"),
         host=trial.user_attrs.get("host"),
+        run_id=trial.user_attrs.get("run_id"),
     )
 
 
@@ -109,28 +108,19 @@ def _coordinate(value: str | float | bool) -> str | float:
 def importances(study: optuna.Study) -> dict[str, float]:
     """Importance of each searched setting for the objective (fANOVA), the most important first.
 
-    Importances add up to 1. There are none when trials are too few or all values are equal.
+    Importances add up to 1. There are none when trials are too few or all values are equal. Of many trials,
+    `MANY_FOR_IMPORTANCES` at even distances are used.
     """
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(complete) < ENOUGH_FOR_IMPORTANCES or len({trial.value for trial in complete}) < 2:
         return {}
     evaluator = FanovaImportanceEvaluator(seed=0)  # the same study, the same figures
+    if len(complete) > MANY_FOR_IMPORTANCES:
+        places = np.linspace(0, len(complete) - 1, MANY_FOR_IMPORTANCES).round().astype(int)
+        study = optuna.create_study(direction=study.direction)
+        study.add_trials([complete[i] for i in places])
     found = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return {name: float(share) for name, share in found.items()}
-
-
-def count_test_evaluation(study: optuna.Study, why: str) -> None:
-    """Record one more evaluation on the study's test participants."""
-    evaluation = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why}
-    study.set_user_attr(TEST_EVALUATIONS, [*past_test_evaluations(study), evaluation])
-
-
-def past_test_evaluations(study: optuna.Study) -> list[dict[str, Any]]:
-    """Evaluations on a study's test participants: when and why, in order."""
-    known = study.user_attrs.get(TEST_EVALUATIONS)
-    if known is None:  # a study that ended before test evaluations were counted
-        known = [{"when": "", "why": f"trial {number}, the winner"} for number in study.user_attrs.get("tested", {})]
-    return list(known)
 
 
 def training_of(trial: FrozenTrial) -> TrainingSettings:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 
 from sslwear.config import Settings, from_yaml, parse
+from sslwear.evaluation.participants import POOLED
 from sslwear.tracking import SYSTEM_METRICS, Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.tracking.run import OLD_KINDS
 from sslwear.training import EpochRecord
 
 SETTINGS = "settings.yaml"
+NOT_RESULTS = (SYSTEM_METRICS, "learning_parameters/")
+"""Prefixes of metrics that are no results; version 0.1 logged numbers of parameters as metrics."""
 TIMES = ("epoch_seconds",)
 """Metrics that differ between identical runs."""
+Value = TypeVar("Value")
 
 
 def text(store: Store, run_id: str, path: str) -> str | None:
@@ -50,13 +57,32 @@ def kind_of(run: MlflowRun) -> str | None:
     return OLD_KINDS.get(kind, kind) if kind is not None else None
 
 
+def current_names(metrics: Mapping[str, Value]) -> dict[str, Value]:
+    """Metrics under current names.
+
+    Version 0.1 named means over participants ``test_kappa_mean``, and scores over all windows ``test_kappa``.
+    """
+    old = {name for name in metrics if name.startswith("test_") and name.endswith("_mean")}
+    means = {name: name.removesuffix("_mean") for name in old}
+    pooled = {name: f"{POOLED}{name}" for name in means.values()}
+    return {means.get(name, pooled.get(name, name)): value for name, value in metrics.items()}
+
+
 def metric_history(store: Store, run_id: str) -> dict[tuple[int, str], list[float]]:
-    """Metrics of a run by step and name, in the order of steps, without times and system metrics."""
+    """Metrics of a run until its end by step and name, in the order of steps, without times and system metrics.
+
+    Metrics that were added after the end, for example by a promotion, are not results of the training.
+    """
+    run = store.client.get_run(run_id)
+    end = run.info.end_time or math.inf
+    histories = {
+        name: [metric for metric in store.client.get_metric_history(run_id, name) if metric.timestamp <= end]
+        for name in run.data.metrics
+        if not name.startswith(NOT_RESULTS) and name not in TIMES
+    }
     found: dict[tuple[int, str], list[float]] = {}
-    for name in sorted(store.client.get_run(run_id).data.metrics):
-        if name.startswith(SYSTEM_METRICS) or name in TIMES:
-            continue
-        for metric in store.client.get_metric_history(run_id, name):
+    for name, history in current_names({name: history for name, history in histories.items() if history}).items():
+        for metric in history:
             found.setdefault((metric.step, name), []).append(metric.value)
     return {key: sorted(found[key]) for key in sorted(found)}
 

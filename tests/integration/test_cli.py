@@ -99,7 +99,8 @@ def test_a_study_is_run_and_shown(home: Path, file: Path) -> None:
     assert shown.exit_code == 0
     for output in (ran.stdout, shown.stdout):
         assert "Best: trial " in output
-        assert "Test participants (test evaluations: 1): kappa " in output
+        assert "Test scores, means over participants (test evaluations: 1): kappa " in output
+        assert re.search(r"Best: trial \d, validation kappa over all windows -?0\.\d{3}\.", output)
         assert "make ui" in output
         assert len([line for line in output.splitlines() if "  finished  " in line]) == 2
     lines, table = ran.stdout[: -len(shown.stdout)].splitlines(), ran.stdout[-len(shown.stdout) :]

@@ -53,7 +53,7 @@ def test_studies_are_listed_with_their_numbers_of_trials(call: Callable[..., Any
     assert result.exit_code == 0, result.output
     best = winner(find_study("tiny", two))
     assert best is not None
-    rows = {line.split()[0]: line for line in result.stdout.splitlines()}
+    rows = {line.split()[0]: line for line in result.stdout.splitlines() if line}
     assert "3 of 3" in rows["tiny"]
     assert f"{best.value:.3f}" in rows["tiny"]
     assert "2 of 2" in rows["other"]
@@ -114,8 +114,8 @@ def test_the_command_says_why_scores_are_not_comparable_and_shows_the_best_trial
     assert result.exit_code == 0, result.output
     assert "The scores of tiny and other are not comparable: the validation participants differ" in result.stdout
     tests = [find_study(name, two).user_attrs["tested"] for name in ("tiny", "other")]
-    (row,) = [line for line in result.stdout.splitlines() if line.startswith("test kappa")]
-    assert row.split()[2:] == [f"{next(iter(scores.values()))['kappa']:.3f}" for scores in tests]
+    (row,) = [line for line in result.stdout.splitlines() if line.startswith("test kappa, mean over participants ")]
+    assert row.split()[5:] == [f"{next(iter(scores.values()))['kappa']:.3f}" for scores in tests]
     same = call("study", "compare", "tiny", "tiny")
     assert "The scores of tiny and tiny are comparable" in same.stdout
     assert "The settings are the same." in same.stdout

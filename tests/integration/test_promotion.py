@@ -22,7 +22,8 @@ from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
 from sslwear.deployment import promotion, registry
-from sslwear.deployment.promotion import Rule, promote
+from sslwear.deployment.promotion import promote
+from sslwear.deployment.promotion_rule import Rule
 from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.intervals import Difference, Interval
 from sslwear.evaluation.participants import per_participant
@@ -31,7 +32,8 @@ from sslwear.studies.final_test import trained
 from sslwear.studies.optimise import run_study
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.storage import find_study
-from sslwear.studies.trials import past_test_evaluations, winner
+from sslwear.studies.tested import past_evaluations, scores_of
+from sslwear.studies.trials import winner
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import model_folder
 from sslwear.training.metrics import SCORES
@@ -75,7 +77,8 @@ def test_a_first_promotion_registers_a_complete_version(promoted: Store, small: 
     for part in (
         "# tiny",
         "## Scores on the test participants",
-        "Test evaluations until now: 2.",
+        "Test evaluations until now: 1.",
+        "Fewer than 5 participants are too few for an interval.",
         small.fingerprint,
         tags["commit"],
     ):
@@ -85,11 +88,11 @@ def test_a_first_promotion_registers_a_complete_version(promoted: Store, small: 
     assert (folder / "input_example.json").is_file()
     assert not list(folder.rglob("*.pkl"))
     metrics = promoted.client.get_run(version.run_id).data.metrics
-    assert metrics["test_kappa_low"] <= metrics["test_kappa_mean"] <= metrics["test_kappa_high"]
-    assert [look["why"] for look in past_test_evaluations(study)] == [
-        f"trial {best.number}, the winner",
-        f"promotion of trial {best.number}",
-    ]
+    means = scores_of(study, best.number)
+    assert metrics["test_kappa"] == pytest.approx(means["kappa"], abs=1e-9)
+    assert tags["test_kappa"] == f"{means['kappa']:.3f} ({len(sides[2])} participants)"
+    assert not [name for name in metrics if name.endswith(("_low", "_high"))]  # of so few participants
+    assert [one["why"] for one in past_evaluations(study)] == [f"trial {best.number}, the winner"]
 
 
 def test_scores_are_computed_from_predictions_for_test_participants(promoted: Store, small: Dataset) -> None:
@@ -103,7 +106,7 @@ def test_scores_are_computed_from_predictions_for_test_participants(promoted: St
     table = per_participant(small.labels[rows], predicted, small.pid[rows], 3)
     metrics = promoted.client.get_run(version.run_id).data.metrics
     for name in SCORES:
-        assert metrics[f"test_{name}_mean"] == pytest.approx(table[name].mean(), abs=1e-9)
+        assert metrics[f"test_{name}"] == pytest.approx(table[name].mean(), abs=1e-9)
 
 
 def test_the_model_loads_with_mlflow_alone(promoted: Store, small: Dataset, tmp_path: Path) -> None:
@@ -163,6 +166,7 @@ def test_a_worse_trial_is_refused_unless_forced(store: Store) -> None:
     code, output = cli("promote", "tiny", "--trial", str(worst.number))
     assert code == 1
     assert "tiny@champion is still version 1: kappa is -" in output
+    assert len(past_evaluations(find_study("tiny", store))) == 2  # the winner, and this trial once
     code, output = cli("promote", "tiny", "--trial", str(worst.number), "--force", "the lab's wish")
     assert code == 0
     version = registry.find_version(store, "tiny@champion")
@@ -177,7 +181,7 @@ def test_a_worse_trial_is_refused_unless_forced(store: Store) -> None:
     allowed = promote("tiny", store, worst.number, rule=Rule("kappa", "mean", 0.99))
     assert allowed.moved
     assert allowed.version == "2"  # the same trial is not registered twice
-    assert len(past_test_evaluations(find_study("tiny", store))) == allowed.test_evaluations == 6
+    assert len(past_evaluations(find_study("tiny", store))) == allowed.test_evaluations == 2
 
 
 def test_the_champion_is_not_evaluated_again(store: Store) -> None:
@@ -228,7 +232,7 @@ def test_models_show_prints_the_card(promoted: Store, monkeypatch: pytest.Monkey
     monkeypatch.setenv("SSLWEAR_HOME", str(promoted.home))
     code, output = cli("models", "show", "tiny@champion")
     assert code == 0
-    assert "Test evaluations of its study: 2." in output
+    assert "Test evaluations of its study: 1." in output
     assert "## Scores on the test participants" in output
 
 
@@ -294,17 +298,24 @@ def test_errors_of_promotion_are_short(store: Store) -> None:
         promote("tiny", store)
 
 
-def test_interval_rule_refuses_one_participant() -> None:
-    one = Difference(Interval(0.1, float("nan"), float("nan"), float("nan"), 1), float("nan"))
-    assert Rule().allows(one)
-    assert not Rule(kind="interval").allows(one)
+def test_the_rule_of_the_interval_cannot_be_judged_by_few_participants(store: Store) -> None:
+    first, second, _ = (trial.number for trial in find_study("tiny", store).trials)
+    rule = Rule(kind="interval")
+    assert promote("tiny", store, first, rule=rule).moved  # there was nothing to compare
+    before = len(past_evaluations(find_study("tiny", store)))
+    with pytest.raises(StudyError, match=r"the rule of the interval cannot be judged, .* at least 5 .* there are 2"):
+        promote("tiny", store, second, rule=rule)
+    assert len(past_evaluations(find_study("tiny", store))) == before
+    forced = promote("tiny", store, second, rule=rule, force="for the test")
+    assert forced.moved
+    assert "cannot be judged" in forced.reason
 
 
 @pytest.mark.parametrize(("name", "alias"), [("a/b", "champion"), ("it's", "champion"), ("x", "latest"), ("x", "v1")])
 def test_an_invalid_name_costs_no_test_evaluation(store: Store, name: str, alias: str) -> None:
     with pytest.raises(StudyError, match="cannot be"):
         promote("tiny", store, name=name, alias=alias)
-    assert len(past_test_evaluations(find_study("tiny", store))) == 1
+    assert len(past_evaluations(find_study("tiny", store))) == 1
 
 
 def test_a_trial_can_be_promoted_after_an_interruption(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def test_an_evaluation_without_a_search_has_report_inputs_too(done: Store, frame
     inputs = gather_report_inputs("tiny", elsewhere, frame)
     assert inputs.settings.encoder == "harnet5"
     assert inputs.outcomes == {}
-    assert inputs.winner.startswith("one run of `")
+    assert inputs.curves_of.startswith("one run of `")
     assert len(inputs.curves) == 2
 
 
@@ -112,7 +112,7 @@ def test_a_winner_that_was_chosen_has_the_epochs_of_what_it_chose(make: Callable
     (run,) = (done.client.get_run(one) for one in table.loc[table["method"] == "best", "run_id"].unique())
     chosen = done.client.get_metric_history(run.data.tags["sslwear.chosen_run"], "val_kappa")
     inputs = gather_report_inputs("chosen", done, table[table["method"] == "best"])
-    assert inputs.winner == "one run of `best`"
+    assert inputs.curves_of == "one run of `best`"
     assert [record.scores["kappa"] for record in inputs.curves] == [metric.value for metric in chosen]
     assert [record.epoch for record in inputs.curves] == [1, 2]
 

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from sslwear.evaluation.intervals import difference, interval
 
-SCORES = arrays(float, st.integers(2, 8), elements=st.floats(-1, 1))
+SCORES = arrays(float, st.integers(5, 8), elements=st.floats(-1, 1))
 
 
 @given(SCORES)
@@ -39,19 +39,32 @@ def test_undefined_scores_are_left_out_and_few_participants_have_no_interval() -
     assert (one.mean, one.participants) == (0.5, 1)
     assert math.isnan(one.low)
     assert math.isnan(one.sd)
-    assert str(one) == "0.500 (one participant)"
+    assert str(one) == "0.500 (1 participant)"
     assert interval([np.nan]).participants == 0
     assert str(interval([])) == "undefined"
-    assert str(interval([0.5, 0.5])) == "0.500 [0.500, 0.500]"
+    assert str(interval([0.5] * 5)) == "0.500 [0.500, 0.500]"
+
+
+@pytest.mark.parametrize("participants", [2, 3, 4])
+def test_fewer_than_five_participants_have_a_mean_and_no_limits(participants: int) -> None:
+    found = interval([0.449, 0.673, 0.6, 0.5][:participants])
+    assert np.isfinite([found.mean, found.sd]).all()
+    assert np.isnan([found.low, found.high]).all()
+    assert not found.known
+    assert str(found) == f"{found.mean:.3f} ({participants} participants)"
+    assert found.text("+", spread=True) == f"{found.mean:+.3f} ± {found.sd:.3f} ({participants} participants)"
+    five = interval([0.1, 0.2, 0.3, 0.4, 0.5])
+    assert five.known
+    assert five.text("+") == f"+0.300 [+{five.low:.3f}, +{five.high:.3f}]"
 
 
 def test_a_difference_is_paired() -> None:
-    first = pd.Series({"a": 0.9, "b": 0.5, "c": 0.7, "only first": 0.1})
-    second = pd.Series({"c": 0.6, "a": 0.8, "b": 0.4, "only second": 0.9})
+    first = pd.Series({"a": 0.9, "b": 0.5, "c": 0.7, "d": 0.3, "e": 0.2, "only first": 0.1})
+    second = pd.Series({"c": 0.6, "a": 0.8, "b": 0.4, "d": 0.2, "e": 0.1, "only second": 0.9})
     found = difference(first, second)
-    assert found.interval.participants == 3
+    assert found.interval.participants == 5
     assert found.interval.mean == pytest.approx(0.1)
     assert found.interval.low == pytest.approx(0.1)
-    assert found.p == pytest.approx(0.25)  # the least that three pairs can give, 2 of 8 signs
+    assert found.p == pytest.approx(2 / 32)  # the least that five pairs can give
     assert difference(first, first).p == 1.0
     assert math.isnan(difference(first[:1], second[1:2]).p)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sslwear.evaluation.participants import per_participant
+from sslwear.evaluation.participants import mean_scores, per_participant
 from sslwear.training.metrics import classification_scores
 
 COLUMNS = [
@@ -37,6 +37,13 @@ def test_table_equals_values_calculated_by_hand() -> None:
             dict(zip(COLUMNS, ["m1", 2, 1, math.nan, 1, 1, 1, 1 / 4, 1], strict=True)),
         )
     ]
+
+
+def test_a_test_score_is_the_mean_over_participants_with_a_defined_score() -> None:
+    means = mean_scores(per_participant(TRUTH, PREDICTED, PID, classes=4))
+    assert means["kappa"] == pytest.approx(3 / 5)  # undefined for the others
+    assert means["accuracy"] == pytest.approx((1 + 3 / 4 + 1) / 3)
+    assert means["accuracy"] != pytest.approx(8 / 9)  # over all windows
 
 
 def test_integer_participants_are_sorted_as_numbers() -> None:

@@ -52,17 +52,19 @@ def _csv(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     return data, {**info, "SampleRate": round(rate_hz, 3), "Device": "CSV", "Unfinished": unfinished}
 
 
-def compare(file: Path, folder: Path, size: int, window_s: int, step_s: int | None = None) -> DeviceRecording:
-    """Read a file in both ways and cut windows at 30 Hz, which must be the same."""
+def compare(
+    file: Path, folder: Path, size: int, window_s: int, step_s: int | None = None, rate_hz: float = 30
+) -> DeviceRecording:
+    """Read a file in both ways and cut windows, which must be the same."""
     whole = read_with_actipy(file)
     step_s = step_s or window_s
-    cut = cut_recording(whole, 30, window_s, step_s)
+    cut = cut_recording(whole, rate_hz, window_s, step_s)
     folder.mkdir(exist_ok=True)
     with open_recording(file, folder) as recording:
-        found = list(recording.windows(30, window_s, step_s, size=size))
+        found = list(recording.windows(rate_hz, window_s, step_s, size=size))
     np.testing.assert_allclose(np.concatenate([part.samples for part in found]), cut.samples, atol=1e-6)
     np.testing.assert_array_equal(np.concatenate([part.start for part in found]), cut.start)
     np.testing.assert_array_equal(np.concatenate([part.worn for part in found]), cut.worn)
-    assert (recording.note, recording.rate_hz, recording.start) == (whole.note, whole.rate_hz, whole.start)
+    assert (recording.note, recording.nominal_hz, recording.start) == (whole.note, whole.rate_hz, whole.start)
     assert list(folder.iterdir()) == []
     return recording

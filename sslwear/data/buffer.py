@@ -11,16 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sslwear.data.time_axis import TimeAxis, TimeAxisReader
+
 TIME = "time"
 AXES = ("x", "y", "z")
 TEMPERATURE = "temperature"
+NO_TIME = np.iinfo(np.int64).min
+"""Nanoseconds where there is no time, as in numpy."""
+COPIED_SAMPLES = 1_000_000
 
 
 class SampleBuffer:
     """Samples on disk: a column of times in nanoseconds since 1970 (int64), and columns of float32 values.
 
-    The files have no name: the system removes them when they are closed, also when the process is killed. Samples that
-    are not finite, and samples that are not later than all samples before them, are left out.
+    The files have no name: the system removes them when they are closed, also when the process is killed. Samples are
+    in the order in which they were recorded until `arrange` leaves those that can be used, in order of time.
 
     Args:
         folder: folder on the disk to write to; a sample takes 20 bytes, with temperature 24.
@@ -29,14 +34,10 @@ class SampleBuffer:
 
     def __init__(self, folder: Path, columns: tuple[str, ...] = AXES) -> None:
         self.columns = columns
+        self._folder = folder
         self._files = {name: tempfile.TemporaryFile(dir=folder) for name in (TIME, *columns)}  # noqa: SIM115
         self._count = 0
-        self._last: int | None = None
-        self._previous: int | None = None
-        self.backwards: int | None = None
-        """Number of samples before the first one that is earlier than its predecessor; None without such a sample."""
-        self.unordered = 0
-        """Number of samples that are not later than their predecessor."""
+        self._reader = TimeAxisReader()
 
     def __len__(self) -> int:
         return self._count
@@ -47,17 +48,14 @@ class SampleBuffer:
             file.close()
 
     def append(self, time: NDArray[np.int64], values: Mapping[str, NDArray[np.float32]]) -> None:
-        """Add samples at the end: times (n,) in nanoseconds, and a column (n,) of each value."""
-        if len(time) == 0:
-            return
-        before = np.concatenate([time[:1] - 1 if self._previous is None else [self._previous], time[:-1]])
-        self.unordered += int((time <= before).sum())
-        if self.backwards is None and (back := time < before).any():
-            self.backwards = self._count + int(back.argmax())
-        self._previous = int(time[-1])
-        latest = np.maximum.accumulate(before if self._last is None else np.maximum(before, self._last))
-        keep = (time > latest) & np.isfinite([values[name] for name in AXES]).all(axis=0)
-        self._last = max(int(latest[-1]), int(time[-1]))
+        """Add samples at the end: times (n,) in nanoseconds or NO_TIME, and a column (n,) of each value.
+
+        Raises:
+            DataError: see `TimeAxisReader.add`.
+        """
+        axes = np.stack([values[name] for name in AXES])
+        known = (time != NO_TIME) & np.isfinite(axes).all(axis=0)
+        keep = self._reader.add(time, known, (axes == 0).all(axis=0))
         kept: dict[str, NDArray[Any]] = {TIME: time, **values}
         if not keep.all():
             kept = {name: column[keep] for name, column in kept.items()}
@@ -65,6 +63,21 @@ class SampleBuffer:
             file.seek(0, os.SEEK_END)
             file.write(np.ascontiguousarray(kept[name]).tobytes())
         self._count += len(kept[TIME])
+
+    def arrange(self) -> TimeAxis:
+        """Leave the samples that can be used, in order of time; returns what `TimeAxisReader.finish` does."""
+        axis = self._reader.finish(self.time, np.datetime64(0, "ns"))
+        if axis.used < self._count or axis.ranges != sorted(axis.ranges):
+            for name, file in self._files.items():
+                dtype = np.dtype(np.int64 if name == TIME else np.float32)
+                arranged = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
+                for begin, end in axis.ranges:
+                    for first in range(begin, end, COPIED_SAMPLES):
+                        arranged.write(self._read(name, dtype, first, min(first + COPIED_SAMPLES, end)).tobytes())
+                self._files[name] = arranged
+                file.close()
+            self._count = axis.used
+        return axis
 
     def time(self, first: int, last: int) -> NDArray[np.int64]:
         """Times of the samples from `first` to before `last`, in nanoseconds since 1970."""

@@ -16,16 +16,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sslwear.data.buffer import AXES, TEMPERATURE, SampleBuffer
-from sslwear.data.checks import check_unit
-from sslwear.data.device_checks import check_span, is_csv
+from sslwear.data.checks import BLOCK_SAMPLES, check_gravity, rest_statistics
+from sslwear.data.device_checks import is_csv
 from sslwear.data.nonwear import STILL_S, find_nonwear, index_of, still
 
 LOWPASS_HZ = 20
 """Cut-off frequency of the low-pass filter, as for the recordings that the published models were trained on."""
 FILTER_SAMPLES, MARGIN_SAMPLES = 1_000_000, 100
 """Samples that are filtered at a time, and samples on both sides of them: as actipy filters."""
-UNIT_SAMPLES = 100_000
-"""Number of samples that the unit is checked on, at most."""
+UNIT_BLOCKS = 1000
+"""Number of stretches of samples that the unit is checked on, at most."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,17 @@ def filter_and_calibrate(
         The calibration, and `info` with ``CalibOK`` and ``nonwear`` (see `find_nonwear`).
 
     Raises:
-        DataError: when the samples span more than a year, or those of a device's file are not in g.
+        DataError: when the samples of a device's file are not in g.
     """
     from actipy import processing
 
     if len(buffer) == 0:
         return UNCALIBRATED, dict(info)
-    first, last = (int(buffer.time(i, i + 1)[0]) for i in (0, len(buffer) - 1))
-    check_span(file, pd.Timestamp(first), pd.Timestamp(last))
     _filter(buffer, float(info["Filtered"]))
-    means, deviations = _statistics(buffer, None)
-    rows = np.flatnonzero(still(deviations))
-    small = pd.DataFrame(np.repeat(means[rows], 2, axis=0), index_of(first, rows), columns=list(buffer.columns))
+    rows, means, deviations = _statistics(buffer, None)
+    means = means[still(deviations)]
+    index = index_of(0, np.arange(len(means)))
+    small = pd.DataFrame(np.repeat(means, 2, axis=0), index, columns=list(buffer.columns))
     _, fitted = processing.calibrate_gravity(small)
     calibration = UNCALIBRATED
     if "CalibxSlope" in fitted:
@@ -79,10 +78,11 @@ def filter_and_calibrate(
             for name in ("Slope", "Intercept", "SlopeT")
         )
         calibration = Calibration(slope, offset, temperature_slope if TEMPERATURE in buffer.columns else None)
-        _, deviations = _statistics(buffer, calibration)
+        _, _, deviations = _statistics(buffer, calibration)
     if not is_csv(file):
         check_unit_of(file, buffer, calibration)
-    return calibration, {**info, "CalibOK": fitted["CalibOK"], "nonwear": find_nonwear(first, deviations)}
+    nonwear = find_nonwear(int(buffer.time(0, 1)[0]), rows, deviations)
+    return calibration, {**info, "CalibOK": fitted["CalibOK"], "nonwear": nonwear}
 
 
 def _filter(buffer: SampleBuffer, rate_hz: float) -> None:
@@ -100,38 +100,41 @@ def _filter(buffer: SampleBuffer, rate_hz: float) -> None:
 
 def _statistics(
     buffer: SampleBuffer, calibration: Calibration | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means and standard deviations of each 10 s from the first sample on, (n, columns); NaN without samples."""
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Means and standard deviations of each 10 s that have samples.
+
+    Returns:
+        The 10 s, counted from the first sample on (n,); means and deviations (n, columns), NaN for one sample.
+    """
     columns = buffer.columns if calibration is None else AXES
-    origin = int(buffer.time(0, 1)[0])
-    width = STILL_S * 10**9
-    bins = (int(buffer.time(len(buffer) - 1, len(buffer))[0]) - origin) // width + 1
-    counts = np.zeros((bins, 1), np.int64)
-    sums, squares = np.zeros((bins, len(columns))), np.zeros((bins, len(columns)))
+    origin, width = int(buffer.time(0, 1)[0]), STILL_S * 10**9
+    parts: list[NDArray[np.int64]] = []
+    totals: list[NDArray[np.float64]] = []
     for first, last in buffer.ranges(FILTER_SAMPLES):
         values = buffer.values(first, last, buffer.columns)
         values = values if calibration is None else calibration(values)
-        index = (buffer.time(first, last) - origin) // width
-        low, many = int(index[0]), int(index[-1] - index[0]) + 1
-        index -= low
-        counts[low : low + many, 0] += np.bincount(index, minlength=many)
-        for i, column in enumerate(values.T.astype(np.float64)):
-            sums[low : low + many, i] += np.bincount(index, column, many)
-            squares[low : low + many, i] += np.bincount(index, column * column, many)
+        rows, place = np.unique((buffer.time(first, last) - origin) // width, return_inverse=True)
+        columns_of = values.T.astype(np.float64)
+        weights = [None, *columns_of, *(column * column for column in columns_of)]
+        parts.append(rows)
+        totals.append(np.stack([np.bincount(place, one, len(rows)) for one in weights], axis=1))
+    rows, place = np.unique(np.concatenate(parts), return_inverse=True)
+    total = np.zeros((len(rows), 1 + 2 * len(columns)))
+    np.add.at(total, place, np.concatenate(totals))  # two pieces may share 10 s
+    counts, sums, squares = total[:, :1], total[:, 1 : 1 + len(columns)], total[:, 1 + len(columns) :]
+    means = sums / counts
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = sums / counts
         deviations = np.sqrt(np.maximum(squares - sums * means, 0) / (counts - 1))
-    return means, np.where(counts > 1, deviations, np.nan)
+    return rows, means, np.where(counts > 1, deviations, np.nan)
 
 
 def check_unit_of(file: Path, buffer: SampleBuffer, calibration: Calibration) -> None:
-    """Refuse another unit than g, by the median length of evenly picked samples.
+    """Refuse another unit than g, and acceleration without gravity, by stretches at even distances.
 
     Raises:
-        DataError: when the unit is not g.
+        DataError: when the resting length of the acceleration is not near 1 g.
     """
-    every, lengths = 1 + len(buffer) // UNIT_SAMPLES, []
-    for first, last in buffer.ranges(FILTER_SAMPLES):
-        picked = buffer.values(first, last, buffer.columns)[-first % every :: every]
-        lengths.append(np.linalg.norm(calibration(picked), axis=1))
-    check_unit(file, float(np.median(np.concatenate(lengths))))
+    size = min(len(buffer), BLOCK_SAMPLES)
+    begins = np.linspace(0, len(buffer) - size, min(UNIT_BLOCKS, len(buffer) // size)).astype(int)
+    blocks = [calibration(buffer.values(first, first + size, buffer.columns)) for first in begins.tolist()]
+    check_gravity(file, rest_statistics(np.stack(blocks)))

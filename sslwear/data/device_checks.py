@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import pandas as pd
 
+from sslwear.data.cuts import duration
 from sslwear.errors import DataError
 
 Result = TypeVar("Result")
@@ -28,8 +28,6 @@ MAX_LOST = 0.01
 """Damaged blocks per second of recording that are left out; a block holds about a second. With more, it is refused."""
 CUT_SHORT = "truncated|page count differs"
 """What actipy's readers print about a truncated file, for Axivity and for GENEActiv."""
-MAX_DAYS = 366
-"""Longest time span of a recording: the filter needs samples at all times, also in a gap of years."""
 
 
 def name_of(file: Path) -> str:
@@ -77,7 +75,7 @@ def reading_note(file: Path, samples: int, info: Mapping[str, Any], printed: str
         DataError: when there are no samples, the file is truncated, or too many of its blocks are damaged.
     """
     if samples == 0:
-        raise DataError(f"{file} holds no samples; {advice(file)}")
+        raise DataError(f"{file} holds no samples, or none but 0, 0, 0; {advice(file)}")
     lost = _damaged_blocks(file, samples, info, printed)
     cut = ", a last line without a line end left out" if info.get("Unfinished") else ""
     calibrated = "gravity calibrated" if info.get("CalibOK") else "gravity not calibrated, too few still positions"
@@ -107,28 +105,9 @@ def _runs(java: str) -> bool:
         return False
 
 
-def check_span(file: Path, first: pd.Timestamp, last: pd.Timestamp) -> None:
-    """Refuse a recording that spans more than MAX_DAYS.
-
-    Raises:
-        DataError: with the dates of its first and last sample.
-    """
-    if (last - first) / pd.Timedelta(days=1) > MAX_DAYS:
-        raise DataError(
-            f"{file} spans {first:%Y-%m-%d} to {last:%Y-%m-%d}, more than {MAX_DAYS} days, probably because the "
-            "device's clock was reset; correct the times, or remove those samples"
-        )
-
-
 def span(first: np.datetime64, last: np.datetime64) -> str:
     """Dates and times of the first and the last sample, and the duration."""
-    minutes = round((last - first) / np.timedelta64(1, "m"))
-    seconds = (last - first) / np.timedelta64(1, "s")
-    length = (
-        f"{minutes // 1440} d {minutes // 60 % 24} h {minutes % 60} min"
-        if minutes >= 1440
-        else (f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{seconds:.0f} s")
-    )
+    length = duration(float((last - first) / np.timedelta64(1, "s")))
     texts = [str(time.astype("datetime64[s]")).replace("T", " ") for time in (first, last)]
     return f"{texts[0]} to {texts[1]} ({length})"
 

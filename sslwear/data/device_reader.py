@@ -24,11 +24,15 @@ from sslwear.data.buffer import AXES, TEMPERATURE, SampleBuffer
 from sslwear.data.calibration import Calibration, filter_and_calibrate
 from sslwear.data.checks import check_range
 from sslwear.data.csv_recordings import read_csv_recording
+from sslwear.data.cuts import check_rate, check_used
 from sslwear.data.device_checks import capture_output, check_readable, is_csv, reading_note, span
 from sslwear.data.nonwear import worn_at
+from sslwear.data.time_axis import TimeAxis
 from sslwear.data.windowing import Windower, Windows
 
 PIECE_SAMPLES = 250_000
+MAX_DRIFT = 0.05
+"""Difference between the rate by the header and by the times, as a share, above which the summary gives both."""
 READERS = {".cwa": "AxivityReader", ".gt3x": "ActigraphReader", ".bin": "GENEActivReader"}
 """actipy's Java programs by a file's ending."""
 JAVA = ("java", "-Xmx256m", "-XX:+UseSerialGC")
@@ -63,7 +67,8 @@ class DeviceRecording:
 
     Attributes:
         file: the file that it is from.
-        rate_hz: nominal samples per second.
+        axis: its time axis, with what is cut.
+        nominal_hz: samples per second by the file's header; for a CSV file by its times.
         note: one line about how the file was read.
         start: date and time of the first sample, in the device's local time.
         end: date and time of the last sample.
@@ -73,13 +78,19 @@ class DeviceRecording:
     """
 
     file: Path
-    rate_hz: float
+    axis: TimeAxis
+    nominal_hz: float
     note: str
     start: np.datetime64
     end: np.datetime64
     nonwear: NDArray[np.int64]
     buffer: SampleBuffer
     calibration: Calibration
+
+    @property
+    def rate_hz(self) -> float:
+        """Samples per second by the times."""
+        return self.axis.rate_hz or self.nominal_hz
 
     @property
     def seconds(self) -> float:
@@ -106,6 +117,7 @@ class DeviceRecording:
         label_count: int = 0,
         codes: Callable[[NDArray[np.int64]], NDArray[np.integer] | None] = lambda time: None,
         size: int = PIECE_SAMPLES,
+        needed_hz: float | None = None,
     ) -> Iterator[Windows]:
         """Cut the recording into windows, some at a time, see `Windower`.
 
@@ -116,11 +128,14 @@ class DeviceRecording:
             label_count: number of different labels.
             codes: gives the index of the label at each of some times in nanoseconds since 1970, or None without labels.
             size: number of samples of the recording to read at a time.
+            needed_hz: rate that the recording is compared with, where `rate_hz` is that of windows stretched in time.
 
         Raises:
-            DataError: when no accelerometer measures a sample.
+            DataError: when no accelerometer measures a sample, or the recording's rate is too low.
         """
-        windower, origin = Windower(self.rate_hz, rate_hz, window_s, step_s, label_count), self.start.astype(np.int64)
+        check_rate(self.file, self.rate_hz, needed_hz or rate_hz)
+        resolution_s, origin = self.axis.resolution_s, self.start.astype(np.int64)
+        windower = Windower(self.rate_hz, rate_hz, window_s, step_s, label_count, resolution_s=resolution_s)
         for piece in self.pieces(size):
             yield windower.add((piece.time - origin) / 1e9, piece.samples, piece.worn, codes(piece.time))
         yield windower.finish()
@@ -135,23 +150,29 @@ def open_recording(file: Path, folder: Path) -> Iterator[DeviceRecording]:
         folder: folder on a disk with room for the samples, 20 to 24 bytes each: 1.5 GB for a week at 100 Hz.
 
     Raises:
-        DataError: when it cannot be read.
+        DataError: when it cannot be read, or too much of it cannot be used.
     """
     check_readable(file)
     buffers: list[SampleBuffer] = []
 
-    def read() -> tuple[Calibration, dict[str, Any]]:
+    def read() -> tuple[TimeAxis, Calibration, dict[str, Any]]:
         buffer, info = (read_csv_recording if is_csv(file) else _read_device)(file, folder)
         buffers.append(buffer)
-        return filter_and_calibrate(file, buffer, info)
+        axis = buffer.arrange()
+        check_used(file, axis.used, axis.cuts)
+        nominal_hz = float(info.get("SampleRate") or axis.rate_hz or 1)
+        info = {"SampleRate": round(nominal_hz, 3), "Filtered": nominal_hz, **info}
+        return axis, *filter_and_calibrate(file, buffer, info)
 
     try:
-        (calibration, info), printed = capture_output(read, file)
+        (axis, calibration, info), printed = capture_output(read, file)
         (buffer,) = buffers
         note = reading_note(file, len(buffer), info, printed)
         start, end = (buffer.time(i, i + 1).view("datetime64[ns]")[0] for i in (0, len(buffer) - 1))
+        if axis.rate_hz and abs(axis.rate_hz / info["SampleRate"] - 1) > MAX_DRIFT:
+            note += f", {axis.rate_hz:.4g} Hz by its clock"
         note += f", {span(start, end)}"
-        yield DeviceRecording(file, float(info["SampleRate"]), note, start, end, info["nonwear"], buffer, calibration)
+        yield DeviceRecording(file, axis, info["SampleRate"], note, start, end, info["nonwear"], buffer, calibration)
     finally:
         for buffer in buffers:
             buffer.close()
@@ -170,14 +191,17 @@ def _read_device(file: Path, folder: Path) -> tuple[SampleBuffer, dict[str, Any]
         if matrix_reader.is_matrix_bin_file(str(plain)):
             return _read_matrix(plain, folder)
         device = reader.get_device_info(str(plain))
-        buffer, info = _run_java(plain, place)
-    rate_hz = float(info["SampleRate"])
-    lost = int(info["ReadErrors"]) + int(np.ceil(buffer.unordered / rate_hz))
-    return buffer, {**device, **info, "ReadErrors": lost, "SampleRate": rate_hz, "Filtered": rate_hz}
+        buffer, info = _run_java(plain, place, folder)
+    return buffer, {**device, **info, "SampleRate": float(info["SampleRate"])}
 
 
-def _run_java(file: Path, folder: Path) -> tuple[SampleBuffer, dict[str, Any]]:
+def _run_java(file: Path, place: Path, folder: Path) -> tuple[SampleBuffer, dict[str, Any]]:
     """Run one of actipy's Java programs, which stops when nobody reads its output any more.
+
+    Args:
+        file: the file to read.
+        place: folder for the program's facts about the device.
+        folder: folder of the buffer.
 
     Raises:
         CalledProcessError: when it fails.
@@ -187,7 +211,7 @@ def _run_java(file: Path, folder: Path) -> tuple[SampleBuffer, dict[str, Any]]:
 
     home = str(Path(actipy.__file__).parent)
     kind = READERS[file.suffix.lower()]
-    command = [*JAVA, "-cp", home, kind, "-i", str(file), "-o", str(folder), "--stream"]
+    command = [*JAVA, "-cp", home, kind, "-i", str(file), "-o", str(place), "--stream"]
     buffer: SampleBuffer | None = None
     try:
         with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=2**20) as process:
@@ -203,7 +227,7 @@ def _run_java(file: Path, folder: Path) -> tuple[SampleBuffer, dict[str, Any]]:
                 raise
         if process.returncode or buffer is None:
             raise subprocess.CalledProcessError(process.returncode, command)
-        return buffer, dict(line.split(":", 1) for line in (folder / "info.txt").read_text().splitlines())
+        return buffer, dict(line.split(":", 1) for line in (place / "info.txt").read_text().splitlines())
     except BaseException:
         if buffer is not None:
             buffer.close()
@@ -243,4 +267,4 @@ def _read_matrix(file: Path, folder: Path) -> tuple[SampleBuffer, dict[str, Any]
     buffer = SampleBuffer(folder)
     values = {name: data[name].to_numpy(np.float32) for name in AXES}
     buffer.append(data.index.to_numpy("datetime64[ns]").view(np.int64), values)
-    return buffer, {**info, "Filtered": info["SampleRate"]}
+    return buffer, info

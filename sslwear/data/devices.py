@@ -13,30 +13,52 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sslwear.data.annotations import read_labels
 from sslwear.data.arrays import Stamp, stamp
 from sslwear.data.device_checks import name_of
 from sslwear.data.device_reader import open_recording
 from sslwear.data.recording import NO_LABEL, Recording, RecordingInfo
+from sslwear.data.recording_tables import read_tables
 from sslwear.data.sources.base import Source
 from sslwear.data.sources.raw import natural
 from sslwear.data.windowing import Windows
 from sslwear.errors import DataError
 
 
-class DeviceFiles(Source):
-    """Recordings of Axivity, ActiGraph and GENEActiv devices, or from CSV files; one participant per file.
+def recordings_by_name(files: Sequence[Path]) -> dict[str, Path]:
+    """Files by their names without endings, in natural order.
 
-    A participant is named like the file without its endings. Frequencies above 20 Hz are filtered out. Gravity is
-    calibrated where the device was still in enough positions. Non-wear, 90 minutes without movement, is marked.
+    Raises:
+        DataError: when two files have the same name, or an ending is unknown.
+    """
+    found: dict[str, Path] = {}
+    for file in sorted(files, key=lambda path: natural(path.name)):
+        name = name_of(file)
+        if name in found:
+            raise DataError(f"{found[name]} and {file} would both be the recording {name!r}; rename one of them")
+        found[name] = file
+    return found
+
+
+class DeviceFiles(Source):
+    """Recordings of Axivity, ActiGraph and GENEActiv devices, or from CSV files.
+
+    A recording is named like the file without its endings. Its participant is the declared one, or else has the
+    recording's name, without endings such as ``_visit2`` if there are several. Frequencies above 20 Hz are filtered
+    out. Gravity is calibrated where the device was still in enough positions. Non-wear, 90 minutes without movement, is
+    marked.
 
     Args:
         files: ``.cwa``, ``.gt3x``, ``.bin`` or ``.csv`` (columns time, x, y, z; time as 2024-04-30 14:53:00.02, in the
             device's local time; x, y, z in g), each also with ``.gz``.
-        labels: a CSV file with the columns participant, start, end, label, in the device's local time; or None.
+        labels: a CSV file with the columns participant, start, end, label, in the device's local time, and recording
+            if a participant has several; or None.
+        participants: a CSV file with the columns recording, participant; or None.
+
+    Attributes:
+        warnings: what may be wrong with the participants and the labels, one sentence each.
 
     Raises:
-        DataError: when two files have the same name, an ending is unknown, or the labels cannot be used. A missing or
+        DataError: when two files have the same name, an ending is unknown, or a table cannot be used. A missing or
             damaged file is noticed when it is read.
     """
 
@@ -47,85 +69,83 @@ class DeviceFiles(Source):
     homepage = "https://github.com/OxWearables/actipy"
     step_s = 10.0
 
-    def __init__(self, files: Sequence[Path], labels: Path | None = None) -> None:
-        self._files: dict[str, Path] = {}
-        for file in sorted(files, key=lambda path: natural(path.name)):
-            name = name_of(file)
-            if name in self._files:
-                raise DataError(
-                    f"{self._files[name]} and {file} would both be the participant {name!r}; rename one of them"
-                )
-            self._files[name] = file
+    def __init__(self, files: Sequence[Path], labels: Path | None = None, participants: Path | None = None) -> None:
+        self._files = recordings_by_name(files)
         self._labels_file = labels
-        self._labels = None if labels is None else read_labels(labels, self._files)
+        tables = read_tables(self._files, labels, participants)
+        self._participants, self._labels = tables.participants, tables.labels
+        self.warnings = tables.warnings
 
     def identity(self) -> dict[str, Any]:
-        """The files by path, and the labels by content."""
+        """The files by path, their participants, and the labels by content."""
         content = None if self._labels_file is None else self._labels_file.read_bytes()
         return {
             "source": self.name,
             "files": [str(path.resolve()) for path in self._files.values()],
+            "participants": list(self._participants.values()),
             "labels": None if content is None else hashlib.sha256(content).hexdigest(),
         }
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The labels, sorted."""
-        return tuple(sorted({interval.label for interval in self._labels or ()}))
+        return tuple(sorted({interval.label for mine in (self._labels or {}).values() for interval in mine}))
 
     def participants(self) -> Sequence[str]:
-        """Names of the files without their endings."""
-        return list(self._files)
+        """The participants, in the order of their files."""
+        return list(dict.fromkeys(self._participants.values()))
 
     def files(self, participant: int | str) -> Sequence[str]:
-        """The file of a participant."""
-        return [str(self._files[str(participant)])]
+        """The files of a participant."""
+        return [str(file) for file in self._recordings(participant).values()]
+
+    def _recordings(self, participant: int | str) -> dict[str, Path]:
+        """Files of a participant by name."""
+        return {name: file for name, file in self._files.items() if self._participants[name] == participant}
 
     def stamp(self, participant: int | str) -> dict[str, Stamp]:
         """Size and time of change of a participant's file."""
         return {file: stamp(Path(file)) for file in self.files(participant)}
 
     def recordings(self, participant: int | str) -> Iterator[Recording]:
-        """Read a participant's file into memory; see `windows` for less memory."""
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            open_recording(self._files[str(participant)], Path(folder)) as found,
-        ):
-            pieces = list(found.pieces())
-        time = np.concatenate([piece.time for piece in pieces])
-        codes = self._codes(participant, time)
-        label = None if codes is None else pd.Categorical.from_codes(codes, pd.Index(list(self.class_names)))
-        yield Recording(
-            participant,
-            np.concatenate([piece.samples for piece in pieces]),
-            found.rate_hz,
-            label,
-            (time - found.start.astype(np.int64)) / 1e9,
-            found.start,
-            np.concatenate([piece.worn for piece in pieces]),
-            found.note,
-        )
+        """Read a participant's files into memory; see `windows` for less memory."""
+        for name, file in self._recordings(participant).items():
+            with tempfile.TemporaryDirectory() as folder, open_recording(file, Path(folder)) as found:
+                pieces = list(found.pieces())
+            time = np.concatenate([piece.time for piece in pieces])
+            codes = self._codes(name, time)
+            label = None if codes is None else pd.Categorical.from_codes(codes, pd.Index(list(self.class_names)))
+            yield Recording(
+                participant,
+                np.concatenate([piece.samples for piece in pieces]),
+                found.rate_hz,
+                label,
+                (time - found.start.astype(np.int64)) / 1e9,
+                found.start,
+                np.concatenate([piece.worn for piece in pieces]),
+                found.note,
+            )
 
     def windows(
         self, participant: int | str, rate_hz: float, window_s: float, step_s: float, folder: Path
     ) -> Iterator[tuple[RecordingInfo, Windows]]:
-        """Read and cut a participant's file piece by piece, so that memory does not grow with its length."""
+        """Read and cut a participant's files piece by piece, so that memory does not grow with their length."""
         names = self.class_names
-        with open_recording(self._files[str(participant)], folder) as found:
-            info = RecordingInfo(names, found.start, found.note)
-            codes = partial(self._codes, participant)
-            for windows in found.windows(rate_hz, window_s, step_s, len(names), codes):
-                yield info, windows
+        for name, file in self._recordings(participant).items():
+            with open_recording(file, folder) as found:
+                info = RecordingInfo(names, found.start, found.note, found.axis.cuts)
+                codes = partial(self._codes, name)
+                for windows in found.windows(rate_hz, window_s, step_s, len(names), codes):
+                    yield info, windows
 
-    def _codes(self, participant: int | str, time: NDArray[np.int64]) -> NDArray[np.int16] | None:
-        """Index of the label at each of some times, or NO_LABEL; None without a file of labels."""
+    def _codes(self, recording: str, time: NDArray[np.int64]) -> NDArray[np.int16] | None:
+        """Index of the label at each of some times of a recording, or NO_LABEL; None without a file of labels."""
         if self._labels is None:
             return None
         names = self.class_names
         codes = np.full(len(time), NO_LABEL, np.int16)
-        for interval in self._labels:
-            if interval.participant == str(participant):
-                ends = np.array([interval.start, interval.end]).astype("datetime64[ns]").view(np.int64)
-                first, last = np.searchsorted(time, ends)
-                codes[first:last] = names.index(interval.label)
+        for interval in self._labels[recording]:
+            ends = np.array([interval.start, interval.end]).astype("datetime64[ns]").view(np.int64)
+            first, last = np.searchsorted(time, ends)
+            codes[first:last] = names.index(interval.label)
         return codes

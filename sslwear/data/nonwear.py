@@ -24,23 +24,26 @@ def index_of(first: int, rows: NDArray[np.int64]) -> pd.DatetimeIndex:
     return pd.DatetimeIndex((first + times.astype(np.int64)).view("datetime64[ns]"))
 
 
-def find_nonwear(first: int, deviations: NDArray[np.float64]) -> NDArray[np.int64]:
+def find_nonwear(first: int, rows: NDArray[np.int64], deviations: NDArray[np.float64]) -> NDArray[np.int64]:
     """Find non-wear by actipy's rule, from standard deviations instead of the samples themselves.
 
     Args:
         first: time of the first sample, in nanoseconds since 1970.
-        deviations: standard deviations of the axes in each 10 s from there on (n, 3), in g; NaN without samples.
+        rows: the 10 s from there on that have samples (n,), increasing.
+        deviations: standard deviations of the axes in each of them (n, 3), in g; NaN for less than two samples.
 
     Returns:
         Starts and ends (n, 2) of non-wear, both included, in nanoseconds since 1970.
     """
     from actipy import processing
 
-    # actipy gets a recording of two samples each 10 s that is still and moves when the real one does
+    # actipy gets a recording of two samples each 10 s that is still and moves when the real one does; any gap is 10 s
+    # there, which end non-wear as a longer gap does, so that memory does not grow with gaps
+    places = np.arange(len(rows)) + np.cumsum(np.diff(rows, prepend=rows[:1]) > 1)
     values = (~still(deviations)[:, None] * [-1.0, 1.0]).ravel()
-    index = index_of(first, np.arange(len(deviations)))
-    found = processing.find_nonwear_segments(pd.DataFrame(dict.fromkeys(AXES, values), index))
-    starts = found.index.to_numpy("datetime64[ns]").view(np.int64)
+    found = processing.find_nonwear_segments(pd.DataFrame(dict.fromkeys(AXES, values), index_of(0, places)))
+    begins = found.index.to_numpy("datetime64[ns]").view(np.int64) // (STILL_S * 10**9)
+    starts = first + rows[np.searchsorted(places, begins)] * STILL_S * 10**9
     return np.stack([starts, starts + found.to_numpy("timedelta64[ns]").view(np.int64)], axis=1)
 
 

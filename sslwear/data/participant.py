@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sslwear.data.arrays import ArrayFile, Fingerprint, chunks, motion
+from sslwear.data.checks import check_gravity, rest_statistics
+from sslwear.data.cuts import Cut, add_up
 from sslwear.data.recording import NO_LABEL, RecordingInfo
 from sslwear.data.sources.base import Source
 from sslwear.data.windowing import Windows
 from sslwear.errors import DataError
 
 RATE_HZ = 30.0
+JUDGED_WINDOWS = 1000
+"""Approximate number of windows of a participant by which the unit is judged."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ class Report:
         clipped: number of kept windows with samples at the limit of the device's range.
         nonwear: number of kept windows in which the device was not worn; they are marked.
         error: why the participant could not be used, or None.
-        note: one line about how the recordings were read.
+        note: one line about how the recordings were read, and what of them was cut.
+        cuts: samples that were cut, one entry for each kind, see `sslwear.data.cuts.Cut.report`.
         fingerprint: SHA-256 of the arrays of a shard, or None.
         raw: digest of the sizes and times of change that the raw files had before they were read.
     """
@@ -75,6 +80,7 @@ class Report:
     nonwear: int = 0
     error: str | None = None
     note: str = ""
+    cuts: list[dict[str, Any]] = field(default_factory=list)
     fingerprint: str | None = None
     raw: str = ""
 
@@ -103,7 +109,9 @@ def _write_windows(source: Source, participant: int | str, plan: WindowPlan, mak
     """Write the windows as they are cut, so that memory does not grow with their number."""
     columns: dict[str, list[NDArray[Any]]] = {name: [] for name in ("Y", "T", "worn")}
     unlabelled = clipped = 0
-    notes = set()
+    notes: dict[str, None] = {}
+    cuts: list[Cut] = []
+    last: RecordingInfo | None = None
     with ArrayFile(making / "X.npy", (round(plan.window_s * plan.rate_hz), 3), np.float32) as file:
         for info, found in _windows(source, participant, plan, making):
             keep = np.ones(len(found), bool)
@@ -112,22 +120,29 @@ def _write_windows(source: Source, participant: int | str, plan: WindowPlan, mak
                 keep = labels != ""
                 columns["Y"].append(labels[keep])
                 unlabelled += int((~keep).sum())
-            notes.add(info.note)
+            if info is not last:
+                notes[info.note], last = None, info
+                cuts += info.cuts
             clipped += int(found.clipped[keep].sum())
             file.append(found.samples if keep.all() else found.samples[keep])
             columns["T"].append(_times(found.start[keep], info.start))
             columns["worn"].append(found.worn[keep])
-    count, note = file.count, "; ".join(sorted(filter(None, notes)))
+    count, lost = file.count, add_up(cuts)
+    note = "; ".join([*sorted(filter(None, notes)), *map(str, lost)])
+    cut = [one.report() for one in lost]
     if count == 0:
         if not unlabelled:
             none = f"no stretch without a gap is as long as a window, {plan.window_s:g} s"
             note = "; ".join(filter(None, [note, none]))
-        return Report(participant, unlabelled=unlabelled, note=note)
+        return Report(participant, unlabelled=unlabelled, note=note, cuts=cut)
     arrays = {name: np.concatenate(parts) for name, parts in columns.items() if parts}
     arrays["pid"] = np.full(count, participant)
+    windows = np.load(making / "X.npy", mmap_mode="r")
+    judged = np.flatnonzero(arrays["worn"])
+    judged = judged[:: 1 + len(judged) // JUDGED_WINDOWS]
+    check_gravity(source.place(participant), rest_statistics(windows[judged]))
     fingerprint = None
     if plan.unlabelled:
-        windows = np.load(making / "X.npy", mmap_mode="r")
         arrays["motion"] = motion(windows)
         digest = Fingerprint(windows.shape, windows.dtype)
         for _, chunk in chunks(windows):
@@ -136,7 +151,7 @@ def _write_windows(source: Source, participant: int | str, plan: WindowPlan, mak
     for name, array in arrays.items():
         np.save(making / f"{name}.npy", array, allow_pickle=False)
     nonwear = int((~arrays["worn"]).sum())
-    return Report(participant, count, unlabelled, clipped, nonwear, note=note, fingerprint=fingerprint)
+    return Report(participant, count, unlabelled, clipped, nonwear, note=note, cuts=cut, fingerprint=fingerprint)
 
 
 def _windows(

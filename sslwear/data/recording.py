@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sslwear.data.cuts import Cut
+
 NO_LABEL = -1
 """Index of a label where there is none, as in `pandas.Categorical.codes`."""
 
@@ -23,8 +25,8 @@ class Recording:
         rate_hz: nominal samples per second.
         label: the activity of the whole recording, or of each sample (a `pandas.Categorical` of length n, missing where
             nothing was annotated), or None for a recording without labels.
-        time: seconds since `start` of each sample (n,), which may have gaps, repeat or be out of order; None when the
-            samples are evenly spaced at `rate_hz`.
+        time: seconds since `start` of each sample (n,), in the order of recording, which may have gaps, repeats and
+            set-backs of the clock (see `sslwear.data.time_axis`); None when samples are evenly spaced at `rate_hz`.
         start: date and time of second 0, or None where it is unknown.
         worn: whether the device was worn, at each sample (n,); None when it was worn all the time.
         note: one line about how the recording was read.
@@ -48,8 +50,10 @@ class RecordingInfo:
         label_names: names of the labels that windows have an index of.
         start: date and time of second 0, or None where it is unknown.
         note: one line about how the recording was read.
+        cuts: samples that are left out.
     """
 
     label_names: tuple[str, ...] = ()
     start: np.datetime64 | None = None
     note: str = ""
+    cuts: tuple[Cut, ...] = ()

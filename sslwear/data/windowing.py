@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,10 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sslwear.data.recording import NO_LABEL, Recording
+from sslwear.data.time_axis import MAX_GAP_S, SECOND, TimeAxis, TimeAxisReader
 from sslwear.errors import DataError
 
-MAX_GAP_S = 1.0
-"""Samples further apart than this are not interpolated: no window crosses such a gap."""
 CHUNK_WINDOWS = 512
 TOLERANCE_S = 1e-6
 """A window is complete when there are samples later than its end by this."""
@@ -56,16 +55,18 @@ class Windower:
 
     Where samples are more than MAX_GAP_S apart, the recording is in two stretches, each of which is cut on its own: it
     is sampled evenly by linear interpolation, from its first sample on, and an incomplete last window is dropped. The
-    last sample is held for its duration, so that 10 s of samples are 10 s at any rate. The label of a window is the one
-    that most of its samples have, where no label counts as one too; in a tie it is the label with the lowest index.
+    last sample is held for its duration, so that 10 s of samples are 10 s at any rate, also when their times are
+    rounded. The label of a window is the one that most of its samples have, where no label counts as one too; in a tie
+    it is the label with the lowest index.
 
     Args:
-        recorded_hz: nominal samples per second of the recording.
+        recorded_hz: samples per second of the recording.
         rate_hz: samples per second of the windows.
         window_s: length of a window, in seconds.
         step_s: distance between the starts of windows, in seconds.
         label_count: number of different labels.
         limit_g: limit of the device's range in g, for clipped windows; None where it is unknown.
+        resolution_s: seconds to which times are rounded; 0 for exact times.
 
     Raises:
         DataError: when a window or a step is shorter than one sample.
@@ -79,6 +80,7 @@ class Windower:
         step_s: float,
         label_count: int = 0,
         limit_g: float | None = None,
+        resolution_s: float = 0,
     ) -> None:
         self._length, self._step = round(window_s * rate_hz), round(step_s * rate_hz)
         if self._length < 1 or self._step < 1:
@@ -86,7 +88,8 @@ class Windower:
                 f"a window of {window_s} s with a step of {step_s} s is shorter than one sample at {rate_hz} Hz; "
                 "choose longer ones"
             )
-        self._period_s, self._rate_hz, self._window_s = 1 / recorded_hz, rate_hz, window_s
+        self._rate_hz, self._window_s = rate_hz, window_s
+        self._last_s = 1 / recorded_hz + min(resolution_s, 0.5 / recorded_hz)  # duration of the last sample, at most
         self._label_count, self._limit_g = label_count, limit_g
         self._time: NDArray[np.float64] = np.empty(0)
         self._samples: NDArray[np.floating] = np.empty((0, 3), np.float32)
@@ -139,7 +142,7 @@ class Windower:
 
     def _all_points(self) -> int:
         """Number of even samples of the current stretch, when it ends with the last sample added."""
-        return max(1, int((self._time[-1] - self._origin + self._period_s) * self._rate_hz + 1e-6))
+        return max(1, int((self._time[-1] - self._origin + self._last_s) * self._rate_hz + 1e-6))
 
     def _cut(self, points: int) -> Windows:
         """The next windows of the current stretch within its first `points` even samples."""
@@ -212,10 +215,7 @@ def _append(before: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
 def cut_recording(
     recording: Recording, rate_hz: float, window_s: float, step_s: float, limit_g: float | None = None
 ) -> Windows:
-    """Resample a recording in memory and cut it into windows, see `Windower`.
-
-    Samples are put in order of time; of several with the same time the first is kept; those that are not finite are
-    left out.
+    """Resample the usable part of a recording in memory and cut it into windows, see `usable_part` and `Windower`.
 
     Args:
         recording: the recording.
@@ -228,26 +228,58 @@ def cut_recording(
         The windows, whose labels are indices of `label_names`.
 
     Raises:
-        DataError: when a window or a step is shorter than one sample.
+        DataError: when a window or a step is shorter than one sample, or the times are not in order.
     """
-    samples, time, worn = recording.samples, recording.time, recording.worn
+    return cut_usable(*usable_part(recording), rate_hz, window_s, step_s, limit_g)
+
+
+def usable_part(recording: Recording) -> tuple[Recording, TimeAxis]:
+    """The part of a recording in memory that can be used, in order of time, and its time axis.
+
+    Raises:
+        DataError: when the times are not in order.
+    """
+    count, time = len(recording.samples), recording.time
+    if time is None:
+        time = np.arange(count) / recording.rate_hz
+    known = np.isfinite(recording.samples).all(axis=1) & np.isfinite(time)
+    nanoseconds = np.rint(np.where(known, time, 0) * SECOND).astype(np.int64)
+    reader = TimeAxisReader()
+    rows = np.flatnonzero(reader.add(nanoseconds, known, (recording.samples == 0).all(axis=1)))
+    axis = reader.finish(lambda first, last: nanoseconds[rows[first:last]], recording.start, recording.rate_hz)
+    if axis.used < count or axis.ranges != sorted(axis.ranges):
+        rows = np.concatenate([rows[:0], *(rows[first:last] for first, last in axis.ranges)])
+        worn, label = recording.worn, recording.label
+        recording = replace(
+            recording,
+            samples=recording.samples[rows],
+            label=label[rows] if isinstance(label, pd.Categorical) else label,
+            worn=None if worn is None else worn[rows],
+        )
+        time = time[rows]
+    exact = recording.time is None or axis.rate_hz is None
+    rate_hz, resolution_s = (recording.rate_hz, 0.0) if exact else (axis.rate_hz, axis.resolution_s)
+    return replace(recording, time=time), axis._replace(rate_hz=rate_hz, resolution_s=resolution_s)
+
+
+def cut_usable(
+    recording: Recording,
+    axis: TimeAxis,
+    rate_hz: float,
+    window_s: float,
+    step_s: float,
+    limit_g: float | None = None,
+) -> Windows:
+    """Windows of what `usable_part` returns, see `cut_recording`."""
+    assert recording.time is not None
+    assert axis.rate_hz is not None
     names, codes = label_names(recording), None
     if isinstance(recording.label, pd.Categorical):
         codes = np.asarray(recording.label.codes)
     elif recording.label is not None:
-        codes = np.zeros(len(samples), np.int8)
-    if time is None:
-        time = np.arange(len(samples)) / recording.rate_hz
-    finite = np.isfinite(samples).all(axis=1) & np.isfinite(time)
-    if not finite.all() or (np.diff(time) <= 0).any():
-        kept = np.flatnonzero(finite)
-        order = kept[np.argsort(time[kept], kind="stable")]
-        order = order[np.diff(time[order], prepend=-np.inf) > 0]
-        time, samples = time[order], samples[order]
-        worn = None if worn is None else worn[order]
-        codes = None if codes is None else codes[order]
-    windower = Windower(recording.rate_hz, rate_hz, window_s, step_s, len(names), limit_g)
-    return concatenate([windower.add(time, samples, worn, codes), windower.finish()])
+        codes = np.zeros(len(recording.samples), np.int8)
+    windower = Windower(axis.rate_hz, rate_hz, window_s, step_s, len(names), limit_g, axis.resolution_s)
+    return concatenate([windower.add(recording.time, recording.samples, recording.worn, codes), windower.finish()])
 
 
 def label_names(recording: Recording) -> tuple[str, ...]:

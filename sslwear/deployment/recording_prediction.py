@@ -38,8 +38,9 @@ def label(
         progress: callback with the share that is done.
 
     Returns:
-        The windows; their table (``time``, ``worn``, ``label`` and ``p_CLASS`` of each class, empty where not worn);
-        one line about how the file was read; and a warning about distribution shift, or None.
+        The windows; their table (``time``, ``worn``, ``label``, with smoothing ``unsmoothed_label``, the most probable
+        class, and ``p_CLASS`` of each class; labels and probabilities are empty where not worn);
+        one line about how the file was read and what of it was cut; and a warning about distribution shift, or None.
 
     Raises:
         DataError: when the file cannot be read, its rate is too low, or it is shorter than a window.
@@ -48,8 +49,7 @@ def label(
     parts: dict[str, list[NDArray[Any]]] = {key: [] for key in ("start", "worn", "enmo", "statistics")}
     network = _Batches(model)
     with open_recording(file, place) as recording:
-        _check_rate(file, recording.rate_hz, card)
-        for windows in recording.windows(card.rate_hz, card.window_s, card.window_s):
+        for windows in recording.windows(card.rate_hz, card.window_s, card.window_s, needed_hz=card.recorded_hz):
             parts["start"].append(windows.start)
             parts["worn"].append(windows.worn)
             length = np.linalg.norm(windows.samples, axis=2)
@@ -71,7 +71,8 @@ def label(
     labelled = LabelledRecording(
         name, card.class_names, when, card.window_s, codes, enmo.astype(np.float32), recording.start, recording.end
     )
-    return labelled, _table(labelled, worn, p), recording.note, distribution_shift_warning(card, found)
+    note = "; ".join([recording.note, *map(str, recording.axis.cuts)])
+    return labelled, _table(labelled, worn, p, bout_s is not None), note, distribution_shift_warning(card, found)
 
 
 class _Batches:
@@ -98,21 +99,6 @@ class _Batches:
         return np.concatenate(self._found)
 
 
-def _check_rate(file: Path, rate_hz: float, card: Card) -> None:
-    """Refuse a recording that lacks more than half of the model's range of frequencies.
-
-    A recording at r Hz holds movement below r / 2 Hz, and resampling cannot restore higher frequencies.
-
-    Raises:
-        DataError: with both rates.
-    """
-    if rate_hz < card.rate_hz / 2:
-        raise DataError(
-            f"{file} has {rate_hz:g} samples a second, but the model needs at least {card.rate_hz / 2:g}; give a "
-            "recording with a higher rate"
-        )
-
-
 def _classes(p: NDArray[np.float32], start: NDArray[np.float64], card: Card, bout_s: float | None) -> NDArray[np.int64]:
     """Class indices of worn windows (N,); smoothing starts anew after a gap or non-wear."""
     if bout_s is None:
@@ -122,14 +108,17 @@ def _classes(p: NDArray[np.float32], start: NDArray[np.float64], card: Card, bou
     return smooth(p, HiddenMarkovModel.from_bouts(len(card.class_names), card.window_s, bout_s), begins)
 
 
-def _table(found: LabelledRecording, worn: NDArray[np.bool_], p: NDArray[np.float32]) -> pd.DataFrame:
+def _table(found: LabelledRecording, worn: NDArray[np.bool_], p: NDArray[np.float32], smoothed: bool) -> pd.DataFrame:
     names = np.array([*found.class_names, ""], dtype=object)
     whole = np.full((len(worn), p.shape[1]), np.nan, np.float32)
     whole[worn] = p
+    likeliest = np.full(len(worn), -1)
+    likeliest[worn] = p.argmax(axis=1)
     columns: Mapping[str, Any] = {
         "time": found.start.astype("datetime64[ms]"),
         "worn": worn,
         "label": names[found.codes],
+        **({"unsmoothed_label": names[likeliest]} if smoothed else {}),
         **{f"p_{name}": whole[:, i] for i, name in enumerate(found.class_names)},
     }
     return pd.DataFrame(columns)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sslwear.data.cuts import TWICE
 from sslwear.data.device_reader import open_recording
 from sslwear.data.devices import DeviceFiles
 from sslwear.data.prepare import WindowPlan, prepare
@@ -63,13 +64,37 @@ def test_calibration_by_temperature_and_wear_are_those_of_the_whole(made: Path, 
     assert np.linalg.norm(still, axis=2).mean() == pytest.approx(1, abs=0.002)
 
 
-def test_a_clock_that_jumps_within_a_file_is_put_right_alike(made: Path, tmp_path: Path) -> None:
+def test_a_clock_that_is_set_back_within_a_file_costs_the_times_that_occur_twice(made: Path, tmp_path: Path) -> None:
     content = bytearray(made.read_bytes())
     blocks = [content[1024 + 512 * i : 1536 + 512 * i] for i in range(3000)]
     file = tmp_path / "anna.cwa"
     file.write_bytes(bytes(content[:1024]) + b"".join([*blocks[:1000], *blocks[990:1990], *blocks[2200:]]))
-    recording = compare(file, tmp_path / "work", 50_000, 10)
-    assert "damaged block" in recording.note
+    with open_recording(file, tmp_path) as recording:
+        windows = list(recording.windows(30, 10, 10))
+    assert "damaged block" not in recording.note
+    cuts = {cut.kind: cut.seconds for cut in recording.axis.cuts}
+    assert cuts[TWICE] == pytest.approx(2 * 16, abs=4)  # 10 blocks of 1.6 s are there twice
+    assert sum(cuts.values()) == pytest.approx(2 * 16, abs=5)
+    starts = np.concatenate([part.start for part in windows])
+    assert (np.diff(starts) >= 10 - 1e-6).all()
+    assert len(starts) >= (990 + 990 + 800) * 1.6 / 10 - 4
+
+
+@pytest.mark.parametrize("jump", ["2h", "-2h", "-24y", "24y"])
+def test_a_block_with_a_wrong_time_is_cut_alone(tmp_path: Path, jump: str) -> None:
+    samples, _ = miscalibrated(rate_hz=50, still_hours=0)
+    samples = samples[: 1000 * cwa.SAMPLES]
+    start, temperature = np.datetime64("2024-05-01T22:00"), np.full(1000, 20.0)
+    good = cwa.write(tmp_path / "good.cwa", samples, start, temperature).read_bytes()
+    moved = start + np.timedelta64(int(jump[:-1]) * (1 if jump[-1] == "h" else 8766), "h")
+    bad = cwa.write(tmp_path / "bad.cwa", samples, moved, temperature).read_bytes()
+    place = slice(1024 + 512 * 500, 1024 + 512 * 501)
+    (tmp_path / "anna.cwa").write_bytes(good[: place.start] + bad[place] + good[place.stop :])
+    with open_recording(tmp_path / "anna.cwa", tmp_path) as recording:
+        windows = sum(len(part) for part in recording.windows(30, 10, 10))
+    assert recording.seconds == pytest.approx(1600, abs=1)
+    assert windows >= 158
+    assert sum(cut.seconds for cut in recording.axis.cuts) < 5
 
 
 @pytest.mark.parametrize(

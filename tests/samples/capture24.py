@@ -1,4 +1,4 @@
-"""CAPTURE-24: gaps, repeated and unordered times, clipping, an unknown annotation, and a person without any."""
+"""CAPTURE-24: gaps, repeated times and swapped samples, clipping, an unknown annotation, and a person without any."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def write(folder: Path) -> None:
     for i, noted in enumerate(([SLEEP, OFFICE, WALK], [BICYCLE, "", WALK], [SLEEP, "not in the dictionary", OFFICE])):
         rows = day(noted, seed=i)
         if i == 1:
-            rows = pd.concat([rows.iloc[:2000], rows.iloc[1990:4500].sample(frac=1, random_state=0), rows.iloc[6000:]])
+            swapped = rows.iloc[[*range(2000), 1999, 2001, 2000, *range(2002, 4500)]]
+            rows = pd.concat([swapped, rows.iloc[6000:]])
         if i == 2:
             rows.loc[100:103, "x"] = 8.0
         write_participant(folder / f"P{i + 1:03}.csv.gz", rows)

@@ -1,4 +1,4 @@
-"""RealWorld: zip files within, activities in parts, jittered, repeated and unordered times, a gap, an empty file."""
+"""RealWorld: zip files within, parts of activities, jittered, repeated and swapped times, a gap, an empty file."""
 
 from __future__ import annotations
 
@@ -44,6 +44,6 @@ def table(seed: int, seconds: float = 17) -> str:
     values = generator.normal([0, 0, 9.8], 1, (samples, 3))
     order = np.arange(samples)
     if seed == 2:
-        order = np.concatenate([order[:300], order[290:310], order[400:]])  # repeated, out of order, and a gap of 2 s
+        order = np.concatenate([order[:300], [299, 301, 300], order[400:]])  # repeated, swapped, and a gap of 2 s
     rows = (f"{i + 1},{time[i]},{','.join(f'{value:.6f}' for value in values[i])}" for i in order)
     return "\n".join(["id,attr_time,attr_x,attr_y,attr_z", *rows]) + "\n"

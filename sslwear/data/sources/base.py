@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 
 from sslwear.data.arrays import Stamp
 from sslwear.data.checks import check_range
+from sslwear.data.cuts import Cut, add_up, check_rate, check_used
 from sslwear.data.recording import NO_LABEL, Recording, RecordingInfo
 from sslwear.data.sources.raw import Raw
-from sslwear.data.windowing import Windows, cut_recording, label_names
+from sslwear.data.windowing import Windows, cut_usable, label_names, usable_part
 from sslwear.errors import DataError
 from sslwear.utils import plugins
 
@@ -148,12 +149,21 @@ class Source(ABC):
             Windows in order of time, with facts about the recording that they are from.
 
         Raises:
-            DataError: see `recordings`; also when no accelerometer measures a sample.
+            DataError: see `recordings`; also when no accelerometer measures a sample, the rate is too low, or too much
+                is cut because of its times.
         """
+        place, used, slowest_hz = f"participant {participant} ({self.place(participant)})", 0, float("inf")
+        cuts: list[Cut] = []
         for recording in self.recordings(participant):
-            check_range(f"participant {participant} ({self.place(participant)})", recording.samples)
-            info = RecordingInfo(label_names(recording), recording.start, recording.note)
-            yield info, cut_recording(recording, rate_hz, window_s, step_s, self.limit_g)
+            check_range(place, recording.samples)
+            usable, axis = usable_part(recording)
+            cuts += axis.cuts
+            used += axis.used
+            slowest_hz = min(slowest_hz, axis.rate_hz or recording.rate_hz)
+            info = RecordingInfo(label_names(usable), usable.start, usable.note, axis.cuts)
+            yield info, cut_usable(usable, axis, rate_hz, window_s, step_s, self.limit_g)
+        check_used(place, used, add_up(cuts))
+        check_rate(place, slowest_hz, rate_hz)
 
     def place(self, participant: int | str) -> str:
         """The first of a participant's raw files, for messages."""

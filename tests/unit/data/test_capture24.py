@@ -94,7 +94,8 @@ def test_windows_without_annotation_are_kept_for_pre_training_only(tmp_path: Pat
     ]
     assert labelled[2].clipped == 1
     notes = [report.note for report in labelled]
-    assert notes == ["", "", "the dictionary does not have the annotation 'not in the dictionary'", ""]
+    swapped = "0.02 s cut (no later time than the sample before, from 2016-11-13 02:18:19)"
+    assert notes == ["", swapped, "the dictionary does not have the annotation 'not in the dictionary'", ""]
     unlabelled = prepare(Capture24(tmp_path), tmp_path / "all", WindowPlan(30, 30, unlabelled=True))
     assert [report.windows for report in unlabelled] == [3, 2, 3, 3]
     assert len(open_shards(tmp_path / "all")) == 11

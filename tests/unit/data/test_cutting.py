@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 
+from sslwear.data.cuts import NOT_LATER
 from sslwear.data.sources.base import NO_LABEL, Recording
-from sslwear.data.windowing import MAX_GAP_S, cut_recording, label_names
+from sslwear.data.time_axis import MAX_GAP_S
+from sslwear.data.windowing import cut_recording, label_names, usable_part
 
 RATE_HZ = 50.0
 
@@ -65,16 +65,23 @@ def test_samples_that_are_not_finite_are_gaps() -> None:
     assert np.isfinite(found.samples).all()
 
 
-@given(seed=st.integers(0, 1000))
-def test_order_and_repeats_make_no_difference(seed: int) -> None:
-    generator = np.random.default_rng(seed)
-    time = np.arange(1500) / RATE_HZ
-    order = generator.permutation(np.concatenate([np.arange(1500), generator.integers(0, 1500, 100)]))
-    labels = pd.Categorical(np.where(time < 11, "a", "b"))
-    expected = cut(timed(time, label=labels), step_s=5)
-    found = cut(timed(time[order], label=labels[order]), step_s=5)
-    assert_array_equal(found.samples, expected.samples)
-    assert_array_equal(found.labels, expected.labels)
+def test_blocks_in_another_order_are_put_in_order_and_not_joined() -> None:
+    time = np.concatenate([np.arange(1600, 3000), np.arange(1600)]) / RATE_HZ
+    found = cut(timed(time, label=pd.Categorical(np.where(time < 32, "a", "b"))))
+    assert_allclose(found.start, [0.06, 10.06, 20.06, 33, 43], atol=0.021)
+    assert found.labels.tolist() == [0, 0, 0, 1, 1]
+    for start, window in zip(found.start, found.samples, strict=True):
+        assert_allclose(window, signal(start + np.arange(300) / 30), atol=1e-3)
+
+
+def test_labels_and_wear_stay_with_their_samples_when_some_are_cut() -> None:
+    time = np.insert(np.arange(3000) / RATE_HZ, 400, 7.0)
+    codes, worn = (time // 10).astype(int), time < 30
+    some = timed(time, label=pd.Categorical.from_codes(codes, list("abcdef")), worn=worn)
+    found = cut(some)
+    assert found.labels.tolist() == [0, 1, 2, 3, 4, 5]
+    assert found.worn.tolist() == [True, True, True, False, False, False]
+    assert [(one.kind, one.samples) for one in usable_part(some)[1].cuts] == [(NOT_LATER, 1)]
 
 
 def test_of_samples_with_the_same_time_the_first_is_kept() -> None:
@@ -126,7 +133,7 @@ def test_a_recording_without_labels_gives_windows_without() -> None:
 def test_many_windows_with_many_labels_are_counted_right() -> None:
     generator = np.random.default_rng(0)
     codes = generator.integers(-1, 40, 30 * 2000)
-    some = Recording(1, np.zeros((len(codes), 3)), 30, pd.Categorical.from_codes(codes, [f"{i:02}" for i in range(40)]))
+    some = Recording(1, np.ones((len(codes), 3)), 30, pd.Categorical.from_codes(codes, [f"{i:02}" for i in range(40)]))
     found = cut_recording(some, 30, 1, 1)
     for i in range(0, 2000, 97):
         values, counts = np.unique(codes[30 * i : 30 * i + 30], return_counts=True)
@@ -149,6 +156,6 @@ def test_windows_in_which_one_sample_is_at_the_limit_are_clipped() -> None:
 
 @pytest.mark.parametrize("samples", [0, 1, 299])
 def test_recordings_shorter_than_a_window_give_none(samples: int) -> None:
-    found = cut_recording(Recording(1, np.zeros((samples, 3)), 30.0, "walk"), 30, 10, 5)
+    found = cut_recording(Recording(1, np.ones((samples, 3)), 30.0, "walk"), 30, 10, 5)
     assert found.samples.shape == (0, 300, 3)
     assert len(found.start) == len(found.labels) == len(found.worn) == len(found.clipped) == 0

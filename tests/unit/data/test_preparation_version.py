@@ -17,9 +17,10 @@ from sslwear.data.prepare import PREPARATION_VERSION, WindowPlan, prepare
 from sslwear.data.sources.base import Recording, Source
 
 RECORDED: dict[int, dict[str, list[float]]] = {
-    1: {
+    2: {
         "source": [36, 0.5180761, -0.3645327, 1.299904, 2138, 16, 30, 8],
         "csv": [8, 0.5288883, 0.1706904, 1.087987, 345740, 0, 8],
+        "rounded": [11, 0.5207663, 0.1695338, 1.210559, 475475, 0, 11],
     }
 }
 
@@ -75,3 +76,13 @@ def test_the_windows_of_a_csv_recording_are_as_recorded(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("participant,start,end,label\nanna,2024-05-01 12:00,2024-05-01 12:00:40,a\n")
     prepare(DeviceFiles([tmp_path / "anna.csv"], tmp_path / "labels.csv"), tmp_path / "out", WindowPlan(5, 5))
     assert numbers(tmp_path / "out") == pytest.approx(RECORDED[PREPARATION_VERSION]["csv"], rel=1e-5)
+
+
+def test_the_windows_of_rounded_times_and_a_set_back_are_as_recorded(tmp_path: Path) -> None:
+    time = np.arange(3600) / 60
+    shown = np.floor(np.where(time < 57, time, time - 3) * 1000 + 1e-6).astype("timedelta64[ms]")
+    table = pd.DataFrame(signal(time), columns=["x", "y", "z"]).assign(time=np.datetime64("2024-05-01T12:00") + shown)
+    table.to_csv(tmp_path / "anna.csv", index=False)
+    (tmp_path / "labels.csv").write_text("participant,start,end,label\nanna,2024-05-01 12:00,2024-05-01 12:01:00,a\n")
+    prepare(DeviceFiles([tmp_path / "anna.csv"], tmp_path / "labels.csv"), tmp_path / "out", WindowPlan(5, 5))
+    assert numbers(tmp_path / "out") == pytest.approx(RECORDED[PREPARATION_VERSION]["rounded"], rel=1e-5)

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from sslwear.config.kinds import OLD_KEYS
 from sslwear.config.unused import KeyPath, unused_keys
+from sslwear.config.values import dotted, shown
 from sslwear.config.yaml import YamlError, from_yaml
 from sslwear.errors import SettingsError
 
@@ -53,7 +54,7 @@ class Change:
                     section[name] = {}
                 section = section[name]
                 if not isinstance(section, dict):
-                    raise SettingsError(f"--set {text}: {name} has no keys below it")
+                    raise SettingsError(f"--set {dotted([text])}: {name} has no keys below it")
             _drop_other_spellings(section, path)
             if value is None and path[-1] in section:
                 del section[path[-1]]
@@ -128,7 +129,8 @@ def _drop_other_spellings(section: dict[str, Any], path: KeyPath) -> None:
 
 def _parsed(text: str) -> tuple[KeyPath, Any]:
     wrong = SettingsError(
-        f"--set {text}: write key=value, for example --set training.max_epochs=3. Names with dots are in quotes"
+        f"--set {dotted([text])}: write key=value, for example --set training.max_epochs=3. Names with dots are in "
+        "quotes"
     )
     path, place, end = [], 0, "."
     while end == ".":
@@ -143,4 +145,4 @@ def _parsed(text: str) -> tuple[KeyPath, Any]:
     try:
         return tuple(path), from_yaml(value)
     except YamlError as error:
-        raise SettingsError(f"--set {text}: {value!r} is not a YAML value") from error
+        raise SettingsError(f"--set {dotted([text])}: {shown(value)} is not a YAML value") from error

@@ -37,7 +37,8 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
     if kind == "missing":
         return f"the key {dotted(place)!r} is missing; add it"
     place = tuple(part for i, part in enumerate(place) if place[i - 1 : i] == ("methods",) or not _is_branch(part))
-    key, given = dotted(place), problem["input"]
+    given = problem["input"]
+    key = dotted((*place[:-1], given) if kind == "invalid_key" else place)
     message = str(problem["msg"]).removeprefix("Value error, ")
     if kind == "value_error":
         return f"{key}: {message}" if key else message

@@ -1,9 +1,11 @@
 """How the cost of a study grows with its trials, its windows and its participants.
 
     python benchmarks/growth.py [--trials 1000] [--windows 100000] [--participants 1000]
+        [--only trials|data]
 
 - trials: real Optuna and MLflow stores and a training that only reports its epochs, so that what is timed is all that a
-  trial costs beside its training;
+  trial costs beside its training; then the same study with trials that were added without a training: `study show`,
+  `study list`, and a resumption with one more trial, which ends with the study's charts;
 - windows: a head is trained on outputs of frozen blocks that are kept, the same ten participants with more and more
   windows;
 - participants: opening, splitting, training a head and scoring each participant, as many windows with more and more
@@ -15,17 +17,24 @@ Real smart-watch windows are repeated to the sizes that are wanted. Writes its t
 from __future__ import annotations
 
 import argparse
+import io
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
-from machine import describe, new_store, write_section
+import optuna
+from machine import describe, new_store, peak_mb, write_section
+from optuna.trial import TrialState
+from rich.console import Console
 
-from sslwear.config import TrainingSettings, parse
+from sslwear.cli.study import _print_study
+from sslwear.cli.tables import studies_table
+from sslwear.config import Settings, TrainingSettings, parse
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.data.prepare import prepare
@@ -33,10 +42,11 @@ from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.data.splits import hold_out
 from sslwear.encoders.base import get as get_encoder
 from sslwear.evaluation.participants import per_participant
-from sslwear.studies import optimise as study_module
+from sslwear.studies import final_test, optimise, search_trial
 from sslwear.studies.optimise import run_study
 from sslwear.studies.progress import ProgressCallback
-from sslwear.tracking import Run
+from sslwear.studies.storage import all_studies, find_study
+from sslwear.tracking import Run, Store
 from sslwear.training import EpochRecord, Evaluation, FeatureCache, FitData, FitResult, FitSettings, Windows, fit
 from sslwear.training.device import resolve_device, resolve_precision, seeded
 from sslwear.training.task import Classification
@@ -74,13 +84,13 @@ def stub(
     return FitResult(None, EPOCHS, Evaluation(0.1, {"kappa": score}, nothing, nothing), ())  # type: ignore[arg-type]
 
 
-def trials(place: Path, most: int) -> str:
-    """Time per trial around the 10th, the 100th, ... trial."""
-    settings = parse(
+def study_settings(place: Path, trials: int) -> Settings:
+    """A search over all sets of blocks, learning rates and pretext tasks."""
+    return parse(
         {
             "study": "growth",
             "data": str(place / "windows"),
-            "trials": most,
+            "trials": trials,
             "training": {"max_epochs": EPOCHS},
             "search": {
                 "tuning": "any",
@@ -90,12 +100,16 @@ def trials(place: Path, most: int) -> str:
         },
         "the benchmark",
     )
+
+
+def trials(place: Path, most: int) -> str:
+    """Time per trial around the 10th, the 100th, ... trial."""
     clock = Clock()
     with (
-        mock.patch.object(study_module, "train", stub),
-        mock.patch.object(study_module, "finalise", return_value=None),  # there is no network to test
+        mock.patch.object(search_trial, "train", stub),
+        mock.patch.object(optimise, "finalise", return_value=None),  # there is no network to test
     ):
-        run_study(settings, new_store(place / "store"), clock)
+        run_study(study_settings(place, most), new_store(place / "store"), clock)
     taken = np.diff(clock.times)
     lines = ["| trials | ms a trial |", "|---|---|"]
     size = 10
@@ -104,6 +118,60 @@ def trials(place: Path, most: int) -> str:
         lines.append(f"| {size:,} | {1000 * statistics.median(near):.0f} |")
         size *= 10
     return "\n".join(lines)
+
+
+def reading(place: Path, sizes: list[int]) -> str:
+    """Time of showing, listing and resuming a study, by its number of trials."""
+    lines = [
+        "| trials | `study show` s | `study list` s | one more trial, with charts s | MB |",
+        "|---|---|---|---|---|",
+    ]
+    for size in sizes:
+        store = new_store(place / f"store-{size}")
+        with (
+            mock.patch.object(search_trial, "train", stub),
+            mock.patch.object(final_test, "is_tested", return_value=True),  # there is no network to test
+        ):
+            run_study(study_settings(place, 20), store)
+            multiply(store, size)
+            seconds = [timed(lambda: show(store)), timed(lambda: studies_table(all_studies(store)))]  # noqa: B023
+            seconds.append(timed(lambda: run_study(study_settings(place, size + 1), store)))  # noqa: B023
+        lines.append(f"| {size:,} | {' | '.join(f'{taken:.1f}' for taken in seconds)} | {peak_mb():,.0f} |")
+        print(lines[-1], flush=True)
+    return "\n".join(lines)
+
+
+def multiply(store: Store, size: int) -> None:
+    """Add trials with other learning rates and the same outcomes, up to a number."""
+    study = find_study("growth", store)
+    given, draws = study.get_trials(), np.random.default_rng(0)
+    for number in range(len(given), size):
+        one = given[number % len(given)]
+        rate = float(10 ** draws.uniform(-5, -1))
+        settings = {**one.user_attrs["settings"], "learning_rate": rate}
+        value = None if one.state == TrialState.PRUNED else 1 - abs(np.log10(rate) + 3)
+        study.add_trial(
+            optuna.create_trial(
+                state=one.state,
+                value=value,
+                params={**one.params, "learning_rate": rate},
+                distributions=one.distributions,
+                intermediate_values=one.intermediate_values,
+                user_attrs={**one.user_attrs, "settings": settings},
+            )
+        )
+
+
+def show(store: Store) -> None:
+    """What ``sslwear study show`` does."""
+    _print_study(Console(file=io.StringIO(), width=120), find_study("growth", store), store)
+
+
+def timed(what: Callable[[], object]) -> float:
+    """Seconds that a call takes."""
+    began = time.perf_counter()
+    what()
+    return time.perf_counter() - began
 
 
 def repeated(source: Dataset, folder: Path, windows: int, participants: int) -> Dataset:
@@ -156,39 +224,52 @@ def sizes(place: Path, source: Dataset, windows: list[int], participants: list[i
     return "\n".join(lines)
 
 
+def by_trials(place: Path, most: int) -> None:
+    """Measure how cost grows with trials, and write it down."""
+    text = f"""{describe()}.
+
+A trial beside its training (proposing by TPE, pruning, {EPOCHS} epochs logged, run opened and closed), medians of
+{AROUND} trials:
+
+{trials(place, most)}
+
+Reading a study, and resuming it for one more trial, after which its charts are drawn; the most memory of the process:
+
+{reading(place, [100, 500, 2000])}"""
+    write_section("How cost grows with trials: `python benchmarks/growth.py --only trials`", text)
+
+
+def by_data(place: Path, windows: int, participants: int) -> None:
+    """Measure how cost grows with windows and participants, and write it down."""
+    source = open_dataset(place / "windows")
+    middle = max(windows // 10, participants)
+    text = f"""{describe()}.
+
+Training a head of harnet5 on kept outputs, more windows of ten people:
+
+{sizes(place, source, [windows // 100, windows // 10, windows], [10] * 3)}
+
+and more people with the same windows:
+
+{sizes(place, source, [middle] * 3, [participants // 100, participants // 10, participants])}"""
+    write_section("How cost grows with data: `python benchmarks/growth.py --only data`", text)
+
+
 def main() -> None:
     """Measure, print and write down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--windows", type=int, default=100_000)
     parser.add_argument("--participants", type=int, default=1000)
+    parser.add_argument("--only", choices=["trials", "data"])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         prepare(Smartwatch(), place / "windows")
-        source = open_dataset(place / "windows")
-        by_trials = trials(place, arguments.trials)
-        print(by_trials, flush=True)
-        windows = [arguments.windows // 100, arguments.windows // 10, arguments.windows]
-        people = [arguments.participants // 100, arguments.participants // 10, arguments.participants]
-        middle = max(arguments.windows // 10, arguments.participants)
-        by_windows = sizes(place, source, windows, [10] * 3)
-        by_people = sizes(place, source, [middle] * 3, people)
-    text = f"""{describe()}.
-
-A trial beside its training (proposing by TPE, pruning, {EPOCHS} epochs logged, run opened and closed), medians of
-{AROUND} trials:
-
-{by_trials}
-
-Training a head of harnet5 on kept outputs, more windows of ten people:
-
-{by_windows}
-
-and more people with the same windows:
-
-{by_people}"""
-    write_section("How cost grows: `python benchmarks/growth.py`", text)
+        if arguments.only != "data":
+            by_trials(place, arguments.trials)
+        if arguments.only != "trials":
+            by_data(place, arguments.windows, arguments.participants)
 
 
 if __name__ == "__main__":

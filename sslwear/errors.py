@@ -13,6 +13,14 @@ class DataError(SslwearError):
     """A data set cannot be used as it is."""
 
 
+class DataChangedError(DataError):
+    """The files of a data set were changed while it was in use."""
+
+
+class DivergenceError(SslwearError):
+    """The loss of a training is not finite."""
+
+
 class WeightsError(SslwearError):
     """A checkpoint cannot be found, or does not fit the encoder."""
 

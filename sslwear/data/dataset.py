@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sslwear.data.arrays import WORN, Description, Fingerprint, Stamp, chunks, describe, release, stamp
+from sslwear.data.arrays import WORN, Description, Fingerprint, chunks, describe, release
+from sslwear.data.changes import FileStates, check_unchanged, file_states
 from sslwear.data.checks import (
     ARRAYS,
     DESCRIPTION,
@@ -53,7 +54,7 @@ class Dataset:
         class_names: names of the classes, in the order of their indices.
         description: content of ``dataset.json``, or only a name where there is none.
         fingerprint: SHA-256 of the arrays.
-        stamp: size and time of change of ``X.npy`` when it was opened; None for windows in memory.
+        files: states of the arrays' files when they were opened; empty for windows in memory.
         window_s: length of the windows in seconds; None where neither ``dataset.json`` nor the start times tell.
         warnings: what was assumed about the arrays and may be wrong, one sentence each.
     """
@@ -67,7 +68,7 @@ class Dataset:
     class_names: tuple[str, ...]
     description: Description
     fingerprint: str
-    stamp: Stamp | None = None
+    files: FileStates = field(default_factory=dict)
     window_s: float | None = None
     warnings: tuple[str, ...] = ()
 
@@ -85,8 +86,16 @@ class Dataset:
         return int(self.windows.shape[1])
 
     def unchanged(self) -> bool:
-        """Whether the file of the windows is unchanged since it was opened, so that the fingerprint is still valid."""
-        return self.stamp is None or self.stamp == stamp(self.folder / "X.npy")
+        """Whether the files are unchanged since they were opened, so that the fingerprint is still valid."""
+        return not self.files or self.files == file_states(self.folder)
+
+    def check_unchanged(self) -> None:
+        """Check that the arrays' files have the same content as when they were opened.
+
+        Raises:
+            DataChangedError: when they do not.
+        """
+        check_unchanged(self.folder, self.files, self.fingerprint, load_arrays)
 
     def describe(self) -> Facts:
         """Windows, label counts, participants and origin, as a table that a notebook shows."""
@@ -124,11 +133,10 @@ def open_dataset(folder: Path) -> Dataset:
     """
     if not folder.is_dir():
         raise DataError(f"there is no directory {folder}; give one that has X.npy, Y.npy, pid.npy and T.npy")
-    arrays = {name: load_array(folder / f"{name}.npy") for name in ARRAYS}
-    if (folder / f"{WORN}.npy").is_file():
-        arrays[WORN] = load_array(folder / f"{WORN}.npy")
+    files = file_states(folder)
+    arrays = load_arrays(folder)
     description = describe(folder)
-    windows, state = arrays["X"], stamp(folder / "X.npy")
+    windows = arrays["X"]
     check_shapes(folder, arrays)
     pid, joined = with_one_name_each(participants_of(folder / "pid.npy", arrays["pid"]))
     worn = worn_of(folder / f"{WORN}.npy", arrays.get(WORN, np.ones(len(windows), bool)))
@@ -153,7 +161,7 @@ def open_dataset(folder: Path) -> Dataset:
         class_names=class_names,
         description=description,
         fingerprint=fingerprint,
-        stamp=state,
+        files=files,
         window_s=window_s,
         warnings=(*_about_names(folder, pid, joined), *_about_length(folder, windows.shape[1], guessed_s)),
     )
@@ -182,6 +190,16 @@ def _about_length(folder: Path, samples: int, guessed_s: float | None) -> list[s
         f"{folder} has windows of {guessed_s:g} s at {samples / guessed_s:g} Hz by their start times. If that is "
         f"wrong, write window_s into {DESCRIPTION}"
     ]
+
+
+def load_arrays(folder: Path) -> dict[str, NDArray[Any]]:
+    """Read the arrays of a data set by name, see `load_array`.
+
+    Raises:
+        DataError: when one is missing or damaged.
+    """
+    names = [*ARRAYS, *([WORN] if (folder / f"{WORN}.npy").is_file() else [])]
+    return {name: load_array(folder / f"{name}.npy") for name in names}
 
 
 def load_array(path: Path) -> NDArray[Any]:

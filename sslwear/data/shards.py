@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sslwear.data.arrays import Description, describe
+from sslwear.data.changes import FileStates, check_unchanged, file_states
 from sslwear.data.dataset import load_array
 from sslwear.data.facts import Facts, shards_facts
 from sslwear.data.identity import similar
@@ -29,12 +30,14 @@ class Shard:
         participant: name or number of the participant.
         count: number of windows in which the device was worn.
         fingerprint: SHA-256 of the windows.
+        files: states of the files when they were opened.
     """
 
     folder: Path
     participant: int | str
     count: int
     fingerprint: str
+    files: FileStates = field(default_factory=dict, compare=False)
 
     def windows(self) -> NDArray[np.floating]:
         """All windows (N, samples, 3) in g, memory-mapped.
@@ -64,6 +67,19 @@ class Shard:
     def labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Zeros (N,), because there are no labels."""
         return np.zeros(len(rows), np.int64)
+
+    def check_unchanged(self) -> None:
+        """Check that the files have the same content as when they were opened.
+
+        Raises:
+            DataChangedError: when they do not.
+        """
+        check_unchanged(self.folder, self.files, self.fingerprint, _load)
+
+
+def _load(folder: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a shard that its fingerprint covers, by name."""
+    return {name: load_array(folder / f"{name}.npy") for name in ("X", "pid", "T", "worn")}
 
 
 @dataclass(frozen=True)
@@ -114,6 +130,15 @@ class Shards:
         """SHA-256 of the shards' fingerprints."""
         return hashlib.sha256(" ".join(shard.fingerprint for shard in self.shards).encode()).hexdigest()
 
+    def check_unchanged(self) -> None:
+        """Check that the files of all shards have the same content as when they were opened.
+
+        Raises:
+            DataChangedError: when they do not.
+        """
+        for shard in self.shards:
+            shard.check_unchanged()
+
     def describe(self) -> Facts:
         """Windows and participants, as a table that a notebook shows."""
         return shards_facts(self)
@@ -133,7 +158,8 @@ def open_shards(folder: Path) -> Shards:
         try:
             report: dict[str, Any] = json.loads(note.read_text())
             count = report["windows"] - report["nonwear"]
-            shard = Shard(note.parent, report["participant"], count, report["fingerprint"])
+            files = file_states(note.parent)
+            shard = Shard(note.parent, report["participant"], count, report["fingerprint"], files)
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{note} is not the report of a shard; prepare the data again") from error
         if shard.count:

@@ -102,6 +102,21 @@ def rows(dataset: Dataset, participants: tuple[Any, ...]) -> NDArray[np.int64]:
     return indices
 
 
+def check_several_classes(dataset: Dataset) -> None:
+    """Refuse a data set whose windows all have one class.
+
+    Raises:
+        DataError: naming the class.
+    """
+    classes = np.unique(dataset.labels[dataset.worn])
+    if len(classes) < 2:
+        worn = "" if dataset.worn.all() else " in which the device was worn"
+        raise DataError(
+            f"{dataset.folder}: all windows{worn} have the class {dataset.class_names[classes[0]]!r}, so there is "
+            "nothing to tell apart; add recordings of other activities"
+        )
+
+
 def check_classes(dataset: Dataset, split: Split) -> None:
     """Refuse a split in which a class has no training window.
 
@@ -109,6 +124,13 @@ def check_classes(dataset: Dataset, split: Split) -> None:
         DataError: naming the class.
     """
     for name in missing_classes(dataset, split):
+        of_class = dataset.labels == dataset.class_names.index(name)
+        if not (of_class & dataset.worn).any():  # in no split
+            worn = " in which the device was worn" if of_class.any() else ""
+            raise DataError(
+                f"{dataset.folder}: the class {name!r} has no window{worn}; remove it from "
+                f"{'Y.npy and ' if of_class.any() else ''}class_names"
+            )
         raise DataError(
             f"{dataset.folder}: the class {name!r} has no window among the training participants "
             f"{', '.join(map(str, split.train))}; choose another split seed, or remove the class from Y.npy "

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from sslwear.config import NO_PRETEXT, SUPERVISED, Settings, TrainingSettings
 from sslwear.data.dataset import Dataset
 from sslwear.data.pretraining import PretrainingData
 from sslwear.data.shards import Shards
-from sslwear.data.splits import Split, check_classes, hold_out
+from sslwear.data.splits import Split, check_classes, check_several_classes, hold_out
 from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
 from sslwear.encoders.base import get as get_encoder
@@ -33,8 +34,9 @@ from sslwear.studies.data_checks import check_window_lengths, data_warnings
 from sslwear.tracking import MODEL_URI, RUN_URI, Store
 from sslwear.tracking.checkpoints import load_weights, resolve_alias
 from sslwear.training import AugmentedViews, FeatureCache, FitSettings, Windows
-from sslwear.training.device import generator, resolve_device, resolve_precision, seeded, use_threads
+from sslwear.training.device import generator, resolve_device, resolve_precision, seeded
 from sslwear.training.task import Classification, inverse_frequency
+from sslwear.training.threads import use_threads
 from sslwear.tuning.base import TuningStrategy
 from sslwear.tuning.base import parse as parse_tuning
 from sslwear.utils import plugins
@@ -56,7 +58,7 @@ class StudyContext:
         initial: initial weights by tensor name; None for random weights.
         device: device that computes.
         precision: ``float32`` or ``bf16``.
-        threads: number of threads of PyTorch.
+        threads: number of threads of PyTorch for large batches.
         cache: cache of the outputs of frozen blocks.
         transductive: whether pre-training may use windows of validation and test participants, without labels.
     """
@@ -114,7 +116,7 @@ class StudyContext:
             initial=initial_weights(settings.weights, encoder, store) if read_weights else None,
             device=device,
             precision=resolve_precision(settings.precision, device),
-            threads=use_threads(None if settings.threads == "auto" else settings.threads),
+            threads=_use_threads(settings),
             cache=store.feature_cache(settings.cache.memory_gb, settings.cache.disk_gb),
         )
         check_window_lengths(context._parts, encoder)
@@ -127,19 +129,49 @@ class StudyContext:
         settings = self.settings.model_copy(update={"seed": seed, "weights": origin})
         return replace(self, settings=settings, split=split, initial=initial, transductive=transductive)
 
+    def for_run(self) -> StudyContext:
+        """The context for a new run: with ``threads: auto`` its number of threads follows the idle cores."""
+        threads = _use_threads(self.settings)
+        return self if threads == self.threads else replace(self, threads=threads)
+
     def check_objective(self) -> None:
-        """Check that the objective is defined on the validation participants.
+        """Check that the objective tells models apart on the validation participants.
 
         Raises:
-            DataError: when the objective is kappa and they have one class only.
+            DataError: when they, or all participants, have one class only.
         """
-        present = np.unique(self.windows(self.split.validation).labels)
-        if self.settings.objective == "kappa" and len(present) < 2:
-            raise DataError(
-                f"{self.dataset.folder}: the validation participants {', '.join(map(str, self.split.validation))} have "
-                f"only the class {self.dataset.class_names[present[0]]!r}, so kappa is undefined. Choose another "
-                "split.validation_seed, a larger split.validation, or objective: f1"
-            )
+        check_several_classes(self.dataset)
+        validation = self.split.validation
+        present = np.unique(self.windows(validation).labels)
+        if len(present) > 1:
+            return
+        people = np.unique(self.dataset.pid[self.dataset.worn]).tolist()
+        several = any(len(np.unique(self.windows((one,)).labels)) > 1 for one in people)
+        seed = "another split.validation_seed or " if several or len(validation) > 1 else ""
+        raise DataError(
+            f"{self.dataset.folder}: the validation participants {', '.join(map(str, validation))} have only the class "
+            f"{self.dataset.class_names[present[0]]!r}, on which {self.settings.objective} cannot tell models apart. "
+            f"Choose {seed}a larger split.validation"
+        )
+
+    @contextmanager
+    def unchanged_data(self) -> Iterator[None]:
+        """Check before and after the block, also when it fails, that the data sets in use were not changed.
+
+        Raises:
+            DataChangedError: when one was changed.
+        """
+        self._check_unchanged()
+        try:
+            yield
+        except Exception:
+            self._check_unchanged()
+            raise
+        self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
+        for part in self._parts:
+            part.check_unchanged()
 
     def new_encoder(self, state: Mapping[str, Tensor] | None = None, origin: str = "") -> Encoder:
         """A new encoder with given weights, or with the initial weights.
@@ -196,6 +228,7 @@ class StudyContext:
             precision=self.precision,
             augmented_views=training.augmented_views,
             schedule=training.schedule,
+            threads=self.threads,
         )
 
     def runtime_params(self) -> dict[str, Any]:
@@ -259,6 +292,10 @@ def open_labelled(settings: Settings, store: Store) -> Dataset:
     load_plugins(settings)
     dataset = store.open_dataset(settings.data)
     return replace(dataset, worn=np.ones(len(dataset), bool)) if settings.include_nonwear else dataset
+
+
+def _use_threads(settings: Settings) -> int:
+    return use_threads(None if settings.threads == "auto" else settings.threads)
 
 
 def load_plugins(settings: Settings) -> None:

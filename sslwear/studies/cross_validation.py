@@ -5,24 +5,28 @@ from __future__ import annotations
 import math
 import platform
 import re
+from collections.abc import Sequence
 
 import pandas as pd
 from mlflow.entities import Run as MlflowRun
 
 from sslwear.config import Settings
 from sslwear.errors import StudyError
-from sslwear.evaluation.comparison import Summary, as_frame
+from sslwear.evaluation.comparison import Summary, as_frame, interval_note, protocol_title
 from sslwear.reports.report import COMPARED, grouped
 from sslwear.reports.report_figures import DIFFERENCES, differences_figure
 from sslwear.studies.cross_validation_job import TRANSDUCTIVE, job_name, run_job
 from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
 from sslwear.studies.cross_validation_results import PLAN, finished_jobs, newest_evaluation, results
+from sslwear.studies.failures import REPEATED, alike, describe
 from sslwear.studies.mlflow_page import JOB, describe_experiment, evaluation_name, evaluation_note
 from sslwear.studies.optimise import alone
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.storage import store_errors
 from sslwear.tracking import MAX_PARAM, Run, Store
+from sslwear.tracking.outages import is_memory, is_outage
 from sslwear.tracking.provenance import PREFIX
+from sslwear.utils.words import count
 
 __all__ = ["evaluate_study", "results"]
 
@@ -67,12 +71,7 @@ def evaluate_study(
         if not missing and same and newest is not None and newest.info.status == "FINISHED":
             return results(settings.study, store)
         with store.managed_run(lambda: _opened(plan, experiment_id), _clear) as parent:
-            failed = [job for job in missing if not _run_job(plan, job, parent, done, progress)]
-            if failed:
-                raise StudyError(
-                    f"{len(failed)} of {len(plan.jobs)} jobs failed, the first one {job_name(failed[0])}. "
-                    "Their runs in the UI have the tracebacks; the same command runs them again"
-                )
+            _run_jobs(plan, missing, parent, done, progress)
             table = results(settings.study, store)
             _finalise(plan, parent, table)
         return table
@@ -96,6 +95,7 @@ def _opened(plan: CrossValidationPlan, experiment_id: str) -> Run:
         )
     if not run.has_params():
         run.text(settings.to_yaml(), "settings.yaml")
+        run.plugins(settings.plugins)
         run.text(plan.table().to_csv(index=False), PLAN)
         run.dataset(plan.context.dataset, {"all": len(plan.context.dataset)})
         run.params({"methods": "; ".join(plan.settings.methods)[:MAX_PARAM], **plan.context.runtime_params()})
@@ -108,18 +108,51 @@ def _clear(run: Run) -> None:
 
 
 def _note(plan: CrossValidationPlan) -> str:
-    folds, seeds = len({job.fold for job in plan.jobs}), len(plan.settings.seeds)
+    folds, seeds = count(len({job.fold for job in plan.jobs}), "fold"), count(len(plan.settings.seeds), "seed")
     return (
-        f"Compares {len(plan.settings.methods)} methods by {plan.settings.protocol.replace('_', ' ')} "
-        f"({folds} {'fold' if folds == 1 else 'folds'}), with {seeds} {'seed' if seeds == 1 else 'seeds'} each"
+        f"Compares {count(len(plan.settings.methods), 'method')} by {protocol_title(plan.settings.protocol)} "
+        f"({folds}), with {seeds} each"
         f"{f' (**{TRANSDUCTIVE}**)' if plan.settings.transductive else ''}."
     )
 
 
+def _run_jobs(
+    plan: CrossValidationPlan, jobs: Sequence[Job], parent: Run, done: dict[str, MlflowRun], progress: ProgressCallback
+) -> None:
+    """Run jobs and record how they ended.
+
+    Raises:
+        StudyError: when jobs failed; at once when several in a row failed in the same way.
+    """
+    failed: list[Job] = []
+    in_a_row: list[str] = []
+    for job in jobs:
+        why = _run_job(plan, job, parent, done, progress)
+        if why is None:
+            in_a_row.clear()
+            continue
+        failed.append(job)
+        in_a_row = [*in_a_row, why] if in_a_row and alike(in_a_row[0], why) else [why]
+        if len(in_a_row) == REPEATED:
+            raise StudyError(
+                f"{REPEATED} jobs in a row failed in the same way ({why}). traceback.txt of their runs has more. "
+                "Correct the cause and run the same command again, which repeats them"
+            )
+    if failed:
+        raise StudyError(
+            f"{len(failed)} of {len(plan.jobs)} jobs failed, the first one {job_name(failed[0])}. "
+            "Their runs in the UI have the tracebacks; the same command runs them again"
+        )
+
+
 def _run_job(
     plan: CrossValidationPlan, job: Job, parent: Run, done: dict[str, MlflowRun], progress: ProgressCallback
-) -> bool:
-    """Run a job and record how it ended; whether it finished."""
+) -> str | None:
+    """Run a job and record how it ended; returns why it failed, or None.
+
+    Raises:
+        Exception: an outage, except that of memory, which may be due to the method's settings.
+    """
     store, name = plan.context.store, job_name(job)
     method = job.method
     tags = {"evaluation_key": job.key, "method": method.name, "fold": str(job.fold), "seed": str(job.seed)}
@@ -130,13 +163,15 @@ def _run_job(
             parent.experiment, name, "cross_validation_job", parent.id, None, **plan.tags(), **tags
         ) as run:
             value = run_job(plan, job, parent, run, done, progress)
-    except Exception as error:  # noqa: BLE001 - any error in a job is recorded, and the evaluation continues
+    except Exception as error:  # any other error in a job is recorded, and the evaluation continues
+        if is_outage(error) and not is_memory(error):
+            raise
         progress.ended(name, "failed", None)
         progress.warn(f"{name} failed ({type(error).__name__}: {error}). Its run in the UI has the traceback")
-        return False
+        return describe(error)
     done[job.key] = store.client.get_run(run.id)
     progress.ended(name, "finished", None if math.isnan(value) else value)
-    return True
+    return None
 
 
 def _finalise(plan: CrossValidationPlan, parent: Run, table: pd.DataFrame) -> None:
@@ -155,7 +190,7 @@ def _finalise(plan: CrossValidationPlan, parent: Run, table: pd.DataFrame) -> No
         for one in methods
     ]
     head = ["| method | kappa | f1 | participants |", "|---|---|---|---|"]
-    text = "Means over test participants with 95 % bootstrap intervals:"
+    text = f"Means over test participants. {interval_note(methods)}"
     parent.describe("\n".join([_note(plan), "", text, "", *head, *rows]))
 
 

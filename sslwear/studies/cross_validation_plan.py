@@ -13,7 +13,7 @@ from torch import Tensor
 from sslwear.config import NO_PRETEXT, EvaluationSettings, MethodSettings, Settings, TrainingSettings
 from sslwear.data.dataset import Dataset
 from sslwear.data.folds import folds
-from sslwear.data.splits import Split, missing_classes
+from sslwear.data.splits import Split, check_several_classes, missing_classes
 from sslwear.errors import SettingsError
 from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.evaluation.smoothing import check_consecutive
@@ -116,6 +116,7 @@ class CrossValidationPlan:
                 "such as evaluation: {methods: {all: {tuning: all}, first block: {tuning: layer1}}}"
             )
         dataset = open_labelled(settings, store)
+        check_several_classes(dataset)
         splits = _splits(dataset, settings, evaluation)
         hold_out = evaluation.protocol == "hold_out"
         context = StudyContext.open(settings, store, dataset, None if hold_out else splits[0])

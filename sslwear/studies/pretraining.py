@@ -141,7 +141,7 @@ def pretrain(context: StudyContext, pretext: str, run: Run, progress: ProgressCa
         log(record)
         progress.epoch(record, task.headline)
 
-    with monitored(run):
+    with context.unchanged_data(), monitored(run):
         result = fit(
             context.new_encoder(),
             task,
@@ -155,6 +155,7 @@ def pretrain(context: StudyContext, pretext: str, run: Run, progress: ProgressCa
                 context.settings.seed,
                 context.device,
                 context.precision,
+                threads=context.threads,
             ),
             on_epoch,
         )
@@ -184,6 +185,7 @@ def _card(context: StudyContext, pretext: str) -> Card:
 def _introduce(context: StudyContext, pretext: str, data: FitData, run: Run) -> None:
     """Log settings, parameters and data sets of a pre-training."""
     run.text(context.settings.to_yaml(), "settings.yaml")
+    run.plugins(context.settings.plugins)
     run.params(
         {
             "pretext": pretext,

@@ -27,10 +27,12 @@ def train_once(
     store, progress = store or Store.from_environment(), progress or ProgressCallback()
     with store_errors(store):
         context = _build(settings, store, progress)
+        context.check_objective()
         name, what = run_name(settings.training), note(settings.training)
         place = describe_experiment(context, single_note(context))
         with store.start_run(place, name, "train", note=what, **context.tags()) as run:
             run.text(settings.to_yaml(), "settings.yaml")
+            run.plugins(settings.plugins)
             return run, train(context, settings.training, run, run.id, progress)
 
 

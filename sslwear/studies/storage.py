@@ -15,7 +15,7 @@ from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from sslwear.errors import StudyError
-from sslwear.tracking import STORAGE_VARIABLE, Store, databases, schema
+from sslwear.tracking import STORAGE_VARIABLE, Store, databases, outages, schema
 from sslwear.utils.masking import masked, one_line
 
 CONTENT = ("studies",)
@@ -120,14 +120,16 @@ def _newer(shown: str) -> str:
 
 @contextmanager
 def store_errors(store: Store) -> Iterator[None]:
-    """Turn a store's failure in the block (server stopped, disk full, database removed) into an error for the user.
+    """Turn an outage in the block (server stopped, disk or memory full, database removed) into an error for the user.
 
     Raises:
-        StudyError: when a store failed.
+        StudyError: when a store, a disk, the memory or the device failed.
     """
     try:
         yield
-    except (MlflowException, RequestException, SQLAlchemyError, StorageInternalError) as error:
+    except BrokenPipeError:  # nobody reads the output any more
+        raise
+    except outages.STORE_ERRORS as error:
         ours = isinstance(error, MlflowException | RequestException) or _raised_in("mlflow", error)
         which = masked(f"MLflow store {store.tracking_uri}" if ours else f"Optuna storage {store.storage_url}")
         if (reason := databases.failure(error)) is not None:
@@ -135,6 +137,10 @@ def store_errors(store: Store) -> Iterator[None]:
         raise StudyError(
             f"the {which} became unavailable ({one_line(error)}). Fix it and run the same command again"
         ) from error
+    except Exception as error:
+        if (text := outages.advice(error)) is None:
+            raise
+        raise StudyError(text) from error
 
 
 def _raised_in(package: str, error: BaseException) -> bool:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
-from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run as MlflowRun
@@ -21,23 +18,26 @@ from mlflow.entities import ViewType
 from mlflow.entities.lifecycle_stage import LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
-from mlflow.store.entities import PagedList
 
 from sslwear.data.dataset import Dataset
 from sslwear.data.loading import open_data, open_windows
 from sslwear.data.pretraining import PretrainingData, open_pretraining_data
 from sslwear.data.shards import Shards
 from sslwear.errors import StudyError
+from sslwear.tracking import addresses, databases, open_runs
 from sslwear.tracking.environment import set_defaults
+from sslwear.tracking.opening import TRACKING_VARIABLE, open_client
+from sslwear.tracking.outages import is_interruption
+from sslwear.tracking.paging import all_pages
 from sslwear.tracking.provenance import PREFIX, provenance
 from sslwear.tracking.run import NOTE, OLD_KINDS, Run
 from sslwear.training import FeatureCache
 from sslwear.utils.interrupts import signals_deferred
+from sslwear.utils.locks import file_lock
 from sslwear.utils.masking import masked, one_line
 
 HOME_VARIABLE = "SSLWEAR_HOME"
 STORAGE_VARIABLE = "SSLWEAR_STORAGE"
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -48,40 +48,44 @@ class Store:
         home: folder of the embedded databases, artifacts and prepared data sets.
         tracking_uri: URI of MLflow's store.
         storage_url: URL of Optuna's storage.
+        read_only: whether the embedded databases are only read, because this user may not write to them.
     """
 
     home: Path
     tracking_uri: str
     storage_url: str
+    read_only: bool = False
 
     def __post_init__(self) -> None:
         set_defaults()
 
     @classmethod
-    def from_environment(cls) -> Store:
+    def from_environment(cls, write: bool = True) -> Store:
         """Store of ``SSLWEAR_HOME`` (default ``mlruns``), ``MLFLOW_TRACKING_URI`` and ``SSLWEAR_STORAGE``.
 
+        Args:
+            write: whether the caller writes to the store; reading alone needs no permission to write.
+
         Raises:
-            StudyError: when the folder cannot be written to, or ``MLFLOW_TRACKING_URI`` is a folder, which MLflow no
-                longer supports.
+            StudyError: when the folder cannot be written to, or an address has no meaning.
         """
         home = Path(os.environ.get(HOME_VARIABLE) or "mlruns").expanduser().resolve()
         try:
-            home.mkdir(parents=True, exist_ok=True)
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StudyError(
                 f"cannot create the folder {home} ({error.strerror}). Set {HOME_VARIABLE} to another folder"
             ) from error
-        if not os.access(home, os.W_OK):
-            raise StudyError(f"cannot write to the folder {home}. Set {HOME_VARIABLE} to another folder")
-        tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
-        if "://" not in tracking:
-            raise StudyError(
-                f"MLFLOW_TRACKING_URI is {masked(tracking)!r}, but MLflow no longer stores runs in plain folders. "
-                "Set it to http://HOST:PORT or sqlite:///PATH, or unset it"
-            )
-        storage = os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{home / 'optuna.db'}"
-        return cls(home, tracking, storage)
+        files = [home / "mlflow.db", home / "optuna.db"]
+        read_only = not all(os.access(path, os.W_OK) for path in [home, *filter(Path.exists, files)])
+        if read_only and write:
+            raise StudyError(f"cannot write to the store in {home}. Set {HOME_VARIABLE} to another folder")
+        runs, trials = (databases.url_of(path, read_only) for path in files)
+        if (tracking := os.environ.get(TRACKING_VARIABLE)) is not None and tracking:
+            addresses.check_tracking(TRACKING_VARIABLE, tracking)
+        if (storage := os.environ.get(STORAGE_VARIABLE)) is not None and storage:
+            addresses.check_database(STORAGE_VARIABLE, storage)
+        return cls(home, tracking or runs, storage or trials, read_only)
 
     def open_dataset(self, data: str) -> Dataset:
         """Open what a study file's ``data:`` names, see `sslwear.data.loading.open_data`.
@@ -119,30 +123,26 @@ class Store:
     @property
     def embedded(self) -> bool:
         """Whether runs are stored in the folder `home`."""
-        return self.tracking_uri == f"sqlite:///{self.home / 'mlflow.db'}"
+        path = self.home / "mlflow.db"
+        return self.tracking_uri in (databases.url_of(path), databases.url_of(path, read_only=True))
 
     @cached_property
     def client(self) -> MlflowClient:
-        """MLflow client; a missing database is created.
+        """MLflow client; a missing database is created, and runs that a killed process left open are ended.
 
         Raises:
-            StudyError: when the store does not answer.
+            StudyError: when the store does not answer, or must be upgraded.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
-        with FileLock(
-            self.home / ".initialise.lock"
-        ):  # two processes that create the tables at the same time both fail
-            try:
-                client = MlflowClient(self.tracking_uri, self.tracking_uri)
-                client.search_experiments(max_results=1)
-            except MlflowException as error:
-                raise StudyError(
-                    f"the MLflow store {masked(self.tracking_uri)} does not answer ({one_line(error)}). "
-                    "Check MLFLOW_TRACKING_URI, or unset it to use the embedded store"
-                ) from error
-            if self.embedded:
-                write_ahead(self.home / "mlflow.db")
-        return client
+        return open_client(self)
+
+    def initialising(self) -> AbstractContextManager[None]:
+        """Lock under which databases are created, upgraded and moved, and runs of killed processes are ended."""
+        return file_lock(self.home / ".initialise.lock")
+
+    def process(self) -> str:
+        """Name of this process in tags of runs that it writes, see `sslwear.tracking.open_runs`."""
+        with self.initialising():
+            return open_runs.own_name(self.home / "locks")
 
     def experiment(self, name: str) -> str:
         """Id of the experiment of a name; a missing experiment is created.
@@ -175,7 +175,7 @@ class Store:
             note: description of the run, Markdown.
             tags: more tags, by name without the prefix ``sslwear.``.
         """
-        ours = {"kind": kind, "host": platform.node(), **tags}
+        ours = {"kind": kind, "host": platform.node(), "process": self.process(), **tags}
         all_tags = {**{f"{PREFIX}{key}": value for key, value in ours.items()}, **provenance()}
         if parent is not None:
             all_tags["mlflow.parentRunId"] = parent
@@ -188,7 +188,7 @@ class Store:
     def start_run(
         self, experiment: str, name: str, kind: str, parent: str | None = None, note: str | None = None, **tags: str
     ) -> Iterator[Run]:
-        """New run that ends with the block: finished, interrupted by the user, or failed; see `create_run`."""
+        """New run that ends with the block: finished, interrupted (also by an outage) or failed; see `create_run`."""
         with self.managed_run(lambda: self.create_run(experiment, name, kind, parent, note, **tags)) as run:
             yield run
 
@@ -212,7 +212,7 @@ class Store:
                 run.end("FINISHED", "finished")
         except BaseException as error:
             with signals_deferred():
-                if run is not None and isinstance(error, KeyboardInterrupt):
+                if run is not None and is_interruption(error):
                     run.end("KILLED", "interrupted")
                 elif run is not None and close_children is None:
                     run.fail(error)
@@ -274,16 +274,17 @@ class Store:
                     "and repeat the command"
                 ) from error
 
-    def lock(self, name: str, timeout_s: float = -1) -> FileLock:
+    def lock(self, name: str, timeout_s: float = -1) -> AbstractContextManager[None]:
         """Lock between processes of this store on this machine; it is released when its process ends.
 
         Args:
             name: name of the lock.
             timeout_s: seconds to wait before `filelock.Timeout` is raised; negative for no limit.
+
+        Raises:
+            StudyError: when the lock's file belongs to another user.
         """
-        folder = self.home / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{name}.lock", timeout=timeout_s)
+        return file_lock(self.home / "locks" / f"{name}.lock", timeout_s)
 
     def close_leftovers(self, experiment: str, parent: str) -> None:
         """End open child runs of this machine; call it only when no process writes to them."""
@@ -291,24 +292,3 @@ class Store:
         for run in self.client.search_runs([experiment], query, max_results=1000):
             if run.data.tags.get(f"{PREFIX}host") == platform.node():
                 Run(self, run.info.run_id, experiment).end("KILLED", "interrupted")
-
-
-def all_pages(search: Callable[[str | None], PagedList[Item]]) -> list[Item]:
-    """Results of all pages of a search with MLflow's client.
-
-    Args:
-        search: returns the page of a token, or the first page for None.
-    """
-    page = search(None)
-    found = list(page)
-    while page.token:
-        page = search(page.token)
-        found += page
-    return found
-
-
-def write_ahead(database: Path) -> None:
-    """Switch an SQLite file to write-ahead logging, so that readers do not wait for a writer."""
-    with sqlite3.connect(database) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-    connection.close()

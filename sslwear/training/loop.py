@@ -6,6 +6,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from enum import IntEnum
 
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sslwear.encoders.base import Encoder, Network
-from sslwear.errors import SslwearError
-from sslwear.training.cache import FeatureCache, FrozenBlocks
+from sslwear.errors import DivergenceError, SslwearError
+from sslwear.training.cache import COMPUTE_BATCH, FeatureCache, FrozenBlocks
 from sslwear.training.device import autocast, deterministic, generator, seeded
 from sslwear.training.results import EpochRecord, Evaluation, FitResult, FitSettings
 from sslwear.training.task import Task
+from sslwear.training.threads import operations_from, threads_for
 from sslwear.training.windows import FitData, WindowSource
 from sslwear.tuning.base import Learning, TuningStrategy, learning, parts, set_mode
 
@@ -62,7 +64,8 @@ def fit(
             it changes losses by rounding only.
 
     Raises:
-        SslwearError: when the loss is not finite, or there are no windows.
+        DivergenceError: when the loss is not finite.
+        SslwearError: when there are no windows.
     """
     if len(data.train) == 0 or len(data.validation) == 0:
         raise SslwearError("there are no windows to train or to validate on. Check the split")
@@ -81,7 +84,7 @@ def fit(
 
             rates = trainer.start_epoch(epoch, frozen)
             train_loss = trainer.train_epoch()
-            evaluation = evaluate(network, encoder.window_samples, task, trainer.source(data.validation), settings)
+            evaluation = trainer.evaluate(data.validation)
             _check_finite(epoch, train_loss, evaluation.loss)
 
             if best is None or evaluation.loss < best[1].loss:
@@ -122,7 +125,8 @@ def refit(
         The network, on the CPU, in evaluation mode.
 
     Raises:
-        SslwearError: when the loss is not finite, or there are no windows.
+        DivergenceError: when the loss is not finite.
+        SslwearError: when there are no windows.
     """
     if len(windows) == 0:
         raise SslwearError("there are no windows to train on. Check the split")
@@ -153,6 +157,7 @@ class _Trainer:
             head = task.head(encoder.features)
         self.network = Network(encoder, head).to(settings.device)
         self.frozen_blocks = FrozenBlocks(self.network, self.samples, settings.precision)
+        self.operations = operations_from(self.network, self.samples)
 
         groups = tuning.parameter_groups(self.network, settings.learning_rate)
         self.optimizer = torch.optim.Adam(groups, amsgrad=True, fused=settings.device.type in ("cpu", "cuda"))
@@ -177,7 +182,8 @@ class _Trainer:
 
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate
-        self.tuning.start_epoch(epoch, self.network, self.optimizer, self.gradients)
+        with self.threads(self.settings.batch_size):
+            self.tuning.start_epoch(epoch, self.network, self.optimizer, self.gradients)
         for group in self.optimizer.param_groups:
             group["lr"] *= self.settings.schedule_factor(epoch)
         return learning(self.network, self.optimizer)
@@ -186,9 +192,20 @@ class _Trainer:
         """Train on all windows once; returns the mean loss over windows."""
         settings, sums = self.settings, []
         source = self.source(self.windows, self.view)
-        for x, labels in source.batches(settings.batch_size, self.samples, settings.device, self.order, self.view):
-            sums.append(self.train_step(x, labels, source.depth))
+        with self.threads(settings.batch_size, source.depth):
+            for x, labels in source.batches(settings.batch_size, self.samples, settings.device, self.order, self.view):
+                sums.append(self.train_step(x, labels, source.depth))
         return _mean_loss(sums)
+
+    def evaluate(self, windows: WindowSource) -> Evaluation:
+        """Evaluation of the network on windows, see `evaluate`."""
+        source = self.source(windows)
+        with self.threads(min(EVALUATION_BATCH, len(windows)), source.depth):
+            return evaluate(self.network, self.samples, self.task, source, self.settings)
+
+    def threads(self, batch_size: int, depth: int = 0) -> AbstractContextManager[None]:
+        """Block with the number of threads for batches that have passed `depth` blocks, see `threads_for`."""
+        return threads_for(batch_size * self.operations[depth], self.settings.threads)
 
     def train_step(self, x: Tensor, labels: Tensor, depth: int) -> Tensor:
         """Update the weights with a batch; returns the sum of its losses and the sum of their weights (2,)."""
@@ -232,7 +249,8 @@ class _Trainer:
             return windows
         key = id(windows), view if windows.augmented(view) else 0
         if key not in self.sources:
-            self.sources[key] = self.cache.source(self.frozen_blocks, windows, view, self.depth)
+            with self.threads(COMPUTE_BATCH):
+                self.sources[key] = self.cache.source(self.frozen_blocks, windows, view, self.depth)
         return self.sources[key]
 
 
@@ -305,9 +323,11 @@ def outputs(network: Network, samples: int, windows: WindowSource, settings: Fit
     """
     network.eval()
     batches = windows.batches(EVALUATION_BATCH, samples, settings.device)
-    values: NDArray[np.float32] = torch.cat(
-        [_forward(network, x, settings, windows.depth).cpu() for x, _ in batches]
-    ).numpy()
+    operations = operations_from(network, samples)[windows.depth] * min(EVALUATION_BATCH, len(windows))
+    with threads_for(operations, settings.threads):
+        values: NDArray[np.float32] = torch.cat(
+            [_forward(network, x, settings, windows.depth).cpu() for x, _ in batches]
+        ).numpy()
     return values
 
 
@@ -329,4 +349,4 @@ def _mean_loss(sums: list[Tensor]) -> float:
 
 def _check_finite(epoch: int, *losses: float) -> None:
     if not all(math.isfinite(loss) for loss in losses):
-        raise SslwearError(f"the loss is not finite after epoch {epoch}. Lower the learning rate")
+        raise DivergenceError(f"the loss is not finite after epoch {epoch}. Lower the learning rate")

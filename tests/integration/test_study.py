@@ -27,7 +27,7 @@ from sslwear.config import Settings
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.errors import DataError, StudyError
-from sslwear.studies import optimise as study_module
+from sslwear.studies import search_trial
 from sslwear.studies import trial as trial_module
 from sslwear.studies.context import StudyContext
 from sslwear.studies.mlflow_page import lines
@@ -272,7 +272,7 @@ def test_a_process_that_died_while_proposing_proposes_the_same_again(
 
     run_study(make(trials=1), store, QUIET)
     with monkeypatch.context() as patched:
-        patched.setattr(study_module, "suggest", die)
+        patched.setattr(search_trial, "suggest", die)
         with pytest.raises(KeyboardInterrupt):
             run_study(make(), store, QUIET)
     assert outcome(run_study(make(), store, QUIET)) == outcome(done[0])
@@ -306,7 +306,8 @@ def test_a_study_that_something_else_made_is_left_alone(make: Callable[..., Sett
     ("changes", "words"),
     [
         ({"split": {"test": 0.5, "validation": 0.6}}, "pre-training needs at least 2 training participants"),
-        ({"search": {}, "data": "one-class"}, "have only the class 'pendulum', so kappa is undefined"),
+        ({"search": {}, "data": "one-class"}, "only the class 'pendulum', on which kappa cannot tell models apart"),
+        ({"search": {}, "data": "one-class", "objective": "f1"}, "on which f1 cannot tell models apart"),
     ],
 )
 def test_data_on_which_no_trial_could_succeed_are_refused_before_there_is_a_study(
@@ -361,8 +362,8 @@ def test_a_crashed_trial_is_failed_with_its_traceback_and_the_study_goes_on(
 def test_a_study_of_which_nothing_finished_says_so(
     make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(*_: Any) -> None:
-        raise RuntimeError("out of luck")
+    def crash(*arguments: Any) -> None:
+        raise RuntimeError(f"out of {['luck', 'ideas', 'range'][len(runs(store, 'trial')) - 1]}")
 
     monkeypatch.setattr(trial_module, "fit", crash)
     with pytest.raises(StudyError, match="none of the 3 trials of 'tiny' finished"):

@@ -15,7 +15,7 @@ from sklearn.model_selection import GroupShuffleSplit
 
 from sslwear.data.arrays import Description
 from sslwear.data.dataset import Dataset, open_dataset
-from sslwear.data.splits import Split, check_classes, hold_out, rows
+from sslwear.data.splits import Split, check_classes, check_several_classes, hold_out, rows
 from sslwear.errors import DataError, LeakageError
 
 windows_each = st.lists(st.integers(1, 6), min_size=3, max_size=40)
@@ -163,7 +163,6 @@ def test_classes_that_can_be_learned_pass() -> None:
         ([0, 0, 1, 1], ("walk", "sit"), "sit"),
         ([1, 1, 0, 0], ("walk", "sit"), "walk"),
         ([0, 1, 2, 2], ("walk", "sit", "lie"), "lie"),
-        ([0, 1, 0, 0], ("walk", "sit", "never seen"), "never seen"),
     ],
 )
 def test_class_without_a_training_window_is_refused(
@@ -184,7 +183,34 @@ def test_windows_in_which_the_device_was_not_worn_are_left_out() -> None:
         rows(dataset([1, 1, 2, 2], worn=[True, True, False, False]), (1, 2))
 
 
-def test_a_class_that_is_only_there_while_not_worn_is_refused() -> None:
-    split = Split((1,), (2,), (3,))
-    with pytest.raises(DataError, match="the class 'sit' has no window"):
-        check_classes(dataset([1, 1, 2, 3], [0, 1, 0, 0], worn=[True, False, True, True]), split)
+@pytest.mark.parametrize(
+    ("labels", "worn", "words"),
+    [
+        ([0, 1, 0, 0], True, r"'lie' has no window; remove it from class_names"),
+        (
+            [0, 1, 2, 0],
+            False,
+            "'lie' has no window in which the device was worn; remove it from Y.npy and",
+        ),
+    ],
+)
+def test_for_a_class_that_no_split_can_have_no_other_seed_is_advised(labels: list[int], worn: bool, words: str) -> None:
+    whole = dataset([1, 1, 2, 3], labels, ("walk", "sit", "lie"), worn=[True, True, worn, True])
+    with pytest.raises(DataError, match=words):
+        check_classes(whole, Split((1,), (2,), (3,)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "worn", "words"),
+    [
+        ([1, 1, 1, 1], True, "all windows have the class 'sit', so there is nothing to tell apart; add recordings"),
+        ([1, 1, 0, 1], False, "all windows in which the device was worn have the class 'sit'"),
+    ],
+)
+def test_a_data_set_of_one_class_is_refused(labels: list[int], worn: bool, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        check_several_classes(dataset([1, 1, 2, 3], labels, ("walk", "sit"), worn=[True, True, worn, True]))
+
+
+def test_a_data_set_of_two_classes_is_not() -> None:
+    check_several_classes(dataset([1, 1, 2, 3], [0, 1, 0, 0]))

@@ -54,19 +54,20 @@ def study(trials: int) -> optuna.Study:
     [(0, []), (1, ["optimisation_history"]), (2, ["optimisation_history", "parallel_coordinates"])],
 )
 def test_charts_that_need_more_trials_are_left_out(trials: int, expected: list[str]) -> None:
-    assert list(optuna_charts(study(trials), "kappa", with_importances=False)) == expected
+    assert list(optuna_charts(study(trials), "kappa", {})) == expected
 
 
 def test_charts_show_the_values_and_leave_no_global_state() -> None:
     before = dict(mpl.rcParams)
-    charts = optuna_charts(study(3), "kappa", with_importances=True)
+    charts = optuna_charts(study(3), "kappa", {"pretext": 0.2, "learning_rate": 0.3, "tuning": 0.5})
     assert dict(mpl.rcParams) == before
     assert plt.get_fignums() == []
     history = charts["optimisation_history"].axes[0]
     assert history.get_ylabel() == "kappa"
     assert [float(y) for _, y in history.collections[0].get_offsets()] == [0.5, 0.7, 0.3]
     bars = charts["parameter_importances"].axes[0]
-    assert {label.get_text() for label in bars.get_yticklabels()} == {"tuning", "learning_rate", "pretext"}
+    assert [label.get_text() for label in bars.get_yticklabels()] == ["tuning", "learning_rate", "pretext"]
+    assert [bar.get_width() for bar in bars.patches] == [0.5, 0.3, 0.2]
     for chart in charts.values():
         chart.savefig(io.BytesIO(), format="png", dpi=40)
 

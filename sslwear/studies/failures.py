@@ -1,0 +1,116 @@
+"""Failed and interrupted trials of a study: which count, which run again, and when failures stop the study."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import takewhile
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from sslwear.errors import DivergenceError, StudyError
+from sslwear.tracking import outages
+from sslwear.utils.interrupts import signals_deferred
+from sslwear.utils.masking import masked
+
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+REPEATED = 3
+"""Number of trials in a row, failed in the same way, that stop a study."""
+ATTEMPTS = 3
+"""Number of times after which a trial that runs out of memory, or that stopped its study, counts as failed."""
+NUMBER = re.compile(r"\d+(\.\d+)?(e[-+]?\d+)?")
+
+
+def counted(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that count, in order: all that ended and were not interrupted."""
+    interrupted = set(study.user_attrs.get("interrupted", []))
+    return [trial for trial in study.get_trials(deepcopy=False, states=ENDED) if trial.number not in interrupted]
+
+
+def interrupt(study: optuna.Study, trials: Iterable[FrozenTrial]) -> None:
+    """Let trials not count, and enqueue them again with the same parameters."""
+    for trial in trials:
+        interrupted = {*study.user_attrs.get("interrupted", []), trial.number}
+        study.set_user_attr("interrupted", sorted(interrupted))
+        if trial.state == TrialState.RUNNING:
+            study.tell(trial.number, state=TrialState.FAIL)
+        if "settings" in trial.user_attrs:  # a trial that was only partly proposed will be proposed again
+            study.enqueue_trial(trial.params)
+
+
+def describe(error: BaseException) -> str:
+    """Type and message of an error, with passwords masked."""
+    return masked(f"{type(error).__name__}: {error}")
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two described errors are equal apart from numbers."""
+    return NUMBER.sub("0", one) == NUMBER.sub("0", other)
+
+
+def interrupts(study: optuna.Study, trial: optuna.Trial, error: Exception) -> bool:
+    """Whether an error interrupts a trial instead of letting it fail.
+
+    Outages interrupt. Running out of memory may be due to the trial's settings, so it interrupts only `ATTEMPTS` - 1
+    times.
+    """
+    if not outages.is_memory(error):
+        return outages.is_outage(error)
+    trial.set_user_attr("error", describe(error))
+    return not _last_attempt(study, trial.params)
+
+
+def _last_attempt(study: optuna.Study, params: Mapping[str, Any]) -> bool:
+    interrupted = set(study.user_attrs.get("interrupted", []))
+    before = [
+        trial
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+        if trial.number in interrupted and "error" in trial.user_attrs and trial.params == params
+    ]
+    return len(before) >= ATTEMPTS - 1
+
+
+def check_failures(study: optuna.Study, total: int) -> None:
+    """Stop a study whose last trials all failed in the same way; they run again when it is resumed.
+
+    Trials that stopped the study before count as failed after `ATTEMPTS` times, so that it can go on. Divergence is a
+    result of a search, and stops a study only as long as no trial succeeded.
+
+    Args:
+        study: the study.
+        total: total number of its trials.
+
+    Raises:
+        StudyError: saying how they failed.
+    """
+    trials = counted(study)
+    if not trials or trials[-1].state != TrialState.FAIL or "error" not in trials[-1].user_attrs:
+        return
+    why = str(trials[-1].user_attrs["error"])
+    if why.startswith(DivergenceError.__name__) and any(trial.state != TrialState.FAIL for trial in trials):
+        return
+    failed = takewhile(
+        lambda trial: trial.state == TrialState.FAIL and alike(trial.user_attrs.get("error", ""), why),
+        reversed(trials),
+    )
+    again = [trial for trial in failed if not _last_attempt(study, trial.params)]
+    if len(again) < min(REPEATED, total):
+        return
+    with signals_deferred():
+        interrupt(study, reversed(again))
+    which = f"the last {len(again)} trials failed in the same way" if len(again) > 1 else "the trial failed"
+    raise StudyError(
+        f"{study.study_name}: {which} ({why}). traceback.txt of their runs has more. Correct the cause and run the "
+        "same command again, which repeats them; or start another study with --set study=NAME"
+    )
+
+
+def failed_note(study: optuna.Study) -> str | None:
+    """A sentence that says how many trials of a study failed; None if none did."""
+    trials = counted(study)
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL]
+    if not failed:
+        return None
+    return f"{len(failed)} of {len(trials)} trials failed. sslwear study show {study.study_name} says why"

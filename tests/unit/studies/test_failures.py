@@ -1,0 +1,103 @@
+"""Failed trials of a study: which stop it, and which count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState
+
+from sslwear.errors import StudyError
+from sslwear.studies.failures import check_failures, counted, failed_note, interrupts
+
+RATE = {"rate": FloatDistribution(0.0, 1.0)}
+LOUD = "ValueError: 3 channels are too few"
+
+
+def study(errors: Sequence[str | None]) -> optuna.Study:
+    """A study in memory with a trial for each error; None for a trial that finished."""
+    made = optuna.create_study(study_name="tiny", direction="maximize")
+    for i, error in enumerate(errors):
+        made.add_trial(
+            optuna.trial.create_trial(
+                state=TrialState.COMPLETE if error is None else TrialState.FAIL,
+                value=0.5 if error is None else None,
+                params={"rate": i / 100},
+                distributions=RATE,
+                user_attrs={"settings": {}, **({"error": error} if error is not None else {})},
+            )
+        )
+    return made
+
+
+def repeat(made: optuna.Study, error: str) -> None:
+    """Let all waiting trials fail."""
+    while made.get_trials(states=(TrialState.WAITING,)):
+        trial = made.ask(RATE)
+        trial.set_user_attr("settings", {})
+        trial.set_user_attr("error", error)
+        made.tell(trial, state=TrialState.FAIL)
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        [LOUD, LOUD],
+        [LOUD, LOUD, None],
+        [LOUD, None, LOUD, LOUD],
+        [LOUD, "KeyError: 'x'", LOUD],
+        [None, *["DivergenceError: the loss is not finite after epoch 1"] * 5],
+        [],
+    ],
+)
+def test_a_study_goes_on(errors: list[str | None]) -> None:
+    made = study(errors)
+    check_failures(made, 10)
+    assert len(counted(made)) == len(errors)
+
+
+@pytest.mark.parametrize(
+    ("errors", "total", "stopped"),
+    [
+        ([None, LOUD, LOUD, LOUD], 10, 3),
+        ([LOUD, "ValueError: 4 channels are too few", LOUD], 10, 3),
+        (["DivergenceError: the loss is not finite after epoch 1"] * 3, 10, 3),
+        ([LOUD], 1, 1),
+        ([LOUD, LOUD], 2, 2),
+    ],
+)
+def test_failures_alike_stop_it_and_run_again(errors: list[str | None], total: int, stopped: int) -> None:
+    made = study(errors)
+    with pytest.raises(StudyError, match=r"^tiny: the .*failed.*run the same command again, which repeats them"):
+        check_failures(made, total)
+    assert len(counted(made)) == len(errors) - stopped
+    waiting = [trial.system_attrs["fixed_params"]["rate"] for trial in made.get_trials(states=(TrialState.WAITING,))]
+    assert waiting == [i / 100 for i in range(len(errors) - stopped, len(errors))]
+
+
+def test_a_study_that_stopped_twice_for_the_same_trials_goes_on_without_them() -> None:
+    made = study([LOUD] * 3)
+    for _ in range(2):
+        with pytest.raises(StudyError):
+            check_failures(made, 10)
+        repeat(made, LOUD)
+    check_failures(made, 10)
+    assert len(counted(made)) == 3
+    assert failed_note(made) == "3 of 3 trials failed. sslwear study show tiny says why"
+
+
+def test_a_trial_that_runs_out_of_memory_a_third_time_failed() -> None:
+    made = study([])
+    made.enqueue_trial({"rate": 0.5})
+    for expected in (True, True, False):
+        trial = made.ask(RATE)
+        assert interrupts(made, trial, MemoryError()) is expected
+        made.set_user_attr("interrupted", [*made.user_attrs.get("interrupted", []), trial.number])
+        made.tell(trial, state=TrialState.FAIL)
+        made.enqueue_trial(trial.params)
+
+
+def test_nothing_is_said_about_a_study_without_failures() -> None:
+    assert failed_note(study([None])) is None

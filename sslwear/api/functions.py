@@ -194,7 +194,8 @@ def load_encoder(name: str, weights: str | Path = "none") -> Encoder:
     """Make an encoder, with random or pre-trained weights.
 
     Args:
-        name: the encoder, such as ``harnet10`` or ``cnn10``.
+        name: the encoder, such as ``harnet10`` or ``cnn10``, or one of a plug-in, see `load_plugins`. The weights of a
+            run or of a registered model bring the class of an encoder from a file with them.
         weights: ``none`` for random weights; ``hub`` for the published weights, which are downloaded and are for
             academic use only; the path of a checkpoint; ``runs:/ID`` or ``models:/NAME@alias``.
 
@@ -215,19 +216,35 @@ def load_encoder(name: str, weights: str | Path = "none") -> Encoder:
     from sslwear.encoders.base import get
     from sslwear.encoders.weights import from_hub, load_encoder, read
 
-    encoder, origin = get(name)(), str(weights)
-    if origin != "none":
-        if origin == "hub":
-            state = from_hub(name)
-        elif origin.startswith(("runs:/", "models:/")):
-            from sslwear.tracking import Store
-            from sslwear.tracking.checkpoints import load_weights
+    origin = str(weights)
+    if origin.startswith(("runs:/", "models:/")):
+        from sslwear.tracking import Store, checkpoints
 
-            state = load_weights(Store.from_environment(), origin)
-        else:
-            state = read(Path(origin).expanduser())
-        load_encoder(encoder, state, origin)
+        return checkpoints.load_encoder(Store.from_environment(), origin, name).eval()
+    encoder = get(name)()
+    if origin != "none":
+        load_encoder(encoder, from_hub(name) if origin == "hub" else read(Path(origin).expanduser()), origin)
     return encoder.eval()
+
+
+def load_plugins(*files: str | Path) -> None:
+    """Load files of plug-ins, whose classes are found by their names from then on, as by a study's ``plugins``.
+
+    Args:
+        files: Python files with sources, augmentations, encoders, pretext tasks, tuning strategies or baselines.
+
+    Raises:
+        SettingsError: when a file cannot be loaded.
+
+    Example:
+        >>> sslwear.load_plugins("my_encoder.py")
+        >>> sslwear.load_encoder("mine").window_samples
+        150
+    """
+    from sslwear.utils.plugins import load_file
+
+    for file in files:
+        load_file(file)
 
 
 def load_model(reference: str) -> Model:

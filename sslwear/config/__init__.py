@@ -1,7 +1,7 @@
 """The study file: its schema, and how it is read."""
 
 from sslwear.config.kinds import NO_PRETEXT, OLD_KEYS, SUPERVISED
-from sslwear.config.loading import from_python, load, parse
+from sslwear.config.loading import from_python, load, parse, with_effect
 from sslwear.config.schema import EvaluationSettings, MethodSettings, Settings
 from sslwear.config.sections import (
     CacheSettings,
@@ -36,4 +36,5 @@ __all__ = [
     "load",
     "parse",
     "to_yaml",
+    "with_effect",
 ]

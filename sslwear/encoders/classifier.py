@@ -126,14 +126,22 @@ def network(card: Card, folder: Path | None = None) -> Network:
     Raises:
         SettingsError: when the encoder or the head does not exist.
     """
-    file = None if folder is None else folder / ENCODER
-    kind = get_encoder(card.encoder) if file is None or not file.is_file() else _included(file, card.encoder)
-    encoder = kind()
+    encoder = encoder_class(card.encoder, folder)()
     return Network(encoder, classifier(card.head, encoder.features, len(card.class_names)))
 
 
-def _included(file: Path, name: str) -> type[Encoder]:
-    return plugins.get_from_file(file, Encoder, name)
+def encoder_class(name: str, folder: Path | None) -> type[Encoder]:
+    """Class of an encoder.
+
+    Args:
+        name: name of the encoder.
+        folder: folder of a checkpoint or a model, which has the encoder's code if that is a file plug-in.
+
+    Raises:
+        SettingsError: when the encoder does not exist.
+    """
+    file = None if folder is None else folder / ENCODER
+    return get_encoder(name) if file is None or not file.is_file() else plugins.get_from_file(file, Encoder, name)
 
 
 def write_encoder(folder: Path, card: Card) -> None:

@@ -33,6 +33,7 @@ KINDS = ("train", "trial", "pretraining", "cross_validation_job")
 COPIED_TAGS = ("transductive", "supervised")
 """Tags that a repeated run copies from the original."""
 COMMIT = "mlflow.source.git.commit"
+PARENT = "mlflow.parentRunId"
 
 
 @dataclass(frozen=True)
@@ -90,19 +91,21 @@ def rerun(original: MlflowRun, store: Store, progress: ProgressCallback) -> Reru
         SslwearError: when it is no such run, its settings are missing, or its data changed or cannot be used.
     """
     kind = _check(original)
-    settings = _with_runtime(_settings(original, kind, store), original, progress)
-    place = _find_job(settings, original, kind, store)
-    context = StudyContext.open(settings, store) if place is None else place[0].of(place[1])
-    _check_same(context, original, kind, progress)
-    name, run_id = original.info.run_name, original.info.run_id
-    what = f"Repeats [{name}](#/experiments/{original.info.experiment_id}/runs/{run_id})"
     with tempfile.TemporaryDirectory() as folder:
+        logged = _with_runtime(_settings(original, kind, store), original, progress)
+        runs = [run_id for run_id in (original.info.run_id, original.data.tags.get(PARENT)) if run_id is not None]
+        settings = reading.with_plugins(logged, store, runs, Path(folder))
+        place = _find_job(settings, original, kind, store)
+        context = StudyContext.open(settings, store) if place is None else place[0].of(place[1])
+        _check_same(context, original, kind, progress)
+        name, run_id = original.info.run_name, original.info.run_id
+        what = f"Repeats [{name}](#/experiments/{original.info.experiment_id}/runs/{run_id})"
         cache = FeatureCache(Path(folder), int(settings.cache.memory_gb * 1e9), int(settings.cache.disk_gb * 1e9))
         fresh = replace(context, cache=cache)
         tags = {**fresh.tags(), "rerun_of": run_id, "repeats": kind}
         tags |= {name: mark for name in COPIED_TAGS if (mark := reading.tag(original, name)) is not None}
         with store.start_run(original.info.experiment_id, f"rerun of {name}", "rerun", None, what, **tags) as run:
-            run.text(settings.to_yaml(), reading.SETTINGS)
+            run.text(logged.to_yaml(), reading.SETTINGS)
             if kind == "pretraining":
                 pretrain(fresh, original.data.params["pretext"], run, progress)
             elif place is not None:
@@ -199,7 +202,7 @@ def _check(original: MlflowRun) -> str:
 
 def _settings(original: MlflowRun, kind: str, store: Store) -> Settings:
     """Settings of a run: its own, or those of its parent run."""
-    parent = original.data.tags.get("mlflow.parentRunId")
+    parent = original.data.tags.get(PARENT)
     for run_id in (original.info.run_id, parent):
         if run_id is not None and (found := reading.settings(store, run_id)) is not None:
             return _with_own(found, original) if kind == "trial" else found
@@ -262,10 +265,10 @@ def _check_same(context: StudyContext, original: MlflowRun, kind: str, progress:
             "repeated"
         )
     now = provenance()
-    for tag, what in ((COMMIT, "commit of the code"), ("sslwear.versions", "libraries")):
+    for tag, what in ((COMMIT, "another commit of the code"), ("sslwear.versions", "other libraries")):
         then, here = original.data.tags.get(tag, "unknown"), now.get(tag, "unknown")
         if then != here:
-            progress.warn(f"the {what} differ: {then} then, {here} now")
+            progress.warn(f"{what}: {then} then, {here} now")
     if "true" in (reading.tag(original, "git_dirty"), now.get("sslwear.git_dirty")):
         progress.warn("the code had uncommitted changes then or now, which may change results")
 

@@ -16,7 +16,8 @@ from mlflow.exceptions import MlflowException
 from torch import Tensor
 
 from sslwear.encoders import weights
-from sslwear.encoders.classifier import CARD, CHECKPOINT, MODEL_ARTIFACTS
+from sslwear.encoders.base import Encoder
+from sslwear.encoders.classifier import CARD, CHECKPOINT, ENCODER, MODEL_ARTIFACTS, encoder_class
 from sslwear.errors import WeightsError
 from sslwear.tracking import CLASSIFIER, MODEL_URI, RUN_URI, Store
 from sslwear.utils.masking import masked, one_line
@@ -34,6 +35,24 @@ def load_weights(store: Store, uri: str) -> dict[str, Tensor]:
     """
     with model_folder(store, uri, (CHECKPOINT,)) as folder:
         return weights.read(folder / CHECKPOINT)
+
+
+def load_encoder(store: Store, uri: str, name: str) -> Encoder:
+    """Encoder with the weights of a run or of a registered model, whose files have its class if it is a file plug-in.
+
+    Args:
+        store: the store.
+        uri: see `load_weights`.
+        name: name of the encoder.
+
+    Raises:
+        SettingsError: when there is no such encoder.
+        WeightsError: when there is no checkpoint of this package, or it does not fit.
+    """
+    with model_folder(store, uri, (CHECKPOINT,)) as folder:
+        encoder = encoder_class(name, folder)()
+        weights.load_encoder(encoder, weights.read(folder / CHECKPOINT), uri)
+    return encoder
 
 
 @contextmanager
@@ -75,6 +94,13 @@ def _fetch(store: Store, location: str, names: Sequence[str], place: Path) -> Pa
                 )
                 for name in names
             ]
+            with suppress(MlflowException, OSError):  # the code of a file plug-in
+                local = location.startswith(("file:", "/"))
+                download_artifacts(
+                    artifact_uri=f"{location}{folder}/{ENCODER}",
+                    tracking_uri=store.tracking_uri,
+                    dst_path=None if local else str(place),
+                )
             return fetched[0].parent
     raise AssertionError("the last attempt either returns or raises")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from sslwear.config import Settings, from_yaml, parse
 from sslwear.evaluation.participants import POOLED
 from sslwear.tracking import SYSTEM_METRICS, Store
 from sslwear.tracking.provenance import PREFIX
-from sslwear.tracking.run import OLD_KINDS
+from sslwear.tracking.run import OLD_KINDS, PLUGINS
 from sslwear.training import EpochRecord
 
 SETTINGS = "settings.yaml"
@@ -43,6 +43,33 @@ def settings(store: Store, run_id: str) -> Settings | None:
     """
     logged = text(store, run_id, SETTINGS)
     return None if logged is None else parse(from_yaml(logged), f"{SETTINGS} of the run {run_id}")
+
+
+def with_plugins(found: Settings, store: Store, run_ids: Sequence[str], folder: Path) -> Settings:
+    """Settings with logged copies in place of plug-in files that changed or are missing.
+
+    Args:
+        found: settings of a run.
+        store: the store.
+        run_ids: the run, and others that may have logged the files, such as its parent.
+        folder: receives the copies.
+    """
+    paths = list(found.plugins)
+    for number, path in enumerate(paths):
+        copies = (text(store, run_id, f"{PLUGINS}/{number}.py") for run_id in run_ids)
+        logged = next((copy for copy in copies if copy is not None), None)
+        if logged is not None and not _has(Path(path), logged):
+            copy = folder / f"{number}_{Path(path).name}"
+            copy.write_bytes(logged.encode())
+            paths[number] = str(copy)
+    return found.model_copy(update={"plugins": tuple(paths)})
+
+
+def _has(path: Path, content: str) -> bool:
+    try:
+        return path.read_bytes() == content.encode()
+    except OSError:
+        return False
 
 
 def tag(run: MlflowRun, name: str) -> str | None:

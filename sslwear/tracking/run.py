@@ -24,6 +24,7 @@ from sslwear.encoders.base import Network
 from sslwear.encoders.classifier import CARD, CHECKPOINT, Card, write_encoder
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training import EpochRecord
+from sslwear.utils import plugins
 from sslwear.utils.masking import masked
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ CLASSIFIER = "classifier"
 OLD_KINDS = {"evaluated": "cross_validation", "evaluation": "cross_validation_job"}
 """Kinds of runs in stores of version 0.1, and their current names."""
 RUN_URI, MODEL_URI = "runs:/", "models:/"
+PLUGINS = "plugins"
+"""Folder of a run with its plug-in files."""
 MAX_PARAM = 5000
 """Maximum length of a parameter in characters; MLflow refuses more than 6,000."""
 
@@ -124,6 +127,11 @@ class Run:
     def text(self, text: str, path: str) -> None:
         """Log a text file with passwords masked."""
         self._client.log_text(self.id, masked(text), path)
+
+    def plugins(self, paths: Iterable[str]) -> None:
+        """Log the loaded content of plug-in files, in the folder ``plugins``, numbered as in the settings."""
+        for number, path in enumerate(paths):
+            self._client.log_text(self.id, plugins.content(path).decode(), f"{PLUGINS}/{number}.py")
 
     def page(self, html: str, path: str) -> None:
         """Log a generated HTML page without masking, which would damage its scripts."""

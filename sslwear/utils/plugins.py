@@ -118,7 +118,7 @@ def _load(file: Path, public: bool) -> _File:
         content = file.read_bytes()
     except OSError as error:
         raise SettingsError(f"plugins: {file} cannot be read ({error}). Give the path of a Python file") from error
-    name = f"{PACKAGE}_plugin_{hashlib.sha256(str(file).encode()).hexdigest()[:16]}"
+    name = _module_name(file)
     if name in _files and _files[name].content == content:
         return _files[name]
     spec = util.spec_from_file_location(name, file)
@@ -139,9 +139,24 @@ def _load(file: Path, public: bool) -> _File:
     return _files[name]
 
 
+def _module_name(file: Path) -> str:
+    return f"{PACKAGE}_plugin_{hashlib.sha256(str(file).encode()).hexdigest()[:16]}"
+
+
 def loaded_files() -> tuple[str, ...]:
     """Paths of the files that were loaded, for worker processes."""
     return tuple(str(file.path) for file in _files.values() if file.public)
+
+
+def content(path: Path | str) -> bytes:
+    """Content of a file of plug-ins as it was when it was loaded; it is loaded if it was not.
+
+    Raises:
+        SettingsError: when it cannot be loaded.
+    """
+    file = Path(path).expanduser().absolute()
+    known = _files.get(_module_name(file))
+    return (known if known is not None else _load(file, public=True)).content
 
 
 def source(plugin: type[Any]) -> bytes | None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+import sslwear
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
 from sslwear.deployment import registry
@@ -23,6 +25,7 @@ from sslwear.studies.cross_validation_plan import CrossValidationPlan
 from sslwear.studies.optimise import run_study
 from sslwear.studies.pretraining import setting_key
 from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.rerun import rerun
 from sslwear.tracking import Store
 from sslwear.utils import plugins
 
@@ -141,6 +144,25 @@ def test_a_model_includes_the_file_of_its_encoder(
     )
     assert alone.returncode == 0, alone.stderr[-2000:]
     assert alone.stdout.split() == expected["label"].str.replace(" ", "_").tolist()
+
+
+def test_a_run_keeps_the_files_of_its_plugins(
+    settings: Settings, files: tuple[Path, Path], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = run_study(settings, store, ProgressCallback())
+    run_id = study.best_trial.user_attrs["run_id"]
+    files[0].unlink()
+    files[1].write_text(OTHERS.replace("2 * x", "3 * x"))  # repeated with the file of then
+    plugins._files.clear()
+    monkeypatch.setattr(Store, "from_environment", lambda: store)
+    windows = torch.zeros(2, 3, 150)
+    encoder = sslwear.load_encoder("outside", f"runs:/{run_id}")
+    assert encoder(windows).shape == (2, 4)
+    with pytest.raises(SettingsError, match="there is no 'outside'"):
+        sslwear.load_encoder("outside")
+    result = rerun(store.client.get_run(run_id), store, ProgressCallback())
+    assert result.differing is None
+    assert result.values > 0
 
 
 def test_an_encoder_whose_file_needs_more_cannot_be_promoted(

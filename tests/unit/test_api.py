@@ -9,19 +9,20 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from matplotlib.figure import Figure
 from rich.console import Console
 
 import sslwear
 from sslwear.api import functions, results
+from sslwear.config import to_yaml
 from sslwear.studies.progress import ConsoleProgress
 
 CONTENT: dict[str, Any] = {
@@ -102,8 +103,11 @@ def place(small_folder: Path, empty_home: Path, tmp_path_factory: pytest.TempPat
     folder = tmp_path_factory.mktemp("public")
     shutil.copytree(small_folder, folder / "my-data")
     shutil.copytree(empty_home, folder / "mlruns")
-    (folder / "my-study.yaml").write_text(yaml.safe_dump(CONTENT))
-    (folder / "question.yaml").write_text(yaml.safe_dump({**FIXED, "study": "question", "evaluation": EVALUATION}))
+    (folder / "my-study.yaml").write_text(to_yaml(CONTENT))
+    (folder / "question.yaml").write_text(to_yaml({**FIXED, "study": "question", "evaluation": EVALUATION}))
+    (folder / "my_encoder.py").write_text(
+        'from sslwear.encoders.cnn import Cnn5\n\n\nclass Mine(Cnn5):\n    name = "mine"\n'
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         sslwear.run_study("my-study.yaml", trials=2)
@@ -170,7 +174,10 @@ def test_an_evaluation_is_data_frames_a_picture_and_markdown(place: Path) -> Non
 
 def test_an_evaluation_of_one_method_has_nothing_to_compare(place: Path) -> None:
     alone = {**EVALUATION, "methods": {"random forest": {"baseline": "random_forest"}}}
-    report = sslwear.evaluate({**FIXED, "study": "alone", "evaluation": alone})
+    with pytest.raises(sslwear.SslwearError, match="training would do nothing, because no method trains a network"):
+        sslwear.evaluate({**FIXED, "study": "alone", "evaluation": alone})
+    places = {"data": Path(FIXED["data"]), "encoder": "cnn5"}
+    report = sslwear.evaluate({**places, "study": "alone", "evaluation": alone})
     assert report.comparisons.empty
     assert "random forest" in report._repr_markdown_()
     with pytest.raises(sslwear.SslwearError, match="one method only"):
@@ -185,6 +192,37 @@ def test_changes_replace_single_keys_of_a_section_and_are_checked() -> None:
     assert sslwear.load_settings(settings, trials=7).trials == 7
     with pytest.raises(sslwear.SslwearError, match="trials"):
         sslwear.load_settings(settings, trials=0)
+
+
+def test_a_mapping_may_have_a_base_and_values_of_numpy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("base.yaml").write_text(to_yaml(CONTENT))
+    changes = {"trials": np.int64(4), "search": {"batch_size": (16, np.int32(32)), "augment": np.array([True, False])}}
+    settings = sslwear.load_settings(
+        {"base": Path("base.yaml"), **changes}, training={"learning_rate": np.float32(0.5)}
+    )
+    assert (settings.study, settings.trials, settings.training.learning_rate) == ("my-study", 4, 0.5)
+    assert (settings.search.batch_size, settings.search.augment) == ((16, 32), (True, False))
+    with pytest.raises(
+        sslwear.SslwearError, match=r"there is no study file no\.yaml\. Give a path relative to the working"
+    ):
+        sslwear.load_settings({"base": "no.yaml"})
+    with pytest.raises(sslwear.SslwearError, match="base cannot be changed for one call"):
+        sslwear.load_settings(CONTENT, base="base.yaml")
+
+
+def test_settings_that_are_not_valid_are_refused_in_one_sentence() -> None:
+    with pytest.raises(
+        sslwear.SslwearError, match=r"^the settings: trials: input should be a valid integer, but got 'x'"
+    ):
+        sslwear.Settings(study="a", data="b", trials="x")
+
+
+@pytest.mark.parametrize("function", [sslwear.run_study, sslwear.train, sslwear.pretrain])
+def test_settings_with_a_key_that_does_nothing_are_refused(function: Callable[[sslwear.Settings], Any]) -> None:
+    settings = sslwear.Settings(study="a", data="b", training={"augment_degrees": 20})
+    with pytest.raises(sslwear.SslwearError, match=r"training\.augment_degrees would do nothing"):
+        function(settings)
 
 
 def test_an_encoder_reads_the_weights_of_a_trial_and_of_a_file(place: Path, tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+"""A study resumes with the settings that it was started with; keys without effect do not count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+import pytest
+
+from sslwear.config import parse
+from sslwear.errors import StudyError
+from sslwear.studies.optimise import _check_same
+
+NOW = {"fingerprint": "1", "weights": "2"}
+
+
+def started(**content: Any) -> optuna.Study:
+    """A study that was started with some settings."""
+    study = optuna.create_study()
+    study.set_user_attr("settings", parse({"study": "a", "data": "b", **content}, "the test").to_yaml())
+    return study
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"training": {"augment_degrees": 20}},
+        {"pretraining": {"max_epochs": 3}},
+        {"evaluation": {"methods": {"a": {}}}, "seed": 42},
+        {"pruner": {"warmup_epochs": 4}},
+    ],
+)
+def test_a_key_without_effect_may_be_removed(content: dict[str, Any]) -> None:
+    _check_same(started(**content), NOW, parse({"study": "a", "data": "b"}, "the test"))
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [({"training": {"patience": 3}}, "training.patience"), ({"split": {"test": 0.3}}, "split.test")],
+)
+def test_a_key_with_effect_may_not_be_removed(content: dict[str, Any], key: str) -> None:
+    with pytest.raises(StudyError, match=f"was started with another {key}"):
+        _check_same(started(**content), NOW, parse({"study": "a", "data": "b"}, "the test"))

@@ -16,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sslwear.data.buffer import AXES, TEMPERATURE, SampleBuffer
-from sslwear.data.checks import BLOCK_SAMPLES, check_gravity, rest_statistics
 from sslwear.data.device_checks import is_csv
+from sslwear.data.gravity import BLOCK_SAMPLES, check_gravity, rest_statistics
 from sslwear.data.nonwear import STILL_S, find_nonwear, index_of, still
 
 LOWPASS_HZ = 20

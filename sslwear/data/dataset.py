@@ -17,20 +17,16 @@ from sslwear.data.checks import (
     ARRAYS,
     DESCRIPTION,
     check_finite,
-    check_gravity,
-    check_idle,
     check_large,
     check_shapes,
-    first_idle,
     first_large,
-    gravity_problem,
     labels_of,
     participants_of,
-    rest_statistics,
     starts_of,
     worn_of,
 )
 from sslwear.data.facts import Facts, dataset_facts
+from sslwear.data.gravity import check_gravity, check_idle, first_idle, gravity_problem, rest_statistics
 from sslwear.data.identity import similar, with_one_name_each
 from sslwear.data.window_length import described_length_s, length_from_starts_s
 from sslwear.errors import DataError

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sslwear.data.arrays import ArrayFile, Fingerprint, chunks, motion
-from sslwear.data.checks import check_gravity, rest_statistics
 from sslwear.data.cuts import Cut, add_up
+from sslwear.data.gravity import check_gravity, rest_statistics
 from sslwear.data.recording import NO_LABEL, RecordingInfo
 from sslwear.data.sources.base import Source
 from sslwear.data.windowing import Windows

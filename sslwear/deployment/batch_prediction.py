@@ -7,26 +7,26 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits
 
-from sslwear.data.devices import DeviceFiles
+from sslwear.data.devices import recordings_by_name
 from sslwear.data.sources.raw import natural
+from sslwear.deployment import prediction_record
 from sslwear.deployment.recording_prediction import Share, label
 from sslwear.encoders.classifier import Model
 from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.daily import LabelledRecording, minutes
 from sslwear.evaluation.smoothing import HiddenMarkovModel
 from sslwear.reports.day_figure import day_figure
-from sslwear.training.device import use_threads
+from sslwear.training.threads import idle_cores, use_threads
 from sslwear.utils import processes
 
 FORMATS = ("csv", "parquet")
@@ -68,6 +68,19 @@ class Options:
         endings = {"windows": f".{self.format}", "days": ".days.csv", "hours": ".hours.csv", "picture": ".png"}
         return {what: self.out / f"{name}{ending}" for what, ending in endings.items()}
 
+    def record(self, name: str) -> Path:
+        """File by which a repeated command knows that the recording is finished."""
+        return self.out / f"{name}.prediction.json"
+
+    def identity(self, file: Path, model: str) -> prediction_record.Identity:
+        """What the output files of a recording depend on; `model` is the digest of the model.
+
+        Raises:
+            OSError: when the recording cannot be read.
+        """
+        chosen = {"format": self.format, "bout_s": self.bout_s, "device": self.device, "precision": self.precision}
+        return prediction_record.identity(file, model, chosen)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -95,7 +108,9 @@ def predict(
 ) -> Iterator[Outcome]:
     """Label recordings in parallel, and write the files of `Options.outputs`.
 
-    Output files are complete or do not exist. A recording with an error is reported, and the others are labelled.
+    Output files are complete or do not exist. A recording with an error is reported, and the others are labelled. A
+    recording that was finished before with the same model and options is not labelled again, so that a killed command
+    goes on when it is repeated.
 
     Args:
         files: device files and CSV files.
@@ -108,18 +123,24 @@ def predict(
         Outcomes of the recordings as they finish.
 
     Raises:
-        DataError: when two files have the same name, an output file exists or would replace a recording, or the folder
-            is not writable.
+        DataError: when two files have the same name, an output file exists that was made otherwise or would replace a
+            recording, or the folder is not writable.
         SettingsError: when a bout is not longer than a window.
     """
     recordings = _check_outputs(files, options)
     if options.bout_s is not None:
         HiddenMarkovModel.from_bouts(len(model.card.class_names), model.card.window_s, options.bout_s)
-    jobs = max(1, min(jobs, len(recordings)))
-    threads = max(1, joblib.cpu_count() // jobs)
     with _temporary_folder(options.out) as folder:
         model.save(folder)
-        tasks = [(name, file, folder, options) for name, file in recordings.items()]
+        digest = prediction_record.model_digest(folder)
+        earlier = {name: _earlier(name, file, digest, options) for name, file in recordings.items()}
+        for outcome in filter(None, earlier.values()):
+            if progress is not None:
+                progress(outcome.name, 1.0)
+            yield outcome
+        tasks = [(name, file, folder, digest, options) for name, file in recordings.items() if earlier[name] is None]
+        jobs = max(1, min(jobs, len(tasks)))
+        threads = max(1, idle_cores() // jobs)
         if jobs == 1:
             _load_worker(folder, options, threads, progress)
             for task in tasks:
@@ -139,7 +160,7 @@ def predict(
         except BrokenProcessPool as error:
             raise DataError(
                 f"a worker process was killed, probably for lack of memory. Finished recordings are in {options.out}. "
-                "Label the others with a smaller --jobs"
+                "Repeat the command with a smaller --jobs"
             ) from error
 
 
@@ -178,28 +199,45 @@ def _load_worker(folder: Path, options: Options, threads: int, progress: Share |
 
 
 def _check_outputs(files: Sequence[Path], options: Options) -> dict[str, Path]:
-    """Recordings by name, after a check of their output files.
+    """Recordings by name, after a check of the names of their output files.
 
     Raises:
-        DataError: when an output file would overwrite a recording or an existing file.
+        DataError: when an output file would overwrite a recording, or belong to two.
     """
-    source = DeviceFiles(files)
-    recordings = {str(name): Path(source.files(name)[0]) for name in source.participants()}
+    recordings = recordings_by_name(files)
     inputs = {path.resolve() for path in recordings.values()}
     outputs: dict[Path, str] = {}
     for name in recordings:
-        for path in [*options.outputs(name).values(), *options.stale(name)]:
+        for path in [*options.outputs(name).values(), *options.stale(name), options.record(name)]:
             if path in outputs:
                 raise DataError(f"{outputs[path]!r} and {name!r} would both write {path}. Rename one of the recordings")
             if path.resolve() in inputs:
                 raise DataError(f"{path} is one of the recordings and would be overwritten. Give another --out")
-            if path.exists() and not options.overwrite:
-                raise DataError(
-                    f"{path} exists already. Leave that recording out, give another --out, or replace it with "
-                    "--overwrite"
-                )
             outputs[path] = name
     return recordings
+
+
+def _earlier(name: str, file: Path, model: str, options: Options) -> Outcome | None:
+    """Outcome of a recording that was finished before with the same model and options; None if it is to be labelled.
+
+    Raises:
+        DataError: when an output file exists that was made otherwise, and may not be replaced.
+    """
+    if options.overwrite:
+        return None
+    made = list(options.outputs(name).values())
+    found = [path for path in [*made, *options.stale(name)] if path.exists()]
+    record = prediction_record.read(options.record(name))
+    if record is not None and file.is_file() and record[0] == options.identity(file, model):
+        if record[1] is None or not all(path.exists() for path in made):
+            return None
+        outcome = Outcome(name, **record[1])
+        return replace(outcome, note=f"{outcome.note}; finished earlier")
+    if found:
+        raise DataError(
+            f"{found[0]} exists already. Leave that recording out, give another --out, or replace it with --overwrite"
+        )
+    return None
 
 
 @contextmanager
@@ -232,15 +270,19 @@ def _temporary_folder(out: Path) -> Iterator[Path]:
         Path(lock.lock_file).unlink(missing_ok=True)
 
 
-def _predict_one(name: str, file: Path, folder: Path, options: Options) -> Outcome:
+def _predict_one(name: str, file: Path, folder: Path, model: str, options: Options) -> Outcome:
     """Label a recording in a worker; errors become its outcome."""
     assert _worker is not None
     place = Path(tempfile.mkdtemp(dir=folder))
     try:
         found, table, note, warning = label(name, file, place, _worker.model, options.bout_s, _worker.progress)
+        made_from = options.identity(file, model)
+        prediction_record.write(options.record(name), place, made_from, None)
         _write(found, table, place, options)
         nonwear = int((found.codes < 0).sum())
-        return Outcome(name, len(table), nonwear, note, warning)
+        result: dict[str, Any] = {"windows": len(table), "nonwear": nonwear, "note": note, "warning": warning}
+        prediction_record.write(options.record(name), place, made_from, result)
+        return Outcome(name, **result)
     except DataError as error:
         return Outcome(name, error=str(error))
     except MemoryError:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-import joblib
 import numpy as np
 import torch
 
@@ -51,27 +50,6 @@ def resolve_precision(name: str, device: torch.device) -> str:
     else:
         native = False
     return "bf16" if native else "float32"
-
-
-def use_threads(threads: int | None) -> int:
-    """Set the number of PyTorch's threads; returns the number.
-
-    By default PyTorch uses all cores of the machine, also in a container that may use only some of them. More threads
-    than cores are slower than one thread.
-
-    Args:
-        threads: number of threads; None for all cores that this process may use.
-
-    Raises:
-        SettingsError: when this process may not use as many cores.
-    """
-    available = joblib.cpu_count()
-    if threads is not None and threads > available:
-        raise SettingsError(
-            f"threads: {threads} is more than the {available} cores that this process may use. Write auto or less"
-        )
-    torch.set_num_threads(threads or available)
-    return torch.get_num_threads()
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

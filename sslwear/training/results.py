@@ -29,6 +29,7 @@ class FitSettings:
         augmented_views: number of augmented views that epochs cycle through if the first block is frozen, so that its
             outputs can be cached. If the first block learns, each epoch has a new view.
         schedule: ``constant``, or ``cosine`` for learning rates that fall along half a cosine over `max_epochs`.
+        threads: number of threads of PyTorch for large batches; None for the number that PyTorch has.
     """
 
     learning_rate: float
@@ -40,6 +41,7 @@ class FitSettings:
     precision: str = "float32"
     augmented_views: int = 8
     schedule: Literal["constant", "cosine"] = "constant"
+    threads: int | None = None
 
     def schedule_factor(self, epoch: int) -> float:
         """Factor of the learning rates in an epoch, counted from 1; the first epoch has the factor 1."""

@@ -27,6 +27,7 @@ from sslwear.deployment import batch_prediction
 from sslwear.deployment.batch_prediction import Options, predict
 from sslwear.encoders.classifier import STATISTICS, Card, Model, network
 from sslwear.errors import DataError, SettingsError
+from sslwear.evaluation.daily import LabelledRecording
 from sslwear.evaluation.smoothing import HiddenMarkovModel, smooth
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import heed_signals
@@ -80,7 +81,8 @@ def test_the_tables_hold_each_window_of_the_recording(
     assert (outcome.name, outcome.windows, outcome.nonwear, outcome.error) == ("anna", len(start), 0, None)
     read = pd.read_parquet if format_ == "parquet" else pd.read_csv
     table = read(tmp_path / "out" / f"anna.{format_}")
-    assert table.columns.tolist() == ["time", "worn", "label", "p_rest", "p_walk", "p_run"]
+    unsmoothed = [] if bout_s is None else ["unsmoothed_label"]
+    assert table.columns.tolist() == ["time", "worn", "label", *unsmoothed, "p_rest", "p_walk", "p_run"]
     assert (pd.to_datetime(table["time"]).to_numpy() == start).all()
     assert table["worn"].all()
     np.testing.assert_allclose(table[["p_rest", "p_walk", "p_run"]], p, atol=1e-4)
@@ -90,6 +92,7 @@ def test_the_tables_hold_each_window_of_the_recording(
         assert begins.sum() == 1
         codes = smooth(p, HiddenMarkovModel.from_bouts(3, 5, bout_s), begins)
         assert (codes != p.argmax(axis=1)).any()
+        assert table["unsmoothed_label"].tolist() == [CLASSES[code] for code in p.argmax(axis=1)]
     assert table["label"].tolist() == [CLASSES[code] for code in codes]
     assert len(set(codes)) > 1 or bout_s is not None
     days, hours = (pd.read_csv(tmp_path / "out" / f"anna.{unit}.csv") for unit in ("days", "hours"))
@@ -103,7 +106,7 @@ def test_the_tables_hold_each_window_of_the_recording(
     picture = (tmp_path / "out" / "anna.png").read_bytes()
     assert picture[:4] == b"\x89PNG"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
-        ["anna.days.csv", "anna.hours.csv", f"anna.{format_}", "anna.png"]
+        ["anna.days.csv", "anna.hours.csv", f"anna.{format_}", "anna.png", "anna.prediction.json"]
     )
 
 
@@ -139,6 +142,7 @@ def test_bad_files_are_named_and_the_others_are_labelled(model: Model, tmp_path:
         "good.days.csv",
         "good.hours.csv",
         "good.png",
+        "good.prediction.json",
     ]
 
 
@@ -178,6 +182,52 @@ def test_nothing_is_written_over_unless_asked(model: Model, tmp_path: Path) -> N
     write_csv(tmp_path / "other" / "anna.csv", 1)
     with pytest.raises(DataError, match="would both be the participant 'anna'"):
         list(predict([file, tmp_path / "other" / "anna.csv"], model, Options(out, overwrite=True)))
+
+
+def test_a_repeated_command_goes_on_where_the_killed_one_ended(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [write_csv(tmp_path / f"{name}.csv", 0.5) for name in ("anna", "ben", "carl")]
+    out = tmp_path / "out"
+    (first,) = predict(files[:1], model, Options(out))
+    finished = (out / "anna.csv").stat().st_mtime_ns
+
+    def killed(found: LabelledRecording, table: pd.DataFrame, place: Path, options: Options) -> None:
+        options.outputs(found.name)["picture"].write_text("the first of four files")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(batch_prediction, "_write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            list(predict(files, model, Options(out)))
+    shares = []
+    outcomes = {one.name: one for one in predict(files, model, Options(out), 1, lambda *share: shares.append(share))}
+    assert outcomes["anna"] == replace(first, note=f"{first.note}; finished earlier")
+    assert ("anna", 1.0) in shares
+    assert (out / "anna.csv").stat().st_mtime_ns == finished
+    assert (out / "ben.png").read_bytes()[:4] == b"\x89PNG"
+    assert (out / "ben.csv").is_file()
+    assert (out / "carl.csv").is_file()
+
+
+def test_only_the_same_recording_model_and_options_count_as_finished(model: Model, tmp_path: Path) -> None:
+    file, out = write_csv(tmp_path / "anna.csv", 0.5), tmp_path / "out"
+    list(predict([file], model, Options(out)))
+    torch.manual_seed(4)
+    for other, options in ((model, Options(out, bout_s=30.0)), (Model(network(CARD), CARD), Options(out))):
+        with pytest.raises(DataError, match=r"anna\.csv exists already"):
+            list(predict([file], other, options))
+    (out / "anna.hours.csv").unlink()
+    (outcome,) = predict([file], model, Options(out))
+    assert "finished earlier" not in outcome.note
+    assert (out / "anna.hours.csv").is_file()
+    write_csv(file, 1)
+    with pytest.raises(DataError, match=r"anna\.csv exists already"):
+        list(predict([file], model, Options(out)))
+    (outcome,) = predict([file], model, Options(out, overwrite=True))
+    assert outcome.windows == len(pd.read_csv(out / "anna.csv"))
+    (outcome,) = predict([file], model, Options(out))
+    assert outcome.note.endswith("; finished earlier")
 
 
 def test_options_that_cannot_be_are_refused_before_anything_is_read(model: Model, tmp_path: Path) -> None:

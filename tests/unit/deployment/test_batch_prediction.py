@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sslwear.deployment.batch_prediction import Options, _check_outputs
+from sslwear.deployment.batch_prediction import Options, _check_outputs, _earlier
 from sslwear.errors import DataError
 
 
@@ -24,5 +24,5 @@ def test_a_table_in_another_format_is_replaced_only_with_overwrite(tmp_path: Pat
     (tmp_path / "monday.csv").write_text("notes")
     recording = tmp_path / "raw" / "monday.cwa"
     with pytest.raises(DataError, match=r"monday.csv exists already. .* --overwrite"):
-        _check_outputs([recording], Options(tmp_path, "parquet", None, "cpu", "float32", False))
-    assert list(_check_outputs([recording], Options(tmp_path, "parquet", None, "cpu", "float32", True))) == ["monday"]
+        _earlier("monday", recording, "model", Options(tmp_path, "parquet", None, "cpu", "float32", False))
+    assert _earlier("monday", recording, "model", Options(tmp_path, "parquet", overwrite=True)) is None

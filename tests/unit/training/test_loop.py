@@ -12,7 +12,7 @@ import torch
 
 from sslwear.augmentations.rotation import Rotation
 from sslwear.data.dataset import Dataset
-from sslwear.encoders.base import Encoder
+from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.harnet import Harnet5
 from sslwear.errors import LeakageError, SslwearError
 from sslwear.pretext.base import get as get_pretext
@@ -27,8 +27,10 @@ from sslwear.training import (
     evaluate,
     fit,
     refit,
+    threads,
 )
 from sslwear.training.device import resolve_precision, seeded
+from sslwear.training.loop import outputs
 from sslwear.training.task import Classification, Task, inverse_frequency
 from sslwear.tuning.base import parse
 
@@ -320,3 +322,31 @@ def test_auto_precision_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True})
     assert resolve_precision("auto", cpu) == "float32"
     assert resolve_precision("bf16", cpu) == "bf16"
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_only_large_batches_use_several_threads(
+    data: FitData, large: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Training, gradients for the strategy, evaluation, cached outputs and outputs of the head."""
+    monkeypatch.setattr(threads, "SMALLEST_BATCH", 0 if large else 1e15)
+    task, seen, before = classification(data), set[int](), torch.get_num_threads()
+    batch, blocks = task.batch, Network.forward_blocks
+
+    def watched(*args: Any, **keywords: Any) -> Any:
+        seen.add(torch.get_num_threads())
+        return batch(*args, **keywords)
+
+    def watched_blocks(*args: Any) -> torch.Tensor:
+        seen.add(torch.get_num_threads())
+        return blocks(*args)
+
+    monkeypatch.setattr(Classification, "batch", lambda self, *args, **keywords: watched(*args, **keywords))
+    monkeypatch.setattr(Network, "forward_blocks", watched_blocks)
+    settings = replace(SETTINGS, max_epochs=1, threads=2)
+    for tuning in ("auto_rgn", "layer5"):
+        cache = FeatureCache(tmp_path, int(1e9), int(1e9))
+        result = fit(encoder(), task, data, parse(tuning, Harnet5), settings, None, cache)
+    outputs(result.network, 150, data.validation, settings)
+    assert seen == {2 if large else 1}
+    assert torch.get_num_threads() == before

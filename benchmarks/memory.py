@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import yaml
 
+from sslwear.config import to_yaml
 from sslwear.data.arrays import Description, motion, release
 from sslwear.data.dataset import open_dataset
 from sslwear.data.prepare import WindowPlan, prepare
@@ -104,7 +104,7 @@ def tile(folder: Path, windows: int, participants: int) -> None:
 
 def study(folder: Path, **settings: object) -> list[str]:
     """A study file and the start of a command that uses it."""
-    (folder / "study.yaml").write_text(yaml.safe_dump({"study": "memory", **settings}))
+    (folder / "study.yaml").write_text(to_yaml({"study": "memory", **settings}))
     return [str(Path(sys.executable).parent / "sslwear")]
 
 

@@ -31,12 +31,17 @@ TESTS = """
 from outside import First, Noise
 from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.pretext.base import get as get_pretext
+from sslwear.testing.baselines import BaselineContract
 from sslwear.testing.pretext import PretextTaskContract
 from sslwear.utils.plugins import identity
 
 
 class TestNoise(PretextTaskContract):
     task = Noise
+
+
+class TestFirst(BaselineContract):
+    baseline = First
 
 
 def test_both_are_found():

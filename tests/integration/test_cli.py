@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from sslwear.cli.app import app
+from sslwear.config import to_yaml
 from sslwear.data.splits import hold_out
 from sslwear.tracking import Store
 from tests.conftest import heed_signals, store_at
@@ -45,7 +45,7 @@ def home(store: Store, monkeypatch: pytest.MonkeyPatch) -> Path:
 def file(content: dict[str, Any], tmp_path: Path) -> Path:
     """A study file."""
     path = tmp_path / "tiny.yaml"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(to_yaml(content))
     return path
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -24,6 +23,7 @@ from sslwear.config import (
     PretrainingSettings,
     Settings,
     TrainingSettings,
+    from_yaml,
     load,
     parse,
 )
@@ -213,7 +213,7 @@ def test_every_key_in_a_table_exists(heading: str, section: type | None) -> None
 
 def test_the_example_of_an_evaluation_is_valid() -> None:
     (example,) = blocks("yaml", STUDY_FILE)
-    settings = parse({"study": "example", "data": "smartwatch", **yaml.safe_load(example)}, "the example")
+    settings = parse({"study": "example", "data": "smartwatch", **from_yaml(example)}, "the example")
     assert settings.evaluation is not None
 
 

@@ -16,14 +16,13 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
-import yaml
 from filelock import FileLock
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from optuna.trial import TrialState
 
-from sslwear.config import Settings
+from sslwear.config import Settings, from_yaml
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.errors import DataError, StudyError
@@ -107,7 +106,7 @@ def test_everything_lands_where_a_user_looks_for_it(done: tuple[optuna.Study, St
         "test_confusion.png",
         "test_participants.csv",
     }
-    settings = yaml.safe_load(read(store, parent, "settings.yaml"))
+    settings = from_yaml(read(store, parent, "settings.yaml"))
     assert settings["training"]["patience"] == 5
     tracked = parent.inputs.dataset_inputs[0].dataset
     assert json.loads(tracked.profile)["fingerprint"] == small.fingerprint

@@ -12,9 +12,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import yaml
 
 import sslwear
+from sslwear.config import to_yaml
 from tests.integration.conftest import tiny_content
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,7 +90,7 @@ def test_the_wheel_runs_a_study_outside_of_a_clone(installed: Path, small_folder
     assert Path(place.strip()).is_relative_to(installed.parent)
     content = {**tiny_content(small_folder), "trials": 1, "search": {"tuning": ["head", "layer5"]}}
     del content["pretraining"]  # no pretext task is searched
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / "study.yaml").write_text(to_yaml(content))
     home = str(tmp_path / "mlruns")
     run([installed / "sslwear", "study", "run", "study.yaml"], tmp_path, SSLWEAR_HOME=home)
     assert "Best: trial 0" in run([installed / "sslwear", "study", "show", "tiny"], tmp_path, SSLWEAR_HOME=home)

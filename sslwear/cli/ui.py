@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sslwear.cli.terminal import print_warning, user_errors
+from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
 from sslwear.deployment.server import LOOPBACK
 from sslwear.utils.masking import masked
 
@@ -37,44 +37,50 @@ def ui(
         exposed = "read, change and delete all runs and models, and read the files of this store"
         if (warning := server.check_address(host, port, expose, exposed)) is not None:
             print_warning(warning)
-        pages = lines(f"http://{host}:{port}", store)
+        address = f"http://{server.url_host(host)}:{port}"
+        pages, console = lines(address, store), standard_output()
         for line in pages or [NO_STUDY]:
-            print(line)
-        if pages:
-            print("To see how runs differ in parameters and metrics, select them in the table and press Compare.")
-        print("The MLflow UI starts in a few seconds. Press Ctrl-C to end it.", flush=True)
-        command = ["mlflow", "server", "--host", host, "--port", str(port), "--workers", "1", "--no-serve-artifacts"]
-        command += ["--default-artifact-root", str(store.home / "artifacts")]
-        environment = {"MLFLOW_BACKEND_STORE_URI": store.tracking_uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        raise typer.Exit(server.run(command, environment))
+            print_line(console, line)
+        print_line(console, f"All studies and models: {address}")
+        print_line(console, "The MLflow UI starts in a few seconds. Press Ctrl-C to end it.")
+        environment = {
+            "_MLFLOW_SERVER_FILE_STORE": store.tracking_uri,
+            "_MLFLOW_SERVER_ARTIFACT_ROOT": str(store.home / "artifacts"),
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }
+        raise typer.Exit(server.run("sslwear.deployment.mlflow_ui:app", host, port, environment))
 
 
 def dashboard(port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8080) -> None:
     """Browse trials in Optuna's dashboard, on this machine only (extra: dashboard)."""
     with user_errors("the server has ended"):
         from sslwear.deployment import server
+        from sslwear.deployment.access import checked_wsgi
         from sslwear.errors import StudyError
         from sslwear.studies.storage import all_studies, open_storage
         from sslwear.tracking import Store
 
         try:
-            from optuna_dashboard import run_server
+            from bottle import run
+            from optuna_dashboard import wsgi
         except ImportError as error:
             raise StudyError(
                 "Optuna's dashboard is not installed. Install it with pip install 'sslwear[dashboard]', or start it "
                 "with make dashboard in a clone of the repository"
             ) from error
         server.check_address(LOOPBACK, port, expose=False, exposed="")
-        store = Store.from_environment()
+        store, console = Store.from_environment(), standard_output()
         storage, address = open_storage(store), f"http://{LOOPBACK}:{port}"
         studies = all_studies(store)
         for line in [f"{study.study_name}: {address}/dashboard/studies/{study._study_id}" for study in studies] or [
             NO_STUDY
         ]:
-            print(line)
-        print("Press Ctrl-C to end it.", flush=True)
-        # its server loses a Ctrl-C that arrives during an answer; in a thread it cannot receive one
-        thread = Thread(target=run_server, args=(storage, LOOPBACK, port), daemon=True)
+            print_line(console, line)
+        print_line(console, "Press Ctrl-C to end it.")
+        # a server loses a Ctrl-C that arrives during an answer; in a thread it cannot receive one
+        arguments = (checked_wsgi(wsgi(storage), LOOPBACK),)
+        options = {"host": LOOPBACK, "port": port, "quiet": True}
+        thread = Thread(target=run, args=arguments, kwargs=options, daemon=True)
         thread.start()
         try:
             thread.join()

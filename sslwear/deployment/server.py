@@ -8,14 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 from sslwear.errors import SslwearError
 
 LOOPBACK = "127.0.0.1"
 MODEL_VARIABLE = "SSLWEAR_SERVED_MODEL"
 """Environment variable with the model that `sslwear.deployment.scoring` serves."""
+HOST_VARIABLE = "SSLWEAR_SERVED_HOST"
+"""Environment variable with the address that a server listens on."""
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
 
 
@@ -57,6 +58,13 @@ def check_address(host: str, port: int, expose: bool, exposed: str) -> str | Non
     return f"everybody with access to {host}:{port} can {exposed}, without a password" if wide else None
 
 
+def url_host(host: str) -> str:
+    """Host in the address of a page: brackets around IPv6, and this machine for a server at all addresses."""
+    if host.strip("0.:") == "":
+        return LOOPBACK
+    return f"[{host}]" if ":" in host else host
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -66,22 +74,23 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a server and all processes that it starts, until it ends or the user ends it.
+def run(app: str, host: str, port: int, environment: Mapping[str, str]) -> int:
+    """Run a web application until it ends or the user ends it; only warnings and errors are printed.
 
     Args:
-        command: a Python module and its arguments.
+        app: the application, such as ``sslwear.deployment.scoring:app``.
+        host: address to listen on.
+        port: port to listen on.
         environment: further environment variables. Secrets belong here, because all users of the machine can read a
             command line.
 
     Returns:
         Exit code of the server; 0 if the user ended it.
     """
-    binaries = str(Path(sys.executable).parent)  # MLflow starts the first uvicorn on the path
-    path = os.pathsep.join([binaries, os.environ.get("PATH", "")])
+    command = [sys.executable, "-m", "uvicorn", app, "--host", host, "--port", str(port), "--log-level", "warning"]
     server = subprocess.Popen(
-        [sys.executable, "-m", *command],
-        env={**QUIET, **os.environ, **environment, "PATH": path},
+        command,
+        env={**QUIET, **os.environ, **environment, HOST_VARIABLE: host},
         start_new_session=True,
     )
     try:

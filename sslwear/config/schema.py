@@ -156,8 +156,7 @@ class Settings(Section):
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """Precision of the computation; auto for bf16 where the device is fast with it."""
     threads: Literal["auto"] | Count = "auto"
-    """Cores to compute on; auto for all that this process may use, shared between studies that run at the same
-    time."""
+    """Most cores to compute on; auto for those that are idle when a run starts. Small batches are computed on one."""
     include_nonwear: bool = False
     """Whether windows in which the device was not worn are used."""
     plugins: Paths = ()

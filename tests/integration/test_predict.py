@@ -180,7 +180,7 @@ def test_nothing_is_written_over_unless_asked(model: Model, tmp_path: Path) -> N
         list(predict([file, tmp_path / "anna.days.csv"], model, Options(out, overwrite=True)))
     (tmp_path / "other").mkdir()
     write_csv(tmp_path / "other" / "anna.csv", 1)
-    with pytest.raises(DataError, match="would both be the participant 'anna'"):
+    with pytest.raises(DataError, match="would both be the recording 'anna'"):
         list(predict([file, tmp_path / "other" / "anna.csv"], model, Options(out, overwrite=True)))
 
 

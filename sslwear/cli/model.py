@@ -50,6 +50,7 @@ def promote(
         from sslwear.deployment.promotion import promote as promote_trial
         from sslwear.deployment.promotion_rule import Rule
         from sslwear.errors import SettingsError
+        from sslwear.evaluation.intervals import TOO_FEW
         from sslwear.studies.storage import find_study, store_errors
         from sslwear.studies.trials import kept_settings
         from sslwear.tracking import Store
@@ -62,6 +63,8 @@ def promote(
         found = promote_trial(study, store, trial, name, alias, Rule(score or objective, rule.value, margin), force)
         if found.scores:
             console.print(promotion_table(found))
+            if not all(one.known for one in found.scores.values()):
+                print_line(console, TOO_FEW)
         print_line(console, f"\nTest evaluations of {study}: {found.test_evaluations}.")
         if found.moved:
             print_line(console, f"{found.name}@{alias} is now version {found.version}: {found.reason}.")
@@ -175,7 +178,7 @@ def serve(
     ] = LOOPBACK,
     expose: Annotated[bool, typer.Option("--expose", help="Allow access from other machines.")] = False,
 ) -> None:
-    """Serve a registered model over HTTP with MLflow's model server, on this machine only."""
+    """Serve a registered model over HTTP, on this machine only."""
     with user_errors("the server has ended"):
         from sslwear.deployment import registry, server
         from sslwear.studies.storage import store_errors
@@ -184,17 +187,17 @@ def serve(
         store = Store.from_environment()
         with store_errors(store):
             version = registry.find_version(store, reference)
+            registry.load_model(store, registry.uri_of(version))  # a model that cannot be served is reported here
         exposed = f"use {version.name} for predictions"
         if (warning := server.check_address(host, port, expose, exposed)) is not None:
             print_warning(warning)
-        print(f"Version {version.version} of {version.name}: http://{host}:{port}/invocations", flush=True)
-        print(
-            "It starts in a few seconds, and serves this version until it is restarted. Press Ctrl-C to end it.",
-            flush=True,
-        )
-        command = ["uvicorn", "sslwear.deployment.scoring:app", "--host", host, "--port", str(port)]
-        uris = {"MLFLOW_TRACKING_URI": store.tracking_uri, "MLFLOW_REGISTRY_URI": store.tracking_uri}
-        raise typer.Exit(server.run(command, {**uris, server.MODEL_VARIABLE: registry.uri_of(version)}))
+        address = f"http://{server.url_host(host)}:{port}/invocations"
+        console = standard_output()
+        print_line(console, f"Version {version.version} of {version.name}: {address}")
+        print_line(console, "It starts in a few seconds and serves this version until it is restarted.")
+        print_line(console, "Press Ctrl-C to end it.")
+        environment = {"MLFLOW_TRACKING_URI": store.tracking_uri, server.MODEL_VARIABLE: registry.uri_of(version)}
+        raise typer.Exit(server.run("sslwear.deployment.scoring:app", host, port, environment))
 
 
 def _test_evaluations(store: Store, tags: dict[str, str]) -> int:

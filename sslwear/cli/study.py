@@ -64,6 +64,7 @@ def study_show(name: Annotated[str, typer.Argument(metavar="NAME", help="The stu
             if evaluation is None or name in [study.study_name for study in all_studies(store)]:
                 _print_study(console, find_study(name, store), store)
             if evaluation is not None:
+                console.print()
                 if evaluation.done is not None:
                     print_line(console, f"Evaluation of {name}: {evaluation.done} of {evaluation.total} jobs done.")
                 print_evaluation(console, results(name, store))

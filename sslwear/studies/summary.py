@@ -20,7 +20,7 @@ from plotly.graph_objects import Figure
 from sslwear.evaluation.participants import validation_title
 from sslwear.reports.study_figures import TrialPoint, groups_chart, study_overview
 from sslwear.studies.sampling import BLOCK_KEY
-from sslwear.studies.tested import main_scores, past_evaluations, tested_trials
+from sslwear.studies.tested import main_scores, past_evaluations, scored_trials
 from sslwear.studies.trials import importances, points, training_of, winner
 from sslwear.tracking import Run
 from sslwear.utils.words import shown
@@ -163,7 +163,7 @@ def description(study: optuna.Study, objective: str) -> str:
     assert best is not None
     chosen = ", ".join(f"{key} {shown(value)}" for key, value in best.user_attrs["settings"].items())
     lines = [f"Best: trial {best.number}, {validation_title(objective)} {best.value:.3f} ({chosen})."]
-    for number in tested_trials(study):
+    for number in scored_trials(study):
         scores, what = main_scores(study, number)
         values = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
         lines.append(f"Test scores of trial {number}, {what}: {values}.")

@@ -25,7 +25,7 @@ def is_tested(study: optuna.Study, number: int) -> bool:
     return str(number) in study.user_attrs.get(SCORES, {})
 
 
-def tested_trials(study: optuna.Study) -> list[int]:
+def scored_trials(study: optuna.Study) -> list[int]:
     """Numbers of the trials whose test scores are kept."""
     return [int(number) for number in study.user_attrs.get(SCORES, {})]
 

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from numpy.typing import NDArray
 from pandas.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 from sslwear.cli.app import app
-from sslwear.config import Settings
+from sslwear.config import Settings, to_yaml
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.data.prepare import WindowPlan as Preparation
@@ -33,6 +32,7 @@ from sslwear.studies import cross_validation_job as job_module
 from sslwear.studies.context import StudyContext
 from sslwear.studies.cross_validation import evaluate_study, results
 from sslwear.studies.cross_validation_results import COLUMNS
+from sslwear.studies.evaluations import find_evaluation
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.rerun import rerun
 from sslwear.studies.single_run import pretrain_once, train_once
@@ -369,7 +369,7 @@ def test_the_page_of_an_evaluation_says_what_it_is_and_shows_what_came_of_it(
     assert parent.data.metrics["kappa/head"] == pytest.approx(kappa["head"])
     assert parent.data.metrics["kappa/head slow"] == pytest.approx(kappa["head (slow)"])
     note = parent.data.tags[NOTE]
-    assert note.startswith("Compares 2 methods by k fold (3 folds), with 1 seed each.")
+    assert note.startswith("Compares 2 methods by k-fold cross-validation (3 folds), with 1 seed each.")
     assert f"| head (slow) | {kappa['head (slow)']:.3f} [" in note
     assert "participants.png" in {found.path for found in store.client.list_artifacts(parent.info.run_id)}
     page = store.client.get_experiment(parent.info.experiment_id).tags[NOTE]
@@ -566,20 +566,43 @@ def test_the_command_prints_a_row_a_method(
 ) -> None:
     monkeypatch.setenv("SSLWEAR_HOME", str(store.home))
     file = tmp_path / "tiny.yaml"
-    file.write_text(yaml.safe_dump(content))
+    file.write_text(to_yaml(content))
     without = CliRunner().invoke(app, ["evaluate", str(file)])
     assert without.exit_code == 1
     assert "the study file of 'tiny' has no section evaluation. Add one" in without.stderr
     section = {"protocol": "k_fold", "folds": 2, "seeds": [1], "methods": METHODS}
-    file.write_text(yaml.safe_dump({**content, "evaluation": section}, sort_keys=False))
+    file.write_text(to_yaml({**content, "evaluation": section}))
     done = CliRunner().invoke(app, ["evaluate", str(file), "--set", "training.max_epochs=1"])
     assert done.exit_code == 0, done.output
-    assert "small, k fold: 6 test participants in 2 folds; means with 95 % intervals." in done.stdout
-    table = results("tiny", store)
+    assert "small, k-fold cross-validation: 6 test participants in 2 folds." in done.stdout
+    assert "Scores are means over test participants. In brackets: 95 % bootstrap intervals." in done.stdout
+    table, jobs = results("tiny", store), 2 * len(METHODS)
     mean = table[table["method"] == "head"]["kappa"].mean()
     (row,) = [line for line in done.stdout.splitlines() if line.startswith("head ")]
     assert f" {mean:.3f} [" in row
     assert "Differences are in kappa from 'head' on the same participants" in done.stdout
+    shown = CliRunner().invoke(app, ["study", "show", "tiny"])
+    assert shown.exit_code == 0, shown.output
+    assert "Evaluation of tiny: " in shown.stdout
+    assert row in shown.stdout.splitlines()
+    listed = CliRunner().invoke(app, ["study", "list"])
+    means = table.groupby(["method", "participant"])["kappa"].mean().groupby("method").mean()
+    (line,) = [line for line in listed.stdout.splitlines() if line.startswith("tiny ")]
+    assert f"{jobs} of {jobs}" in line
+    assert f" {means.max():.3f} " in line
+    for job in store.find_runs(None, kind="cross_validation_job"):  # what the page of the evaluation sorts by
+        mine = table[table["run_id"] == job.info.run_id]
+        assert job.data.metrics["test_kappa"] == pytest.approx(mine["kappa"].mean())
+        assert "pooled_test_kappa" in job.data.metrics
+    (parent,) = store.find_runs(None, kind="cross_validation")
+    store.client.log_metric(parent.info.run_id, "kappa/faster head", 0.9)
+    found = find_evaluation("tiny", store)
+    assert found is not None
+    assert (found.best, found.score) == ("faster head", 0.9)
+    store.client.delete_run(store.find_runs(None, kind="cross_validation_job")[0].info.run_id)
+    found = find_evaluation("tiny", store)
+    assert found is not None
+    assert (found.methods, found.done, found.total, found.best) == (len(METHODS), jobs - 1, jobs, None)
 
 
 def test_listeners_hear_of_every_part(evaluation: Callable[..., Settings], store: Store) -> None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from sslwear.cli.app import app
 from sslwear.config import Settings
+from sslwear.deployment.promotion import promote
 from sslwear.errors import DataError, StudyError
 from sslwear.studies.cross_validation import evaluate_study
 from sslwear.studies.optimise import run_study
@@ -54,7 +55,7 @@ def histories(store: Store, run_id: str) -> dict[str, list[tuple[int, float]]]:
         rows = database.execute("SELECT key, step, value FROM metrics WHERE run_uuid = ?", (run_id,)).fetchall()
     found: dict[str, list[tuple[int, float]]] = {}
     for key, step, value in rows:
-        if not key.startswith("system/") and key != "epoch_seconds":
+        if not key.startswith(("system/", "learning_parameters/")) and key != "epoch_seconds":
             found.setdefault(key, []).append((step, value))
     return {key: sorted(values) for key, values in found.items()}
 
@@ -74,6 +75,44 @@ def test_a_trial_is_repeated_to_the_bit(done: Store, pretext: str) -> None:
     assert new.data.params == trial.data.params
     assert new.data.tags.get("sslwear.pretraining_run") == trial.data.tags.get("sslwear.pretraining_run")
     assert not [text for text in listener.warnings if "uncommitted" not in text]
+
+
+def test_metrics_that_were_added_after_the_training_are_not_compared(
+    done: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "mlruns"
+    shutil.copytree(done.home, home)
+    monkeypatch.setenv(HOME_VARIABLE, str(home))
+    store = store_at(home)
+    best = store.find_runs(None, kind="study")[0].data.tags["sslwear.best_trial"]
+    promote("tiny", store)
+    trial = next(run for run in logged(store, "trial") if run.data.tags["sslwear.trial"] == best)
+    assert "test_kappa" in trial.data.metrics
+    store.client.log_metric(trial.info.run_id, "val_kappa", 2.0, step=1)
+    result = CliRunner().invoke(app, ["rerun", "tiny", "--trial", best])
+    assert result.exit_code == 0, result.output
+    assert f"repeats {trial.info.run_id} " in result.stdout
+    (single,) = logged(store, "train")
+    with sqlite3.connect(home / "mlflow.db") as database:  # while it trained
+        database.execute("UPDATE metrics SET value = 2 WHERE run_uuid = ? AND key = 'val_kappa'", (single.info.run_id,))
+    assert rerun(single, store, ProgressCallback()).differing is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tiny", "--trial", "9"], "there is no trial 9 in the study 'tiny'. It has the trials 0 to 3"),
+        (["none", "--trial", "0"], "there is no study 'none'"),
+        (["tiny"], "'tiny' is not the id of a run. Give its 32 letters 0-9 and a-f, the first ones, or a study with"),
+    ],
+)
+def test_a_trial_that_does_not_exist_is_refused(
+    done: Store, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(done.home))
+    result = CliRunner().invoke(app, ["rerun", *arguments])
+    assert result.exit_code == 1
+    assert message in result.stderr
 
 
 def test_a_pruned_trial_is_ended_where_it_was(done: Store) -> None:
@@ -105,7 +144,7 @@ def test_the_command_says_that_all_is_identical_and_what_may_make_a_difference(
     done.client.set_tag(single.info.run_id, "sslwear.versions", same)
     assert result.exit_code == 0, result.output
     assert "metrics are identical in every bit" in result.stdout
-    assert f"the libraries differ: python 2.7 then, {same} now" in result.output
+    assert f"other libraries: python 2.7 then, {same} now" in result.output
 
 
 def test_a_metric_that_was_changed_is_told(done: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +159,11 @@ def test_a_metric_that_was_changed_is_told(done: Store, monkeypatch: pytest.Monk
     with sqlite3.connect(done.home / "mlflow.db") as database:
         database.execute(f"UPDATE metrics SET value = ? WHERE {where}", (value, single.info.run_id))
     assert result.exit_code == 1
-    assert f"The runs differ, first in val_loss at step 1: {changed!r} then, {value!r} now." in result.stdout
+    shown = f"{value:.6g}"  # the last of 16 digits differ, which nobody could see
+    assert (
+        f"first in val_loss at step 1: {shown} then, {shown} now, a difference of {value - changed:.1e}."
+        in result.stdout
+    )
 
 
 def test_other_data_are_refused(done: Store) -> None:

@@ -1,6 +1,6 @@
 """Runs the ``sslwear`` command as ``python -m sslwear``."""
 
-from sslwear.cli.app import app
+from sslwear.cli.app import main
 
 if __name__ == "__main__":
-    app(prog_name="sslwear")
+    main()

@@ -17,9 +17,11 @@ from sslwear.cli.predict import predict
 from sslwear.cli.pretext import pretext_app
 from sslwear.cli.rerun import rerun
 from sslwear.cli.schema import schema
+from sslwear.cli.store import store_app
 from sslwear.cli.study import study_app
 from sslwear.cli.train import pretrain, train
 from sslwear.cli.ui import dashboard, ui
+from sslwear.utils.console import escape_unencodable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,6 +36,7 @@ app.command()(train)
 app.command()(pretrain)
 app.command()(rerun)
 app.add_typer(data_app, name="data")
+app.add_typer(store_app, name="store")
 app.add_typer(pretext_app, name="pretext")
 app.command()(promote)
 app.add_typer(models_app, name="models")
@@ -56,4 +59,5 @@ def _version(
 
 def main() -> None:
     """Entry point of the command."""
-    app()
+    escape_unencodable()
+    app(prog_name="sslwear")

@@ -32,7 +32,7 @@ class Bar:
 
     def __init__(self, console: Console, text: str, *columns: ProgressColumn) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             *columns,
             TimeElapsedColumn(),

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 
 from sslwear.utils.words import shown
@@ -171,7 +170,7 @@ def evaluations_table(evaluations: Sequence[Evaluation]) -> Table:
             *(one.name, one.data, one.encoder, one.objective, one.protocol, shown(one.methods)),
             f"{one.done} of {one.total}" if one.done is not None else "-",
             score_text(one.score),
-            escape(one.best or "-"),
+            one.best or "-",
         )
     return made
 
@@ -204,7 +203,7 @@ def promotion_table(found: Promotion) -> Table:
         if compared:
             change = found.differences[name]
             row += [str(found.champion_scores[name]), change.interval.text("+"), p_text(change.p)]
-        made.add_row(*map(escape, row))
+        made.add_row(*row)
     return made
 
 
@@ -230,7 +229,7 @@ def models_table(rows: Sequence[tuple[ModelVersion, Sequence[str], int]]) -> Tab
             str(evaluations) if evaluations else "-",
             f"{datetime.fromtimestamp(version.creation_timestamp / 1000, UTC):%Y-%m-%d %H:%M}",
         ]
-        made.add_row(*map(escape, cells))
+        made.add_row(*cells)
     return made
 
 
@@ -239,7 +238,7 @@ def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
     made = table("recording", numbers=("windows", "not worn"), last=[""])
     for outcome in outcomes:
         note = "not predicted" if outcome.error else outcome.note
-        made.add_row(escape(outcome.name), str(outcome.windows), str(outcome.nonwear), escape(note))
+        made.add_row(outcome.name, str(outcome.windows), str(outcome.nonwear), note)
     return made
 
 

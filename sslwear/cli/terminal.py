@@ -12,6 +12,7 @@ from rich.console import Console
 
 from sslwear.errors import SslwearError
 from sslwear.utils import interrupts
+from sslwear.utils.console import PlainConsole, printable
 from sslwear.utils.masking import masked
 
 
@@ -54,15 +55,15 @@ def _stop_handling_signals() -> None:
 
 def standard_output() -> Console:
     """Console for standard output; 120 columns wide if that is a file or pipe."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
+    console = PlainConsole()
+    return console if console.is_terminal else PlainConsole(width=120)
 
 
 def print_line(console: Console, text: str) -> None:
-    """Print a line without markup or line breaks, with passwords masked."""
-    console.print(masked(text), markup=False, highlight=False, soft_wrap=True)
+    """Print a line without line breaks, with passwords masked."""
+    console.print(masked(text), highlight=False, soft_wrap=True)
 
 
 def print_warning(text: str) -> None:
     """Print a warning or error on standard error."""
-    print(f"sslwear: {masked(text)}", file=sys.stderr, flush=True)
+    print(f"sslwear: {printable(masked(text))}", file=sys.stderr, flush=True)

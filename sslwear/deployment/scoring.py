@@ -100,8 +100,8 @@ class Scoring:
             if ended.is_set():
                 return []
             found.append(self._model.probabilities(windows[first : first + PIECE]))
-        rows: list[dict[str, Any]] = table(np.concatenate(found), card.class_names).to_dict("records")
-        return rows
+        rows = table(np.concatenate(found), card.class_names).to_dict("records")
+        return [{str(column): value for column, value in row.items()} for row in rows]
 
 
 async def _body(request: Request) -> bytes:

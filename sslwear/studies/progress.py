@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from sslwear.pretext.base import CHANCE
 from sslwear.training import EpochRecord
+from sslwear.utils.console import PlainConsole
 from sslwear.utils.masking import masked
 
 log = logging.getLogger(__name__)
@@ -72,11 +73,11 @@ class ConsoleProgress(ProgressCallback):
         self._done = self._total = self._before = 0
         self._study_start = self._run_start = time.monotonic()
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[status]}"),
+            TextColumn("{task.fields[status]}", markup=False),
             console=console,
             disable=not (console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)),
         )
@@ -144,7 +145,7 @@ class ConsoleProgress(ProgressCallback):
 
     def warn(self, text: str) -> None:
         """Print a warning on standard error."""
-        Console(stderr=True).print(f"sslwear: {masked(text)}", markup=False, highlight=False, soft_wrap=True)
+        PlainConsole(stderr=True).print(f"sslwear: {masked(text)}", highlight=False, soft_wrap=True)
 
     def _line(self, text: str) -> None:
         self._progress.console.print(masked(text), markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Checks of the arrays of a data set directory, and of the unit and range of acceleration."""
+"""Checks of the arrays of a data set directory, and of the range of acceleration."""
 
 from __future__ import annotations
 
@@ -8,18 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sslwear.data.start_times import parse_starts
 from sslwear.errors import DataError
 
 ARRAYS = ("X", "Y", "pid", "T")
 DESCRIPTION = "dataset.json"
-STILL_G = 0.1
-"""Standard deviation of acceleration at rest, at most."""
-REST_G, MOVING_G = (0.7, 1.4), (0.3, 3.0)
-"""Range of the resting length of acceleration in g, and of its length when the arm never rests, as in running."""
-BLOCK_SAMPLES = 300
-"""Length of the stretches in which rest is searched."""
-IDLE_SHARE = 0.1
-"""Share of samples of exactly 0, 0, 0 above which a window is refused; no accelerometer at rest measures zero."""
 LARGEST_G = 1000.0
 """Above the range of any wearable accelerometer; numbers that stand for missing samples are often larger."""
 CHUNK_SAMPLES = 2**18
@@ -91,82 +84,6 @@ def check_large(path: Path, found: int | None) -> None:
         )
 
 
-def check_idle(path: Path, found: int | None) -> None:
-    """Refuse windows of zeros, by the index of the first one, see `first_idle`.
-
-    Raises:
-        DataError: with that window.
-    """
-    if found is not None:
-        raise DataError(
-            f"{path} has samples of 0, 0, 0 in window {found}, as in idle sleep mode or after padding; drop such "
-            "windows, or mark them as not worn in worn.npy"
-        )
-
-
-def first_idle(windows: NDArray[np.floating]) -> int | None:
-    """Index of the first window with many samples of 0, 0, 0, or None; windows are (n, samples, 3)."""
-    idle = (~windows.any(axis=2)).mean(axis=1) > IDLE_SHARE
-    return int(idle.argmax()) if idle.any() else None
-
-
-def rest_statistics(windows: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Length of the median acceleration and standard deviation in each block of windows.
-
-    The median, unlike the mean, does not depend on a few damaged samples.
-
-    Args:
-        windows: (n, samples, 3).
-
-    Returns:
-        Both statistics (n * blocks, 2), in the unit of the windows. A window shorter than BLOCK_SAMPLES is one block.
-    """
-    size = min(windows.shape[1], BLOCK_SAMPLES)
-    blocks = windows[:, : windows.shape[1] // size * size].astype(np.float64).reshape(-1, size, 3)
-    with np.errstate(over="ignore"):
-        lengths = np.linalg.norm(np.median(blocks, axis=1), axis=1)
-        return np.stack([lengths, np.sqrt(blocks.var(axis=1).sum(axis=1))], axis=1)
-
-
-def gravity_problem(statistics: NDArray[np.float64]) -> str | None:
-    """What is wrong with the unit of acceleration, by its length in the stillest tenth of the blocks; None if nothing.
-
-    Args:
-        statistics: statistics of blocks (n, 2) of one participant or recording, see `rest_statistics`.
-    """
-    if len(statistics) == 0:
-        return None
-    stillest = statistics[np.argsort(statistics[:, 1])[: max(3, len(statistics) // 10)]]
-    length, deviation = (float(value) for value in np.median(stillest, axis=0))
-    low, high = REST_G if deviation <= STILL_G else MOVING_G
-    if low <= length <= high:
-        return None
-    if 4 <= length <= 16:
-        guess = "looks like m/s^2: divide by 9.80665"
-    elif 400 <= length <= 1600:
-        guess = "looks like mg: divide by 1000"
-    elif length > high:
-        guess = "looks like raw counts: convert them with the device's scale"
-    else:
-        guess = "looks like another unit, or like acceleration without gravity: give acceleration with gravity, in g"
-    return f"{length:.4g} instead of about 1, which {guess}"
-
-
-def check_gravity(place: object, statistics: NDArray[np.float64], owner: str = "") -> None:
-    """Refuse acceleration that is not in g or lacks gravity, see `gravity_problem`.
-
-    Args:
-        place: the file, for the message.
-        statistics: statistics of blocks (n, 2) of one participant or recording, see `rest_statistics`.
-        owner: words that name a participant, for the message.
-
-    Raises:
-        DataError: with the probable unit.
-    """
-    if (problem := gravity_problem(statistics)) is not None:
-        raise DataError(f"{place} cannot be in g: the resting length of its acceleration{owner} is {problem}")
-
-
 def check_range(where: object, samples: NDArray[np.floating], before: int = 0) -> None:
     """Refuse acceleration above LARGEST_G, which no accelerometer measures; samples that are not finite are gaps.
 
@@ -199,6 +116,8 @@ def labels_of(
         DataError: when labels have another type, are missing, or are not among the names.
     """
     if labels.dtype.kind in "iu":
+        if labels.dtype.kind == "i" and (missing := labels == np.iinfo(labels.dtype).min).any():
+            raise DataError(_no_label(path, missing, "the smallest integer, which NaN becomes as an integer"))
         if class_names is None:
             values, indices = np.unique(labels, return_inverse=True)
             return indices.astype(np.int64), tuple(str(value) for value in values)
@@ -208,14 +127,15 @@ def labels_of(
                 f"{len(class_names)} classes; they must be 0 to {len(class_names) - 1}"
             )
         return labels.astype(np.int64), class_names
+    if labels.dtype.kind == "f" and (missing := np.isnan(labels)).any():
+        raise DataError(_no_label(path, missing, "NaN"))
     if labels.dtype.kind not in "US":
         raise DataError(f"{path} holds {labels.dtype} labels; save them as strings or integers")
     text = _text(path, labels)
     if (empty := _missing(text) & ~np.isin(text, class_names or ())).any():
-        first = int(empty.argmax())
+        name = repr(str(text[int(empty.argmax())]))
         raise DataError(
-            f"{path} has no label for {int(empty.sum())} windows, first {str(text[first])!r} for window {first}; drop "
-            f"these windows from all arrays, or list the name in {DESCRIPTION}'s class_names if it is a class"
+            f"{_no_label(path, empty, name)}, or list the name in {DESCRIPTION}'s class_names if it is a class"
         )
     names = class_names if class_names is not None else tuple(str(name) for name in np.unique(text))
     unknown = sorted(set(text.tolist()) - set(names))
@@ -223,6 +143,14 @@ def labels_of(
         raise DataError(f"{path} has the label {unknown[0]!r}, which is not among {DESCRIPTION}'s class_names")
     index = {name: i for i, name in enumerate(names)}
     return np.array([index[label] for label in text.tolist()], np.int64), names
+
+
+def _no_label(path: Path, missing: NDArray[np.bool_], written: str) -> str:
+    """Message about windows without a label: how many they are, and how it is written that there is none."""
+    return (
+        f"{path} has no label for {int(missing.sum())} windows, first {written} for window {int(missing.argmax())}; "
+        "drop these windows from all arrays"
+    )
 
 
 def participants_of(path: Path, pid: NDArray[Any]) -> NDArray[Any]:
@@ -249,10 +177,10 @@ def participants_of(path: Path, pid: NDArray[Any]) -> NDArray[Any]:
 
 
 def starts_of(path: Path, start: NDArray[Any]) -> NDArray[Any]:
-    """Return start times (N,) as datetime64, numbers or strings.
+    """Return start times (N,) as datetime64 or as seconds.
 
     Raises:
-        DataError: when they have another type, or one is missing.
+        DataError: when they have another type, one is missing, or a text is neither a time nor seconds.
     """
     if start.dtype.kind in "US":
         start = _text(path, start)
@@ -265,7 +193,9 @@ def starts_of(path: Path, start: NDArray[Any]) -> NDArray[Any]:
         raise DataError(f"{path} holds {start.dtype} start times; save them as datetime64 or as seconds")
     if missing.any():
         raise DataError(f"{path} has no start time for window {int(missing.argmax())}; fill it in or drop such windows")
-    return start
+    if start.dtype.kind == "U":
+        return parse_starts(path, start)
+    return start.astype(np.float64) if start.dtype.kind == "u" else start  # differences of unsigned integers wrap
 
 
 def worn_of(path: Path, worn: NDArray[Any]) -> NDArray[np.bool_]:

@@ -83,8 +83,9 @@ def check_used(place: object, used: int, cuts: Iterable[Cut]) -> None:
     lost = sum(cut.samples for cut in timed)
     if lost > MAX_CUT * (used + lost):
         most = max(timed, key=lambda cut: cut.samples)
+        shown = [cut for cut in timed if cut.samples > most.samples / 20]
         raise DataError(
-            f"{place} has times that cannot be right: {'; '.join(map(str, timed))}, {lost / (used + lost):.0%} of it; "
+            f"{place} has times that cannot be right: {'; '.join(map(str, shown))}, {lost / (used + lost):.0%} of it; "
             f"{ADVICE[most.kind]}"
         )
 

@@ -24,6 +24,8 @@ LEAST_MG = 100.0
 """Minimum upper limit of the movement axis, so that small movements at night are not enlarged."""
 FINE_S = 3600
 """Recordings shorter than this are drawn by window, longer ones by minute."""
+ALL_DAYS = 31
+"""Recordings of more days are drawn without the days that have no data, of which a wrong clock makes many."""
 TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800)
 DAY_S = 86400
 
@@ -32,12 +34,16 @@ def day_figure(found: LabelledRecording) -> Figure:
     """Draw a row for each day: movement, and below it the predicted classes; grey where the device was not worn.
 
     Several days are drawn from midnight to midnight, a single day from the start of the recording to its end. White
-    means no data. In a drawing by minute, a minute has the class of most of its windows.
+    means no data; days without any are left out of recordings that span more than ALL_DAYS. In a drawing by minute, a
+    minute has the class of most of its windows.
     """
     begin, end = _seconds(found.begin), _seconds(found.end)
     step = 60.0 if end - begin > FINE_S else found.window_s
     bins, mg, codes = _binned(found, step)
     days = np.arange(begin // DAY_S, end // DAY_S + 1) * DAY_S
+    whole_days = len(days) > 1
+    if len(days) > ALL_DAYS and len(bins):
+        days = days[np.isin(days // DAY_S, bins // DAY_S)]
     keys = _keys(found)
     lines = _lines([key.get_label() for key in keys])
     above = 0.5 + LEGEND_LINE_IN * lines
@@ -72,7 +78,7 @@ def day_figure(found: LabelledRecording) -> Figure:
         text = f"{date:%a} {date.day} {date:%b}"
         axes.text(-0.045, 0.5, text, transform=axes.transAxes, ha="right", va="center", color=INK, fontsize=9)
     until = max(end, bins[-1] + step if len(bins) else begin + 1) - days[0]
-    _time_axis(rows[-1], *((0, DAY_S) if len(days) > 1 else (begin - days[0], min(until, DAY_S))))
+    _time_axis(rows[-1], *((0, DAY_S) if whole_days else (begin - days[0], min(until, DAY_S))))
     return figure
 
 

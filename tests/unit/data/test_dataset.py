@@ -165,7 +165,7 @@ def test_participants_are_sorted_and_plain(
 
 
 @pytest.mark.parametrize(
-    "start", [np.arange(12), np.arange(12.0), np.array(["2024-01-01"] * 12, "M8[s]"), np.array(["2024-01-01"] * 12)]
+    "start", [np.arange(12), np.arange(12.0), np.array(["2024-01-01"] * 12, "M8[s]")]
 )
 def test_starts_are_times_or_seconds(tmp_path: Path, whole: Arrays, start: np.ndarray) -> None:
     assert_array_equal(open_dataset(save(tmp_path / "data", whole | {"T": start})).start, start)
@@ -286,6 +286,15 @@ def test_fingerprint_does_not_depend_on_the_description(tmp_path: Path, whole: A
         ),
         pytest.param("Y", lambda a: put(a["Y"], 5, "  "), ["no label", "first '  ' for window 5"], id="blank label"),
         pytest.param("Y", lambda a: put(a["Y"], [5, 7], "NA"), ["no label for 2 windows", "'NA'"], id="label NA"),
+        pytest.param(
+            "Y", lambda a: put(np.zeros(12), 5, np.nan), ["no label for 1", "NaN for window 5"], id="label NaN"
+        ),
+        pytest.param(
+            "Y",
+            lambda a: put(np.arange(12), 5, np.iinfo(int).min),
+            ["no label for 1", "NaN becomes"],
+            id="NaN as integer",
+        ),
         pytest.param("Y", lambda a: put(a["Y"], 5, "None"), ["no label", "'None' for window 5"], id="label None"),
         pytest.param("Y", lambda a: put(a["Y"], 5, "null").astype("S"), ["no label", "'null'"], id="label null"),
         pytest.param("pid", lambda a: put(a["pid"].astype("U4"), 6, "NA"), ["1 windows", "window 6"], id="pid NA"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,16 @@ def test_a_gap_stays_white() -> None:
     figure = day_figure(labelled("2024-05-01T10:00", [1] * 6 * 180, gap=slice(360, 720)))
     assert spans(figure) == {PALETTE[1]: [(10, 11), (12, 13)]}
     assert "white: no data" in figure.texts[1].get_text()
+
+
+@pytest.mark.parametrize(("days", "rows"), [(20, 21), (300, 2)])
+def test_days_without_data_are_left_out_of_long_recordings(days: int, rows: int) -> None:
+    found = labelled("2024-05-01T20:00", [0] * 720 + [1] * 720)
+    later = np.where(np.arange(1440) < 720, 0, days * 86400 - 7200).astype("timedelta64[s]")
+    figure = day_figure(replace(found, start=found.start + later, end=found.end + later[-1]))
+    assert len(figure.axes) == rows
+    assert spans(figure) == {PALETTE[0]: [(20, 22)]}
+    assert spans(figure, rows - 1) == {PALETTE[1]: [(20, 22)]}
 
 
 def test_a_minute_is_what_most_of_its_windows_are() -> None:

@@ -58,7 +58,7 @@ def study_show(name: Annotated[str, typer.Argument(metavar="NAME", help="The stu
         from sslwear.studies.storage import all_studies, find_study, store_errors
         from sslwear.tracking import Store
 
-        store, console = Store.from_environment(), standard_output()
+        store, console = Store.from_environment(write=False), standard_output()
         with store_errors(store):
             evaluation = find_evaluation(name, store)
             if evaluation is None or name in [study.study_name for study in all_studies(store)]:
@@ -80,7 +80,7 @@ def study_list() -> None:
         from sslwear.studies.storage import all_studies, store_errors
         from sslwear.tracking import Store
 
-        store, console = Store.from_environment(), standard_output()
+        store, console = Store.from_environment(write=False), standard_output()
         with store_errors(store):
             studies, evaluations = all_studies(store), all_evaluations(store)
         if not studies and not evaluations:
@@ -106,7 +106,7 @@ def study_compare(
         from sslwear.studies.storage import find_study, store_errors
         from sslwear.tracking import Store
 
-        store = Store.from_environment()
+        store = Store.from_environment(write=False)
         with store_errors(store):
             _print_comparison(*(Side(find_study(name, store), store) for name in (left, right)))
 
@@ -128,7 +128,7 @@ def study_report(
         from sslwear.studies.storage import store_errors
         from sslwear.tracking import Store
 
-        store = Store.from_environment()
+        store = Store.from_environment(write=False)
         with store_errors(store):
             found = results(name, store)
             inputs = gather_report_inputs(name, store, found)

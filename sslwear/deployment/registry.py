@@ -26,10 +26,10 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 from numpy.typing import NDArray
 
 import sslwear
-from sslwear.encoders import weights
+from sslwear.encoders import checksums, weights
 from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.base import get as get_encoder
-from sslwear.encoders.classifier import CARD, CHECKPOINT, CODE, Card, Model, write_encoder
+from sslwear.encoders.classifier import CARD, CHECKPOINT, CODE, ENCODER, Card, Model, write_encoder
 from sslwear.errors import StudyError
 from sslwear.tracking import CLASSIFIER, MODEL_URI, RUN_URI, Store, all_pages
 from sslwear.tracking.checkpoints import model_folder
@@ -55,11 +55,16 @@ def load_model(store: Store, reference: str, device: torch.device | None = None,
         precision: ``float32`` or ``bf16``.
 
     Raises:
-        StudyError: when there is no such model.
+        StudyError: when there is no such model, or it was not made by `promote` and contains code.
         WeightsError: when it has no checkpoint of this package.
     """
-    uri = reference if reference.startswith(RUN_URI) else uri_of(find_version(store, reference))
-    with model_folder(store, uri) as folder:
+    version = None if reference.startswith(RUN_URI) else find_version(store, reference)
+    with model_folder(store, reference if version is None else uri_of(version)) as folder:
+        if version is not None and (folder / ENCODER).is_file() and f"{PREFIX}run" not in version.tags:
+            raise StudyError(
+                f"{version.name}/{version.version} was not made by sslwear promote and contains code, which would be "
+                "run. Promote a trial instead"
+            )
         return Model.load(folder, device, precision or "float32")
 
 
@@ -303,6 +308,7 @@ def save(folder: Path, network: Network, card: Card, example: NDArray[np.float32
         weights.save(network, parts["model"] / CHECKPOINT)
         (parts["model"] / CARD).write_text(card.to_json())
         write_encoder(parts["model"], card)
+        checksums.write(parts["model"])
         _copy(package, parts["code"] / package.name, CODE)
         save_model(
             folder,

@@ -15,7 +15,7 @@ from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from sslwear.errors import StudyError
-from sslwear.tracking import STORAGE_VARIABLE, Store, databases, outages, schema
+from sslwear.tracking import STORAGE_VARIABLE, Store, databases, open_runs, outages, schema
 from sslwear.utils.masking import masked, one_line
 
 CONTENT = ("studies",)
@@ -44,15 +44,41 @@ def open_storage(store: Store) -> RDBStorage:
         ) from error
 
 
+def upgrade_store(store: Store) -> list[tuple[Path, Path | None]]:
+    """Bring the SQLite databases of a store to the schemas of the installed versions of MLflow and Optuna.
+
+    Returns:
+        Each database with its backup, which is None if there was nothing to upgrade.
+
+    Raises:
+        StudyError: when another process uses the store, or a database cannot be upgraded, or all are on servers.
+    """
+    upgraded = []
+    with store.initialising():
+        if open_runs.others_alive(store.home / "locks"):
+            raise StudyError(f"another process is writing to the store {store.home}. Wait for it or stop it")
+        for address, upgrade in ((store.tracking_uri, schema.upgrade), (store.storage_url, upgrade_storage)):
+            if (path := databases.path_of(address)) is not None and path.exists():
+                upgraded.append((path, upgrade(path)))
+    if not upgraded:
+        raise StudyError(
+            "this store has no database on this machine. Back up the ones on the server, then run "
+            "'mlflow db upgrade ADDRESS' and 'optuna storage upgrade --storage ADDRESS'"
+        )
+    return upgraded
+
+
 def upgrade_storage(path: Path) -> Path | None:
     """Bring an Optuna database to the schema of the installed version, see `sslwear.tracking.schema.upgrade`."""
     databases.check(path)
     storage = _connected(databases.url_of(path))
     current, newest, known = storage.get_current_version(), storage.get_head_version(), storage.get_all_versions()
+    storage.engine.dispose()
     if current == newest:
         return None
     if current not in known:
-        raise StudyError(_newer(path.as_posix()))
+        raise StudyError(_newer(str(path)))
+    databases.check_unused(path)
     backup = databases.back_up(path)
     with databases.replaced(path) as making:
         databases.copy(path, making)
@@ -65,7 +91,6 @@ def upgrade_storage(path: Path) -> Path | None:
             ) from error
         finally:
             upgraded.engine.dispose()
-            storage.engine.dispose()
     return backup
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sslwear.tracking.environment import without_telemetry
 
 with without_telemetry():
+    from sslwear.tracking.paging import all_pages
     from sslwear.tracking.run import (
         CLASSIFIER,
         MAX_PARAM,
@@ -16,7 +17,7 @@ with without_telemetry():
         participant_names,
         participant_params,
     )
-    from sslwear.tracking.store import HOME_VARIABLE, STORAGE_VARIABLE, Store, all_pages, write_ahead
+    from sslwear.tracking.store import HOME_VARIABLE, STORAGE_VARIABLE, Store
 
 __all__ = [
     "CLASSIFIER",
@@ -32,5 +33,4 @@ __all__ = [
     "all_pages",
     "participant_names",
     "participant_params",
-    "write_ahead",
 ]

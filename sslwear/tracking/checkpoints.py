@@ -15,7 +15,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from torch import Tensor
 
-from sslwear.encoders import weights
+from sslwear.encoders import checksums, weights
 from sslwear.encoders.base import Encoder
 from sslwear.encoders.classifier import CARD, CHECKPOINT, ENCODER, MODEL_ARTIFACTS, encoder_class
 from sslwear.errors import WeightsError
@@ -31,9 +31,10 @@ def load_weights(store: Store, uri: str) -> dict[str, Tensor]:
         uri: ``runs:/ID``, ``models:/NAME@alias`` or ``models:/NAME/VERSION``.
 
     Raises:
-        WeightsError: when there is no checkpoint of this package.
+        WeightsError: when there is no checkpoint of this package, or it is damaged.
     """
     with model_folder(store, uri, (CHECKPOINT,)) as folder:
+        checksums.verify(folder)
         return weights.read(folder / CHECKPOINT)
 
 
@@ -50,6 +51,7 @@ def load_encoder(store: Store, uri: str, name: str) -> Encoder:
         WeightsError: when there is no checkpoint of this package, or it does not fit.
     """
     with model_folder(store, uri, (CHECKPOINT,)) as folder:
+        checksums.verify(folder)
         encoder = encoder_class(name, folder)()
         weights.load_encoder(encoder, weights.read(folder / CHECKPOINT), uri)
     return encoder
@@ -59,7 +61,7 @@ def load_encoder(store: Store, uri: str, name: str) -> Encoder:
 def model_folder(store: Store, uri: str, names: Sequence[str] = (CHECKPOINT, CARD)) -> Iterator[Path]:
     """Temporary folder with the weights and the card of a run or of a registered model.
 
-    Only these files are downloaded.
+    Only these files and their checksums are downloaded.
 
     Args:
         store: the store.
@@ -84,25 +86,20 @@ def _fetch(store: Store, location: str, names: Sequence[str], place: Path) -> Pa
     """Folder of some files of a model; files on this machine are read in place, others are downloaded."""
     for folder in (f"/{MODEL_ARTIFACTS}", ""):  # registered model, checkpoint of a run
         with suppress(MlflowException, OSError) if folder else nullcontext():
-            fetched = [
-                Path(
-                    download_artifacts(
-                        artifact_uri=f"{location}{folder}/{name}",
-                        tracking_uri=store.tracking_uri,
-                        dst_path=None if location.startswith(("file:", "/")) else str(place),
-                    )
-                )
-                for name in names
-            ]
-            with suppress(MlflowException, OSError):  # the code of a file plug-in
-                local = location.startswith(("file:", "/"))
-                download_artifacts(
-                    artifact_uri=f"{location}{folder}/{ENCODER}",
-                    tracking_uri=store.tracking_uri,
-                    dst_path=None if local else str(place),
-                )
+            fetched = [_download(store, f"{location}{folder}/{name}", place) for name in names]
+            for name in (checksums.CHECKSUMS, ENCODER):  # checksums since version 0.2; the code of a file plug-in
+                with suppress(MlflowException, OSError):
+                    _download(store, f"{location}{folder}/{name}", place)
             return fetched[0].parent
     raise AssertionError("the last attempt either returns or raises")
+
+
+def _download(store: Store, uri: str, place: Path) -> Path:
+    """A file of a model, in place if it is on this machine."""
+    local = uri.startswith(("file:", "/"))
+    return Path(
+        download_artifacts(artifact_uri=uri, tracking_uri=store.tracking_uri, dst_path=None if local else str(place))
+    )
 
 
 def _location(store: Store, uri: str) -> str:

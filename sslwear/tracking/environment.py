@@ -15,8 +15,10 @@ DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 """Environment variables that are set when a store is opened, unless the user has set them."""
-LOGGERS = ("alembic", "mlflow.pyfunc", "mlflow.store.db.utils")
+LOGGERS = ("alembic", "mlflow.pyfunc")
 """Loggers whose information messages are hidden when a store is opened."""
+DATABASE_LOGGER = "mlflow.store.db.utils"
+"""Logger that writes the traceback of every error of a database, although the error is raised too."""
 
 
 @contextmanager
@@ -32,10 +34,11 @@ def without_telemetry() -> Iterator[None]:
 
 
 def set_defaults() -> None:
-    """Set `DEFAULTS` where the user has set nothing, and hide information messages of `LOGGERS`."""
+    """Set `DEFAULTS` where the user has set nothing, and hide messages of `LOGGERS` and `DATABASE_LOGGER`."""
     for variable, value in DEFAULTS.items():
         os.environ.setdefault(variable, value)
     for name in LOGGERS:
         logger = logging.getLogger(name)
         if logger.level == logging.NOTSET or logger.level == logging.INFO:
             logger.setLevel(logging.WARNING)
+    logging.getLogger(DATABASE_LOGGER).setLevel(logging.CRITICAL)

@@ -19,7 +19,7 @@ from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput, Metric, P
 
 from sslwear.data.dataset import Dataset
 from sslwear.data.shards import Shards
-from sslwear.encoders import weights
+from sslwear.encoders import checksums, weights
 from sslwear.encoders.base import Network
 from sslwear.encoders.classifier import CARD, CHECKPOINT, Card, write_encoder
 from sslwear.tracking.provenance import PREFIX
@@ -188,6 +188,7 @@ class Run:
             weights.save(network, Path(folder) / CHECKPOINT)
             (Path(folder) / CARD).write_text(card.to_json())
             write_encoder(Path(folder), card)
+            checksums.write(Path(folder))
             self._client.log_model_artifacts(model.model_id, folder)
         self._client.finalize_logged_model(model.model_id, "READY")
         self._client.log_outputs(self.id, [LoggedModelOutput(model.model_id, step)])
@@ -211,5 +212,6 @@ class Run:
         self.text("".join(traceback.format_exception(error)), "traceback.txt")
 
     def reopen(self) -> None:
-        """Set the status of an ended run to running."""
+        """Set the status of an ended run to running, as a run of this process."""
+        self.tags(process=self.store.process())
         self._client.update_run(self.id, status="RUNNING")

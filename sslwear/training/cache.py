@@ -9,6 +9,7 @@ import math
 import os
 import tempfile
 import time
+import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 
 from sslwear.data.arrays import release
 from sslwear.encoders.base import Network
+from sslwear.training import checked_files
 from sslwear.training.device import autocast
 from sslwear.training.windows import AugmentedViews, Windows, WindowSource, index_batches
 from sslwear.utils import plugins
@@ -142,7 +144,8 @@ class FeatureCache:
     """Cache of outputs of frozen blocks.
 
     An entry is one file in the folder. The file gets its name when it is complete, so processes can share entries and a
-    killed process leaves no damaged one. The entries that were used last are also held in memory.
+    killed process leaves no incomplete one. A checksum is compared when a process first reads an entry; a damaged entry
+    is computed again. The entries that were used last are also held in memory.
 
     Args:
         folder: folder of the files; created on first use.
@@ -160,6 +163,7 @@ class FeatureCache:
         self._folder = folder
         self._memory_bytes = memory_bytes
         self._disk_bytes = disk_bytes
+        self._verified: set[tuple[Path, int]] = set()  # files by path and inode
         self._held: OrderedDict[Path, NDArray[Any]] = OrderedDict()
         self._in_memory: WeakValueDictionary[Path, NDArray[Any]] = WeakValueDictionary()  # held, or used by a training
 
@@ -204,6 +208,11 @@ class FeatureCache:
                     self._held.move_to_end(path)
                 return values
             os.utime(path)
+            if (entry := (path, path.stat().st_ino)) not in self._verified:
+                if not checked_files.is_intact(path):
+                    log.warning("the cached outputs %s are damaged, and are computed again", path)
+                    return None
+                self._verified.add(entry)
             mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (FileNotFoundError, ValueError, EOFError):  # no file, or a damaged one
             return None
@@ -225,16 +234,20 @@ class FeatureCache:
         handle, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".making")
         os.close(handle)
         unfinished = Path(name)
+        checksum = 0
         try:
             with unfinished.open("wb") as file:
                 for batch in blocks.outputs(source, view, depth):
                     if file.tell() == 0:
                         shape = (len(source), *batch.shape[1:])
-                        header = {"descr": batch.dtype.str, "fortran_order": False, "shape": shape}
-                        np.lib.format.write_array_header_1_0(file, header)
-                        if not self._reserve(file, math.prod(shape) * batch.itemsize):
+                        header = checked_files.array_header(batch.dtype, shape)
+                        file.write(header)
+                        checksum = zlib.crc32(header)
+                        if not self._reserve(file, math.prod(shape) * batch.itemsize + checked_files.CHECKSUM_BYTES):
                             return False
                     file.write(batch.data)
+                    checksum = zlib.crc32(batch.data, checksum)
+                file.write(checked_files.ending(checksum))
                 file.flush()
                 os.fsync(file.fileno())  # otherwise a power failure could leave a named file without its content
             if not windows.dataset.unchanged():

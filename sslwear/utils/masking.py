@@ -13,7 +13,8 @@ _DATABASE = re.compile(
 """Secret in a database address: SQLAlchemy reads everything up to the last @ as the password."""
 _BEARER = re.compile(r"(?P<start>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _NAMED = re.compile(
-    r"(?P<key>(?<![a-z])(?:[A-Za-z0-9]+[_-])*(?:password|passwd|pwd|token|secret|api_?key|access_?key|signature|sig))"
+    r"(?P<key>[A-Za-z0-9_-]*(?:password|passwd|passphrase)|"
+    r"(?<![a-z])(?:[A-Za-z0-9]+[_-])*(?:pwd|token|secret|api_?key|access_?key|signature|sig))"
     r"(?P<is>['\"]?\s*[=:]\s*)(?P<secret>'[^']*'|\"[^\"]*\"|[^\s&'\",;)]+)",
     re.IGNORECASE,
 )

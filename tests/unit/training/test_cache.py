@@ -93,8 +93,9 @@ def test_losses_are_the_same_with_and_without_cache(
     cached, plain = train(small, tuning, cache, augment), train(small, tuning, None, augment)
     assert files(tmp_path)
     for one, other in zip(cached.history, plain.history, strict=True):
-        assert one.train_loss == pytest.approx(other.train_loss, rel=1e-5)
-        assert one.validation_loss == pytest.approx(other.validation_loss, rel=1e-5)
+        # with cached outputs the batches are smaller, and fewer threads round differently
+        assert one.train_loss == pytest.approx(other.train_loss, rel=1e-3)
+        assert one.validation_loss == pytest.approx(other.validation_loss, rel=1e-3)
         assert one.scores == pytest.approx(other.scores)
     before = files(tmp_path)
     warm = train(small, tuning, FeatureCache(tmp_path, memory, LARGE), augment)
@@ -126,6 +127,35 @@ def test_cached_outputs_are_in_the_order_of_the_windows(small: Dataset, tmp_path
     labels = torch.cat([y for _, y in source.batches(16, 150, CPU)])
     assert labels.tolist() == windows.labels.tolist()
     assert source.participants() == [1, 5]
+
+
+@pytest.mark.parametrize("place", [-1, -2000, 60, 130])
+@pytest.mark.parametrize("memory", [0, LARGE])
+def test_an_entry_with_a_changed_bit_is_computed_again(
+    small: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture, place: int, memory: int
+) -> None:
+    windows = Windows.of(small, (1,))
+    expected = all_of(FeatureCache(tmp_path, memory, LARGE).source(blocks(), windows, 0, 4))
+    (entry,) = tmp_path.glob("*.npy")
+    content = bytearray(entry.read_bytes())
+    content[place] ^= 4
+    entry.write_bytes(content)
+    assert torch.equal(all_of(FeatureCache(tmp_path, memory, LARGE).source(blocks(), windows, 0, 4)), expected)
+    caplog.clear()
+    assert torch.equal(all_of(FeatureCache(tmp_path, memory, LARGE).source(blocks(), windows, 0, 4)), expected)
+    assert "damaged" not in caplog.text, "the file was written again"
+
+
+def test_an_entry_without_a_checksum_is_computed_again(
+    small: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    windows = Windows.of(small, (1,))
+    FeatureCache(tmp_path, 0, LARGE).source(blocks(), windows, 0, 4)
+    (entry,) = tmp_path.glob("*.npy")
+    np.save(entry, np.zeros_like(np.load(entry)))
+    source = FeatureCache(tmp_path, 0, LARGE).source(blocks(), windows, 0, 4)
+    assert all_of(source).abs().sum() > 0
+    assert "damaged" in caplog.text
 
 
 def test_a_deeper_entry_starts_from_a_shallower_one(

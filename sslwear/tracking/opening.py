@@ -1,0 +1,65 @@
+"""Opening of a store: its MLflow database is made, checked and, after a move, corrected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from sslwear.errors import StudyError
+from sslwear.tracking import addresses, databases, moved, open_runs, schema
+from sslwear.tracking.paging import all_pages
+from sslwear.tracking.provenance import PREFIX
+from sslwear.utils.masking import masked, one_line
+
+if TYPE_CHECKING:
+    from sslwear.tracking.store import Store
+
+TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+
+
+def open_client(store: Store) -> MlflowClient:
+    """MLflow client of a store; a missing database is created, and runs that a killed process left open are ended.
+
+    Raises:
+        StudyError: when the store does not answer, or must be upgraded.
+    """
+    if store.read_only:
+        if store.embedded:
+            databases.check(store.home / "mlflow.db", read_only=True)
+        return _connected(store)
+    with store.initialising():  # two processes that create the tables at the same time both fail
+        if (path := databases.path_of(store.tracking_uri)) is not None:
+            schema.prepare(path)
+        elif addresses.is_database(store.tracking_uri):
+            addresses.check_answers("MLflow store", TRACKING_VARIABLE, store.tracking_uri)
+        if store.embedded:
+            artifacts = store.home / "artifacts"
+            artifacts.mkdir(mode=0o700, exist_ok=True)
+            moved.relocate(store.home / "mlflow.db", artifacts)
+        client = _connected(store)
+        open_runs.end_abandoned(store.home / "locks", lambda process: _end_runs(client, process))
+    return client
+
+
+def _connected(store: Store) -> MlflowClient:
+    try:
+        client = MlflowClient(store.tracking_uri, store.tracking_uri)
+        client.search_experiments(max_results=1)
+    except (MlflowException, SQLAlchemyError) as error:
+        raise StudyError(
+            f"the MLflow store {masked(store.tracking_uri)} does not answer ({one_line(error)}). "
+            f"Check {TRACKING_VARIABLE}, or unset it to use the embedded store"
+        ) from error
+    return client
+
+
+def _end_runs(client: MlflowClient, process: str) -> None:
+    """End the open runs of a process."""
+    experiments = all_pages(lambda token: client.search_experiments(page_token=token))
+    query = f"tags.`{PREFIX}process` = '{process}' and attributes.status = 'RUNNING'"
+    for run in client.search_runs([each.experiment_id for each in experiments], query, max_results=1000):
+        client.set_tag(run.info.run_id, f"{PREFIX}outcome", "interrupted")
+        client.set_terminated(run.info.run_id, "KILLED")

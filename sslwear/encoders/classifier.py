@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from sslwear.data.checks import GRAVITY_G, MOST_G, check_finite, check_large, check_unit, first_large
-from sslwear.encoders import weights
+from sslwear.encoders import checksums, weights
 from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.base import get as get_encoder
 from sslwear.encoders.heads import PUBLISHED, classifier
@@ -181,6 +181,7 @@ class Model:
         Raises:
             WeightsError: when a file is missing or damaged, or the weights do not fit the card.
         """
+        checksums.verify(folder)
         card = Card.read(folder / CARD)
         body = network(card, folder)
         try:

@@ -21,7 +21,7 @@ from sslwear.data.shards import open_shards
 from sslwear.errors import DataError
 
 HEADER = "participant,start,end,label\n"
-PEOPLE = ["anna", "ben"]
+FILES = [Path("anna.csv"), Path("ben.csv")]
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_a_csv_recording_needs_no_java(tmp_path: Path, monkeypatch: pytest.Monke
 def test_files_of_the_same_name_and_unknown_endings_are_refused(tmp_path: Path) -> None:
     for name in ("anna.cwa", "anna.gt3x", "thesis.txt"):
         (tmp_path / name).touch()
-    with pytest.raises(DataError, match="would both be the participant 'anna'; rename one"):
+    with pytest.raises(DataError, match="would both be the recording 'anna'; rename one"):
         DeviceFiles([tmp_path / "anna.cwa", tmp_path / "anna.gt3x"])
     with pytest.raises(DataError, match=r"thesis\.txt has an unknown ending. Give files that end in \.cwa, \.gt3x"):
         DeviceFiles([tmp_path / "thesis.txt"])
@@ -214,10 +214,10 @@ def test_participants_are_in_natural_order_and_known_again(tmp_path: Path) -> No
     [
         (
             "carl,2024-05-01 12:00,2024-05-01 12:01,walk\n",
-            "no file .* participant in it, such as 'carl'; .* are anna, ben",
+            "no file .* participant with a label in it, such as 'carl'; .* are anna, ben",
         ),
-        (",2024-05-01 12:00,2024-05-01 12:01,walk\n", "line 2: the participant is empty"),
-        ("anna,2024-05-01 12:00,2024-05-01 12:01,\n", "line 2: the label is empty"),
+        (",2024-05-01 12:00,2024-05-01 12:01,walk\n", "line 2: the participant is missing"),
+        ("anna,2024-05-01 12:00,2024-05-01 12:01,\n", "has no label; write one"),
         ("anna,noon,2024-05-01 12:01,walk\n", "line 2: start is 'noon'; write a time such as"),
         ("anna,2024-05-01 12:00,,walk\n", "line 2: end is ''; write a time such as"),
         ("anna,2024-05-01 12:00Z,2024-05-01 12:01,walk\n", "line 2: start is .*; leave the time zone out"),
@@ -225,23 +225,23 @@ def test_participants_are_in_natural_order_and_known_again(tmp_path: Path) -> No
         (
             "anna,2024-05-01 12:05,2024-05-01 12:09,a\nben,2024-05-01 12:00,2024-05-01 13:00,b\n"
             "anna,2024-05-01 12:00,2024-05-01 12:06,c\n",
-            "lines 4 and 2: they overlap",
+            "lines 2 and 4: they overlap",
         ),
     ],
 )
 def test_wrong_labels_are_refused_with_their_line(tmp_path: Path, lines: str, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
-        read_labels(write_labels(tmp_path / "labels.csv", lines), PEOPLE)
+        DeviceFiles(FILES, write_labels(tmp_path / "labels.csv", lines))
 
 
 @pytest.mark.parametrize("header", ["participant,start,end\n", "who,start,end,label\n", ""])
 def test_missing_columns_are_named(tmp_path: Path, header: str) -> None:
     path = write_labels(tmp_path / "labels.csv", "anna,2024-05-01 12:00,2024-05-01 12:01,walk\n", header)
     with pytest.raises(DataError, match=r"has no column '\w+'; its first line must be participant,start,end,label"):
-        read_labels(path, PEOPLE)
+        read_labels(path)
 
 
 def test_labels_may_touch_and_come_in_any_order(tmp_path: Path) -> None:
     lines = "ben,2024-05-01 12:01,2024-05-01 12:02,b\nben,2024-05-01T12:00:00,2024-05-01 12:01:00,a\n"
-    found = read_labels(write_labels(tmp_path / "labels.csv", lines), PEOPLE)
+    found = read_labels(write_labels(tmp_path / "labels.csv", lines))
     assert [(interval.label, interval.line) for interval in found] == [("a", 3), ("b", 2)]

@@ -388,3 +388,15 @@ def test_a_real_recording_is_labelled(reference: str, model: Model, shared_recor
     assert table["time"].iloc[0] == "2023-06-08 12:21:04.510"
     assert (pd.to_datetime(table["time"]).to_numpy() == start).all()
     np.testing.assert_allclose(table[["p_rest", "p_walk", "p_run"]], p, atol=1e-4)
+
+
+def test_the_command_labels_windows_in_arrays(command: Callable[..., Result], tmp_path: Path) -> None:
+    windows = np.random.default_rng(0).normal([0, 0, 1], 0.1, (5, CARD.window_samples, 3)).astype(np.float32)
+    np.save(tmp_path / "X.npy", windows)
+    recording = write_csv(tmp_path / "good.csv", 1)
+    result = command(tmp_path / "X.npy", recording, "--jobs", "1")
+    assert (result.exit_code, result.stderr.count("was left out")) == (0, 0)
+    assert f"Labels of the windows: {tmp_path / 'out' / 'X.csv'}." in result.stdout.replace("\n", "")
+    assert len(pd.read_csv(tmp_path / "out" / "X.csv")) == 5
+    assert (tmp_path / "out" / "good.csv").is_file()
+    assert "--smooth needs recordings" in command(tmp_path / "X.npy", "--smooth", "--overwrite").stderr

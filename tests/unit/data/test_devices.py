@@ -430,3 +430,20 @@ def test_declared_participants_are_part_of_the_identity(tmp_path: Path) -> None:
     people.write_text("recording,participant\nanna,Kim\n")
     file = tmp_path / "anna.csv"
     assert DeviceFiles([file]).identity() != DeviceFiles([file], participants=people).identity()
+
+
+def test_the_command_says_what_may_be_wrong_with_the_tables(tmp_path: Path) -> None:
+    for name in ("S1_visit1", "S1_visit2", "002"):
+        samples_of().to_csv(tmp_path / f"{name}.csv", index=False)
+    lines = "S1,2024-05-01 12:00,2024-05-01 13:00,walk\n9,2024-05-01 12:00,2024-05-01 13:00,NA\n"
+    (tmp_path / "labels.csv").write_text(HEADER + lines)
+    files = [str(tmp_path / f"{name}.csv") for name in ("S1_visit1", "S1_visit2", "002")]
+    tables = ["--labels", str(tmp_path / "labels.csv"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, ["data", "import", *files, *tables])
+    assert result.exit_code == 0
+    said = result.stderr
+    assert "S1_visit1, S1_visit2 are taken as recordings of one participant, S1" in said
+    assert "1 of 2 lines have no label, first line 3" in said
+    assert "1 lines are of names without a file: 9" in said
+    assert "has no label for 002" in said
+    assert set(np.load(tmp_path / "out" / "pid.npy").tolist()) == {"S1"}

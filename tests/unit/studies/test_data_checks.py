@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from sslwear.data.dataset import Dataset
 from sslwear.encoders.base import get
 from sslwear.errors import DataError
+from sslwear.studies.context import StudyContext
+from sslwear.studies.cross_validation_plan import Method, _content
 from sslwear.studies.data_checks import check_window_lengths, data_warnings
 
 
@@ -39,3 +43,10 @@ def test_lengths_that_are_not_the_encoders_are_warned_of(
 
 def test_warnings_about_names_are_given_once(small: Dataset) -> None:
     assert data_warnings([replace(small, warnings=("one person",))] * 2, get("cnn5")) == ["one person"]
+
+
+def test_results_of_a_baseline_depend_on_the_length_of_the_windows(small: Dataset) -> None:
+    method = SimpleNamespace(given=SimpleNamespace(baseline="random_forest"))
+    contexts = [SimpleNamespace(dataset=replace(small, window_s=seconds)) for seconds in (5.0, 3.0)]
+    one, other = (_content(cast(StudyContext, context), cast(Method, method)) for context in contexts)
+    assert one != other

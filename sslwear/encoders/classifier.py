@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from sslwear.data.checks import GRAVITY_G, MOST_G, check_finite, check_large, check_unit, first_large
+from sslwear.data.checks import (
+    check_finite,
+    check_large,
+    first_large,
+)
+from sslwear.data.gravity import check_gravity, check_idle, first_idle, rest_statistics
 from sslwear.encoders import checksums, weights
 from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.base import get as get_encoder
@@ -36,6 +41,8 @@ CODE = (
     "__init__.py",
     "data/__init__.py",
     "data/checks.py",
+    "data/gravity.py",
+    "data/start_times.py",
     "encoders",
     "errors.py",
     "utils/__init__.py",
@@ -73,6 +80,7 @@ class Card:
         precision: precision of training and validation, ``float32`` or ``bf16``.
         head: kind of head, ``published`` or ``linear``.
         reference_ranges: range of nearly all training windows for each statistic; empty if it was not computed.
+        training_samples: length in samples of the training windows before they were resampled; None if unknown.
     """
 
     encoder: str
@@ -88,11 +96,29 @@ class Card:
     precision: str = "float32"
     head: str = PUBLISHED
     reference_ranges: Mapping[str, tuple[float, float]] | None = None
+    training_samples: int | None = None
 
     @property
     def window_s(self) -> float:
         """Window length in seconds."""
         return self.window_samples / self.rate_hz
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Lengths in samples of the windows that the model takes: its own, and that of the training windows."""
+        return tuple(dict.fromkeys((self.window_samples, self.training_samples or self.window_samples)))
+
+    @property
+    def recorded_hz(self) -> float:
+        """Sampling rate of the training windows before they were resampled, at most the model's rate."""
+        return min(self.lengths) / self.window_s
+
+    @property
+    def inputs(self) -> str:
+        """Shapes, length and rate of the windows that the model takes."""
+        return ", or ".join(
+            f"(N, {n}, 3) or (N, 3, {n}): {self.window_s:g} s at {n / self.window_s:g} Hz" for n in self.lengths
+        )
 
     def to_json(self) -> str:
         """The card as JSON text, the input of `read`."""
@@ -207,11 +233,14 @@ class Model:
         else:
             (folder / ENCODER).write_bytes(self._encoder_code)
 
-    def check(self, values: Any) -> NDArray[np.float32]:
-        """Windows as float32, after checks of type, shape and unit.
+    def check(self, values: Any, where: Path = Path("the input"), first: int = 0) -> NDArray[np.float32]:
+        """Windows as float32 at the model's rate, after checks of type, shape and unit.
 
         Args:
-            values: windows (N, samples, 3) or (N, 3, samples) in g at the model's rate.
+            values: windows (N, samples, 3) or (N, 3, samples) in g, of the model's length in seconds. The number of
+                samples is the model's, or that of the training windows, from which they are resampled.
+            where: file of the windows, for messages.
+            first: index of the first window, for messages.
 
         Returns:
             Windows (N, samples, 3).
@@ -219,29 +248,23 @@ class Model:
         Raises:
             DataError: when the shape or the unit is wrong, or a sample is not a number.
         """
-        length, wanted = self.card.window_samples, f"{self.card.window_s:g} s at {self.card.rate_hz:g} Hz"
+        wanted = f"{self.card.inputs}, in g"
         try:
             windows = _as_float32(values)
         except (ValueError, TypeError, OverflowError) as error:
-            raise DataError(
-                f"the windows are not an array of numbers. Give (N, {length}, 3) or (N, 3, {length}), {wanted}, in g"
-            ) from error
-        if windows.ndim == 3 and windows.shape[1:] == (3, length):
+            raise DataError(f"the windows are not an array of numbers. Give {wanted}") from error
+        if windows.ndim == 3 and windows.shape[1] == 3 and windows.shape[2] in self.card.lengths:
             windows = windows.transpose(0, 2, 1)
-        if windows.ndim != 3 or windows.shape[1:] != (length, 3):
-            raise DataError(
-                f"the windows have shape {windows.shape}. This model takes (N, {length}, 3) or (N, 3, {length}): "
-                f"{wanted}, in g"
-            )
+        if windows.ndim != 3 or windows.shape[1] not in self.card.lengths or windows.shape[2] != 3:
+            raise DataError(f"the windows have shape {windows.shape}. This model takes {wanted}")
         if len(windows) == 0:
-            return windows
-        where = Path("the input")
-        check_finite(where, 0, windows)
-        check_large(where, first_large(0, windows))
-        median = float(np.median(np.linalg.norm(windows, axis=2)))
-        if not GRAVITY_G[0] <= median <= MOST_G:  # the windows of running are an exception
-            check_unit(where, median)
-        return windows
+            return np.empty((0, self.card.window_samples, 3), np.float32)
+        check_finite(where, first, windows)
+        check_large(where, first_large(first, windows))
+        check_gravity(where, rest_statistics(windows))
+        idle = first_idle(windows)
+        check_idle(where, None if idle is None else first + idle)
+        return resampled(windows, self.card.window_samples)
 
     @torch.no_grad()
     def probabilities(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -258,12 +281,21 @@ class Model:
         """Labels and class probabilities of windows, one row for each window, see `table`.
 
         Args:
-            values: windows (N, samples, 3) or (N, 3, samples) in g at the model's rate.
+            values: windows (N, samples, 3) or (N, 3, samples) in g, see `check`.
 
         Raises:
             DataError: when the shape or the unit is wrong, or a sample is not a number.
         """
         return table(self.probabilities(self.check(values)), self.card.class_names)
+
+
+def resampled(windows: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
+    """Windows (N, length, 3) resampled linearly to (N, samples, 3); the first and the last sample are kept."""
+    if windows.shape[1] == samples:
+        return windows
+    x = torch.from_numpy(np.ascontiguousarray(windows.transpose(0, 2, 1)))
+    resized = torch.nn.functional.interpolate(x, size=samples, mode="linear", align_corners=True)
+    return resized.numpy().transpose(0, 2, 1)
 
 
 def _as_float32(values: Any) -> NDArray[np.float32]:

@@ -296,7 +296,8 @@ def _common(context: StudyContext, evaluation: EvaluationSettings) -> dict[str, 
 def _content(context: StudyContext, method: Method) -> dict[str, Any]:
     if method.given.baseline is not None:
         code = plugins.identity(get_baseline(method.given.baseline))
-        return {"baseline": method.given.baseline, **({"plugins": code} if code else {})}
+        rate = {"window_s": context.dataset.window_s}  # features depend on it, and it may come from dataset.json
+        return {"baseline": method.given.baseline, **rate, **({"plugins": code} if code else {})}
     settings = context.settings
     content = {
         "encoder": settings.encoder,

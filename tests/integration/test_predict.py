@@ -148,10 +148,8 @@ def test_bad_files_are_named_and_the_others_are_labelled(model: Model, tmp_path:
 
 def test_half_of_the_models_rate_is_enough(model: Model, tmp_path: Path) -> None:
     (outcome,) = predict([write_csv(tmp_path / "anna.csv", 1, rate_hz=15)], model, Options(tmp_path / "out"))
-    assert (outcome.error, outcome.windows) == (
-        None,
-        12,
-    )  # although a last step of 66,667 microseconds is short of the twelfth
+    # the twelfth window counts, although the last step of 66,667 microseconds is short of it
+    assert (outcome.error, outcome.windows) == (None, 12)
 
 
 def test_an_unlikely_recording_is_warned_of(model: Model, tmp_path: Path) -> None:

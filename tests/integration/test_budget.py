@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 import pandas as pd
 import pytest
+import torch
 from optuna.trial import TrialState
 
 from sslwear.config import Settings
@@ -23,6 +24,7 @@ from sslwear.studies.sampling import first_trials, pruner
 from sslwear.studies.single_run import pretrain_once
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights
+from sslwear.training import threads
 from tests.integration.conftest import Interrupting, statuses
 
 QUIET = ProgressCallback()
@@ -196,7 +198,8 @@ def test_runs_say_on_how_many_cores_they_were_computed(make: Callable[..., Setti
     run_study(make(trials=1, threads=1), store, QUIET)
     (run,) = store.find_runs(store.experiment("tiny"), kind="trial")
     assert run.data.params["threads"] == "1"
-    assert run.data.metrics["learning_parameters/layer1"] == 0
+    assert run.data.params["learning_parameters/layer1"] == "0"
+    assert not [name for name in run.data.metrics if name.startswith("learning_parameters/")]
     assert run.data.metrics["learning_rate/head"] == pytest.approx(1e-3)
 
 
@@ -205,7 +208,8 @@ def test_what_learnt_is_logged_again_when_it_changes(make: Callable[..., Setting
     run_study(make(trials=1, training=training, search={}), store, QUIET)
     (run,) = store.find_runs(store.experiment("tiny"), kind="trial")
     history = store.client.get_metric_history(run.info.run_id, "learning_parameters/layer5")
-    assert [(metric.step, metric.value > 0) for metric in history] == [(1, False), (3, True), (5, True)]
+    assert run.data.params["learning_parameters/layer5"] == "0"
+    assert [(metric.step, metric.value > 0) for metric in history] == [(3, True), (5, True)]
     rates = store.client.get_metric_history(run.info.run_id, "learning_rate/head")
     assert {metric.value for metric in rates} == {1e-3}
 
@@ -225,3 +229,21 @@ def test_the_store_keeps_what_frozen_blocks_gave(make: Callable[..., Settings], 
     run_study(make(trials=1), store, QUIET)
     kept: list[Path] = list((store.home / "cache" / "features").glob("*.npy"))
     assert len(kept) == 3  # of training, validation and test windows
+
+
+def test_the_number_of_threads_follows_the_idle_cores_at_each_run(
+    make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        monkeypatch.setattr(threads, "idle_cores", lambda: 2)
+        context, fixed = StudyContext.open(make(), store), StudyContext.open(make(threads=1), store)
+        assert context.for_run() is context
+        assert context.threads == 2
+        monkeypatch.setattr(threads, "idle_cores", lambda: 3)
+        later = context.for_run()
+        assert later.runtime_params()["threads"] == later.fit_settings(later.settings.training).threads == 3
+        assert torch.get_num_threads() == 3
+        assert fixed.for_run() is fixed
+    finally:
+        torch.set_num_threads(before)

@@ -98,9 +98,10 @@ def test_idle_cores_are_measured_again_after_a_while(monkeypatch: pytest.MonkeyP
 
 
 def test_threads_that_share_a_core_run_for_a_part_of_the_time() -> None:
-    """Two busy processes for each core, and as many threads as cores."""
+    """Two busy processes for each core of the machine."""
     cores = joblib.cpu_count()
-    busy = [multiprocessing.get_context("spawn").Process(target=_busy, daemon=True) for _ in range(2 * cores)]
+    count = 2 * multiprocessing.cpu_count()
+    busy = [multiprocessing.get_context("spawn").Process(target=_busy, daemon=True) for _ in range(count)]
     for process in busy:
         process.start()
     try:

@@ -91,7 +91,10 @@ class Run:
         self._client.log_batch(self.id, metrics=[Metric(key, value, now, step) for key, value in metrics.items()])
 
     def epochs(self) -> Callable[[EpochRecord], None]:
-        """Callback of `sslwear.training.fit` that logs losses, scores and changed learning rates of each epoch."""
+        """Callback of `sslwear.training.fit` that logs losses, scores and changed learning rates of each epoch.
+
+        Numbers of learning parameters of the first epoch are parameters of the run; later changes are metrics.
+        """
         before: EpochRecord | None = None
 
         def log(record: EpochRecord) -> None:
@@ -100,7 +103,11 @@ class Run:
             found |= {f"val_{name}": value for name, value in record.scores.items()}
             if before is None or record.learning != before.learning:
                 found |= {f"learning_rate/{part}": how.rate for part, how in record.learning.items()}
-                found |= {f"learning_parameters/{part}": how.parameters for part, how in record.learning.items()}
+                counts = {f"learning_parameters/{part}": how.parameters for part, how in record.learning.items()}
+                if before is None:
+                    self.params(counts)
+                elif [how.parameters for how in before.learning.values()] != list(counts.values()):
+                    found |= counts
             self.metrics({**found, "epoch_seconds": record.seconds}, record.epoch)
             before = record
 

@@ -44,13 +44,12 @@ class Facts:
 def dataset_facts(dataset: Dataset) -> Facts:
     """Facts about labelled windows."""
     description, windows = dataset.description, dataset.windows
-    window_s, samples = dataset.window_s, windows.shape[1]
-    length = ", length in seconds unknown" if window_s is None else f", {window_s:g} s at {samples / window_s:g} Hz"
+    samples = dataset.samples
     step = f", step {description.step_s:g} s" if description.step_s else ""
     shape = f"{samples} samples x {windows.shape[2]} axes"
     rows = [
         ("data set", f"{description.name} ({dataset.folder})"),
-        ("windows", f"{len(dataset)} of {shape}{length}{step}"),
+        ("windows", f"{len(dataset)} of {shape}{_length(dataset.window_s, samples)}{step}"),
         ("arrays", f"X {windows.dtype} {windows.shape}, Y, pid and T ({len(dataset)},)"),
         ("memory", f"{windows.nbytes / 1e6:.1f} MB on disk, memory-mapped: read batch by batch"),
     ]
@@ -70,14 +69,20 @@ def shards_facts(shards: Shards) -> Facts:
     """Facts about unlabelled windows."""
     samples, axes = shards.shards[0].windows().shape[1:]
     counts = [shard.count for shard in shards.shards]
+    shape = f"{samples} samples x {axes} axes{_length(shards.window_s, samples)}"
     return Facts(
         (
             ("shards", f"{shards.description.name} ({shards.folder}), unlabelled, for pre-training"),
-            ("windows", f"{len(shards)} in which the device was worn, of {samples} samples x {axes} axes"),
+            ("windows", f"{len(shards)} in which the device was worn, of {shape}"),
             ("participants", _participants(shards.participants, counts)),
+            *(("warning", warning) for warning in shards.warnings),
             ("fingerprint", shards.fingerprint),
         )
     )
+
+
+def _length(window_s: float | None, samples: int) -> str:
+    return ", length in seconds unknown" if window_s is None else f", {window_s:g} s at {samples / window_s:g} Hz"
 
 
 def _participants(names: Iterable[object], windows: Iterable[int]) -> str:

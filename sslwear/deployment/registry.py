@@ -318,8 +318,7 @@ def save(folder: Path, network: Network, card: Card, example: NDArray[np.float32
             signature=signature,
             input_example=example,
             metadata={
-                "input": f"windows (N, {card.window_samples}, 3) or (N, 3, {card.window_samples}), any floating-point "
-                f"type, {card.unit}, {card.rate_hz:g} Hz",
+                "input": f"windows {card.inputs}, any floating-point type, {card.unit}",
             },
         )
     (folder / DESCRIPTION).write_text(description)

@@ -91,9 +91,8 @@ class Scoring:
         card, found = self._model.card, []
         if ended.is_set():
             return []
-        wanted = f"(N, {card.window_samples}, 3) or (N, 3, {card.window_samples})"
         try:
-            windows = self._model.check(_windows(body, wanted))
+            windows = self._model.check(_windows(body, card.inputs))
         except SslwearError as error:
             raise RefusedError(400, str(error)) from error
         for first in range(0, len(windows), PIECE):

@@ -19,6 +19,7 @@ from sslwear.tracking import NOTE, Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training.metrics import HEADLINE_SCORES
 from sslwear.utils.masking import masked
+from sslwear.utils.words import count
 
 VIEW = "mlflow.sharedViewState."
 BEST_FIRST, JOBS, NESTED = "best-first", "evaluation", "nested"
@@ -123,9 +124,9 @@ def study_note(context: StudyContext) -> str:
         [
             f"Study **{settings.study}**: how to fine-tune {settings.encoder} (weights: {settings.weights}) on "
             f"{_data(context)}.",
-            f"It searches {_searched(settings.search)}. Trials are compared by {settings.objective} on "
-            f"{_people(split.validation, 'validation')}, and the winner is scored once on "
-            f"{_people(split.test, 'test')}.",
+            f"It searches {_searched(settings.search)}. Trials are compared by {settings.objective} over "
+            f"all windows of {_people(split.validation, 'validation')}. The best trial is scored once on "
+            f"{_people(split.test, 'test')}; test scores are means over participants.",
             f"The run `{settings.study}` has the study's charts among its artifacts; its trials are nested under it.",
         ]
     )
@@ -161,7 +162,7 @@ def _data(context: StudyContext) -> str:
 
 
 def _people(participants: Sequence[object], side: str = "") -> str:
-    return f"{len(participants)} {side + ' ' if side else ''}participant{'s' * (len(participants) != 1)}"
+    return count(len(participants), f"{side} participant".strip())
 
 
 def _searched(search: SearchSettings) -> str:

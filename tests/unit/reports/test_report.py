@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from sslwear.config import parse
 from sslwear.errors import StudyError
 from sslwear.reports.report import ReportInputs, grouped, write_report
-from sslwear.reports.report_figures import MOST_BYTES, NAMES, differences_figure
+from sslwear.reports.report_figures import MOST_BYTES, NAMES, MethodPoint, differences_figure, effect_figure
 from sslwear.reports.report_text import answer, significance
 from sslwear.reports.study_figures import TrialPoint
 from sslwear.training import EpochRecord
@@ -97,6 +98,46 @@ def test_too_few_participants_for_any_significant_difference_are_reported() -> N
     assert significance(group)[-1].startswith(
         "- With 5 participants and 2 comparisons, the smallest possible corrected p is 0.1"
     )
+
+
+def test_a_report_of_few_participants_has_no_intervals(tmp_path: Path) -> None:
+    frame = results({"base": {1: BASE[:3]}, "better": {1: BETTER[:3]}})
+    kinds = {"base": ("all", "none"), "better": ("head", "none")}
+    text, rows = (path.read_text() for path in write_report(frame, inputs(kinds=kinds), tmp_path)[:2])
+    assert "`better` has the highest mean macro F1 over 3 participants: 0.611 (3 participants)." in text
+    assert "| 0.611 ± 0.095 (3 participants) |" in text
+    assert "| `better` | 3 | +0.101 (3 participants) |" in text
+    assert "Fewer than 5 participants are too few for an interval." in text
+    assert "Record more participants." in text
+    assert "95 %" not in text
+    assert not re.search(r"\[[-+]?\d\.\d+, ", text)
+    assert {row[f"f1_{limit}"] for row in json.loads(rows) for limit in ("low", "high")} == {None}
+
+
+@pytest.mark.parametrize(("participants", "intervals"), [(4, False), (5, True)])
+def test_bars_are_drawn_for_five_participants_or_more(participants: int, intervals: bool) -> None:
+    frame = results({"base": {1: BASE[:participants]}, "better": {1: BETTER[:participants]}})
+    (group,) = grouped(frame, "f1")
+    differences = differences_figure({group.title: group.comparisons["f1"]}, "f1").axes[0]
+    assert any(line.get_linewidth() == 5 for line in differences.lines) == intervals
+    assert ("95 % interval" in differences.get_xlabel()) == intervals
+    points = [MethodPoint(one, one.method, "none") for one in group.summaries]
+    means = effect_figure({group.title: points}, "tuning", "f1").axes[0]
+    assert bool(means.lines) == intervals
+    assert ("95 % interval" in means.get_xlabel()) == intervals
+
+
+def test_learning_curves_are_named_after_their_run(tmp_path: Path) -> None:
+    curves = [EpochRecord(i, 1 / i, 1.2 / i, {"f1": 0.1 * i}, {}, 0.0) for i in (1, 2)]
+    frame = results({"base": {1: BASE}, "forest": {1: BETTER}})
+    text = write_report(frame, inputs(curves=curves, curves_of="one run of `base`"), tmp_path)[0].read_text()
+    assert "Learning curves of one run of `base`:" in text
+    assert "winner" not in text
+
+
+def test_protocols_have_their_names_in_text() -> None:
+    frame = results({"base": {1: BASE}}).assign(protocol="k_fold")
+    assert grouped(frame, "f1")[0].title == "adl, k-fold cross-validation"
 
 
 def test_methods_with_missing_participants_or_seeds_give_a_warning(tmp_path: Path) -> None:

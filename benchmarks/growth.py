@@ -121,7 +121,7 @@ def trials(place: Path, most: int) -> str:
 
 
 def reading(place: Path, sizes: list[int]) -> str:
-    """Time of showing, listing and resuming a study, by its number of trials."""
+    """Processor time of showing, listing and resuming a study, by its number of trials."""
     lines = [
         "| trials | `study show` s | `study list` s | one more trial, with charts s | MB |",
         "|---|---|---|---|---|",
@@ -168,10 +168,10 @@ def show(store: Store) -> None:
 
 
 def timed(what: Callable[[], object]) -> float:
-    """Seconds that a call takes."""
-    began = time.perf_counter()
+    """Seconds of processor time that a call takes, which other programs change less than the time on the clock."""
+    began = time.process_time()
     what()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def repeated(source: Dataset, folder: Path, windows: int, participants: int) -> Dataset:
@@ -233,7 +233,8 @@ A trial beside its training (proposing by TPE, pruning, {EPOCHS} epochs logged, 
 
 {trials(place, most)}
 
-Reading a study, and resuming it for one more trial, after which its charts are drawn; the most memory of the process:
+Reading a study, and resuming it for one more trial, after which its charts are drawn, in seconds of
+processor time; the most memory of the process:
 
 {reading(place, [100, 500, 2000])}"""
     write_section("How cost grows with trials: `python benchmarks/growth.py --only trials`", text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 
 from sklearn.model_selection import ShuffleSplit
@@ -20,6 +19,7 @@ from sslwear.studies.context import StudyContext, digest, key_of, plugin_identit
 from sslwear.studies.progress import ProgressCallback, beside_chance
 from sslwear.tracking import RUN_URI, Run, participant_params
 from sslwear.tracking.checkpoints import load_weights
+from sslwear.tracking.outages import is_outage
 from sslwear.tracking.system_metrics import monitored
 from sslwear.training import EpochRecord, FitData, FitSettings, fit
 from sslwear.training.task import Classification, Task
@@ -52,8 +52,12 @@ def pretrained(
     with store.lock(f"pretraining-{key}"):  # one of several processes with the same key computes
         for earlier in store.find_runs(None, pretraining_key=key, outcome="finished"):
             origin = earlier.info.run_id
-            with suppress(WeightsError):  # its checkpoint was deleted
+            try:
                 return load_weights(store, f"{RUN_URI}{origin}"), origin
+            except WeightsError as error:
+                if is_outage(error):
+                    raise
+                # Otherwise its checkpoint was deleted.
         tags = {**context.tags(), **_data_tags(context, pretext), "pretraining_key": key, "pretext": pretext}
         what = note(context, pretext)
         with store.start_run(experiment_id, f"pretext {pretext}", "pretraining", parent, what, **tags) as run:

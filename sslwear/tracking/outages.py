@@ -24,8 +24,9 @@ OWN_CODES = (ErrorCode.Name(INVALID_PARAMETER_VALUE), ErrorCode.Name(RESOURCE_DO
 MEMORY = re.compile(r"out of memory|(can't|cannot|unable to) allocate|not enough memory|alloc_failed|bad_alloc", re.I)
 DEVICE = re.compile(r"CUDA error|HIP error|device-side assert|can't start new thread")
 """Messages of PyTorch and Python after which nothing more can be computed in the process."""
-DISK = re.compile(r"I/O error|os error \d+|no space left", re.I)
-FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK = re.compile(r"I/O error|os error \d+", re.I)
+"""Messages of safetensors about an error of the system."""
+FULL = re.compile(r"no space left|disk quota exceeded|os error (28|122)\b", re.I)
 
 
 def is_interruption(error: BaseException) -> bool:
@@ -68,13 +69,14 @@ def advice(error: BaseException) -> str | None:
         return f"out of memory {reason}. Close other programs that use it and run the same command again"
     if isinstance(error, RuntimeError) and DEVICE.search(str(error)):
         return f"the device or the system failed {reason}. Check it and run the same command again"
-    if isinstance(error, OSError) and error.errno in FULL:
+    of_system = isinstance(error, OSError) or (isinstance(error, SafetensorError) and DISK.search(str(error)))
+    if of_system and FULL.search(str(error)):
         return (
             f"a disk is full {reason}. Free space where the store is and in the temporary folder "
             f"{tempfile.gettempdir()} (or set TMPDIR), and run the same command again"
         )
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         return f"too many files are open {reason}. Raise the limit with ulimit -n and run the same command again"
-    if isinstance(error, OSError) or (isinstance(error, SafetensorError) and DISK.search(str(error))):
+    if of_system:
         return f"a file could not be read or written {reason}. Correct this and run the same command again"
     return None

@@ -17,7 +17,8 @@ from optuna.trial import TrialState
 from sslwear.config import Settings
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
-from sslwear.errors import DataChangedError, DataError, StudyError
+from sslwear.errors import DataChangedError, DataError, StudyError, WeightsError
+from sslwear.studies import pretraining
 from sslwear.studies import trial as trial_module
 from sslwear.studies.cross_validation import evaluate_study
 from sslwear.studies.failures import counted
@@ -156,6 +157,21 @@ def test_nothing_is_kept_of_a_trial_whose_data_changed(
         run_study(settings, store, QUIET)
     shutil.copy(small_folder / "X.npy", own)
     assert [trial.state for trial in counted(run_study(settings, store, QUIET))] == [TrialState.COMPLETE] * 3
+
+
+def test_an_outage_does_not_pre_train_again(
+    quick: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = quick(training={"tuning": "head", "max_epochs": 1, "pretext": "reverse"}, search={})
+    train_once(settings, store, QUIET)
+
+    def load(*_: Any) -> None:
+        raise WeightsError("no checkpoint") from MlflowException("the server restarts")
+
+    monkeypatch.setattr(pretraining, "load_weights", load)
+    with pytest.raises(WeightsError):
+        train_once(settings, store, QUIET)
+    assert statuses(store) == {"train": ["FINISHED", "KILLED"], "pretraining": ["FINISHED"]}
 
 
 def test_changed_data_of_a_pre_training_are_noticed(quick: Callable[..., Settings], store: Store, own: Path) -> None:

@@ -91,6 +91,7 @@ def test_memory_is_told_from_the_rest() -> None:
     ("error", "words"),
     [
         (system(errno.ENOSPC), r"a disk is full \(\[Errno 28\] No space left on device\)\. Free space .*TMPDIR"),
+        (OUTAGES[13], "a disk is full"),
         (system(errno.EMFILE), "too many files are open .* ulimit -n"),
         (system(errno.EIO), r"a file could not be read or written \(\[Errno 5\] Input/output error\)\. Correct this"),
         (MemoryError(), r"out of memory \(MemoryError\)\. Close other programs"),

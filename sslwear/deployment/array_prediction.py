@@ -17,6 +17,7 @@ from sslwear.data.window_length import described_length_s, length_from_starts_s
 from sslwear.deployment.batch_prediction import Options, Outcome
 from sslwear.encoders.classifier import Model, distribution_shift_warning, statistics, table
 from sslwear.errors import DataError, SettingsError
+from sslwear.utils.csv_cells import write_csv
 
 ENDING = ".npy"
 TOLERANCE = 0.02
@@ -70,7 +71,7 @@ def _predict_one(file: Path, out: Path, model: Model, options: Options) -> Outco
             if options.format == "parquet":
                 found.to_parquet(made, index=False)
             else:
-                found.to_csv(made, index=False, float_format="%.4f")
+                write_csv(found, made, "%.4f")
             for path in options.stale(file.stem):
                 path.unlink(missing_ok=True)
             made.replace(out)

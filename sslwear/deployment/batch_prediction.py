@@ -28,6 +28,7 @@ from sslwear.evaluation.smoothing import HiddenMarkovModel
 from sslwear.reports.day_figure import day_figure
 from sslwear.training.threads import idle_cores, use_threads
 from sslwear.utils import processes
+from sslwear.utils.csv_cells import write_csv
 
 FORMATS = ("csv", "parquet")
 
@@ -308,9 +309,9 @@ def _write(found: LabelledRecording, table: pd.DataFrame, place: Path, options: 
         table.to_parquet(made["windows"], index=False)
     else:
         times = np.char.replace(np.datetime_as_string(table["time"].to_numpy(), unit="ms"), "T", " ")
-        table.assign(time=times).to_csv(made["windows"], index=False, float_format="%.4f")
-    minutes(found, "day").to_csv(made["days"], index=False, float_format="%.3f")
-    minutes(found, "hour").to_csv(made["hours"], index=False, float_format="%.3f")
+        write_csv(table.assign(time=times), made["windows"], "%.4f")
+    write_csv(minutes(found, "day"), made["days"], "%.3f")
+    write_csv(minutes(found, "hour"), made["hours"], "%.3f")
     day_figure(found).savefig(made["picture"], dpi=130)
     for path in options.stale(found.name):
         path.unlink(missing_ok=True)

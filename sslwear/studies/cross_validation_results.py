@@ -11,6 +11,7 @@ from sslwear.errors import StudyError
 from sslwear.tracking import Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training.metrics import SCORES
+from sslwear.utils.csv_cells import original_cell
 
 PLAN, PARTICIPANTS = "plan.csv", "test_participants.csv"
 COLUMNS = (
@@ -65,4 +66,5 @@ def results(name: str, store: Store) -> pd.DataFrame:
 def _read(text: str) -> pd.DataFrame:
     """Read a table of participants, whose names may look like numbers or missing values."""
     kinds = {"participant": str, **dict.fromkeys(SCORES, float)}
-    return pd.read_csv(StringIO(text), dtype=kinds, keep_default_na=False, na_values={key: [""] for key in SCORES})
+    table = pd.read_csv(StringIO(text), dtype=kinds, keep_default_na=False, na_values={key: [""] for key in SCORES})
+    return table.assign(participant=table["participant"].map(original_cell))

@@ -34,10 +34,6 @@ COMMAND = [sys.executable, "-c", "from sslwear.cli.app import main; main()"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 60_000
 """Timeout of a page on a machine with two busy cores."""
-NO_ASSISTANT = """
-localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false');
-localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');
-"""
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,6 @@ def browser() -> Iterator[Any]:
 def page(browser: Any) -> Iterator[Any]:
     """An empty page in a new profile. Do not wait for an idle network: MLflow sends requests all the time."""
     context = browser.new_context(viewport={"width": 1600, "height": 1000})
-    context.add_init_script(NO_ASSISTANT)
     context.set_default_timeout(PATIENCE_MS)
     context.set_default_navigation_timeout(PATIENCE_MS)
     opened = context.new_page()
@@ -95,7 +90,7 @@ def ui(studied: tuple[optuna.Study, Store]) -> Iterator[Ui]:
     process = subprocess.Popen(
         [*COMMAND, "ui", "--port", str(port)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, HOME_VARIABLE: str(studied[1].home)},
         preexec_fn=heed_signals,

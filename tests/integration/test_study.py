@@ -191,6 +191,13 @@ def test_only_the_winner_is_scored_on_test_participants_and_only_once(
         assert not [name for name in run.data.metrics if name.startswith("test")]
     table = pd.read_csv(io.StringIO(read(store, parent, "test_participants.csv")))
     assert sorted(map(str, table["participant"])) == sorted(parent.data.params["test_participants"].split())
+    for name in ("kappa", "f1"):  # a test score is the mean over participants, and so called everywhere
+        assert parent.data.metrics[f"test_{name}"] == pytest.approx(table[name].mean())
+        assert study.user_attrs["tested"][str(best.number)][name] == parent.data.metrics[f"test_{name}"]
+        assert f"{name} {table[name].mean():.3f}" in parent.data.tags["mlflow.note.content"]
+    assert parent.data.metrics["pooled_test_accuracy"] == pytest.approx(
+        np.average(table["accuracy"], weights=table["windows"])
+    )
     monkeypatch.setattr("sslwear.studies.final_test.score_network", lambda *_: pytest.fail("scored again"))
     again = run_study(make(), store, QUIET)
     assert len(again.trials) == 3

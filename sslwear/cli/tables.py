@@ -135,30 +135,37 @@ def _augment_text(augment: bool | str) -> str:
 
 def studies_table(studies: Sequence[optuna.Study]) -> Table:
     """Studies, one a row: number of trials, the best validation score and the test score of that trial."""
-    from sslwear.studies.tested import ABOUT, main_scores
-    from sslwear.studies.trials import kept_settings, rows, training_of, winner
-
     made = table("study", "data", "encoder", "objective")
     for name in ("trials", "pruned", "failed", "running", "validation", "test"):
         made.add_column(name, justify="right", no_wrap=True)
     made.add_column("best tuning", no_wrap=True)
     for study in studies:
-        if "settings" not in study.user_attrs:
-            made.add_row(study.study_name, "(not created by sslwear)")
-            continue
-        settings, best, trials = kept_settings(study), winner(study), rows(study)
-        count = {outcome: sum(row.outcome == outcome for row in trials) for outcome in ("pruned", "failed", "running")}
-        counted = sum(row.outcome in ("finished", "pruned", "failed") for row in trials)
-        scores, what = main_scores(study, best.number) if best else ({}, "")
-        made.add_row(
-            *(study.study_name, settings.data, settings.encoder, settings.objective),
-            f"{counted} of {max(settings.trials, counted)}",
-            *(str(number or "-") for number in count.values()),
-            score_text(best.value if best else None),
-            score_text(scores.get(settings.objective)) + (f" {what}" if scores and what != ABOUT[True] else ""),
-            training_of(best).tuning if best else "-",
-        )
+        try:
+            made.add_row(*_study_cells(study))
+        except Exception:  # noqa: BLE001 - whatever another version wrote, one study must not hide the others
+            made.add_row(study.study_name, "(cannot be read)")
     return made
+
+
+def _study_cells(study: optuna.Study) -> list[str]:
+    """Cells of a study in `studies_table`."""
+    from sslwear.studies.tested import ABOUT, main_scores
+    from sslwear.studies.trials import kept_settings, rows, training_of, winner
+
+    if "settings" not in study.user_attrs:
+        return [study.study_name, "(not created by sslwear)"]
+    settings, best, trials = kept_settings(study), winner(study), rows(study)
+    count = {outcome: sum(row.outcome == outcome for row in trials) for outcome in ("pruned", "failed", "running")}
+    counted = sum(row.outcome in ("finished", "pruned", "failed") for row in trials)
+    scores, what = main_scores(study, best.number) if best else ({}, "")
+    return [
+        *(study.study_name, settings.data, settings.encoder, settings.objective),
+        f"{counted} of {max(settings.trials, counted)}",
+        *(str(number or "-") for number in count.values()),
+        score_text(best.value if best else None),
+        score_text(scores.get(settings.objective)) + (f" {what}" if scores and what != ABOUT[True] else ""),
+        training_of(best).tuning if best else "-",
+    ]
 
 
 def evaluations_table(evaluations: Sequence[Evaluation]) -> Table:

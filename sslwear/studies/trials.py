@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import optuna
@@ -26,7 +27,7 @@ OUTCOMES = {
 
 @dataclass(frozen=True)
 class TrialRow:
-    """One trial as a row of a table; `settings` is None when it ended before it had any."""
+    """One trial as a row of a table; `settings` is None when it has none that can be read."""
 
     number: int
     outcome: str
@@ -74,13 +75,21 @@ def _row(trial: FrozenTrial, interrupted: bool) -> TrialRow:
         number=trial.number,
         outcome="interrupted" if interrupted else OUTCOMES[trial.state],
         value=value,
-        settings=TrainingSettings(**settings) if settings else None,
+        settings=_readable(settings),
         epochs=len(reported),
         seconds=trial.duration.total_seconds() if trial.duration else None,
         error=trial.user_attrs.get("error"),
         host=trial.user_attrs.get("host"),
         run_id=trial.user_attrs.get("run_id"),
     )
+
+
+def _readable(settings: Any) -> TrainingSettings | None:
+    """Settings of a trial; None if it has none, or another version of this package wrote them."""
+    try:
+        return TrainingSettings(**settings) if settings else None
+    except (ValueError, TypeError):
+        return None
 
 
 def points(study: optuna.Study) -> list[TrialPoint]:

@@ -1,0 +1,35 @@
+"""Tables of the command: a study of another version does not hide the others."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+from rich.console import Console
+
+from sslwear.cli.tables import studies_table
+from sslwear.studies.storage import all_studies, open_storage
+from sslwear.studies.trials import rows
+from sslwear.tracking import Store, databases
+
+
+@pytest.mark.parametrize("stored", ['"study: x\\nunknown_key_of_another_version: 1"', "3", "null", "[1]"])
+def test_a_study_that_cannot_be_read_does_not_hide_the_others(store: Store, stored: str) -> None:
+    storage = open_storage(store)
+    for name in ("bad", "other"):
+        optuna.create_study(study_name=name, storage=storage)
+    optuna.load_study(study_name="bad", storage=storage).set_user_attr("settings", "")
+    with databases.connect(store.home / "optuna.db") as connection:
+        connection.execute("UPDATE study_user_attributes SET value_json = ? WHERE key = 'settings'", (stored,))
+    console = Console(width=120)
+    with console.capture() as shown:
+        console.print(studies_table(all_studies(store)))
+    assert "(cannot be read)" in shown.get()
+    assert "not created by sslwear" in shown.get()
+
+
+@pytest.mark.parametrize("settings", [{"unknown": 1}, {"learning_rate": "fast"}, [1, 2]])
+def test_a_trial_of_another_version_has_no_settings(store: Store, settings: object) -> None:
+    study = optuna.create_study(study_name="s", storage=open_storage(store))
+    study.ask().set_user_attr("settings", settings)
+    (row,) = rows(study)
+    assert row.settings is None

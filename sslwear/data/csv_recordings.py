@@ -9,11 +9,11 @@ from typing import IO, Any
 
 import numpy as np
 import pandas as pd
-from isal import igzip
 
 from sslwear.data.buffer import AXES, TIME, SampleBuffer
 from sslwear.data.calibration import UNCALIBRATED, check_unit_of
 from sslwear.data.checks import check_range
+from sslwear.data.unpacking import open_gzip
 
 PIECE_SAMPLES = 250_000
 COLUMNS = (TIME, *AXES)
@@ -104,7 +104,7 @@ class CsvTable:
 
 def _open(file: Path) -> IO[bytes]:
     if file.name.lower().endswith(".gz"):
-        return igzip.open(file)  # type: ignore[no-untyped-call, no-any-return]
+        return open_gzip(file, str(file))
     return file.open("rb")
 
 

@@ -10,6 +10,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from isal import igzip
 from numpy.typing import NDArray
 
 from sslwear.data.buffer import AXES, TEMPERATURE, SampleBuffer
@@ -28,6 +28,7 @@ from sslwear.data.cuts import check_rate, check_used
 from sslwear.data.device_checks import capture_output, check_readable, is_csv, reading_note, span
 from sslwear.data.nonwear import worn_at
 from sslwear.data.time_axis import TimeAxis
+from sslwear.data.unpacking import check_zip, open_gzip
 from sslwear.data.windowing import Windower, Windows
 
 PIECE_SAMPLES = 250_000
@@ -186,8 +187,10 @@ def _read_device(file: Path, folder: Path) -> tuple[SampleBuffer, dict[str, Any]
         place, plain = Path(name), file
         if file.name.lower().endswith(".gz"):
             plain = place / file.name[: -len(".gz")]
-            with igzip.open(file) as packed, plain.open("wb") as unpacked:  # type: ignore[no-untyped-call]
+            with open_gzip(file, str(file)) as packed, plain.open("wb") as unpacked:
                 shutil.copyfileobj(packed, unpacked, 2**20)
+        if zipfile.is_zipfile(plain):
+            check_zip(plain)
         if matrix_reader.is_matrix_bin_file(str(plain)):
             return _read_matrix(plain, folder)
         device = reader.get_device_info(str(plain))

@@ -14,9 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from isal import igzip, isal_zlib
+from isal import isal_zlib
 
 from sslwear.data.arrays import Stamp, stamp
+from sslwear.data.unpacking import check_member, open_gzip
 from sslwear.errors import DataError
 
 UNREADABLE: tuple[type[Exception], ...] = (
@@ -39,13 +40,16 @@ class Raw:
 
     Args:
         path: the folder or the zip file.
+        packed_bytes: size of the file on disk that contains it, where that is another one; it bounds what the files
+            unpack to, see `unpacking`.
 
     Raises:
         DataError: when the path is missing, or a file that is not a zip file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, packed_bytes: int | None = None) -> None:
         self.path = path
+        self._packed_bytes = packed_bytes
         if not path.exists():
             raise DataError(
                 f"there is no file or folder {path}; give the published archive or its unpacked folder with --raw PATH"
@@ -55,7 +59,7 @@ class Raw:
 
     def __getstate__(self) -> dict[str, Any]:
         """Only the path is passed to another process, which opens the archives itself."""
-        return {"path": self.path}
+        return {"path": self.path, "_packed_bytes": self._packed_bytes}
 
     def find(self, pattern: str, outside_only: bool = False) -> list[tuple[str, re.Match[str]]]:
         """Files whose name ends in `pattern`, a regular expression that starts at a folder's or a file's name.
@@ -81,13 +85,16 @@ class Raw:
         """Open a file that `find` returned; ``.gz`` files are decompressed while they are read.
 
         Raises:
-            DataError: when it cannot be read.
+            DataError: when it cannot be read, or unpacks to too much.
         """
         place = self._place(name)
+        packed = self._packed_bytes or place.disk.stat().st_size
+        if place.archive is not None:
+            check_member(place.archive.getinfo(place.member), f"{self.path}: {name}", packed)
         try:
             with place.disk.open("rb") if place.archive is None else place.archive.open(place.member) as file:
                 if name.endswith(".gz"):
-                    with igzip.open(file) as unpacked:  # type: ignore[no-untyped-call]
+                    with open_gzip(file, f"{self.path}: {name}", packed) as unpacked:
                         yield unpacked
                 else:
                     yield file
@@ -119,7 +126,7 @@ class Raw:
                 shutil.copyfileobj(packed, unpacked)
             unpacked.flush()
             try:
-                raw = Raw(Path(unpacked.name))
+                raw = Raw(Path(unpacked.name), self._packed_bytes or self._place(name).disk.stat().st_size)
             except DataError as error:
                 raise DataError(f"{self.path}: {name} is not a zip file; download it again") from error
             yield raw

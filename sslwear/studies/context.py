@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sslwear.augmentations.base import Augmentation
-from sslwear.augmentations.base import get as get_augmentation
-from sslwear.augmentations.rotation import Rotation
-from sslwear.config import NO_PRETEXT, SUPERVISED, Settings, TrainingSettings
+from sslwear.config import Settings, TrainingSettings
 from sslwear.data.dataset import Dataset
 from sslwear.data.pretraining import PretrainingData
 from sslwear.data.shards import Shards
@@ -28,18 +22,18 @@ from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
 from sslwear.encoders.base import get as get_encoder
 from sslwear.encoders.classifier import Card
-from sslwear.errors import DataError, SettingsError
-from sslwear.pretext.base import get as get_pretext
+from sslwear.errors import DataError
 from sslwear.studies.data_checks import check_window_lengths, data_warnings
-from sslwear.tracking import MODEL_URI, RUN_URI, Store
-from sslwear.tracking.checkpoints import load_weights, resolve_alias
+from sslwear.studies.initial_weights import initial_weights
+from sslwear.studies.names import augmentation_of, check_names, load_plugins
+from sslwear.tracking import Store
+from sslwear.tracking.checkpoints import resolve_alias
 from sslwear.training import AugmentedViews, FeatureCache, FitSettings, Windows
 from sslwear.training.device import generator, resolve_device, resolve_precision, seeded
 from sslwear.training.task import Classification, inverse_frequency
 from sslwear.training.threads import use_threads
 from sslwear.tuning.base import TuningStrategy
 from sslwear.tuning.base import parse as parse_tuning
-from sslwear.utils import plugins
 
 ENCODER_STREAM = 100
 
@@ -296,118 +290,3 @@ def open_labelled(settings: Settings, store: Store) -> Dataset:
 
 def _use_threads(settings: Settings) -> int:
     return use_threads(None if settings.threads == "auto" else settings.threads)
-
-
-def load_plugins(settings: Settings) -> None:
-    """Load the plug-in files of a study.
-
-    Raises:
-        SettingsError: when a file cannot be loaded.
-    """
-    for path in settings.plugins:
-        plugins.load_file(path)
-
-
-def augmentation_of(training: TrainingSettings) -> Augmentation | None:
-    """The augmentation of a training; None where windows are used as recorded.
-
-    Raises:
-        SettingsError: when there is none with this name.
-    """
-    if isinstance(training.augment, str):
-        return get_augmentation(training.augment, "training.augment")()
-    return Rotation(training.augment_degrees) if training.augment else None
-
-
-def plugin_identities(
-    encoder: type[Encoder],
-    pretext: str,
-    tuning: type[TuningStrategy] | None = None,
-    augmentation: Augmentation | None = None,
-) -> dict[str, str]:
-    """Versions or contents of the plug-ins of a training that are not part of this package, for keys of results."""
-    kinds: dict[str, type[Any] | None] = {"encoder": encoder, "tuning": tuning}
-    kinds["augmentation"] = type(augmentation) if augmentation is not None else None
-    kinds["pretext"] = None if pretext in (NO_PRETEXT, SUPERVISED) else get_pretext(pretext)
-    found = {kind: plugins.identity(plugin) for kind, plugin in kinds.items() if plugin is not None}
-    return {kind: code for kind, code in found.items() if code}
-
-
-def check_names(settings: Settings, encoder: type[Encoder]) -> None:
-    """Check that all tuning strategies, augmentations and pretext tasks exist and that no choice is given twice.
-
-    Raises:
-        SettingsError: naming the key and the choices.
-    """
-    parse_tuning(settings.training.tuning, encoder, "training.tuning")
-    if isinstance(settings.search.tuning, tuple):
-        choices = [parse_tuning(text, encoder, "search.tuning").spec for text in settings.search.tuning]
-        for text, canonical in zip(settings.search.tuning, choices, strict=True):
-            if choices.count(canonical) > 1:
-                raise SettingsError(f"search.tuning: {text!r} is given twice, in two spellings. Leave one out")
-    for key, augment in (("training", (settings.training.augment,)), ("search", settings.search.augment or ())):
-        for choice in augment:
-            check_augmentation_name(choice, f"{key}.augment")
-    wanted = {"training.pretext": (settings.training.pretext,), "search.pretext": settings.search.pretext or ()}
-    for key, names in wanted.items():
-        for name in names:
-            check_pretext_name(name, key)
-
-
-def check_augmentation_name(augment: bool | str, key: str) -> None:
-    """Check that an augmentation exists.
-
-    Raises:
-        SettingsError: naming the key and the choices.
-    """
-    if isinstance(augment, str):
-        get_augmentation(augment, key)
-
-
-def check_pretext_name(name: str, key: str) -> None:
-    """Check that a pretext task exists.
-
-    Raises:
-        SettingsError: naming the key and the choices.
-    """
-    if name not in (NO_PRETEXT, SUPERVISED):
-        get_pretext(name, key, besides=(NO_PRETEXT, SUPERVISED))
-
-
-def initial_weights(origin: str, encoder: type[Encoder], store: Store) -> Mapping[str, Tensor] | None:
-    """Read initial weights and check that they fit the encoder; None for ``none``.
-
-    Args:
-        origin: the value of ``weights:``.
-        encoder: class of the encoder.
-        store: store of runs and registered models.
-
-    Raises:
-        WeightsError: when it cannot be read or does not fit.
-    """
-    if origin == "none":
-        return None
-    if origin == "hub":
-        state = weights.from_hub(encoder.name)
-    elif origin.startswith((RUN_URI, MODEL_URI)):
-        state = load_weights(store, origin)
-    else:
-        state = weights.read(Path(origin).expanduser())
-    weights.load_encoder(encoder(), state, origin)
-    return state
-
-
-def digest(state: Mapping[str, Tensor] | None) -> str:
-    """SHA-256 of weights, or ``random`` for None."""
-    if state is None:
-        return "random"
-    content = hashlib.sha256()
-    for name in sorted(state):
-        content.update(name.encode())
-        content.update(state[name].detach().cpu().contiguous().numpy().tobytes())
-    return content.hexdigest()
-
-
-def key_of(content: Mapping[str, Any]) -> str:
-    """Key of a set of values: the same values give the same key."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:32]

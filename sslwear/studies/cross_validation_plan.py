@@ -17,18 +17,11 @@ from sslwear.data.splits import Split, check_several_classes, missing_classes
 from sslwear.errors import SettingsError
 from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.evaluation.smoothing import check_consecutive
-from sslwear.studies.context import (
-    StudyContext,
-    augmentation_of,
-    check_augmentation_name,
-    check_pretext_name,
-    digest,
-    initial_weights,
-    key_of,
-    open_labelled,
-    plugin_identities,
-)
+from sslwear.studies.context import StudyContext, open_labelled
+from sslwear.studies.initial_weights import initial_weights
+from sslwear.studies.keys import digest, key_of, plugin_identities
 from sslwear.studies.leakage import check_evaluation_weights, supervised_datasets
+from sslwear.studies.names import augmentation_of, check_augmentation_name, check_pretext_name
 from sslwear.studies.pretraining import check_pretraining, pretraining_windows
 from sslwear.tracking import Store, participant_params
 from sslwear.tuning.base import parse as parse_tuning

@@ -15,9 +15,10 @@ from optuna.trial import TrialState
 from sslwear.config import Settings, with_effect
 from sslwear.errors import StudyError
 from sslwear.studies import trials
-from sslwear.studies.context import StudyContext, digest
+from sslwear.studies.context import StudyContext
 from sslwear.studies.failures import check_failures, counted, failed_note, interrupt
 from sslwear.studies.final_test import finalise
+from sslwear.studies.keys import digest
 from sslwear.studies.leakage import check_weights
 from sslwear.studies.mlflow_page import TRIAL, describe_experiment, study_note
 from sslwear.studies.pretraining import check_pretraining

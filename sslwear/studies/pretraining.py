@@ -15,7 +15,8 @@ from sslwear.encoders.heads import PUBLISHED
 from sslwear.errors import DataError, LeakageError, SettingsError, WeightsError
 from sslwear.pretext.base import get as get_pretext
 from sslwear.reports.training_figures import learning_curves
-from sslwear.studies.context import StudyContext, digest, key_of, plugin_identities
+from sslwear.studies.context import StudyContext
+from sslwear.studies.keys import digest, key_of, plugin_identities
 from sslwear.studies.progress import ProgressCallback, beside_chance
 from sslwear.tracking import RUN_URI, Run, participant_params
 from sslwear.tracking.checkpoints import load_weights

@@ -12,7 +12,8 @@ from sslwear.config import TrainingSettings
 from sslwear.encoders.base import Network
 from sslwear.encoders.cnn import Cnn5
 from sslwear.errors import SettingsError
-from sslwear.studies.context import augmentation_of, check_augmentation_name, plugin_identities
+from sslwear.studies.keys import plugin_identities
+from sslwear.studies.names import augmentation_of, check_augmentation_name
 from sslwear.studies.trial import note, run_name
 from sslwear.testing.baselines import dataset
 from sslwear.training import AugmentedViews, FrozenBlocks, Windows

@@ -1,0 +1,47 @@
+"""Keys of stored results: the same content gives the same key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from sslwear.augmentations.base import Augmentation
+from sslwear.config import NO_PRETEXT, SUPERVISED
+from sslwear.encoders.base import Encoder
+from sslwear.pretext.base import get as get_pretext
+from sslwear.tuning.base import TuningStrategy
+from sslwear.utils import plugins
+
+
+def plugin_identities(
+    encoder: type[Encoder],
+    pretext: str,
+    tuning: type[TuningStrategy] | None = None,
+    augmentation: Augmentation | None = None,
+) -> dict[str, str]:
+    """Versions or contents of the plug-ins of a training that are not part of this package, for keys of results."""
+    kinds: dict[str, type[Any] | None] = {"encoder": encoder, "tuning": tuning}
+    kinds["augmentation"] = type(augmentation) if augmentation is not None else None
+    kinds["pretext"] = None if pretext in (NO_PRETEXT, SUPERVISED) else get_pretext(pretext)
+    found = {kind: plugins.identity(plugin) for kind, plugin in kinds.items() if plugin is not None}
+    return {kind: code for kind, code in found.items() if code}
+
+
+def digest(state: Mapping[str, Tensor] | None) -> str:
+    """SHA-256 of weights, or ``random`` for None."""
+    if state is None:
+        return "random"
+    content = hashlib.sha256()
+    for name in sorted(state):
+        content.update(name.encode())
+        content.update(state[name].detach().cpu().contiguous().numpy().tobytes())
+    return content.hexdigest()
+
+
+def key_of(content: Mapping[str, Any]) -> str:
+    """Key of a set of values: the same values give the same key."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:32]

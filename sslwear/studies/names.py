@@ -1,0 +1,75 @@
+"""Plug-ins that a study file names: loading, checks that they exist, and the augmentation."""
+
+from __future__ import annotations
+
+from sslwear.augmentations.base import Augmentation
+from sslwear.augmentations.base import get as get_augmentation
+from sslwear.augmentations.rotation import Rotation
+from sslwear.config import NO_PRETEXT, SUPERVISED, Settings, TrainingSettings
+from sslwear.encoders.base import Encoder
+from sslwear.errors import SettingsError
+from sslwear.pretext.base import get as get_pretext
+from sslwear.tuning.base import parse as parse_tuning
+from sslwear.utils import plugins
+
+
+def load_plugins(settings: Settings) -> None:
+    """Load the plug-in files of a study.
+
+    Raises:
+        SettingsError: when a file cannot be loaded.
+    """
+    for path in settings.plugins:
+        plugins.load_file(path)
+
+
+def check_names(settings: Settings, encoder: type[Encoder]) -> None:
+    """Check that all tuning strategies, augmentations and pretext tasks exist and that no choice is given twice.
+
+    Raises:
+        SettingsError: naming the key and the choices.
+    """
+    parse_tuning(settings.training.tuning, encoder, "training.tuning")
+    if isinstance(settings.search.tuning, tuple):
+        choices = [parse_tuning(text, encoder, "search.tuning").spec for text in settings.search.tuning]
+        for text, canonical in zip(settings.search.tuning, choices, strict=True):
+            if choices.count(canonical) > 1:
+                raise SettingsError(f"search.tuning: {text!r} is given twice, in two spellings. Leave one out")
+    for key, augment in (("training", (settings.training.augment,)), ("search", settings.search.augment or ())):
+        for choice in augment:
+            check_augmentation_name(choice, f"{key}.augment")
+    wanted = {"training.pretext": (settings.training.pretext,), "search.pretext": settings.search.pretext or ()}
+    for key, names in wanted.items():
+        for name in names:
+            check_pretext_name(name, key)
+
+
+def check_augmentation_name(augment: bool | str, key: str) -> None:
+    """Check that an augmentation exists.
+
+    Raises:
+        SettingsError: naming the key and the choices.
+    """
+    if isinstance(augment, str):
+        get_augmentation(augment, key)
+
+
+def check_pretext_name(name: str, key: str) -> None:
+    """Check that a pretext task exists.
+
+    Raises:
+        SettingsError: naming the key and the choices.
+    """
+    if name not in (NO_PRETEXT, SUPERVISED):
+        get_pretext(name, key, besides=(NO_PRETEXT, SUPERVISED))
+
+
+def augmentation_of(training: TrainingSettings) -> Augmentation | None:
+    """The augmentation of a training; None where windows are used as recorded.
+
+    Raises:
+        SettingsError: when there is none with this name.
+    """
+    if isinstance(training.augment, str):
+        return get_augmentation(training.augment, "training.augment")()
+    return Rotation(training.augment_degrees) if training.augment else None

@@ -10,8 +10,10 @@ import pytest
 from matplotlib import pyplot as plt
 
 from sslwear.config import TrainingSettings, parse
-from sslwear.studies.summary import group_charts, optuna_charts
-from sslwear.studies.trials import points
+from sslwear.studies import summary
+from sslwear.studies import trials as trials_module
+from sslwear.studies.summary import group_charts, interactive, optuna_charts
+from sslwear.studies.trials import importances, points
 
 TRIALS = (("all", 1e-3, "none", 0.5), ("head", 1e-4, "reverse", 0.7), ("layer5", 1e-2, "none", 0.3))
 CHOICES = {
@@ -43,6 +45,7 @@ def study(trials: int) -> optuna.Study:
                 value=value,
                 params=params,
                 distributions=CHOICES,
+                intermediate_values={1: value / 2, 2: value},
                 user_attrs={"settings": training.model_dump()},
             )
         )
@@ -75,3 +78,23 @@ def test_charts_show_the_values_and_leave_no_global_state() -> None:
 def test_scores_are_grouped_by_what_varies() -> None:
     assert list(group_charts(points(study(1)), "kappa")) == []
     assert list(group_charts(points(study(2)), "kappa")) == ["score_by_mask", "pretext_tasks"]
+
+
+def test_of_many_trials_the_last_ones_have_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Every trial by epoch" in interactive(study(3), "kappa", {})
+    monkeypatch.setattr(summary, "MANY_CURVES", 2)
+    page = interactive(study(3), "kappa", {})
+    assert "The last 2 trials by epoch" in page
+    assert [f'"name":"Trial{number}"' in page for number in range(3)] == [False, True, True]
+
+
+def test_of_many_trials_some_at_even_distances_give_importances(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, seen = study(3), []
+    for _ in range(3):
+        made.add_trials(study(3).trials)
+    monkeypatch.setattr(trials_module, "MANY_FOR_IMPORTANCES", 5)
+    monkeypatch.setattr(
+        optuna.importance, "get_param_importances", lambda some, **_: seen.append([t.value for t in some.trials]) or {}
+    )
+    importances(made)
+    assert seen == [[made.trials[i].value for i in (0, 3, 6, 8, 11)]]

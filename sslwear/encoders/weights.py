@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -18,10 +20,14 @@ from sslwear.errors import WeightsError
 log = logging.getLogger(__name__)
 
 HUB_REPOSITORY = "OxWearables/ssl-wearables"
+HUB_COMMIT = "24176102ee6e02a6179c48eea473a3db6b08eb72"
+"""Commit of the repository, which contains the weights and the code that `torch.hub` runs."""
 HUB_LICENCE = (
-    "The harnet weights that torch.hub fetches from OxWearables/ssl-wearables are published for academic use only; "
-    "read the licence in that repository before any other use."
+    "The harnet weights that torch.hub fetches from OxWearables/ssl-wearables are published for academic use only. "
+    f"Their licence: https://github.com/{HUB_REPOSITORY}/blob/{HUB_COMMIT}/LICENSE.md"
 )
+HUB_CONSENT = "SSLWEAR_HUB_LICENCE"
+"""Environment variable by which a user accepts the licence where nobody can be asked: ``accepted``."""
 PREFIX = "module."
 BODY = "feature_extractor."
 
@@ -119,7 +125,9 @@ def load_network(network: Network, state: Mapping[str, Tensor], origin: str) -> 
 def from_hub(
     name: str, repository: str = HUB_REPOSITORY, source: Literal["github", "local"] = "github"
 ) -> dict[str, Tensor]:
-    """Published weights of an encoder, downloaded through `torch.hub`.
+    """Published weights of an encoder, downloaded through `torch.hub` from a fixed commit.
+
+    Before the first download the user is asked to accept the licence. The answer is kept in the folder of `torch.hub`.
 
     Args:
         name: name of the encoder and of the hub's entry point.
@@ -127,11 +135,18 @@ def from_hub(
         source: kind of `repository`.
 
     Raises:
-        WeightsError: when the hub cannot be reached or does not have the encoder.
+        WeightsError: when the licence is not accepted, the hub cannot be reached or it does not have the encoder.
     """
     log.warning(HUB_LICENCE)
+    pinned = repository
+    if source == "github":
+        _ask_for_consent()
+        pinned = f"{repository}:{HUB_COMMIT}"
     try:
-        model = torch.hub.load(repository, name, source=source, pretrained=True, trust_repo=True)  # type: ignore[no-untyped-call]
+        # the validation only knows the newest commits of branches; a full hash names the content anyway
+        model = torch.hub.load(  # type: ignore[no-untyped-call]
+            pinned, name, source=source, pretrained=True, trust_repo=True, skip_validation=True
+        )
         state: dict[str, Tensor] = model.state_dict()
     except Exception as error:  # the code of the remote repository may raise anything
         raise WeightsError(
@@ -139,6 +154,28 @@ def from_hub(
             f"{_first_line(error)}); check the network, or download the checkpoint and give its path"
         ) from error
     return state
+
+
+def _ask_for_consent() -> None:
+    """Ask once whether the user accepts the licence of the hub's weights.
+
+    Raises:
+        WeightsError: when the user does not, or cannot be asked.
+    """
+    kept = Path(torch.hub.get_dir()) / f"sslwear-licence-accepted-{HUB_COMMIT[:12]}"  # type: ignore[no-untyped-call]
+    if kept.is_file():
+        return
+    accepted = os.environ.get(HUB_CONSENT, "").lower() == "accepted"
+    if not accepted and sys.stdin is not None and sys.stdin.isatty():
+        print(HUB_LICENCE, file=sys.stderr)
+        accepted = input("Do you accept this licence? [y/N] ").strip().lower() in ("y", "yes")
+    if not accepted:
+        raise WeightsError(
+            f"weights: hub is not used, because its licence was not accepted. {HUB_LICENCE} Run the command in a "
+            f"terminal and accept it, or set {HUB_CONSENT}=accepted"
+        )
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.touch()
 
 
 def _first_line(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 import io
 import logging
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -324,8 +325,19 @@ def test_a_failing_hub_is_a_weights_error_with_the_cause(hub: str, name: str, ca
         weights.from_hub(name, hub, source="local")
 
 
-def test_default_hub_is_that_of_the_published_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def hub_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Empty folder of `torch.hub`."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.delenv(weights.HUB_CONSENT, raising=False)
+    return tmp_path / "hub"
+
+
+def test_default_hub_is_a_fixed_commit_of_the_published_weights(
+    hub_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
+    monkeypatch.setenv(weights.HUB_CONSENT, "accepted")
 
     def load(repository: str, model: str, **options: Any) -> nn.Module:
         asked.append((repository, model, options["source"], options["pretrained"]))
@@ -333,4 +345,33 @@ def test_default_hub_is_that_of_the_published_weights(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(torch.hub, "load", load)
     assert weights.from_hub("harnet10").keys() == {"weight", "bias"}
-    assert asked == [("OxWearables/ssl-wearables", "harnet10", "github", True)]
+    assert asked == [(f"OxWearables/ssl-wearables:{weights.HUB_COMMIT}", "harnet10", "github", True)]
+    assert re.fullmatch("[0-9a-f]{40}", weights.HUB_COMMIT)
+    assert list(hub_folder.iterdir())
+
+
+class Terminal(io.StringIO):
+    """Standard input of a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_licence_is_accepted_once(
+    hub_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.hub, "load", lambda *_, **__: nn.Linear(1, 1))
+    monkeypatch.setattr("sys.stdin", Terminal("n\nyes\n"))
+    with pytest.raises(WeightsError, match="licence was not accepted"):
+        weights.from_hub("harnet10")
+    assert not hub_folder.exists()
+    weights.from_hub("harnet10")
+    weights.from_hub("harnet10")  # the input is exhausted
+    assert capsys.readouterr().err.count("academic use only") == 2
+
+
+def test_without_a_terminal_a_variable_accepts_the_licence(hub_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, "load", lambda *_, **__: nn.Linear(1, 1))
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    with pytest.raises(WeightsError, match=f"or set {weights.HUB_CONSENT}=accepted"):
+        weights.from_hub("harnet10")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import urllib.error
+import urllib.request
 from typing import Any
 
 import optuna
@@ -110,6 +112,23 @@ def test_a_run_opened_by_its_address_is_among_runs(page: Any, ui: Ui, studied: t
     page.get_by_text("About this run").wait_for()
     page.get_by_role("link", name="Runs").first.wait_for()
     assert page.get_by_text("Evaluation runs").count() == page.get_by_text("Judges").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/", {"Host": "evil.example"}, 403),
+        ("/ajax-api/2.0/mlflow/experiments/search?max_results=1", {"Origin": "http://localhost:1"}, 403),
+        ("/ajax-api/3.0/mlflow/assistant/config", {}, 404),
+        ("/study/none", {}, 404),
+    ],
+)
+def test_foreign_requests_and_the_assistant_are_refused(
+    ui: Ui, path: str, headers: dict[str, str], status: int
+) -> None:
+    request = urllib.request.Request(f"{ui.address}{path}", headers=headers)
+    with pytest.raises(urllib.error.HTTPError, match=str(status)):
+        urllib.request.urlopen(request, timeout=60)
 
 
 def test_the_output_has_addresses_and_no_log(page: Any, ui: Ui) -> None:

@@ -7,6 +7,7 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from sslwear.cli.app import app
 from sslwear.deployment import registry
+from sslwear.errors import StudyError
 from sslwear.tracking import Store
 from tests.integration.serving import free_port, running_server
 
@@ -78,6 +80,7 @@ def spoilt(value: Any) -> dict[str, Any]:
         (b"[]", "JSON"),
         (b"[" * 100_000, "nested too deeply"),
         (json.dumps({"inputs": [[[10**400] * 3] * 150]}).encode(), "numbers"),
+        (b'{"inputs": ' + b"9" * 5000 + b"}", "too many digits"),
         ({"inputs": [[["1.0"] * 3] * 150]}, "not an array of numbers"),
         ({"inputs": [[[True] * 3] * 150]}, "not an array of numbers"),
         ({}, "input"),
@@ -104,6 +107,34 @@ def test_wrong_requests_get_a_short_error(address: str, body: bytes | dict[str, 
     assert reason in message
     assert len(message) < 1001
     assert "Failed to predict data" not in message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}])
+def test_requests_of_foreign_pages_are_refused(address: str, headers: dict[str, str]) -> None:
+    content = json.dumps({"inputs": windows(1).tolist()}).encode()
+    given = {"Content-Type": "application/json", **headers}
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(urllib.request.Request(f"{address}/invocations", content, given), timeout=60)
+
+
+@pytest.mark.slow
+def test_a_model_that_was_not_promoted_does_not_run_its_code(promoted: Store, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    folder = tmp_path / "model"
+    folder.mkdir()
+    source = registry.find_version(promoted, "tiny@champion").source
+    copied = Path(urllib.request.url2pathname(source.removeprefix("file://"))) / "artifacts" / "model"
+    for name in ("model.safetensors", "model.json"):
+        (folder / name).write_bytes((copied / name).read_bytes())
+    (folder / "encoder.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    promoted.client.create_registered_model("foreign")
+    promoted.client.create_model_version("foreign", folder.as_uri())
+    with pytest.raises(StudyError, match="foreign/1 was not made by sslwear promote and contains code"):
+        registry.load_model(promoted, "foreign/1")
+    assert not ran.exists()
+    (folder / "encoder.py").unlink()
+    registry.load_model(promoted, "foreign/1")  # without code it is only numbers
 
 
 @pytest.mark.slow

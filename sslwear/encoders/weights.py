@@ -162,7 +162,7 @@ def _ask_for_consent() -> None:
     Raises:
         WeightsError: when the user does not, or cannot be asked.
     """
-    kept = Path(torch.hub.get_dir()) / f"sslwear-licence-accepted-{HUB_COMMIT[:12]}"  # type: ignore[no-untyped-call]
+    kept = Path(torch.hub.get_dir()) / f"sslwear-licence-accepted-{HUB_COMMIT[:12]}"
     if kept.is_file():
         return
     accepted = os.environ.get(HUB_CONSENT, "").lower() == "accepted"

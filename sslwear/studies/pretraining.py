@@ -26,6 +26,7 @@ from sslwear.training import EpochRecord, FitData, FitSettings, fit
 from sslwear.training.task import Classification, Task
 from sslwear.training.windows import SampledWindows
 from sslwear.tuning.base import parse as parse_tuning
+from sslwear.utils.words import count
 
 PRETRAINING_VERSION = 1
 """Raise it when the arithmetic of pre-training changes: encoders of another version are pre-trained again."""
@@ -168,15 +169,15 @@ def pretrain(context: StudyContext, pretext: str, run: Run, progress: ProgressCa
     run.metrics({"loss": result.validation.loss, "best_epoch": result.best_epoch}, result.best_epoch)
     run.figure(learning_curves(result.history, result.best_epoch, task.headline), "learning_curves.png")
     run.checkpoint(result.network, _card(context, pretext), scores, result.best_epoch)
+    held_out = count(len(data.validation.participants()), "held-out training participant")
     run.describe(
-        f"{note(context, pretext)}\n\nOn {len(data.validation.participants())} held-out training participants: "
+        f"{note(context, pretext)}\n\nOn {held_out}: "
         f"{task.headline} {scores[task.headline]:.3f}, in epoch {result.best_epoch} of {len(result.history)}, the "
         "epoch whose weights are kept."
     )
     progress.note(
-        f"pretext {pretext}: held-out {beside_chance(scores, task.headline)} after {len(result.history)} "
-        f"{'epoch' if len(result.history) == 1 else 'epochs'}, "
-        "reused by all trials with the same settings"
+        f"pretext {pretext}: held-out {beside_chance(scores, task.headline)} after "
+        f"{count(len(result.history), 'epoch')}, reused by all trials with the same settings"
     )
 
 

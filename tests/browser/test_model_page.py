@@ -34,6 +34,6 @@ def test_a_registered_model_is_shown_with_its_alias_and_its_card(page: Any, ui: 
     page.goto(f"{ui.address}/#/models/tiny/versions/{champion.version}", wait_until="domcontentloaded")
     page.get_by_role("heading", name="Scores on the test participants").wait_for()
     page.get_by_text(ALIAS).first.wait_for()
-    shown = page.locator("table").filter(has_text="95 % interval").first.inner_text()
+    shown = page.locator("table").filter(has_text="mean over participants").first.inner_text()
     assert f"{float(champion.tags['sslwear.test_kappa'].split()[0]):.3f}" in shown
     page.get_by_text(f"#{champion.tags['sslwear.trial']} ").first.wait_for()  # the run of its weights, fetched last

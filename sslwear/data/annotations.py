@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -122,14 +123,11 @@ def _rows(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> 
         DataError: when it cannot be read, or a column or value is missing or repeated.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            rows = [(reader.line_num, row) for row in reader if any(map(str.strip, _texts(row)))]
-    except FileNotFoundError as error:
-        raise DataError(f"there is no file {path}; give the path of the table, or leave the option out") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(_text(path), newline=""))
+        columns = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = columns
+        rows = [(reader.line_num, row) for row in reader if any(map(str.strip, _texts(row)))]
+    except csv.Error as error:
         raise DataError(f"{path} cannot be read ({error}); save it as CSV, in UTF-8") from error
     first = ",".join(required)
     if missing := [name for name in required if name not in columns]:
@@ -149,6 +147,26 @@ def _rows(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> 
     return list(rows)
 
 
+def _text(path: Path) -> str:
+    """Content of a text file.
+
+    Raises:
+        DataError: when it cannot be read, or is not text in UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            text = file.read()
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {path}; give the path of the table, or leave the option out") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); give the path of a CSV file") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not text in UTF-8; save it as CSV, in UTF-8") from error
+    if "\0" in text:  # UTF-16, or no text at all
+        raise DataError(f"{path} is not text in UTF-8; save it as CSV, in UTF-8")
+    return text
+
+
 def _texts(row: Mapping[Any, Any]) -> list[str]:
     """All values of a row, also those beyond the columns."""
     return [text for value in row.values() for text in (value if isinstance(value, list) else [value or ""])]
@@ -165,7 +183,8 @@ def _interval(path: Path, line: int, row: Row) -> Interval:
     label = (row["label"] or "").strip()
     start, end = (_time(path, line, name, row[name] or "") for name in ("start", "end"))
     if end <= start:
-        raise DataError(f"{path}, line {line}: the end {end} is not after the start {start}; correct it")
+        texts = [(row[name] or "").strip() for name in ("end", "start")]
+        raise DataError(f"{path}, line {line}: the end {texts[0]} is not after the start {texts[1]}; correct it")
     recording = _name(path, line, row, RECORDING) if RECORDING in row else ""
     participant = _name(path, line, row, PARTICIPANT)
     return Interval(participant, start, end, "" if is_missing(label) else label, line, recording)

@@ -24,7 +24,7 @@ from sslwear.errors import DataError
 CHUNK_BYTES = 32 * 2**20
 WORN = "worn"
 """Name of the optional fifth array: whether the device was worn, for each window."""
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Stamp = tuple[int, int]
 """Size of a file in bytes, and its time of change in nanoseconds."""
 
@@ -74,7 +74,9 @@ def describe(folder: Path) -> Description:
         return Description.model_validate_json(path.read_text())
     except (ValidationError, UnicodeDecodeError) as error:
         reason = _reason(error) if isinstance(error, ValidationError) else "it is not text"
-        raise DataError(f"{path} does not describe a data set ({reason}); prepare the data set again") from error
+        raise DataError(
+            f"{path} does not describe a data set ({reason}); correct it, or prepare the data set again"
+        ) from error
 
 
 def _reason(error: ValidationError) -> str:

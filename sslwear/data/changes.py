@@ -21,7 +21,7 @@ def file_states(folder: Path) -> FileStates:
     for path in folder.glob("*.npy"):
         try:
             found = path.stat()
-        except FileNotFoundError:  # deleted since it was listed
+        except OSError:  # deleted since it was listed, or a link that leads nowhere
             continue
         states[path.name] = (found.st_size, found.st_mtime_ns, found.st_ino)
     return states

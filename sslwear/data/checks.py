@@ -33,10 +33,16 @@ def check_shapes(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
             f"{folder / 'X.npy'} has shape {windows.shape}; it must be (windows, samples, 3), with the axes x, y, z"
             + hint
         )
-    if windows.dtype.kind != "f":
+    if windows.dtype.kind in "iu":
         raise DataError(
             f"{folder / 'X.npy'} holds {windows.dtype} values, which look like raw counts; "
             "convert them to g, as float32"
+        )
+    if windows.dtype.kind != "f":
+        raise DataError(f"{folder / 'X.npy'} holds {windows.dtype} values; save acceleration in g, as float32")
+    if windows.shape[0] == 0 or windows.shape[1] < 2:
+        raise DataError(
+            f"{folder / 'X.npy'} has shape {windows.shape}; there must be a window, of at least two samples"
         )
     lengths = {name: array.shape for name, array in arrays.items()}
     for name in [name for name in arrays if name != "X"]:
@@ -45,10 +51,6 @@ def check_shapes(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
                 f"{folder / f'{name}.npy'} has shape {lengths[name]} where X.npy has {len(windows)} windows; "
                 "it must have one entry for each window"
             )
-    if windows.shape[0] == 0 or windows.shape[1] < 2:
-        raise DataError(
-            f"{folder / 'X.npy'} has shape {windows.shape}; there must be a window, of at least two samples"
-        )
 
 
 def check_finite(path: Path, first: int, windows: NDArray[np.floating]) -> None:

@@ -216,7 +216,8 @@ def load_array(path: Path) -> NDArray[Any]:
                 f"{path} holds Python objects, which are not read for safety; drop the windows with a missing value "
                 "(None or NaN) from all arrays, then save it as numbers, strings or datetime64"
             ) from error
-        reason = " ".join(str(error).split())
+        # numpy takes any other format for a pickled object, and advises to load it unsafely
+        reason = "it has another format" if "pickle" in str(error) else " ".join(str(error).split())
         raise DataError(f"{path} is not a readable .npy file ({reason}); save it again with numpy.save") from error
     return array
 

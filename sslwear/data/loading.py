@@ -57,6 +57,6 @@ def open_windows(data: str, home: Path) -> Dataset | Shards:
         DataError: when it is none of these, or cannot be used.
     """
     folder = Path(data).expanduser()
-    if data not in find_sources() and folder.is_dir() and not (folder / "X.npy").is_file():
+    if data not in find_sources() and folder.is_dir() and not any(folder.glob("*.npy")):
         return open_shards(folder)
     return open_data(data, home)

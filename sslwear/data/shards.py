@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from sslwear.data.arrays import Description, describe
 from sslwear.data.changes import FileStates, check_unchanged, file_states
@@ -75,6 +75,17 @@ class Shard:
             DataChangedError: when they do not.
         """
         check_unchanged(self.folder, self.files, self.fingerprint, _load)
+
+
+class _Report(BaseModel):
+    """What is read of the report on a participant's windows."""
+
+    model_config = ConfigDict(strict=True)
+
+    participant: int | str
+    windows: NonNegativeInt
+    nonwear: NonNegativeInt
+    fingerprint: str
 
 
 def _load(folder: Path) -> dict[str, NDArray[Any]]:
@@ -156,14 +167,12 @@ def open_shards(folder: Path) -> Shards:
     shards = []
     for note in sorted(folder.glob("*/report.json")) if folder.is_dir() else []:
         try:
-            report: dict[str, Any] = json.loads(note.read_text())
-            count = report["windows"] - report["nonwear"]
-            files = file_states(note.parent)
-            shard = Shard(note.parent, report["participant"], count, report["fingerprint"], files)
-        except (ValueError, KeyError, TypeError) as error:
+            report = _Report.model_validate_json(note.read_bytes())
+        except (ValueError, OSError) as error:
             raise DataError(f"{note} is not the report of a shard; prepare the data again") from error
-        if shard.count:
-            shards.append(shard)
+        count = report.windows - report.nonwear
+        if count > 0:
+            shards.append(Shard(note.parent, report.participant, count, report.fingerprint, file_states(note.parent)))
     if not shards:
         raise DataError(
             f"{folder} has neither shards of unlabelled windows nor a data set; write it with sslwear data prepare "

@@ -12,6 +12,8 @@ from sslwear.data.arrays import Description
 from sslwear.data.checks import DESCRIPTION
 from sslwear.errors import DataError
 
+POSSIBLE_HZ = (0.1, 10_000.0)
+"""Range of the sampling rate of any accelerometer; another rate is a mistake in ``dataset.json``."""
 RATES_HZ = (20.0, 200.0)
 """Range of the sampling rate when the length is taken from start times; others are probably windows with gaps."""
 SNAP = 0.005
@@ -31,7 +33,7 @@ def described_length_s(folder: Path, description: Description, samples: int) -> 
         samples: length of the windows in samples.
 
     Raises:
-        DataError: when length, rate and samples contradict each other.
+        DataError: when length, rate and samples contradict each other, or no accelerometer has such a rate.
     """
     rate_hz, window_s = description.rate_hz, description.window_s
     if rate_hz is not None and window_s is not None and abs(rate_hz * window_s - samples) >= 1:
@@ -39,7 +41,13 @@ def described_length_s(folder: Path, description: Description, samples: int) -> 
             f"{folder / DESCRIPTION}: windows of {window_s:g} s at {rate_hz:g} Hz have {rate_hz * window_s:g} samples, "
             f"but those of the arrays have {samples}; correct window_s or rate_hz"
         )
-    return samples / rate_hz if window_s is None and rate_hz is not None else window_s
+    found_s = samples / rate_hz if window_s is None and rate_hz is not None else window_s
+    if found_s is not None and not POSSIBLE_HZ[0] <= samples / found_s <= POSSIBLE_HZ[1]:
+        raise DataError(
+            f"{folder / DESCRIPTION}: windows of {samples} samples in {found_s:g} s have {samples / found_s:g} Hz, "
+            "which is not the rate of an accelerometer; correct window_s or rate_hz"
+        )
+    return found_s
 
 
 def length_from_starts_s(windows: NDArray[np.floating], pid: NDArray[Any], start: NDArray[Any]) -> float | None:

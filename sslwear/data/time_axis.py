@@ -32,8 +32,10 @@ MAX_SET_BACKS = 10_000
 CHUNK_SAMPLES = 4096
 RATE_PIECES, RATE_SAMPLES = 64, 16_384
 """Number and length of the pieces of a recording that its rate is measured in."""
+STEP_SAMPLES = (1, 100, 1000)
+"""Numbers of samples in the steps that the rate is measured by; the later ones for uneven times."""
 COMMON = 0.9
-"""Share of the steps that are not across lost samples."""
+"""Least share of the time that steps of the usual length take."""
 
 TimeAt = Callable[[int, int], NDArray[np.int64]]
 """Times of the samples from the first index to before the second one, in nanoseconds."""
@@ -159,7 +161,7 @@ class TimeAxisReader:
         ends = [*self._before[1:], self._last]
         lasts = [*self._first[1:], self._count]
         found = [Stretch(*values) for values in zip(self._first, lasts, self._begin, ends, strict=False)]
-        rate_hz = measure_rate(self._count, time_at, self._resolution)
+        rate_hz = measure_rate(self._count, time_at)
         beside = {number - 1 for number in self._set_back}.union(self._set_back)
         stray = {i for i in beside if found[i].end - found[i].begin < STRAY_S * SECOND}
         self._lose(STRAY, [found[i] for i in sorted(stray)])
@@ -194,23 +196,29 @@ class TimeAxisReader:
                 yield Cut(kind, samples, samples / rate_hz, start)
 
 
-def measure_rate(count: int, time_at: TimeAt, resolution: int = 1) -> float | None:
+def measure_rate(count: int, time_at: TimeAt) -> float | None:
     """Samples per second by the times of `count` samples; None where no two samples follow each other.
 
-    It is the mean over the steps between samples, because times that are rounded to `resolution` nanoseconds have no
-    step of the true length. Steps across lost samples, which are rare and long, are left out.
+    It is the mean over the steps between samples, because times that are rounded have no step of the true length.
+    Steps that are much longer or shorter than the median are left out, because samples are lost there. Where these
+    take more than a small part of the time, as with samples that get their times in bursts, steps across more samples
+    are used.
     """
     pieces = min(RATE_PIECES, -(-count // RATE_SAMPLES))
     places = np.linspace(0, max(0, count - RATE_SAMPLES), pieces).astype(int).tolist()
-    found = [np.diff(time_at(i, min(i + RATE_SAMPLES, count))) for i in places]
-    steps = np.concatenate([np.zeros(0, np.int64), *found])
-    steps = steps[steps > 0]
-    if len(steps) == 0:
-        return None
-    median = float(np.median(steps))
-    if np.mean(steps <= 1.5 * median) > COMMON:
-        return float(SECOND / steps[steps <= 1.5 * median].mean())
-    return float(SECOND / steps[steps <= 1.5 * median + resolution].mean())
+    times = [time_at(i, min(i + RATE_SAMPLES, count)) for i in places]
+    found = None
+    for size in STEP_SAMPLES:
+        steps = np.concatenate([np.zeros(0, np.int64), *(time[size::size] - time[:-size:size] for time in times)])
+        steps = steps[(steps > 0) & (steps <= size * MAX_GAP_S * SECOND)]
+        if len(steps) == 0:
+            break
+        median = float(np.median(steps))
+        usual = np.abs(steps - median) <= median / 2
+        found = float(size * SECOND / steps[usual].mean())
+        if steps[usual].sum() > COMMON * steps.sum():
+            break
+    return found
 
 
 def _runs(flags: NDArray[np.bool_], before: int) -> NDArray[np.int64]:

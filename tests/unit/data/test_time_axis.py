@@ -198,8 +198,23 @@ def test_shuffled_times_are_refused() -> None:
 def test_the_rate_is_exact_although_times_are_rounded(rate_hz: float, digits: int) -> None:
     time = np.rint(np.round(np.arange(60_000) / rate_hz, digits) * 1e9).astype(np.int64)
     time = np.delete(time, np.random.default_rng(0).integers(0, 60_000, 100))
-    found = measure_rate(len(time), lambda first, last: time[first:last], 10 ** (9 - digits))
+    found = measure_rate(len(time), lambda first, last: time[first:last])
     assert found == pytest.approx(rate_hz, rel=0.004 if digits == 2 else 1e-4)
+
+
+@pytest.mark.parametrize("burst", [2, 4, 25, 90])
+def test_the_rate_is_that_of_the_samples_when_their_times_come_in_bursts(burst: int) -> None:
+    sample = np.arange(60_000)
+    time = (sample // burst * burst / 100 + sample % burst * 0.0005) * SECOND
+    found = measure_rate(len(time), lambda first, last: time[first:last].astype(np.int64))
+    assert found == pytest.approx(100, rel=0.02)
+
+
+@pytest.mark.parametrize("spread_s", [0.001, 0.003, 0.02])
+def test_the_rate_of_uneven_times_is_not_biased(spread_s: float) -> None:
+    time = np.sort(np.arange(60_000) / 100 + np.random.default_rng(0).normal(0, spread_s, 60_000)) * SECOND
+    found = measure_rate(len(time), lambda first, last: time[first:last].astype(np.int64))
+    assert found == pytest.approx(100, rel=0.01)
 
 
 def test_cuts_of_several_recordings_are_added_up() -> None:

@@ -11,24 +11,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-VISIT = re.compile(
-    r"(?:[\s_.\-]+|(?<=\d))(?:"
-    r"(?:visit|session|sess|ses|day|night|week|month|wave|baseline|follow-?up|pre|post|left|right)[\s_.\-]*\d*"
-    r"|(?<!\d)v\d+)$",
-    re.IGNORECASE,
-)
-"""Ending of a recording's name that says which of a person's recordings it is, such as ``_visit2`` or ``_left``."""
+_COUNTED = r"(?:visit|session|sess|ses|day|night|week|month|wave|recording|rec)[\s_.\-]*\d{0,2}|v\d{1,2}"
+_OTHERS = r"(?:baseline|follow-?up|pre|post|left|right|wrist|hand|hip|ankle)\d{0,2}"
+VISIT = re.compile(rf"(?:[\s_.\-]+|(?<=\d))(?:{_COUNTED}|{_OTHERS})$|^(?:{_COUNTED}|{_OTHERS})[\s_.\-]+", re.IGNORECASE)
+"""Part of a recording's name that says which of a person's recordings it is, such as ``_visit2`` or ``baseline_``."""
 NUMBERED = re.compile(r"(?:[\s_.\-]+[^\s_.\-]+|(?<=\d)[a-z])$")
 """Ending by which recordings of one person may differ, or participants of one site."""
-MOST_RECORDINGS = 5
+MOST_RECORDINGS = 14
 """With more names that differ only by their ending, these are taken as participants of a site."""
+SEPARATOR = re.compile(r"(?<=[^\W\d_])[\s_\-]+(?=\d)")
+"""What some write between a letter and a number: ``P-1``, ``P_1``, ``P 1``."""
 
 
 def recording_key(name: object) -> str:
-    """Key of a name, equal for its spellings: ``1``, ``01``, ``1.0`` and ``1 ``; ``P01``, ``p1``.
+    """Key of a name, equal for its spellings: ``1``, ``01``, ``1.0`` and ``1 ``; ``P01``, ``p1`` and ``P-1``.
 
     Zeros behind a decimal point count, so that 1.05 and 1.5 differ.
     """
+    return SEPARATOR.sub("", _plain(name))
+
+
+def _plain(name: object) -> str:
+    """Name in lower case, without blanks around it and leading zeros."""
     text = unicodedata.normalize("NFKC", str(name)).strip().casefold()
     if re.fullmatch(r"[+-]?\d+\.0*", text):
         text = text.split(".")[0]
@@ -36,7 +40,7 @@ def recording_key(name: object) -> str:
 
 
 def participant_name(name: object) -> str:
-    """Name of the person of a recording: without blanks around it and without endings such as ``_visit2``."""
+    """Name of the person of a recording: without blanks around it and without parts such as ``_visit2``."""
     text = str(name).strip()
     while (shorter := VISIT.sub("", text).strip()) != text and shorter:
         text = shorter
@@ -86,7 +90,7 @@ def similar(names: Iterable[object]) -> list[str]:
     """
     stems: dict[str, list[str]] = defaultdict(list)
     for name in sorted({participant_key(name): str(name) for name in names}.values()):
-        stems[NUMBERED.sub("", participant_key(name))].append(name)
+        stems[NUMBERED.sub("", _plain(participant_name(name)))].append(name)
     sizes = [len(found) for found in stems.values()]
     if len(sizes) < 2 or not 1 < max(sizes) <= MOST_RECORDINGS:
         return []

@@ -23,8 +23,10 @@ from sslwear.data.identity import (
     "spellings",
     [
         [1, 1.0, "1", "01", "001", "1.0", "1.", "1 ", " 1", "1\t", "\u00a01", "\uff11", np.int64(1), np.float32(1)],
-        ["P01", "p01", "P1", "P001 ", "p1"],
-        ["sub-01", "sub-1", "SUB-001"],
+        ["P01", "p01", "P1", "P001 ", "p1", "P-01", "P_1", "P 1"],
+        ["sub-01", "sub-1", "SUB-001", "sub01"],
+        ["S1v1", "S1v2", "s01V2", "S1rec1", "S1_rec2", "S1_left_wrist", "S1 right hand"],
+        ["visit1_S01", "visit2-S1", "baseline_S01", "followup_s1", "left S1", "v2_S1", "S1"],
         [0, "0", "00", "0.0"],
         ["S1", "S1_visit1", "s01-visit-2", "S1_ses-02", "S1 day 3", "S1_left", "S1_visit1_right", "S1_v2", "S1.pre"],
     ],
@@ -39,9 +41,11 @@ def test_spellings_of_a_name_have_one_key(spellings: list[Any]) -> None:
         [1, 10, 100, "0.1", "1.05", "1.5", "1.50"],
         ["P1", "P10", "P2", "Q1", "1"],
         ["visit1", "visit2", "v1", "v2", "day1", "left"],
-        ["holiday1", "holiday2", "upright", "monday"],
+        ["holiday1", "holiday2", "upright", "monday", "prefix1", "vienna1"],
+        ["ABC_baseline_001", "ABC_baseline_002", "ABC_day_001", "pre_1", "pre_2"],
         ["S1_1", "S1_2", "S1_T1", "S1_T2"],
         ["0a1", "a1", "1a", "1b"],
+        ["A_1_1", "A_11", "A-2", "B_2"],
     ],
 )
 def test_names_of_different_people_have_different_keys(names: list[Any]) -> None:
@@ -98,9 +102,10 @@ def test_spellings_in_one_array_become_one_participant() -> None:
         (["S1_a", "S1_b", "S2"], ["S1_a", "S1_b"]),
         (["001a", "001b", "002a"], ["001a", "001b"]),
         (["mos (2024-05-01)", "mos (2024-05-08)", "tas (2024-05-01)"], ["mos (2024-05-01)", "mos (2024-05-08)"]),
+        ([f"S{i}_{day}" for i in (1, 2) for day in range(7)], [f"S1_{day}" for day in range(7)]),
         (["study_001", "study_002", "study_003"], []),
         (["P1", "P2", "P10"], []),
-        ([f"{site}_{i}" for site in "ab" for i in range(9)], []),
+        ([f"{site}_{i}" for site in "ab" for i in range(15)], []),
         ([1, 2, 3], []),
     ],
 )

@@ -16,8 +16,29 @@ DESCRIPTION = "dataset.json"
 LARGEST_G = 1000.0
 """Above the range of any wearable accelerometer; numbers that stand for missing samples are often larger."""
 CHUNK_SAMPLES = 2**18
-MISSING = ("", "na", "n/a", "#na", "#n/a", "<na>", "nan", "-nan", "nat", "none", "null")
-"""Texts that stand for a missing value, in lower case: as R, pandas, spreadsheets and ``astype(str)`` write it."""
+MISSING = frozenset(
+    [
+        "",
+        "na",
+        "n/a",
+        "n.a.",
+        "#na",
+        "#n/a",
+        "<na>",
+        "nan",
+        "-nan",
+        "nat",
+        "none",
+        "null",
+        ".",
+        "-",
+        "--",
+        "?",
+        "#value!",
+        "#ref!",
+    ]
+)
+"""Texts that stand for a missing value, in lower case: as R, pandas, SAS, spreadsheets and ``astype(str)`` write it."""
 
 
 def check_shapes(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
@@ -121,6 +142,11 @@ def labels_of(
         if labels.dtype.kind == "i" and (missing := labels == np.iinfo(labels.dtype).min).any():
             raise DataError(_no_label(path, missing, "the smallest integer, which NaN becomes as an integer"))
         if class_names is None:
+            if (missing := labels == -1).any() and (labels == 0).any():
+                raise DataError(
+                    f"{_no_label(path, missing, '-1, which pandas writes where there is no category,')}, or save the "
+                    "labels as text if -1 is a class"
+                )
             values, indices = np.unique(labels, return_inverse=True)
             return indices.astype(np.int64), tuple(str(value) for value in values)
         if labels.min() < 0 or labels.max() >= len(class_names):

@@ -159,7 +159,11 @@ def open_dataset(folder: Path) -> Dataset:
         fingerprint=fingerprint,
         files=files,
         window_s=window_s,
-        warnings=(*_about_names(folder, pid, joined), *_about_length(folder, windows.shape[1], guessed_s)),
+        warnings=(
+            *_about_names(folder, pid, joined),
+            *_about_classes(folder, class_names),
+            *_about_length(folder, windows.shape[1], guessed_s),
+        ),
     )
 
 
@@ -176,6 +180,20 @@ def _about_names(folder: Path, pid: NDArray[Any], joined: Sequence[Sequence[str]
             "of a split. If so, give them one name"
         )
     return found
+
+
+def _about_classes(folder: Path, names: Sequence[str]) -> list[str]:
+    """Warning about classes whose names differ only by case or blanks."""
+    spellings: dict[str, list[str]] = {}
+    for name in names:
+        spellings.setdefault(" ".join(name.casefold().split()), []).append(name)
+    alike = [found for found in spellings.values() if len(found) > 1]
+    if not alike:
+        return []
+    return [
+        f"{folder / 'Y.npy'}: {', '.join(map(repr, alike[0]))} are different classes, although their names differ only "
+        "by case or blanks. If they are one class, give it one name"
+    ]
 
 
 def _about_length(folder: Path, samples: int, guessed_s: float | None) -> list[str]:

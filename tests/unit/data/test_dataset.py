@@ -164,9 +164,7 @@ def test_participants_are_sorted_and_plain(
     assert {type(one) for one in dataset.participants} == {type(one) for one in participants}
 
 
-@pytest.mark.parametrize(
-    "start", [np.arange(12), np.arange(12.0), np.array(["2024-01-01"] * 12, "M8[s]")]
-)
+@pytest.mark.parametrize("start", [np.arange(12), np.arange(12.0), np.array(["2024-01-01"] * 12, "M8[s]")])
 def test_starts_are_times_or_seconds(tmp_path: Path, whole: Arrays, start: np.ndarray) -> None:
     assert_array_equal(open_dataset(save(tmp_path / "data", whole | {"T": start})).start, start)
 
@@ -295,6 +293,12 @@ def test_fingerprint_does_not_depend_on_the_description(tmp_path: Path, whole: A
             ["no label for 1", "NaN becomes"],
             id="NaN as integer",
         ),
+        pytest.param("Y", lambda a: np.arange(12) - 1, ["no label for 1 windows", "-1, which pandas"], id="label -1"),
+        *(
+            pytest.param("Y", lambda a, text=text: put(a["Y"].astype("U9"), 5, text), [f"first {text!r}"], id=text)
+            for text in ("-", "?", ".", "n.a.", "#VALUE!")
+        ),
+        pytest.param("pid", lambda a: put(a["pid"].astype("U4"), 6, "-"), ["1 windows", "window 6"], id="pid -"),
         pytest.param("Y", lambda a: put(a["Y"], 5, "None"), ["no label", "'None' for window 5"], id="label None"),
         pytest.param("Y", lambda a: put(a["Y"], 5, "null").astype("S"), ["no label", "'null'"], id="label null"),
         pytest.param("pid", lambda a: put(a["pid"].astype("U4"), 6, "NA"), ["1 windows", "window 6"], id="pid NA"),
@@ -502,6 +506,15 @@ def test_a_class_that_the_description_lists_is_not_a_missing_label(tmp_path: Pat
     labels = np.tile(["none", "walk"], 6)
     dataset = open_dataset(save(tmp_path / "data", whole | {"Y": labels}, {"class_names": ["walk", "none"]}))
     assert dataset.labels.tolist() == [1, 0] * 6
+
+
+def test_minus_one_is_a_class_beside_one(tmp_path: Path, whole: Arrays) -> None:
+    assert open_dataset(save(tmp_path / "data", whole | {"Y": np.tile([-1, 1], 6)})).class_names == ("-1", "1")
+
+
+def test_classes_that_differ_by_case_or_blanks_are_warned_of(tmp_path: Path, whole: Arrays) -> None:
+    first, *_ = open_dataset(save(tmp_path / "data", whole | {"Y": np.tile(["walk", "Walk ", "sit"], 4)})).warnings
+    assert "'Walk ', 'walk' are different classes" in first
 
 
 def test_spellings_of_a_participant_are_one_participant(tmp_path: Path, whole: Arrays) -> None:

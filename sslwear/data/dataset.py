@@ -34,6 +34,8 @@ from sslwear.transforms import resize
 
 JUDGED_WINDOWS = 100
 """Approximate number of windows of a participant, of those read at a time, by which the unit is judged."""
+LONGER = 1.02
+"""Ratio of the described length of windows to that by their start times from which on there is a warning."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,8 @@ def open_dataset(folder: Path) -> Dataset:
     labels, class_names = labels_of(folder / "Y.npy", arrays["Y"], description.class_names)
     start = starts_of(folder / "T.npy", arrays["T"])
     described_s = described_length_s(folder, description, windows.shape[1])
-    window_s = length_from_starts_s(windows, pid, start) if described_s is None else described_s
-    guessed_s = window_s if described_s is None else None
+    prepared = description.plan is not None
+    guessed_s = None if prepared and described_s is not None else length_from_starts_s(windows, pid, start)
     return Dataset(
         folder=folder,
         windows=windows,
@@ -158,11 +160,11 @@ def open_dataset(folder: Path) -> Dataset:
         description=description,
         fingerprint=fingerprint,
         files=files,
-        window_s=window_s,
+        window_s=guessed_s if described_s is None else described_s,
         warnings=(
             *_about_names(folder, pid, joined),
             *_about_classes(folder, class_names),
-            *_about_length(folder, windows.shape[1], guessed_s),
+            *_about_length(folder, windows.shape[1], described_s, guessed_s),
         ),
     )
 
@@ -196,13 +198,15 @@ def _about_classes(folder: Path, names: Sequence[str]) -> list[str]:
     ]
 
 
-def _about_length(folder: Path, samples: int, guessed_s: float | None) -> list[str]:
-    """Warning about a length of windows that was taken from their start times."""
-    if guessed_s is None:
+def _about_length(folder: Path, samples: int, described_s: float | None, guessed_s: float | None) -> list[str]:
+    """Warning about a length of windows that was taken from their start times, or is longer than these allow."""
+    if guessed_s is None or (described_s is not None and described_s < LONGER * guessed_s):
         return []
+    by_starts = f"{guessed_s:g} s at {samples / guessed_s:g} Hz by their start times"
+    if described_s is None:
+        return [f"{folder} has windows of {by_starts}. If that is wrong, write window_s into {DESCRIPTION}"]
     return [
-        f"{folder} has windows of {guessed_s:g} s at {samples / guessed_s:g} Hz by their start times. If that is "
-        f"wrong, write window_s into {DESCRIPTION}"
+        f"{folder / DESCRIPTION} has windows of {described_s:g} s, but they are of {by_starts}. Correct one of the two"
     ]
 
 

@@ -18,6 +18,8 @@ RATES_HZ = (20.0, 200.0)
 """Range of the sampling rate when the length is taken from start times; others are probably windows with gaps."""
 SNAP = 0.005
 """Relative difference from a whole number of Hz that comes from rounded start times or a drifting clock."""
+SNAP_S = 0.001
+"""The same for a whole number of seconds, which goes first: 10 s at 85.7 Hz are not 9.97 s at 86 Hz."""
 PAIRS = 16
 """Number of pairs of consecutive windows in which overlapping samples are searched."""
 SAME, ALIKE = 1e-6, 0.1
@@ -73,8 +75,11 @@ def length_from_starts_s(windows: NDArray[np.floating], pid: NDArray[Any], start
         return None
     step_s, samples = float(steps[usual].mean()), windows.shape[1]
     rate_hz = (_shared_step(windows, np.flatnonzero(usual)) or samples) / step_s
-    whole = max(1, round(rate_hz))
-    rate_hz = whole if abs(rate_hz - whole) <= SNAP * whole else rate_hz
+    whole_s, whole_hz = max(1, round(samples / rate_hz)), max(1, round(rate_hz))
+    if abs(samples / rate_hz - whole_s) <= SNAP_S * whole_s:
+        rate_hz = samples / whole_s
+    elif abs(rate_hz - whole_hz) <= SNAP * whole_hz:
+        rate_hz = whole_hz
     return samples / rate_hz if RATES_HZ[0] <= rate_hz <= RATES_HZ[1] else None
 
 

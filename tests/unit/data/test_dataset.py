@@ -517,6 +517,16 @@ def test_classes_that_differ_by_case_or_blanks_are_warned_of(tmp_path: Path, who
     assert "'Walk ', 'walk' are different classes" in first
 
 
+@pytest.mark.parametrize(("rate_hz", "warned"), [(15, True), (30, False), (50, False)])  # at 50 Hz there are gaps
+def test_a_length_that_start_times_contradict_is_warned_of(
+    tmp_path: Path, whole: Arrays, rate_hz: int, warned: bool
+) -> None:
+    starts = {"pid": np.zeros(12, int), "T": np.arange(12) * 5.0}
+    dataset = open_dataset(save(tmp_path / "data", whole | starts, {"rate_hz": rate_hz}))
+    assert dataset.window_s == 150 / rate_hz
+    assert any("has windows of 10 s, but they are of 5 s at 30 Hz" in text for text in dataset.warnings) is warned
+
+
 def test_spellings_of_a_participant_are_one_participant(tmp_path: Path, whole: Arrays) -> None:
     pid = np.array(["01", "1 ", "1", "01", "S2_visit1", "S2_visit2"] * 2)
     dataset = open_dataset(save(tmp_path / "data", whole | {"pid": pid}))

@@ -20,7 +20,8 @@ START = np.datetime64("2024-05-01T09:00:00")
 def recording(seconds: float, rate_hz: float, seed: int = 0) -> np.ndarray:
     """Acceleration (n, 3) of a wrist that moves irregularly."""
     noise = np.random.default_rng(seed).normal(size=(int(seconds * rate_hz) + 1, 3))
-    return np.apply_along_axis(np.convolve, 0, noise, np.hanning(rate_hz // 3) / rate_hz**0.5, "same") * 0.3 + [0, 0, 1]
+    kernel = np.hanning(int(rate_hz // 3)) / rate_hz**0.5
+    return np.apply_along_axis(np.convolve, 0, noise, kernel, "same") * 0.3 + [0, 0, 1]
 
 
 def cut(samples: np.ndarray, rate_hz: float, window_s: float, step_s: float) -> tuple[np.ndarray, np.ndarray]:
@@ -63,6 +64,13 @@ def test_periodic_motion_is_not_taken_for_overlap() -> None:
     for samples in (wave, wave + noise):
         windows, start = cut(samples, 30, 10, 10)
         assert length_from_starts_s(windows, np.zeros(len(windows)), start) == 10
+
+
+@pytest.mark.parametrize(("rate_hz", "window_s"), [(85.7, 10), (66.7, 10), (33.3, 30), (50, 2.56), (100, 10.24)])
+@pytest.mark.parametrize("overlap", [1, 2])
+def test_whole_seconds_go_before_whole_rates(rate_hz: float, window_s: float, overlap: int) -> None:
+    windows, start = cut(recording(240, rate_hz), rate_hz, window_s, window_s / overlap)
+    assert length_from_starts_s(windows, np.zeros(len(windows)), start) == pytest.approx(window_s, rel=1e-6)
 
 
 def test_starts_in_whole_seconds_give_the_true_length() -> None:

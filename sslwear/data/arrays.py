@@ -236,10 +236,10 @@ def chunks(windows: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
 
 
 def stamp(path: Path) -> Stamp:
-    """Size and time of change of a file, which tell whether it was changed; zeros for a missing file."""
+    """Size and time of change of a file, which tell whether it was changed; zeros for one that cannot be found."""
     try:
         stat = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return 0, 0
     return stat.st_size, stat.st_mtime_ns
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,23 +72,9 @@ class CsvTable:
         with _open(self._file) as content:
             watched = _LastByte(content)
             text = io.BufferedReader(watched)
-            first = text.peek().split(b"\n")[0].decode("utf-8-sig", errors="replace").strip()
-            header = [name.strip(' "') for name in first.split(",")]
-            if missing := [name for name in COLUMNS if name not in header]:
-                raise ValueError(f"it has no column {', '.join(missing)}; its first line is {first[:100]!r}")
-            if repeated := [name for name in COLUMNS if header.count(name) > 1]:
-                raise ValueError(f"it has the column {repeated[0]} more than once")
-            table = pd.read_csv(
-                text,
-                usecols=list(COLUMNS),
-                skipinitialspace=True,
-                dtype=dict.fromkeys(AXES, np.float32),
-                parse_dates=[TIME],
-                date_format="ISO8601",
-                chunksize=size,
-            )
+            names = _names(text.peek())
             held: pd.DataFrame | None = None
-            for piece in table:
+            for piece in self._read(text, names, size):
                 if held is not None:
                     yield self._checked(held)
                 held = piece
@@ -95,11 +82,70 @@ class CsvTable:
             if held is not None:  # the last number of a line without an end may be incomplete
                 yield self._checked(held.iloc[:-1] if self.unfinished else held)
 
+    def _read(self, text: IO[bytes], names: list[str], size: int) -> Iterator[pd.DataFrame]:
+        table = pd.read_csv(
+            text,
+            names=names,
+            header=0,
+            usecols=list(COLUMNS),
+            skipinitialspace=True,
+            dtype=dict.fromkeys(AXES, np.float32),
+            parse_dates=[TIME],
+            date_format="ISO8601",
+            chunksize=size,
+        )
+        try:
+            yield from table
+        except pd.errors.ParserError as error:
+            raise ValueError(str(error).removeprefix("Error tokenizing data. C error: ")) from error
+        except ValueError as error:  # it names neither column nor line
+            raise ValueError(self._not_a_number(names) or error) from error
+
+    def _not_a_number(self, names: list[str]) -> str | None:
+        """Column, content and number of the first sample that has a text in place of a number."""
+        with _open(self._file) as content:
+            for piece in pd.read_csv(
+                content, names=names, header=0, usecols=list(AXES), dtype=str, chunksize=PIECE_SAMPLES
+            ):
+                for name in AXES:
+                    wrong = piece[name].notna() & pd.to_numeric(piece[name], errors="coerce").isna()
+                    if wrong.any():
+                        row = wrong.idxmax()
+                        return f"the column {name} has {piece[name][row]!r} in sample {row + 1}"
+        return None
+
     @staticmethod
     def _checked(data: pd.DataFrame) -> pd.DataFrame:
         if len(data) and not pd.api.types.is_datetime64_dtype(data[TIME]):
             raise ValueError("the column time does not hold dates and times without time zone")
-        return data
+        try:
+            return data.assign(**{TIME: data[TIME].dt.as_unit("ns")}) if len(data) else data
+        except pd.errors.OutOfBoundsDatetime as error:
+            raise ValueError("the column time has years before 1678 or after 2261") from error
+
+
+def _names(beginning: bytes) -> list[str]:
+    """Names of the columns; those that are not of `COLUMNS` are replaced by numbers.
+
+    Args:
+        beginning: the first lines of the file.
+
+    Raises:
+        ValueError: when they are not text, a column is missing or repeated, or a line has more values than columns.
+    """
+    first, *lines = beginning.decode("utf-8-sig", errors="replace").split("\n")
+    first = first.strip()
+    if "\0" in first or "\ufffd" in first:
+        raise ValueError("it is not text in UTF-8")
+    header = [name.strip(' "') for name in next(csv.reader([first], skipinitialspace=True), [])]
+    if missing := [name for name in COLUMNS if name not in header]:
+        raise ValueError(f"it has no column {', '.join(missing)}; its first line is {first[:100]!r}")
+    if repeated := [name for name in COLUMNS if header.count(name) > 1]:
+        raise ValueError(f"it has the column {repeated[0]} more than once")
+    for number, values in enumerate(csv.reader(lines[:-1]), 2):  # pandas would take the first values
+        if any(map(str.strip, values[len(header) :])):
+            raise ValueError(f"line {number} has more values than the first line has columns, as with decimal commas")
+    return [name if name in COLUMNS else str(i) for i, name in enumerate(header)]
 
 
 def _open(file: Path) -> IO[bytes]:

@@ -8,6 +8,7 @@ import io
 import os
 import re
 import shutil
+import stat
 import subprocess
 import tempfile
 import warnings
@@ -54,9 +55,13 @@ def check_readable(file: Path) -> None:
     Raises:
         DataError: when the file is missing or empty, or when a device's file needs Java and there is none.
     """
-    if not file.is_file():
+    try:
+        found = file.stat()
+    except OSError:
+        found = None
+    if found is None or not stat.S_ISREG(found.st_mode):
         raise DataError(f"there is no file {file}; give the path of a recording")
-    if file.stat().st_size == 0:
+    if found.st_size == 0:
         raise DataError(f"{file} is empty; {advice(file)}")
     if not is_csv(file):
         _check_java(file)

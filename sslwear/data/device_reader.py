@@ -162,7 +162,7 @@ def open_recording(file: Path, folder: Path) -> Iterator[DeviceRecording]:
         axis = buffer.arrange()
         check_used(file, axis.used, axis.cuts)
         nominal_hz = float(info.get("SampleRate") or axis.rate_hz or 1)
-        info = {"SampleRate": round(nominal_hz, 3), "Filtered": nominal_hz, **info}
+        info = {"SampleRate": round(nominal_hz, 3) or nominal_hz, "Filtered": nominal_hz, **info}
         return axis, *filter_and_calibrate(file, buffer, info)
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -81,7 +82,7 @@ class DeviceFiles(Source):
         content = None if self._labels_file is None else self._labels_file.read_bytes()
         return {
             "source": self.name,
-            "files": [str(path.resolve()) for path in self._files.values()],
+            "files": [os.path.realpath(path) for path in self._files.values()],
             "participants": list(self._participants.values()),
             "labels": None if content is None else hashlib.sha256(content).hexdigest(),
         }

@@ -41,7 +41,8 @@ class NoWindowsError(DataError):
         elif len(reports) == len(failed):
             reason = f"none of {len(reports)} participants could be read; the first: {failed[0]}"
         else:
-            reason = "check the window length against the recordings', and the labels"
+            names = ", ".join(str(report.participant) for report in reports[:5] if not report.error)
+            reason = f"check the window length against the recordings of {names}, and their labels"
         super().__init__(f"{source.name}: there is no window to write; {reason}")
 
 

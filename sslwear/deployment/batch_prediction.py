@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -31,6 +33,8 @@ from sslwear.utils import processes
 from sslwear.utils.csv_cells import write_csv
 
 FORMATS = ("csv", "parquet")
+LONGEST_NAME = 255
+"""Bytes of a file's name on the usual file systems."""
 
 
 @dataclass(frozen=True)
@@ -203,16 +207,18 @@ def _check_outputs(files: Sequence[Path], options: Options) -> dict[str, Path]:
     """Recordings by name, after a check of the names of their output files.
 
     Raises:
-        DataError: when an output file would overwrite a recording, or belong to two.
+        DataError: when an output file would overwrite a recording, belong to two, or have too long a name.
     """
     recordings = recordings_by_name(files)
-    inputs = {path.resolve() for path in recordings.values()}
+    inputs = {os.path.realpath(path) for path in recordings.values()}
     outputs: dict[Path, str] = {}
-    for name in recordings:
+    for name, file in recordings.items():
+        if len(os.fsencode(options.record(name).name)) > LONGEST_NAME:
+            raise DataError(f"{file} has too long a name for its output files. Rename it")
         for path in [*options.outputs(name).values(), *options.stale(name), options.record(name)]:
             if path in outputs:
                 raise DataError(f"{outputs[path]!r} and {name!r} would both write {path}. Rename one of the recordings")
-            if path.resolve() in inputs:
+            if os.path.realpath(path) in inputs:
                 raise DataError(f"{path} is one of the recordings and would be overwritten. Give another --out")
             outputs[path] = name
     return recordings
@@ -312,7 +318,9 @@ def _write(found: LabelledRecording, table: pd.DataFrame, place: Path, options: 
         write_csv(table.assign(time=times), made["windows"], "%.4f")
     write_csv(minutes(found, "day"), made["days"], "%.3f")
     write_csv(minutes(found, "hour"), made["hours"], "%.3f")
-    day_figure(found).savefig(made["picture"], dpi=130)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # letters of a name that matplotlib's font lacks
+        day_figure(found).savefig(made["picture"], dpi=130)
     for path in options.stale(found.name):
         path.unlink(missing_ok=True)
     for what, path in reversed(options.outputs(found.name).items()):

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from sslwear.evaluation.daily import LabelledRecording
+from sslwear.reports.plain_text import plain
 
 PALETTE = (
     *("#2b6cb0", "#dd6b20", "#2f855a", "#b83280", "#d69e2e", "#6b46c1", "#2c7a7b", "#c53030", "#63b3ed", "#f6ad55"),
@@ -141,13 +142,13 @@ def _title(found: LabelledRecording) -> str:
     first, last = (moment.astype("datetime64[s]").astype(object) for moment in (found.begin, found.end))
     until = f"{last.day} {last:%B %Y}"
     if first.date() == last.date():
-        return f"{found.name}, {until}"
+        return f"{plain(found.name)}, {until}"
     since = f"{first.day} {first:%B}" + (f" {first:%Y}" if first.year != last.year else "")
-    return f"{found.name}, {since} to {until}"
+    return f"{plain(found.name)}, {since} to {until}"
 
 
 def _keys(found: LabelledRecording) -> list[Patch]:
-    keys = [Patch(color=_colour(i), label=name) for i, name in enumerate(found.class_names)]
+    keys = [Patch(color=_colour(i), label=plain(name)) for i, name in enumerate(found.class_names)]
     if (found.codes < 0).any():
         keys.append(Patch(color=NONWEAR_COLOUR, label="not worn"))
     return keys

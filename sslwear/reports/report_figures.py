@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sslwear.evaluation.comparison import Comparison, Summary
+from sslwear.reports.plain_text import plain
 from sslwear.reports.study_figures import TrialPoint, groups_chart
 from sslwear.reports.training_figures import BLUE, COLOURS, GREY, learning_curves
 from sslwear.training import EpochRecord
@@ -152,14 +153,14 @@ def _panel(axes: Axes, comparisons: Sequence[Comparison]) -> None:
         spread = 0.3 * (place / max(1, len(people) - 1) - 0.5)
         colour = COLOURS[place % len(COLOURS)] if coloured else BLUE
         xs, ys = [x for x, _ in values], [row + spread for _, row in values]
-        axes.scatter(xs, ys, s=16, color=colour, label=str(person) if coloured else None, zorder=3)
+        axes.scatter(xs, ys, s=16, color=colour, label=plain(person) if coloured else None, zorder=3)
     for row, found in enumerate(comparisons):
         interval = found.found.interval
         if interval.known:
             axes.plot([interval.low, interval.high], [row, row], color=GREY, linewidth=5, alpha=0.6, zorder=1)
         axes.plot([interval.mean] * 2, [row - 0.25, row + 0.25], color="black", linewidth=1.5, zorder=2)
     axes.axvline(0, color="black", linewidth=0.8, linestyle=":", zorder=0)
-    axes.set_yticks(range(len(comparisons)), [found.summary.label for found in comparisons])
+    axes.set_yticks(range(len(comparisons)), [plain(found.summary.label) for found in comparisons])
     axes.set_ylim(len(comparisons) - 0.4, -0.6)
     axes.spines[["top", "right"]].set_visible(False)
     if coloured:

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from sslwear.pretext.base import CHANCE
+from sslwear.reports.plain_text import plain
 from sslwear.training import EpochRecord
 
 BLUE, ORANGE, GREY = "#2b6cb0", "#dd6b20", "#a0aec0"
@@ -33,7 +34,8 @@ def confusion_figure(counts: NDArray[np.int64], class_names: Sequence[str], titl
         class_names: names of the classes.
         title: title of the figure.
     """
-    label = LETTER_IN * max(map(len, class_names))
+    names = [plain(name) for name in class_names]
+    label = LETTER_IN * max(map(len, names))
     side, left, below = 0.62 * max(3, len(class_names)), label + 0.6, 0.75 * label + 0.8
     width, height = left + side + 0.5, below + side + 0.5
     figure = Figure(figsize=(width, height))
@@ -45,8 +47,8 @@ def confusion_figure(counts: NDArray[np.int64], class_names: Sequence[str], titl
             colour = "white" if share[row, column] > 0.5 else "black"
             axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=9)
     ticks = range(len(class_names))
-    axes.set_xticks(ticks, list(class_names), rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(ticks, list(class_names))
+    axes.set_xticks(ticks, names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(ticks, names)
     axes.set(xlabel="predicted", ylabel="true", title=title)
     return figure
 

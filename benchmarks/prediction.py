@@ -28,7 +28,8 @@ from memory import tree_of, week_of
 
 from sslwear.data import calibration, device_reader
 from sslwear.encoders.base import get
-from sslwear.encoders.classifier import Card, Model, network
+from sslwear.encoders.card import Card, network
+from sslwear.encoders.classifier import Model
 from sslwear.tracking import Store
 
 CLASSES = ("sleep", "sedentary", "light", "moderate-vigorous")

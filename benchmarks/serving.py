@@ -28,7 +28,8 @@ from machine import describe, new_store, write_section
 
 from sslwear.deployment import registry
 from sslwear.encoders.base import get as get_encoder
-from sslwear.encoders.classifier import Card, Model, network
+from sslwear.encoders.card import Card, network
+from sslwear.encoders.classifier import Model
 from sslwear.tracking import Store
 
 SIZES = (1, 32, 512)

@@ -15,7 +15,8 @@ from sslwear.data.checks import participants_of, starts_of
 from sslwear.data.dataset import load_array
 from sslwear.data.window_length import described_length_s, length_from_starts_s
 from sslwear.deployment.batch_prediction import Options, Outcome
-from sslwear.encoders.classifier import Model, distribution_shift_warning, statistics, table
+from sslwear.encoders.classifier import Model, table
+from sslwear.encoders.distribution_shift import distribution_shift_warning, statistics
 from sslwear.errors import DataError, SettingsError
 from sslwear.utils.csv_cells import write_csv
 

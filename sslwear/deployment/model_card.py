@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sslwear.encoders.classifier import Card
+from sslwear.encoders.card import Card
 from sslwear.evaluation.intervals import FEWEST, TOO_FEW, Interval
 from sslwear.utils.words import count, shown
 

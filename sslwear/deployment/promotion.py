@@ -10,7 +10,7 @@ import optuna
 from mlflow.entities.model_registry import ModelVersion
 from optuna.trial import FrozenTrial, TrialState
 
-from sslwear.deployment import registry
+from sslwear.deployment import model_package, registry
 from sslwear.deployment.promotion_rule import Rule
 from sslwear.deployment.registration import register_trial, score_intervals
 from sslwear.deployment.registry import CHAMPION
@@ -103,7 +103,7 @@ def promote(
             count = len(past_evaluations(study))
             return Promotion(name, alias, trial.number, {}, taken, {}, {}, taken, False, reason, count)
         context = _open_context(study, store)
-        registry.check_encoder(context.encoder)
+        model_package.check_encoder(context.encoder)
         return _compare(context, study, trial, _Request(name, alias, rule, force), known, champion)
 
 

@@ -11,7 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sslwear.data.device_reader import open_recording
-from sslwear.encoders.classifier import BATCH, Card, Model, distribution_shift_warning, statistics
+from sslwear.encoders.card import Card
+from sslwear.encoders.classifier import BATCH, Model
+from sslwear.encoders.distribution_shift import distribution_shift_warning, statistics
 from sslwear.errors import DataError
 from sslwear.evaluation.daily import LabelledRecording
 from sslwear.evaluation.smoothing import HiddenMarkovModel, smooth

@@ -16,7 +16,8 @@ from optuna.trial import FrozenTrial
 from sslwear.config import NO_PRETEXT
 from sslwear.deployment import model_card, registry
 from sslwear.encoders.base import Network
-from sslwear.encoders.classifier import Card, reference_ranges, statistics
+from sslwear.encoders.card import Card
+from sslwear.encoders.distribution_shift import reference_ranges, statistics
 from sslwear.evaluation.intervals import Interval, interval
 from sslwear.evaluation.participants import validation_title
 from sslwear.studies.context import StudyContext

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-import shutil
-import sys
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -20,29 +15,21 @@ import torch
 from filelock import Timeout
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.pyfunc import save_model
-from mlflow.types import ColSpec, Schema, TensorSpec
 from numpy.typing import NDArray
 
-import sslwear
-from sslwear.encoders import checksums, weights
-from sslwear.encoders.base import Encoder, Network
-from sslwear.encoders.base import get as get_encoder
-from sslwear.encoders.classifier import CARD, CHECKPOINT, CODE, ENCODER, Card, Model, write_encoder
+from sslwear.deployment import model_package
+from sslwear.encoders.base import Network
+from sslwear.encoders.card import ENCODER, Card
+from sslwear.encoders.classifier import Model
 from sslwear.errors import StudyError
 from sslwear.tracking import CLASSIFIER, MODEL_URI, RUN_URI, Store, all_pages
 from sslwear.tracking.checkpoints import model_folder
 from sslwear.tracking.provenance import PREFIX
-from sslwear.utils import plugins
 from sslwear.utils.masking import masked
 
 CHAMPION = "champion"
 HISTORY = f"{PREFIX}history."
 """Prefix of tags of a registered model that store the history of an alias."""
-NEEDED = ("torch", "numpy", "pandas", "safetensors")
-"""Requirements of a model beside MLflow, pinned to the versions of its promotion."""
-DESCRIPTION = "README.md"
 
 
 def load_model(store: Store, reference: str, device: torch.device | None = None, precision: str | None = None) -> Model:
@@ -254,7 +241,7 @@ def register(
     run = client.get_run(run_id)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
-        save(folder, network, card, example, description)
+        model_package.save(folder, network, card, example, description)
         logged = client.create_logged_model(
             run.info.experiment_id, name=name, source_run_id=run_id, model_type=CLASSIFIER
         )
@@ -281,85 +268,5 @@ def register(
     )
 
 
-def save(folder: Path, network: Network, card: Card, example: NDArray[np.float32], description: str) -> None:
-    """Write a network as an MLflow model that can be loaded without this package and without unpickling.
-
-    Args:
-        folder: folder to create.
-        network: network with the weights.
-        card: description of the classifier.
-        example: a few example windows (N, samples, 3) in g.
-        description: the model card, Markdown, written beside the model as ``README.md``.
-    """
-    package = Path(sslwear.__file__).parent
-    needed = [f"{name}=={metadata.version(name).split('+')[0]}" for name in NEEDED]
-    plugin = plugins.distribution(get_encoder(card.encoder))
-    outputs: list[ColSpec | TensorSpec] = [
-        ColSpec("string", "label"),
-        *(ColSpec("float", f"p_{name}") for name in card.class_names),
-    ]
-    # With a strict schema MLflow would refuse float64, lists and one of the two layouts, with all data in its message.
-    # The schema accepts everything, and the model's own check gives a short error.
-    signature = ModelSignature(Schema([TensorSpec(np.dtype("O"), (-1,))]), Schema(outputs))
-    with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        parts = {"model": Path(temporary) / "model", "code": Path(temporary) / "code"}
-        parts["model"].mkdir()
-        weights.save(network, parts["model"] / CHECKPOINT)
-        (parts["model"] / CARD).write_text(card.to_json())
-        write_encoder(parts["model"], card)
-        checksums.write(parts["model"])
-        _copy(package, parts["code"] / package.name, CODE)
-        save_model(
-            folder,
-            python_model=str(package / "deployment" / "mlflow_model.py"),
-            artifacts={name: str(path) for name, path in parts.items()},
-            pip_requirements=[*needed, *([plugin] if plugin is not None else [])],
-            signature=signature,
-            input_example=example,
-            metadata={
-                "input": f"windows {card.inputs}, any floating-point type, {card.unit}",
-            },
-        )
-    (folder / DESCRIPTION).write_text(description)
-
-
-def check_encoder(encoder: type[Encoder]) -> None:
-    """Check that a model can include its encoder: the file of a plug-in imports only what every model has.
-
-    Raises:
-        StudyError: naming what the file imports beside that.
-    """
-    content = plugins.source(encoder)
-    if content is None:
-        return
-    parts = [part.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for part in CODE]
-    ours = tuple(f"sslwear.{part}" for part in parts if part != "__init__")
-    for node in ast.walk(ast.parse(content)):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom):
-            names = [node.module or "."]
-            if node.module == "sslwear":
-                names = [f"sslwear.{alias.name}" for alias in node.names]
-        for name in names:
-            known = name.partition(".")[0] in {*sys.stdlib_module_names, *NEEDED}
-            if not known and name not in ours and not name.startswith("sslwear.encoders."):
-                raise StudyError(
-                    f"the file of the encoder {encoder.name!r} imports {name}, which a promoted model does not have. "
-                    "Move the encoder into a file of its own, or into an installed package"
-                )
-
-
 def _numbered(version: str) -> str:
     return version if version == "no version" else f"version {version}"
-
-
-def _copy(package: Path, place: Path, parts: Sequence[str]) -> None:
-    """Copy some files and folders of a package."""
-    for part in parts:
-        target = place / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if (package / part).is_dir():
-            shutil.copytree(package / part, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(package / part, target)

@@ -1,13 +1,11 @@
 """Trained classifier for prediction: a folder with weights and a card.
 
-A promoted model includes a copy of this module (`CODE`), so that it can be loaded without this package.
+A promoted model includes a copy of this module and of those that it imports, so that it can be loaded without this
+package.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,160 +23,13 @@ from sslwear.data.checks import (
 )
 from sslwear.data.gravity import check_gravity, check_idle, first_idle, rest_statistics
 from sslwear.encoders import checksums, weights
-from sslwear.encoders.base import Encoder, Network
-from sslwear.encoders.base import get as get_encoder
-from sslwear.encoders.heads import PUBLISHED, classifier
+from sslwear.encoders.base import Network
+from sslwear.encoders.card import CARD, CHECKPOINT, ENCODER, Card, network, write_encoder
 from sslwear.errors import DataError, WeightsError
-from sslwear.utils import plugins
 
-CHECKPOINT = "model.safetensors"
-CARD = "model.json"
-ENCODER = "encoder.py"
-"""Code of an encoder that is a file plug-in."""
-MODEL_ARTIFACTS = "artifacts/model"
-"""Folder of the weights and the card in an MLflow model."""
-CODE = (
-    "__init__.py",
-    "data/__init__.py",
-    "data/checks.py",
-    "data/gravity.py",
-    "data/start_times.py",
-    "encoders",
-    "errors.py",
-    "utils/__init__.py",
-    "utils/plugins.py",
-)
-"""Files and folders of this package that loading a model needs."""
 BATCH = 256
-OLD_CARD_KEYS = {"tuned": "tuning", "usual": "reference_ranges"}
-"""Keys in cards of version 0.1, and their current names."""
 _NUMBER_TYPES = (float, int, np.floating, np.integer, type(None))
 """Accepted types in an array of objects; None, a JSON null, is a missing sample."""
-STATISTICS = ("mean x", "mean y", "mean z", "length", "motion")
-"""Statistics of a window by which distribution shift is detected, see `statistics`."""
-REFERENCE_PERCENTILES = (1, 99)
-"""Percentiles of a statistic over the training windows that bound its reference range."""
-SHIFT_SHARE = 0.2
-"""Share of windows outside of a reference range above which a recording gets a warning."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """Description of a classifier: how to build it, and its input and output.
-
-    Attributes:
-        encoder: name of the encoder.
-        window_samples: window length in samples.
-        rate_hz: sampling rate of the windows.
-        unit: unit of acceleration, ``g``.
-        class_names: names of the classes, in the order of the outputs.
-        dataset: name of the training data set.
-        fingerprint: SHA-256 of the arrays of the training data set.
-        licence: licence of the training data set, if known.
-        tuning: tuning strategy.
-        pretext: pretext task, or ``none``.
-        precision: precision of training and validation, ``float32`` or ``bf16``.
-        head: kind of head, ``published`` or ``linear``.
-        reference_ranges: range of nearly all training windows for each statistic; empty if it was not computed.
-        training_samples: length in samples of the training windows before they were resampled; None if unknown.
-    """
-
-    encoder: str
-    window_samples: int
-    rate_hz: float
-    unit: str
-    class_names: tuple[str, ...]
-    dataset: str
-    fingerprint: str
-    licence: str | None
-    tuning: str = "all"
-    pretext: str = "none"
-    precision: str = "float32"
-    head: str = PUBLISHED
-    reference_ranges: Mapping[str, tuple[float, float]] | None = None
-    training_samples: int | None = None
-
-    @property
-    def window_s(self) -> float:
-        """Window length in seconds."""
-        return self.window_samples / self.rate_hz
-
-    @property
-    def lengths(self) -> tuple[int, ...]:
-        """Lengths in samples of the windows that the model takes: its own, and that of the training windows."""
-        return tuple(dict.fromkeys((self.window_samples, self.training_samples or self.window_samples)))
-
-    @property
-    def recorded_hz(self) -> float:
-        """Sampling rate of the training windows before they were resampled, at most the model's rate."""
-        return min(self.lengths) / self.window_s
-
-    @property
-    def inputs(self) -> str:
-        """Shapes, length and rate of the windows that the model takes."""
-        return ", or ".join(
-            f"(N, {n}, 3) or (N, 3, {n}): {self.window_s:g} s at {n / self.window_s:g} Hz" for n in self.lengths
-        )
-
-    def to_json(self) -> str:
-        """The card as JSON text, the input of `read`."""
-        return json.dumps(asdict(self), indent=2) + "\n"
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Card from a JSON file; keys of later versions of this package are ignored.
-
-        Raises:
-            WeightsError: when the file cannot be read, or a key is missing.
-        """
-        try:
-            content = json.loads(path.read_text())
-            content = {OLD_CARD_KEYS.get(key, key): value for key, value in content.items()}
-            known = {key: value for key, value in content.items() if key in cls.__dataclass_fields__}
-            ranges = known.get("reference_ranges") or {}
-            ranges = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
-            return cls(**{**known, "class_names": tuple(known["class_names"]), "reference_ranges": ranges})
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise WeightsError(f"{path} is not the card of a model of sslwear. Promote the trial again") from error
-
-
-def network(card: Card, folder: Path | None = None) -> Network:
-    """Network of a card, with random weights.
-
-    Args:
-        card: the card.
-        folder: folder of the model, which has the encoder's code if that is a file plug-in.
-
-    Raises:
-        SettingsError: when the encoder or the head does not exist.
-    """
-    encoder = encoder_class(card.encoder, folder)()
-    return Network(encoder, classifier(card.head, encoder.features, len(card.class_names)))
-
-
-def encoder_class(name: str, folder: Path | None) -> type[Encoder]:
-    """Class of an encoder.
-
-    Args:
-        name: name of the encoder.
-        folder: folder of a checkpoint or a model, which has the encoder's code if that is a file plug-in.
-
-    Raises:
-        SettingsError: when the encoder does not exist.
-    """
-    file = None if folder is None else folder / ENCODER
-    return get_encoder(name) if file is None or not file.is_file() else plugins.get_from_file(file, Encoder, name)
-
-
-def write_encoder(folder: Path, card: Card) -> None:
-    """Write the code of the encoder into the folder of a model, if the encoder is a file plug-in.
-
-    Raises:
-        SettingsError: when the encoder does not exist.
-    """
-    content = plugins.source(get_encoder(card.encoder))
-    if content is not None:
-        (folder / ENCODER).write_bytes(content)
 
 
 class Model:
@@ -319,52 +170,3 @@ def table(probabilities: NDArray[np.floating], class_names: tuple[str, ...]) -> 
     """Table with the columns ``label`` and ``p_CLASS`` of each class, from probabilities (N, classes)."""
     labels = np.array(class_names, dtype=object)[probabilities.argmax(axis=1)]
     return pd.DataFrame({"label": labels, **{f"p_{name}": probabilities[:, i] for i, name in enumerate(class_names)}})
-
-
-def statistics(windows: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Statistics of windows by which distribution shift is detected.
-
-    They are the mean of each axis, which depends on the orientation of the device; the mean length of acceleration,
-    which is about 1 g; and the standard deviation of the length, which measures motion.
-
-    Args:
-        windows: windows (N, samples, 3) in g.
-
-    Returns:
-        Statistics (N, len(STATISTICS)) in g.
-    """
-    length = np.linalg.norm(windows, axis=2)
-    columns = [windows.mean(axis=1), length.mean(axis=1)[:, None], length.std(axis=1)[:, None]]
-    return np.concatenate(columns, axis=1).astype(np.float64)
-
-
-def reference_ranges(found: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
-    """Range of nearly all windows for each statistic.
-
-    Args:
-        found: statistics of the windows (N, len(STATISTICS)).
-    """
-    low, high = np.percentile(found, REFERENCE_PERCENTILES, axis=0)
-    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(STATISTICS)}
-
-
-def distribution_shift_warning(card: Card, found: NDArray[np.float64]) -> str | None:
-    """Warning about windows that differ from the training windows; None if they do not.
-
-    Args:
-        card: card of the model.
-        found: statistics of the windows (N, len(STATISTICS)).
-    """
-    if not card.reference_ranges or len(found) == 0:
-        return None
-    ranges = np.array([card.reference_ranges[name] for name in STATISTICS])
-    outside = ((found < ranges[:, 0]) | (found > ranges[:, 1])).mean(axis=0)
-    worst = int(outside.argmax())
-    if outside[worst] <= SHIFT_SHARE:
-        return None
-    low, high = ranges[worst]
-    return (
-        f"{outside[worst]:.0%} of the windows are outside of the range of the training data: {STATISTICS[worst]} was "
-        f"{low:.2f} to {high:.2f} g in training, and its median is {np.median(found[:, worst]):.2f} g here. Check the "
-        "labels with care"
-    )

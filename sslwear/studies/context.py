@@ -21,7 +21,7 @@ from sslwear.data.splits import Split, check_classes, check_several_classes, hol
 from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
 from sslwear.encoders.base import get as get_encoder
-from sslwear.encoders.classifier import Card
+from sslwear.encoders.card import Card
 from sslwear.errors import DataError
 from sslwear.studies.data_checks import check_window_lengths, data_warnings
 from sslwear.studies.initial_weights import initial_weights

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sslwear.config import NO_PRETEXT, SUPERVISED
 from sslwear.data.pretraining import PretrainingData
-from sslwear.encoders.classifier import Card
+from sslwear.encoders.card import Card
 from sslwear.encoders.heads import PUBLISHED
 from sslwear.errors import DataError, LeakageError, SettingsError, WeightsError
 from sslwear.pretext.base import get as get_pretext

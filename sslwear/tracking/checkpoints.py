@@ -17,10 +17,13 @@ from torch import Tensor
 
 from sslwear.encoders import checksums, weights
 from sslwear.encoders.base import Encoder
-from sslwear.encoders.classifier import CARD, CHECKPOINT, ENCODER, MODEL_ARTIFACTS, encoder_class
+from sslwear.encoders.card import CARD, CHECKPOINT, ENCODER, encoder_class
 from sslwear.errors import WeightsError
 from sslwear.tracking import CLASSIFIER, MODEL_URI, RUN_URI, Store
 from sslwear.utils.masking import masked, one_line
+
+MODEL_ARTIFACTS = "artifacts/model"
+"""Folder of the weights and the card in an MLflow model."""
 
 
 def load_weights(store: Store, uri: str) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ from sslwear.data.dataset import Dataset
 from sslwear.data.shards import Shards
 from sslwear.encoders import checksums, weights
 from sslwear.encoders.base import Network
-from sslwear.encoders.classifier import CARD, CHECKPOINT, Card, write_encoder
+from sslwear.encoders.card import CARD, CHECKPOINT, Card, write_encoder
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training import EpochRecord
 from sslwear.utils import plugins

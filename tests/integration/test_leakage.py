@@ -13,7 +13,7 @@ from sslwear.config import Settings
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.deployment.promotion import promote
-from sslwear.encoders.classifier import CHECKPOINT
+from sslwear.encoders.card import CHECKPOINT
 from sslwear.errors import LeakageError
 from sslwear.studies.leakage import seen_participants, training_provenance
 from sslwear.studies.optimise import run_study

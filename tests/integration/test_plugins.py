@@ -15,7 +15,7 @@ import torch
 import sslwear
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
-from sslwear.deployment import registry
+from sslwear.deployment import model_package, registry
 from sslwear.deployment.promotion import promote
 from sslwear.encoders.base import get as get_encoder
 from sslwear.encoders.classifier import Model
@@ -173,7 +173,7 @@ def test_an_encoder_whose_file_needs_more_cannot_be_promoted(
     changed = settings.model_copy(update={"plugins": (str(both), str(files[1]))})
     context = StudyContext.open(changed, store)
     with pytest.raises(StudyError, match=r"encoder 'outside' imports sslwear\.pretext\.base, which a promoted model"):
-        registry.check_encoder(context.encoder)
+        model_package.check_encoder(context.encoder)
 
 
 def test_keys_of_results_follow_the_code_of_plugins(settings: Settings, files: tuple[Path, Path], store: Store) -> None:

@@ -25,7 +25,9 @@ from sslwear.data.devices import DeviceFiles
 from sslwear.data.windowing import cut_recording
 from sslwear.deployment import batch_prediction
 from sslwear.deployment.batch_prediction import Options, predict
-from sslwear.encoders.classifier import STATISTICS, Card, Model, network
+from sslwear.encoders.card import Card, network
+from sslwear.encoders.classifier import Model
+from sslwear.encoders.distribution_shift import STATISTICS
 from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.daily import LabelledRecording
 from sslwear.evaluation.smoothing import HiddenMarkovModel, smooth
@@ -134,7 +136,7 @@ def test_bad_files_are_named_and_the_others_are_labelled(model: Model, tmp_path:
     files = [good, slow, short, tmp_path / "absent.csv"]
     found = {outcome.name: outcome for outcome in predict(files, model, Options(tmp_path / "out"))}
     assert found["good"].error is None
-    assert "slow.csv has 14 samples a second, but the model needs at least 15" in str(found["slow"].error)
+    assert "slow.csv has 14 samples a second, but windows at 30 Hz need at least 15" in str(found["slow"].error)
     assert "short.csv has no stretch without a gap that is as long as a window, 5 s" in str(found["short"].error)
     assert "there is no file" in str(found["absent"].error)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [

@@ -12,7 +12,8 @@ import torch
 
 from sslwear.deployment.array_prediction import is_array, predict_arrays
 from sslwear.deployment.batch_prediction import Options
-from sslwear.encoders.classifier import Card, Model, network
+from sslwear.encoders.card import Card, network
+from sslwear.encoders.classifier import Model
 from sslwear.errors import DataError, SettingsError
 
 CARD = Card("cnn5", 150, 30.0, "g", ("walk", "sit"), "a data set", "f", None, training_samples=250)

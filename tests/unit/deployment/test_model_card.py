@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sslwear.deployment.model_card import ModelDetails, markdown
-from sslwear.encoders.classifier import Card
+from sslwear.encoders.card import Card
 from sslwear.evaluation.intervals import interval
 
 CARD = Card("harnet10", 300, 30.0, "g", ("sit", "walk"), "adl", "0" * 64, "CC BY 4.0", "head", "activities")

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from sslwear.deployment import scoring
-from sslwear.encoders.classifier import Card, Model, network
+from sslwear.encoders.card import Card, network
+from sslwear.encoders.classifier import Model
 from tests.unit.deployment.asgi import ask
 
 CARD = Card("harnet5", 150, 30.0, "g", ("walk", "sit"), "a data set", "f", None)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sslwear.encoders import checksums, weights
-from sslwear.encoders.classifier import CARD, CHECKPOINT, Card, Model, network
+from sslwear.encoders.card import CARD, CHECKPOINT, Card, network
+from sslwear.encoders.classifier import Model
 from sslwear.errors import WeightsError
 
 A_CARD = Card("harnet5", 150, 30.0, "g", ("walk", "sit"), "a data set", "f", None, reference_ranges={})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,21 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import sslwear
 from sslwear.encoders import weights
-from sslwear.encoders.classifier import (
-    CARD,
-    CHECKPOINT,
-    CODE,
-    STATISTICS,
-    Card,
-    Model,
-    distribution_shift_warning,
-    network,
-    reference_ranges,
-    statistics,
-    table,
-)
+from sslwear.encoders.card import CARD, CHECKPOINT, Card, network
+from sslwear.encoders.classifier import Model, table
 from sslwear.errors import DataError, WeightsError
 from sslwear.transforms import resize
 
@@ -64,38 +50,6 @@ def test_a_model_has_the_head_that_its_card_names(tmp_path: Path) -> None:
     (tmp_path / CARD).write_text(CARD_5.to_json())
     with pytest.raises(WeightsError, match="classifier"):
         Model.load(tmp_path)
-
-
-def test_a_card_without_head_has_the_published_head(tmp_path: Path) -> None:
-    known = json.loads(CARD_5.to_json())
-    del known["head"]
-    (tmp_path / CARD).write_text(json.dumps(known))
-    assert Card.read(tmp_path / CARD).head == "published"
-
-
-def test_a_card_of_version_0_1_is_read(tmp_path: Path) -> None:
-    card = Card(**{**CARD_5.__dict__, "reference_ranges": {"motion": (0.1, 0.2)}})
-    content = json.loads(card.to_json())
-    content["tuned"], content["usual"] = content.pop("tuning"), content.pop("reference_ranges")
-    (tmp_path / CARD).write_text(json.dumps(content))
-    assert Card.read(tmp_path / CARD) == card
-
-
-def test_a_card_is_read_as_it_was_written(tmp_path: Path) -> None:
-    card = Card(**{**CARD_5.__dict__, "reference_ranges": {"motion": (0.1, 0.2)}})
-    (tmp_path / CARD).write_text(card.to_json())
-    assert Card.read(tmp_path / CARD) == card
-    later = {**json.loads(card.to_json()), "what_comes_later": 1}
-    (tmp_path / CARD).write_text(json.dumps(later))
-    assert Card.read(tmp_path / CARD) == card
-    assert card.window_s == 5
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"encoder": "harnet5"}', '{"class_names": 3}'])
-def test_a_file_that_is_not_a_card_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / CARD).write_text(text)
-    with pytest.raises(WeightsError, match="is not the card of a model of sslwear"):
-        Card.read(tmp_path / CARD)
 
 
 def test_layout_type_and_batch_size_do_not_change_predictions(model: Model) -> None:
@@ -152,33 +106,6 @@ def test_the_label_is_the_most_likely_class(rows: list[list[float]]) -> None:
     assert list(found["label"]) == ["sit" if sit > walk else "walk" for walk, sit in rows]
 
 
-def test_statistics_of_a_known_window() -> None:
-    window = np.zeros((1, 4, 3))
-    window[0, :, 2] = [1, 1, 2, 2]
-    np.testing.assert_allclose(statistics(window), [[0, 0, 1.5, 1.5, 0.5]])
-
-
-def test_only_distribution_shift_warns() -> None:
-    training = statistics(still(200))
-    card = Card(**{**CARD_5.__dict__, "reference_ranges": reference_ranges(training)})
-    assert tuple(card.reference_ranges or {}) == STATISTICS
-    assert distribution_shift_warning(card, statistics(still(101))) is None
-    assert (
-        distribution_shift_warning(CARD_5, statistics(still(5, noise=3.0))) is None
-    )  # a card without reference ranges
-    turned = distribution_shift_warning(card, statistics(still(50)[:, :, [2, 1, 0]]))
-    assert turned is not None
-    assert turned.startswith("100% of the windows are outside of the range of the training data")
-    windows = training[:40].copy()
-    windows[:10, STATISTICS.index("motion")] = 9
-    moving = distribution_shift_warning(card, windows)
-    assert moving is not None
-    assert "motion was" in moving
-    windows[:10, STATISTICS.index("motion")] = training[:10, STATISTICS.index("motion")]
-    assert distribution_shift_warning(card, windows) is None
-    assert distribution_shift_warning(card, statistics(still(0))) is None
-
-
 def test_windows_of_the_training_length_are_resampled(model: Model) -> None:
     card = replace(CARD_5, training_samples=250)
     trained = Model(model.network, card)
@@ -193,13 +120,6 @@ def test_windows_of_the_training_length_are_resampled(model: Model) -> None:
         trained.predict(still(2, 200))
 
 
-@pytest.mark.parametrize(("training_samples", "rate_hz"), [(None, 30), (150, 30), (100, 20), (250, 30)])
-def test_the_rate_of_the_training_windows_is_at_most_that_of_the_model(
-    training_samples: int | None, rate_hz: float
-) -> None:
-    assert replace(CARD_5, training_samples=training_samples).recorded_hz == rate_hz
-
-
 def test_windows_of_zeros_and_without_gravity_are_refused(model: Model) -> None:
     windows = still(8)
     windows[5, 20:60] = 0
@@ -208,16 +128,3 @@ def test_windows_of_zeros_and_without_gravity_are_refused(model: Model) -> None:
     turning = np.stack([np.sin(np.arange(150)), np.cos(np.arange(150)), np.zeros(150)], axis=1)
     with pytest.raises(DataError, match="acceleration without gravity"):
         model.predict(np.stack([turning] * 3))
-
-
-def test_a_model_includes_all_files_of_the_package_that_it_imports() -> None:
-    package = Path(sslwear.__file__).parent
-    included = {
-        file for part in CODE for file in ([package / part] if part.endswith(".py") else package.glob(f"{part}/*.py"))
-    }
-    for file in included - {package / "__init__.py"}:
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sslwear."):
-                place = package.parent / (node.module or "").replace(".", "/")
-                for name in [alias.name for alias in node.names] if place.is_dir() else [""]:
-                    assert (place / f"{name}.py" if name else place.with_suffix(".py")) in included, (file, node.module)

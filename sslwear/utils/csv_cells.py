@@ -40,4 +40,6 @@ def csv_text(table: pd.DataFrame, float_format: str | None = None) -> str:
     names = table.select_dtypes(["object", "str", "category"]).columns
     escaped = table.assign(**{name: table[name].map(csv_cell) for name in names}).rename(columns=csv_cell)
     text: str = escaped.to_csv(index=False, float_format=float_format)
+    if "\r" in text:  # pandas puts quotes around it only if it ends lines, too
+        text = escaped.to_csv(index=False, float_format=float_format, lineterminator="\r\n")
     return text

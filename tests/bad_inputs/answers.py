@@ -8,6 +8,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from sslwear.cli.app import app
+from sslwear.errors import SslwearError
 
 MOST_LINES, MOST_CHARACTERS = 3, 700
 USAGE = 2
@@ -40,6 +41,14 @@ def refusal(*arguments: object) -> str:
     assert len(message) <= MOST_CHARACTERS, message
     assert not re.search(r"<class '|<\w+ object at 0x|pydantic|errno", message, re.IGNORECASE), message
     return message
+
+
+def check_sentence(error: SslwearError, said: str = "") -> None:
+    """Check that the message of an error is short, on one line, and says something."""
+    message = str(error)
+    assert said in message
+    assert "\n" not in message
+    assert 10 < len(message) < MOST_CHARACTERS
 
 
 def short(value: object) -> str:

@@ -29,6 +29,12 @@ def test_other_values_stay(value: object) -> None:
     assert csv_cell(value) == value
 
 
+@pytest.mark.parametrize("name", ["a\r", "a\rb", "a\nb", 'a"b', "a,b", "a\r\nb"])
+def test_a_name_stays_in_its_cell(name: str) -> None:
+    text = csv_text(pd.DataFrame({name: [name, "walk"]}))
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [[name], [name], ["walk"]]
+
+
 @given(st.text() | st.sampled_from(FORMULAS) | st.sampled_from(["'=x", "''-x", "'walk", "'-1"]))
 def test_what_is_read_again_is_what_was_written(text: str) -> None:
     assert original_cell(csv_cell(text)) == text

@@ -1,7 +1,8 @@
 """Training of encoders, without Optuna and MLflow."""
 
 from sslwear.training.cache import FeatureCache, FrozenBlocks
-from sslwear.training.loop import evaluate, fit, frozen_prefix_length, outputs, refit
+from sslwear.training.evaluation import evaluate, outputs
+from sslwear.training.loop import fit, frozen_prefix_length, refit
 from sslwear.training.results import EpochRecord, Evaluation, FitResult, FitSettings
 from sslwear.training.windows import AugmentedViews, FitData, Windows, WindowSource
 

@@ -1,16 +1,27 @@
-"""Device, precision and determinism."""
+"""Device, precision, random numbers and determinism."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 from typing import Any, cast
 
 import numpy as np
 import torch
 
 from sslwear.errors import SettingsError
+
+
+class Stream(IntEnum):
+    """Independent streams of random numbers from one seed."""
+
+    HEAD = 0
+    ORDER = 1
+    TRAINING = 2
+    VALIDATION = 3
+    GRADIENTS = 4
 
 
 def resolve_device(name: str) -> torch.device:

@@ -8,36 +8,23 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from enum import IntEnum
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import DivergenceError, SslwearError
 from sslwear.training.cache import COMPUTE_BATCH, FeatureCache, FrozenBlocks
-from sslwear.training.device import autocast, deterministic, generator, seeded
+from sslwear.training.device import Stream, deterministic, generator, seeded
+from sslwear.training.evaluation import EVALUATION_BATCH, evaluate, forward, mean_loss
 from sslwear.training.results import EpochRecord, Evaluation, FitResult, FitSettings
 from sslwear.training.task import Task
 from sslwear.training.threads import operations_from, threads_for
 from sslwear.training.windows import FitData, WindowSource
-from sslwear.tuning.base import Learning, TuningStrategy, learning, parts, set_mode
+from sslwear.tuning.base import Learning, TuningStrategy, learning, parts
 
-EVALUATION_BATCH = 256
 GRADIENT_BATCHES = 5
 """Batches whose gradients a tuning strategy may use before an epoch, as many as Lee et al. use."""
-
-
-class Stream(IntEnum):
-    """Independent streams of random numbers from one seed."""
-
-    HEAD = 0
-    ORDER = 1
-    TRAINING = 2
-    VALIDATION = 3
-    GRADIENTS = 4
 
 
 def fit(
@@ -195,7 +182,7 @@ class _Trainer:
         with self.threads(settings.batch_size, source.depth):
             for x, labels in source.batches(settings.batch_size, self.samples, settings.device, self.order, self.view):
                 sums.append(self.train_step(x, labels, source.depth))
-        return _mean_loss(sums)
+        return mean_loss(sums)
 
     def evaluate(self, windows: WindowSource) -> Evaluation:
         """Evaluation of the network on windows, see `evaluate`."""
@@ -225,7 +212,7 @@ class _Trainer:
             depth: number of blocks that `x` has passed.
         """
         inputs, target = self.task.batch(x, labels, draws, training=True)
-        return self.task.loss(_forward(self.network, inputs, self.settings, depth), target)
+        return self.task.loss(forward(self.network, inputs, self.settings, depth), target)
 
     def gradients(self) -> Iterator[Mapping[str, Tensor]]:
         """Gradients of a few batches of training windows, see `sslwear.tuning.base.Gradients`."""
@@ -285,66 +272,6 @@ def frozen_prefix_length(frozen: frozenset[str], network: Network) -> int:
         network: network with the blocks.
     """
     return len(list(itertools.takewhile(frozen.__contains__, network.blocks)))
-
-
-@torch.no_grad()
-def evaluate(network: Network, samples: int, task: Task, windows: WindowSource, settings: FitSettings) -> Evaluation:
-    """Predict windows and score the predictions; the task's random numbers are the same in every call.
-
-    Args:
-        network: put into evaluation mode.
-        samples: window length of its encoder, in samples.
-        task: gives targets, loss, answers and scores.
-        windows: windows, or cached outputs of the network's first blocks for them.
-        settings: device, precision and seed are used.
-    """
-    for part in parts(network).values():
-        set_mode(part, training=False)
-    draws = generator(settings.seed, Stream.VALIDATION)
-    sums, answers = [], []
-    for x, labels in windows.batches(EVALUATION_BATCH, samples, settings.device):
-        inputs, target = task.batch(x, labels, draws, training=False)
-        output = _forward(network, inputs, settings, windows.depth)
-        sums.append(torch.stack(task.loss(output, target)))
-        answers.append(task.answers(output, target))
-    truth, predicted = (torch.cat(side).cpu().numpy() for side in zip(*answers, strict=True))
-    return Evaluation(_mean_loss(sums), task.scores(truth, predicted), truth, predicted)
-
-
-@torch.no_grad()
-def outputs(network: Network, samples: int, windows: WindowSource, settings: FitSettings) -> NDArray[np.float32]:
-    """Outputs of a network's head for windows (N, outputs); of a classifier these are logits.
-
-    Args:
-        network: put into evaluation mode.
-        samples: window length of its encoder, in samples.
-        windows: windows in their order, or cached outputs of the network's first blocks for them.
-        settings: device and precision are used.
-    """
-    network.eval()
-    batches = windows.batches(EVALUATION_BATCH, samples, settings.device)
-    operations = operations_from(network, samples)[windows.depth] * min(EVALUATION_BATCH, len(windows))
-    with threads_for(operations, settings.threads):
-        values: NDArray[np.float32] = torch.cat(
-            [_forward(network, x, settings, windows.depth).cpu() for x, _ in batches]
-        ).numpy()
-    return values
-
-
-def _forward(network: Network, inputs: Tensor, settings: FitSettings, depth: int) -> Tensor:
-    """Output of a network in float32, computed in the precision of the settings."""
-    with autocast(settings.device, settings.precision):
-        output: Tensor = network(inputs, depth)
-    return output.float()
-
-
-def _mean_loss(sums: list[Tensor]) -> float:
-    """Mean loss over windows, from each batch's sum of losses and sum of weights.
-
-    This is the only place where an epoch waits for a GPU.
-    """
-    loss, weight = torch.stack(sums).cpu().double().sum(dim=0)
-    return float(loss / weight)
 
 
 def _check_finite(epoch: int, *losses: float) -> None:

@@ -26,11 +26,11 @@ from sslwear.training import (
     Windows,
     evaluate,
     fit,
+    outputs,
     refit,
     threads,
 )
 from sslwear.training.device import resolve_precision, seeded
-from sslwear.training.loop import outputs
 from sslwear.training.task import Classification, Task, inverse_frequency
 from sslwear.tuning.base import parse
 

@@ -1,0 +1,78 @@
+"""Evaluation of a network on windows: its predictions with loss and scores, or its plain outputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sslwear.encoders.base import Network
+from sslwear.training.device import Stream, autocast, generator
+from sslwear.training.results import Evaluation, FitSettings
+from sslwear.training.task import Task
+from sslwear.training.threads import operations_from, threads_for
+from sslwear.training.windows import WindowSource
+from sslwear.tuning.base import parts, set_mode
+
+EVALUATION_BATCH = 256
+
+
+@torch.no_grad()
+def evaluate(network: Network, samples: int, task: Task, windows: WindowSource, settings: FitSettings) -> Evaluation:
+    """Predict windows and score the predictions; the task's random numbers are the same in every call.
+
+    Args:
+        network: put into evaluation mode.
+        samples: window length of its encoder, in samples.
+        task: gives targets, loss, answers and scores.
+        windows: windows, or cached outputs of the network's first blocks for them.
+        settings: device, precision and seed are used.
+    """
+    for part in parts(network).values():
+        set_mode(part, training=False)
+    draws = generator(settings.seed, Stream.VALIDATION)
+    sums, answers = [], []
+    for x, labels in windows.batches(EVALUATION_BATCH, samples, settings.device):
+        inputs, target = task.batch(x, labels, draws, training=False)
+        output = forward(network, inputs, settings, windows.depth)
+        sums.append(torch.stack(task.loss(output, target)))
+        answers.append(task.answers(output, target))
+    truth, predicted = (torch.cat(side).cpu().numpy() for side in zip(*answers, strict=True))
+    return Evaluation(mean_loss(sums), task.scores(truth, predicted), truth, predicted)
+
+
+@torch.no_grad()
+def outputs(network: Network, samples: int, windows: WindowSource, settings: FitSettings) -> NDArray[np.float32]:
+    """Outputs of a network's head for windows (N, outputs); of a classifier these are logits.
+
+    Args:
+        network: put into evaluation mode.
+        samples: window length of its encoder, in samples.
+        windows: windows in their order, or cached outputs of the network's first blocks for them.
+        settings: device and precision are used.
+    """
+    network.eval()
+    batches = windows.batches(EVALUATION_BATCH, samples, settings.device)
+    operations = operations_from(network, samples)[windows.depth] * min(EVALUATION_BATCH, len(windows))
+    with threads_for(operations, settings.threads):
+        values: NDArray[np.float32] = torch.cat(
+            [forward(network, x, settings, windows.depth).cpu() for x, _ in batches]
+        ).numpy()
+    return values
+
+
+def forward(network: Network, inputs: Tensor, settings: FitSettings, depth: int) -> Tensor:
+    """Output of a network in float32, computed in the precision of the settings."""
+    with autocast(settings.device, settings.precision):
+        output: Tensor = network(inputs, depth)
+    return output.float()
+
+
+def mean_loss(sums: list[Tensor]) -> float:
+    """Mean loss over windows, from each batch's sum of losses and sum of weights.
+
+    This is the only place where an epoch waits for a GPU.
+    """
+    loss, weight = torch.stack(sums).cpu().double().sum(dim=0)
+    return float(loss / weight)

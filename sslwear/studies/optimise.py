@@ -125,24 +125,24 @@ def _check_same(study: optuna.Study, now: Mapping[str, Any], settings: Settings)
     kept = trials.kept_settings(study)
     new_name = f"choose a new name with --set study={settings.study}-2"
     old, new = (with_effect(one, "study").model_dump(exclude=set(FREE_KEYS)) for one in (kept, settings))
-    changed = _difference(old, new)
-    if changed:
-        raise StudyError(
-            f"the study {settings.study!r} was started with another {changed}. Restore the old value, or {new_name}"
-        )
-    for key, what in (("fingerprint", "other data"), ("weights", "other initial weights")):
-        if before.get(key, now[key]) != now[key]:
+    given = set(_differences(kept.model_dump(), settings.model_dump()))
+    for key in _differences(old, new):
+        if key in given:  # and not only without effect in one of them
+            raise StudyError(
+                f"the study {settings.study!r} was started with another {key}. Restore the old value, or {new_name}"
+            )
+    for name, what in (("fingerprint", "other data"), ("weights", "other initial weights")):
+        if before.get(name, now[name]) != now[name]:
             raise StudyError(f"the study {settings.study!r} was started with {what}. Restore them, or {new_name}")
 
 
-def _difference(old: Any, new: Any, key: str = "") -> str | None:
-    """First key at which two nested mappings differ, with both values."""
+def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
+    """Keys at which two nested mappings differ, with both values."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in new:
-            if found := _difference(old.get(name), new[name], f"{key}.{name}" if key else name):
-                return found
-        return None
-    return None if old == new else f"{key} ({old!r}, and now {new!r})"
+            yield from _differences(old.get(name), new[name], f"{key}.{name}" if key else name)
+    elif old != new:
+        yield f"{key} ({old!r}, and now {new!r})"
 
 
 def _known_parent(study: optuna.Study, store: Store) -> MlflowRun | None:

@@ -368,7 +368,7 @@ def test_the_ui_answers_on_this_machine_only_and_shows_the_studies(
     assert_unreachable_from_outside(port)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
-    assert f"tiny: {address}/#/experiments/" in out
+    assert f"tiny: {address}/study/tiny" in out
 
 
 @pytest.mark.slow

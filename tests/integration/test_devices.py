@@ -127,7 +127,7 @@ def test_a_csv_file_is_a_recording(tmp_path: Path, packed: bool) -> None:
 
 
 def test_time_not_worn_is_marked_and_counted(tmp_path: Path) -> None:
-    file = write_csv(tmp_path / "anna.csv", minutes=140, still=(20, 125), rate_hz=4)
+    file = write_csv(tmp_path / "anna.csv", minutes=140, still=(20, 125), rate_hz=15)
     labels = write_labels(tmp_path / "labels.csv", "anna,2024-05-01 12:00,2024-05-01 14:20,home\n")
     (report,) = prepare(DeviceFiles([file], labels), tmp_path / "out", WindowPlan(60, 60))
     dataset = open_dataset(tmp_path / "out")

@@ -16,6 +16,7 @@ import pytest
 
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import open_dataset
+from sslwear.encoders.weights import HUB_COMMIT, HUB_CONSENT
 
 nbformat = pytest.importorskip("nbformat", reason="pip install 'sslwear[notebooks]'")
 nbclient = pytest.importorskip("nbclient", reason="pip install 'sslwear[notebooks]'")
@@ -91,10 +92,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, smartwatch_folder: Path) -> 
     description = Description(name="some", class_names=whole.class_names, rate_hz=30, window_s=10)
     arrays = (np.array(whole.windows[rows]), names[rows], whole.pid[rows], whole.start[rows])
     write_dataset(place / "some", *arrays, description)
-    for branch in ("main", "master"):
-        repository = place / "hub" / "hub" / f"OxWearables_ssl-wearables_{branch}"
-        repository.mkdir(parents=True)
-        (repository / "hubconf.py").write_text(HUBCONF)
+    repository = place / "hub" / "hub" / f"OxWearables_ssl-wearables_{HUB_COMMIT}"
+    repository.mkdir(parents=True)
+    (repository / "hubconf.py").write_text(HUBCONF)
     return place
 
 
@@ -125,6 +125,7 @@ def environment(place: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "SSLWEAR_HOME": str(place / "mlruns"),
         "TORCH_HOME": str(place / "hub"),
+        HUB_CONSENT: "accepted",
     }
 
 

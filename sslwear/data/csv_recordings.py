@@ -18,6 +18,8 @@ from sslwear.data.unpacking import open_gzip
 
 PIECE_SAMPLES = 250_000
 COLUMNS = (TIME, *AXES)
+ZONE = r":\d\d[\d.]*\s*(?:Z|[+-]\d\d:?(?:\d\d)?)$"
+"""A time of day with a time zone."""
 
 
 def read_csv_recording(file: Path, folder: Path) -> tuple[SampleBuffer, dict[str, Any]]:
@@ -110,18 +112,26 @@ class CsvTable:
                 for name in AXES:
                     wrong = piece[name].notna() & pd.to_numeric(piece[name], errors="coerce").isna()
                     if wrong.any():
-                        row = wrong.idxmax()
-                        return f"the column {name} has {piece[name][row]!r} in sample {row + 1}"
+                        place = int(wrong.to_numpy().argmax())
+                        return f"the column {name} has {piece[name].iloc[place]!r} in sample {piece.index[place] + 1}"
         return None
 
     @staticmethod
     def _checked(data: pd.DataFrame) -> pd.DataFrame:
         if len(data) and not pd.api.types.is_datetime64_dtype(data[TIME]):
-            raise ValueError("the column time does not hold dates and times without time zone")
+            raise ValueError(f"the column time has {_not_a_time(data[TIME])!r}, not a date and time without time zone")
         try:
             return data.assign(**{TIME: data[TIME].dt.as_unit("ns")}) if len(data) else data
         except pd.errors.OutOfBoundsDatetime as error:
             raise ValueError("the column time has years before 1678 or after 2261") from error
+
+
+def _not_a_time(time: pd.Series[Any]) -> str:
+    """The first value that is not a date and time, or that has a time zone."""
+    text = time.dropna().astype(str)
+    unread = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True).isna()
+    wrong = text[unread | text.str.contains(ZONE)]
+    return str((wrong if len(wrong) else text).iloc[0])
 
 
 def _names(beginning: bytes) -> list[str]:

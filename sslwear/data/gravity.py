@@ -73,6 +73,8 @@ def gravity_problem(statistics: NDArray[np.float64]) -> str | None:
         guess = "looks like m/s^2: divide by 9.80665"
     elif 400 <= length <= 1600:
         guess = "looks like mg: divide by 1000"
+    elif high < length < 4:
+        guess = "looks like normalised or damaged data: give acceleration as it was recorded, in g"
     elif length > high:
         guess = "looks like raw counts: convert them with the device's scale"
     else:

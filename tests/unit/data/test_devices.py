@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -173,10 +174,25 @@ def test_whole_seconds_may_be_written_without_a_fraction(tmp_path: Path) -> None
     np.testing.assert_allclose(recording.time, np.arange(20) / 10)
 
 
-@pytest.mark.parametrize("time", ["01/05/2024 12:00:00", "1714564800000", "2024-05-01 12:00:00+01:00", "12:00:00"])
+@pytest.mark.parametrize(
+    "time",
+    ["01/05/2024 12:00:00", "1714564800000", "2024-05-01 12:00:00+01:00", "12:00:00", "5/1/2024 9:00 AM", "45413.5"],
+)
 def test_times_that_must_be_guessed_at_are_refused_with_how_to_write_them(tmp_path: Path, time: str) -> None:
-    with pytest.raises(DataError, match=r"anna\.csv cannot be read .*; check .* columns time \(such as 2024-04-30"):
+    reason = rf"anna\.csv cannot be read \(the column time has '{re.escape(time)}.*check .* \(such as 2024-04-30"
+    with pytest.raises(DataError, match=reason):
         read(tmp_path / "anna.csv", f"time,x,y,z\n{time},0,0,1\n")
+    with pytest.raises(DataError, match=reason):
+        read(tmp_path / "anna.csv", f"time,x,y,z\n2024-05-01 11:59:59,0,0,1\n{time},0,0,1\n")
+
+
+def test_times_in_two_time_zones_are_refused(tmp_path: Path) -> None:
+    times = ["2024-10-27 02:59:59+02:00", "2024-10-27 02:00:00+01:00"]
+    content = "time,x,y,z\n" + "".join(f"{time},0,0,1\n" for time in times)
+    with pytest.raises(
+        DataError, match=r"the column time has '2024-10-27 02:59:59\+02:00', not a date and time without"
+    ):
+        read(tmp_path / "anna.csv", content)
 
 
 @pytest.mark.parametrize("lost", [np.nan, np.inf, -np.inf])
@@ -348,7 +364,7 @@ def test_when_no_file_can_be_read_each_is_named_with_its_reason(tmp_path: Path) 
     source = DeviceFiles([tmp_path / "anna.csv", tmp_path / "ben.csv"])
     with pytest.raises(NoWindowsError, match="no window to write; none of 2 participants could be read") as caught:
         prepare(source, tmp_path / "out", WindowPlan(10, 10, unlabelled=True))
-    assert [(report.participant, report.windows) for report in caught.value.reports] == [("anna", 0), ("ben", 0)]
+    assert [(report.participant, report.windows) for report in caught.value.results] == [("anna", 0), ("ben", 0)]
     files = [str(tmp_path / name) for name in ("anna.csv", "ben.csv")]
     result = CliRunner().invoke(app, ["data", "import", *files, "--out", str(tmp_path / "out")])
     assert (result.exit_code, result.stdout.count("could not be read")) == (1, 2)

@@ -51,6 +51,12 @@ def test_a_wrong_scale_is_recognised_at_rest(scale: float) -> None:
     assert gravity_problem(rest_statistics(scale * motion(0.02)))
 
 
+def test_normalised_windows_are_not_taken_for_counts() -> None:
+    windows = motion(0.02)
+    windows = (windows - windows.min()) / np.ptp(windows) + 0.5
+    assert "normalised" in (gravity_problem(rest_statistics(windows)) or "")
+
+
 def test_a_few_damaged_windows_do_not_decide() -> None:
     windows = motion(0.1)
     windows[3] = 50

@@ -22,7 +22,7 @@ from sslwear.utils import processes
 
 __all__ = ["PREPARATION_VERSION", "RATE_HZ", "NoWindowsError", "Progress", "Report", "WindowPlan", "prepare"]
 
-PREPARATION_VERSION = 2
+PREPARATION_VERSION = 3
 """Version of the arithmetic from raw files to windows; raise it by hand when other windows come out."""
 
 

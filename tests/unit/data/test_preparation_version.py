@@ -17,7 +17,7 @@ from sslwear.data.prepare import PREPARATION_VERSION, WindowPlan, prepare
 from sslwear.data.sources.base import Recording, Source
 
 RECORDED: dict[int, dict[str, list[float]]] = {
-    2: {
+    3: {
         "source": [36, 0.5180761, -0.3645327, 1.299904, 2138, 16, 30, 8],
         "csv": [8, 0.5288883, 0.1706904, 1.087987, 345740, 0, 8],
         "rounded": [11, 0.5207663, 0.1695338, 1.210559, 475475, 0, 11],

@@ -11,7 +11,7 @@ from sslwear.cli.terminal import print_line, print_warning, standard_output, use
 from sslwear.utils.processes import max_parallel_jobs
 
 if TYPE_CHECKING:
-    from sslwear.data.prepare import Report, WindowPlan
+    from sslwear.data.prepare import PreparationResult, WindowPlan
     from sslwear.data.sources.base import Source
 
 data_app = typer.Typer(no_args_is_help=True, help="Download, prepare, import and describe data sets.")
@@ -163,31 +163,31 @@ def _prepare(source: Source, out: Path, plan: WindowPlan, jobs: int) -> None:
         typer.Exit: with code 1, when a participant could not be read.
     """
     from sslwear.cli.progress import PrepareProgress
-    from sslwear.cli.tables import reports_table
+    from sslwear.cli.tables import results_table
     from sslwear.data.prepare import NoWindowsError, prepare
 
     console = standard_output()
     with PrepareProgress(console) as progress:
         try:
-            reports, nothing = prepare(source, out, plan, jobs, progress), None
+            results, nothing = prepare(source, out, plan, jobs, progress), None
         except NoWindowsError as error:
-            reports, nothing = error.reports, error
-    console.print(reports_table(reports, source.limit_g is not None))
-    failed = [report for report in reports if report.error]
+            results, nothing = error.results, error
+    console.print(results_table(results, source.limit_g is not None))
+    failed = [result for result in results if result.error]
     if nothing is None:
-        _finalise(out, plan, reports)
-    if nothing is None or len(reports) > 1:
-        for report in failed:
-            print_warning(f"{report.participant} was left out: {report.error}")
+        _finalise(out, plan, results)
+    if nothing is None or len(results) > 1:
+        for result in failed:
+            print_warning(f"{result.participant} was left out: {result.error}")
     if nothing is not None:
         raise nothing
     if failed:
         raise typer.Exit(1)
 
 
-def _finalise(out: Path, plan: WindowPlan, reports: list[Report]) -> None:
+def _finalise(out: Path, plan: WindowPlan, results: list[PreparationResult]) -> None:
     console = standard_output()
-    print_line(console, f"\n{sum(report.windows for report in reports)} windows in {out}.")
+    print_line(console, f"\n{sum(result.windows for result in results)} windows in {out}.")
     if plan.unlabelled:
         print_line(console, f"To pre-train on them, set pretraining: {{data: {out}}} in a study file.")
     else:

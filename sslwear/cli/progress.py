@@ -24,7 +24,7 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from sslwear.data.prepare import Report
+    from sslwear.data.prepare import PreparationResult
 
 
 class Bar:
@@ -59,9 +59,9 @@ class PrepareProgress(Bar):
     def __init__(self, console: Console) -> None:
         super().__init__(console, "participants", MofNCompleteColumn())
 
-    def __call__(self, report: Report, done: int, total: int) -> None:
+    def __call__(self, result: PreparationResult, done: int, total: int) -> None:
         """Advance the bar."""
-        self._progress.update(self._task, completed=done, total=total, description=f"participant {report.participant}")
+        self._progress.update(self._task, completed=done, total=total, description=f"participant {result.participant}")
 
 
 class DownloadProgress(Bar):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
     from sslwear.data.facts import Facts
-    from sslwear.data.prepare import Report
+    from sslwear.data.prepare import PreparationResult
     from sslwear.data.sources.base import Source
     from sslwear.deployment.batch_prediction import Outcome
     from sslwear.deployment.promotion import Promotion
@@ -69,18 +69,18 @@ def sources_table(sources: Sequence[type[Source]]) -> Table:
     return made
 
 
-def reports_table(reports: Sequence[Report], clipped: bool) -> Table:
+def results_table(results: Sequence[PreparationResult], clipped: bool) -> Table:
     """Windows of each participant of a prepared data set.
 
     Args:
-        reports: one a participant.
+        results: one a participant.
         clipped: whether to show the number of windows at the limit of the sensor's range.
     """
     counts = ["windows", "without label", "not worn", *(["at the limit"] if clipped else [])]
     made = table("participant", numbers=counts, last=[""])
-    for report in reports:
-        values = [report.windows, report.unlabelled, report.nonwear, *([report.clipped] if clipped else [])]
-        made.add_row(str(report.participant), *map(str, values), "could not be read" if report.error else report.note)
+    for result in results:
+        values = [result.windows, result.unlabelled, result.nonwear, *([result.clipped] if clipped else [])]
+        made.add_row(str(result.participant), *map(str, values), "could not be read" if result.error else result.note)
     return made
 
 

@@ -46,7 +46,7 @@ class Description(BaseModel):
     plan: dict[str, Any] | None = None
     """Settings of the preparation."""
     participants: tuple[dict[str, Any], ...] | None = None
-    """Report on the preparation of each participant."""
+    """Result of the preparation of each participant."""
 
     @field_validator("class_names")
     @classmethod

@@ -57,7 +57,7 @@ class WindowPlan:
 
 
 @dataclass(frozen=True)
-class Report:
+class PreparationResult:
     """Result of the preparation of one participant.
 
     Attributes:
@@ -90,22 +90,22 @@ def raw_state(source: Source, participant: int | str) -> str:
     return hashlib.sha256(json.dumps(source.stamp(participant), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def prepare_participant(source: Source, participant: int | str, plan: WindowPlan, shard: Path) -> Report:
+def prepare_participant(source: Source, participant: int | str, plan: WindowPlan, shard: Path) -> PreparationResult:
     """Write the windows of one participant to the folder `shard`, completely or not at all."""
     making = Path(tempfile.mkdtemp(dir=shard.parent, prefix="."))
     state = raw_state(source, participant)
     try:
-        report = replace(_write_windows(source, participant, plan, making), raw=state)
-        (making / "report.json").write_text(json.dumps(asdict(report)))
+        result = replace(_write_windows(source, participant, plan, making), raw=state)
+        (making / "report.json").write_text(json.dumps(asdict(result)))
         making.rename(shard)
     except DataError as error:
-        return Report(participant, error=str(error), raw=state)
+        return PreparationResult(participant, error=str(error), raw=state)
     finally:
         shutil.rmtree(making, ignore_errors=True)
-    return report
+    return result
 
 
-def _write_windows(source: Source, participant: int | str, plan: WindowPlan, making: Path) -> Report:
+def _write_windows(source: Source, participant: int | str, plan: WindowPlan, making: Path) -> PreparationResult:
     """Write the windows as they are cut, so that memory does not grow with their number."""
     columns: dict[str, list[NDArray[Any]]] = {name: [] for name in ("Y", "T", "worn")}
     unlabelled = clipped = 0
@@ -134,7 +134,7 @@ def _write_windows(source: Source, participant: int | str, plan: WindowPlan, mak
         if not unlabelled:
             none = f"no stretch without a gap is as long as a window, {plan.window_s:g} s"
             note = "; ".join(filter(None, [note, none]))
-        return Report(participant, unlabelled=unlabelled, note=note, cuts=cut)
+        return PreparationResult(participant, unlabelled=unlabelled, note=note, cuts=cut)
     arrays = {name: np.concatenate(parts) for name, parts in columns.items() if parts}
     arrays["pid"] = np.full(count, participant)
     windows = np.load(making / "X.npy", mmap_mode="r")
@@ -151,7 +151,9 @@ def _write_windows(source: Source, participant: int | str, plan: WindowPlan, mak
     for name, array in arrays.items():
         np.save(making / f"{name}.npy", array, allow_pickle=False)
     nonwear = int((~arrays["worn"]).sum())
-    return Report(participant, count, unlabelled, clipped, nonwear, note=note, cuts=cut, fingerprint=fingerprint)
+    return PreparationResult(
+        participant, count, unlabelled, clipped, nonwear, note=note, cuts=cut, fingerprint=fingerprint
+    )
 
 
 def _windows(

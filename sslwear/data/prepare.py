@@ -15,12 +15,20 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sslwear.data.arrays import Description, describe, join, take_name
-from sslwear.data.participant import RATE_HZ, Report, WindowPlan, prepare_participant, raw_state
+from sslwear.data.participant import RATE_HZ, PreparationResult, WindowPlan, prepare_participant, raw_state
 from sslwear.data.sources.base import Source
 from sslwear.errors import DataError
 from sslwear.utils import processes
 
-__all__ = ["PREPARATION_VERSION", "RATE_HZ", "NoWindowsError", "Progress", "Report", "WindowPlan", "prepare"]
+__all__ = [
+    "PREPARATION_VERSION",
+    "RATE_HZ",
+    "NoWindowsError",
+    "PreparationProgress",
+    "PreparationResult",
+    "WindowPlan",
+    "prepare",
+]
 
 PREPARATION_VERSION = 3
 """Version of the arithmetic from raw files to windows; raise it by hand when other windows come out."""
@@ -30,24 +38,24 @@ class NoWindowsError(DataError):
     """No participant has a window.
 
     Attributes:
-        reports: the result for each participant, with the reason.
+        results: the result for each participant, with the reason.
     """
 
-    def __init__(self, source: Source, reports: list[Report]) -> None:
-        self.reports = reports
-        failed = [report.error for report in reports if report.error]
-        if len(reports) == len(failed) == 1:
+    def __init__(self, source: Source, results: list[PreparationResult]) -> None:
+        self.results = results
+        failed = [result.error for result in results if result.error]
+        if len(results) == len(failed) == 1:
             reason = failed[0]
-        elif len(reports) == len(failed):
-            reason = f"none of {len(reports)} participants could be read; the first: {failed[0]}"
+        elif len(results) == len(failed):
+            reason = f"none of {len(results)} participants could be read; the first: {failed[0]}"
         else:
-            names = ", ".join(str(report.participant) for report in reports[:5] if not report.error)
+            names = ", ".join(str(result.participant) for result in results[:5] if not result.error)
             reason = f"check the window length against the recordings of {names}, and their labels"
         super().__init__(f"{source.name}: there is no window to write; {reason}")
 
 
-Progress = Callable[[Report, int, int], None]
-"""Callback with the report on a participant, the number of finished participants, and the number of all."""
+PreparationProgress = Callable[[PreparationResult, int, int], None]
+"""Callback with the result of a participant, the number of finished participants, and the number of all."""
 
 
 def prepare(
@@ -55,9 +63,9 @@ def prepare(
     folder: Path,
     plan: WindowPlan | None = None,
     jobs: int = 1,
-    progress: Progress | None = None,
+    progress: PreparationProgress | None = None,
     wait_s: float = 0,
-) -> list[Report]:
+) -> list[PreparationResult]:
     """Write a source's recordings as a data set directory of windows.
 
     The windows of each participant are written to a temporary folder beside `folder`. When all are complete, they are
@@ -73,7 +81,7 @@ def prepare(
         wait_s: seconds to wait for another process that writes the same directory.
 
     Returns:
-        One report for each participant.
+        One result for each participant.
 
     Raises:
         NoWindowsError: when no participant has a window.
@@ -84,14 +92,14 @@ def prepare(
     partial = folder.parent / f".{folder.name}.partial"
     with _locked(partial, folder, wait_s):
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            return _existing_reports(source, folder, key)
+            return _existing_results(source, folder, key)
         places = _places(source, partial, key)
-        reports: dict[int | str, Report] = {}
-        for report in _run([(source, participant, plan, place) for participant, place in places.items()], jobs):
-            reports[report.participant] = report
+        results: dict[int | str, PreparationResult] = {}
+        for result in _run([(source, participant, plan, place) for participant, place in places.items()], jobs):
+            results[result.participant] = result
             if progress is not None:
-                progress(report, len(reports), len(places))
-        ordered = [reports[participant] for participant in places]
+                progress(result, len(results), len(places))
+        ordered = [results[participant] for participant in places]
         for participant in _changed(source, ordered):
             raise DataError(
                 f"raw files of {source.name}'s participant {participant} changed while they were read; repeat the "
@@ -122,15 +130,20 @@ def _places(source: Source, partial: Path, key: str) -> dict[int | str, Path]:
 
 
 def _assemble(
-    source: Source, plan: WindowPlan, key: str, reports: list[Report], places: Mapping[int | str, Path], whole: Path
+    source: Source,
+    plan: WindowPlan,
+    key: str,
+    results: list[PreparationResult],
+    places: Mapping[int | str, Path],
+    whole: Path,
 ) -> None:
     """Join the windows of all participants to a data set in the folder `whole`."""
-    made = [places[report.participant] for report in reports if report.windows]
+    made = [places[result.participant] for result in results if result.windows]
     if not made:
-        raise NoWindowsError(source, reports)
+        raise NoWindowsError(source, results)
     shutil.rmtree(whole, ignore_errors=True)
     whole.mkdir()
-    description = _describe(source, plan, key, reports)
+    description = _describe(source, plan, key, results)
     if plan.unlabelled:
         _gather_shards(made, whole, description)
     else:
@@ -161,13 +174,13 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _changed(source: Source, reports: Iterable[Report]) -> Iterator[int | str]:
+def _changed(source: Source, results: Iterable[PreparationResult]) -> Iterator[int | str]:
     """Participants whose raw files have changed since they were read."""
-    return (report.participant for report in reports if raw_state(source, report.participant) != report.raw)
+    return (result.participant for result in results if raw_state(source, result.participant) != result.raw)
 
 
-def _existing_reports(source: Source, folder: Path, key: str) -> list[Report]:
-    """The reports of a directory that the same call has written before.
+def _existing_results(source: Source, folder: Path, key: str) -> list[PreparationResult]:
+    """The results of a directory that the same call has written before.
 
     Raises:
         DataError: when it was written with other settings, or from other raw files.
@@ -178,14 +191,14 @@ def _existing_reports(source: Source, folder: Path, key: str) -> list[Report]:
         description = None
     if description is None or description.plan != json.loads(key):
         raise DataError(f"{folder} exists, and was prepared with other settings; give an unused directory or delete it")
-    reports = [Report(**report) for report in description.participants or ()]
-    added = set(source.participants()) - {report.participant for report in reports}
-    for participant in (*_changed(source, reports), *added):
+    results = [PreparationResult(**result) for result in description.participants or ()]
+    added = set(source.participants()) - {result.participant for result in results}
+    for participant in (*_changed(source, results), *added):
         raise DataError(
             f"{folder} exists, and raw files of participant {participant} have changed since; give an unused directory "
             "or delete it"
         )
-    return reports
+    return results
 
 
 @contextmanager
@@ -208,8 +221,8 @@ def _locked(partial: Path, folder: Path, wait_s: float) -> Iterator[None]:
         Path(lock.lock_file).unlink(missing_ok=True)
 
 
-def _run(tasks: list[tuple[Source, int | str, WindowPlan, Path]], jobs: int) -> Iterator[Report]:
-    """Prepare the participants in parallel, and yield reports in the order in which they finish."""
+def _run(tasks: list[tuple[Source, int | str, WindowPlan, Path]], jobs: int) -> Iterator[PreparationResult]:
+    """Prepare the participants in parallel, and yield results in the order in which they finish."""
     waiting = []
     for task in tasks:
         source, participant, _, shard = task
@@ -232,13 +245,13 @@ def _run(tasks: list[tuple[Source, int | str, WindowPlan, Path]], jobs: int) -> 
         ) from error
 
 
-def _finished(shard: Path) -> Report | None:
-    """The report on a participant whose windows are complete, or None."""
+def _finished(shard: Path) -> PreparationResult | None:
+    """The result of a participant whose windows are complete, or None."""
     note = shard / "report.json"
-    return Report(**json.loads(note.read_text())) if note.is_file() else None
+    return PreparationResult(**json.loads(note.read_text())) if note.is_file() else None
 
 
-def _describe(source: Source, plan: WindowPlan, key: str, reports: Iterable[Report]) -> Description:
+def _describe(source: Source, plan: WindowPlan, key: str, results: Iterable[PreparationResult]) -> Description:
     return Description(
         name=source.name,
         rate_hz=plan.rate_hz,
@@ -248,5 +261,5 @@ def _describe(source: Source, plan: WindowPlan, key: str, reports: Iterable[Repo
         licence=source.licence,
         citation=source.citation,
         plan=json.loads(key),
-        participants=tuple(asdict(report) for report in reports),
+        participants=tuple(asdict(result) for result in results),
     )

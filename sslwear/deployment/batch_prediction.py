@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from sslwear.data.devices import recordings_by_name
 from sslwear.data.sources.raw import natural
 from sslwear.deployment import prediction_record
-from sslwear.deployment.recording_prediction import Share, label
+from sslwear.deployment.recording_prediction import PredictionProgress, label
 from sslwear.encoders.classifier import Model
 from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.daily import LabelledRecording, minutes
@@ -109,7 +109,7 @@ class Outcome:
 
 
 def predict(
-    files: Sequence[Path], model: Model, options: Options, jobs: int = 1, progress: Share | None = None
+    files: Sequence[Path], model: Model, options: Options, jobs: int = 1, progress: PredictionProgress | None = None
 ) -> Iterator[Outcome]:
     """Label recordings in parallel, and write the files of `Options.outputs`.
 
@@ -189,13 +189,13 @@ class _Worker:
     """Model and progress callback of a process."""
 
     model: Model
-    progress: Share | None
+    progress: PredictionProgress | None
 
 
 _worker: _Worker | None = None
 
 
-def _load_worker(folder: Path, options: Options, threads: int, progress: Share | None) -> None:
+def _load_worker(folder: Path, options: Options, threads: int, progress: PredictionProgress | None) -> None:
     """Load the model of a process, and set its number of threads."""
     global _worker
     use_threads(threads)

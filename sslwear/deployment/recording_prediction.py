@@ -22,12 +22,17 @@ READING = 0.2
 """Approximate share of the time for a recording that reading it takes, for the progress bar."""
 GAP_S = 1e-3
 """Windows further apart than this are not adjacent, in seconds."""
-Share = Callable[[str, float], None]
+PredictionProgress = Callable[[str, float], None]
 """Callback with the name of a recording and the share of it that is done."""
 
 
 def label(
-    name: str, file: Path, place: Path, model: Model, bout_s: float | None = None, progress: Share | None = None
+    name: str,
+    file: Path,
+    place: Path,
+    model: Model,
+    bout_s: float | None = None,
+    progress: PredictionProgress | None = None,
 ) -> tuple[LabelledRecording, pd.DataFrame, str, str | None]:
     """Label the adjacent windows of a recording.
 

@@ -17,7 +17,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sslwear.data.dataset import open_dataset
-from sslwear.data.prepare import Report, WindowPlan, prepare
+from sslwear.data.prepare import PreparationResult, WindowPlan, prepare
 from sslwear.data.shards import open_shards
 from sslwear.data.sources.base import Options, Recording, Source
 from sslwear.errors import DataError
@@ -122,7 +122,7 @@ def test_what_was_made_of_other_raw_files_is_not_taken_for_theirs(raw: Path, tmp
 def test_raw_files_that_change_while_they_are_read_are_noticed_and_only_they_are_read_again(
     raw: Path, tmp_path: Path
 ) -> None:
-    def meddle(report: Report, *_: int) -> None:
+    def meddle(report: PreparationResult, *_: int) -> None:
         if report.participant == "p3":
             (raw / "p1.txt").write_text("sit")
 
@@ -183,9 +183,11 @@ def test_a_participant_who_cannot_be_read_is_reported_and_the_others_are_used(ra
     (raw / "p3.txt").write_text("none none")
     (raw / "p4.txt").write_text("")
     reports = {report.participant: report for report in prepare(Toy(raw), tmp_path / "data", PLAN, jobs=2)}
-    assert replace(reports["p2"], raw="") == Report("p2", error="p2.txt is damaged; download it again")
-    assert replace(reports["p3"], raw="") == Report("p3", unlabelled=8)
-    assert replace(reports["p4"], raw="") == Report("p4", note="no stretch without a gap is as long as a window, 5 s")
+    assert replace(reports["p2"], raw="") == PreparationResult("p2", error="p2.txt is damaged; download it again")
+    assert replace(reports["p3"], raw="") == PreparationResult("p3", unlabelled=8)
+    assert replace(reports["p4"], raw="") == PreparationResult(
+        "p4", note="no stretch without a gap is as long as a window, 5 s"
+    )
     dataset = open_dataset(tmp_path / "data")
     assert dataset.participants == ["p0", "p1", "p5"]
     noted = {report["participant"]: report["error"] for report in dataset.description.participants or ()}

@@ -9,13 +9,9 @@ import torch
 from torch import Tensor
 
 from sslwear.augmentations.base import Augmentation
+from sslwear.testing.synthetic import seeded
 
 COUNT = 32
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    """A generator with a seed."""
-    return torch.Generator().manual_seed(seed)
 
 
 def windows(samples: int = 150) -> Tensor:

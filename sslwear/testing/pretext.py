@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,22 +12,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sslwear.encoders.base import Encoder
 from sslwear.encoders.heads import LinearHeads
 from sslwear.pretext.base import CHANCE, LevelTask, PretextTask, QuestionTask, TransformTask
-from sslwear.training import FitData, FitResult, FitSettings, WindowSource, fit
+from sslwear.testing.synthetic import SAMPLES, SmallEncoder, fitted, seeded
 from sslwear.training.device import seeded as seeded_weights
-from sslwear.training.windows import index_batches
-from sslwear.tuning.base import parse
 
-BATCH, SAMPLES, FEATURES = 64, 150, 32
+BATCH, FEATURES = 64, 32
 MOST_KEPT = 8
 """Largest number of values that evaluation keeps of a row."""
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    """A generator with a seed."""
-    return torch.Generator().manual_seed(seed)
 
 
 def windows(seed: int = 0, samples: int = SAMPLES) -> Tensor:
@@ -58,58 +49,6 @@ def scored(task: PretextTask, output: Tensor, target: Tensor) -> dict[str, float
     """Scores of outputs of a head."""
     truth, predicted = task.answers(output, target)
     return task.scores(truth.numpy(), predicted.numpy())
-
-
-class Small(Encoder):
-    """Five blocks that train in seconds."""
-
-    name = "small"
-    window_samples = SAMPLES
-    features = 160
-
-    def __init__(self) -> None:
-        super().__init__()
-        sizes, strides = (3, 16, 32, 32, 32, 32), (2, 2, 2, 2, 2)
-        blocks = [
-            nn.Sequential(nn.Conv1d(a, b, 5, stride, 2, bias=False), nn.BatchNorm1d(b), nn.ReLU())
-            for a, b, stride in zip(sizes[:-1], sizes[1:], strides, strict=True)
-        ]
-        self.feature_extractor = nn.Sequential(OrderedDict((f"layer{i}", b) for i, b in enumerate(blocks, 1)))
-
-
-@dataclass(frozen=True)
-class Swings(WindowSource):
-    """Synthetic recordings of an arm that swings forward faster than back, each window at another pace."""
-
-    count: int
-    who: int
-
-    def __len__(self) -> int:
-        return self.count
-
-    def participants(self) -> list[Any]:
-        return [self.who]
-
-    def batches(
-        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        draws = seeded(self.who)
-        pace = 0.4 + 1.2 * torch.rand(self.count, 1, generator=draws)
-        reach = 0.1 + 0.5 * pace
-        phase = (pace * torch.arange(samples) / 30 + torch.rand(self.count, 1, generator=draws)) % 1
-        swing = reach * torch.where(phase < 0.2, 5 * phase, 1.25 * (1 - phase))
-        windows = torch.stack([swing, 0.3 - 0.5 * swing, 1 - 0.2 * swing], dim=1)
-        for chosen in index_batches(self.count, size, shuffle):
-            yield windows[chosen], torch.zeros(len(chosen), dtype=torch.long)
-
-
-def fitted(task: PretextTask, tuning: str = "all", **changes: Any) -> FitResult:
-    """Result of a short training of a small network."""
-    with seeded_weights(0):
-        encoder = Small()
-    settings = FitSettings(learning_rate=3e-3, batch_size=32, max_epochs=15, patience=15, seed=1)
-    data = FitData(Swings(256, 0), Swings(64, 1))
-    return fit(encoder, task, data, parse(tuning, Small), replace(settings, **changes))
 
 
 class PretextTaskContract:
@@ -343,7 +282,7 @@ class PretextTaskContract:
     def test_it_trains_what_is_tuned_and_leaves_the_rest_as_it_is_to_the_bit(self) -> None:
         task = self.new()
         with seeded_weights(0):
-            start = Small().state_dict()
+            start = SmallEncoder().state_dict()
         result, again = (fitted(task, "layer5", max_epochs=2) for _ in range(2))
         assert [replace(r, seconds=0) for r in result.history] == [replace(r, seconds=0) for r in again.history]
         for key, value in result.network.state_dict().items():

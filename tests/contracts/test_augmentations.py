@@ -8,7 +8,8 @@ from sslwear.augmentations import base
 from sslwear.augmentations.base import Augmentation
 from sslwear.augmentations.rotation import Rotation
 from sslwear.errors import SettingsError
-from sslwear.testing.augmentations import AugmentationContract, seeded, windows
+from sslwear.testing.augmentations import AugmentationContract, windows
+from sslwear.testing.synthetic import seeded
 
 AUGMENTATIONS = base.find()
 

@@ -28,7 +28,6 @@ from sslwear.tracking import Run, Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training import frozen_prefix_length
 from sslwear.training.metrics import SCORES
-from sslwear.utils.csv_cells import csv_text
 from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.masking import masked
 
@@ -174,7 +173,7 @@ def _compare(
     candidate = score_network(context, network, context.encoder.window_samples, context.dataset.class_names, depth)
     champion_result, caveat = _score_champion(context, champion, request)
     _parent(context, study).describe(description(study, context.settings.objective))
-    _parent(context, study).text(csv_text(candidate.table), f"promotions/trial-{trial.number}.csv")
+    _parent(context, study).table(candidate.table, f"promotions/trial-{trial.number}.csv")
     mine = score_intervals(candidate.table)
     theirs = score_intervals(champion_result.table) if champion_result is not None else {}
     differences = _differences(candidate, champion_result) if champion_result is not None else {}

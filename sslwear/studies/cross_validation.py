@@ -26,7 +26,6 @@ from sslwear.studies.storage import store_errors
 from sslwear.tracking import MAX_PARAM, Run, Store
 from sslwear.tracking.outages import is_memory, is_outage
 from sslwear.tracking.provenance import PREFIX
-from sslwear.utils.csv_cells import csv_text
 from sslwear.utils.words import count
 
 __all__ = ["evaluate_study", "results"]
@@ -179,9 +178,9 @@ def _finalise(plan: CrossValidationPlan, parent: Run, table: pd.DataFrame) -> No
     """Log results and their summary on the evaluation's run."""
     (group,) = grouped(table, plan.context.settings.objective)
     methods, comparisons = group.summaries, group.comparisons
-    parent.text(csv_text(table), "results.csv")
+    parent.table(table, "results.csv")
     columns = {"protocol": plan.settings.protocol, "transductive": plan.settings.transductive}
-    parent.text(csv_text(as_frame(methods, comparisons["kappa"]).assign(**columns)), "summary.csv")
+    parent.table(as_frame(methods, comparisons["kappa"]).assign(**columns), "summary.csv")
     means = {_metric(score, one): one.scores[score].mean for score in COMPARED for one in methods}
     parent.metrics({name: mean for name, mean in means.items() if not math.isnan(mean)})
     if found := comparisons[group.score]:

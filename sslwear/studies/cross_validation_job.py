@@ -26,7 +26,6 @@ from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.trial import first_encoder, note, train
 from sslwear.tracking import MAX_PARAM, Run, participant_params, reading
 from sslwear.training import frozen_prefix_length, refit
-from sslwear.utils.csv_cells import csv_text
 from sslwear.utils.words import count
 
 TRANSDUCTIVE = "transductive: pre-training used windows of test participants, without labels"
@@ -74,7 +73,7 @@ def run_job(
             what, tested = _trained(plan, job, context, parent, run, progress)
             run.text(_probabilities(context, tested), PROBABILITIES)
         run.metrics(tested.metrics)
-        run.text(csv_text(tested.table), PARTICIPANTS)
+        run.table(tested.table, PARTICIPANTS)
         value = tested.means[objective]
     marks = [TRANSDUCTIVE] if plan.settings.transductive else []
     marks += [SUPERVISED_NOTE.format(", ".join(job.method.supervised))] if job.method.supervised else []

@@ -26,7 +26,6 @@ from sslwear.tracking import RUN_URI, Run
 from sslwear.tracking.checkpoints import load_weights
 from sslwear.training import FrozenBlocks, frozen_prefix_length, outputs
 from sslwear.training.metrics import HEADLINE_SCORES, classification_scores, confusion
-from sslwear.utils.csv_cells import csv_text
 from sslwear.utils.interrupts import signals_deferred
 
 CONFUSION = "test_confusion.png"
@@ -76,7 +75,7 @@ def _test(context: StudyContext, best: FrozenTrial, parent: Run) -> HeldOutScore
     parent.metrics(result.metrics)
     title = f"test participants, trial {best.number}"
     parent.figure(confusion_figure(confusion(result.truth, result.predicted, len(names)), names, title), CONFUSION)
-    parent.text(csv_text(result.table), "test_participants.csv")
+    parent.table(result.table, "test_participants.csv")
     return result
 
 

@@ -17,7 +17,6 @@ from sslwear.tracking import Run, participant_params
 from sslwear.tracking.system_metrics import monitored
 from sslwear.training import EpochRecord, FitData, FitResult, fit
 from sslwear.training.metrics import confusion
-from sslwear.utils.csv_cells import csv_text
 from sslwear.utils.words import count
 
 SUMMARY_SCORES = ("kappa", "f1", "precision", "recall")
@@ -123,7 +122,7 @@ def _log_result(training: TrainingSettings, table: pd.DataFrame, result: FitResu
     best = result.validation
     summary = {"loss": best.loss, "best_epoch": result.best_epoch, "epochs": len(result.history)}
     run.metrics(summary, result.best_epoch)
-    run.text(csv_text(table), "participants.csv")
+    run.table(table, "participants.csv")
     if (rates := tensor_rates(result.history)) is not None:
         run.text(rates, "learning_rates.csv")
     scores = ", ".join(f"{name} {best.scores[name]:.3f}" for name in SUMMARY_SCORES)

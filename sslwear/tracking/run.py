@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Dataset as TrackedDataset
@@ -25,6 +26,7 @@ from sslwear.encoders.card import CARD, CHECKPOINT, Card, write_encoder
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training import EpochRecord
 from sslwear.utils import plugins
+from sslwear.utils.csv_cells import csv_text
 from sslwear.utils.masking import masked
 
 if TYPE_CHECKING:
@@ -134,6 +136,10 @@ class Run:
     def text(self, text: str, path: str) -> None:
         """Log a text file with passwords masked."""
         self._client.log_text(self.id, masked(text), path)
+
+    def table(self, table: pd.DataFrame, path: str) -> None:
+        """Log a table as a CSV file that is safe to open in a spreadsheet, with passwords masked."""
+        self.text(csv_text(table), path)
 
     def plugins(self, paths: Iterable[str]) -> None:
         """Log the loaded content of plug-in files, in the folder ``plugins``, numbered as in the settings."""

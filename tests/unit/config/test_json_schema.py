@@ -30,7 +30,7 @@ def valid(content: Any) -> bool:
 
 def test_the_schema_of_the_repository_is_current() -> None:
     """Write it again with ``sslwear schema --out experiments/study.schema.json``."""
-    assert (EXPERIMENTS / "study.schema.json").read_text() == json_schema()
+    assert json.loads((EXPERIMENTS / "study.schema.json").read_text()) == json.loads(json_schema())
 
 
 @pytest.mark.parametrize("kind", SECTIONS, ids=lambda kind: kind.__name__)

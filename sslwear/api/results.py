@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING
+
+from sslwear.api.notebook import displayable
 
 if TYPE_CHECKING:
     import optuna
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from sslwear.evaluation.comparison import Comparison
     from sslwear.reports.report_text import Group
     from sslwear.training import FitResult
-
-PNG_DPI = 90
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ class StudyResult:
         from sslwear.reports.study_figures import study_overview
         from sslwear.studies.trials import points
 
-        return _for_notebook(study_overview(points(self.study), self.settings.objective, f"Study {self.name}"))
+        return displayable(study_overview(points(self.study), self.settings.objective, f"Study {self.name}"))
 
     def __repr__(self) -> str:
         from sslwear.studies.trials import winner
@@ -229,7 +228,7 @@ class EvaluationResult:
             raise StudyError(
                 f"the evaluation of {self.settings.study!r} has one method only. Add one to compare it with"
             )
-        return _for_notebook(differences_figure({self._group.title: self._compared}, self.settings.objective))
+        return displayable(differences_figure({self._group.title: self._compared}, self.settings.objective))
 
     def __repr__(self) -> str:
         participants = self.scores["participant"].nunique()
@@ -296,15 +295,3 @@ class PretrainingResult:
 
     weights: str
     scores: dict[str, float]
-
-
-def _for_notebook(figure: Figure) -> Figure:
-    """Let a notebook show the figure also where pyplot, which registers figures with it, was not imported."""
-    setattr(figure, "_repr_png_", partial(_png, figure))  # noqa: B010 - not an attribute that matplotlib declares
-    return figure
-
-
-def _png(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=PNG_DPI)
-    return content.getvalue()

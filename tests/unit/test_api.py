@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import sslwear
-from sslwear.api import functions, results
+from sslwear.api import loading, notebook, results, running
 from sslwear.config import to_yaml
 from sslwear.studies.progress import ConsoleProgress
 
@@ -122,7 +122,7 @@ def _there(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 EXAMPLES = {
     test.name.rsplit(".", 1)[-1]: test
-    for module in (functions, results)
+    for module in (loading, running, results)
     for test in doctest.DocTestFinder().find(module, extraglobs={"sslwear": sslwear, "torch": torch})
     if test.examples
 }
@@ -263,5 +263,5 @@ def test_progress_is_shown_in_a_notebook_and_on_a_terminal_only(
     monkeypatch.setattr("rich.console.Console", lambda: console)
     for method in ("start", "stop"):  # outside of a notebook nothing could display the bars
         monkeypatch.setattr(f"rich.live.Live.{method}", lambda *_, **__: None)
-    with functions._progress(wanted, epochs=False) as progress:
+    with notebook.progress_shown(wanted, epochs=False) as progress:
         assert isinstance(progress, ConsoleProgress) == shown

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from sslwear.data.arrays import chunks, describe
-from sslwear.data.checks import participants_of, starts_of
-from sslwear.data.dataset import load_array
+from sslwear.data.arrays import WORN, chunks, describe
+from sslwear.data.checks import participants_of, starts_of, worn_of
+from sslwear.data.dataset import JUDGED_WINDOWS, load_array
+from sslwear.data.gravity import check_gravity, rest_statistics
 from sslwear.data.window_length import described_length_s, length_from_starts_s
 from sslwear.deployment.batch_prediction import Options, Outcome
+from sslwear.encoders.card import Card
 from sslwear.encoders.classifier import Model, table
 from sslwear.encoders.distribution_shift import distribution_shift_warning, statistics
 from sslwear.errors import DataError, SettingsError
@@ -34,8 +36,8 @@ def predict_arrays(files: Sequence[Path], model: Model, options: Options) -> lis
     """Label the windows of ``.npy`` files, and write a table for each.
 
     Args:
-        files: each has windows (N, samples, 3) or (N, 3, samples) in g. ``pid.npy``, ``T.npy`` and ``dataset.json``
-            beside a file ``X.npy`` are read too.
+        files: each has windows (N, samples, 3) or (N, 3, samples) in g. ``pid.npy``, ``T.npy``,
+            ``worn.npy`` and ``dataset.json`` beside a file ``X.npy`` are read too.
         model: the classifier.
         options: options of the prediction.
 
@@ -62,7 +64,7 @@ def predict_arrays(files: Sequence[Path], model: Model, options: Options) -> lis
 
 def _predict_one(file: Path, out: Path, model: Model, options: Options) -> Outcome:
     try:
-        found, warning = label_array(file, model)
+        found, note, warning = label_array(file, model)
     except DataError as error:
         return Outcome(file.stem, error=str(error))
     try:
@@ -78,10 +80,10 @@ def _predict_one(file: Path, out: Path, model: Model, options: Options) -> Outco
             made.replace(out)
     except OSError as error:
         raise DataError(f"cannot write {out} ({error.strerror}). Give another --out") from error
-    return Outcome(file.stem, len(found), note=f"windows of {model.card.window_s:g} s", warning=warning)
+    return Outcome(file.stem, len(found), note=note, warning=warning)
 
 
-def label_array(file: Path, model: Model) -> tuple[pd.DataFrame, str | None]:
+def label_array(file: Path, model: Model) -> tuple[pd.DataFrame, str, str | None]:
     """Label the windows of a file.
 
     Args:
@@ -89,35 +91,51 @@ def label_array(file: Path, model: Model) -> tuple[pd.DataFrame, str | None]:
         model: the classifier.
 
     Returns:
-        A table with ``participant`` and ``time`` where they are known, ``label``, and ``p_CLASS`` of each class; and a
-        warning about distribution shift, or None.
+        A table with ``participant``, ``time`` and ``worn`` where they are known, ``label``, and ``p_CLASS`` of each
+        class, which are empty where the device was not worn; one line about the length of the windows; and a warning
+        about distribution shift, or None.
 
     Raises:
         DataError: when a file cannot be read, or the windows do not fit the model.
     """
     windows = load_array(file)
-    columns = _columns(file, windows, model) if file.name == "X.npy" else {}
+    if windows.ndim != 3:
+        model.check(windows)  # refuses them
+    columns = _columns(file, windows) if file.name == "X.npy" else {}
+    worn = columns.get("worn", np.ones(len(windows), bool))
+    ordered = windows if windows.shape[1] in model.card.lengths else windows.transpose(0, 2, 1)
+    note = _check_length(file, ordered, columns, model.card)
     found = [table(np.empty((0, len(model.card.class_names)), np.float32), model.card.class_names)]
     seen = [np.empty((0, 5))]
     for first, chunk in chunks(windows):
+        known = worn[first : first + len(chunk)]
+        chunk[~known] = 3**-0.5  # 1 g, which the checks accept
         checked = model.check(chunk, file, first)
-        found.append(table(model.probabilities(checked), model.card.class_names))
-        seen.append(statistics(checked))
+        labelled = table(model.probabilities(checked), model.card.class_names)
+        labelled.loc[~known, "label"] = ""
+        labelled.loc[~known, labelled.columns[1:]] = np.nan
+        found.append(labelled)
+        seen.append(statistics(checked[known]))
+    _check_participants(file, ordered, columns, worn)
     whole = pd.concat(found[1:] or found, ignore_index=True)
     for position, (name, values) in enumerate(columns.items()):
         whole.insert(position, name, values)
-    return whole, distribution_shift_warning(model.card, np.concatenate(seen))
+    return whole, note, distribution_shift_warning(model.card, np.concatenate(seen))
 
 
-def _columns(file: Path, windows: np.ndarray, model: Model) -> dict[str, np.ndarray]:
-    """Participants and start times of windows, from the files beside them.
+def _columns(file: Path, windows: np.ndarray) -> dict[str, np.ndarray]:
+    """Participants, start times and whether worn of windows, from the files beside them.
 
     Raises:
-        DataError: when these files do not fit the windows, or the windows have another length than the model's.
+        DataError: when these files do not fit the windows.
     """
-    folder, card, found = file.parent, model.card, {}
-    for column, name, check in (("participant", "pid", participants_of), ("time", "T", starts_of)):
-        path = folder / f"{name}.npy"
+    found = {}
+    for column, name, check in (
+        ("participant", "pid", participants_of),
+        ("time", "T", starts_of),
+        ("worn", WORN, worn_of),
+    ):
+        path = file.parent / f"{name}.npy"
         if path.is_file():
             values = load_array(path)
             if values.shape != windows.shape[:1]:
@@ -125,13 +143,40 @@ def _columns(file: Path, windows: np.ndarray, model: Model) -> dict[str, np.ndar
                     f"{path} has shape {values.shape}, but {file} has {len(windows)} windows; make them equal"
                 )
             found[column] = check(path, values)
-    samples = next((length for length in card.lengths if length in windows.shape[1:]), 0)
-    seconds = described_length_s(folder, describe(folder), samples) if samples else None
-    if seconds is None and samples and windows.shape[1] == samples and len(found) == 2:
-        seconds = length_from_starts_s(windows, found["participant"], found["time"])
-    if seconds is not None and abs(seconds / card.window_s - 1) > TOLERANCE:
+    return found
+
+
+def _check_length(file: Path, windows: np.ndarray, columns: Mapping[str, np.ndarray], card: Card) -> str:
+    """One line about the length of the windows (N, samples, 3).
+
+    Raises:
+        DataError: when they have another length in seconds than the model's.
+    """
+    folder, samples = file.parent, windows.shape[1]
+    if samples not in card.lengths:
+        return ""  # the model refuses them
+    seconds = described_length_s(folder, describe(folder), samples) if file.name == "X.npy" else None
+    if seconds is None and {"participant", "time"} <= set(columns):
+        seconds = length_from_starts_s(windows, columns["participant"], columns["time"])
+    if seconds is None:
+        return f"taken as windows of {card.window_s:g} s at {samples / card.window_s:g} Hz"
+    if abs(seconds / card.window_s - 1) > TOLERANCE:
         raise DataError(
             f"{file} has windows of {seconds:g} s, but this model takes {card.window_s:g} s; cut the recordings into "
             f"windows of {card.window_s:g} s"
         )
-    return found
+    return f"windows of {card.window_s:g} s"
+
+
+def _check_participants(file: Path, windows: np.ndarray, columns: Mapping[str, np.ndarray], worn: np.ndarray) -> None:
+    """Refuse windows (N, samples, 3) of a participant whose acceleration is not in g or lacks gravity.
+
+    Raises:
+        DataError: with the participant.
+    """
+    pid = columns.get("participant", np.zeros(len(windows), int))
+    for participant in np.unique(pid[worn]).tolist():
+        mine = np.flatnonzero((pid == participant) & worn)
+        some = windows[mine[:: 1 + len(mine) // JUDGED_WINDOWS]]
+        owner = f" of participant {participant}" if "participant" in columns else ""
+        check_gravity(file, rest_statistics(some), owner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,9 +54,14 @@ def test_participants_and_times_beside_the_windows_are_kept(tmp_path: Path, mode
     assert (table["time"].to_numpy() == start).all()
 
 
+@pytest.mark.parametrize("axes_first", [False, True])
 @pytest.mark.parametrize("how", ["window_s", "rate_hz", "T"])
-def test_windows_of_another_length_in_seconds_are_refused(tmp_path: Path, model: Model, how: str) -> None:
+def test_windows_of_another_length_in_seconds_are_refused(
+    tmp_path: Path, model: Model, how: str, axes_first: bool
+) -> None:
     arrays = {"X": windows(150), "pid": np.zeros(6, int), "T": np.arange(6) * 3.0}
+    if axes_first:
+        arrays["X"] = arrays["X"].transpose(0, 2, 1)
     if how != "T":
         del arrays["pid"]
         (tmp_path / "dataset.json").write_text(json.dumps({"name": "mine", how: {"window_s": 3, "rate_hz": 50}[how]}))
@@ -64,6 +70,58 @@ def test_windows_of_another_length_in_seconds_are_refused(tmp_path: Path, model:
     (outcome,) = predict_arrays([tmp_path / "X.npy"], model, Options(tmp_path / "out"))
     assert "X.npy has windows of 3 s, but this model takes 5 s" in (outcome.error or "")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_length_that_is_not_known_is_said(tmp_path: Path, model: Model) -> None:
+    np.save(tmp_path / "X.npy", windows())
+    (unknown,) = predict_arrays([tmp_path / "X.npy"], model, Options(tmp_path / "out"))
+    assert unknown.note == "taken as windows of 5 s at 50 Hz"
+    (tmp_path / "dataset.json").write_text('{"name": "mine", "rate_hz": 50}')
+    (known,) = predict_arrays([tmp_path / "X.npy"], model, Options(tmp_path / "out", overwrite=True))
+    assert known.note == "windows of 5 s"
+
+
+@pytest.mark.parametrize("change", [lambda x: 9.8 * x, lambda x: x - [0, 0, 1], lambda x: x / 9.8])
+def test_a_participant_in_another_unit_is_named(tmp_path: Path, model: Model, change: Any) -> None:
+    found = windows(count=100)
+    found[:4] = change(found[:4])
+    np.save(tmp_path / "X.npy", found)
+    np.save(tmp_path / "pid.npy", np.where(np.arange(100) < 4, "b", "a"))
+    (outcome,) = predict_arrays([tmp_path / "X.npy"], model, Options(tmp_path / "out"))
+    assert "X.npy cannot be in g: the resting length of its acceleration of participant b is" in (outcome.error or "")
+
+
+@pytest.mark.parametrize(
+    "array", [np.array(1.0), np.zeros(5), np.zeros((5, 3)), np.zeros((2, 3, 3)), np.zeros((2, 2, 2, 2))]
+)
+def test_arrays_of_another_shape_are_refused(tmp_path: Path, model: Model, array: np.ndarray) -> None:
+    np.save(tmp_path / "X.npy", array)
+    (outcome,) = predict_arrays([tmp_path / "X.npy"], model, Options(tmp_path / "out"))
+    assert "This model takes (N, 150, 3)" in (outcome.error or "")
+
+
+def test_a_sample_that_is_not_a_number_is_named_beside_participants(tmp_path: Path, model: Model) -> None:
+    found = windows()
+    found[3, 7, 1] = np.nan
+    np.save(tmp_path / "X.npy", found)
+    np.save(tmp_path / "pid.npy", np.arange(6))
+    (outcome,) = predict_arrays([tmp_path / "X.npy"], model, Options(tmp_path / "out"))
+    assert "NaN or infinite samples, first in window 3" in (outcome.error or "")
+
+
+def test_windows_that_were_not_worn_have_no_label(tmp_path: Path, model: Model) -> None:
+    found = windows()
+    found[[1, 4]] = 0
+    np.save(tmp_path / "X.npy", found)
+    np.save(tmp_path / "worn.npy", found.any(axis=(1, 2)))
+    (outcome,) = predict_arrays([tmp_path / "X.npy"], model, Options(tmp_path / "out"))
+    assert (outcome.windows, outcome.error) == (6, None)
+    table = pd.read_csv(tmp_path / "out" / "X.csv")
+    assert list(table.columns) == ["worn", "label", "p_walk", "p_sit"]
+    for column in ("label", "p_walk", "p_sit"):
+        assert table[column].isna().tolist() == [False, True, False, False, True, False]
+    expected = model.predict(windows())
+    assert table["label"].dropna().tolist() == expected["label"][[0, 2, 3, 5]].tolist()
 
 
 def test_files_that_do_not_fit_are_named_and_the_others_are_labelled(tmp_path: Path, model: Model) -> None:

@@ -15,7 +15,8 @@ from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from sslwear.errors import StudyError
-from sslwear.tracking import STORAGE_VARIABLE, Store, databases, open_runs, outages, schema
+from sslwear.studies.content import check_content
+from sslwear.tracking import STORAGE_VARIABLE, Store, databases, mlflow_database, open_runs, outages
 from sslwear.utils.masking import masked, one_line
 
 CONTENT = ("studies",)
@@ -57,7 +58,7 @@ def upgrade_store(store: Store) -> list[tuple[Path, Path | None]]:
     with store.initialising():
         if open_runs.others_alive(store.home / "locks"):
             raise StudyError(f"another process is writing to the store {store.home}. Wait for it or stop it")
-        for address, upgrade in ((store.tracking_uri, schema.upgrade), (store.storage_url, upgrade_storage)):
+        for address, upgrade in ((store.tracking_uri, mlflow_database.upgrade), (store.storage_url, upgrade_storage)):
             if (path := databases.path_of(address)) is not None and path.exists():
                 upgraded.append((path, upgrade(path)))
     if not upgraded:
@@ -69,7 +70,7 @@ def upgrade_store(store: Store) -> list[tuple[Path, Path | None]]:
 
 
 def upgrade_storage(path: Path) -> Path | None:
-    """Bring an Optuna database to the schema of the installed version, see `sslwear.tracking.schema.upgrade`."""
+    """Bring an Optuna database to the schema of the installed version, as `mlflow_database.upgrade` does for MLflow."""
     databases.check(path)
     storage = _connected(databases.url_of(path))
     current, newest, known = storage.get_current_version(), storage.get_head_version(), storage.get_all_versions()
@@ -132,7 +133,7 @@ def _checked(storage: RDBStorage) -> RDBStorage:
         raise StudyError(_newer(shown))
     raise StudyError(
         f"the Optuna storage {shown} was made by an older Optuna than the installed {optuna.__version__}, and its "
-        f"schema must be upgraded. {schema.UPGRADE}"
+        f"schema must be upgraded. {mlflow_database.UPGRADE}"
     )
 
 
@@ -185,11 +186,20 @@ def find_study(name: str, store: Store) -> optuna.Study:
     """Open a study by name.
 
     Raises:
-        StudyError: when there is none of that name; the message lists the studies.
+        StudyError: when there is none of that name; the message lists the studies. Also when its content cannot be
+            read.
     """
     storage = open_storage(store)
     names = optuna.get_all_study_names(storage)
     if name not in names:
+        experiment = store.client.get_experiment_by_name(name)
+        if experiment is not None and store.find_runs(experiment.experiment_id, kind="cross_validation"):
+            raise StudyError(
+                f"{name!r} is an evaluation, which has jobs and no trials. Ids of its runs are in the REPORT.json of "
+                f"'sslwear study report {name} --out DIR'"
+            )
         there = f"It has {', '.join(sorted(names))}" if names else "It has none yet: run make study first"
         raise StudyError(f"there is no study {name!r} in {masked(store.storage_url)}. {there}")
-    return optuna.load_study(study_name=name, storage=storage)
+    study = optuna.load_study(study_name=name, storage=storage)
+    check_content(study)
+    return study

@@ -1,11 +1,31 @@
-"""Experiment tracking with MLflow: the store and its runs."""
+"""Experiment tracking with MLflow: the store and its runs.
+
+The store, from its outside to its inside:
+
+- `store`: the store of runs, studies and prepared data sets.
+- `client`: MLflow's client of a store, and results in pages.
+- `addresses`: checks of the addresses of stores that a user gives.
+- `mlflow_database`: creation, repair and upgrade of MLflow's database, and its paths after a move.
+- `databases`: SQLite files, also Optuna's: addresses, checks, safe replacement, backups and failures.
+- `open_runs`: runs that a killed process left open.
+- `outages`: which errors are failures of a store, a disk, the memory or the device.
+- `environment`: settings of MLflow's environment.
+
+Its runs:
+
+- `run`: writing a run: parameters, metrics, files, weights.
+- `reading`: settings, tags and metrics of logged runs.
+- `checkpoints`: weights and cards of runs and registered models.
+- `provenance`: command, commit and versions of libraries.
+- `system_metrics`: use of the processor, memory and graphics card.
+"""
 
 from __future__ import annotations
 
 from sslwear.tracking.environment import without_telemetry
 
 with without_telemetry():
-    from sslwear.tracking.paging import all_pages
+    from sslwear.tracking.client import all_pages
     from sslwear.tracking.run import (
         CLASSIFIER,
         MAX_PARAM,

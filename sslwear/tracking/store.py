@@ -25,10 +25,9 @@ from sslwear.data.pretraining import PretrainingData, open_pretraining_data
 from sslwear.data.shards import Shards
 from sslwear.errors import StudyError
 from sslwear.tracking import addresses, databases, open_runs
+from sslwear.tracking.client import TRACKING_VARIABLE, all_pages, open_client
 from sslwear.tracking.environment import set_defaults
-from sslwear.tracking.opening import TRACKING_VARIABLE, open_client
 from sslwear.tracking.outages import is_interruption
-from sslwear.tracking.paging import all_pages
 from sslwear.tracking.provenance import PREFIX, provenance
 from sslwear.tracking.run import NOTE, OLD_KINDS, Run
 from sslwear.training import FeatureCache

@@ -233,7 +233,7 @@ def test_windows_that_are_none_are_refused_once(window_s: float, step_s: float) 
         WindowPlan(window_s, step_s)
 
 
-@pytest.mark.parametrize(("text", "reason"), [("!", r"p0\.txt is damaged"), ("none", "and the labels")])
+@pytest.mark.parametrize(("text", "reason"), [("!", r"p0\.txt is damaged"), ("none", "and their labels")])
 def test_nothing_to_write_is_refused_and_leaves_nothing(raw: Path, tmp_path: Path, text: str, reason: str) -> None:
     for file in raw.iterdir():
         file.write_text(text)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from sslwear.cli.app import app
 from sslwear.errors import StudyError
 from sslwear.studies.storage import all_studies, open_storage, store_errors, upgrade_store
-from sslwear.tracking import HOME_VARIABLE, STORAGE_VARIABLE, Store, databases, schema
+from sslwear.tracking import HOME_VARIABLE, STORAGE_VARIABLE, Store, databases, mlflow_database
 from tests.conftest import store_at
 
 NAMES = ("mlflow.db", "optuna.db")
@@ -78,7 +78,7 @@ def test_what_a_killed_creation_left_is_removed(tmp_path: Path) -> None:
 
 def test_half_made_databases_are_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     made = {name: store.home / name for name in NAMES}
-    monkeypatch.setattr(schema, "_apply", lambda path, new: shutil.copy(made["mlflow.db"], path))
+    monkeypatch.setattr(mlflow_database, "_apply", lambda path, new: shutil.copy(made["mlflow.db"], path))
     half = store_at(tmp_path / "half")
     half.home.mkdir()
     for name in NAMES:
@@ -104,7 +104,7 @@ def outdated(store: Store, **versions: str) -> None:
 
 
 def test_an_older_schema_is_said_and_a_newer_one_too(store: Store) -> None:
-    revisions = schema._revisions()
+    revisions = mlflow_database._revisions()
     outdated(store, mlflow=revisions[1], optuna=open_storage(store).get_all_versions()[1])
     again = store_at(store.home)
     with pytest.raises(StudyError, match=r"older MLflow.*sslwear store upgrade"):
@@ -123,14 +123,14 @@ def test_an_older_schema_is_said_and_a_newer_one_too(store: Store) -> None:
 
 
 def test_upgrade_keeps_a_backup_and_the_content(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    newest = schema._revisions()[0]
-    outdated(store, mlflow=schema._revisions()[1])
+    newest = mlflow_database._revisions()[0]
+    outdated(store, mlflow=mlflow_database._revisions()[1])
 
     def migrate(path: Path, new: bool) -> None:
         assert path != store.home / "mlflow.db", "the migration works on a copy"
         execute(path, f"UPDATE alembic_version SET version_num = '{newest}'")
 
-    monkeypatch.setattr(schema, "_apply", migrate)
+    monkeypatch.setattr(mlflow_database, "_apply", migrate)
     again = store_at(store.home)
     for engine in list(store.client._tracking_client.store._engine_map.values()):  # type: ignore[attr-defined]
         engine.dispose()  # as if its process had ended
@@ -138,22 +138,22 @@ def test_upgrade_keeps_a_backup_and_the_content(store: Store, monkeypatch: pytes
     done = CliRunner().invoke(app, ["store", "upgrade"])
     assert done.exit_code == 0, done.output
     (backup,) = store.home.glob("mlflow-*.backup.db")
-    assert databases.revision(backup) == schema._revisions()[1]
+    assert databases.revision(backup) == mlflow_database._revisions()[1]
     assert "optuna.db: nothing to upgrade" in done.output.replace("\n", "")
     assert again.client.get_experiment_by_name("mine") is not None
 
 
 def test_a_failed_upgrade_changes_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = schema._revisions()[1]
+    old = mlflow_database._revisions()[1]
     path = store.home / "mlflow.db"
     execute(path, f"UPDATE alembic_version SET version_num = '{old}'")
 
     def fail(path: Path, new: bool) -> None:
         raise ValueError("no")
 
-    monkeypatch.setattr(schema, "_apply", fail)
+    monkeypatch.setattr(mlflow_database, "_apply", fail)
     with pytest.raises(StudyError, match="It is unchanged"):
-        schema.upgrade(path)
+        mlflow_database.upgrade(path)
     assert databases.revision(path) == old
 
 

@@ -1,16 +1,17 @@
-"""Opening of a store: its MLflow database is made, checked and, after a move, corrected."""
+"""MLflow's client of a store: opening it, and reading results that come in pages."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities import PagedList
 from sqlalchemy.exc import SQLAlchemyError
 
 from sslwear.errors import StudyError
-from sslwear.tracking import addresses, databases, moved, open_runs, schema
-from sslwear.tracking.paging import all_pages
+from sslwear.tracking import addresses, databases, mlflow_database, open_runs
 from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.masking import masked, one_line
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sslwear.tracking.store import Store
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+Item = TypeVar("Item")
 
 
 def open_client(store: Store) -> MlflowClient:
@@ -32,16 +34,30 @@ def open_client(store: Store) -> MlflowClient:
         return _connected(store)
     with store.initialising():  # two processes that create the tables at the same time both fail
         if (path := databases.path_of(store.tracking_uri)) is not None:
-            schema.prepare(path)
+            mlflow_database.prepare(path)
         elif addresses.is_database(store.tracking_uri):
             addresses.check_answers("MLflow store", TRACKING_VARIABLE, store.tracking_uri)
         if store.embedded:
             artifacts = store.home / "artifacts"
             artifacts.mkdir(mode=0o700, exist_ok=True)
-            moved.relocate(store.home / "mlflow.db", artifacts)
+            mlflow_database.relocate(store.home / "mlflow.db", artifacts)
         client = _connected(store)
         open_runs.end_abandoned(store.home / "locks", lambda process: _end_runs(client, process))
     return client
+
+
+def all_pages(search: Callable[[str | None], PagedList[Item]]) -> list[Item]:
+    """Results of all pages of a search with MLflow's client.
+
+    Args:
+        search: returns the page of a token, or the first page for None.
+    """
+    page = search(None)
+    found = list(page)
+    while page.token:
+        page = search(page.token)
+        found += page
+    return found
 
 
 def _connected(store: Store) -> MlflowClient:

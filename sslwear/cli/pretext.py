@@ -63,6 +63,8 @@ def pretext_show(
         for path in plugin or []:
             plugins.load_file(path)
         task, target = get(name, "pretext show", besides=())(), out or Path(f"pretext-{name}.png")
+        if not target.suffix:  # matplotlib would add one, and write another file
+            raise SslwearError(f"--out {target}: has no ending. Give a file such as x.png")
         window, rate_hz = _active_window(data)
         x = torch.tensor(window.T[None])
         try:
@@ -73,7 +75,8 @@ def pretext_show(
         try:
             figure.savefig(target, dpi=130)
         except (OSError, ValueError) as error:
-            raise SslwearError(f"--out {target}: cannot be written ({error}). Give a file such as x.png") from error
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise SslwearError(f"--out {target}: cannot be written ({reason}). Give a file such as x.png") from error
         print_line(standard_output(), f"{target} shows a window before and after the task. Question: {task.title}")
 
 

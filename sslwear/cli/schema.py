@@ -28,4 +28,6 @@ def schema(
         try:
             out.write_text(text)
         except OSError as error:
-            raise SslwearError(f"--out {out} cannot be written ({error}). Give a path in an existing folder") from error
+            raise SslwearError(
+                f"--out {out} cannot be written ({error.strerror}). Give a path in an existing folder"
+            ) from error

@@ -9,6 +9,7 @@ from sslwear.data.prepare import RATE_HZ, prepare
 from sslwear.data.shards import Shards, open_shards
 from sslwear.data.sources.base import find as find_sources
 from sslwear.errors import DataError
+from sslwear.utils.paths import is_folder, user_path
 
 WAIT_S = 600.0
 """Seconds that a study waits for another study that prepares the same windows."""
@@ -36,8 +37,8 @@ def open_data(data: str, home: Path) -> Dataset:
         if not folder.is_dir():
             prepare(source(), folder, wait_s=WAIT_S)
         return open_dataset(folder)
-    folder = Path(data).expanduser()
-    if not folder.is_dir():
+    folder = user_path(data)
+    if not is_folder(folder):
         embedded = ", ".join(name for name, source in found.items() if source.embedded)
         raise DataError(
             f"data: {data!r} is neither a directory nor a source with included recordings; give the path of a data set "
@@ -56,7 +57,7 @@ def open_windows(data: str, home: Path) -> Dataset | Shards:
     Raises:
         DataError: when it is none of these, or cannot be used.
     """
-    folder = Path(data).expanduser()
-    if data not in find_sources() and folder.is_dir() and not any(folder.glob("*.npy")):
+    folder = user_path(data)
+    if data not in find_sources() and is_folder(folder) and not any(folder.glob("*.npy")):
         return open_shards(folder)
     return open_data(data, home)

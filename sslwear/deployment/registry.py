@@ -66,7 +66,7 @@ def find_version(store: Store, reference: str) -> ModelVersion:
     Raises:
         StudyError: when it does not exist; the message lists the existing ones.
     """
-    match = re.fullmatch(r"([^/@\s]+)(?:@([^/@\s]+)|/(\d+))?", reference.removeprefix(MODEL_URI))
+    match = re.fullmatch(r"([^/:@\s]+)(?:@([^/:@\s]+)|/(\d+))?", reference.removeprefix(MODEL_URI))
     if match is None:
         raise StudyError(f"{reference!r} is not the name of a model. Write NAME@alias or NAME/VERSION")
     name, alias, number = match.groups()

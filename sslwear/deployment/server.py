@@ -49,7 +49,7 @@ def check_address(host: str, port: int, expose: bool, exposed: str) -> str | Non
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:
         raise SslwearError(f"--host {host}: there is no such address. Remove --host for this machine only") from error
     except OSError as error:
         raise SslwearError(

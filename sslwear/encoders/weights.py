@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import WeightsError
+from sslwear.utils.paths import is_file
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +45,14 @@ def read(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: when the file does not exist or is not a state dict.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise WeightsError(f"weights: there is no file {path}; give the path of a checkpoint")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the format of a pickle, which is refused anyway
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the readers raise many kinds of errors for damaged files
         raise WeightsError(
             f"weights: {path} is not a checkpoint that can be read safely ({_first_line(error)}); "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from torch import Tensor
 
@@ -11,6 +10,7 @@ from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
 from sslwear.tracking import MODEL_URI, RUN_URI, Store
 from sslwear.tracking.checkpoints import load_weights
+from sslwear.utils.paths import user_path
 
 
 def initial_weights(origin: str, encoder: type[Encoder], store: Store) -> Mapping[str, Tensor] | None:
@@ -31,6 +31,6 @@ def initial_weights(origin: str, encoder: type[Encoder], store: Store) -> Mappin
     elif origin.startswith((RUN_URI, MODEL_URI)):
         state = load_weights(store, origin)
     else:
-        state = weights.read(Path(origin).expanduser())
+        state = weights.read(user_path(origin))
     weights.load_encoder(encoder(), state, origin)
     return state

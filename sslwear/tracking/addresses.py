@@ -82,8 +82,10 @@ def check_answers(role: str, variable: str, address: str) -> None:
         engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool)
         engine.connect().close()
     except ImportError as error:
+        kind = address.partition(":")[0]
+        install = "Run pip install 'sslwear[postgres]'" if kind == "postgresql" else f"Install it ({one_line(error)})"
         raise StudyError(
-            f"the driver of {masked(address)} is not installed. Run pip install 'sslwear[postgres]'"
+            f"the driver of {masked(address)} in {variable} is not installed. {install}, or unset {variable}"
         ) from error
     except (SQLAlchemyError, ValueError) as error:
         raise StudyError(

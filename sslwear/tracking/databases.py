@@ -113,8 +113,16 @@ def replaced(path: Path) -> Iterator[Path]:
 
     A killed process therefore never leaves a database that is only partly made. The caller holds a lock. The file is
     readable for this user only, and has write-ahead logging, so that readers do not wait for a writer.
+
+    Raises:
+        StudyError: when the folder of the database cannot be created.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise StudyError(
+            f"cannot create the folder of the database {path} ({error.strerror}). Correct the address of the store"
+        ) from error
     making = path.with_name(f".{path.name}.making")
     _delete(making)
     try:

@@ -34,6 +34,7 @@ from sslwear.training import FeatureCache
 from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.locks import file_lock
 from sslwear.utils.masking import masked, one_line
+from sslwear.utils.paths import user_path
 
 HOME_VARIABLE = "SSLWEAR_HOME"
 STORAGE_VARIABLE = "SSLWEAR_STORAGE"
@@ -68,7 +69,7 @@ class Store:
         Raises:
             StudyError: when the folder cannot be written to, or an address has no meaning.
         """
-        home = Path(os.environ.get(HOME_VARIABLE) or "mlruns").expanduser().resolve()
+        home = Path(os.path.realpath(user_path(os.environ.get(HOME_VARIABLE) or "mlruns")))
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:

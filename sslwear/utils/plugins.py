@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from sslwear.errors import SettingsError
+from sslwear.utils.paths import user_path
 
 T = TypeVar("T")
 PACKAGE = __name__.partition(".")[0]
@@ -93,7 +94,7 @@ def load_file(path: Path | str) -> None:
     Raises:
         SettingsError: when it is no Python file, or cannot be imported.
     """
-    _load(Path(path).expanduser().absolute(), public=True)
+    _load(user_path(path).absolute(), public=True)
 
 
 def get_from_file(path: Path, base: type[T], name: str) -> type[T]:
@@ -117,7 +118,9 @@ def _load(file: Path, public: bool) -> _File:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise SettingsError(f"plugins: {file} cannot be read ({error}). Give the path of a Python file") from error
+        raise SettingsError(
+            f"plugins: {file} cannot be read ({error.strerror}). Give the path of a Python file"
+        ) from error
     name = _module_name(file)
     if name in _files and _files[name].content == content:
         return _files[name]
@@ -154,7 +157,7 @@ def content(path: Path | str) -> bytes:
     Raises:
         SettingsError: when it cannot be loaded.
     """
-    file = Path(path).expanduser().absolute()
+    file = user_path(path).absolute()
     known = _files.get(_module_name(file))
     return (known if known is not None else _load(file, public=True)).content
 

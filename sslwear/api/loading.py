@@ -92,6 +92,7 @@ def load_encoder(name: str, weights: str | Path = "none") -> Encoder:
     """
     from sslwear.encoders.base import get
     from sslwear.encoders.weights import from_hub, load_encoder, read
+    from sslwear.utils.paths import user_path
 
     origin = str(weights)
     if origin.startswith(("runs:/", "models:/")):
@@ -100,7 +101,7 @@ def load_encoder(name: str, weights: str | Path = "none") -> Encoder:
         return checkpoints.load_encoder(Store.from_environment(), origin, name).eval()
     encoder = get(name)()
     if origin != "none":
-        load_encoder(encoder, from_hub(name) if origin == "hub" else read(Path(origin).expanduser()), origin)
+        load_encoder(encoder, from_hub(name) if origin == "hub" else read(user_path(origin)), origin)
     return encoder.eval()
 
 

@@ -149,7 +149,7 @@ def _open_context(study: optuna.Study, store: Store) -> StudyContext:
     """
     settings = kept_settings(study)
     context = StudyContext.open(settings, store, read_weights=False)
-    if study.user_attrs["fingerprint"] != context.dataset.fingerprint:
+    if study.user_attrs.get("fingerprint", context.dataset.fingerprint) != context.dataset.fingerprint:
         raise StudyError(
             f"{context.dataset.folder} holds other data than when {study.study_name!r} was run. Restore its data"
         )

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from sslwear.config import Settings, with_effect
 from sslwear.errors import StudyError
 from sslwear.studies import trials
+from sslwear.studies.content import check_content
 from sslwear.studies.context import StudyContext
 from sslwear.studies.failures import check_failures, counted, failed_note, interrupt
 from sslwear.studies.final_test import finalise
@@ -113,6 +114,8 @@ def _open(context: StudyContext) -> optuna.Study:
             direction="maximize",
             load_if_exists=True,
         )
+        if "settings" in study.user_attrs:
+            check_content(study)
         if not study.get_trials(deepcopy=False):
             for key in identity.keys() - study.user_attrs.keys():
                 study.set_user_attr(key, identity[key])

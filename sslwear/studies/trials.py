@@ -133,5 +133,14 @@ def importances(study: optuna.Study) -> dict[str, float]:
 
 
 def training_of(trial: FrozenTrial) -> TrainingSettings:
-    """Training settings of a trial."""
-    return TrainingSettings(**trial.user_attrs["settings"])
+    """Training settings of a trial.
+
+    Raises:
+        StudyError: when it has none that this version can read.
+    """
+    try:
+        return TrainingSettings(**trial.user_attrs["settings"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StudyError(
+            f"trial {trial.number} has settings that this version cannot read. Use the version that ran the study"
+        ) from error

@@ -88,7 +88,7 @@ def models_list() -> None:
         from sslwear.studies.storage import store_errors
         from sslwear.tracking import Store
 
-        store, console = Store.from_environment(), standard_output()
+        store, console = Store.from_environment(write=False), standard_output()
         rows = []
         with store_errors(store):
             for model in registry.models(store):
@@ -116,7 +116,7 @@ def models_show(reference: Reference) -> None:
         from sslwear.studies.storage import store_errors
         from sslwear.tracking import Store
 
-        store, console = Store.from_environment(), standard_output()
+        store, console = Store.from_environment(write=False), standard_output()
         with store_errors(store):
             version = registry.find_version(store, reference)
             aliases = registry.aliases(store, version.name).get(str(version.version), [])
@@ -158,7 +158,7 @@ def export(
         from sslwear.studies.storage import store_errors
         from sslwear.tracking import Store
 
-        store = Store.from_environment()
+        store = Store.from_environment(write=False)
         with store_errors(store):
             model = registry.load_model(store, reference)
         worst = to_onnx(model, onnx)

@@ -77,7 +77,7 @@ def predict(
             raise SettingsError("--bout needs --smooth. Add --smooth or remove --bout")
         bout_s = 60 * (BOUT_MINUTES if bout is None else bout) if smooth else None
         options = Options(out, format_, bout_s, where, how, overwrite)
-        store = Store.from_environment()
+        store = Store.from_environment(write=False)
         with store_errors(store):
             loaded = load_model(store, model)
         console = standard_output()

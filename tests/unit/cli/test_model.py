@@ -1,0 +1,47 @@
+"""Commands about models in a store that this user may only read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from sslwear.cli.app import app
+from sslwear.tracking import HOME_VARIABLE, Store
+
+
+@pytest.fixture
+def read_only(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the store one that cannot be written to."""
+    assert store.client
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and real(path, mode))
+    monkeypatch.setenv(HOME_VARIABLE, str(store.home))
+
+
+@pytest.mark.usefixtures("read_only")
+def test_listing_models_needs_no_permission_to_write() -> None:
+    done = CliRunner().invoke(app, ["models", "list"])
+    assert (done.exit_code, "no registered model" in done.output) == (0, True), done.output
+
+
+@pytest.mark.usefixtures("read_only")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["models", "show", "mine@champion"],
+        ["export", "mine@champion", "--onnx", "mine.onnx"],
+        ["predict", "X.npy", "--model", "mine@champion", "--out", "labels"],
+    ],
+)
+def test_using_a_model_needs_no_permission_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("X.npy", np.zeros((2, 300, 3)))
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 1
+    assert "there is no registered model 'mine'" in done.output

@@ -83,7 +83,7 @@ def trained(context: StudyContext, trial: FrozenTrial) -> Network:
     """The network of a finished trial.
 
     Raises:
-        StudyError: when its checkpoint is missing.
+        StudyError: when its checkpoint is missing or damaged.
     """
     origin = f"{RUN_URI}{trial.user_attrs['run_id']}"
     encoder = context.encoder()
@@ -92,8 +92,8 @@ def trained(context: StudyContext, trial: FrozenTrial) -> Network:
         state = load_weights(context.store, origin)
     except WeightsError as error:
         raise StudyError(
-            f"the checkpoint of trial {trial.number} is missing ({error}). Restore it, or start a new study with "
-            "--set study=NAME"
+            f"the checkpoint of trial {trial.number} cannot be used ({error}). Restore the store from a backup, or "
+            "start a new study with --set study=NAME"
         ) from error
     weights.load_network(network, state, origin)
     return network

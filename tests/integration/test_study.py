@@ -294,7 +294,7 @@ def test_runs_that_are_gone_are_not_copied_and_a_winner_without_checkpoint_is_sa
     assert "duplicate_of" not in study.trials[1].user_attrs
     study.set_user_attr("tested", {})
     shutil.rmtree(store.home / "artifacts" / "tiny")
-    with pytest.raises(StudyError, match="the checkpoint of trial 0 is missing"):
+    with pytest.raises(StudyError, match="the checkpoint of trial 0 cannot be used"):
         run_study(settings, store, QUIET)
     assert "RUNNING" not in {status for kind in statuses(store).values() for status in kind}
 

@@ -14,7 +14,7 @@ from sslwear.errors import SettingsError
 from sslwear.utils.processes import max_parallel_jobs
 
 if TYPE_CHECKING:
-    from sslwear.deployment.batch_prediction import Options, Outcome
+    from sslwear.deployment.prediction_files import Options, Outcome
 
 DEVICES, PRECISIONS = r"auto|cpu|mps|cuda(:\d+)?", ("auto", "float32", "bf16")
 RECORDING_GB = 1.0
@@ -65,8 +65,9 @@ def predict(
         from sslwear.cli.progress import PredictProgress
         from sslwear.cli.tables import outcomes_table
         from sslwear.deployment.array_prediction import is_array, predict_arrays
-        from sslwear.deployment.batch_prediction import Options, in_order
+        from sslwear.deployment.batch_prediction import in_order
         from sslwear.deployment.batch_prediction import predict as label
+        from sslwear.deployment.prediction_files import Options
         from sslwear.deployment.registry import load_model
         from sslwear.evaluation.smoothing import BOUT_MINUTES
         from sslwear.studies.storage import store_errors

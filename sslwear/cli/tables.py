@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sslwear.data.facts import Facts
     from sslwear.data.prepare import PreparationResult
     from sslwear.data.sources.base import Source
-    from sslwear.deployment.batch_prediction import Outcome
+    from sslwear.deployment.prediction_files import Outcome
     from sslwear.deployment.promotion import Promotion
     from sslwear.evaluation.comparison import Comparison, Summary
     from sslwear.pretext.base import PretextTask

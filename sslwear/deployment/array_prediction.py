@@ -15,7 +15,7 @@ from sslwear.data.checks import participants_of, starts_of, worn_of
 from sslwear.data.dataset import JUDGED_WINDOWS, load_array
 from sslwear.data.gravity import check_gravity, rest_statistics
 from sslwear.data.window_length import described_length_s, length_from_starts_s
-from sslwear.deployment.batch_prediction import Options, Outcome
+from sslwear.deployment.prediction_files import Options, Outcome
 from sslwear.encoders.card import Card
 from sslwear.encoders.classifier import Model, table
 from sslwear.encoders.distribution_shift import distribution_shift_warning, statistics

@@ -19,7 +19,7 @@ from sslwear.data.annotations import read_labels, read_participants
 from sslwear.data.checks import MISSING, is_missing
 from sslwear.data.dataset import open_dataset
 from sslwear.data.devices import recordings_by_name
-from sslwear.deployment.batch_prediction import Options
+from sslwear.deployment.prediction_files import Options
 from sslwear.encoders.classifier import table
 from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.daily import LabelledRecording, minutes

@@ -24,7 +24,8 @@ from sslwear.cli.app import app
 from sslwear.data.devices import DeviceFiles
 from sslwear.data.windowing import cut_recording
 from sslwear.deployment import batch_prediction
-from sslwear.deployment.batch_prediction import Options, predict
+from sslwear.deployment.batch_prediction import predict
+from sslwear.deployment.prediction_files import Options
 from sslwear.encoders.card import Card, network
 from sslwear.encoders.classifier import Model
 from sslwear.encoders.distribution_shift import STATISTICS
@@ -200,7 +201,7 @@ def test_a_repeated_command_goes_on_where_the_killed_one_ended(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as context:
-        context.setattr(batch_prediction, "_write", killed)
+        context.setattr(batch_prediction, "write_outputs", killed)
         with pytest.raises(KeyboardInterrupt):
             list(predict(files, model, Options(out)))
     shares = []
@@ -261,7 +262,7 @@ def test_a_full_disk_is_the_outcome_of_a_recording(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(batch_prediction, "_write", full)
+    monkeypatch.setattr(batch_prediction, "write_outputs", full)
     (outcome,) = predict([write_csv(tmp_path / "anna.csv", 0.5)], model, Options(tmp_path / "out"))
     assert outcome.error == f"{tmp_path / 'anna.csv'}: cannot write samples or results (No space left on device)"
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from sslwear.deployment.array_prediction import is_array, predict_arrays
-from sslwear.deployment.batch_prediction import Options
+from sslwear.deployment.prediction_files import Options
 from sslwear.encoders.card import Card, network
 from sslwear.encoders.classifier import Model
 from sslwear.errors import DataError, SettingsError

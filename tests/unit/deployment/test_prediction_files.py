@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sslwear.deployment.batch_prediction import Options, _check_outputs, _earlier
+from sslwear.deployment.prediction_files import Options, check_outputs, earlier_outcome
 from sslwear.errors import DataError
 
 
@@ -17,12 +17,12 @@ def test_a_recording_is_never_overwritten(tmp_path: Path) -> None:
     for overwrite in (False, True):
         options = Options(tmp_path, "parquet", None, "cpu", "float32", overwrite)
         with pytest.raises(DataError, match="is one of the recordings and would be overwritten"):
-            _check_outputs([recording], options)
+            check_outputs([recording], options)
 
 
 def test_a_table_in_another_format_is_replaced_only_with_overwrite(tmp_path: Path) -> None:
     (tmp_path / "monday.csv").write_text("notes")
     recording = tmp_path / "raw" / "monday.cwa"
     with pytest.raises(DataError, match=r"monday.csv exists already. .* --overwrite"):
-        _earlier("monday", recording, "model", Options(tmp_path, "parquet", None, "cpu", "float32", False))
-    assert _earlier("monday", recording, "model", Options(tmp_path, "parquet", overwrite=True)) is None
+        earlier_outcome("monday", recording, "model", Options(tmp_path, "parquet", None, "cpu", "float32", False))
+    assert earlier_outcome("monday", recording, "model", Options(tmp_path, "parquet", overwrite=True)) is None

@@ -91,6 +91,7 @@ def rerun(original: MlflowRun, store: Store, progress: ProgressCallback) -> Reru
         SslwearError: when it is no such run, its settings are missing, or its data changed or cannot be used.
     """
     kind = _check(original)
+    experiment = store.experiment(store.client.get_experiment(original.info.experiment_id).name)  # not a deleted one
     with tempfile.TemporaryDirectory() as folder:
         logged = _with_runtime(_settings(original, kind, store), original, progress)
         runs = [run_id for run_id in (original.info.run_id, original.data.tags.get(PARENT)) if run_id is not None]
@@ -104,7 +105,7 @@ def rerun(original: MlflowRun, store: Store, progress: ProgressCallback) -> Reru
         fresh = replace(context, cache=cache)
         tags = {**fresh.tags(), "rerun_of": run_id, "repeats": kind}
         tags |= {name: mark for name in COPIED_TAGS if (mark := reading.tag(original, name)) is not None}
-        with store.start_run(original.info.experiment_id, f"rerun of {name}", "rerun", None, what, **tags) as run:
+        with store.start_run(experiment, f"rerun of {name}", "rerun", None, what, **tags) as run:
             run.text(logged.to_yaml(), reading.SETTINGS)
             if kind == "pretraining":
                 pretrain(fresh, original.data.params["pretext"], run, progress)

@@ -163,6 +163,13 @@ def store_errors(store: Store) -> Iterator[None]:
         raise StudyError(
             f"the {which} became unavailable ({one_line(error)}). Fix it and run the same command again"
         ) from error
+    except ImportError as error:
+        if not _raised_in("mlflow", error):
+            raise
+        raise StudyError(
+            f"files of runs are in a storage for which MLflow needs a package ({one_line(error)}). "
+            f"Install it with pip install {error.name}"
+        ) from error
     except Exception as error:
         if (text := outages.advice(error)) is None:
             raise

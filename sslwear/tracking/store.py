@@ -270,8 +270,8 @@ class Store:
                 return Path(local).read_text()
             except (MlflowException, OSError) as error:
                 raise StudyError(
-                    f"{path} of the run {run.info.run_id} is missing ({one_line(error)}). Delete the run in the UI "
-                    "and repeat the command"
+                    f"{path} of the run {run.info.run_id} cannot be read ({one_line(error)}). If it was deleted, "
+                    "delete the run in the UI and repeat the command"
                 ) from error
 
     def lock(self, name: str, timeout_s: float = -1) -> AbstractContextManager[None]:

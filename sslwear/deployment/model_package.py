@@ -37,6 +37,7 @@ CODE = (
     "encoders",
     "errors.py",
     "utils/__init__.py",
+    "utils/paths.py",
     "utils/plugins.py",
 )
 """Files and folders of this package that loading a model needs."""

@@ -129,7 +129,7 @@ def _find_job(
     Raises:
         StudyError: when its settings have no such job.
     """
-    above = original.data.tags.get("mlflow.parentRunId")
+    above = original.data.tags.get(PARENT)
     parent = store.find_run(above) if above is not None else None
     if parent is None or reading.kind_of(parent) != "cross_validation":
         if kind == "cross_validation_job":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from sslwear.deployment import model_package, registry
 from sslwear.deployment.promotion_rule import Rule
 from sslwear.deployment.registration import register_trial, score_intervals
 from sslwear.deployment.registry import CHAMPION
+from sslwear.encoders.card import Card
 from sslwear.errors import SettingsError, StudyError, WeightsError
 from sslwear.evaluation.intervals import Difference, Interval, difference, p_text
 from sslwear.studies.context import StudyContext
@@ -223,6 +225,7 @@ def _score_champion(
     seen = seen_participants(context.store, registry.uri_of(champion), context.dataset, context.split.test)
     try:
         model = registry.load_model(context.store, registry.uri_of(champion), context.device)
+        _check_length(context, model.card)
         found = score_network(context, model.network, model.card.window_samples, model.card.class_names)
     except (StudyError, WeightsError, SettingsError) as error:
         if request.force is None:
@@ -233,6 +236,17 @@ def _score_champion(
         return None, f" (not compared: {error})"
     caveat = f"; the champion was trained on the test participants {', '.join(seen)}, which favours it" if seen else ""
     return found, caveat
+
+
+def _check_length(context: StudyContext, card: Card) -> None:
+    """Check that a model takes windows of the study's length in seconds; others would be stretched in time.
+
+    Raises:
+        StudyError: when it takes other windows.
+    """
+    seconds = context.dataset.window_s
+    if seconds is not None and not math.isclose(seconds, card.window_s, rel_tol=0.01):
+        raise StudyError(f"it takes windows of {card.window_s:g} s, and {context.dataset.folder} has {seconds:g} s")
 
 
 def _differences(first: HeldOutScores, second: HeldOutScores) -> dict[str, Difference]:

@@ -253,6 +253,19 @@ def test_promotion_does_not_need_the_initial_checkpoint(
     assert "academic use only" in (version.description or "")
 
 
+def test_models_of_windows_of_another_length_are_not_compared(
+    make: Callable[..., Settings], store: Store, small_folder: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(small_folder, other)
+    description = json.loads((other / "dataset.json").read_text())
+    (other / "dataset.json").write_text(json.dumps({**description, "window_s": 10, "rate_hz": 15}))
+    run_study(make(study="other", data=str(other), search={}, trials=1), store, ProgressCallback())
+    promote("tiny", store)
+    with pytest.raises(StudyError, match=r"cannot be compared: it takes windows of 5 s, and .*other has 10 s"):
+        promote("other", store, name="tiny")
+
+
 def test_models_of_other_classes_are_not_compared(
     make: Callable[..., Settings], store: Store, small_folder: Path, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.studies.storage import open_storage
 from sslwear.tracking import HOME_VARIABLE, STORAGE_VARIABLE, Store
-from sslwear.utils import interrupts
+from sslwear.utils import interrupts, plugins
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers, and the processes that their tests start, share the cores out
     os.environ.update(OMP_NUM_THREADS="1", LOKY_MAX_CPU_COUNT="1")
@@ -37,6 +37,12 @@ def _no_outside_store(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a developer's own stores out of the tests."""
     for name in ("MLFLOW_TRACKING_URI", HOME_VARIABLE, STORAGE_VARIABLE):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _own_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the plug-in files that a test loads."""
+    monkeypatch.setattr(plugins, "_files", dict(plugins._files))
 
 
 @pytest.fixture(autouse=True)

@@ -64,7 +64,11 @@ def _read(run: MlflowRun, store: Store) -> Evaluation:
     objective = reading.tag(run, "objective") or "kappa"
     methods, done, total = _jobs(run, store)
     prefix, metrics = f"{objective}/", run.data.metrics
-    means = {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
+    means = {
+        name.removeprefix(prefix): value
+        for name, value in metrics.items()
+        if name.startswith(prefix) and isinstance(value, float)  # a row that was edited by hand may hold text
+    }
     best = max(means, key=lambda name: means[name]) if means and done == total else None
     return Evaluation(
         name=reading.tag(run, "study") or str(run.info.run_name),

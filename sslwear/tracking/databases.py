@@ -112,11 +112,17 @@ def replaced(path: Path) -> Iterator[Path]:
     """Empty file beside a database, which takes its place at the end of the block if there was no error.
 
     A killed process therefore never leaves a database that is only partly made. The caller holds a lock. The file is
-    readable for this user only, and has write-ahead logging, so that readers do not wait for a writer.
+    readable for this user only, and has write-ahead logging, so that readers do not wait for a writer. A link to a
+    database is followed.
 
     Raises:
-        StudyError: when the folder of the database cannot be created.
+        StudyError: when the folder of the database cannot be created, or the database is a link to a missing file.
     """
+    if path.is_symlink() and not path.exists():
+        raise StudyError(
+            f"the database {path} is a link to {path.readlink()}, which does not exist. Restore it, or remove the link"
+        )
+    path = path.resolve()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:

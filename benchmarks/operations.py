@@ -27,8 +27,9 @@ from sslwear.config import NO_PRETEXT
 from sslwear.encoders.base import Network
 from sslwear.encoders.heads import Classifier
 from sslwear.studies.context import StudyContext
+from sslwear.studies.first_trials import first_trials
 from sslwear.studies.pretraining import pretraining_windows
-from sslwear.studies.sampling import first_trials, suggest
+from sslwear.studies.sampling import chosen
 
 TITLES = {"pretext": "pretext task, mask and learning rate", "masks": "mask and learning rate"}
 HEADING = "Fine-tuning, operations of whole studies: `python benchmarks/operations.py`"
@@ -64,7 +65,7 @@ def operations(context: StudyContext) -> tuple[float, float]:
     windows = [len(context.windows(side)) for side in (context.split.train, context.split.validation)]
     reference, ours, known = 0, 0, {NO_PRETEXT}
     for params in first_trials(context):
-        training = suggest(_Given(params), context)
+        training = chosen(context.settings, context.encoder, params).training
         frozen = context.tuning(training).frozen
         kept = len(list(itertools.takewhile(frozen.__contains__, context.encoder.block_names())))
         once = count(nothing, 0, False) - count(nothing, kept, False)
@@ -78,19 +79,6 @@ def operations(context: StudyContext) -> tuple[float, float]:
             ours += EPOCHS * learning if training.pretext not in known else 0
             known.add(training.pretext)
     return reference, ours
-
-
-class _Given:
-    """A trial whose parameters are known."""
-
-    def __init__(self, params: dict[str, Any]) -> None:
-        self.params = params
-
-    def suggest_categorical(self, name: str, choices: object) -> Any:
-        return self.params[name]
-
-    def suggest_float(self, name: str, low: float, high: float, log: bool) -> Any:
-        return self.params[name]
 
 
 def main() -> None:

@@ -27,9 +27,9 @@ from sslwear.encoders.heads import Classifier
 from sslwear.encoders.weights import save
 from sslwear.studies import trial, trials
 from sslwear.studies.context import StudyContext
+from sslwear.studies.first_trials import first_trials
 from sslwear.studies.optimise import run_study
 from sslwear.studies.pretraining import pretraining_windows
-from sslwear.studies.sampling import first_trials
 from sslwear.studies.single_run import pretrain_once
 from sslwear.studies.trials import winner
 from sslwear.tracking import RUN_URI, Run, Store

@@ -30,7 +30,7 @@ class BestTrial:
     Attributes:
         number: its number.
         score: the study's objective over all windows of the validation participants.
-        settings: the study's settings with the training settings of this trial.
+        settings: the study's settings with those of this trial in `training` and `pretraining`.
         weights: address of its checkpoint, ``runs:/ID``, for `load_encoder`, `load_model` or a study's ``weights``.
     """
 
@@ -67,7 +67,8 @@ class StudyResult:
         """One row a trial, in order.
 
         Columns: ``trial``; ``outcome``, for example ``finished`` or ``pruned``; the objective, such as ``kappa``, of a
-        pruned trial at its last epoch; the training settings; ``epochs``; ``seconds``; ``error``, of a failed trial.
+        pruned trial at its last epoch; the training settings; searched keys of `pretraining`, with their section, which
+        are empty for trials without pre-training; ``epochs``; ``seconds``; ``error``, of a failed trial.
         """
         import pandas as pd
 
@@ -80,6 +81,7 @@ class StudyResult:
                 "outcome": row.outcome,
                 self.settings.objective: row.value,
                 **(row.settings.model_dump() if row.settings else dict.fromkeys(columns)),
+                **{f"pretraining.{key}": row.pretraining.get(key) for key in self.settings.search.pretraining_keys},
                 "epochs": row.epochs,
                 "seconds": row.seconds,
                 "error": row.error,
@@ -96,13 +98,13 @@ class StudyResult:
             StudyError: when no trial has finished.
         """
         from sslwear.errors import StudyError
-        from sslwear.studies.trials import training_of, winner
+        from sslwear.studies.trials import settings_of, winner
         from sslwear.tracking import RUN_URI
 
         trial = winner(self.study)
         if trial is None or trial.value is None:
             raise StudyError(f"no trial of {self.name!r} has finished yet. Run the study first")
-        settings = self.settings.model_copy(update={"training": training_of(trial)})
+        settings = settings_of(trial, self.settings)
         return BestTrial(trial.number, trial.value, settings, f"{RUN_URI}{trial.user_attrs['run_id']}")
 
     @property

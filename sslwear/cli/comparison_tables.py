@@ -25,12 +25,12 @@ def settings_table(differing: Sequence[Row], left: str, right: str) -> Table:
 def best_table(left: Side, right: Side) -> Table:
     """Best trials of two studies: settings and scores."""
     from sslwear.evaluation.participants import POOLED, validation_title
-    from sslwear.studies.trials import training_of
+    from sslwear.studies.trials import logged_settings
     from sslwear.training.metrics import HEADLINE_SCORES
 
     made = table("best trial", left.name, right.name)
     bests = [side.best for side in (left, right)]
-    found = [training_of(best).model_dump() if best else {} for best in bests]
+    found = [logged_settings(best) if best else {} for best in bests]
     made.add_row("number", *(str(best.number) if best else "-" for best in bests))
     for key in dict.fromkeys([*found[0], *found[1]]):
         made.add_row(key, *(shown(settings.get(key)) for settings in found))

@@ -140,11 +140,13 @@ def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
     from sslwear.cli.tables import trials_table
     from sslwear.cli.ui import ui_command
     from sslwear.evaluation.participants import validation_title
+    from sslwear.studies.budget import end_note
     from sslwear.studies.tested import main_scores, past_evaluations
     from sslwear.studies.trials import importances, kept_settings, rows, winner
 
-    best, objective, trials = winner(study), kept_settings(study).objective, rows(study)
-    console.print(trials_table(trials, objective, best.number if best else None))
+    settings, best, trials = kept_settings(study), winner(study), rows(study)
+    objective = settings.objective
+    console.print(trials_table(trials, objective, best.number if best else None, settings.search.space))
     print_line(console, "")
     if best is None:
         print_line(console, f"No trial of {study.study_name} has finished yet.")
@@ -155,6 +157,8 @@ def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
             text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
             seen = len(past_evaluations(study))
             print_line(console, f"Test scores, {what} (test evaluations: {seen}): {text}.")
+    if (note := end_note(study)) is not None:
+        print_line(console, note)
     if shares := importances(study):
         text = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
         print_line(console, f"Importance of the searched settings for {objective}: {text}.")

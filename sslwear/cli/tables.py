@@ -6,7 +6,7 @@ Imports of other parts are for type checking or stay inside functions, so that `
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -92,21 +92,23 @@ def pretext_table(tasks: Mapping[str, type[PretextTask]]) -> Table:
     return made
 
 
-def trials_table(rows: Sequence[TrialRow], objective: str, best: int | None) -> Table:
+def trials_table(rows: Sequence[TrialRow], objective: str, best: int | None, searched: Iterable[str] = ()) -> Table:
     """Trials of a study, one a row; the best one is marked.
 
     Args:
         rows: the trials.
         objective: name of the score by which trials are compared.
         best: number of the best trial; None if none has finished.
+        searched: names of the searched keys; those that have no column of their own get one.
     """
     from sslwear.studies.trial import brief
 
     made = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("", "trial", "outcome", "tuning", "pretext"):
         made.add_column(name, justify="right" if name == "trial" else "left", no_wrap=True)
-    for name in ("lr", "batch", "augment", "epochs", "time", f"validation {objective}"):
-        made.add_column(name, justify="right", no_wrap=True)
+    others = [name for name in searched if "." in name]
+    for name in ("lr", "batch", "augment", *others, "epochs", "time", f"validation {objective}"):
+        made.add_column(name, justify="right", no_wrap=name not in others, overflow="fold")
     made.add_column("run", no_wrap=True)
     for row in rows:
         settings = row.settings
@@ -119,6 +121,7 @@ def trials_table(rows: Sequence[TrialRow], objective: str, best: int | None) -> 
             brief(settings.learning_rate) if settings else "-",
             str(settings.batch_size) if settings else "-",
             _augment_text(settings.augment) if settings else "-",
+            *(shown(row.searched(name)) for name in others),
             str(row.epochs),
             f"{row.seconds:.0f} s" if row.seconds is not None else "-",
             score_text(row.value),

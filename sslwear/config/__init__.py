@@ -1,23 +1,22 @@
 """The study file: its schema, and how it is read."""
 
-from sslwear.config.kinds import NO_PRETEXT, OLD_KEYS, SUPERVISED
+from sslwear.config.kinds import NO_PRETEXT, SUPERVISED
 from sslwear.config.loading import from_python, load, parse, with_effect
 from sslwear.config.schema import EvaluationSettings, MethodSettings, Settings
+from sslwear.config.search import ANY, LogRange, Range, SearchSettings, section_and_key
 from sslwear.config.sections import (
     CacheSettings,
-    LogRange,
     PretrainingSettings,
     PrunerSettings,
     SamplerSettings,
-    SearchSettings,
     SplitSettings,
     TrainingSettings,
 )
 from sslwear.config.yaml import YamlError, from_yaml, to_yaml
 
 __all__ = [
+    "ANY",
     "NO_PRETEXT",
-    "OLD_KEYS",
     "SUPERVISED",
     "CacheSettings",
     "EvaluationSettings",
@@ -25,6 +24,7 @@ __all__ = [
     "MethodSettings",
     "PretrainingSettings",
     "PrunerSettings",
+    "Range",
     "SamplerSettings",
     "SearchSettings",
     "Settings",
@@ -35,6 +35,7 @@ __all__ = [
     "from_yaml",
     "load",
     "parse",
+    "section_and_key",
     "to_yaml",
     "with_effect",
 ]

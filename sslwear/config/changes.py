@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sslwear.config.kinds import OLD_KEYS
+from sslwear.config.kinds import SPELLINGS
 from sslwear.config.unused import KeyPath, unused_keys
 from sslwear.config.values import dotted, shown
 from sslwear.config.yaml import YamlError, from_yaml
@@ -117,10 +117,10 @@ def _merge(target: dict[str, Any], content: Mapping[str, Any], path: KeyPath) ->
 
 
 def _drop_other_spellings(section: dict[str, Any], path: KeyPath) -> None:
-    """Remove an earlier or later spelling of a key, because the change replaces it."""
+    """Remove other spellings of a key, because the change replaces it."""
     if path[:-1] == METHODS:  # names of methods
         return
-    for pair in OLD_KEYS.items():
+    for pair in SPELLINGS.items():
         if path[-1] in pair:
             for spelling in pair:
                 if spelling != path[-1]:

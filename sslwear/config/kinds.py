@@ -64,8 +64,14 @@ Augment = Annotated[
     AfterValidator(_canonical_augment),
 ]
 """Whether to augment, or the name of an augmentation; the name of the rotation is read as true."""
-OLD_KEYS = {"tuned": "tuning", "choose": "select_on_validation"}
-"""Earlier spellings of keys, which files and stores may have."""
+SHORT_KEYS = ("tuning", "learning_rate", "batch_size", "augment", "pretext")
+"""Keys of `training` that `search` also has without their section."""
+SPELLINGS = {
+    "tuned": "tuning",
+    "choose": "select_on_validation",
+    **{f"training.{key}": key for key in SHORT_KEYS},
+}
+"""Other spellings of keys, which files and stores may have: earlier ones, and those of `search` with their section."""
 
 
 class Section(BaseModel):
@@ -75,12 +81,12 @@ class Section(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _read_old_keys(cls, content: Any) -> Any:
-        """Take an earlier spelling of a key for today's."""
+    def _read_other_spellings(cls, content: Any) -> Any:
+        """Take another spelling of a key for its name."""
         if not isinstance(content, dict):
             return content
-        renamed = {old: new for old, new in OLD_KEYS.items() if old in content and new in cls.model_fields}
-        for old, new in renamed.items():
-            if new in content:
-                raise ValueError(f"{old} is the old spelling of {new}, and both are given; leave {old} out")
+        renamed = {other: key for other, key in SPELLINGS.items() if other in content and key in cls.model_fields}
+        for other, key in renamed.items():
+            if key in content:
+                raise ValueError(f"{other} is another spelling of {key}, and both are given; leave {other} out")
         return {renamed.get(key, key): value for key, value in content.items()}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -31,12 +31,17 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
     """
     problem = error.errors(include_url=False)[0]
     place, kind = problem["loc"], problem["type"]
+    inner = tuple(part for i, part in enumerate(place) if place[i - 1 : i] == ("methods",) or not _is_branch(part))
+    if kind in ("extra_forbidden", "missing"):  # the key itself may look like a branch
+        place = (*inner[: len(inner) - (not _is_branch(place[-1]))], place[-1])
     if kind == "extra_forbidden":
         allowed = ", ".join(_section(model, place[:-1]).model_fields)
+        if place[:-1] == ("search",):
+            return f"search.{dotted(place[1:])} cannot be searched; keys that can be are {allowed}"
         return f"unknown key {dotted(place)!r}; allowed here are {allowed}"
     if kind == "missing":
         return f"the key {dotted(place)!r} is missing; add it"
-    place = tuple(part for i, part in enumerate(place) if place[i - 1 : i] == ("methods",) or not _is_branch(part))
+    place = inner
     given = problem["input"]
     key = dotted((*place[:-1], given) if kind == "invalid_key" else place)
     message = str(problem["msg"]).removeprefix("Value error, ")
@@ -55,6 +60,8 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
         message = "input should be text, in quotes where YAML takes it for something else"
     elif kind == "tuple_type":
         message = "input should be a list"
+        if "tuple[choices]" in problem["loc"]:
+            message += " of values, or a range such as {low: 1, high: 10}"
     return f"{key}: {message[0].lower()}{message[1:]}, but got {shown(given)}"
 
 
@@ -67,8 +74,13 @@ def _section(model: type[BaseModel], place: Sequence[Any]) -> type[BaseModel]:
     for part in place:
         if str(part) not in model.model_fields:  # a name in a mapping
             continue
-        annotation = model.model_fields[str(part)].annotation
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        candidates += [inner for candidate in candidates for inner in getattr(candidate, "__args__", ())]
-        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+        model = next(_models(model.model_fields[str(part)].annotation))
     return model
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The sections in a type, at any depth."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)

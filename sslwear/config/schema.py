@@ -15,14 +15,14 @@ from pydantic import (
 )
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
-from sslwear.config.kinds import Count, Paths, Section, Seed
+from sslwear.config.kinds import Count, Paths, Positive, Section, Seed
 from sslwear.config.messages import sentence
+from sslwear.config.search import Range, SearchSettings
 from sslwear.config.sections import (
     CacheSettings,
     PretrainingSettings,
     PrunerSettings,
     SamplerSettings,
-    SearchSettings,
     SplitSettings,
     TrainingSettings,
 )
@@ -30,6 +30,8 @@ from sslwear.config.values import plain, shown
 from sslwear.config.yaml import to_yaml
 from sslwear.errors import SettingsError
 
+MOST_COMBINATIONS = 10_000
+"""Largest number of combinations of a grid."""
 ORIGIN = "origin"
 """Key of the validation context with the origin of settings, for messages."""
 
@@ -146,7 +148,9 @@ class Settings(Section):
     """Initial weights of the encoder: none, hub, the path of a checkpoint, runs:/ID of a run, or
     models:/NAME@alias."""
     trials: Count = 20
-    """Number of trials of the study in all."""
+    """Number of trials of the study in all. A grid has no more than its combinations, and all of them by default."""
+    hours: Positive | None = None
+    """Hours after which the study starts no further trial, over all sessions. The study ends by what is spent first."""
     objective: Literal["kappa", "f1"] = "kappa"
     """Score on the validation participants that the search maximises: Cohen's kappa or macro F1."""
     seed: Seed = 42
@@ -180,12 +184,26 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _room_to_prune(self) -> Self:
-        if self.pruner.name in ("halving", "hyperband") and self.pruner.warmup_epochs >= self.training.max_epochs:
-            warmup, most = self.pruner.warmup_epochs, self.training.max_epochs
+        warmup, most = self.pruner.warmup_epochs, self.most_epochs
+        if self.pruner.name in ("halving", "hyperband") and warmup >= most:
             raise ValueError(
                 f"pruner.warmup_epochs is {warmup} and training.max_epochs {most}, which leaves "
                 f"{self.pruner.name} nothing to end; lower the first"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _trials_of_grid(self) -> Self:
+        if self.sampler.name != "grid":
+            return self
+        size = self.search.grid_size()
+        if size > MOST_COMBINATIONS:
+            raise ValueError(
+                f"sampler.name is grid, and search has {size:,} combinations, more than {MOST_COMBINATIONS:,}; leave "
+                "values out, or choose another sampler"
+            )
+        most = self.trials if "trials" in self.model_fields_set else size
+        object.__setattr__(self, "trials", min(most, size))  # settings are frozen once they are read
         return self
 
     @model_validator(mode="wrap")  # the last validator, so that it explains what the others say
@@ -201,6 +219,12 @@ class Settings(Section):
             return read(plain(content) if isinstance(content, dict) else content)
         except ValidationError as error:
             raise SettingsError(f"{origin}: {sentence(error, cls)}") from error
+
+    @property
+    def most_epochs(self) -> int:
+        """Largest number of epochs that a trial may fine-tune for."""
+        searched = self.search.space.get("training.max_epochs", ())
+        return int(searched.high) if isinstance(searched, Range) else max([*searched, self.training.max_epochs])
 
     def to_yaml(self) -> str:
         """The settings with every default filled in, as YAML that `parse` and `load` read back."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from sslwear.config.kinds import (
     NO_BOOLEAN,
@@ -88,51 +88,15 @@ class TrainingSettings(Section):
     """Early stopping after this number of epochs without a better validation score."""
 
 
-class LogRange(Section):
-    """A range that is searched on a logarithmic scale."""
-
-    low: Positive
-    """Smallest value."""
-    high: Positive
-    """Largest value."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError(f"low must be less than high, but they are {self.low:g} and {self.high:g}")
-        return self
-
-
-class SearchSettings(Section):
-    """What a study searches over; a key that is left out stays as `training` has it."""
-
-    tuning: Literal["any"] | tuple[str, ...] | None = None
-    """Tuning strategies to choose from; any for each set of frozen blocks."""
-    learning_rate: LogRange | None = None
-    """Range of learning rates."""
-    batch_size: tuple[BatchSize, ...] | None = None
-    """Batch sizes to choose from."""
-    augment: tuple[Augment, ...] | None = None
-    """Augmentations to choose from: false, true for random rotations, or names."""
-    pretext: tuple[str, ...] | None = None
-    """Pretext tasks to choose from; none for no pre-training."""
-
-    @field_validator("tuning", "batch_size", "augment", "pretext")
-    @classmethod
-    def _choices(cls, value: Any) -> Any:
-        if isinstance(value, tuple):
-            if not value:
-                raise ValueError("give at least one choice, or leave the key out")
-            if len(set(value)) < len(value):
-                raise ValueError("a choice is given twice")
-        return value
-
-
 class SamplerSettings(Section):
-    """How trials are proposed: at random at first, then by TPE from the results of the earlier ones."""
+    """How trials are proposed: the first ones cover the search space evenly, the others come from a sampler."""
 
+    name: Literal["tpe", "grid", "random", "gp"] = "tpe"
+    """Sampler: a tree-structured Parzen estimator of the earlier results (tpe); all combinations (grid); random draws
+    (random); or a Gaussian process of the earlier results (gp)."""
     startup_trials: NonNegative = 5
-    """Trials that are drawn at random before the sampler uses results; they run in the order of their cost."""
+    """First trials, which cover every choice and range as evenly as their number allows. They run in the order of
+    their cost. Not for grid, which has all combinations in that order."""
 
 
 class PrunerSettings(Section):

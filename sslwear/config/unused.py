@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args
 
-from sslwear.config.kinds import NO_PRETEXT, OLD_KEYS, ROTATION
+from sslwear.config.kinds import NO_PRETEXT, ROTATION, SPELLINGS
 
 KeyPath = tuple[str, ...]
 """A key and the sections above it, such as ``("training", "augment")``."""
@@ -17,7 +17,7 @@ COMBINED = ("baseline", "ensemble", "select_on_validation")
 SECTIONS = frozenset({"split", "training", "pretraining", "search", "sampler", "pruner", "cache"})
 ROTATIONS = (True, ROTATION)
 """Values of ``augment`` for random rotations."""
-SEARCHING = ("search", "sampler", "pruner", "trials")
+SEARCHING = ("search", "sampler", "pruner", "trials", "hours")
 NETWORK = ("weights", "training", "pretraining", "cache", "precision", "device")
 """Keys for networks only."""
 NO_NETWORK = "no method trains a network"
@@ -49,6 +49,10 @@ def unused_keys(content: Mapping[str, Any], command: Command | None = None) -> d
     not_read = {} if command is None else NOT_READ[command]
     read = {key: value for key, value in content.items() if key not in not_read}
     found = {path: reason for rule in RULES for path, reason in rule(read)}
+    for key in _section(read, "search"):  # which gives values to other keys
+        given = tuple(str(key).split("."))
+        for reason in [reason for path, reason in found.items() if path == given[: len(path)]]:
+            found["search", key] = reason
     found |= {(key,): reason for key, reason in not_read.items()}
     if command == "pretrain":
         found |= dict(_not_pretraining(read))
@@ -64,11 +68,11 @@ def _value(content: Any, path: KeyPath) -> Any:
 
 
 def _section(content: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
-    """A section without its keys that are null, old spellings replaced."""
+    """A section without its keys that are null, other spellings replaced."""
     found = _value(content, path)
     if not isinstance(found, Mapping):
         return {}
-    old = {} if path[-1] == "methods" else OLD_KEYS
+    old = {} if path[-1] == "methods" else SPELLINGS
     return {old.get(key) or key: value for key, value in found.items() if value is not None}
 
 
@@ -90,9 +94,16 @@ def _methods(content: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _choices(content: Mapping[str, Any], key: str, default: Any) -> list[Any]:
     """Values that a key of `training` may have in any training."""
-    training, searched = _section(content, "training"), _section(content, "search").get(key, ())
+    tried = _tried(content, "training", key, default)
+    return [*tried, *(method.get(key, default) for method in _trained(content).values())]
+
+
+def _tried(content: Mapping[str, Any], section: str, key: str, default: Any) -> list[Any]:
+    """Values that a key of `training` or `pretraining` may have in a training of the section or a trial."""
+    name = f"{section}.{key}"
+    searched = _section(content, "search").get(SPELLINGS.get(name, name), ())
     tried = list(searched) if isinstance(searched, (list, tuple)) else [searched]
-    return [training.get(key, default), *tried, *(method.get(key, default) for method in _trained(content).values())]
+    return [_section(content, section).get(key, default), *tried]
 
 
 def _only_evaluated(content: Mapping[str, Any]) -> bool:
@@ -118,15 +129,15 @@ def _augmentation(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _pretraining(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    settings, asked = _section(content, "pretraining"), _choices(content, "pretext", NO_PRETEXT)
-    if settings and all(pretext == NO_PRETEXT for pretext in asked):
+    settings = _section(content, "pretraining")
+    if all(pretext == NO_PRETEXT for pretext in _choices(content, "pretext", NO_PRETEXT)):
         yield ("pretraining",), "there is no pretext task (training.pretext, search.pretext)"
         return
     if "data" in settings:
         return
     everything = "each epoch takes all windows of the training participants (there is no pretraining.data)"
     yield ("pretraining", "windows_per_participant"), everything
-    if settings.get("sampling") == "uniform":
+    if all(sampling == "uniform" for sampling in _tried(content, "pretraining", "sampling", "motion")):
         yield ("pretraining", "participants_at_a_time"), everything
 
 
@@ -136,8 +147,14 @@ def _search(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     for key in ("sampler", "pruner"):
         yield (key,), "nothing is searched (section search)"
     if _only_evaluated(content):
-        yield ("trials",), "the file has an evaluation and searches nothing"
+        for key in ("trials", "hours"):
+            yield (key,), "the file has an evaluation and searches nothing"
         yield ("seed",), "an evaluation has its own seeds (evaluation.seeds)"
+
+
+def _sampler(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    if _section(content, "sampler").get("name") == "grid":
+        yield ("sampler", "startup_trials"), "the sampler is grid, which has all combinations"
 
 
 def _pruner(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
@@ -177,7 +194,7 @@ def _replaced(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     why = "each method of the evaluation that trains a network has its own"
     paths: list[KeyPath] = [("training", key) for key in training] if isinstance(training, Mapping) else []
     for path in [*paths, ("weights",)] if methods else ():
-        if all(OLD_KEYS.get(path[-1], path[-1]) in method for method in methods):
+        if all(SPELLINGS.get(path[-1], path[-1]) in method for method in methods):
             yield path, why
 
 
@@ -194,4 +211,4 @@ def _cache(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         yield ("cache", "memory_gb"), "disk_gb is 0, so nothing is kept"
 
 
-RULES = (_augmentation, _pretraining, _search, _pruner, _evaluation, _cache)
+RULES = (_augmentation, _pretraining, _search, _sampler, _pruner, _evaluation, _cache)

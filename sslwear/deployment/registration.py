@@ -25,7 +25,7 @@ from sslwear.studies.final_test import HeldOutScores
 from sslwear.studies.leakage import supervised_datasets
 from sslwear.studies.pretraining import pretraining_source
 from sslwear.studies.tested import past_evaluations
-from sslwear.studies.trials import kept_settings, training_of
+from sslwear.studies.trials import kept_settings, logged_settings, training_of
 from sslwear.tracking import RUN_URI, participant_params
 from sslwear.training.metrics import SCORES
 
@@ -73,7 +73,7 @@ def register_trial(
         trial=trial.number,
         run_id=run_id,
         commit=run.data.tags.get("mlflow.source.git.commit", ""),
-        settings=training.model_dump(),
+        settings=logged_settings(trial),
         participants={"train": split.train, "validation": split.validation, "test": split.test},
         scores=scores,
         pooled=tested.pooled,

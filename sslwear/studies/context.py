@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sslwear.config import Settings, TrainingSettings
+from sslwear.config import PretrainingSettings, Settings, TrainingSettings
 from sslwear.data.dataset import Dataset
 from sslwear.data.pretraining import PretrainingData
 from sslwear.data.shards import Shards
@@ -122,6 +122,12 @@ class StudyContext:
         """Copy of the context with another split, seed and initial weights, which were read from `origin`."""
         settings = self.settings.model_copy(update={"seed": seed, "weights": origin})
         return replace(self, settings=settings, split=split, initial=initial, transductive=transductive)
+
+    def with_pretraining(self, pretraining: PretrainingSettings) -> StudyContext:
+        """The context for a trial with other settings of `pretraining` on the same data."""
+        if pretraining == self.settings.pretraining:
+            return self
+        return replace(self, settings=self.settings.model_copy(update={"pretraining": pretraining}))
 
     def for_run(self) -> StudyContext:
         """The context for a new run: with ``threads: auto`` its number of threads follows the idle cores."""

@@ -8,12 +8,12 @@ if they are sorted by start time, so the nested view is another one.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from mlflow.entities import Experiment as MlflowExperiment
 
-from sslwear.config import SearchSettings
+from sslwear.config import ANY, Range, SearchSettings
 from sslwear.studies.context import StudyContext
 from sslwear.tracking import NOTE, Store
 from sslwear.tracking.provenance import PREFIX
@@ -27,11 +27,12 @@ SHORT = {"study": BEST_FIRST, "evaluation": JOBS, "nested": NESTED}
 """Views by the first part of their short address in `sslwear ui`, such as ``/study/NAME``."""
 TRIAL, JOB = "trial", "cross_validation_job"
 SHOWN_CLASSES = 12
+SHOWN_PARAMS = ("tuning", "learning_rate", "pretext")
 RUN_NAME_WIDTH, OUTCOME_WIDTH = 300, 140
 """In pixels, enough for ``#12 layer4-5 lr=3.2e-4 permutation`` nested under a study."""
 
 
-def view(objective: str, nested: bool, kind: str | None = None) -> str:
+def view(objective: str, nested: bool, kind: str | None = None, searched: Iterable[str] = ()) -> str:
     """State of the page's table as MLflow stores it: columns, their order, the filter and the sorting.
 
     Args:
@@ -39,6 +40,7 @@ def view(objective: str, nested: bool, kind: str | None = None) -> str:
         nested: True for all runs nested under their parents, newest first; False for one list, best first.
         kind: kind of the runs in the list; None for all. Jobs of an evaluation are sorted by test scores, because
             baselines have no others.
+        searched: names of the searched keys, whose parameters have columns too.
     """
     scores = [objective, *(score for score in HEADLINE_SCORES if score != objective)]
     tests = [f"test_{score}" for score in scores]
@@ -47,7 +49,7 @@ def view(objective: str, nested: bool, kind: str | None = None) -> str:
     columns = [
         outcome,
         *(f"metrics.`{score}`" for score in (tests + scores if tested_first else scores + tests)),
-        *(f"params.`{name}`" for name in ("tuning", "learning_rate", "pretext")),
+        *(f"params.`{name}`" for name in dict.fromkeys((*SHOWN_PARAMS, *map(_param, searched)))),
     ]
     name = "attributes.`Run Name`"
     state = {
@@ -65,6 +67,11 @@ def view(objective: str, nested: bool, kind: str | None = None) -> str:
     return json.dumps(state)
 
 
+def _param(name: str) -> str:
+    """Name of a searched key among the parameters of a run, where the keys of `training` are without their section."""
+    return name.removeprefix("training.")
+
+
 def describe_experiment(context: StudyContext, note: str, kind: str | None = None) -> str:
     """Find or create the MLflow experiment, and set its description and the views of its page.
 
@@ -79,11 +86,14 @@ def describe_experiment(context: StudyContext, note: str, kind: str | None = Non
     """
     store, settings = context.store, context.settings
     found = store.client.get_experiment(store.experiment(settings.study))
+    searched = () if kind == JOB else settings.search.space
     tags = {
         NOTE: note,
         "mlflow.experimentKind": "custom_model_development",  # the UI asks what it is where this is missing
-        f"{VIEW}{JOBS if kind == JOB else BEST_FIRST}": view(settings.objective, nested=False, kind=kind),
-        f"{VIEW}{NESTED}": view(settings.objective, nested=True),
+        f"{VIEW}{JOBS if kind == JOB else BEST_FIRST}": view(
+            settings.objective, nested=False, kind=kind, searched=searched
+        ),
+        f"{VIEW}{NESTED}": view(settings.objective, nested=True, searched=searched),
         **{f"{PREFIX}{key}": value for key, value in context.tags().items()},
     }
     for key, value in tags.items():
@@ -168,11 +178,12 @@ def _people(participants: Sequence[object], side: str = "") -> str:
 def _searched(search: SearchSettings) -> str:
     """The search space in words."""
     parts = []
-    if search.tuning is not None:
-        parts.append("any set of blocks" if search.tuning == "any" else f"tuning ({', '.join(search.tuning)})")
-    if search.learning_rate is not None:
-        parts.append(f"learning_rate ({search.learning_rate.low:g} to {search.learning_rate.high:g})")
-    for key in ("batch_size", "augment", "pretext"):
-        if (choices := getattr(search, key)) is not None:
-            parts.append(f"{key} ({', '.join(map(str, choices)).lower()})")
+    for name, values in search.space.items():
+        if values == ANY:
+            parts.append("any set of blocks")
+        elif isinstance(values, Range):
+            steps = f" in steps of {values.step:g}" if values.step is not None else ""
+            parts.append(f"{name} ({values.low:g} to {values.high:g}{steps})")
+        else:
+            parts.append(f"{name} ({', '.join(map(str, values)).lower()})")
     return ", ".join(parts) or "nothing"

@@ -30,18 +30,18 @@ def check_names(settings: Settings, encoder: type[Encoder]) -> None:
         SettingsError: naming the key and the choices.
     """
     parse_tuning(settings.training.tuning, encoder, "training.tuning")
-    if isinstance(settings.search.tuning, tuple):
-        choices = [parse_tuning(text, encoder, "search.tuning").spec for text in settings.search.tuning]
-        for text, canonical in zip(settings.search.tuning, choices, strict=True):
-            if choices.count(canonical) > 1:
-                raise SettingsError(f"search.tuning: {text!r} is given twice, in two spellings. Leave one out")
-    for key, augment in (("training", (settings.training.augment,)), ("search", settings.search.augment or ())):
+    search = settings.search
+    tried = search.choices("tuning")
+    choices = [parse_tuning(text, encoder, "search.tuning").spec for text in tried]
+    for text, canonical in zip(tried, choices, strict=True):
+        if choices.count(canonical) > 1:
+            raise SettingsError(f"search.tuning: {text!r} is given twice, in two spellings. Leave one out")
+    for key, augment in (("training", (settings.training.augment,)), ("search", search.choices("augment"))):
         for choice in augment:
             check_augmentation_name(choice, f"{key}.augment")
-    wanted = {"training.pretext": (settings.training.pretext,), "search.pretext": settings.search.pretext or ()}
-    for key, names in wanted.items():
+    for key, names in (("training", (settings.training.pretext,)), ("search", search.choices("pretext"))):
         for name in names:
-            check_pretext_name(name, key)
+            check_pretext_name(name, f"{key}.pretext")
 
 
 def check_augmentation_name(augment: bool | str, key: str) -> None:

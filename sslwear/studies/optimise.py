@@ -1,4 +1,4 @@
-"""Runs a study: trials until their number is reached, resumable after any interruption."""
+"""Runs a study: trials until their number or the time is spent, resumable after any interruption."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ from optuna.trial import TrialState
 from sslwear.config import Settings, with_effect
 from sslwear.errors import StudyError
 from sslwear.studies import trials
+from sslwear.studies.budget import Budget, end_note
 from sslwear.studies.content import check_content
 from sslwear.studies.context import StudyContext
 from sslwear.studies.failures import check_failures, counted, failed_note, interrupt
 from sslwear.studies.final_test import finalise
+from sslwear.studies.first_trials import first_trials
 from sslwear.studies.keys import digest
 from sslwear.studies.leakage import check_weights
 from sslwear.studies.mlflow_page import TRIAL, describe_experiment, study_note
 from sslwear.studies.pretraining import check_pretraining
 from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.sampling import pruner
+from sslwear.studies.sampling import pruner, tuning_parameter
 from sslwear.studies.search_trial import run_trial
 from sslwear.studies.storage import open_storage, store_errors
 from sslwear.studies.tested import is_tested
 from sslwear.tracking import Run, Store, participant_params
 from sslwear.utils.interrupts import signals_deferred
 
-FREE_KEYS = ("trials", "device", "threads", "cache", "evaluation")
+FREE_KEYS = ("trials", "hours", "device", "threads", "cache", "evaluation")
 """Settings that may differ when a study is resumed, because they do not change the result of a trial."""
 
 
@@ -63,21 +65,37 @@ def run_study(settings: Settings, store: Store | None = None, progress: Progress
             progress.warn(warning)
         check_weights(context)
         search, training = settings.search, settings.training
-        check_pretraining(context, (training.pretext,) if search.pretext is None else search.pretext)
+        check_pretraining(context, search.choices("pretext") or (training.pretext,))
         context.check_objective()
         study = _open(context)
-        progress.study(settings.study, _finished(study), settings.trials)
-        if _is_finalised(study, settings, store):
+        budget = Budget(study, settings)
+        progress.study(settings.study, len(counted(study)), settings.trials)
+        if budget.spent() is not None and _is_finalised(study, store):
             _note_failures(study, progress)
             return study
         with store.managed_run(lambda: _opened(context, study), lambda run: _clear(study, store, run)) as parent:
             _log_inputs(context, parent)
-            while (finished := _finished(study)) < settings.trials:
-                run_trial(context, study, finished, parent, progress)
-                check_failures(study, settings.trials)
-            finalise(context, study, finished, parent, progress)
+            _run_trials(context, study, budget, parent, progress)
+            finalise(context, study, len(counted(study)), parent, progress)
         _note_failures(study, progress)
         return study
+
+
+def _run_trials(
+    context: StudyContext, study: optuna.Study, budget: Budget, parent: Run, progress: ProgressCallback
+) -> None:
+    """Run trials until their number or the hours are spent."""
+    first = first_trials(context, tuning_parameter(study))
+    while (spent := budget.spent()) is None:
+        budget.end(None)
+        try:
+            run_trial(context, study, first, len(counted(study)), parent, progress)
+        finally:
+            budget.keep()
+        check_failures(study, context.settings.trials)
+    budget.end(spent)
+    if context.settings.hours is not None and (note := end_note(study)) is not None:
+        progress.note(note)
 
 
 @contextmanager
@@ -153,11 +171,11 @@ def _known_parent(study: optuna.Study, store: Store) -> MlflowRun | None:
     return store.find_run(study.user_attrs["run_id"]) if "run_id" in study.user_attrs else None
 
 
-def _is_finalised(study: optuna.Study, settings: Settings, store: Store) -> bool:
-    """Whether the study is complete and its winner was scored."""
+def _is_finalised(study: optuna.Study, store: Store) -> bool:
+    """Whether the study's run was ended and its winner was scored."""
     known, best = _known_parent(study, store), trials.winner(study)
     closed = known is not None and known.info.status == "FINISHED"
-    return closed and _finished(study) >= settings.trials and best is not None and is_tested(study, best.number)
+    return closed and best is not None and is_tested(study, best.number)
 
 
 def _opened(context: StudyContext, study: optuna.Study) -> Run:
@@ -198,11 +216,6 @@ def _clear(study: optuna.Study, store: Store, parent: Run) -> None:
     here = platform.node()
     interrupt(study, [trial for trial in running if trial.user_attrs.get("host", here) == here])
     store.close_leftovers(parent.experiment, parent.id)
-
-
-def _finished(study: optuna.Study) -> int:
-    """Number of trials that count."""
-    return len(counted(study))
 
 
 def _note_failures(study: optuna.Study, progress: ProgressCallback) -> None:

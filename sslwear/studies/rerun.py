@@ -12,8 +12,8 @@ import joblib
 import optuna
 from mlflow.entities import Run as MlflowRun
 
-from sslwear.config import Settings, TrainingSettings, from_yaml
-from sslwear.config.kinds import OLD_KEYS
+from sslwear.config import PretrainingSettings, Settings, TrainingSettings, from_yaml
+from sslwear.config.kinds import SPELLINGS
 from sslwear.data.pretraining import PretrainingData
 from sslwear.errors import DataError, StudyError
 from sslwear.studies.context import StudyContext
@@ -218,12 +218,20 @@ def _with_own(settings: Settings, original: MlflowRun) -> Settings:
     values: dict[str, Any] = settings.training.model_dump()
     for name, field in TrainingSettings.model_fields.items():
         logged_value = original.data.params.get(name)
-        for old, new in OLD_KEYS.items():
+        for old, new in SPELLINGS.items():
             if new == name and logged_value is None:
                 logged_value = original.data.params.get(old)
         if logged_value is not None:
             values[name] = logged_value if field.annotation is str else _read(logged_value)
-    return settings.model_copy(update={"training": TrainingSettings.model_validate(values)})
+    pretraining = settings.pretraining.model_dump()
+    for name, field in PretrainingSettings.model_fields.items():  # trials log those that were searched
+        if (logged_value := original.data.params.get(f"pretraining.{name}")) is not None:
+            pretraining[name] = logged_value if field.annotation is str else _read(logged_value)
+    update = {
+        "training": TrainingSettings.model_validate(values),
+        "pretraining": PretrainingSettings.model_validate(pretraining),
+    }
+    return settings.model_copy(update=update)
 
 
 def _read(text: str) -> Any:

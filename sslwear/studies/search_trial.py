@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -14,22 +15,28 @@ from sslwear.errors import SslwearError
 from sslwear.studies.context import StudyContext
 from sslwear.studies.failures import describe, interrupts
 from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.sampling import earlier_duplicate, next_trial, suggest, tuning_parameter
+from sslwear.studies.sampling import chosen, earlier_duplicate, next_trial
 from sslwear.studies.trial import note, run_name, train
-from sslwear.studies.trials import OUTCOMES
+from sslwear.studies.trials import OUTCOMES, searched_pretraining
 from sslwear.tracking import Run
 from sslwear.training import EpochRecord, FitResult
 from sslwear.utils.interrupts import signals_deferred
 
 
 def run_trial(
-    context: StudyContext, study: optuna.Study, finished: int, parent: Run, progress: ProgressCallback
+    context: StudyContext,
+    study: optuna.Study,
+    first: Sequence[Mapping[str, Any]],
+    finished: int,
+    parent: Run,
+    progress: ProgressCallback,
 ) -> None:
     """Run one trial and record how it ended.
 
     Args:
         context: the study's.
         study: receives the trial.
+        first: parameters of the study's first trials.
         finished: number of its trials that count.
         parent: the study's run.
         progress: receives the trial's start, epochs and end.
@@ -39,12 +46,16 @@ def run_trial(
     """
     context = context.for_run()
     with signals_deferred():
-        trial = next_trial(context, study, finished)
+        trial = next_trial(context, study, first, finished)
         trial.set_user_attr("host", platform.node())
-        training = suggest(trial, context, tuning_parameter(study))
+        settings = chosen(context.settings, context.encoder, trial.params)
+        training, pretraining = settings.training, searched_pretraining(settings, settings.training)
+        context = context.with_pretraining(settings.pretraining)
+        if pretraining:
+            trial.set_user_attr("pretraining", pretraining)
         trial.set_user_attr("settings", training.model_dump())
         name = run_name(training, trial.number)
-        earlier = earlier_duplicate(study, training, context.store)
+        earlier = earlier_duplicate(study, settings, context.store)
         tags = {**context.tags(), "trial": str(trial.number)}
         run = context.store.create_run(parent.experiment, name, "trial", parent.id, note(training), **tags)
         trial.set_user_attr("run_id", run.id)

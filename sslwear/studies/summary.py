@@ -19,9 +19,10 @@ from plotly.graph_objects import Figure
 
 from sslwear.evaluation.participants import validation_title
 from sslwear.reports.study_figures import TrialPoint, groups_chart, study_overview
+from sslwear.studies.budget import end_note
 from sslwear.studies.sampling import BLOCK_KEY
 from sslwear.studies.tested import main_scores, past_evaluations, scored_trials
-from sslwear.studies.trials import importances, points, training_of, winner
+from sslwear.studies.trials import importances, logged_settings, points, training_of, winner
 from sslwear.tracking import Run
 from sslwear.utils.words import shown
 
@@ -161,8 +162,10 @@ def description(study: optuna.Study, objective: str) -> str:
     """A few lines of Markdown for the study's run."""
     best = winner(study)
     assert best is not None
-    chosen = ", ".join(f"{key} {shown(value)}" for key, value in best.user_attrs["settings"].items())
+    chosen = ", ".join(f"{key} {shown(value)}" for key, value in logged_settings(best).items())
     lines = [f"Best: trial {best.number}, {validation_title(objective)} {best.value:.3f} ({chosen})."]
+    if (note := end_note(study)) is not None:
+        lines.append(note)
     for number in scored_trials(study):
         scores, what = main_scores(study, number)
         values = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())

@@ -13,6 +13,7 @@ from sslwear.reports.training_figures import confusion_figure, learning_curves, 
 from sslwear.studies.context import StudyContext
 from sslwear.studies.pretraining import pretrained
 from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.trials import pretraining_params, searched_pretraining
 from sslwear.tracking import Run, participant_params
 from sslwear.tracking.system_metrics import monitored
 from sslwear.training import EpochRecord, FitData, FitResult, fit
@@ -76,7 +77,8 @@ def train(
     tuning = context.tuning(training)
     split = context.split
     who = participant_params(train=split.train, validation=split.validation)
-    run.params({**training.model_dump(), **context.runtime_params(), **who})
+    pretraining = pretraining_params(searched_pretraining(context.settings, training))
+    run.params({**training.model_dump(), **pretraining, **context.runtime_params(), **who})
     learning = context.windows(split.train, training)
     validation = context.windows(split.validation)
     data = FitData(learning, validation)

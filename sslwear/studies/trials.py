@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,11 @@ import optuna
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
-from sslwear.config import Settings, TrainingSettings, from_yaml, parse
+from sslwear.config import NO_PRETEXT, Settings, TrainingSettings, from_yaml, parse, section_and_key
+from sslwear.config.unused import unused_keys
 from sslwear.errors import StudyError
 from sslwear.reports.study_figures import TrialPoint
+from sslwear.utils.words import shown
 
 ENOUGH_FOR_IMPORTANCES = 4
 MANY_FOR_IMPORTANCES = 500
@@ -27,17 +30,27 @@ OUTCOMES = {
 
 @dataclass(frozen=True)
 class TrialRow:
-    """One trial as a row of a table; `settings` is None when it has none that can be read."""
+    """One trial as a row of a table.
+
+    `settings` is None when it has none that can be read. `pretraining` has the searched keys of `pretraining`, and is
+    empty where the trial does not pre-train.
+    """
 
     number: int
     outcome: str
     value: float | None
     settings: TrainingSettings | None
+    pretraining: Mapping[str, Any]
     epochs: int
     seconds: float | None
     error: str | None
     host: str | None
     run_id: str | None
+
+    def searched(self, name: str) -> Any:
+        """Value of a key of `search`; None if the trial has none."""
+        section, key = section_and_key(name)
+        return self.pretraining.get(key) if section == "pretraining" else getattr(self.settings, key, None)
 
 
 def kept_settings(study: optuna.Study) -> Settings:
@@ -76,6 +89,7 @@ def _row(trial: FrozenTrial, interrupted: bool) -> TrialRow:
         outcome="interrupted" if interrupted else OUTCOMES[trial.state],
         value=value,
         settings=_readable(settings),
+        pretraining=trial.user_attrs.get("pretraining", {}),
         epochs=len(reported),
         seconds=trial.duration.total_seconds() if trial.duration else None,
         error=trial.user_attrs.get("error"),
@@ -94,8 +108,7 @@ def _readable(settings: Any) -> TrainingSettings | None:
 
 def points(study: optuna.Study) -> list[TrialPoint]:
     """Finished and pruned trials, as points of charts."""
-    search = kept_settings(study).search
-    searched = [name for name in type(search).model_fields if getattr(search, name) is not None]
+    searched = kept_settings(study).search.space
     return [
         TrialPoint(
             number=row.number,
@@ -103,15 +116,15 @@ def points(study: optuna.Study) -> list[TrialPoint]:
             tuning=row.settings.tuning,
             pretext=row.settings.pretext,
             pruned=row.outcome == "pruned",
-            searched={name: _coordinate(getattr(row.settings, name)) for name in searched},
+            searched={name: _coordinate(row.searched(name)) for name in searched},
         )
         for row in rows(study)
         if row.settings is not None and row.outcome in ("finished", "pruned")
     ]
 
 
-def _coordinate(value: str | float | bool) -> str | float:
-    return ("yes" if value else "no") if isinstance(value, bool) else value
+def _coordinate(value: str | float | bool | None) -> str | float:
+    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else shown(value)
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
@@ -144,3 +157,37 @@ def training_of(trial: FrozenTrial) -> TrainingSettings:
         raise StudyError(
             f"trial {trial.number} has settings that this version cannot read. Use the version that ran the study"
         ) from error
+
+
+def logged_settings(trial: FrozenTrial) -> dict[str, Any]:
+    """Training settings of a trial, and the searched keys of its pre-training with their section, for tables."""
+    return {**training_of(trial).model_dump(), **pretraining_params(trial.user_attrs.get("pretraining", {}))}
+
+
+def searched_pretraining(settings: Settings, training: TrainingSettings) -> dict[str, Any]:
+    """Searched keys of `pretraining` with their values in the settings; empty for a training without pre-training."""
+    if training.pretext == NO_PRETEXT:
+        return {}
+    return {key: getattr(settings.pretraining, key) for key in settings.search.pretraining_keys}
+
+
+def pretraining_params(pretraining: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of `pretraining` with their section."""
+    return {f"pretraining.{key}": value for key, value in pretraining.items()}
+
+
+def settings_of(trial: FrozenTrial, settings: Settings) -> Settings:
+    """A study's settings with those of a trial in `training` and `pretraining`."""
+    pretraining = settings.pretraining.model_copy(update=trial.user_attrs.get("pretraining", {}))
+    return settings.model_copy(update={"training": training_of(trial), "pretraining": pretraining})
+
+
+def effective(settings: Settings) -> dict[str, Any]:
+    """Settings of a training and of its pre-training, without those that have no effect."""
+    content = {"training": settings.training.model_dump(), "pretraining": settings.pretraining.model_dump()}
+    for section, *key in unused_keys(content):
+        if key:
+            del content[section][key[0]]
+    if settings.training.pretext == NO_PRETEXT:
+        del content["pretraining"]
+    return content

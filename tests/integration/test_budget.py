@@ -18,9 +18,10 @@ from sslwear.config import Settings
 from sslwear.encoders.harnet import Harnet5
 from sslwear.studies import pretraining, trial
 from sslwear.studies.context import StudyContext
+from sslwear.studies.first_trials import first_trials
 from sslwear.studies.optimise import run_study
 from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.sampling import first_trials, pruner
+from sslwear.studies.sampling import pruner
 from sslwear.studies.single_run import pretrain_once
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights

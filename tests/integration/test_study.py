@@ -26,7 +26,6 @@ from sslwear.config import Settings, from_yaml
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.errors import DataError, StudyError
-from sslwear.studies import search_trial
 from sslwear.studies import trial as trial_module
 from sslwear.studies.context import StudyContext
 from sslwear.studies.mlflow_page import lines
@@ -271,13 +270,15 @@ def test_an_interruption_while_a_training_is_opened_leaves_none_running(
 def test_a_process_that_died_while_proposing_proposes_the_same_again(
     done: tuple[optuna.Study, Store], make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(trial: optuna.Trial, context: StudyContext, _: str) -> None:
-        trial.suggest_categorical("tuning", ["head", "layer5"])
+    real = optuna.Study.ask
+
+    def die(study: optuna.Study, distributions: dict[str, optuna.distributions.BaseDistribution]) -> None:
+        real(study, {"tuning": distributions["tuning"]})
         raise KeyboardInterrupt
 
     run_study(make(trials=1), store, QUIET)
     with monkeypatch.context() as patched:
-        patched.setattr(search_trial, "suggest", die)
+        patched.setattr(optuna.Study, "ask", die)
         with pytest.raises(KeyboardInterrupt):
             run_study(make(), store, QUIET)
     assert outcome(run_study(make(), store, QUIET)) == outcome(done[0])

@@ -171,7 +171,10 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
     [
         ("learning_rate: 1", ["unknown key 'learning_rate'", "study, data, encoder, weights, trials"]),
         ("training: {max_epoch: 3}", ["unknown key 'training.max_epoch'", "learning_rate", "max_epochs, patience"]),
-        ("search: {learning_rate: {low: 1, high: 2, step: 1}}", ["'search.learning_rate.step'", "low, high"]),
+        (
+            "search: {learning_rate: {low: 1, high: 2, size: 1}}",
+            ["'search.learning_rate.size'", "low, high, step, log"],
+        ),
         ("search: {learning_rate: {low: 1}}", ["'search.learning_rate.high' is missing"]),
         ("trials: 0", ["trials: ", "greater than or equal to 1", "got 0"]),
         ("trials: 2.5", ["trials: ", "integer", "got 2.5"]),
@@ -212,7 +215,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("threads: 0", ["threads: ", "auto or a number of cores", "got 0"]),
         ("threads: all", ["threads: ", "auto or a number of cores", "got 'all'"]),
         ("pruner: {warmup_epochs: -1}", ["pruner.warmup_epochs: ", "greater than or equal to 0", "got -1"]),
-        ("search: {learning_rate: 1e-3}", ["search.learning_rate: ", "section with the keys low, high"]),
+        ("search: {learning_rate: 1e-3}", ["search.learning_rate: ", "a list of values, or a range such as"]),
         ("search: {learning_rate: {low: 2, high: 1}}", ["search.learning_rate: low must be less than high", "2 and 1"]),
         ("search: {learning_rate: {low: 1, high: 1}}", ["search.learning_rate: low must be less than high", "1 and 1"]),
         ("search: {learning_rate: {low: 0, high: 1}}", ["search.learning_rate.low: ", "greater than 0", "got 0"]),
@@ -337,7 +340,11 @@ def test_scalars_that_yaml_itself_cannot_read_are_refused(tmp_path: Path, value:
 
 @pytest.mark.parametrize(
     ("text", "key"),
-    [("tuple_size: 1", "tuple_size"), ("'tuned[0]': 1", "tuned[0]"), ("search: {literal: 1}", "search.literal")],
+    [
+        ("tuple_size: 1", "tuple_size"),
+        ("'tuned[0]': 1", "tuned[0]"),
+        ("search: {learning_rate: {low: 1, high: 2, literal: 1}}", "search.learning_rate.literal"),
+    ],
 )
 def test_unknown_key_is_named_whatever_it_looks_like(tmp_path: Path, text: str, key: str) -> None:
     assert f"unknown key {key!r}" in refusal(study_file(tmp_path, MINIMAL + text))
@@ -480,11 +487,11 @@ def test_an_override_replaces_a_key_in_either_spelling(tmp_path: Path, old: str,
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ("training: {tuned: head, tuning: head}", "training: tuned is the old spelling of tuning"),
-        ("search: {tuned: any, tuning: any}", "search: tuned is the old spelling of tuning"),
+        ("training: {tuned: head, tuning: head}", "training: tuned is another spelling of tuning"),
+        ("search: {tuned: any, tuning: any}", "search: tuned is another spelling of tuning"),
         (
             "evaluation: {methods: {a: {}, b: {}, c: {choose: [a, b], select_on_validation: [a, b]}}}",
-            "evaluation.methods.c: choose is the old spelling of select_on_validation",
+            "evaluation.methods.c: choose is another spelling of select_on_validation",
         ),
     ],
 )

@@ -6,6 +6,7 @@ import numpy as np
 import optuna
 import pytest
 
+from sslwear.config import SamplerSettings
 from sslwear.studies.sampling import sampler
 
 EXPECTED_TUNING = ["layer5", "layer5", "head", "head", "all", "head", "head", "head"]
@@ -27,7 +28,8 @@ def proposals(startup_trials: int, trials: int) -> list[tuple[str, float]]:
     study = optuna.create_study(direction="maximize")
     found = []
     for number in range(trials):
-        study.sampler = sampler(int(np.random.SeedSequence([42, number]).generate_state(1)[0]), startup_trials)
+        seed = int(np.random.SeedSequence([42, number]).generate_state(1)[0])
+        study.sampler = sampler(SamplerSettings(startup_trials=startup_trials), seed)
         trial = study.ask()
         tuning = trial.suggest_categorical("tuning", ["all", "head", "layer5"])
         rate = trial.suggest_float("learning_rate", 1e-5, 1e-1, log=True)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from sslwear.studies.trials import TrialRow
     from sslwear.tracking import Store
 
+MOST_COLUMNS = 1000
+"""Width of the widest table, in characters."""
+
 study_app = typer.Typer(no_args_is_help=True, help="Run, resume, show, list, compare and report studies.")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A study file such as experiments/quickstart.yaml.")]
@@ -146,7 +149,11 @@ def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
 
     settings, best, trials = kept_settings(study), winner(study), rows(study)
     objective = settings.objective
-    console.print(trials_table(trials, objective, best.number if best else None, settings.search.space))
+    table = trials_table(trials, objective, best.number if best else None, settings.search.space)
+    if not console.is_terminal:  # a file or pipe has room for all columns
+        needed = console.measure(table, options=console.options.update(max_width=MOST_COLUMNS)).maximum
+        console.width = max(console.width, needed)
+    console.print(table)
     print_line(console, "")
     if best is None:
         print_line(console, f"No trial of {study.study_name} has finished yet.")

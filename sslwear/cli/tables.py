@@ -107,8 +107,13 @@ def trials_table(rows: Sequence[TrialRow], objective: str, best: int | None, sea
     for name in ("", "trial", "outcome", "tuning", "pretext"):
         made.add_column(name, justify="right" if name == "trial" else "left", no_wrap=True)
     others = [name for name in searched if "." in name]
-    for name in ("lr", "batch", "augment", *others, "epochs", "time", f"validation {objective}"):
-        made.add_column(name, justify="right", no_wrap=name not in others, overflow="fold")
+    for name in ("lr", "batch", "augment"):
+        made.add_column(name, justify="right", no_wrap=True)
+    for name in others:  # a long name is on two lines
+        words = name.removeprefix("training.").split(".")
+        made.add_column("\n".join(words), justify="right", no_wrap=True)
+    for name in ("epochs", "time", f"validation {objective}"):
+        made.add_column(name, justify="right", no_wrap=True)
     made.add_column("run", no_wrap=True)
     for row in rows:
         settings = row.settings

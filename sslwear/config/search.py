@@ -52,12 +52,12 @@ class Range(Section, Generic[Number]):
         return self
 
     @property
-    def values(self) -> tuple[Number, ...]:
+    def values(self) -> tuple[Any, ...]:
         """All values of a range with a step."""
         assert self.step is not None
-        step: Number = self.step
-        between: range = range(1, round((self.high - self.low) / step))
-        return (self.low, *[self.low + i * step for i in between], self.high)
+        low: float = self.low
+        step: float = self.step
+        return (*(low + i * step for i in range(round((self.high - low) / step))), self.high)
 
     def find(self, value: Number | None) -> Number | None:
         """The value of the range that equals a number up to rounding; None if there is none."""

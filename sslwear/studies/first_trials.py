@@ -112,11 +112,14 @@ def _numbers(space: FloatDistribution | IntDistribution, places: NDArray[np.floa
 
 
 def _parts(places: NDArray[np.float64], number: int) -> NDArray[np.int64]:
-    """Indices of equal parts of 0 to 1 that places are in; with more places than parts, each has equally many."""
+    """Indices of equal parts of 0 to 1 in which places are, each as often as any other, or once more."""
     count = len(places)
-    if number <= count:
-        places = (np.floor(places * count) + 0.5) / count
-    return np.floor(places * number).astype(np.int64)
+    cells = np.floor(places * count)
+    found: NDArray[np.float64] = (cells + 0.5) / count * number
+    if number > count:  # several parts for each place
+        first, end = np.ceil(cells * number / count), np.ceil((cells + 1) * number / count)
+        found = first + (places * count - cells) * (end - first)
+    return found.astype(np.int64)
 
 
 def _nearest(space: BaseDistribution, values: list[Any], own: Any) -> int:

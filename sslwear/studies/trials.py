@@ -184,7 +184,7 @@ def settings_of(trial: FrozenTrial, settings: Settings) -> Settings:
 
 def effective(settings: Settings) -> dict[str, Any]:
     """Settings of a training and of its pre-training, without those that have no effect."""
-    content = {"training": settings.training.model_dump(), "pretraining": settings.pretraining.model_dump()}
+    content = settings.model_dump(include={"training", "pretraining"}, exclude_none=True)
     for section, *key in unused_keys(content):
         if key:
             del content[section][key[0]]

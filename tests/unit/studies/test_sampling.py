@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from sslwear.config import SamplerSettings
-from sslwear.studies.sampling import sampler
+from sslwear.config import SamplerSettings, Settings, parse
+from sslwear.encoders.cnn import Cnn5
+from sslwear.studies.sampling import chosen, distributions, reference_params, sampler
+from sslwear.studies.trials import effective
+
+SPACE = {
+    "tuning": CategoricalDistribution(["all", "head", "layer5"]),
+    "learning_rate": FloatDistribution(1e-5, 1e-1, log=True),
+}
 
 EXPECTED_TUNING = ["layer5", "layer5", "head", "head", "all", "head", "head", "head"]
 EXPECTED_RATES = [
@@ -44,3 +54,110 @@ def test_the_proposals_of_the_pinned_version_are_the_recorded_ones() -> None:
     found = proposals(startup_trials=3, trials=8)
     assert [tuning for tuning, _ in found] == EXPECTED_TUNING
     assert [rate for _, rate in found] == pytest.approx(EXPECTED_RATES, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("tpe", optuna.samplers.TPESampler),
+        ("gp", optuna.samplers.GPSampler),
+        ("random", optuna.samplers.RandomSampler),
+    ],
+)
+def test_the_sampler_is_the_one_that_is_asked_for_and_proposes_the_same_again(name: str, kind: type) -> None:
+    settings = SamplerSettings(name=name, startup_trials=2)
+    assert type(sampler(settings, 3)) is kind
+    proposed = []
+    for _ in range(2):
+        study = optuna.create_study(direction="maximize")
+        for i in range(4):
+            params = {"tuning": "head", "learning_rate": 1e-4 * (i + 1)}
+            study.add_trial(optuna.create_trial(value=i / 4, params=params, distributions=SPACE))
+        study.sampler = sampler(settings, 3)
+        proposed.append(study.ask(SPACE).params)
+    assert proposed[0] == proposed[1]
+    assert SPACE.keys() == proposed[0].keys()
+
+
+def settings_with(search: dict[str, Any], **changes: Any) -> Settings:
+    return parse({"study": "a", "data": "b", "search": search, **changes}, "the test")
+
+
+def test_parameters_and_settings_of_a_trial_are_the_same_thing() -> None:
+    settings = settings_with(
+        {
+            "tuning": ["head", "layer5"],
+            "pretext": ["none", "reverse"],
+            "training.max_epochs": {"low": 2, "high": 6, "step": 2},
+            "pretraining.sampling": ["motion", "uniform"],
+            "pretraining.learning_rate": {"low": 1e-4, "high": 1e-2},
+        },
+        training={"tuning": "layer5", "max_epochs": 4, "pretext": "reverse"},
+    )
+    own = reference_params(settings, Cnn5)
+    assert own == {
+        "tuning": "layer5",
+        "pretext": "reverse",
+        "training.max_epochs": 4,
+        "pretraining.sampling": "motion",
+        "pretraining.learning_rate": 1e-3,
+    }
+    assert chosen(settings, Cnn5, own) == settings
+    assert own.keys() == distributions(settings.search, Cnn5).keys()
+    other = {**own, "training.max_epochs": 2, "pretraining.sampling": "uniform"}
+    found = chosen(settings, Cnn5, other)
+    assert (found.training.max_epochs, found.pretraining.sampling) == (2, "uniform")
+    assert reference_params(found, Cnn5) == other
+    assert chosen(settings, Cnn5, {**other, "pretext": "none"}).pretraining == settings.pretraining
+
+
+@pytest.mark.parametrize(
+    "training",
+    [{"tuning": "all"}, {"max_epochs": 5}, {"max_epochs": 8}, {"learning_rate": 1e-6}, {"schedule": "cosine"}],
+)
+def test_settings_outside_of_the_search_space_are_no_trial(training: dict[str, Any]) -> None:
+    search = {
+        "tuning": ["head"],
+        "learning_rate": {"low": 1e-4, "high": 1e-2},
+        "training.max_epochs": {"low": 2, "high": 6, "step": 2},
+        "training.schedule": ["constant"],
+    }
+    inside = {"tuning": "head", "max_epochs": 4}
+    assert reference_params(settings_with(search, training=inside), Cnn5) is not None
+    assert reference_params(settings_with(search, training={**inside, **training}), Cnn5) is None
+
+
+def test_studies_of_version_0_1_have_another_parameter_for_the_tuning_strategy() -> None:
+    settings = settings_with({"tuning": ["all", "head"]})
+    assert list(distributions(settings.search, Cnn5, "tuned")) == ["tuned"]
+    assert reference_params(settings, Cnn5, "tuned") == {"tuned": "all"}
+    assert chosen(settings, Cnn5, {"tuned": "head"}).training.tuning == "head"
+
+
+def test_each_set_of_blocks_can_be_searched() -> None:
+    settings = settings_with({"tuning": "any"}, training={"tuning": "layer4-5"})
+    own = reference_params(settings, Cnn5)
+    assert own == {f"tune_layer{i}": i > 3 for i in range(1, 6)}
+    assert chosen(settings, Cnn5, own).training.tuning == "layer4-5"
+    assert chosen(settings, Cnn5, dict.fromkeys(own, False)).training.tuning == "head"
+    assert reference_params(settings_with({"tuning": "any"}, training={"tuning": "gradual"}), Cnn5) is None
+
+
+def test_integers_are_searched_as_integers() -> None:
+    search = {"batch_size": {"low": 8, "high": 64, "log": True}, "training.patience": {"low": 1, "high": 9, "step": 4}}
+    found = distributions(settings_with(search).search, Cnn5)
+    assert found == {
+        "batch_size": IntDistribution(8, 64, log=True),
+        "training.patience": IntDistribution(1, 9, step=4),
+    }
+
+
+def test_what_has_no_effect_does_not_make_another_trial() -> None:
+    base = {"augment": [False], "pretext": ["none"]}
+    plain = settings_with(base)
+    assert effective(plain) == effective(settings_with(base, pretraining={"max_epochs": 3}))
+    assert effective(plain) == effective(settings_with(base, training={"augment_degrees": 20}))
+    assert effective(plain) != effective(settings_with(base, training={"patience": 3}))
+    wanted = {"training": {"pretext": "reverse"}}
+    longer = settings_with({}, **wanted, pretraining={"max_epochs": 3})
+    assert effective(settings_with({}, **wanted)) != effective(longer)

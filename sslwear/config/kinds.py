@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -66,18 +67,17 @@ Augment = Annotated[
 """Whether to augment, or the name of an augmentation; the name of the rotation is read as true."""
 SHORT_KEYS = ("tuning", "learning_rate", "batch_size", "augment", "pretext")
 """Keys of `training` that `search` also has without their section."""
-SPELLINGS = {
-    "tuned": "tuning",
-    "choose": "select_on_validation",
-    **{f"training.{key}": key for key in SHORT_KEYS},
-}
-"""Other spellings of keys, which files and stores may have: earlier ones, and those of `search` with their section."""
+OLD_KEYS = {"tuned": "tuning", "choose": "select_on_validation"}
+"""Earlier spellings of keys, which files and stores may have."""
+SPELLINGS = OLD_KEYS | {f"training.{key}": key for key in SHORT_KEYS}
+"""Other spellings of keys: earlier ones, and those of `search` with their section."""
 
 
 class Section(BaseModel):
     """A section of the study file; it refuses keys that it does not have."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    spellings: ClassVar[Mapping[str, str]] = OLD_KEYS
 
     @model_validator(mode="before")
     @classmethod
@@ -85,7 +85,7 @@ class Section(BaseModel):
         """Take another spelling of a key for its name."""
         if not isinstance(content, dict):
             return content
-        renamed = {other: key for other, key in SPELLINGS.items() if other in content and key in cls.model_fields}
+        renamed = {other: key for other, key in cls.spellings.items() if other in content and key in cls.model_fields}
         for other, key in renamed.items():
             if key in content:
                 raise ValueError(f"{other} is another spelling of {key}, and both are given; leave {other} out")

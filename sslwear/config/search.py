@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, create_model, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -151,6 +152,7 @@ class SearchSettings(_Keys):
     """
 
     model_config = ConfigDict(json_schema_extra=_with_full_names)
+    spellings: ClassVar[Mapping[str, str]] = SPELLINGS
 
     @field_validator("*")
     @classmethod

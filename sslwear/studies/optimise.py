@@ -86,8 +86,8 @@ def _run_trials(
 ) -> None:
     """Run trials until their number or the hours are spent."""
     first = first_trials(context, tuning_parameter(study))
+    budget.end(None)
     while (spent := budget.spent()) is None:
-        budget.end(None)
         try:
             run_trial(context, study, first, len(counted(study)), parent, progress)
         finally:

@@ -215,22 +215,15 @@ def _settings(original: MlflowRun, kind: str, store: Store) -> Settings:
 
 def _with_own(settings: Settings, original: MlflowRun) -> Settings:
     """A study's settings with the values that a trial logged as parameters, which are text."""
-    values: dict[str, Any] = settings.training.model_dump()
-    for name, field in TrainingSettings.model_fields.items():
-        logged_value = original.data.params.get(name)
-        for old, new in SPELLINGS.items():
-            if new == name and logged_value is None:
-                logged_value = original.data.params.get(old)
-        if logged_value is not None:
-            values[name] = logged_value if field.annotation is str else _read(logged_value)
-    pretraining = settings.pretraining.model_dump()
-    for name, field in PretrainingSettings.model_fields.items():  # trials log those that were searched
-        if (logged_value := original.data.params.get(f"pretraining.{name}")) is not None:
-            pretraining[name] = logged_value if field.annotation is str else _read(logged_value)
-    update = {
-        "training": TrainingSettings.model_validate(values),
-        "pretraining": PretrainingSettings.model_validate(pretraining),
-    }
+    params = {SPELLINGS.get(name, name): value for name, value in original.data.params.items()}
+    update = {}
+    for section, prefix in (("training", ""), ("pretraining", "pretraining.")):
+        before: TrainingSettings | PretrainingSettings = getattr(settings, section)
+        values = before.model_dump()
+        for name, field in type(before).model_fields.items():
+            if (text := params.get(prefix + name)) is not None:
+                values[name] = text if field.annotation is str else _read(text)
+        update[section] = before.model_validate(values)
     return settings.model_copy(update=update)
 
 

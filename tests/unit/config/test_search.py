@@ -56,6 +56,11 @@ def test_short_and_full_keys_are_the_same_key() -> None:
         read(search={"training.tuning": ["all"], "tuning": ["head"]})
 
 
+def test_full_keys_are_for_the_search_only() -> None:
+    with pytest.raises(SettingsError, match=r"unknown key 'training\.training\.tuning'"):
+        read(training={"training.tuning": "head"})
+
+
 def test_a_change_replaces_the_other_spelling() -> None:
     settings = from_python(read(search={"batch_size": [16]}), {"search": {"training.batch_size": [32, 64]}})
     assert settings.search.space == {"batch_size": (32, 64)}

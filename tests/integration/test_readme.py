@@ -208,14 +208,17 @@ def test_every_key_in_a_table_exists(heading: str, section: type | None) -> None
     assert keys
     for key in keys:
         *path, last = key.split(": ")
-        model = section or Settings.model_fields[path[0]].annotation
+        model = section or (Settings.model_fields[path[0]].annotation if path else Settings)
         assert last in model.model_fields, key  # type: ignore[union-attr]
 
 
-def test_the_example_of_an_evaluation_is_valid() -> None:
-    (example,) = blocks("yaml", STUDY_FILE)
-    settings = parse({"study": "example", "data": "smartwatch", **from_yaml(example)}, "the example")
-    assert settings.evaluation is not None
+def test_the_examples_of_a_search_and_of_an_evaluation_are_valid() -> None:
+    search, evaluation = (
+        parse({"study": "example", "data": "smartwatch", **from_yaml(example)}, "the example")
+        for example in blocks("yaml", STUDY_FILE)
+    )
+    assert search.search.space
+    assert evaluation.evaluation is not None
 
 
 @pytest.mark.parametrize("page", PAGES)

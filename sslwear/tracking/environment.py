@@ -17,8 +17,9 @@ DEFAULTS = {
 """Environment variables that are set when a store is opened, unless the user has set them."""
 LOGGERS = ("alembic", "mlflow.pyfunc")
 """Loggers whose information messages are hidden when a store is opened."""
-DATABASE_LOGGER = "mlflow.store.db.utils"
-"""Logger that writes the traceback of every error of a database, although the error is raised too."""
+DATABASE_LOGGERS = ("mlflow.store.db.utils", "sqlalchemy.pool")
+"""Loggers that write tracebacks although an error is raised too: of every error of a database, and of cursors that
+cannot be closed because Ctrl-C ended a query."""
 
 
 @contextmanager
@@ -34,11 +35,12 @@ def without_telemetry() -> Iterator[None]:
 
 
 def set_defaults() -> None:
-    """Set `DEFAULTS` where the user has set nothing, and hide messages of `LOGGERS` and `DATABASE_LOGGER`."""
+    """Set `DEFAULTS` where the user has set nothing, and hide messages of `LOGGERS` and `DATABASE_LOGGERS`."""
     for variable, value in DEFAULTS.items():
         os.environ.setdefault(variable, value)
     for name in LOGGERS:
         logger = logging.getLogger(name)
         if logger.level == logging.NOTSET or logger.level == logging.INFO:
             logger.setLevel(logging.WARNING)
-    logging.getLogger(DATABASE_LOGGER).setLevel(logging.CRITICAL)
+    for name in DATABASE_LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)

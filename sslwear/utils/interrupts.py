@@ -44,5 +44,5 @@ def signals_deferred() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if arrived:
-        raise KeyboardInterrupt
+        if arrived:  # also after an error in the block, which would hide it
+            raise KeyboardInterrupt

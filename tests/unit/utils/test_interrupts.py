@@ -37,6 +37,16 @@ def test_a_signal_is_deferred_until_the_end_of_the_block(number: int) -> None:
         os.kill(os.getpid(), number)
 
 
+def test_a_signal_is_not_lost_when_the_block_fails() -> None:
+    def block() -> None:
+        with signals_deferred():
+            os.kill(os.getpid(), signal.SIGINT)
+            raise ValueError("something else")
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+
+
 def test_an_ignored_signal_stays_ignored() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with signals_deferred():

@@ -13,7 +13,7 @@ from actipy import processing
 from sslwear.data.device_checks import capture_output, is_csv, reading_note, span
 from sslwear.data.device_reader import DeviceRecording, open_recording
 from sslwear.data.recording import Recording
-from sslwear.data.windowing import cut_recording
+from tests.cutting import cut_recording
 
 
 def read_with_actipy(file: Path) -> Recording:

@@ -46,8 +46,9 @@ def data_fetch(
     """Download the archive of a public data set; its licence and citation are shown first."""
     with user_errors("downloaded parts are kept; the same command resumes the download"):
         from sslwear.cli.progress import DownloadProgress
-        from sslwear.data.downloads import fetch, sha256, terms
+        from sslwear.data.downloads import fetch, terms
         from sslwear.data.sources.base import get
+        from sslwear.utils.digests import sha256
 
         found, console = get(source), standard_output()
         folder = out or Path("downloads") / source

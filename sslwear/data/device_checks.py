@@ -21,6 +21,7 @@ import numpy as np
 
 from sslwear.data.cuts import duration
 from sslwear.errors import DataError
+from sslwear.utils.words import count
 
 Result = TypeVar("Result")
 DEVICE_ENDINGS = (".cwa.gz", ".cwa", ".gt3x.gz", ".gt3x", ".bin.gz", ".bin")
@@ -92,7 +93,7 @@ def _damaged_blocks(file: Path, samples: int, info: Mapping[str, Any], printed: 
     lost = int(info.get("ReadErrors") or 0)
     if re.search(CUT_SHORT, printed) or lost > MAX_LOST * samples / info["SampleRate"]:
         raise DataError(f"{file} is damaged or truncated: {lost} of its blocks cannot be read; {advice(file)}")
-    return f", {lost} damaged block{'s' * (lost > 1)} left out" if lost else ""
+    return f", {count(lost, 'damaged block')} left out" if lost else ""
 
 
 def _check_java(file: Path) -> None:

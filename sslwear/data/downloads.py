@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -164,12 +163,6 @@ def _version(headers: Mapping[str, str]) -> str:
     """The server's version of a file, or an empty text where it does not support the rest of a version."""
     tag = headers.get("ETag", "")
     return headers.get("Last-Modified", "") if tag.startswith("W/") or not tag else tag
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _reason(error: requests.RequestException) -> str:

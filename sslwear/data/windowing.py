@@ -212,27 +212,6 @@ def _append(before: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([before, values]) if len(before) else values
 
 
-def cut_recording(
-    recording: Recording, rate_hz: float, window_s: float, step_s: float, limit_g: float | None = None
-) -> Windows:
-    """Resample the usable part of a recording in memory and cut it into windows, see `usable_part` and `Windower`.
-
-    Args:
-        recording: the recording.
-        rate_hz: samples per second of the windows.
-        window_s: length of a window, in seconds.
-        step_s: distance between the starts of windows, in seconds.
-        limit_g: limit of the device's range in g, for clipped windows; None where it is unknown.
-
-    Returns:
-        The windows, whose labels are indices of `label_names`.
-
-    Raises:
-        DataError: when a window or a step is shorter than one sample, or the times are not in order.
-    """
-    return cut_usable(*usable_part(recording), rate_hz, window_s, step_s, limit_g)
-
-
 def usable_part(recording: Recording) -> tuple[Recording, TimeAxis]:
     """The part of a recording in memory that can be used, in order of time, and its time axis.
 
@@ -270,7 +249,22 @@ def cut_usable(
     step_s: float,
     limit_g: float | None = None,
 ) -> Windows:
-    """Windows of what `usable_part` returns, see `cut_recording`."""
+    """Resample the usable part of a recording in memory and cut it into windows, see `Windower`.
+
+    Args:
+        recording: what `usable_part` returns.
+        axis: what it returns too.
+        rate_hz: samples per second of the windows.
+        window_s: length of a window, in seconds.
+        step_s: distance between the starts of windows, in seconds.
+        limit_g: limit of the device's range in g, for clipped windows; None where it is unknown.
+
+    Returns:
+        The windows, whose labels are indices of `label_names`.
+
+    Raises:
+        DataError: when a window or a step is shorter than one sample.
+    """
     assert recording.time is not None
     assert axis.rate_hz is not None
     names, codes = label_names(recording), None

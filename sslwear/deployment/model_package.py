@@ -37,6 +37,7 @@ CODE = (
     "encoders",
     "errors.py",
     "utils/__init__.py",
+    "utils/digests.py",
     "utils/paths.py",
     "utils/plugins.py",
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import sslwear
+from sslwear.utils.digests import sha256
 
 Identity = Mapping[str, Any]
 """What the output files of a recording depend on."""
@@ -19,7 +20,7 @@ def model_digest(folder: Path) -> str:
     """SHA-256 of the files of a saved model."""
     content = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        content.update(f"{path.name} {_file_digest(path)} ".encode())
+        content.update(f"{path.name} {sha256(path)} ".encode())
     return content.hexdigest()
 
 
@@ -34,7 +35,7 @@ def identity(file: Path, model: str, options: Mapping[str, Any]) -> Identity:
     Raises:
         OSError: when the recording cannot be read.
     """
-    return {"recording": _file_digest(file), "model": model, "options": dict(options), "sslwear": sslwear.__version__}
+    return {"recording": sha256(file), "model": model, "options": dict(options), "sslwear": sslwear.__version__}
 
 
 def write(path: Path, place: Path, found: Identity, result: Mapping[str, Any] | None) -> None:
@@ -58,8 +59,3 @@ def read(path: Path) -> tuple[Identity, Mapping[str, Any] | None] | None:
         found, result = dict(content["identity"]), content["result"]
         return found, None if result is None else dict(result)
     return None
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -31,7 +31,7 @@ def round_values(answer: Any) -> Any:
     if isinstance(value, float):
         found["value"] = rounded(value)
     elif isinstance(value, str) and _LONG_NUMBER.fullmatch(value):
-        found["value"] = f"{rounded(float(value)):g}"
+        found["value"] = str(rounded(float(value)))
     return found
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from sslwear.errors import WeightsError
+from sslwear.utils.digests import sha256
 
 CHECKSUMS = "checksums.sha256"
 """File with the SHA-256 of each file in its folder, in the format of ``sha256sum``."""
@@ -14,7 +14,7 @@ CHECKSUMS = "checksums.sha256"
 def write(folder: Path) -> None:
     """Write the checksums of all files in a folder."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != CHECKSUMS)
-    (folder / CHECKSUMS).write_text("".join(f"{_sha256(path)}  {path.name}\n" for path in files))
+    (folder / CHECKSUMS).write_text("".join(f"{sha256(path)}  {path.name}\n" for path in files))
 
 
 def verify(folder: Path) -> None:
@@ -28,13 +28,8 @@ def verify(folder: Path) -> None:
         return
     for line in listed.read_text(errors="replace").splitlines():
         expected, _, name = line.partition("  ")
-        if (folder / name).is_file() and _sha256(folder / name) != expected:
+        if (folder / name).is_file() and sha256(folder / name) != expected:
             raise WeightsError(
                 f"{folder / name} is damaged: its SHA-256 is not the one in {CHECKSUMS}. "
                 "Restore it from a backup, or train again"
             )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,6 +16,7 @@ from sslwear.pretext.base import CHANCE
 from sslwear.training import EpochRecord
 from sslwear.utils.console import PlainConsole
 from sslwear.utils.masking import masked
+from sslwear.utils.words import count
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ class ConsoleProgress(ProgressCallback):
         self._name, self._max_epochs, self._run_start = name, max_epochs, time.monotonic()
         self._run = self._progress.add_task(f"  {name}", total=max_epochs, status="")
         if self._epoch_lines and self._progress.disable:
-            self._line(f"{name}: started, at most {max_epochs} epoch{'s' * (max_epochs != 1)}")
+            self._line(f"{name}: started, at most {count(max_epochs, 'epoch')}")
 
     def epoch(self, record: EpochRecord, headline: str) -> None:
         """Advance the run's bar."""

@@ -15,11 +15,12 @@ import pytest
 from typer.testing import CliRunner
 
 from sslwear.cli.app import app
-from sslwear.data.downloads import fetch, sha256, terms
+from sslwear.data.downloads import fetch, terms
 from sslwear.data.sources.adl import Adl
 from sslwear.data.sources.base import Archive, Source, find
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.errors import DataError
+from sslwear.utils.digests import sha256
 
 
 def packed(content: bytes) -> bytes:

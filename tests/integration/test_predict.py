@@ -22,7 +22,6 @@ from typer.testing import CliRunner
 
 from sslwear.cli.app import app
 from sslwear.data.devices import DeviceFiles
-from sslwear.data.windowing import cut_recording
 from sslwear.deployment import batch_prediction
 from sslwear.deployment.batch_prediction import predict
 from sslwear.deployment.prediction_files import Options
@@ -34,6 +33,7 @@ from sslwear.evaluation.daily import LabelledRecording
 from sslwear.evaluation.smoothing import HiddenMarkovModel, smooth
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import heed_signals
+from tests.cutting import cut_recording
 
 CLASSES = ("rest", "walk", "run")
 CARD = Card("harnet5", 150, 30.0, "g", CLASSES, "small", "0" * 64, None, reference_ranges={})

@@ -18,8 +18,8 @@ from sslwear.data.cuts import TWICE
 from sslwear.data.device_reader import open_recording
 from sslwear.data.devices import DeviceFiles
 from sslwear.data.prepare import WindowPlan, prepare
-from sslwear.data.windowing import cut_recording
 from sslwear.errors import DataError
+from tests.cutting import cut_recording
 from tests.samples import cwa
 from tests.samples.days import miscalibrated
 from tests.streaming import compare, read_with_actipy

@@ -134,7 +134,7 @@ class Source(ABC):
     def windows(
         self, participant: int | str, rate_hz: float, window_s: float, step_s: float, folder: Path
     ) -> Iterator[tuple[RecordingInfo, Windows]]:
-        """Read the recordings of one participant and cut them into windows, see `cut_recording`.
+        """Read the recordings of one participant and cut them into windows, see `cut_usable`.
 
         A source whose recordings do not fit into memory overrides this.
 

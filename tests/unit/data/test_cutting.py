@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose
 from sslwear.data.cuts import NOT_LATER
 from sslwear.data.sources.base import NO_LABEL, Recording
 from sslwear.data.time_axis import MAX_GAP_S
-from sslwear.data.windowing import cut_recording, label_names, usable_part
+from sslwear.data.windowing import label_names, usable_part
+from tests.cutting import cut_recording
 
 RATE_HZ = 50.0
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from sslwear.data.cuts import FAR, MISSING, NOT_LATER, STRAY, TWICE, Cut, add_up, check_rate, check_used, duration
 from sslwear.data.recording import Recording
 from sslwear.data.time_axis import MAX_SET_BACKS, TimeAxis, TimeAxisReader, measure_rate
-from sslwear.data.windowing import cut_recording, usable_part
+from sslwear.data.windowing import usable_part
 from sslwear.errors import DataError
+from tests.cutting import cut_recording
 
 SECOND = 10**9
 NOON = int(np.datetime64("2024-05-01T12:00", "ns").astype(np.int64))

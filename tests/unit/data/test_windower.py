@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sslwear.data.buffer import SampleBuffer
 from sslwear.data.sources.base import Recording
-from sslwear.data.windowing import Windower, Windows, concatenate, cut_recording
+from sslwear.data.windowing import Windower, Windows, concatenate
+from tests.cutting import cut_recording
 
 
 def in_pieces(

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sslwear.data.recording import Recording
-from sslwear.data.windowing import cut_recording
 from sslwear.errors import DataError
+from tests.cutting import cut_recording
 
 lengths = st.integers(1, 400)
 rates = st.integers(1, 200)

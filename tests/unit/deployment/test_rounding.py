@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
-from sslwear.deployment.rounding import PATHS, RoundedValues, rounded
+from sslwear.deployment.rounding import PATHS, RoundedValues, round_values, rounded
 from tests.unit.deployment.asgi import ask
 
 RUNS = {
@@ -45,3 +45,8 @@ def test_metrics_and_parameters_are_rounded_for_the_ui_and_nothing_else(path: st
 def test_programs_and_errors_get_unchanged_answers(path: str, status: int) -> None:
     answer: Any = JSONResponse(RUNS, status)
     assert json.loads(ask(RoundedValues(answer), "POST", path)[2]) == RUNS
+
+
+def test_a_long_parameter_keeps_its_digits_before_the_point() -> None:
+    assert round_values({"key": "seconds", "value": "1234567.8912345"})["value"] == "1234567.8912"
+    assert round_values({"key": "rate", "value": "0.000123456789"})["value"] == "0.0001235"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sslwear.config import Settings
     from sslwear.evaluation.comparison import Comparison
     from sslwear.reports.report_text import Group
+    from sslwear.reports.study_report import StudyReport
     from sslwear.training import FitResult
 
 
@@ -98,14 +99,15 @@ class StudyResult:
             StudyError: when no trial has finished.
         """
         from sslwear.errors import StudyError
-        from sslwear.studies.trials import settings_of, winner
+        from sslwear.studies.trials import network_run, score_of, settings_of, winner
         from sslwear.tracking import RUN_URI
 
         trial = winner(self.study)
-        if trial is None or trial.value is None:
+        if trial is None or (value := score_of(trial)) is None:
             raise StudyError(f"no trial of {self.name!r} has finished yet. Run the study first")
         settings = settings_of(trial, self.settings)
-        return BestTrial(trial.number, trial.value, settings, f"{RUN_URI}{trial.user_attrs['run_id']}")
+        run_id = network_run(self.study, trial) or trial.user_attrs["run_id"]
+        return BestTrial(trial.number, value, settings, f"{RUN_URI}{run_id}")
 
     @property
     def test_scores(self) -> dict[str, float]:
@@ -119,18 +121,22 @@ class StudyResult:
         return scores_of(self.study, self.best.number)
 
     @cached_property
-    def importances(self) -> dict[str, float]:
-        """Importance of each searched setting for the objective, adding up to 1; empty with fewer than 4 trials."""
-        from sslwear.studies.trials import importances
+    def verdict(self) -> StudyReport:
+        """What won and how sure that is: estimates with intervals, and the trials that cannot be told from the best."""
+        from sslwear.studies.verdict import report
 
-        return importances(self.study)
+        return report(self.study)
+
+    @property
+    def importances(self) -> dict[str, float]:
+        """Importance of each searched setting for the objective, adding up to 1; empty with too few trials."""
+        return {name: share.mean for name, share in self.verdict.importances.items()}
 
     def plot(self) -> Figure:
-        """Draw the score of every trial, the best so far, and the scores by tuning strategy."""
-        from sslwear.reports.study_figures import study_overview
-        from sslwear.studies.trials import points
+        """Draw the score of every trial with its standard error, and means by tuning strategy."""
+        from sslwear.reports.study_pictures import study_overview
 
-        return displayable(study_overview(points(self.study), self.settings.objective, f"Study {self.name}"))
+        return displayable(study_overview(self.verdict))
 
     def __repr__(self) -> str:
         from sslwear.studies.trials import winner

@@ -35,7 +35,10 @@ def best_table(left: Side, right: Side) -> Table:
     for key in dict.fromkeys([*found[0], *found[1]]):
         made.add_row(key, *(shown(settings.get(key)) for settings in found))
     for score in HEADLINE_SCORES:
-        made.add_row(validation_title(score), *(score_text(_validation(side, score)) for side in (left, right)))
+        made.add_row(
+            validation_title(score, _pooled(left, right)),
+            *(score_text(_validation(side, score)) for side in (left, right)),
+        )
     tests = [side.tests for side in (left, right) if side.tests]
     pooled = any(HEADLINE_SCORES[0] not in test for test in tests)  # by version 0.1
     prefix, what = (POOLED, " over all windows") if pooled else ("", ", mean over participants")
@@ -52,7 +55,12 @@ def _validation(side: Side, score: str) -> float | None:
     run = side.store.find_run(side.best.user_attrs["run_id"])
     if run is not None and score in run.data.metrics:
         return float(run.data.metrics[score])
-    return side.best.value if score == side.settings.objective else None
+    return side.best.values[0] if score == side.settings.objective else None
+
+
+def _pooled(left: Side, right: Side) -> bool:
+    """Whether the validation scores of two studies are over all windows, as in version 0.1."""
+    return not (left.by_participant or right.by_participant)
 
 
 def groups_table(left: Side, right: Side, score: str, by: str) -> Table:
@@ -67,7 +75,8 @@ def groups_table(left: Side, right: Side, score: str, by: str) -> Table:
     from sslwear.evaluation.participants import validation_title
     from sslwear.studies.compare import groups
 
-    made = table(f"{validation_title(score)} by {'pretext task' if by == 'pretext' else 'tuning strategy'}")
+    title = validation_title(score, _pooled(left, right))
+    made = table(f"{title} by {'pretext task' if by == 'pretext' else 'tuning strategy'}")
     for side in (left, right):
         for what in ("best", "median", "trials"):
             made.add_column(f"{side.name}: {what}", justify="right")

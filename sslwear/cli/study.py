@@ -95,7 +95,7 @@ def study_list() -> None:
             print_line(console, "")
         if evaluations:
             console.print(evaluations_table(evaluations))
-        print_line(console, "\nvalidation: score over all windows. test: mean over the test participants.")
+        print_line(console, "\nvalidation: mean over the judged participants; over all windows in studies of version 0.1. test: mean over the test participants.")
 
 
 @study_app.command("compare")
@@ -140,16 +140,16 @@ def study_report(
 
 
 def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
-    from sslwear.cli.tables import trials_table
+    from sslwear.cli.tables import scores_table, trials_table
     from sslwear.cli.ui import ui_command
-    from sslwear.evaluation.participants import validation_title
-    from sslwear.studies.budget import end_note
+    from sslwear.reports.study_text import verdict
     from sslwear.studies.tested import main_scores, past_evaluations
-    from sslwear.studies.trials import importances, kept_settings, rows, winner
+    from sslwear.studies.trials import kept_settings, network_run, rows, winner
+    from sslwear.studies.verdict import report
 
-    settings, best, trials = kept_settings(study), winner(study), rows(study)
-    objective = settings.objective
-    table = trials_table(trials, objective, best.number if best else None, settings.search.space)
+    settings, best, trials, found = kept_settings(study), winner(study), rows(study), report(study)
+    alike = [one.number for one in found.candidates] if len(found.candidates) > 1 else []
+    table = trials_table(trials, settings.objective, best.number if best else None, settings.search.space, alike)
     if not console.is_terminal:  # a file or pipe has room for all columns
         needed = console.measure(table, options=console.options.update(max_width=MOST_COLUMNS)).maximum
         console.width = max(console.width, needed)
@@ -158,17 +158,21 @@ def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
     if best is None:
         print_line(console, f"No trial of {study.study_name} has finished yet.")
     else:
-        print_line(console, f"Best: trial {best.number}, {validation_title(objective)} {best.value:.3f}.")
+        for line in verdict(found):
+            print_line(console, line)
+        console.print(scores_table(found))
+        if found.warning is not None:
+            print_line(console, found.warning)
         scores, what = main_scores(study, best.number)
         if scores:
             text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
             seen = len(past_evaluations(study))
             print_line(console, f"Test scores, {what} (test evaluations: {seen}): {text}.")
-    if (note := end_note(study)) is not None:
+    for note in found.notes:
         print_line(console, note)
-    if shares := importances(study):
-        text = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
-        print_line(console, f"Importance of the searched settings for {objective}: {text}.")
+    if found.importances:
+        text = ", ".join(f"{name} {share.text()}" for name, share in found.importances.items())
+        print_line(console, f"Importance of the searched settings for {settings.objective}: {text}.")
     for row in trials:
         if row.outcome == "running":
             print_line(console, f"Running: {_trial_name(row)} on {row.host}, {count(row.epochs, 'epoch')} so far.")
@@ -177,7 +181,8 @@ def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
             print_line(console, f"Failed: {_trial_name(row)}: {why}.")
     if best is not None:
         print_line(console, f"Repeat a trial with: sslwear rerun {study.study_name} --trial N")
-        print_line(console, f"Weights of the best trial: runs:/{best.user_attrs['run_id']}")
+        if (kept := network_run(study, best)) is not None:
+            print_line(console, f"Weights of the selected trial: runs:/{kept}")
     print_line(console, f"Browse the study with: {ui_command(store)}")
 
 

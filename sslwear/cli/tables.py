@@ -6,7 +6,7 @@ Imports of other parts are for type checking or stay inside functions, so that `
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sslwear.deployment.promotion import Promotion
     from sslwear.evaluation.comparison import Comparison, Summary
     from sslwear.pretext.base import PretextTask
+    from sslwear.reports.study_report import StudyReport
     from sslwear.studies.evaluations import Evaluation
     from sslwear.studies.trials import TrialRow
 
@@ -92,14 +93,21 @@ def pretext_table(tasks: Mapping[str, type[PretextTask]]) -> Table:
     return made
 
 
-def trials_table(rows: Sequence[TrialRow], objective: str, best: int | None, searched: Iterable[str] = ()) -> Table:
-    """Trials of a study, one a row; the best one is marked.
+def trials_table(
+    rows: Sequence[TrialRow],
+    objective: str,
+    best: int | None,
+    searched: Iterable[str] = (),
+    alike: Container[int] = (),
+) -> Table:
+    """Trials of a study, one a row; the selected one is marked, and those that cannot be told from the best.
 
     Args:
         rows: the trials.
         objective: name of the score by which trials are compared.
-        best: number of the best trial; None if none has finished.
+        best: number of the selected trial; None if none has finished.
         searched: names of the searched keys; those that have no column of their own get one.
+        alike: numbers of the trials that cannot be told from the best.
     """
     from sslwear.studies.trial import brief
 
@@ -112,13 +120,13 @@ def trials_table(rows: Sequence[TrialRow], objective: str, best: int | None, sea
     for name in others:  # a long name is on two lines
         words = name.removeprefix("training.").split(".")
         made.add_column("\n".join(words), justify="right", no_wrap=True)
-    for name in ("epochs", "time", f"validation {objective}"):
+    for name in ("epochs", "time", objective, "people"):
         made.add_column(name, justify="right", no_wrap=True)
     made.add_column("run", no_wrap=True)
     for row in rows:
         settings = row.settings
         made.add_row(
-            "*" if row.number == best else "",
+            "*" if row.number == best else "=" if row.number in alike else "",
             str(row.number),
             row.outcome,
             settings.tuning if settings else "-",
@@ -129,16 +137,35 @@ def trials_table(rows: Sequence[TrialRow], objective: str, best: int | None, sea
             *(shown(row.searched(name)) for name in others),
             str(row.epochs),
             f"{row.seconds:.0f} s" if row.seconds is not None else "-",
-            score_text(row.value),
+            _with_error(row),
+            str(len(row.participants) or "-"),
             row.run_id[:RUN_LETTERS] if row.run_id else "-",
             style="bold green" if row.number == best else "dim" if row.outcome != "finished" else "",
         )
     return made
 
 
+def _with_error(row: TrialRow) -> str:
+    """Score of a trial with its standard error: ``0.812 ± 0.021``."""
+    from sslwear.evaluation.selection import standard_error
+
+    error = standard_error(list(row.participants.values())) if row.outcome == "finished" else math.nan
+    return score_text(row.value) + ("" if math.isnan(error) else f" ± {error:.3f}")
+
+
 def _augment_text(augment: bool | str) -> str:
     """`yes`, `no` or the name of an augmentation."""
     return augment if isinstance(augment, str) else "yes" if augment else "no"
+
+
+def scores_table(report: StudyReport) -> Table:
+    """The selected trial, the file's own settings and the baseline: estimates beside test scores."""
+    from sslwear.reports.study_text import limited, score_rows
+
+    made = table("", numbers=(f"{report.score} in the search", f"{report.score} on test participants"))
+    for row in score_rows(report):
+        made.add_row(f"{row.role}: {row.rated.name}", limited(row.rated.estimate), limited(row.rated.test))
+    return made
 
 
 def studies_table(studies: Sequence[optuna.Study]) -> Table:
@@ -158,7 +185,7 @@ def studies_table(studies: Sequence[optuna.Study]) -> Table:
 def _study_cells(study: optuna.Study) -> list[str]:
     """Cells of a study in `studies_table`."""
     from sslwear.studies.tested import ABOUT, main_scores
-    from sslwear.studies.trials import kept_settings, rows, training_of, winner
+    from sslwear.studies.trials import kept_settings, rows, score_of, training_of, winner
 
     if "settings" not in study.user_attrs:
         return [study.study_name, "(not created by sslwear)"]
@@ -170,7 +197,7 @@ def _study_cells(study: optuna.Study) -> list[str]:
         *(study.study_name, settings.data, settings.encoder, settings.objective),
         f"{counted} of {max(settings.trials, counted)}",
         *(str(number or "-") for number in count.values()),
-        score_text(best.value if best else None),
+        score_text(score_of(best) if best else None),
         score_text(scores.get(settings.objective)) + (f" {what}" if scores and what != ABOUT[True] else ""),
         training_of(best).tuning if best else "-",
     ]

@@ -6,6 +6,7 @@ from sslwear.config.schema import EvaluationSettings, MethodSettings, Settings
 from sslwear.config.search import ANY, LogRange, Range, SearchSettings, section_and_key
 from sslwear.config.sections import (
     CacheSettings,
+    ConstraintSettings,
     PretrainingSettings,
     PrunerSettings,
     SamplerSettings,
@@ -19,6 +20,7 @@ __all__ = [
     "NO_PRETEXT",
     "SUPERVISED",
     "CacheSettings",
+    "ConstraintSettings",
     "EvaluationSettings",
     "LogRange",
     "MethodSettings",

@@ -20,6 +20,7 @@ from sslwear.config.messages import sentence
 from sslwear.config.search import Range, SearchSettings
 from sslwear.config.sections import (
     CacheSettings,
+    ConstraintSettings,
     PretrainingSettings,
     PrunerSettings,
     SamplerSettings,
@@ -49,11 +50,20 @@ class MethodSettings(TrainingSettings):
     """Methods of which the best one on the validation participants is taken, in each fold and with each seed."""
     ensemble: tuple[str, ...] | None = None
     """Methods whose class probabilities are averaged, in each fold and with each seed."""
+    search: SearchSettings | None = None
+    """A search of its own in each fold, over the fold's other participants: `trials` trials are judged as those of a
+    study, and the selected one is trained anew and tested."""
+    trials: Count | None = None
+    """Number of trials of the search."""
     baseline: str | None = None
     """A baseline, which is a method without a network, such as random_forest."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
+        if (self.search is None) != (self.trials is None):
+            raise ValueError("search and trials go together; give both or none")
+        if self.search is not None and not self.search.space:
+            raise ValueError("search is empty; give it keys, or leave it out")
         for key in ("select_on_validation", "ensemble"):
             names = getattr(self, key)
             if names is not None and (len(names) < 2 or len(set(names)) < len(names)):
@@ -152,7 +162,20 @@ class Settings(Section):
     hours: Positive | None = None
     """Hours after which the study starts no further trial, over all sessions. The study ends by what is spent first."""
     objective: Literal["kappa", "f1"] = "kappa"
-    """Score on the validation participants that the search maximises: Cohen's kappa or macro F1."""
+    """Score that the search maximises, as a mean over participants: Cohen's kappa or macro F1."""
+    second_objective: Literal["trainable_parameters", "windows_per_second"] | None = None
+    """A second objective: few tuned parameters, or many windows a second in prediction. The study then looks for
+    trials that no other trial exceeds in both, and no trial ends early."""
+    constraint: ConstraintSettings = ConstraintSettings()
+    """Limits that the best trial must keep."""
+    select: Literal["best", "simplest"] = "best"
+    """The trial that the study selects: the one with the best mean, or the one with the fewest tuned parameters, then
+    the cheapest, among those that cannot be told from the best."""
+    baseline: str | None = None
+    """A baseline, such as random_forest, that is scored on the same folds and test participants for comparison."""
+    keep_checkpoints: bool = False
+    """Whether each finished trial is trained again on all participants that are not test participants, and its
+    weights are kept. The selected trial always is."""
     seed: Seed = 42
     """Seed of everything random; an evaluation has its own seeds."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
@@ -166,7 +189,7 @@ class Settings(Section):
     plugins: Paths = ()
     """Python files with sources, augmentations, encoders, pretext tasks, tuning strategies or baselines."""
     split: SplitSettings = SplitSettings()
-    """Hold-out split by participant."""
+    """Test participants, and folds or a hold-out of the others."""
     training: TrainingSettings = TrainingSettings()
     """Fine-tuning on activity labels."""
     pretraining: PretrainingSettings = PretrainingSettings()

@@ -21,18 +21,59 @@ from sslwear.config.kinds import (
     Share,
 )
 
+FEW_PARTICIPANTS = 30
+"""Number of participants below which a study is cross-validated unless its file says otherwise."""
+DEFAULT_FOLDS = 5
+DEFAULT_VALIDATION = 0.125
+
 
 class SplitSettings(Section):
-    """Hold-out by participant."""
+    """Test participants, and how the others judge trials: in folds, or by a hold-out."""
 
     test: Share = 0.2
     """Share of the participants who are test participants."""
     test_seed: Seed = 42
     """Seed of the draw of test participants, or of the groups of k_fold."""
-    validation: Share = 0.125
-    """Share of the other participants who are validation participants."""
+    folds: Literal["participants"] | Annotated[int, Field(ge=2, lt=2**31, strict=True)] | None = None
+    """Number of folds of the other participants, or participants for one fold a participant. A trial trains once in
+    each fold, and each participant is judged once, by a network that has not seen the participant. Without folds and
+    validation, there are 5 folds if the data set has fewer than 30 participants, and otherwise a hold-out."""
+    repeats: Count = 1
+    """Number of times that the participants are cut into folds, each time in another way."""
+    validation: Share | None = None
+    """Share of the other participants who are validation participants, in place of folds; 0.125 where a command has
+    no folds."""
     validation_seed: Seed = 41
-    """Seed of the draw of validation participants."""
+    """Seed of the draw of validation participants, or of the folds."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.folds is not None and self.validation is not None:
+            raise ValueError("folds and validation are both given; leave one of them out")
+        if self.repeats > 1 and self.folds == "participants":
+            raise ValueError("repeats would cut the participants in the same way each time; leave it out")
+        return self
+
+    def for_study(self, participants: int) -> SplitSettings:
+        """The settings of a study with either folds or validation.
+
+        Args:
+            participants: number of participants of the data set.
+        """
+        if self.folds is not None or self.validation is not None:
+            return self
+        if participants < FEW_PARTICIPANTS:
+            return self.model_copy(update={"folds": DEFAULT_FOLDS})
+        return self.model_copy(update={"validation": DEFAULT_VALIDATION})
+
+    def for_training(self) -> SplitSettings:
+        """The settings of a single training, which has validation participants and no folds."""
+        return self.model_copy(update={"folds": None, "repeats": 1, "validation": self.validation_share})
+
+    @property
+    def validation_share(self) -> float:
+        """Share of validation participants where there are no folds."""
+        return DEFAULT_VALIDATION if self.validation is None else self.validation
 
 
 class PretrainingSettings(Section):
@@ -100,11 +141,15 @@ class SamplerSettings(Section):
 
 
 class PrunerSettings(Section):
-    """Ends trials early that fall behind the others at the same epoch."""
+    """Ends trials early that are worse than others: at the same epoch of the first folds, and after each fold."""
 
-    name: Literal["median", "halving", "hyperband", "none"] = "median"
-    """Rule by which trials are ended: worse than the median; not among the best of its rung (asynchronous
-    successive halving); halving that starts at several epochs (Hyperband); or none."""
+    name: Literal["median", "halving", "hyperband", "folds", "none"] = "median"
+    """Rule by which trials are ended at an epoch of the first folds: worse than the median; not among the best of its
+    rung (asynchronous successive halving); halving that starts at several epochs (Hyperband). Or folds for no such
+    rule; or none, which ends no trial."""
+    p_value: Annotated[float, Field(ge=0, lt=1), NO_BOOLEAN] = 0.1
+    """A trial ends after a fold if it is worse than the best trial so far on the same participants with a p-value
+    below this one (one-sided Wilcoxon signed-rank test); 0 for no such rule."""
     warmup_epochs: NonNegative = 2
     """Epochs of a trial in which it is not ended."""
     startup_trials: NonNegative = 5
@@ -118,6 +163,15 @@ class PrunerSettings(Section):
             if self.name not in names and getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(f"{key} is for {' and '.join(names)} only; leave it out with {self.name}")
         return self
+
+
+class ConstraintSettings(Section):
+    """Limits that a study's best trial must keep; other trials may exceed them."""
+
+    trainable_parameters: Count | None = None
+    """Largest number of tuned parameters."""
+    windows_per_second: Positive | None = None
+    """Smallest number of windows that are predicted in a second."""
 
 
 class CacheSettings(Section):

@@ -17,7 +17,10 @@ COMBINED = ("baseline", "ensemble", "select_on_validation")
 SECTIONS = frozenset({"split", "training", "pretraining", "search", "sampler", "pruner", "cache"})
 ROTATIONS = (True, ROTATION)
 """Values of ``augment`` for random rotations."""
-SEARCHING = ("search", "sampler", "pruner", "trials", "hours")
+SEARCHING = (
+    *("search", "sampler", "pruner", "trials", "hours"),
+    *("second_objective", "constraint", "select", "baseline", "keep_checkpoints"),
+)
 NETWORK = ("weights", "training", "pretraining", "cache", "precision", "device")
 """Keys for networks only."""
 NO_NETWORK = "no method trains a network"
@@ -47,18 +50,27 @@ def unused_keys(content: Mapping[str, Any], command: Command | None = None) -> d
         Keys with the end of the sentence 'it would do nothing, because ...'.
     """
     not_read = {} if command is None else NOT_READ[command]
-    read = {key: value for key, value in content.items() if key not in not_read}
+    read = {key: value for key, value in content.items() if key not in not_read or key in ("sampler", "pruner")}
     found = {path: reason for rule in RULES for path, reason in rule(read)}
     for key in _section(read, "search"):  # which gives values to other keys
         given = tuple(str(key).split("."))
         for reason in [reason for path, reason in found.items() if path == given[: len(path)]]:
             found["search", key] = reason
-    found |= {(key,): reason for key, reason in not_read.items()}
+    searches = command == "evaluate" and _has_search(content)
+    used = ("sampler", "pruner", "constraint", "select") if searches else ()
+    found |= {(key,): reason for key, reason in not_read.items() if key not in used}
+    if command not in (None, "study") and not searches:
+        found |= {("split", key): "only sslwear study run has folds of its trials" for key in ("folds", "repeats")}
     if command == "pretrain":
         found |= dict(_not_pretraining(read))
     if command == "evaluate":
         found |= dict(_replaced(read))
     return {path: reason for path, reason in found.items() if _value(content, path) is not None}
+
+
+def _has_search(content: Mapping[str, Any]) -> bool:
+    """Whether a method of the evaluation searches."""
+    return any("search" in method for method in _own(content).values())
 
 
 def _value(content: Any, path: KeyPath) -> Any:
@@ -142,7 +154,7 @@ def _pretraining(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _search(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    if _section(content, "search"):
+    if _section(content, "search") or _has_search(content):
         return
     for key in ("sampler", "pruner"):
         yield (key,), "nothing is searched (section search)"
@@ -157,12 +169,21 @@ def _sampler(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         yield ("sampler", "startup_trials"), "the sampler is grid, which has all combinations"
 
 
+def _split(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    split = _section(content, "split")
+    if "folds" not in split:
+        yield ("split", "repeats"), "there are no folds (split.folds)"
+    if "validation" in split:
+        yield ("pruner", "p_value"), "there are no folds (split.validation)"
+
+
 def _pruner(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     name = _section(content, "pruner").get("name", "median")
     uses = {
         "warmup_epochs": ("median", "halving", "hyperband"),
         "startup_trials": ("median",),
         "reduction_factor": ("halving", "hyperband"),
+        "p_value": ("median", "halving", "hyperband", "folds"),
     }
     for key, names in uses.items():
         if name not in names:
@@ -211,4 +232,4 @@ def _cache(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         yield ("cache", "memory_gb"), "disk_gb is 0, so nothing is kept"
 
 
-RULES = (_augmentation, _pretraining, _search, _sampler, _pruner, _evaluation, _cache)
+RULES = (_augmentation, _pretraining, _search, _sampler, _split, _pruner, _evaluation, _cache)

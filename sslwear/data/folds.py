@@ -1,19 +1,145 @@
-"""Folds: one participant-disjoint split for each group of test participants."""
+"""Folds: participant-disjoint splits, one for each group of validation or test participants."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
-from sslwear.data.splits import Split, draw, hold_out
+from sslwear.config import SplitSettings
+from sslwear.data.dataset import Dataset
+from sslwear.data.splits import Split, draw, draw_test, hold_out
 from sslwear.errors import DataError
 
+DRAWS = 200
+"""Number of random cuts of a study's participants of which the one with the most even classes is taken."""
 REDRAWS = 100
 """Number of draws of validation participants for a fold, until every class is among the training participants."""
+
+
+def study_split(dataset: Dataset, settings: SplitSettings) -> tuple[Split, tuple[Split, ...]]:
+    """The split of a study, and the splits in which its trials are judged.
+
+    Args:
+        dataset: the data set.
+        settings: settings with either folds or validation.
+
+    Returns:
+        The test participants with all others as training participants, and the folds; or a hold-out, twice.
+
+    Raises:
+        DataError: when there are too few participants.
+    """
+    pid, labels = dataset.pid[dataset.worn], dataset.labels[dataset.worn]
+    test, seed = (settings.test, settings.test_seed), settings.validation_seed
+    if settings.folds is None:
+        split = hold_out(pid, *test, settings.validation_share, seed)
+        return split, (split,)
+    folds = study_folds(pid, labels, settings.folds, settings.repeats, *test, seed)
+    return Split((*folds[0].train, *folds[0].validation), (), folds[0].test), tuple(folds)
+
+
+def study_folds(
+    pid: NDArray[Any],
+    labels: NDArray[Any],
+    folds: int | Literal["participants"],
+    repeats: int = 1,
+    test: float = 0.2,
+    test_seed: int = 42,
+    seed: int = 41,
+) -> list[Split]:
+    """Draw test participants, and cut the others into folds in which each of them is a validation participant once.
+
+    The groups differ in size by one participant at most. Of `DRAWS` random cuts, the one is taken in which the fewest
+    classes are missing in training, and then the one in which the classes are spread most evenly over the groups.
+
+    Args:
+        pid: participants of the windows (N,).
+        labels: classes of the windows (N,).
+        folds: number of folds, at most the number of participants; ``participants`` for one fold a participant.
+        repeats: number of cuts, each of which judges every participant once.
+        test: share of test participants.
+        test_seed: seed of their draw.
+        seed: seed of the cuts.
+
+    Returns:
+        The folds of the first cut, then those of the next one.
+
+    Raises:
+        DataError: when there are fewer than three participants, or a side would be empty.
+    """
+    rest, tested = draw_test(np.unique(pid), test, test_seed)
+    return _cut_rest(pid, labels, rest, tested, folds, repeats, seed)
+
+
+def inner_folds(dataset: Dataset, split: Split, settings: SplitSettings) -> tuple[Split, ...]:
+    """The splits in which a search inside of a fold judges its trials.
+
+    Args:
+        dataset: the data set.
+        split: a fold; its test participants stay test participants, and the others are cut into inner folds.
+        settings: folds, or validation for the fold's own validation participants.
+
+    Raises:
+        DataError: when there are too few participants.
+    """
+    rest = np.array([*split.train, *split.validation])
+    settings = settings.for_study(len(rest))
+    if settings.folds is None:
+        return (split,)
+    pid, labels = dataset.pid[dataset.worn], dataset.labels[dataset.worn]
+    folds, repeats, seed = settings.folds, settings.repeats, settings.validation_seed
+    return tuple(_cut_rest(pid, labels, np.sort(rest), np.array(split.test), folds, repeats, seed))
+
+
+def _cut_rest(
+    pid: NDArray[Any],
+    labels: NDArray[Any],
+    rest: NDArray[Any],
+    tested: NDArray[Any],
+    folds: int | Literal["participants"],
+    repeats: int,
+    seed: int,
+) -> list[Split]:
+    """Folds of the participants that are not tested, see `study_folds`."""
+    if len(rest) < 2:
+        raise DataError(
+            f"folds need at least 2 participants who are not test participants, but there is {len(rest)}; choose a "
+            "smaller split.test"
+        )
+    classes, place = np.unique(labels, return_inverse=True)
+    counts = np.zeros((len(rest), len(classes)))
+    for row, participant in enumerate(rest):
+        counts[row] = np.bincount(place[pid == participant], minlength=len(classes))
+    return [
+        Split(tuple(rest[~np.isin(rest, group)].tolist()), tuple(group.tolist()), tuple(tested.tolist()))
+        for repeat in range(repeats)
+        for group in _even_cut(rest, counts, folds, seed + repeat * DRAWS)
+    ]
+
+
+def _even_cut(
+    participants: NDArray[Any], counts: NDArray[np.float64], folds: int | str, seed: int
+) -> list[NDArray[Any]]:
+    """The most even of `DRAWS` cuts, see `study_folds`; `counts` has windows by participant and class."""
+    if folds == "participants" or int(folds) >= len(participants):
+        return [participants[i : i + 1] for i in range(len(participants))]
+
+    def unevenness(groups: list[NDArray[Any]]) -> tuple[int, float]:
+        inside = np.stack([counts[np.isin(participants, group)].sum(axis=0) for group in groups])
+        shares = inside / np.maximum(counts.sum(axis=0), 1)
+        return int((shares == 1).sum()), float(((shares - 1 / len(groups)) ** 2).sum())
+
+    return min((cut(participants, int(folds), one) for one in range(seed, seed + DRAWS)), key=unevenness)
+
+
+def cut(participants: NDArray[Any], folds: int, seed: int) -> list[NDArray[Any]]:
+    """Cut participants at random into groups whose sizes differ by one at most."""
+    splitter = KFold(folds, shuffle=True, random_state=seed)
+    return [participants[chosen] for _, chosen in splitter.split(participants)]
 
 
 def folds(
@@ -61,8 +187,7 @@ def folds(
     if protocol == "leave_one_out":
         test_groups = [participants[i : i + 1] for i in range(groups)]
     else:
-        splitter = KFold(groups, shuffle=True, random_state=test_seed)
-        test_groups = [participants[chosen] for _, chosen in splitter.split(participants)]
+        test_groups = cut(participants, groups, test_seed)
     classes = {participant: frozenset(labels[pid == participant].tolist()) for participant in participants.tolist()}
     return [_fold(participants, group, classes, validation, validation_seed) for group in test_groups]
 

@@ -61,13 +61,8 @@ def hold_out(
         DataError: when there are fewer than three participants, or a side would be empty.
     """
     participants = np.unique(pid)
-    if len(participants) < 3:
-        raise DataError(
-            f"a split into training, validation and test needs at least 3 participants, but there are "
-            f"{len(participants)}; add recordings of other participants"
-        )
+    rest, held_out = draw_test(participants, test, test_seed)
     try:
-        rest, held_out = draw(participants, test, test_seed)
         train, selection = draw(rest, validation, validation_seed)
     except ValueError as error:
         raise DataError(
@@ -75,6 +70,26 @@ def hold_out(
             "choose shares that leave at least one participant on each side"
         ) from error
     return Split(tuple(train.tolist()), tuple(selection.tolist()), tuple(held_out.tolist()))
+
+
+def draw_test(participants: NDArray[Any], share: float, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Draw test participants at random; returns the others and the drawn ones.
+
+    Raises:
+        DataError: when there are fewer than three participants, or a side would be empty.
+    """
+    if len(participants) < 3:
+        raise DataError(
+            f"a split into training, validation and test needs at least 3 participants, but there are "
+            f"{len(participants)}; add recordings of other participants"
+        )
+    try:
+        return draw(participants, share, seed)
+    except ValueError as error:
+        raise DataError(
+            f"{len(participants)} participants cannot be split with test {share:g}; choose a share that leaves at "
+            "least one participant on each side"
+        ) from error
 
 
 def draw(participants: NDArray[Any], share: float, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:

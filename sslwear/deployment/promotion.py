@@ -19,13 +19,16 @@ from sslwear.encoders.card import Card
 from sslwear.errors import SettingsError, StudyError, WeightsError
 from sslwear.evaluation.intervals import Difference, Interval, difference, p_text
 from sslwear.studies.context import StudyContext
-from sslwear.studies.final_test import HeldOutScores, score_network, trained
+from sslwear.studies.final_test import HeldOutScores, score_network
 from sslwear.studies.leakage import seen_participants
 from sslwear.studies.optimise import alone
+from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.storage import find_study, store_errors
 from sslwear.studies.summary import description
 from sslwear.studies.tested import count_evaluation, past_evaluations
-from sslwear.studies.trials import kept_settings, training_of, winner
+from sslwear.studies.trials import kept_settings, network_run, training_of, winner
+from sslwear.studies.verdict import report
+from sslwear.studies.winner import trial_network
 from sslwear.tracking import Run, Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training import frozen_prefix_length
@@ -96,14 +99,14 @@ def promote(
         settings = kept_settings(study)
         rule, name = rule or Rule(settings.objective), name or study_name
         trial = _finished_trial(study, trial_number)
-        known = _registered_version(store, name, study_name, trial)
+        known = _registered_version(store, name, study, trial)
         champion = _champion(store, name, alias)
         if known is not None and champion is not None and known.version == champion.version:
             reason = f"trial {trial.number} is {name}@{alias} already, version {known.version}"
             taken = str(known.version)
             count = len(past_evaluations(study))
             return Promotion(name, alias, trial.number, {}, taken, {}, {}, taken, False, reason, count)
-        context = _open_context(study, store)
+        context = _open_context(study, store, read_weights=network_run(study, trial) is None)
         model_package.check_encoder(context.encoder)
         return _compare(context, study, trial, _Request(name, alias, rule, force), known, champion)
 
@@ -129,10 +132,12 @@ def _finished_trial(study: optuna.Study, number: int | None) -> FrozenTrial:
     return found[number]
 
 
-def _registered_version(store: Store, name: str, study: str, trial: FrozenTrial) -> ModelVersion | None:
+def _registered_version(store: Store, name: str, study: optuna.Study, trial: FrozenTrial) -> ModelVersion | None:
     """Version that was registered from the trial before; None if there is none."""
-    run_id = trial.user_attrs["run_id"]
-    mine = [v for v in registry.versions(store, name) if v.run_id == run_id and v.tags.get(f"{PREFIX}study") == study]
+    run_id, own = network_run(study, trial), study.study_name
+    if run_id is None:
+        return None
+    mine = [v for v in registry.versions(store, name) if v.run_id == run_id and v.tags.get(f"{PREFIX}study") == own]
     return mine[0] if mine else None
 
 
@@ -143,14 +148,14 @@ def _champion(store: Store, name: str, alias: str) -> ModelVersion | None:
     return registry.find_version(store, f"{name}@{alias}")
 
 
-def _open_context(study: optuna.Study, store: Store) -> StudyContext:
-    """Context of the study without its initial weights, which a promotion does not need.
+def _open_context(study: optuna.Study, store: Store, read_weights: bool) -> StudyContext:
+    """Context of the study; its initial weights are needed only if the trial's network is trained.
 
     Raises:
         StudyError: when the data have changed since the study was run.
     """
     settings = kept_settings(study)
-    context = StudyContext.open(settings, store, read_weights=False)
+    context = StudyContext.open(settings, store, read_weights=read_weights)
     if study.user_attrs.get("fingerprint", context.dataset.fingerprint) != context.dataset.fingerprint:
         raise StudyError(
             f"{context.dataset.folder} holds other data than when {study.study_name!r} was run. Restore its data"
@@ -168,14 +173,15 @@ def _compare(
 ) -> Promotion:
     if champion is not None and request.force is None and (why := request.rule.undecided(len(context.split.test))):
         raise StudyError(f"{why}. Use --rule mean, or --force REASON")
-    network = trained(context, trial)
+    parent = _parent(context, study)
+    network, run_id = trial_network(context, study, trial, parent, ProgressCallback())
     with signals_deferred():
         count_evaluation(study, trial.number, f"promotion of trial {trial.number}")
     depth = frozen_prefix_length(context.tuning(training_of(trial)).frozen, network)
     candidate = score_network(context, network, context.encoder.window_samples, context.dataset.class_names, depth)
     champion_result, caveat = _score_champion(context, champion, request)
-    _parent(context, study).describe(description(study, context.settings.objective))
-    _parent(context, study).table(candidate.table, f"promotions/trial-{trial.number}.csv")
+    parent.describe(description(report(study)))
+    parent.table(candidate.table, f"promotions/trial-{trial.number}.csv")
     mine = score_intervals(candidate.table)
     theirs = score_intervals(champion_result.table) if champion_result is not None else {}
     differences = _differences(candidate, champion_result) if champion_result is not None else {}
@@ -184,7 +190,9 @@ def _compare(
     if allowed:
         comparison = _comparison(request, champion, theirs, differences, reason)
         if known is None:
-            known = register_trial(context, study, trial, request.name, request.alias, network, candidate, comparison)
+            known = register_trial(
+                context, study, trial, run_id, request.name, request.alias, network, candidate, comparison
+            )
         version = str(known.version)
         with signals_deferred():
             if request.force is not None:

@@ -25,7 +25,7 @@ from sslwear.studies.final_test import HeldOutScores
 from sslwear.studies.leakage import supervised_datasets
 from sslwear.studies.pretraining import pretraining_source
 from sslwear.studies.tested import past_evaluations
-from sslwear.studies.trials import kept_settings, logged_settings, training_of
+from sslwear.studies.trials import is_by_participant, kept_settings, logged_settings, score_of, training_of
 from sslwear.tracking import RUN_URI, participant_params
 from sslwear.training.metrics import SCORES
 
@@ -38,6 +38,7 @@ def register_trial(
     context: StudyContext,
     study: optuna.Study,
     trial: FrozenTrial,
+    run_id: str,
     name: str,
     alias: str,
     network: Network,
@@ -50,6 +51,7 @@ def register_trial(
         context: context of the study.
         study: the study.
         trial: a finished trial.
+        run_id: id of the run with its network.
         name: name of the registered model.
         alias: alias that it is promoted to, for the card.
         network: trained network of the trial.
@@ -60,7 +62,6 @@ def register_trial(
         The new version.
     """
     training, store, scores = training_of(trial), context.store, score_intervals(tested.table)
-    run_id = trial.user_attrs["run_id"]
     card = replace(
         context.card(training.tuning, training.pretext, training.head), reference_ranges=_reference_ranges(context)
     )
@@ -84,7 +85,8 @@ def register_trial(
         supervised=supervised_datasets(context, weights, training.pretext),
         versions=_versions(),
     )
-    objective = f"{validation_title(context.settings.objective)} {trial.value:.3f}"
+    title = validation_title(context.settings.objective, pooled=not is_by_participant(study))
+    objective = f"{title} {score_of(trial) or 0.0:.3f}"
     rows = context.windows(split.train).rows[:EXAMPLES]
     example = context.dataset.gather(rows, card.window_samples).transpose(1, 2).contiguous().numpy()
     text, tags = model_card.markdown(card, details), _tags(card, details, objective)

@@ -14,9 +14,14 @@ POOLED = "pooled_"
 """Prefix of a score over all windows, in which participants with more windows count more."""
 
 
-def validation_title(score: str) -> str:
-    """Title of the score by which trials are compared."""
-    return f"validation {score} over all windows"
+def validation_title(score: str, pooled: bool = False) -> str:
+    """Title of the score by which trials are compared.
+
+    Args:
+        score: name of the score.
+        pooled: whether it is a score over all windows, as in studies of version 0.1, and no mean over participants.
+    """
+    return f"validation {score}{' over all windows' if pooled else ''}"
 
 
 def per_participant(truth: Labels, predicted: Labels, pid: NDArray[Any], classes: int) -> pd.DataFrame:
@@ -49,3 +54,16 @@ def mean_scores(table: pd.DataFrame) -> dict[str, float]:
         table: one row for each participant, see `per_participant`.
     """
     return {name: float(table[name].mean()) for name in SCORES}
+
+
+def standard_errors(table: pd.DataFrame) -> dict[str, float]:
+    """Standard errors of the means over participants; NaN with fewer than two.
+
+    Args:
+        table: one row for each participant, see `per_participant`.
+    """
+    found = {}
+    for name in SCORES:
+        values = table[name].dropna().to_numpy(float)
+        found[name] = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+    return found

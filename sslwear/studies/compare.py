@@ -17,10 +17,11 @@ from sslwear.config import Settings
 from sslwear.errors import StudyError
 from sslwear.studies.storage import find_study
 from sslwear.studies.tested import scores_of
-from sslwear.studies.trials import kept_settings, rows, winner
+from sslwear.studies.trials import is_by_participant, kept_settings, rows, winner
 from sslwear.tracking import Store, participant_names
 from sslwear.training.metrics import HEADLINE_SCORES
 from sslwear.utils.masking import masked
+from sslwear.utils.words import shown
 
 RUN_ID_LETTERS = 32
 SHOWN_MATCHES, SHOWN_NAMES = 5, 10
@@ -47,6 +48,11 @@ class Side:
     def best(self) -> FrozenTrial | None:
         """The best finished trial; None if none finished."""
         return winner(self.study)
+
+    @property
+    def by_participant(self) -> bool:
+        """Whether the objective is a mean over participants."""
+        return is_by_participant(self.study)
 
     @cached_property
     def params(self) -> Mapping[str, str]:
@@ -117,6 +123,12 @@ def incomparable(left: Side, right: Side) -> list[str]:
             reasons.append(f"the {which} participants differ: only {' and only '.join(said)}")
     if left.settings.include_nonwear != right.settings.include_nonwear:
         reasons.append("one study includes windows in which the device was not worn, the other does not")
+    if left.by_participant != right.by_participant:
+        older = right if left.by_participant else left
+        reasons.append(f"{older.name} has scores over all windows, the other one means over participants")
+    folds = [(side.settings.split.folds, side.settings.split.repeats) for side in (left, right)]
+    if folds[0] != folds[1]:
+        reasons.append(f"the folds differ: split.folds is {shown(folds[0][0])} and {shown(folds[1][0])}")
     if left.settings.objective != right.settings.objective:
         reasons.append(f"the objectives differ: {left.settings.objective} and {right.settings.objective}")
     return reasons
@@ -130,7 +142,7 @@ def _participants(side: Side, which: str) -> list[str]:
     ) is not None:
         return names
     rule = f"participants by split seeds {shares.test_seed} and {shares.validation_seed}"
-    return [f"{rule}, shares {shares.test:g} and {shares.validation:g} (its run was deleted)"]
+    return [f"{rule}, shares {shares.test:g} and {shares.validation_share:g} (its run was deleted)"]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from optuna.trial import TrialState
 
 from sslwear.errors import SslwearError, StudyError
 from sslwear.studies.tested import main_scores, past_evaluations, scored_trials
-from sslwear.studies.trials import kept_settings
+from sslwear.studies.trials import kept_settings, score_of
 from sslwear.tracking.outages import is_outage
 from sslwear.utils.masking import one_line
 
@@ -24,7 +24,7 @@ def check_content(study: optuna.Study) -> None:
         for number in scored_trials(study):
             main_scores(study, number)
         for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            if trial.value is None or "run_id" not in trial.user_attrs:
+            if score_of(trial) is None or "run_id" not in trial.user_attrs:
                 raise ValueError(f"trial {trial.number} has finished and has no score or no run")
     except SslwearError:
         raise

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from sslwear.config import PretrainingSettings, Settings, TrainingSettings
 from sslwear.data.dataset import Dataset
+from sslwear.data.folds import study_split
 from sslwear.data.pretraining import PretrainingData
 from sslwear.data.shards import Shards
-from sslwear.data.splits import Split, check_classes, check_several_classes, hold_out
+from sslwear.data.splits import Split, check_classes, check_several_classes
 from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
 from sslwear.encoders.base import get as get_encoder
@@ -47,7 +48,9 @@ class StudyContext:
         store: receives runs and trials.
         dataset: labelled windows.
         pretraining_data: windows of `pretraining.data`; None where the study's training participants are used.
-        split: training, validation and test participants; trials never use the test participants.
+        split: training, validation and test participants; trials never use the test participants. With folds, all
+            that are not test participants are training participants.
+        folds: the splits in which each trial is trained and judged; one for a hold-out.
         encoder: class of the network.
         initial: initial weights by tensor name; None for random weights.
         device: device that computes.
@@ -68,6 +71,7 @@ class StudyContext:
     precision: str
     threads: int
     cache: FeatureCache
+    folds: tuple[Split, ...]
     transductive: bool = False
 
     @classmethod
@@ -85,7 +89,8 @@ class StudyContext:
             settings: the study file's.
             store: receives runs and trials.
             dataset: the labelled windows, if they are open already.
-            split: the split; by default the settings' hold-out, in which each class must have a training window.
+            split: the split; by default that of the settings, in folds or as a hold-out, in which each class must have
+                a training window.
             read_weights: False where no encoder starts from the settings' weights, as in a promotion.
 
         Raises:
@@ -96,8 +101,10 @@ class StudyContext:
         check_names(settings, encoder)
         device = resolve_device(settings.device)
         dataset = dataset or open_labelled(settings, store)
+        folds: tuple[Split, ...] = () if split is None else (split,)
         if split is None:
-            split = hold_out(dataset.pid[dataset.worn], **settings.split.model_dump())
+            settings = settings.model_copy(update={"split": settings.split.for_study(len(dataset.participants))})
+            split, folds = study_split(dataset, settings.split)
             check_classes(dataset, split)
         places = settings.pretraining.data
         context = cls(
@@ -112,6 +119,7 @@ class StudyContext:
             precision=resolve_precision(settings.precision, device),
             threads=_use_threads(settings),
             cache=store.feature_cache(settings.cache.memory_gb, settings.cache.disk_gb),
+            folds=folds,
         )
         check_window_lengths(context._parts, encoder)
         return context
@@ -121,7 +129,23 @@ class StudyContext:
     ) -> StudyContext:
         """Copy of the context with another split, seed and initial weights, which were read from `origin`."""
         settings = self.settings.model_copy(update={"seed": seed, "weights": origin})
-        return replace(self, settings=settings, split=split, initial=initial, transductive=transductive)
+        return replace(self, settings=settings, split=split, folds=(split,), initial=initial, transductive=transductive)
+
+    def in_fold(self, fold: Split) -> StudyContext:
+        """The context of one fold, whose split has the fold's training and validation participants."""
+        return replace(self, split=fold, folds=(fold,))
+
+    def on_all(self) -> StudyContext:
+        """The context in which all participants that are not test participants are training participants."""
+        train = (*self.split.train, *self.split.validation)
+        return replace(self, split=Split(train, (), self.split.test), folds=())
+
+    @property
+    def judged(self) -> tuple[Any, ...]:
+        """Participants whose scores are a trial's result: all that are not test participants, or those of the
+        hold-out's validation.
+        """
+        return tuple(dict.fromkeys(participant for fold in self.folds for participant in fold.validation))
 
     def with_pretraining(self, pretraining: PretrainingSettings) -> StudyContext:
         """The context for a trial with other settings of `pretraining` on the same data."""
@@ -135,24 +159,32 @@ class StudyContext:
         return self if threads == self.threads else replace(self, threads=threads)
 
     def check_objective(self) -> None:
-        """Check that the objective tells models apart on the validation participants.
+        """Check that the objective tells models apart on the judged participants.
 
         Raises:
             DataError: when they, or all participants, have one class only.
         """
         check_several_classes(self.dataset)
-        validation = self.split.validation
+        validation = self.judged
         present = np.unique(self.windows(validation).labels)
         if len(present) > 1:
-            return
+            if self.settings.objective != "kappa" or any(self._has_several_classes(one) for one in validation):
+                return
+            raise DataError(
+                f"{self.dataset.folder}: each of the {len(validation)} participants who judge a trial has one class "
+                "only, on which kappa is undefined. Set objective to f1"
+            )
         people = np.unique(self.dataset.pid[self.dataset.worn]).tolist()
-        several = any(len(np.unique(self.windows((one,)).labels)) > 1 for one in people)
+        several = any(map(self._has_several_classes, people))
         seed = "another split.validation_seed or " if several or len(validation) > 1 else ""
         raise DataError(
             f"{self.dataset.folder}: the validation participants {', '.join(map(str, validation))} have only the class "
             f"{self.dataset.class_names[present[0]]!r}, on which {self.settings.objective} cannot tell models apart. "
             f"Choose {seed}a larger split.validation"
         )
+
+    def _has_several_classes(self, participant: Any) -> bool:
+        return len(np.unique(self.windows((participant,)).labels)) > 1
 
     @contextmanager
     def unchanged_data(self) -> Iterator[None]:

@@ -12,8 +12,6 @@ import pandas as pd
 from mlflow.entities import Run as MlflowRun
 from numpy.typing import NDArray
 
-from sslwear.config import TrainingSettings
-from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import StudyError
 from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.evaluation.participants import validation_title
@@ -23,9 +21,13 @@ from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
 from sslwear.studies.cross_validation_results import PARTICIPANTS
 from sslwear.studies.final_test import HeldOutScores, score_network, score_predictions
 from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.trial import first_encoder, note, train
+from sslwear.studies.search import search_in_fold
+from sslwear.studies.trial import first_encoder, fit_on_all, note, train
+from sslwear.studies.trials import logged_settings, score_of, training_of
+from sslwear.studies.verdict import estimate
+from sslwear.studies.winner import trial_network
 from sslwear.tracking import MAX_PARAM, Run, participant_params, reading
-from sslwear.training import frozen_prefix_length, refit
+from sslwear.training import frozen_prefix_length
 from sslwear.utils.words import count
 
 TRANSDUCTIVE = "transductive: pre-training used windows of test participants, without labels"
@@ -67,6 +69,9 @@ def run_job(
         run.params(participant_params(**vars(job.split)))
         if job.method.given.ensemble:
             what, tested = _ensemble(members, context, run)
+        elif job.method.given.search is not None:
+            what, tested = _searched(job, context, run, progress)
+            run.text(_probabilities(context, tested), PROBABILITIES)
         elif job.method.given.baseline is not None:
             what, tested = _baseline(plan, job, context, run)
         else:
@@ -139,7 +144,7 @@ def _trained(
     network = result.network
     if plan.settings.refit:
         encoder = first_encoder(context, training, run, parent.id, progress)
-        network = _refitted(context, training, encoder, result.best_epoch)
+        network = fit_on_all(context, training, encoder, result.best_epoch)
         what += f" Refitted for {count(result.best_epoch, 'epoch')} on training and validation participants."
     depth = frozen_prefix_length(context.tuning(training).frozen, network)
     names = context.dataset.class_names
@@ -149,19 +154,20 @@ def _trained(
     return what, tested
 
 
-def _refitted(context: StudyContext, training: TrainingSettings, encoder: Encoder, epochs: int) -> Network:
-    """A network trained on training and validation participants for a given number of epochs."""
-    split = context.split
-    both = replace(context, split=replace(split, train=(*split.train, *split.validation), validation=()))
-    return refit(
-        encoder,
-        both.classification(training),
-        both.windows(both.split.train, training),
-        both.tuning(training),
-        both.fit_settings(training),
-        epochs,
-        both.cache,
-    )
+def _searched(job: Job, context: StudyContext, run: Run, progress: ProgressCallback) -> tuple[str, HeldOutScores]:
+    """Search inside of the fold, and score the selected trial's network on the fold's test participants."""
+    inner, study, best = search_in_fold(context, job.method.given, job.method.training, job.key, run, progress)
+    training, objective = training_of(best), context.settings.objective
+    network, run_id = trial_network(inner, study, best, run, progress)
+    depth = frozen_prefix_length(context.tuning(training).frozen, network)
+    names = context.dataset.class_names
+    tested = score_network(context, network, context.encoder.window_samples, names, depth)
+    found = estimate(study)
+    run.params({**logged_settings(best), "trials": job.method.given.trials, "folds": len(inner.folds)})
+    run.tags(best_trial=str(best.number), best_run=run_id)
+    run.metrics({f"best_{objective}": score_of(best) or 0.0, **({"estimate": found.mean} if found else {})})
+    said = f"estimated {objective} {found.text()}" if found is not None else ""
+    return f"Selected trial {best.number} of {job.method.given.trials}, {said}. {note(training)}", tested
 
 
 def _baseline(plan: CrossValidationPlan, job: Job, context: StudyContext, run: Run) -> tuple[str, HeldOutScores]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sslwear.config import NO_PRETEXT, EvaluationSettings, MethodSettings, Settings, TrainingSettings
 from sslwear.data.dataset import Dataset
-from sslwear.data.folds import folds
+from sslwear.data.folds import folds, inner_folds
 from sslwear.data.splits import Split, check_several_classes, missing_classes
 from sslwear.errors import SettingsError
 from sslwear.evaluation.baselines.base import get as get_baseline
@@ -21,13 +21,13 @@ from sslwear.studies.context import StudyContext, open_labelled
 from sslwear.studies.initial_weights import initial_weights
 from sslwear.studies.keys import digest, key_of, plugin_identities
 from sslwear.studies.leakage import check_evaluation_weights, supervised_datasets
-from sslwear.studies.names import augmentation_of, check_augmentation_name, check_pretext_name
+from sslwear.studies.names import augmentation_of, check_augmentation_name, check_pretext_name, check_search_names
 from sslwear.studies.pretraining import check_pretraining, pretraining_windows
 from sslwear.tracking import Store, participant_params
 from sslwear.tuning.base import parse as parse_tuning
 from sslwear.utils import plugins
 
-EVALUATION_VERSION = 1
+EVALUATION_VERSION = 2
 """Raise it when the arithmetic of an evaluation changes: jobs that finished under another version are run again."""
 
 
@@ -52,6 +52,12 @@ class Method:
     initial: Mapping[str, Tensor] | None
     digest: str
     supervised: tuple[str, ...]
+
+    @property
+    def pretexts(self) -> tuple[str, ...]:
+        """Pretext tasks that its trainings may ask for."""
+        searched = self.given.search.choices("pretext") if self.given.search is not None else ()
+        return (searched or (self.training.pretext,)) if self.trains else ()
 
     @property
     def trains(self) -> bool:
@@ -119,13 +125,15 @@ class CrossValidationPlan:
         seen = [check_evaluation_weights(context, evaluation, origin, tested) for origin in sorted(origins)]
         if evaluation.smoothing == "hmm":
             check_consecutive(dataset)
-        pretexts = {method.training.pretext for method in methods if method.trains} - {NO_PRETEXT}
+        pretexts = {pretext for method in methods for pretext in method.pretexts} - {NO_PRETEXT}
         _check_transductive(context, evaluation, splits, bool(pretexts), any(seen))
         for split in splits:  # every fold must be able to run every job
             fold = replace(context, split=split, transductive=evaluation.transductive)
             if any(method.given.select_on_validation for method in methods):
                 fold.check_objective()
             check_pretraining(fold, pretexts)
+            for inner in inner_folds(dataset, split, settings.split) if any(m.given.search for m in methods) else ():
+                check_pretraining(fold.in_fold(inner), pretexts)
         return cls(context, evaluation, _jobs(context, evaluation, splits, methods))
 
     def of(self, job: Job) -> StudyContext:
@@ -178,7 +186,16 @@ class CrossValidationPlan:
 
 def _splits(dataset: Dataset, settings: Settings, evaluation: EvaluationSettings) -> list[Split]:
     names = np.array(dataset.class_names)[dataset.labels[dataset.worn]]
-    return folds(dataset.pid[dataset.worn], names, evaluation.protocol, evaluation.folds, **settings.split.model_dump())
+    return folds(
+        dataset.pid[dataset.worn],
+        names,
+        evaluation.protocol,
+        evaluation.folds,
+        settings.split.test,
+        settings.split.test_seed,
+        settings.split.validation_share,
+        settings.split.validation_seed,
+    )
 
 
 def _method(name: str, given: MethodSettings, context: StudyContext) -> Method:
@@ -189,6 +206,8 @@ def _method(name: str, given: MethodSettings, context: StudyContext) -> Method:
     """
     settings, store, key = context.settings, context.store, f"evaluation.methods.{name}"
     changes = {k: v for k, v in given.model_dump().items() if k in TrainingSettings.model_fields}
+    if given.search is not None:
+        check_search_names(given.search, context.encoder, f"{key}.search")
     training = settings.training.model_copy(update=changes)
     if given.baseline is not None:
         get_baseline(given.baseline, f"{key}.baseline")
@@ -302,6 +321,14 @@ def _content(context: StudyContext, method: Method) -> dict[str, Any]:
     if method.training.pretext != NO_PRETEXT:
         others = context.pretraining_data.fingerprint if context.pretraining_data else ""
         content["pretraining"] = {**settings.pretraining.model_dump(exclude={"data"}), "others": others}
+    if method.given.search is not None:
+        sections = {"sampler", "pruner", "constraint", "select"}
+        content["search"] = {
+            "space": method.given.search.model_dump(exclude_none=True),
+            "trials": method.given.trials,
+            "split": settings.split.model_dump(include={"folds", "repeats", "validation", "validation_seed"}),
+            **settings.model_dump(include=sections),
+        }
     training = method.training
     tuning, augmentation = type(context.tuning(training)), augmentation_of(training)
     identities = plugin_identities(context.encoder, training.pretext, tuning, augmentation)

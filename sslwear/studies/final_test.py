@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,18 +13,18 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
 from scipy.special import softmax
 
-from sslwear.encoders import weights
 from sslwear.encoders.base import Network
-from sslwear.errors import StudyError, WeightsError
+from sslwear.errors import StudyError
 from sslwear.evaluation.participants import POOLED, mean_scores, per_participant
 from sslwear.reports.training_figures import confusion_figure
 from sslwear.studies import summary
+from sslwear.studies.baseline import score_baseline
 from sslwear.studies.context import StudyContext
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.tested import count_evaluation, is_tested, keep_scores
-from sslwear.studies.trials import training_of, winner
-from sslwear.tracking import RUN_URI, Run
-from sslwear.tracking.checkpoints import load_weights
+from sslwear.studies.trials import score_of, training_of, winner
+from sslwear.studies.winner import trial_network
+from sslwear.tracking import Run
 from sslwear.training import FrozenBlocks, frozen_prefix_length, outputs
 from sslwear.training.metrics import HEADLINE_SCORES, classification_scores, confusion
 from sslwear.utils.interrupts import signals_deferred
@@ -52,23 +53,27 @@ def finalise(context: StudyContext, study: optuna.Study, trials: int, parent: Ru
         )
     parent.text(context.settings.to_yaml(), "settings.yaml")
     objective = context.settings.objective
-    parent.metrics({f"best_{objective}": best.value or 0.0, "best_trial": best.number, "trials": trials})
+    value = score_of(best) or 0.0
+    parent.metrics({f"best_{objective}": value, "best_trial": best.number, "trials": trials})
     run = context.store.find_run(best.user_attrs["run_id"])
     if run is not None:  # the winner's scores, so that the study's row in the table has scores too
         parent.metrics({score: run.data.metrics[score] for score in HEADLINE_SCORES if score in run.data.metrics})
-    parent.tags(best_trial=str(best.number), best_run=best.user_attrs["run_id"])
+    network, run_id = trial_network(context, study, best, parent, progress)
+    parent.tags(best_trial=str(best.number), best_run=run_id)
     if not is_tested(study, best.number):
         progress.note(f"scoring trial {best.number}, the winner, on the test participants")
-        result = _test(context, best, parent)
+        result = _test(context, best, network, parent)
+        people = dict(zip(map(str, result.table["participant"]), map(float, result.table[objective]), strict=True))
         with signals_deferred():
             count_evaluation(study, best.number, f"trial {best.number}, the winner")
-            keep_scores(study, best.number, result.means, result.pooled)
-    summary.log(study, objective, parent)
+            known = {name: score for name, score in people.items() if not math.isnan(score)}
+            keep_scores(study, best.number, result.means, result.pooled, known)
+    score_baseline(context, study, parent, progress)
+    summary.log(study, parent)
 
 
-def _test(context: StudyContext, best: FrozenTrial, parent: Run) -> HeldOutScores:
+def _test(context: StudyContext, best: FrozenTrial, network: Network, parent: Run) -> HeldOutScores:
     training = training_of(best)
-    network = trained(context, best)
     depth = frozen_prefix_length(context.tuning(training).frozen, network)
     names = context.dataset.class_names
     result = score_network(context, network, context.encoder.window_samples, names, depth)
@@ -77,26 +82,6 @@ def _test(context: StudyContext, best: FrozenTrial, parent: Run) -> HeldOutScore
     parent.figure(confusion_figure(confusion(result.truth, result.predicted, len(names)), names, title), CONFUSION)
     parent.table(result.table, "test_participants.csv")
     return result
-
-
-def trained(context: StudyContext, trial: FrozenTrial) -> Network:
-    """The network of a finished trial.
-
-    Raises:
-        StudyError: when its checkpoint is missing or damaged.
-    """
-    origin = f"{RUN_URI}{trial.user_attrs['run_id']}"
-    encoder = context.encoder()
-    network = Network(encoder, context.classification(training_of(trial)).head(encoder.features))
-    try:
-        state = load_weights(context.store, origin)
-    except WeightsError as error:
-        raise StudyError(
-            f"the checkpoint of trial {trial.number} cannot be used ({error}). Restore the store from a backup, or "
-            "start a new study with --set study=NAME"
-        ) from error
-    weights.load_network(network, state, origin)
-    return network
 
 
 @dataclass(frozen=True)

@@ -127,17 +127,23 @@ def lines(server: str, store: Store) -> list[str]:
     return found
 
 
-def study_note(context: StudyContext) -> str:
-    """Description of the MLflow experiment of a study (Markdown)."""
+def study_note(context: StudyContext, judged: str) -> str:
+    """Description of the MLflow experiment of a study (Markdown).
+
+    Args:
+        context: the study's.
+        judged: how its trials are judged, in words.
+    """
     settings, split = context.settings, context.split
     return "\n\n".join(
         [
             f"Study **{settings.study}**: how to fine-tune {settings.encoder} (weights: {settings.weights}) on "
             f"{_data(context)}.",
-            f"It searches {_searched(settings.search)}. Trials are compared by {settings.objective} over "
-            f"all windows of {_people(split.validation, 'validation')}. The best trial is scored once on "
-            f"{_people(split.test, 'test')}; test scores are means over participants.",
-            f"The run `{settings.study}` has the study's charts among its artifacts; its trials are nested under it.",
+            f"It searches {_searched(settings.search)}. {judged}",
+            f"The selected trial is trained again on all participants that are not test participants, and scored once "
+            f"on {_people(split.test, 'test')}; test scores are means over participants.",
+            f"The run `{settings.study}` has the verdict among its artifacts (`study.html`); its trials are nested "
+            "under it.",
         ]
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sslwear.augmentations.base import Augmentation
 from sslwear.augmentations.base import get as get_augmentation
 from sslwear.augmentations.rotation import Rotation
-from sslwear.config import NO_PRETEXT, SUPERVISED, Settings, TrainingSettings
+from sslwear.config import NO_PRETEXT, SUPERVISED, SearchSettings, Settings, TrainingSettings
 from sslwear.encoders.base import Encoder
 from sslwear.errors import SettingsError
 from sslwear.pretext.base import get as get_pretext
@@ -30,18 +30,26 @@ def check_names(settings: Settings, encoder: type[Encoder]) -> None:
         SettingsError: naming the key and the choices.
     """
     parse_tuning(settings.training.tuning, encoder, "training.tuning")
-    search = settings.search
+    check_augmentation_name(settings.training.augment, "training.augment")
+    check_pretext_name(settings.training.pretext, "training.pretext")
+    check_search_names(settings.search, encoder, "search")
+
+
+def check_search_names(search: SearchSettings, encoder: type[Encoder], key: str) -> None:
+    """Check the names of a search space, see `check_names`.
+
+    Raises:
+        SettingsError: naming the key and the choices.
+    """
     tried = search.choices("tuning")
-    choices = [parse_tuning(text, encoder, "search.tuning").spec for text in tried]
+    choices = [parse_tuning(text, encoder, f"{key}.tuning").spec for text in tried]
     for text, canonical in zip(tried, choices, strict=True):
         if choices.count(canonical) > 1:
-            raise SettingsError(f"search.tuning: {text!r} is given twice, in two spellings. Leave one out")
-    for key, augment in (("training", (settings.training.augment,)), ("search", search.choices("augment"))):
-        for choice in augment:
-            check_augmentation_name(choice, f"{key}.augment")
-    for key, names in (("training", (settings.training.pretext,)), ("search", search.choices("pretext"))):
-        for name in names:
-            check_pretext_name(name, f"{key}.pretext")
+            raise SettingsError(f"{key}.tuning: {text!r} is given twice, in two spellings. Leave one out")
+    for choice in search.choices("augment"):
+        check_augmentation_name(choice, f"{key}.augment")
+    for name in search.choices("pretext"):
+        check_pretext_name(name, f"{key}.pretext")
 
 
 def check_augmentation_name(augment: bool | str, key: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,30 +9,35 @@ from typing import Any
 import optuna
 from filelock import Timeout
 from mlflow.entities import Run as MlflowRun
-from optuna.trial import TrialState
 
 from sslwear.config import Settings, with_effect
+from sslwear.data.splits import missing_classes
 from sslwear.errors import StudyError
 from sslwear.studies import trials
-from sslwear.studies.budget import Budget, end_note
+from sslwear.studies.baseline import is_scored
+from sslwear.studies.budget import Budget
 from sslwear.studies.content import check_content
 from sslwear.studies.context import StudyContext
-from sslwear.studies.failures import check_failures, counted, failed_note, interrupt
+from sslwear.studies.failures import counted, failed_note
 from sslwear.studies.final_test import finalise
-from sslwear.studies.first_trials import first_trials
 from sslwear.studies.keys import digest
 from sslwear.studies.leakage import check_weights
+from sslwear.studies.limits import directions
 from sslwear.studies.mlflow_page import TRIAL, describe_experiment, study_note
 from sslwear.studies.pretraining import check_pretraining
 from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.sampling import pruner, tuning_parameter
-from sslwear.studies.search_trial import run_trial
+from sslwear.studies.sampling import pruner
+from sslwear.studies.search import interrupt_running, run_trials
 from sslwear.studies.storage import open_storage, store_errors
 from sslwear.studies.tested import is_tested
+from sslwear.studies.verdict import JUDGED, judged_in_words
 from sslwear.tracking import Run, Store, participant_params
 from sslwear.utils.interrupts import signals_deferred
 
-FREE_KEYS = ("trials", "hours", "device", "threads", "cache", "evaluation")
+FREE_KEYS = (
+    *("trials", "hours", "select", "baseline", "keep_checkpoints"),
+    *("device", "threads", "cache", "evaluation"),
+)
 """Settings that may differ when a study is resumed, because they do not change the result of a trial."""
 
 
@@ -60,42 +64,27 @@ def run_study(settings: Settings, store: Store | None = None, progress: Progress
     """
     store, progress = store or Store.from_environment(), progress or ProgressCallback()
     with store_errors(store), alone(store, settings.study):
-        context = StudyContext.open(settings, store)
-        for warning in context.data_warnings():
+        context = StudyContext.open(_as_started(settings, store), store)
+        settings = context.settings
+        for warning in [*context.data_warnings(), *fold_warnings(context)]:
             progress.warn(warning)
         check_weights(context)
         search, training = settings.search, settings.training
-        check_pretraining(context, search.choices("pretext") or (training.pretext,))
+        for fold in context.folds:
+            check_pretraining(context.in_fold(fold), search.choices("pretext") or (training.pretext,))
         context.check_objective()
         study = _open(context)
         budget = Budget(study, settings)
         progress.study(settings.study, len(counted(study)), settings.trials)
-        if budget.spent() is not None and _is_finalised(study, store):
+        if budget.spent() is not None and _is_finalised(study, store, settings):
             _note_failures(study, progress)
             return study
         with store.managed_run(lambda: _opened(context, study), lambda run: _clear(study, store, run)) as parent:
             _log_inputs(context, parent)
-            _run_trials(context, study, budget, parent, progress)
+            run_trials(context, study, budget, parent, progress)
             finalise(context, study, len(counted(study)), parent, progress)
         _note_failures(study, progress)
         return study
-
-
-def _run_trials(
-    context: StudyContext, study: optuna.Study, budget: Budget, parent: Run, progress: ProgressCallback
-) -> None:
-    """Run trials until their number or the hours are spent."""
-    first = first_trials(context, tuning_parameter(study))
-    budget.end(None)
-    while (spent := budget.spent()) is None:
-        try:
-            run_trial(context, study, first, len(counted(study)), parent, progress)
-        finally:
-            budget.keep()
-        check_failures(study, context.settings.trials)
-    budget.end(spent)
-    if context.settings.hours is not None and (note := end_note(study)) is not None:
-        progress.note(note)
 
 
 @contextmanager
@@ -108,6 +97,32 @@ def alone(store: Store, name: str) -> Iterator[None]:
         raise StudyError(
             f"another process on this machine is running the study {name!r}. Wait for it or stop it"
         ) from error
+
+
+def _as_started(settings: Settings, store: Store) -> Settings:
+    """The settings, with folds or validation as a study was started where its file gives neither."""
+    split = settings.split
+    if split.folds is not None or split.validation is not None:
+        return settings
+    storage = open_storage(store)
+    if settings.study not in optuna.get_all_study_names(storage):
+        return settings
+    study = optuna.load_study(study_name=settings.study, storage=storage)
+    if "settings" not in study.user_attrs:
+        return settings
+    before = trials.kept_settings(study).split
+    started = {"folds": before.folds, "validation": before.validation}
+    return settings.model_copy(update={"split": split.model_copy(update=started)})
+
+
+def fold_warnings(context: StudyContext) -> list[str]:
+    """Warnings about classes that a fold cannot learn."""
+    return [
+        f"fold {number}: only its validation participants ({', '.join(map(str, fold.validation))}) have the class "
+        f"{name!r}, so it cannot be learnt there and all its windows count as wrong"
+        for number, fold in enumerate(context.folds, start=1)
+        for name in missing_classes(context.dataset, fold)
+    ]
 
 
 def _open(context: StudyContext) -> optuna.Study:
@@ -129,7 +144,7 @@ def _open(context: StudyContext) -> optuna.Study:
             study_name=settings.study,
             storage=storage,
             pruner=pruner(settings),
-            direction="maximize",
+            directions=directions(settings),
             load_if_exists=True,
         )
         if "settings" in study.user_attrs:
@@ -137,7 +152,11 @@ def _open(context: StudyContext) -> optuna.Study:
         if not study.get_trials(deepcopy=False):
             for key in identity.keys() - study.user_attrs.keys():
                 study.set_user_attr(key, identity[key])
+            if trials.BY_PARTICIPANT not in study.user_attrs:
+                study.set_user_attr(trials.BY_PARTICIPANT, True)
+                study.set_user_attr(JUDGED, judged_in_words(settings, context.folds))
     _check_same(study, identity, settings)
+    study.set_user_attr(trials.SELECT, settings.select)
     return study
 
 
@@ -171,23 +190,25 @@ def _known_parent(study: optuna.Study, store: Store) -> MlflowRun | None:
     return store.find_run(study.user_attrs["run_id"]) if "run_id" in study.user_attrs else None
 
 
-def _is_finalised(study: optuna.Study, store: Store) -> bool:
-    """Whether the study's run was ended and its winner was scored."""
+def _is_finalised(study: optuna.Study, store: Store, settings: Settings) -> bool:
+    """Whether the study's run was ended, and its winner and its baseline were scored."""
     known, best = _known_parent(study, store), trials.winner(study)
     closed = known is not None and known.info.status == "FINISHED"
-    return closed and best is not None and is_tested(study, best.number)
+    done = closed and best is not None and is_tested(study, best.number)
+    return done and is_scored(study, settings.baseline)
 
 
 def _opened(context: StudyContext, study: optuna.Study) -> Run:
     """The study's run, reopened or new."""
     store, settings = context.store, context.settings
-    experiment_id = describe_experiment(context, study_note(context), TRIAL)
+    note = study_note(context, study.user_attrs.get(JUDGED, ""))
+    experiment_id = describe_experiment(context, note, TRIAL)
     known = _known_parent(study, store)
     if known is not None:
         run = Run(store, known.info.run_id, known.info.experiment_id)
         run.reopen()
     else:
-        run = store.create_run(experiment_id, settings.study, "study", None, study_note(context), **context.tags())
+        run = store.create_run(experiment_id, settings.study, "study", None, note, **context.tags())
         study.set_user_attr("run_id", run.id)
     _clear(study, store, run)
     return run
@@ -198,7 +219,7 @@ def _log_inputs(context: StudyContext, run: Run) -> None:
     settings, split = context.settings, context.split
     if run.has_params():
         return
-    sides = {"train": split.train, "validation": split.validation, "test": split.test}
+    sides = {"train": split.train, "validation": context.judged, "test": split.test}
     run.plugins(settings.plugins)
     run.dataset(context.dataset, {side: len(context.windows(whose)) for side, whose in sides.items()})
     run.params(
@@ -212,9 +233,7 @@ def _log_inputs(context: StudyContext, run: Run) -> None:
 
 def _clear(study: optuna.Study, store: Store, parent: Run) -> None:
     """End runs that a dead process of this machine left open, and enqueue its trials again."""
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    here = platform.node()
-    interrupt(study, [trial for trial in running if trial.user_attrs.get("host", here) == here])
+    interrupt_running(study)
     store.close_leftovers(parent.experiment, parent.id)
 
 

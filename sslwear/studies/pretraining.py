@@ -216,7 +216,7 @@ def pretraining_windows(context: StudyContext, pretext: str) -> FitData:
     excluded = {str(participant) for participant in (*split.validation, *split.test)}
     persons = data.people(context.dataset.description, () if sees_tested(context, pretext) else excluded)
     try:
-        splitter = ShuffleSplit(n_splits=1, test_size=shares.validation, random_state=shares.validation_seed)
+        splitter = ShuffleSplit(n_splits=1, test_size=shares.validation_share, random_state=shares.validation_seed)
         sides = next(splitter.split(persons))
     except ValueError as error:
         raise DataError(

@@ -42,6 +42,9 @@ class ProgressCallback:
     def epoch(self, record: EpochRecord, headline: str) -> None:
         """An epoch ended; `headline` names the score to show."""
 
+    def fold(self, done: int, total: int, value: float, headline: str) -> None:
+        """Some folds of a trial are done; `value` is the score named `headline`, a mean over their participants."""
+
     def ended(self, name: str, outcome: str, value: float | None) -> None:
         """A trial or job ended with an `outcome`; `value` is its objective, None if it has none."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,24 +15,29 @@ from sslwear.config import PretrainingSettings, Settings, TrainingSettings, from
 from sslwear.config.kinds import SPELLINGS
 from sslwear.data.pretraining import PretrainingData
 from sslwear.errors import DataError, StudyError
+from sslwear.evaluation.participants import POOLED
 from sslwear.studies.context import StudyContext
 from sslwear.studies.cross_validation_job import run_job
 from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
+from sslwear.studies.judging import Judgement, Watch, first_folds, judge
 from sslwear.studies.pretraining import pretrain, pretraining_source, pretraining_windows
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.storage import open_storage
-from sslwear.studies.trial import train
+from sslwear.studies.trial import log_network, train
 from sslwear.studies.trials import kept_settings
 from sslwear.tracking import Run, Store, participant_params, reading
 from sslwear.tracking.provenance import provenance
 from sslwear.training import EpochRecord, FeatureCache
+from sslwear.training.metrics import SCORES
 from sslwear.utils.words import count, shown
 
-KINDS = ("train", "trial", "pretraining", "cross_validation_job")
+KINDS = ("train", "trial", "winner", "pretraining", "cross_validation_job")
 COPIED_TAGS = ("transductive", "supervised")
 """Tags that a repeated run copies from the original."""
 COMMIT = "mlflow.source.git.commit"
 PARENT = "mlflow.parentRunId"
+History = dict[tuple[int, str], list[float]]
+"""Values of metrics by step and name."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,25 @@ class RerunResult:
     differing: MetricDifference | None
 
 
-class _StopAfterEpoch(Exception):  # noqa: N818 - ends the loop and is no error
-    """The original run was pruned after this epoch."""
+class _StopHere(Exception):  # noqa: N818 - ends the training and is no error
+    """The original run was pruned here."""
+
+
+class _Until(Watch):
+    """Ends a trial where the original was pruned."""
+
+    def __init__(self, folds: int, first: int, epochs: int) -> None:
+        self._folds, self._first, self._epochs = folds, first, epochs
+
+    def epoch(self, record: EpochRecord) -> None:
+        """End in the first folds."""
+        if self._folds <= self._first and record.epoch >= self._epochs:
+            raise _StopHere
+
+    def folds(self, judgement: Judgement, total: int) -> None:
+        """End after a later fold."""
+        if judgement.folds >= self._folds:
+            raise _StopHere
 
 
 def rerun(original: MlflowRun, store: Store, progress: ProgressCallback) -> RerunResult:
@@ -98,6 +119,8 @@ def rerun(original: MlflowRun, store: Store, progress: ProgressCallback) -> Reru
         settings = reading.with_plugins(logged, store, runs, Path(folder))
         place = _find_job(settings, original, kind, store)
         context = StudyContext.open(settings, store) if place is None else place[0].of(place[1])
+        if kind == "pretraining" and place is None:
+            context = _pretraining_context(context, original)
         _check_same(context, original, kind, progress)
         name, run_id = original.info.run_name, original.info.run_id
         what = f"Repeats [{name}](#/experiments/{original.info.experiment_id}/runs/{run_id})"
@@ -111,7 +134,12 @@ def rerun(original: MlflowRun, store: Store, progress: ProgressCallback) -> Reru
                 pretrain(fresh, original.data.params["pretext"], run, progress)
             elif place is not None:
                 plan = replace(place[0], context=replace(place[0].context, cache=cache))
-                run_job(plan, place[1], run, run, {}, progress)
+                again = replace(place[1], key=f"{place[1].key}-{run.id}")  # a search is not to find its own trials
+                run_job(plan, again, run, run, {}, progress)
+                _same_start(original, run, progress)
+            elif kind == "winner":
+                epochs = int(original.data.params["best_epoch"])
+                log_network(fresh, fresh.settings.training, epochs, {}, run, run, progress)
                 _same_start(original, run, progress)
             else:
                 _train(fresh, original, run, progress)
@@ -153,6 +181,12 @@ def _find_job(
     )
 
 
+def _pretraining_context(context: StudyContext, original: MlflowRun) -> StudyContext:
+    """The context of a study's fold that a pre-training was for, or that of all participants."""
+    found = (context, *map(context.in_fold, context.folds), context.on_all())
+    return next((one for one in found if _pretrained_alike(one, original)), context)
+
+
 def _pretrained_alike(context: StudyContext, original: MlflowRun) -> bool:
     """Whether a pre-training had these participants, this seed and these initial weights."""
     params = original.data.params
@@ -170,7 +204,7 @@ def compare(before: str, now: str, store: Store) -> RerunResult:
         now: id of the run that repeats it.
         store: store of both.
     """
-    old, new = reading.metric_history(store, before), reading.metric_history(store, now)
+    old, new = _comparable(reading.metric_history(store, before), reading.metric_history(store, now))
     differing = None
     for key in sorted({*old, *new}):
         values = old.get(key, []), new.get(key, [])
@@ -178,6 +212,16 @@ def compare(before: str, now: str, store: Store) -> RerunResult:
             differing = MetricDifference(*key, *values)
             break
     return RerunResult(now, len({name for _, name in new}), sum(map(len, new.values())), differing)
+
+
+def _comparable(old: History, new: History) -> tuple[History, History]:
+    """Metrics without those that have another meaning in a run of version 0.1, whose scores are over all windows."""
+    names = [{name for _, name in history} for history in (old, new)]
+    if f"{POOLED}kappa" in names[0] or f"{POOLED}kappa" not in names[1]:
+        return old, new
+    same = names[0] - {f"{prefix}{score}" for score in SCORES for prefix in ("", "val_")}
+    kept = [{key: values for key, values in history.items() if key[1] in same} for history in (old, new)]
+    return kept[0], kept[1]
 
 
 def _check(original: MlflowRun) -> str:
@@ -206,7 +250,7 @@ def _settings(original: MlflowRun, kind: str, store: Store) -> Settings:
     parent = original.data.tags.get(PARENT)
     for run_id in (original.info.run_id, parent):
         if run_id is not None and (found := reading.settings(store, run_id)) is not None:
-            return _with_own(found, original) if kind == "trial" else found
+            return _with_own(found, original) if kind in ("trial", "winner") else found
     storage, name = open_storage(store), reading.tag(original, "study")
     if kind == "trial" and name in optuna.get_all_study_names(storage):  # a trial of a study that has not ended
         return _with_own(kept_settings(optuna.load_study(study_name=name, storage=storage)), original)
@@ -276,20 +320,22 @@ def _check_same(context: StudyContext, original: MlflowRun, kind: str, progress:
 
 
 def _train(context: StudyContext, original: MlflowRun, run: Run, progress: ProgressCallback) -> None:
-    """Fine-tune as the original did, and end after the epoch in which it was pruned, if it was."""
-    after: Callable[[EpochRecord], None] | None = None
+    """Train as the original did: in folds if it was a study's trial, until it was pruned if it was."""
+    training, watch = context.settings.training, None
+    if reading.kind_of(original) != "trial":
+        train(context, training, run, run.id, progress)
+        _same_start(original, run, progress)
+        return
     if reading.tag(original, "outcome") == "pruned":
+        metrics, first = original.data.metrics, first_folds(context)
         last = max(step for step, _ in reading.metric_history(context.store, original.info.run_id))
-
-        def stop(record: EpochRecord) -> None:
-            if record.epoch >= last:
-                raise _StopAfterEpoch
-
-        after = stop
+        watch = _Until(int(metrics.get("folds_done", first)), first, int(metrics.get("epochs", last)))
     try:
-        train(context, context.settings.training, run, run.id, progress, after)
-    except _StopAfterEpoch:
-        progress.note(f"ended after epoch {last}, in which the original was pruned")
+        judgement = judge(context, training, run, run.id, progress, watch)
+        if context.settings.keep_checkpoints:
+            log_network(context, training, judgement.epochs, judgement.means, run, run, progress)
+    except _StopHere:
+        progress.note("ended where the original was pruned")
     _same_start(original, run, progress)
 
 

@@ -16,10 +16,11 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
-from sslwear.config import ANY, NO_PRETEXT, Range, SamplerSettings, SearchSettings, Settings, section_and_key
+from sslwear.config import ANY, NO_PRETEXT, Range, SearchSettings, Settings, section_and_key
 from sslwear.config.kinds import SPELLINGS
 from sslwear.encoders.base import Encoder
 from sslwear.studies.context import StudyContext
+from sslwear.studies.limits import excess
 from sslwear.studies.trials import effective, settings_of
 from sslwear.tracking import Store
 from sslwear.tuning.base import parse as parse_tuning
@@ -136,28 +137,39 @@ def pruner(settings: Settings) -> pruners.BasePruner:
             return pruners.SuccessiveHalvingPruner(first, chosen.reduction_factor)
         case "hyperband":
             return pruners.HyperbandPruner(first, settings.most_epochs, chosen.reduction_factor)
-        case "none":
+        case "folds" | "none":
             return pruners.NopPruner()
 
 
-def sampler(settings: SamplerSettings, seed: int) -> samplers.BaseSampler:
+def sampler(study: Settings, seed: int) -> samplers.BaseSampler:
     """Optuna's sampler of a name, with the arguments said that its versions have different defaults for.
 
     A new sampler works out the search space from all trials each time. This takes 0.5 s in all for a study of 300
     trials with TPE.
 
     Args:
-        settings: name of the sampler, and number of trials that were proposed without it.
+        study: settings of the study.
         seed: seed of the next trial's proposals.
     """
+    settings = study.sampler
+    limited = bool(study.constraint.model_dump(exclude_none=True))
+    constraints = (lambda trial: excess(trial, study)) if limited else None
     match settings.name:
         case "tpe":
             return samplers.TPESampler(
-                seed=seed, n_startup_trials=settings.startup_trials, multivariate=True, group=False, constant_liar=True
+                seed=seed,
+                n_startup_trials=settings.startup_trials,
+                multivariate=True,
+                group=False,
+                constant_liar=True,
+                constraints_func=constraints,
             )
         case "gp":
             return samplers.GPSampler(
-                seed=seed, n_startup_trials=max(1, settings.startup_trials), deterministic_objective=False
+                seed=seed,
+                n_startup_trials=max(1, settings.startup_trials),
+                deterministic_objective=False,
+                constraints_func=constraints,
             )
         case "random" | "grid":  # all combinations of a grid are waiting trials, see `first_trials`
             return samplers.RandomSampler(seed)
@@ -178,7 +190,7 @@ def next_trial(
     """
     settings = context.settings
     seed = int(np.random.SeedSequence([settings.seed, finished]).generate_state(1)[0])
-    study.sampler = sampler(settings.sampler, seed)
+    study.sampler = sampler(settings, seed)
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     if not waiting and finished < len(first):
         study.enqueue_trial(dict(first[finished]))

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from sslwear.config import TrainingSettings
+from sslwear.config import Settings, TrainingSettings
 from sslwear.errors import SslwearError
 from sslwear.studies.context import StudyContext
 from sslwear.studies.failures import describe, interrupts
+from sslwear.studies.judging import Judgement, Watch, is_worse, judge, sentence
+from sslwear.studies.limits import MEASURED, values
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.sampling import chosen, earlier_duplicate, next_trial
-from sslwear.studies.trial import note, run_name, train
-from sslwear.studies.trials import OUTCOMES, searched_pretraining
+from sslwear.studies.trial import log_figures, log_network, note, run_name, tensor_rates
+from sslwear.studies.trials import (
+    NETWORK,
+    OUTCOMES,
+    PEOPLE,
+    is_by_participant,
+    score_of,
+    searched_pretraining,
+    winner,
+)
 from sslwear.tracking import Run
-from sslwear.training import EpochRecord, FitResult
+from sslwear.training import EpochRecord
 from sslwear.utils.interrupts import signals_deferred
+from sslwear.utils.words import count
 
 
 def run_trial(
@@ -61,16 +72,18 @@ def run_trial(
         trial.set_user_attr("run_id", run.id)
         if earlier is not None:
             _copy_result(study, trial, earlier, run)
-            progress.ended(f"{name}: the same as trial {earlier.number}", OUTCOMES[earlier.state], earlier.value)
+            progress.ended(f"{name}: the same as trial {earlier.number}", OUTCOMES[earlier.state], score_of(earlier))
             return
 
     progress.trial(name)
     try:
-        result = train(context, training, run, parent.id, progress, _reporter(trial, context.settings.objective))
-        value = _value(result, context.settings.objective)
-    except optuna.TrialPruned:
+        judgement = judge(context, training, run, parent.id, progress, _Watch(study, trial, context.settings))
+        value = _value(study, judgement, context.settings.objective)
+        run.describe(f"{note(training)}\n\n{sentence(judgement, context.settings.objective)}")
+        _log_network(context, training, judgement, run, trial, parent, progress)
+    except optuna.TrialPruned as pruned:
         with signals_deferred():
-            run.describe(f"{note(training)}\n\nPruned: it scored worse than other trials at the same epoch.")
+            run.describe(f"{note(training)}\n\nPruned: {pruned}.")
             run.end("KILLED", "pruned")
             study.tell(trial, state=TrialState.PRUNED)
         progress.ended(name, "pruned", None)
@@ -82,28 +95,68 @@ def run_trial(
         progress.warn(f"{name} failed ({type(error).__name__}: {error}). Its run in the UI has the traceback")
     else:
         with signals_deferred():
-            trial.set_user_attr("best_epoch", result.best_epoch)
+            trial.set_user_attr("best_epoch", judgement.epochs)
+            trial.set_user_attr(MEASURED, judgement.measured)
+            trial.set_user_attr(PEOPLE, judgement.by_participant(context.settings.objective))
             run.end("FINISHED", "finished")
-            study.tell(trial, value)
+            study.tell(trial, values(value, judgement.measured, context.settings))
         progress.ended(name, "finished", value)
 
 
-def _reporter(trial: optuna.Trial, objective: str) -> Callable[[EpochRecord], None]:
-    """Callback that reports an epoch to Optuna and ends a training that is pruned."""
+class _Watch(Watch):
+    """Reports a trial to Optuna, and ends it if it is worse than others."""
 
-    def report_epoch(record: EpochRecord) -> None:
-        trial.report(record.scores[objective], record.epoch)
-        if trial.should_prune():
-            raise optuna.TrialPruned
+    def __init__(self, study: optuna.Study, trial: optuna.Trial, settings: Settings) -> None:
+        self._study, self._trial, self._settings = study, trial, settings
 
-    return report_epoch
+    def epoch(self, record: EpochRecord) -> None:
+        """Report the mean of the first folds at an epoch."""
+        if self._settings.second_objective is not None:  # Optuna prunes with one objective only
+            return
+        self._trial.report(record.scores[self._settings.objective], record.epoch)
+        if self._trial.should_prune():
+            raise optuna.TrialPruned("it scored worse than other trials at the same epoch")
+
+    def folds(self, judgement: Judgement, total: int) -> None:
+        """Compare with the best trial so far on the same participants."""
+        pruner, best = self._settings.pruner, winner(self._study)
+        if judgement.folds == total or pruner.name == "none" or self._settings.second_objective is not None:
+            return
+        mine = judgement.by_participant(self._settings.objective)
+        if best is None or not is_worse(mine, best.user_attrs.get(PEOPLE, {}), pruner.p_value):
+            return
+        self._trial.set_user_attr(PEOPLE, mine)
+        raise optuna.TrialPruned(
+            f"after {count(judgement.folds, 'fold')} it was worse than trial {best.number} on the same "
+            f"{count(len(mine), 'participant')}"
+        )
 
 
-def _value(result: FitResult, objective: str) -> float:
-    value = result.validation.scores[objective]
+def _value(study: optuna.Study, judgement: Judgement, objective: str) -> float:
+    """The objective: a mean over participants, or in studies of version 0.1 the score over all windows."""
+    value = (judgement.means if is_by_participant(study) else judgement.pooled)[objective]
     if math.isnan(value):
         raise SslwearError(f"{objective} is undefined on the validation participants")
     return value
+
+
+def _log_network(
+    context: StudyContext,
+    training: TrainingSettings,
+    judgement: Judgement,
+    run: Run,
+    trial: optuna.Trial,
+    parent: Run,
+    progress: ProgressCallback,
+) -> None:
+    """Log figures, and the network of the trial if checkpoints are kept."""
+    table, history = judgement.table, judgement.history
+    log_figures(context, judgement.truth, judgement.predicted, table, history, judgement.epochs, run)
+    if (rates := tensor_rates(history)) is not None:
+        run.text(rates, "learning_rates.csv")
+    if context.settings.keep_checkpoints:
+        log_network(context, training, judgement.epochs, judgement.means, run, parent, progress)
+        trial.set_user_attr(NETWORK, run.id)
 
 
 def _fail(study: optuna.Study, trial: optuna.Trial, training: TrainingSettings, run: Run, error: Exception) -> None:
@@ -130,6 +183,8 @@ def _copy_result(study: optuna.Study, trial: optuna.Trial, earlier: FrozenTrial,
         run.end("KILLED", "pruned")
         study.tell(trial, state=TrialState.PRUNED)
     else:
-        trial.set_user_attr("best_epoch", earlier.user_attrs["best_epoch"])
+        for name in ("best_epoch", MEASURED, PEOPLE, NETWORK):
+            if name in earlier.user_attrs:
+                trial.set_user_attr(name, earlier.user_attrs[name])
         run.end("FINISHED", "finished")
-        study.tell(trial, earlier.value)
+        study.tell(trial, earlier.values)

@@ -31,7 +31,7 @@ def train_once(
         name, what = run_name(settings.training), note(settings.training)
         place = describe_experiment(context, single_note(context))
         with store.start_run(place, name, "train", note=what, **context.tags()) as run:
-            run.text(settings.to_yaml(), "settings.yaml")
+            run.text(context.settings.to_yaml(), "settings.yaml")
             run.plugins(settings.plugins)
             return run, train(context, settings.training, run, run.id, progress)
 
@@ -60,7 +60,8 @@ def pretrain_once(
 
 
 def _build(settings: Settings, store: Store, progress: ProgressCallback) -> StudyContext:
-    context = StudyContext.open(settings, store)
+    single = settings.model_copy(update={"split": settings.split.for_training()})
+    context = StudyContext.open(single, store)
     check_pretraining(context, [settings.training.pretext])
     for warning in context.data_warnings():
         progress.warn(warning)

@@ -19,6 +19,8 @@ from sslwear.studies.content import check_content
 from sslwear.tracking import STORAGE_VARIABLE, Store, databases, mlflow_database, open_runs, outages
 from sslwear.utils.masking import masked, one_line
 
+NESTED = "/"
+"""Character in the names of the studies inside of evaluations, which no study file may have."""
 CONTENT = ("studies",)
 """Tables of Optuna with rows that somebody made."""
 
@@ -185,7 +187,7 @@ def _raised_in(package: str, error: BaseException) -> bool:
 def all_studies(store: Store) -> list[optuna.Study]:
     """All studies of a store, by name."""
     storage = open_storage(store)
-    names = sorted(optuna.get_all_study_names(storage))
+    names = sorted(name for name in optuna.get_all_study_names(storage) if NESTED not in name)
     return [optuna.load_study(study_name=name, storage=storage) for name in names]
 
 
@@ -197,7 +199,7 @@ def find_study(name: str, store: Store) -> optuna.Study:
             read.
     """
     storage = open_storage(store)
-    names = optuna.get_all_study_names(storage)
+    names = [one for one in optuna.get_all_study_names(storage) if NESTED not in one]
     if name not in names:
         experiment = store.client.get_experiment_by_name(name)
         if experiment is not None and store.find_runs(experiment.experiment_id, kind="cross_validation"):

@@ -15,8 +15,8 @@ import optuna
 
 from sslwear.evaluation.participants import POOLED
 
-SCORES, EVALUATIONS = "tested", "test_looks"
-"""Attributes of a study with its test scores and its test evaluations."""
+SCORES, EVALUATIONS, PEOPLE = "tested", "test_looks", "tested_people"
+"""Attributes of a study with its test scores, its test evaluations, and its objective by test participant."""
 ABOUT = {True: "means over participants", False: "over all windows"}
 
 
@@ -30,7 +30,13 @@ def scored_trials(study: optuna.Study) -> list[int]:
     return [int(number) for number in study.user_attrs.get(SCORES, {})]
 
 
-def keep_scores(study: optuna.Study, number: int, means: Mapping[str, float], pooled: Mapping[str, float]) -> None:
+def keep_scores(
+    study: optuna.Study,
+    number: int,
+    means: Mapping[str, float],
+    pooled: Mapping[str, float],
+    people: Mapping[str, float],
+) -> None:
     """Keep the test scores of a trial.
 
     Args:
@@ -38,9 +44,16 @@ def keep_scores(study: optuna.Study, number: int, means: Mapping[str, float], po
         number: number of the trial.
         means: means over the test participants, by name of the score.
         pooled: scores over all windows of the test participants, by name.
+        people: objective of each test participant.
     """
+    study.set_user_attr(PEOPLE, {**study.user_attrs.get(PEOPLE, {}), str(number): dict(people)})
     scores = {**means, **{f"{POOLED}{name}": value for name, value in pooled.items()}}
     study.set_user_attr(SCORES, {**study.user_attrs.get(SCORES, {}), str(number): scores})
+
+
+def people_of(study: optuna.Study, number: int) -> dict[str, float]:
+    """Objective of each test participant in a trial; empty if it was not tested, or by version 0.1."""
+    return dict(study.user_attrs.get(PEOPLE, {}).get(str(number), {}))
 
 
 def scores_of(study: optuna.Study, number: int) -> dict[str, float]:

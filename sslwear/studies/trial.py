@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from sslwear.config import NO_PRETEXT, SUPERVISED, TrainingSettings
-from sslwear.encoders.base import Encoder
-from sslwear.evaluation.participants import per_participant
+from sslwear.encoders.base import Encoder, Network
+from sslwear.evaluation.participants import POOLED, mean_scores, per_participant
 from sslwear.reports.training_figures import confusion_figure, learning_curves, participants_figure
 from sslwear.studies.context import StudyContext
 from sslwear.studies.pretraining import pretrained
@@ -16,8 +17,8 @@ from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.trials import pretraining_params, searched_pretraining
 from sslwear.tracking import Run, participant_params
 from sslwear.tracking.system_metrics import monitored
-from sslwear.training import EpochRecord, FitData, FitResult, fit
-from sslwear.training.metrics import confusion
+from sslwear.training import EpochRecord, FitData, FitResult, fit, refit
+from sslwear.training.metrics import Labels, classification_scores, confusion
 from sslwear.utils.words import count
 
 SUMMARY_SCORES = ("kappa", "f1", "precision", "recall")
@@ -77,8 +78,7 @@ def train(
     tuning = context.tuning(training)
     split = context.split
     who = participant_params(train=split.train, validation=split.validation)
-    pretraining = pretraining_params(searched_pretraining(context.settings, training))
-    run.params({**training.model_dump(), **pretraining, **context.runtime_params(), **who})
+    run.params({**training_params(context, training), **who})
     learning = context.windows(split.train, training)
     validation = context.windows(split.validation)
     data = FitData(learning, validation)
@@ -95,17 +95,29 @@ def train(
         if on_epoch is not None:
             on_epoch(record)
 
+    classes = len(context.dataset.class_names)
+
+    def scores(truth: Labels, predicted: Labels) -> dict[str, float]:
+        return mean_scores(per_participant(truth, predicted, validation.pid, classes))
+
     with context.unchanged_data(), monitored(run):
-        result = fit(encoder, task, data, tuning, context.fit_settings(training), after, context.cache)
-    table = per_participant(
-        result.validation.truth, result.validation.predicted, validation.pid, len(context.dataset.class_names)
-    )
+        result = fit(encoder, task, data, tuning, context.fit_settings(training), after, context.cache, scores=scores)
+    best = result.validation
+    table = per_participant(best.truth, best.predicted, validation.pid, classes)
+    pooled = classification_scores(best.truth, best.predicted, classes)
+    run.metrics({f"{POOLED}{name}": value for name, value in pooled.items()}, result.best_epoch)
     _log_result(training, table, result, run)
     if keep:
         _log_network(context, training, table, result, run)
     else:  # with a checkpoint its scores are logged
         run.metrics(result.validation.scores, result.best_epoch)
     return result
+
+
+def training_params(context: StudyContext, training: TrainingSettings) -> dict[str, Any]:
+    """MLflow parameters of a training: its settings, what was searched of its pre-training, and where it runs."""
+    pretraining = pretraining_params(searched_pretraining(context.settings, training))
+    return {**training.model_dump(), **pretraining, **context.runtime_params()}
 
 
 def first_encoder(
@@ -129,7 +141,7 @@ def _log_result(training: TrainingSettings, table: pd.DataFrame, result: FitResu
         run.text(rates, "learning_rates.csv")
     scores = ", ".join(f"{name} {best.scores[name]:.3f}" for name in SUMMARY_SCORES)
     run.describe(
-        f"{note(training)}\n\nOver all windows of {count(len(table), 'validation participant')}: {scores}, in epoch "
+        f"{note(training)}\n\nMean over {count(len(table), 'validation participant')}: {scores}, in epoch "
         f"{result.best_epoch} of {len(result.history)}, the epoch whose weights are kept. Metrics that begin with "
         "`val_` have the value of each epoch."
     )
@@ -139,15 +151,79 @@ def _log_network(
     context: StudyContext, training: TrainingSettings, table: pd.DataFrame, result: FitResult, run: Run
 ) -> None:
     """Log figures and the checkpoint."""
-    best, names = result.validation, context.dataset.class_names
-    counts = confusion(best.truth, best.predicted, len(names))
-    run.figure(confusion_figure(counts, names, "validation participants"), "confusion.png")
-    objective = context.settings.objective
-    run.figure(learning_curves(result.history, result.best_epoch, objective), "learning_curves.png")
-    spread = {name: table[name].tolist() for name in SUMMARY_SCORES}
-    run.figure(participants_figure(spread, "validation participants"), "participants.png")
+    best = result.validation
+    log_figures(context, best.truth, best.predicted, table, result.history, result.best_epoch, run)
     card = context.card(training.tuning, training.pretext, training.head)
     run.checkpoint(result.network, card, best.scores, result.best_epoch)
+
+
+def log_figures(
+    context: StudyContext,
+    truth: Labels,
+    predicted: Labels,
+    table: pd.DataFrame,
+    history: Sequence[EpochRecord],
+    epoch: int,
+    run: Run,
+) -> None:
+    """Log the confusion matrix, the learning curves and the spread over validation participants."""
+    names = context.dataset.class_names
+    counts = confusion(truth, predicted, len(names))
+    run.figure(confusion_figure(counts, names, "validation participants"), "confusion.png")
+    run.figure(learning_curves(history, epoch, context.settings.objective), "learning_curves.png")
+    spread = {name: table[name].tolist() for name in SUMMARY_SCORES}
+    run.figure(participants_figure(spread, "validation participants"), "participants.png")
+
+
+def fit_on_all(
+    context: StudyContext,
+    training: TrainingSettings,
+    encoder: Encoder,
+    epochs: int,
+    on_epoch: Callable[[int, float], None] | None = None,
+) -> Network:
+    """A network trained on all participants that are not test participants, for a given number of epochs."""
+    whole = context.on_all()
+    return refit(
+        encoder,
+        whole.classification(training),
+        whole.windows(whole.split.train, training),
+        whole.tuning(training),
+        whole.fit_settings(training),
+        epochs,
+        whole.cache,
+        on_epoch,
+    )
+
+
+def log_network(
+    context: StudyContext,
+    training: TrainingSettings,
+    epochs: int,
+    scores: Mapping[str, float],
+    run: Run,
+    parent: Run,
+    progress: ProgressCallback,
+) -> Network:
+    """Train on all participants that are not test participants, and log the network on a run.
+
+    Args:
+        context: the study's.
+        training: settings of a trial.
+        epochs: number of epochs.
+        scores: scores of the trial, logged with the network.
+        run: an open run.
+        parent: parent run of a pre-training.
+        progress: receives a pre-training.
+    """
+    whole = context.on_all()
+    with context.unchanged_data():
+        encoder = first_encoder(whole, training, run, parent.id, progress)
+        network = fit_on_all(
+            context, training, encoder, epochs, lambda epoch, loss: run.metrics({"all_train_loss": loss}, epoch)
+        )
+    run.checkpoint(network, context.card(training.tuning, training.pretext, training.head), scores, epochs)
+    return network
 
 
 def tensor_rates(history: Sequence[EpochRecord]) -> str | None:

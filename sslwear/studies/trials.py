@@ -1,25 +1,28 @@
-"""A study's trials in Optuna's storage: rows, the winner, and parameter importances."""
+"""A study's trials in Optuna's storage: rows, scores by participant, and the selected trial."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import optuna
-from optuna.importance import FanovaImportanceEvaluator
+import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from sslwear.config import NO_PRETEXT, Settings, TrainingSettings, from_yaml, parse, section_and_key
 from sslwear.config.unused import unused_keys
 from sslwear.errors import StudyError
+from sslwear.evaluation.selection import candidates
 from sslwear.reports.study_figures import TrialPoint
+from sslwear.studies.limits import MEASURED, excess
 from sslwear.utils.words import shown
 
-ENOUGH_FOR_IMPORTANCES = 4
-MANY_FOR_IMPORTANCES = 500
-"""Number of trials of which importances are computed; the time that this takes grows faster than their number."""
+BY_PARTICIPANT, SELECT, NETWORKS = "by_participant", "select", "networks"
+"""Attributes of a study: whether its objective is a mean over participants, how it selects a trial, and the runs with
+the weights of selected trials."""
+PEOPLE, NETWORK = "people", "network"
+"""Attributes of a trial: the objective of each participant, and the run with its weights if checkpoints are kept."""
 OUTCOMES = {
     TrialState.COMPLETE: "finished",
     TrialState.PRUNED: "pruned",
@@ -33,7 +36,7 @@ class TrialRow:
     """One trial as a row of a table.
 
     `settings` is None when it has none that can be read. `pretraining` has the searched keys of `pretraining`, and is
-    empty where the trial does not pre-train.
+    empty where the trial does not pre-train. `participants` has the objective of each judged participant.
     """
 
     number: int
@@ -46,6 +49,7 @@ class TrialRow:
     error: str | None
     host: str | None
     run_id: str | None
+    participants: Mapping[str, float] = field(default_factory=dict)
 
     def searched(self, name: str) -> Any:
         """Value of a key of `search`; None if the trial has none."""
@@ -64,10 +68,57 @@ def kept_settings(study: optuna.Study) -> Settings:
     return parse(from_yaml(study.user_attrs["settings"]), f"the settings kept with study {study.study_name}")
 
 
-def winner(study: optuna.Study) -> FrozenTrial | None:
-    """The best finished trial; None if none finished."""
+def is_by_participant(study: optuna.Study) -> bool:
+    """Whether the objective is a mean over participants; in studies of version 0.1 it is over all windows."""
+    return bool(study.user_attrs.get(BY_PARTICIPANT, False))
+
+
+def score_of(trial: FrozenTrial) -> float | None:
+    """The objective of a trial, the first one if there are two; None if it has none."""
+    return trial.values[0] if trial.values else None
+
+
+def eligible(study: optuna.Study) -> list[FrozenTrial]:
+    """Finished trials that keep the study's constraints, in order."""
+    settings = kept_settings(study)
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return max(complete, key=lambda trial: (trial.value or 0.0, -trial.number)) if complete else None
+    return [trial for trial in complete if all(over <= 0 for over in excess(trial, settings))]
+
+
+def best_trial(study: optuna.Study) -> FrozenTrial | None:
+    """The finished trial with the best objective that keeps the constraints, the first of equals; None if none does."""
+    found = eligible(study)
+    return max(found, key=lambda trial: (score_of(trial) or 0.0, -trial.number)) if found else None
+
+
+def winner(study: optuna.Study) -> FrozenTrial | None:
+    """The trial that the study selects, see `Settings.select`; None if none finished."""
+    best = best_trial(study)
+    if best is None or study.user_attrs.get(SELECT, "best") == "best":
+        return best
+    found = {trial.number: trial for trial in eligible(study)}
+    alike = [found[number] for number in candidates(scores_table(study))] or [best]
+    return min(alike, key=lambda trial: (trial.user_attrs[MEASURED]["trainable_parameters"], _cost(trial)))
+
+
+def _cost(trial: FrozenTrial) -> tuple[bool, int, int]:
+    """Sort key for the cost of a trial: whether it pre-trains, its epochs, and its number."""
+    training = training_of(trial)
+    return training.pretext != NO_PRETEXT, int(trial.user_attrs.get("best_epoch", training.max_epochs)), trial.number
+
+
+def scores_table(study: optuna.Study) -> pd.DataFrame:
+    """The objective of each participant (columns) in each eligible trial (rows, by number)."""
+    rows = {trial.number: trial.user_attrs[PEOPLE] for trial in eligible(study) if PEOPLE in trial.user_attrs}
+    return pd.DataFrame.from_dict(rows, orient="index", dtype=float)
+
+
+def network_run(study: optuna.Study, trial: FrozenTrial) -> str | None:
+    """Id of the run with the weights of a trial; None if none are kept."""
+    if not is_by_participant(study):
+        return str(trial.user_attrs["run_id"])
+    found = study.user_attrs.get(NETWORKS, {}).get(str(trial.number), trial.user_attrs.get(NETWORK))
+    return None if found is None else str(found)
 
 
 def rows(study: optuna.Study) -> list[TrialRow]:
@@ -83,7 +134,7 @@ def rows(study: optuna.Study) -> list[TrialRow]:
 def _row(trial: FrozenTrial, interrupted: bool) -> TrialRow:
     settings = trial.user_attrs.get("settings")
     reported = trial.intermediate_values
-    value = trial.value if trial.state == TrialState.COMPLETE else reported[max(reported)] if reported else None
+    value = score_of(trial) if trial.state == TrialState.COMPLETE else reported[max(reported)] if reported else None
     return TrialRow(
         number=trial.number,
         outcome="interrupted" if interrupted else OUTCOMES[trial.state],
@@ -95,6 +146,7 @@ def _row(trial: FrozenTrial, interrupted: bool) -> TrialRow:
         error=trial.user_attrs.get("error"),
         host=trial.user_attrs.get("host"),
         run_id=trial.user_attrs.get("run_id"),
+        participants=trial.user_attrs.get(PEOPLE, {}),
     )
 
 
@@ -125,24 +177,6 @@ def points(study: optuna.Study) -> list[TrialPoint]:
 
 def _coordinate(value: str | float | bool | None) -> str | float:
     return value if isinstance(value, str | int | float) and not isinstance(value, bool) else shown(value)
-
-
-def importances(study: optuna.Study) -> dict[str, float]:
-    """Importance of each searched setting for the objective (fANOVA), the most important first.
-
-    Importances add up to 1. There are none when trials are too few or all values are equal. Of many trials,
-    `MANY_FOR_IMPORTANCES` at even distances are used.
-    """
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len(complete) < ENOUGH_FOR_IMPORTANCES or len({trial.value for trial in complete}) < 2:
-        return {}
-    evaluator = FanovaImportanceEvaluator(seed=0)  # the same study, the same figures
-    if len(complete) > MANY_FOR_IMPORTANCES:
-        places = np.linspace(0, len(complete) - 1, MANY_FOR_IMPORTANCES).round().astype(int)
-        study = optuna.create_study(direction=study.direction)
-        study.add_trials([complete[i] for i in places])
-    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return {name: float(share) for name, share in found.items()}
 
 
 def training_of(trial: FrozenTrial) -> TrainingSettings:

@@ -21,7 +21,7 @@ from sslwear.training import EpochRecord
 SETTINGS = "settings.yaml"
 NOT_RESULTS = (SYSTEM_METRICS, "learning_parameters/")
 """Prefixes of metrics that are no results; version 0.1 logged numbers of parameters as metrics."""
-TIMES = ("epoch_seconds",)
+TIMES = ("epoch_seconds", "windows_per_second")
 """Metrics that differ between identical runs."""
 Value = TypeVar("Value")
 

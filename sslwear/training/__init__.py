@@ -1,8 +1,11 @@
 """Training of encoders, without Optuna and MLflow."""
 
 from sslwear.training.cache import FeatureCache, FrozenBlocks
+from sslwear.training.epochs import frozen_prefix_length
 from sslwear.training.evaluation import evaluate, outputs
-from sslwear.training.loop import fit, frozen_prefix_length, refit
+from sslwear.training.fold_group import Fold
+from sslwear.training.folds import FoldedResult, fit_folds
+from sslwear.training.loop import fit, refit
 from sslwear.training.results import EpochRecord, Evaluation, FitResult, FitSettings
 from sslwear.training.windows import AugmentedViews, FitData, Windows, WindowSource
 
@@ -14,11 +17,14 @@ __all__ = [
     "FitData",
     "FitResult",
     "FitSettings",
+    "Fold",
+    "FoldedResult",
     "FrozenBlocks",
     "WindowSource",
     "Windows",
     "evaluate",
     "fit",
+    "fit_folds",
     "frozen_prefix_length",
     "outputs",
     "refit",

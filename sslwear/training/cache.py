@@ -13,7 +13,6 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 from weakref import WeakValueDictionary
@@ -22,17 +21,18 @@ import numpy as np
 import torch
 from filelock import FileLock
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from sslwear.data.arrays import release
 from sslwear.encoders.base import Network
 from sslwear.training import checked_files
+from sslwear.training.cached_outputs import CachedOutputs
 from sslwear.training.device import autocast
-from sslwear.training.windows import AugmentedViews, Windows, WindowSource, index_batches
+from sslwear.training.windows import AugmentedViews, Windows, WindowSource
+from sslwear.tuning.base import set_mode
 from sslwear.utils import plugins
 
 COMPUTE_BATCH = 256
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 """Version of the arithmetic from windows to a block's outputs. Raise it when that changes; entries of another version
 are not used."""
 ABANDONED_S = 24 * 3600
@@ -40,41 +40,8 @@ ABANDONED_S = 24 * 3600
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class CachedOutputs(WindowSource):
-    """Outputs of an encoder's first blocks for windows.
-
-    Attributes:
-        windows: the windows, in the order of the outputs.
-        values: outputs (n, channels, length), in memory or memory-mapped: float32, or the bits of bf16 as uint16.
-        depth: number of blocks.
-    """
-
-    windows: Windows
-    values: NDArray[Any]
-    depth: int
-
-    def __len__(self) -> int:
-        return len(self.windows)
-
-    def participants(self) -> list[Any]:
-        """Participants of the windows."""
-        return self.windows.participants()
-
-    def batches(
-        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches in the order of the windows' own batches, as (B, channels, length) and class indices (B,)."""
-        labels = self.windows.labels
-        for chosen in index_batches(len(self), size, shuffle):
-            x = torch.from_numpy(self.values[chosen])
-            release(self.values)
-            x = x.view(torch.bfloat16) if x.dtype == torch.uint16 else x
-            yield x.to(device), torch.from_numpy(labels[chosen]).to(device)
-
-
 class FrozenBlocks:
-    """Frozen first blocks of an encoder, in evaluation mode.
+    """Frozen first blocks of an encoder, which compute in evaluation mode.
 
     Args:
         network: network with the blocks; the blocks in use must not change during the life of this object.
@@ -90,12 +57,12 @@ class FrozenBlocks:
         self._digests: list[str] = []
 
     def key(self, windows: Windows, view: int, depth: int) -> str:
-        """Hash of everything that the outputs of the first `depth` blocks depend on."""
+        """Hash of everything that the outputs of the first `depth` blocks for `windows.whole()` depend on."""
         for block in list(self._network.feature_extractor)[len(self._digests) : depth]:
             self._digests.append(_digest(block))
         content = {
             "fingerprint": windows.dataset.fingerprint,
-            "rows": hashlib.sha256(windows.rows.tobytes()).hexdigest(),
+            "rows": hashlib.sha256(windows.whole().rows.tobytes()).hexdigest(),
             "view": [*_views_key(windows.views), view] if windows.views and windows.augmented(view) else None,
             "samples": self._samples,
             "blocks": self._digests[:depth],
@@ -118,6 +85,8 @@ class FrozenBlocks:
         Yields:
             Arrays (B, channels, length): float32, or the bits of bf16 as uint16.
         """
+        for block in list(self._network.feature_extractor)[:depth]:
+            set_mode(block, training=False)
         for x, _ in source.batches(COMPUTE_BATCH, self._samples, self._device, view=view):
             with autocast(self._device, self._precision):
                 output = self._network.forward_blocks(x, source.depth, depth).cpu().contiguous()
@@ -141,7 +110,12 @@ def _digest(block: nn.Module) -> str:
 
 
 class FeatureCache:
-    """Cache of outputs of frozen blocks.
+    """Cache of outputs of frozen blocks, for use by one thread.
+
+    An entry has the outputs for all windows of a data set in which the device was worn, so that the folds of a study
+    share it: in cross-validation each participant is in the training windows of most folds and in the validation
+    windows of one, and entries for each fold's windows would be computed and stored as often as there are folds. A
+    training on few of the windows computes more than it needs, but only once.
 
     An entry is one file in the folder. The file gets its name when it is complete, so processes can share entries and a
     killed process leaves no incomplete one. A checksum is compared when a process first reads an entry; a damaged entry
@@ -230,7 +204,7 @@ class FeatureCache:
 
     def _write(self, path: Path, blocks: FrozenBlocks, windows: Windows, view: int, depth: int) -> bool:
         """Compute an entry from the deepest cached outputs; returns whether it was stored."""
-        source = self._deepest(blocks, windows, view, depth - 1)
+        source = self._deepest(blocks, windows.whole(), view, depth - 1)
         handle, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".making")
         os.close(handle)
         unfinished = Path(name)

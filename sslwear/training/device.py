@@ -89,10 +89,21 @@ def deterministic(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed PyTorch's global CPU generator in a block, for initial weights, and restore its state afterwards."""
-    with torch.random.fork_rng(devices=[]):
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Seed PyTorch's global CPU generator in a block, for initial weights, and restore its state afterwards.
+
+    Args:
+        seed: the seed.
+        device: another device whose global generator is seeded too, and on CUDA restored; None for none.
+    """
+    device = device or torch.device("cpu")
+    cuda = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
+        for index in cuda:
+            torch.cuda.default_generators[index].manual_seed(seed)
+        if device.type == "mps":
+            torch.mps.manual_seed(seed)
         yield
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,10 +19,19 @@ from sslwear.training.windows import WindowSource
 from sslwear.tuning.base import parts, set_mode
 
 EVALUATION_BATCH = 256
+Scorer = Callable[[NDArray[Any], NDArray[Any]], dict[str, float]]
+"""Scores of true and predicted answers by name."""
 
 
 @torch.no_grad()
-def evaluate(network: Network, samples: int, task: Task, windows: WindowSource, settings: FitSettings) -> Evaluation:
+def evaluate(
+    network: Network,
+    samples: int,
+    task: Task,
+    windows: WindowSource,
+    settings: FitSettings,
+    scores: Scorer | None = None,
+) -> Evaluation:
     """Predict windows and score the predictions; the task's random numbers are the same in every call.
 
     Args:
@@ -28,6 +40,7 @@ def evaluate(network: Network, samples: int, task: Task, windows: WindowSource, 
         task: gives targets, loss, answers and scores.
         windows: windows, or cached outputs of the network's first blocks for them.
         settings: device, precision and seed are used.
+        scores: scores of true and predicted answers, in place of the task's own.
     """
     for part in parts(network).values():
         set_mode(part, training=False)
@@ -39,7 +52,7 @@ def evaluate(network: Network, samples: int, task: Task, windows: WindowSource, 
         sums.append(torch.stack(task.loss(output, target)))
         answers.append(task.answers(output, target))
     truth, predicted = (torch.cat(side).cpu().numpy() for side in zip(*answers, strict=True))
-    return Evaluation(mean_loss(sums), task.scores(truth, predicted), truth, predicted)
+    return Evaluation(mean_loss(sums), (scores or task.scores)(truth, predicted), truth, predicted)
 
 
 @torch.no_grad()

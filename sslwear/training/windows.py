@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -73,13 +73,15 @@ class AugmentedViews:
     seed: int
 
     def draw(self, view: int, count: int) -> Tensor:
-        """Random parameters (count, ...) of all windows in a view, see `Augmentation.draw`."""
+        """Random parameters (count, ...) of all windows of a data set in a view, see `Augmentation.draw`."""
         return self.augmentation.draw(count, generator(self.seed, VIEW_STREAMS + view))
 
 
 @dataclass(frozen=True)
 class Windows(WindowSource):
     """Windows of a data set, each of which occurs once in an epoch.
+
+    A window has the same augmented views in every selection of windows of the data set, so that folds share them.
 
     Attributes:
         dataset: the data set; windows are read when they are needed.
@@ -123,17 +125,22 @@ class Windows(WindowSource):
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of all windows, in a random order or in the data set's order."""
         views = self.views if self.augmented(view) else None
-        drawn = views.draw(view, len(self)) if views is not None else None
+        drawn = views.draw(view, len(self.dataset)) if views is not None else None
         for chosen in index_batches(len(self), size, shuffle):
             rows = self.rows[chosen]
             x = self.dataset.gather(rows, samples).to(device)
             if views is not None and drawn is not None:
-                x = views.augmentation.apply(x, drawn[chosen].to(device))
+                x = views.augmentation.apply(x, drawn[rows].to(device))
             yield x, torch.from_numpy(self.dataset.labels[rows]).to(device)
 
     def augmented(self, view: int) -> bool:
         """Whether a view differs from the windows as recorded."""
         return view > 0 and self.views is not None
+
+    def whole(self) -> Windows:
+        """All windows of the data set in which the device was worn, or all if some of these windows were not worn."""
+        worn = self.dataset.worn
+        return replace(self, rows=np.flatnonzero(worn) if worn[self.rows].all() else np.arange(len(worn)))
 
 
 def index_batches(count: int, size: int, shuffle: torch.Generator | None) -> Iterator[NDArray[np.int64]]:

@@ -120,4 +120,4 @@ def _sketched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         path.write_bytes(b"")
 
     monkeypatch.setattr(Figure, "savefig", sketch)
-    monkeypatch.setattr(summary, "interactive", lambda *_: "")
+    monkeypatch.setattr(summary, "study_page", lambda *_: "")

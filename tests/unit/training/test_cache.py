@@ -32,7 +32,7 @@ from sslwear.training import (
     fit,
 )
 from sslwear.training import cache as cache_module
-from sslwear.training.cache import CachedOutputs
+from sslwear.training.cached_outputs import CachedOutputs
 from sslwear.training.device import seeded
 from sslwear.training.task import Classification
 from sslwear.tuning.base import parse
@@ -129,6 +129,53 @@ def test_cached_outputs_are_in_the_order_of_the_windows(small: Dataset, tmp_path
     assert source.participants() == [1, 5]
 
 
+@pytest.mark.parametrize("view", [0, 2])
+def test_all_selections_of_windows_share_an_entry(
+    small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, view: int
+) -> None:
+    """Also in augmented views, which are the same for a window in every selection, cached or not."""
+    made = []
+    real = FrozenBlocks.outputs
+
+    def watch(self: FrozenBlocks, *args: object) -> object:
+        made.append(1)
+        return real(self, *args)
+
+    monkeypatch.setattr(FrozenBlocks, "outputs", watch)
+    cache, views = FeatureCache(tmp_path, LARGE, LARGE), AugmentedViews(Rotation(), 7)
+    for chosen in ((1, 2, 6), (6, 8), (5,)):
+        windows = Windows.of(small, chosen, views)
+        windows = replace(windows, rows=windows.rows[::-2])
+        source = cache.source(blocks(), windows, view, 3)
+        with torch.no_grad():
+            expected = network().forward_blocks(all_of(windows, view), 0, 3)
+        torch.testing.assert_close(all_of(source, view), expected, rtol=1e-4, atol=1e-5)
+    assert len(made) == 1
+    assert len(files(tmp_path)) == 1
+
+
+def test_windows_that_were_not_worn_have_an_entry_of_their_own(small: Dataset, tmp_path: Path) -> None:
+    cache, half_worn = FeatureCache(tmp_path, LARGE, LARGE), replace(small, worn=np.arange(len(small)) % 2 == 0)
+    worn, any_ = Windows.of(half_worn, (5,)), Windows(half_worn, np.array([3, 4, 9]))
+    for windows, entry in ((worn, half_worn.worn.sum()), (any_, len(small))):
+        source = cache.source(blocks(), windows, 0, 3)
+        assert isinstance(source, CachedOutputs)
+        assert len(source.values) == entry
+        with torch.no_grad():
+            expected = network().forward_blocks(all_of(windows), 0, 3)
+        torch.testing.assert_close(all_of(source), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_outputs_are_computed_in_evaluation_mode(small: Dataset) -> None:
+    windows, body = Windows.of(small, (1,)), network()
+    (expected,) = FrozenBlocks(body, 150, "float32").outputs(windows, 0, 2)
+    body.train()
+    state = {key: value.clone() for key, value in body.state_dict().items()}
+    (found,) = FrozenBlocks(body, 150, "float32").outputs(windows, 0, 2)
+    assert np.array_equal(found, expected)
+    assert all(torch.equal(value, state[key]) for key, value in body.state_dict().items())
+
+
 @pytest.mark.parametrize("place", [-1, -2000, 60, 130])
 @pytest.mark.parametrize("memory", [0, LARGE])
 def test_an_entry_with_a_changed_bit_is_computed_again(
@@ -179,6 +226,7 @@ def test_a_deeper_entry_starts_from_a_shallower_one(
 
 def test_everything_that_changes_the_outputs_changes_the_key(small: Dataset, small_folder: Path) -> None:
     windows = Windows.of(small, (1, 2), AugmentedViews(Rotation(), 7))
+    half_worn = replace(small, worn=np.arange(len(small)) % 2 == 0)
     keys = [
         blocks().key(windows, 0, 2),
         blocks().key(windows, 1, 2),
@@ -189,11 +237,13 @@ def test_everything_that_changes_the_outputs_changes_the_key(small: Dataset, sma
         blocks(seed=1).key(windows, 0, 2),
         blocks(precision="bf16").key(windows, 0, 2),
         FrozenBlocks(network(), 300, "float32").key(windows, 0, 2),
-        blocks().key(Windows.of(small, (1,)), 0, 2),
+        blocks().key(Windows.of(half_worn, (1, 2)), 0, 2),
+        blocks().key(Windows.of(replace(small, fingerprint="other"), (1, 2)), 0, 2),
     ]
     assert len(set(keys)) == len(keys)
     again = Windows.of(open_dataset(small_folder), (1, 2), AugmentedViews(Rotation(), 8))
     assert blocks().key(again, 0, 2) == keys[0], "the view as recorded does not depend on the augmentation's seed"
+    assert blocks().key(Windows.of(small, (5,)), 0, 2) == keys[0], "all participants share an entry"
 
 
 @pytest.mark.parametrize("name", ["0.weight", "1.bn1.running_mean", "5.kernel"])
@@ -216,29 +266,29 @@ def test_another_stride_or_version_changes_the_key(small: Dataset, monkeypatch: 
 
 
 def test_least_recently_used_entry_is_deleted_when_the_disk_is_full(small: Dataset, tmp_path: Path) -> None:
-    parts = [Windows.of(small, (pid,)) for pid in (1, 2, 5)]
-    size = FeatureCache(tmp_path / "size", 0, LARGE).source(blocks(), parts[0], 0, 5)
+    windows, frozen = Windows.of(small, (1,)), [blocks(seed) for seed in range(3)]
+    size = FeatureCache(tmp_path / "size", 0, LARGE).source(blocks(), windows, 0, 5)
     assert isinstance(size, CachedOutputs)
     cache = FeatureCache(tmp_path / "cache", 0, int(2.5 * size.values.nbytes))
-    for windows in parts[:2]:
-        cache.source(blocks(), windows, 0, 5)
+    for number in (0, 1):
+        cache.source(frozen[number], windows, 0, 5)
         time.sleep(0.01)
-    first, second, third = (f"{blocks().key(windows, 0, 5)}.npy" for windows in parts)
-    cache.source(blocks(), parts[0], 0, 5)  # used again
-    cache.source(blocks(), parts[2], 0, 5)
+    first, second, third = (f"{one.key(windows, 0, 5)}.npy" for one in frozen)
+    assert files(tmp_path / "cache") == {first, second}
+    cache.source(frozen[0], windows, 0, 5)  # used again
+    cache.source(frozen[2], windows, 0, 5)
     assert files(tmp_path / "cache") == {first, third}
-    assert second not in files(tmp_path / "cache")
 
 
 def test_use_from_memory_counts_as_use(small: Dataset, tmp_path: Path) -> None:
-    parts = [Windows.of(small, (pid,)) for pid in (1, 2, 5)]
-    size = FeatureCache(tmp_path / "size", 0, LARGE).source(blocks(), parts[0], 0, 5)
+    windows, frozen = Windows.of(small, (1,)), [blocks(seed) for seed in range(3)]
+    size = FeatureCache(tmp_path / "size", 0, LARGE).source(blocks(), windows, 0, 5)
     assert isinstance(size, CachedOutputs)
     cache = FeatureCache(tmp_path / "cache", LARGE, int(2.5 * size.values.nbytes))
-    for windows in (*parts[:2], parts[0], parts[2]):
-        cache.source(blocks(), windows, 0, 5)
+    for number in (0, 1, 0, 2):
+        cache.source(frozen[number], windows, 0, 5)
         time.sleep(0.01)
-    first, _, third = (f"{blocks().key(windows, 0, 5)}.npy" for windows in parts)
+    first, _, third = (f"{one.key(windows, 0, 5)}.npy" for one in frozen)
     assert files(tmp_path / "cache") == {first, third}
 
 
@@ -280,9 +330,9 @@ def test_entries_of_one_epoch_are_reused_in_the_next(
         return real(self, *args)
 
     monkeypatch.setattr(FrozenBlocks, "outputs", watch)
-    room_for_one = len(Windows.of(small, (1, 2))) // 2 * 4 * Harnet5.features + 200
-    train(small, "head", FeatureCache(tmp_path, 0, room_for_one))
-    assert len(made) == 2  # training and validation windows, once each, in three epochs
+    room_for_one = len(small) * 4 * Harnet5.features + 200
+    train(small, "head", FeatureCache(tmp_path, 0, room_for_one), augment=True)
+    assert len(made) == 3  # both augmented views, and the validation windows as recorded, once each in three epochs
 
 
 def test_windows_that_changed_after_opening_are_not_stored(small_folder: Path, tmp_path: Path) -> None:
@@ -304,18 +354,18 @@ def test_an_entry_above_the_disk_limit_is_not_stored(small: Dataset, tmp_path: P
 
 
 def test_memory_limit_is_respected(small: Dataset, tmp_path: Path) -> None:
-    parts = [Windows.of(small, (pid,)) for pid in (1, 2, 5)]
-    probe = FeatureCache(tmp_path, 0, LARGE).source(blocks(), parts[0], 0, 5)
+    windows, frozen = Windows.of(small, (1,)), [blocks(seed) for seed in range(3)]
+    probe = FeatureCache(tmp_path, 0, LARGE).source(frozen[0], windows, 0, 5)
     assert isinstance(probe, CachedOutputs)
     assert isinstance(probe.values, np.memmap)
     cache = FeatureCache(tmp_path, int(2.2 * probe.values.nbytes), LARGE)
-    sources = [cache.source(blocks(), windows, 0, 5) for windows in parts]
+    sources = [cache.source(one, windows, 0, 5) for one in frozen]
     assert all(isinstance(source, CachedOutputs) for source in sources)
     in_memory = [source for source in sources if not isinstance(source.values, np.memmap)]
     assert len(in_memory) == 2  # all three are in use
-    assert torch.equal(all_of(sources[2]), all_of(FeatureCache(tmp_path, 0, LARGE).source(blocks(), parts[2], 0, 5)))
+    assert torch.equal(all_of(sources[2]), all_of(FeatureCache(tmp_path, 0, LARGE).source(frozen[2], windows, 0, 5)))
     del sources, in_memory
-    again = cache.source(blocks(), parts[2], 0, 5)
+    again = cache.source(frozen[2], windows, 0, 5)
     assert isinstance(again, CachedOutputs)
     assert not isinstance(again.values, np.memmap)
 

@@ -273,6 +273,23 @@ def test_callback_gets_every_epoch_and_can_end_the_training(data: FitData) -> No
     assert [record.epoch for record in records] == [1, 2]
 
 
+def test_scores_of_the_caller_replace_those_of_the_task(data: FitData) -> None:
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def scores(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+        seen.append((truth, predicted))
+        return {"mine": float((truth == predicted).sum())}
+
+    result = fit(encoder(), classification(data), data, parse("head", Harnet5), SETTINGS, scores=scores)
+    plain = run(data, tuning="head")
+    assert [r.scores for r in result.history] == [{"mine": float((t == p).sum())} for t, p in seen]
+    assert result.validation.scores == result.history[result.best_epoch - 1].scores
+    assert same_history(
+        replace(result, history=tuple(replace(r, scores={}) for r in result.history)),
+        replace(plain, history=tuple(replace(r, scores={}) for r in plain.history)),
+    )
+
+
 class Broken(Classification):
     """A task whose loss is NaN."""
 

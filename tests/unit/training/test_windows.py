@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
 
+from sslwear.augmentations.rotation import Rotation
 from sslwear.data.dataset import Dataset
 from sslwear.data.pretraining import DatasetParticipant
 from sslwear.errors import LeakageError
-from sslwear.training.windows import FitData, SampledWindows, Windows
+from sslwear.training.windows import AugmentedViews, FitData, SampledWindows, Windows
 
 CPU = torch.device("cpu")
 
@@ -127,3 +128,19 @@ def test_a_participant_in_training_and_validation_is_leakage(small: Dataset) -> 
     sources = [DatasetParticipant(small, pid, pid) for pid in (1, 2, 5)]
     with pytest.raises(LeakageError, match="participant 2 is both in training and in validation"):
         FitData(SampledWindows(sources[:2], 5, 2, False), Windows.of(small, (2,)))
+
+
+def test_a_window_has_the_same_augmented_view_in_every_selection(small: Dataset) -> None:
+    views = AugmentedViews(Rotation(), 7)
+
+    def window(selection: Windows, row: int, view: int) -> torch.Tensor:
+        x = torch.cat([x for x, _ in selection.batches(7, 150, CPU, view=view)])
+        return x[selection.rows.tolist().index(row)]
+
+    row = int(np.flatnonzero(small.pid == 5)[4])
+    one, other = Windows.of(small, (1, 5), views), Windows(small, np.array([row, 2]), views)
+    for view in (1, 2):
+        assert torch.equal(window(one, row, view), window(other, row, view))
+    assert not torch.equal(window(one, row, 1), window(one, row, 2))
+    assert not torch.equal(window(one, row, 1), window(replace(one, views=AugmentedViews(Rotation(), 8)), row, 1))
+    assert torch.equal(window(one, row, 0), window(Windows.of(small, (5,)), row, 0))

@@ -1,0 +1,289 @@
+"""The page of a study: one file of HTML that needs no network and no scripts, and can be printed.
+
+It tells what was selected and how sure that is, then shows the evidence, and all trials at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from sslwear.data.cuts import duration
+from sslwear.evaluation.intervals import LEVEL, Interval
+from sslwear.reports.inline_svg import STYLE, inline_svg
+from sslwear.reports.study_pictures import (
+    CURVES,
+    GROUPS,
+    IMPORTANCES,
+    MOST_NAMED,
+    PARETO,
+    PEOPLE,
+    TRIALS,
+    study_pictures,
+)
+from sslwear.reports.study_report import FINISHED, GROUPED, PRUNED, StudyReport, TrialResult, value_of
+from sslwear.reports.study_text import (
+    CANNOT_BE_TOLD,
+    evaluations_note,
+    limited,
+    outcomes_text,
+    paper,
+    people,
+    score_rows,
+    verdict,
+)
+from sslwear.reports.trial_figures import MOST_DRAWN, pareto_trials, shown_curves
+from sslwear.utils.console import printable
+from sslwear.utils.words import count, shown
+
+ALIKE = "≈ best"
+RUN_LETTERS = 8
+"""Number of letters of a run's id, by which commands find it."""
+MOST_LISTED = 1000
+"""Maximum number of trials in the table, the best ones."""
+PAGE_STYLE = """
+:root { color-scheme: light }
+body { max-width: 48rem; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; color: #1a202c; background: #fff;
+  font: 16px/1.5 system-ui, "Segoe UI", Roboto, Arial, sans-serif }
+h1 { font-size: 1.6rem; margin: 0 } h1, p { overflow-wrap: anywhere }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem }
+.about, .note, figcaption, small { color: #4a5568 }
+.about { margin: .2rem 0 1rem }
+.note, figcaption { font-size: .875rem; margin: .4rem 0 }
+.verdict { border-left: 4px solid #2b6cb0; background: #f0f5fb; padding: .7rem 1rem; margin: 1rem 0 }
+.verdict p { margin: 0 } .verdict p:first-child { font-size: 1.1rem }
+.warning { border-left: 4px solid #c05621; background: #fff5eb; padding: .7rem 1rem; margin: 1rem 0;
+  overflow-wrap: anywhere }
+.wide { overflow-x: auto }
+.wide.trials { width: fit-content; min-width: 100%; max-width: min(100vw - 3.5rem, 84rem); position: relative;
+  left: 50%; transform: translateX(-50%) }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0 }
+th, td { text-align: left; padding: .3rem .9rem .3rem .4rem; border-bottom: 1px solid #e2e8f0; vertical-align: top }
+thead th { border-bottom: 2px solid #a0aec0; font-weight: 600; vertical-align: bottom }
+small { display: block; font-weight: 400 } .wide td { white-space: nowrap }
+.number { text-align: right }
+table.trials { font-size: .8125rem } table.trials td, table.trials th { padding: .2rem .6rem .2rem .3rem }
+tr.selected td { background: #fdf0e2 } tr.alike td { background: #edf4fc } tr.other td { color: #718096 }
+tr:target td { outline: 2px solid #2b6cb0; outline-offset: -1px }
+.mark { color: #2b6cb0; font-weight: 600 } .selected .mark { color: #c05621 }
+figure { margin: .5rem 0 } svg { width: 100%; height: auto; display: block }
+blockquote { margin: .5rem 0; padding-left: 1rem; border-left: 3px solid #cbd5e0 }
+@media print { body { max-width: none; padding: 0; font-size: 10pt }
+  .wide, .wide.trials { overflow: visible; max-width: none; position: static; transform: none }
+  figure, tr, .verdict, .warning { break-inside: avoid } h2 { break-after: avoid } table.trials { font-size: 6pt }
+  table.trials td, table.trials th { white-space: normal; padding: .15rem .3rem .15rem 0 }
+  * { -webkit-print-color-adjust: exact; print-color-adjust: exact } }
+"""
+HEADINGS = {
+    TRIALS: "All trials",
+    GROUPS: "What was tuned, and after which pretext task",
+    PEOPLE: "Participants",
+    CURVES: "Learning curves",
+    IMPORTANCES: "Importance of the searched settings",
+    PARETO: "Two objectives",
+}
+
+
+def study_page(report: StudyReport) -> str:
+    """The page of a study as HTML; all names and sentences of the report are shown as plain text."""
+    titles = {f"#trial-{one.number}": _title(one) for one in report.trials}
+    parts = [_head(report), _scores(report)]
+    for name, figure in study_pictures(report).items():
+        picture = inline_svg(figure, name, titles)
+        caption = f"<figcaption>{_text(' '.join(_captions(report, name)))}</figcaption>"
+        more = _pareto_table(report) if name == PARETO else ""
+        parts.append(f"<h2>{HEADINGS[name]}</h2>\n<figure>{picture}{caption}</figure>{more}")
+    parts += [_trials(report), _methods(report), _paper(report)]
+    title = _text(f"Study {report.name}")
+    body = "\n".join(filter(None, parts))
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{PAGE_STYLE}{STYLE}</style></head>\n<body>\n<h1>{title}</h1>\n{body}\n</body></html>\n"
+    )
+
+
+def _head(report: StudyReport) -> str:
+    trials = f"{count(len(report.trials), 'trial')}" + (f" ({outcomes_text(report)})" if report.trials else "")
+    about = f"{report.data} · {report.encoder}, {report.weights} · judged by {report.score} · {trials}"
+    sentences = verdict(report)
+    first, rest = (sentences[:2], sentences[2:]) if report.winner is not None else (sentences[:1], sentences[1:])
+    told = "".join(f"<p>{_text(' '.join(one))}</p>" for one in (first, rest) if one)
+    warning = f'\n<div class="warning"><b>Warning:</b> {_text(report.warning)}</div>' if report.warning else ""
+    return f'<p class="about">{_text(about)}</p>\n<div class="verdict">{told}</div>{warning}'
+
+
+def _scores(report: StudyReport) -> str:
+    """The table of scores: the winner, the file's own settings, and the baseline."""
+    rows = score_rows(report)
+    if not rows:
+        return ""
+    tested = any(row.rated.test is not None for row in rows)
+    known = any("[" in limited(found) for row in rows for found in (row.rated.estimate, row.rated.test))
+    lines = []
+    for row in rows:
+        selected = row.rated.trial is not None and row.rated.trial == report.winner
+        marked = row.alike and not selected
+        mark = f'<small class="mark">{CANNOT_BE_TOLD}</small>' if marked else ""
+        kind = "selected" if selected else "alike" if marked else "plain"
+        cells = [
+            f"<td>{_text(row.rated.name)}<small>{_text(row.role)}</small>{mark}</td>",
+            _interval(row.rated.estimate),
+        ]
+        lines.append(f'<tr class="{kind}">{"".join([*cells, *([_interval(row.rated.test)] if tested else [])])}</tr>')
+    heads = ["", "estimate from the search", *(["test score"] if tested else [])]
+    what = (
+        f"Mean {report.score} over participants"
+        f"{f' [{100 * LEVEL:.0f} % interval]' * known}. The estimate needs no test participants. "
+        + ("The test score is that of a model fitted on all participants that are not test participants. " * tested)
+        + report.estimate_note * (report.selected is not None)
+    )
+    notes = f'<p class="note">{_text(what)} {_text(evaluations_note(report))}</p>'
+    return f'<h2>Scores</h2>\n<div class="wide">{_table(heads, lines)}</div>\n{notes}'
+
+
+def _interval(found: Interval | None) -> str:
+    return f"<td>{limited(found)}<small>{people(found)}</small></td>" if found is not None else "<td>-</td>"
+
+
+def _captions(report: StudyReport, name: str) -> Iterable[str]:
+    """Sentences below a figure: what it shows, and what is left out."""
+    if name == TRIALS:
+        yield "The bars are standard errors over participants."
+        if len(report.finished) > 1:
+            yield (
+                "Trials are compared on the same participants, so that bars that overlap do not mean that two trials "
+                "cannot be told apart."
+            )
+        if any(one.known for one in report.trials if one.outcome == PRUNED):
+            yield "A pruned trial ended early, so that its mean cannot be compared with those of finished trials."
+        known = sum(one.known and one.outcome in (FINISHED, PRUNED) for one in report.trials)
+        if known > MOST_DRAWN:
+            yield f"The best {MOST_DRAWN} of {known} trials are shown."
+    elif name == GROUPS:
+        yield (
+            "Means over the finished trials with the same value. Their other settings differ too, so that a difference "
+            "need not be due to this setting alone."
+        )
+    elif name == PEOPLE:
+        yield f"A column is a participant. They are sorted by the score of {score_rows(report)[0].rated.name}."
+        names = {one for row in score_rows(report) for one in (*row.rated.scores, *row.rated.test_scores)}
+        if len(names) > MOST_NAMED:
+            yield "Their names are left out, because there are too many."
+    elif name == CURVES:
+        curves, known = len(shown_curves(report)), sum(len(one.curve) > 1 for one in report.candidates)
+        yield f"Mean {report.score} over participants after each epoch" + (
+            f", of the trials that {CANNOT_BE_TOLD}." if known > 1 else "."
+        )
+        if known > curves:
+            yield f"{curves} of {known} such trials are shown: the selected one and the best others."
+    elif name == IMPORTANCES:
+        yield f"Share of each setting in the variance of {report.score} between trials."
+    elif name == PARETO:
+        yield "No other trial is better in one objective and not worse in the other than a trial on the Pareto front."
+
+
+def _pareto_table(report: StudyReport) -> str:
+    settings = any(report.named(one) for one in report.trials)
+    heads = ["trial", f"{report.score} ± SE", str(report.second), *(["settings"] if settings else [])]
+    lines = []
+    for one in pareto_trials(report):
+        cells = [str(one.number), one.text(), _quantity(one.second), *([report.named(one, most=4)] if settings else [])]
+        lines.append(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in cells)}</tr>")
+    return f'<div class="wide">{_table(heads, lines)}</div>'
+
+
+def _trials(report: StudyReport) -> str:
+    """The table of all trials; columns without any value are left out."""
+    if not report.trials:
+        return ""
+    columns = _columns(report)
+    lines = []
+    for one in report.ranked[:MOST_LISTED]:
+        selected = one.number == report.winner
+        alike = one.candidate and one.outcome == FINISHED
+        kind = "selected" if selected else "alike" if alike else "plain" if one.outcome == FINISHED else "other"
+        mark = "selected" if selected else ALIKE if alike else "" if one.outcome == FINISHED else one.outcome
+        first = f'<td class="number">{one.number}</td><td class="mark">{_text(mark)}</td>'
+        cells = "".join(
+            f"<td{' class=number' * right}>{_text(values[one.number])}</td>" for _, right, values in columns
+        )
+        lines.append(f'<tr id="trial-{one.number}" class="{kind}">{first}{cells}</tr>')
+    heads = ["trial", "", *(head for head, _, _ in columns)]
+    left = len(report.trials) - MOST_LISTED
+    note = f" The last {left} of {len(report.trials)} trials are left out." if left > 0 else ""
+    key = f"<b>{ALIKE}</b>: {CANNOT_BE_TOLD}. " * (len(report.candidates) > 1)
+    legend = f"{key}SE: standard error over participants. Finished trials are sorted by mean; the others follow.{note}"
+    numbers = [0, *(place for place, (_, right, _) in enumerate(columns, 2) if right)]
+    table = _table(heads, lines, "trials", numbers)
+    return f'<h2>Table of trials</h2>\n<p class="note">{legend}</p>\n<div class="wide trials">{table}</div>'
+
+
+def _columns(report: StudyReport) -> list[tuple[str, bool, dict[int, str]]]:
+    """Columns of the table of trials: title, whether they are numbers, and the text of each trial."""
+    trials = report.trials
+    names = [name for name in GROUPED if name in report.searched or report.varied(name)]
+    names += [name for name in report.searched if name not in GROUPED]
+    columns: list[tuple[str, bool, list[Any]]] = [
+        (f"{report.score} ± SE", True, [one.text() if one.known else None for one in trials]),
+        ("participants", True, [len(one.participants) or None for one in trials]),
+        *((name, _numeric(found := [value_of(one, name) for one in trials]), found) for name in names),
+        ("epochs", True, [one.epochs for one in trials]),
+        ("time", True, [None if one.seconds is None else duration(one.seconds) for one in trials]),
+        ("tuned parameters", True, [_quantity(one.parameters) for one in trials]),
+        ("windows/s", True, [_quantity(one.windows_per_second) for one in trials]),
+        ("run", False, [None if one.run_id is None else one.run_id[:RUN_LETTERS] for one in trials]),
+    ]
+    if report.second not in [title for title, _, _ in columns]:
+        columns.insert(-1, (str(report.second), True, [_quantity(one.second) for one in trials]))
+    return [
+        (title, right, {one.number: _value(value) for one, value in zip(trials, values, strict=True)})
+        for title, right, values in columns
+        if any(value is not None for value in values)
+    ]
+
+
+def _numeric(values: Sequence[Any]) -> bool:
+    """Whether values are numbers, which a table has on the right."""
+    known = [value for value in values if value is not None]
+    return bool(known) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
+
+
+def _value(value: Any) -> str:
+    """A setting as the table has it: fractions with three digits."""
+    return f"{value:.3g}" if isinstance(value, float) else shown(value)
+
+
+def _quantity(value: float | None) -> str | None:
+    """A number of things, such as ``10,214``; smaller ones with three digits."""
+    if value is None:
+        return None
+    return f"{value:,.0f}" if abs(value) >= 1000 or float(value).is_integer() else f"{value:.3g}"
+
+
+def _methods(report: StudyReport) -> str:
+    lines = [report.judged, *report.notes]
+    return "<h2>How trials were judged</h2>\n" + "".join(f"<p>{_text(line)}</p>" for line in lines if line)
+
+
+def _paper(report: StudyReport) -> str:
+    lines = "".join(f"<p>{_text(line)}</p>" for line in paper(report))
+    return f"<h2>In a paper</h2>\n<blockquote>{lines}</blockquote>" if lines else ""
+
+
+def _title(trial: TrialResult) -> str:
+    """Text that a browser shows over a trial of a figure."""
+    settings = "".join(f"\n{name}: {shown(value)}" for name, value in trial.searched.items())
+    return printable(f"Trial {trial.number}: {trial.text()}{settings}")
+
+
+def _table(heads: Sequence[str], lines: Iterable[str], kind: str = "", numbers: Iterable[int] = ()) -> str:
+    right = set(numbers)
+    top = "".join(f"<th{' class=number' * (place in right)}>{_text(head)}</th>" for place, head in enumerate(heads))
+    return f'<table class="{kind}"><thead><tr>{top}</tr></thead><tbody>\n' + "\n".join(lines) + "\n</tbody></table>"
+
+
+def _text(text: object) -> str:
+    """A text as HTML shows it: without markup, and with control characters written out."""
+    return escape(printable(str(text)))

@@ -1,0 +1,275 @@
+"""Judging of a trial: it is trained in each fold, and each participant is scored by a network that never saw them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import wilcoxon
+
+from sslwear.config import NO_PRETEXT, TrainingSettings
+from sslwear.data.splits import Split
+from sslwear.evaluation.intervals import FEWEST
+from sslwear.evaluation.participants import mean_scores, per_participant, standard_errors
+from sslwear.studies.context import StudyContext
+from sslwear.studies.limits import measured
+from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.trial import first_encoder, run_name, training_params
+from sslwear.tracking import Run, participant_params
+from sslwear.tracking.system_metrics import monitored
+from sslwear.training import EpochRecord, Evaluation, FitData, Fold, FoldedResult, fit_folds
+from sslwear.training.metrics import classification_scores
+from sslwear.utils.words import count
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Scores of a trial, or of its folds so far.
+
+    Attributes:
+        epochs: number of epochs with the lowest mean validation loss over the folds.
+        folds: number of folds.
+        history: means over the folds by epoch; scores are means over participants.
+        table: scores of each participant after `epochs`, means over repeats, see `per_participant`.
+        truth: true class indices of all judged windows (N,).
+        predicted: predicted class indices (N,).
+        classes: number of classes.
+        measured: size and speed of the network, see `sslwear.studies.limits.measured`.
+    """
+
+    epochs: int
+    folds: int
+    history: tuple[EpochRecord, ...]
+    table: pd.DataFrame
+    truth: NDArray[np.integer]
+    predicted: NDArray[np.integer]
+    classes: int
+    measured: dict[str, float]
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Means over the participants, by name of the score."""
+        return mean_scores(self.table)
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Standard errors of the means over participants."""
+        return standard_errors(self.table)
+
+    @property
+    def pooled(self) -> dict[str, float]:
+        """Scores over all windows."""
+        return classification_scores(self.truth, self.predicted, self.classes)
+
+    def by_participant(self, score: str) -> dict[str, float]:
+        """A score of each participant, by name; undefined ones are left out."""
+        known = self.table[["participant", score]].dropna()
+        return {str(name): float(value) for name, value in known.itertuples(index=False)}
+
+
+class Watch:
+    """Follows a trial while it is judged; each method may raise to end it."""
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Called after each epoch of the first folds, with the mean scores over their participants."""
+
+    def folds(self, judgement: Judgement, total: int) -> None:
+        """Called after the first folds and after each further one, with the scores so far."""
+
+
+def judge(
+    context: StudyContext,
+    training: TrainingSettings,
+    run: Run,
+    parent: str | None,
+    progress: ProgressCallback,
+    watch: Watch | None = None,
+) -> Judgement:
+    """Train in each fold of a study, score each participant, and log the scores; test participants are not used.
+
+    The number of epochs is chosen once, by the mean validation loss of all folds.
+
+    Args:
+        context: what all trials share.
+        training: settings of this trial.
+        run: an open run; the caller ends it.
+        parent: id of the parent run of a pre-training.
+        progress: receives the folds and epochs.
+        watch: ends the trial early.
+    """
+    watch, total = watch or Watch(), len(context.folds)
+    split = context.split
+    run.params(
+        {
+            **training_params(context, training),
+            **participant_params(train=split.train, validation=context.judged),
+            "folds": total,
+        }
+    )
+    judged = [context.windows(fold.validation) for fold in context.folds]
+    run.dataset(context.dataset, {"train": len(context.windows(split.train)), "validation": sum(map(len, judged))})
+    progress.started(run_name(training), training.max_epochs)
+    limits = measured(context, training)
+    run.metrics(limits)
+    scorer = _Scorer(len(context.dataset.class_names), [windows.pid for windows in judged], limits)
+    first, objective, log = first_folds(context), context.settings.objective, run.epochs()
+    seen: list[FoldedResult] = []
+
+    def after_epoch(folds: int, result: FoldedResult) -> None:
+        seen[:] = [result]
+        record = replace(result.history[-1], scores=scorer.means(result.at(len(result.history))))
+        if folds == total:  # otherwise the means change with each further fold
+            log(record)
+        progress.epoch(record, objective)
+        watch.epoch(record)
+
+    def after_folds(folds: int, result: FoldedResult) -> None:
+        seen[:] = [result]
+        judgement = scorer.judgement(result)
+        if total > 1:
+            progress.fold(folds, total, judgement.means[objective], objective)
+        watch.folds(judgement, total)
+
+    try:
+        with context.unchanged_data(), monitored(run):
+            fit_folds(
+                [_fold(context, fold, training, run, parent, progress) for fold in context.folds],
+                context.fit_settings(training),
+                first=first,
+                on_epoch=after_epoch,
+                on_stage=after_folds,
+                cache=context.cache,
+                ahead=training.pretext == NO_PRETEXT,  # a pre-training is not to be for nothing
+            )
+    finally:
+        if seen:
+            _log(scorer.judgement(seen[0]), run, epochs=first < total)
+    return scorer.judgement(seen[0])
+
+
+def first_folds(context: StudyContext) -> int:
+    """Number of folds that are trained first: all if no trial ends early, else those with enough participants to
+    compare trials.
+    """
+    if context.settings.pruner.name == "none":
+        return len(context.folds)
+    seen: set[Any] = set()
+    for number, fold in enumerate(context.folds, start=1):
+        seen |= set(fold.validation)
+        if len(seen) >= FEWEST:
+            return number
+    return len(context.folds)
+
+
+def _fold(
+    context: StudyContext,
+    fold: Split,
+    training: TrainingSettings,
+    run: Run,
+    parent: str | None,
+    progress: ProgressCallback,
+) -> Callable[[], Fold]:
+    """What a fold trains on, made when the fold's turn comes, because it may need a pre-training of its own."""
+
+    def make() -> Fold:
+        mine = context.in_fold(fold)
+        data = FitData(mine.windows(fold.train, training), mine.windows(fold.validation))
+        encoder = first_encoder(mine, training, run, parent, progress)
+        return Fold(encoder, mine.classification(training), data, mine.tuning(training))
+
+    return make
+
+
+class _Scorer:
+    """Scores by participant from the predictions of folds."""
+
+    def __init__(self, classes: int, pid: Sequence[NDArray[Any]], limits: dict[str, float]) -> None:
+        self._classes, self._pid, self._limits = classes, pid, limits
+        self._means: dict[tuple[int, ...], dict[str, float]] = {}
+
+    def table(self, evaluations: Sequence[Evaluation]) -> pd.DataFrame:
+        """Scores of each participant of some folds, the first ones; means over repeats."""
+        tables = [
+            per_participant(one.truth, one.predicted, pid, self._classes)
+            for one, pid in zip(evaluations, self._pid, strict=False)
+        ]
+        return pd.concat(tables).groupby("participant", as_index=False).mean()
+
+    def means(self, evaluations: Sequence[Evaluation]) -> dict[str, float]:
+        """Means over the participants of some folds."""
+        key = tuple(map(id, evaluations))
+        if key not in self._means:
+            self._means[key] = mean_scores(self.table(evaluations))
+        return self._means[key]
+
+    def judgement(self, result: FoldedResult) -> Judgement:
+        """Scores of the folds so far."""
+        chosen = result.at(result.epoch)
+        history = (replace(record, scores=self.means(result.at(record.epoch))) for record in result.history)
+        return Judgement(
+            epochs=result.epoch,
+            folds=len(chosen),
+            history=tuple(history),
+            table=self.table(chosen),
+            truth=np.concatenate([one.truth for one in chosen]),
+            predicted=np.concatenate([one.predicted for one in chosen]),
+            classes=self._classes,
+            measured=self._limits,
+        )
+
+
+def _log(judgement: Judgement, run: Run, epochs: bool) -> None:
+    """Log the scores and the table of participants; with `epochs` also the metrics by epoch."""
+    log = run.epochs()
+    for record in judgement.history if epochs else ():
+        log(record)
+    run.metrics(
+        {
+            **judgement.means,
+            **{f"{name}_se": error for name, error in judgement.errors.items() if name in ("kappa", "f1")},
+            **{f"pooled_{name}": value for name, value in judgement.pooled.items()},
+            "loss": judgement.history[judgement.epochs - 1].validation_loss,
+            "best_epoch": judgement.epochs,
+            "epochs": len(judgement.history),
+            "participants": len(judgement.table),
+            "folds_done": judgement.folds,
+        },
+        judgement.epochs,
+    )
+    run.table(judgement.table, "participants.csv")
+
+
+def sentence(judgement: Judgement, objective: str) -> str:
+    """Scores of a trial in a sentence (Markdown)."""
+    names = [objective, *(name for name in ("kappa", "f1") if name != objective)]
+    means, errors = judgement.means, judgement.errors
+    scores = ", ".join(f"{name} {means[name]:.3f} (standard error {errors[name]:.3f})" for name in names)
+    how = f"in {count(judgement.folds, 'fold')}, each by a network that has not seen the participant"
+    if judgement.folds == 1:
+        how = "of the hold-out"
+    return (
+        f"Mean over {count(len(judgement.table), 'participant')} {how}: {scores}, after "
+        f"{count(judgement.epochs, 'epoch')} of {len(judgement.history)}. The number of epochs has the lowest mean "
+        "validation loss. Metrics that begin with `val_` have the value of each epoch."
+    )
+
+
+def is_worse(scores: Mapping[str, float], best: Mapping[str, float], p_value: float) -> bool:
+    """Whether a trial is worse than the best one so far on the participants that both were scored on.
+
+    The test is Wilcoxon's signed-rank test of the paired differences, one-sided. Optuna's WilcoxonPruner is the same
+    test, but takes the intermediate values of a trial for the participants, and these are its epochs here.
+
+    Args:
+        scores: score of each participant so far.
+        best: score of each participant in the best trial.
+        p_value: limit of the test's p-value.
+    """
+    difference = np.array([value - best[name] for name, value in scores.items() if name in best])
+    if p_value == 0 or len(difference) == 0 or not (difference != 0).any() or difference.mean() >= 0:
+        return False
+    return float(wilcoxon(difference, alternative="less").pvalue) < p_value

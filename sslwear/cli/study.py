@@ -95,7 +95,11 @@ def study_list() -> None:
             print_line(console, "")
         if evaluations:
             console.print(evaluations_table(evaluations))
-        print_line(console, "\nvalidation: mean over the judged participants; over all windows in studies of version 0.1. test: mean over the test participants.")
+        print_line(
+            console,
+            "\nvalidation: mean over the judged participants, or over all windows in a study of version 0.1. "
+            "test: mean over the test participants.",
+        )
 
 
 @study_app.command("compare")

@@ -98,7 +98,7 @@ def _stays(place: int, values: NDArray[np.float64], sums: NDArray[np.float64], l
     if not others.any() or (sums[0] - sums[0, place]).max() <= 0:
         return True
     factors = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=others)
-    observed, reached = ((sums[0] - sums[0, place]) * factors).max() + TOLERANCE, 0
+    observed, reached = ((sums[0] - sums[0, place]) * factors).max() - TOLERANCE, 0
     for start in range(0, len(sums), AT_ONCE):
         some = sums[start : start + AT_ONCE]
         reached += int((((some - some[:, [place]]) * factors).max(axis=1) >= observed).sum())

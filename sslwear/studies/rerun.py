@@ -138,8 +138,9 @@ def rerun(original: MlflowRun, store: Store, progress: ProgressCallback) -> Reru
                 run_job(plan, again, run, run, {}, progress)
                 _same_start(original, run, progress)
             elif kind == "winner":
-                epochs = int(original.data.params["best_epoch"])
-                log_network(fresh, fresh.settings.training, epochs, {}, run, run, progress)
+                epochs, objective = int(original.data.params["best_epoch"]), settings.objective
+                scores = {objective: original.data.metrics[objective]}  # of the search, which is not repeated
+                log_network(fresh, fresh.settings.training, epochs, scores, run, run, progress)
                 _same_start(original, run, progress)
             else:
                 _train(fresh, original, run, progress)

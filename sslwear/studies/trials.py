@@ -97,7 +97,9 @@ def winner(study: optuna.Study) -> FrozenTrial | None:
     if best is None or study.user_attrs.get(SELECT, "best") == "best":
         return best
     found = {trial.number: trial for trial in eligible(study)}
-    alike = [found[number] for number in candidates(scores_table(study))] or [best]
+    alike = [found[number] for number in candidates(scores_table(study))]
+    if not alike:  # a study of version 0.1
+        return best
     return min(alike, key=lambda trial: (trial.user_attrs[MEASURED]["trainable_parameters"], _cost(trial)))
 
 
@@ -115,9 +117,9 @@ def scores_table(study: optuna.Study) -> pd.DataFrame:
 
 def network_run(study: optuna.Study, trial: FrozenTrial) -> str | None:
     """Id of the run with the weights of a trial; None if none are kept."""
-    if not is_by_participant(study):
-        return str(trial.user_attrs["run_id"])
     found = study.user_attrs.get(NETWORKS, {}).get(str(trial.number), trial.user_attrs.get(NETWORK))
+    if found is None and MEASURED not in trial.user_attrs:  # by version 0.1, which kept the weights of each trial
+        found = trial.user_attrs["run_id"]
     return None if found is None else str(found)
 
 

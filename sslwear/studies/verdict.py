@@ -14,7 +14,7 @@ from sslwear.data.splits import Split
 from sslwear.evaluation.intervals import Interval, interval
 from sslwear.evaluation.selection import (
     candidates,
-    corrected_scores,
+    corrected_estimate,
     finding,
     group_means,
     outside,
@@ -105,7 +105,7 @@ def report(study: optuna.Study) -> StudyReport:
 def estimate(study: optuna.Study) -> Interval | None:
     """Mean score of the winner over participants, corrected for the choice; None without scores by participant."""
     table = scores_table(study)
-    return interval(corrected_scores(table).to_numpy()) if len(table) else None
+    return corrected_estimate(table) if len(table) else None
 
 
 def _result(row: TrialRow, trial: FrozenTrial, candidate: bool, settings: Settings) -> TrialResult:
@@ -151,7 +151,7 @@ def _selected(study: optuna.Study, best: FrozenTrial | None, table: pd.DataFrame
     if best is None:
         return None
     people, tested = best.user_attrs.get(PEOPLE, {}), people_of(study, best.number)
-    found = interval(corrected_scores(table).to_numpy()) if len(table) else None
+    found = corrected_estimate(table) if len(table) else None
     test = interval(list(tested.values())) if tested else None
     return Rated(f"trial {best.number}", found, test, people, tested, best.number)
 

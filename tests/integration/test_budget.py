@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from sslwear.config import Settings
 from sslwear.encoders.harnet import Harnet5
-from sslwear.studies import pretraining, trial
+from sslwear.studies import judging, pretraining
 from sslwear.studies.context import StudyContext
 from sslwear.studies.first_trials import first_trials
 from sslwear.studies.optimise import run_study
@@ -32,16 +32,16 @@ QUIET = ProgressCallback()
 MASKS = {"tuning": ["all", "head", "layer5", "layer1", "layer3-4"]}
 
 
-def counted(monkeypatch: pytest.MonkeyPatch, module: Any) -> list[Any]:
-    """Calls of a module's `fit` from here on."""
+def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str = "fit") -> list[Any]:
+    """Calls of a module's function from here on."""
     calls: list[Any] = []
-    real = module.fit
+    real = getattr(module, name)
 
-    def count(*args: Any) -> Any:
+    def count(*args: Any, **named: Any) -> Any:
         calls.append(args)
-        return real(*args)
+        return real(*args, **named)
 
-    monkeypatch.setattr(module, "fit", count)
+    monkeypatch.setattr(module, name, count)
     return calls
 
 
@@ -82,7 +82,7 @@ def test_without_first_trials_the_sampler_proposes_all(make: Callable[..., Setti
 def test_a_trial_that_was_there_before_is_answered_from_its_first_result(
     make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = counted(monkeypatch, trial)
+    calls = counted(monkeypatch, judging, "fit_folds")
     study = run_study(make(search={"tuning": ["head", "layer5"]}, trials=5), store, QUIET)
     assert len(calls) == 2
     assert len(study.trials) == 5
@@ -104,7 +104,7 @@ def test_a_trial_that_was_there_before_is_answered_from_its_first_result(
 def test_a_repeated_trial_that_was_pruned_is_pruned_again_without_a_run_of_it(
     make: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = counted(monkeypatch, trial)
+    calls = counted(monkeypatch, judging, "fit_folds")
     monkeypatch.setattr(optuna.Trial, "should_prune", lambda self: self.params["tuning"] == "layer5")
     study = run_study(make(search={"tuning": ["head", "layer5"]}, trials=6), store, QUIET)
     assert len(calls) == 2
@@ -229,7 +229,7 @@ def test_the_rates_of_single_tensors_are_kept(make: Callable[..., Settings], sto
 def test_the_store_keeps_what_frozen_blocks_gave(make: Callable[..., Settings], store: Store) -> None:
     run_study(make(trials=1), store, QUIET)
     kept: list[Path] = list((store.home / "cache" / "features").glob("*.npy"))
-    assert len(kept) == 3  # of training, validation and test windows
+    assert len(kept) == 1  # of all windows, for training, validation, the winner and the test
 
 
 def test_the_number_of_threads_follows_the_idle_cores_at_each_run(

@@ -77,7 +77,8 @@ def test_what_differs_between_two_studies_and_why_their_scores_cannot_be_compare
     reasons = incomparable(left, right)
     mine, theirs = (set(side.params["validation_participants"].split()) for side in (left, right))
     assert mine != theirs
-    expected = f"only tiny has {' '.join(sorted(mine - theirs))} and only other has {' '.join(sorted(theirs - mine))}"
+    only = {"tiny": mine - theirs, "other": theirs - mine}
+    expected = " and ".join(f"only {name} has {' '.join(sorted(who))}" for name, who in only.items() if who)
     assert f"the validation participants differ: {expected}" in reasons
     assert "the objectives differ: kappa and f1" in reasons
     assert not any("fingerprint" in reason for reason in reasons)

@@ -29,6 +29,7 @@ from sslwear.errors import DataError, LeakageError, SettingsError, StudyError
 from sslwear.evaluation.baselines.random_forest import RandomForest
 from sslwear.evaluation.comparison import summaries
 from sslwear.studies import cross_validation_job as job_module
+from sslwear.studies import trial as trial_module
 from sslwear.studies.context import StudyContext
 from sslwear.studies.cross_validation import evaluate_study, results
 from sslwear.studies.cross_validation_results import COLUMNS
@@ -284,11 +285,11 @@ def test_networks_are_fitted_anew_on_all_but_those_who_are_tested_for_as_many_ep
 ) -> None:
     asked = []
 
-    def note(encoder: Any, task: Any, windows: Windows, tuning: Any, settings: Any, epochs: int, cache: Any) -> Any:
+    def note(encoder: Any, task: Any, windows: Windows, tuning: Any, settings: Any, epochs: int, *rest: Any) -> Any:
         asked.append((windows.participants(), epochs))
-        return refit(encoder, task, windows, tuning, settings, epochs, cache)
+        return refit(encoder, task, windows, tuning, settings, epochs, *rest)
 
-    monkeypatch.setattr(job_module, "refit", note)
+    monkeypatch.setattr(trial_module, "refit", note)
     training = {"tuning": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 3}
     top = {"training": training, "pretraining": {"max_epochs": 1}}
     methods = {"a": {"pretext": "reverse"}}

@@ -18,7 +18,7 @@ from sslwear.config import Settings
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.errors import DataChangedError, DataError, StudyError, WeightsError
-from sslwear.studies import pretraining
+from sslwear.studies import judging, pretraining
 from sslwear.studies import trial as trial_module
 from sslwear.studies.cross_validation import evaluate_study
 from sslwear.studies.failures import counted
@@ -42,16 +42,22 @@ def quick(make: Callable[..., Settings]) -> Callable[..., Settings]:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, calls: range) -> None:
-    """Let some calls of `fit`, counted from 0, raise an error."""
-    real, seen = trial_module.fit, []
+    """Let some trainings, counted from 0, raise an error."""
+    seen: list[Any] = []
 
-    def fit(*arguments: Any) -> Any:
-        seen.append(arguments)
-        if len(seen) - 1 in calls:
-            raise error
-        return real(*arguments)
+    def patch(module: Any, name: str) -> None:
+        real = getattr(module, name)
 
-    monkeypatch.setattr(trial_module, "fit", fit)
+        def fit(*arguments: Any, **named: Any) -> Any:
+            seen.append(arguments)
+            if len(seen) - 1 in calls:
+                raise error
+            return real(*arguments, **named)
+
+        monkeypatch.setattr(module, name, fit)
+
+    patch(trial_module, "fit")
+    patch(judging, "fit_folds")
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from sslwear.studies.optimise import run_study
 from sslwear.studies.pretraining import setting_key
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.rerun import rerun
+from sslwear.studies.trials import NETWORKS
 from sslwear.tracking import Store
 from sslwear.utils import plugins
 
@@ -150,7 +151,7 @@ def test_a_run_keeps_the_files_of_its_plugins(
     settings: Settings, files: tuple[Path, Path], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = run_study(settings, store, ProgressCallback())
-    run_id = study.best_trial.user_attrs["run_id"]
+    (run_id,) = study.user_attrs[NETWORKS].values()
     files[0].unlink()
     files[1].write_text(OTHERS.replace("2 * x", "3 * x"))  # repeated with the file of then
     plugins._files.clear()

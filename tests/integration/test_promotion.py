@@ -28,13 +28,13 @@ from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.intervals import Difference, Interval
 from sslwear.evaluation.participants import per_participant
 from sslwear.studies.context import StudyContext
-from sslwear.studies.final_test import trained
 from sslwear.studies.optimise import run_study
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.storage import find_study
 from sslwear.studies.tested import past_evaluations, scores_of
-from sslwear.studies.trials import winner
-from sslwear.tracking import Store
+from sslwear.studies.trials import network_run, winner
+from sslwear.studies.winner import trial_network
+from sslwear.tracking import Run, Store
 from sslwear.tracking.checkpoints import model_folder
 from sslwear.training.metrics import SCORES
 from tests.conftest import store_at
@@ -72,7 +72,7 @@ def test_a_first_promotion_registers_a_complete_version(promoted: Store, small: 
     assert len(tags["commit"]) == 40
     sides = [tags[f"{side}_participants"].split() for side in ("train", "validation", "test")]
     assert sorted([*sides[0], *sides[1], *sides[2]]) == sorted(map(str, small.participants))
-    assert version.run_id == best.user_attrs["run_id"]
+    assert version.run_id == network_run(study, best)
     card = version.description or ""
     for part in (
         "# tiny",
@@ -218,12 +218,14 @@ def test_a_small_network_with_a_linear_head_is_promoted(
     assert promote("compact", store).moved
     model = registry.load_model(store, "compact@champion")
     assert (model.card.encoder, model.card.head, model.card.tuning) == ("cnn5", "linear", "layer5")
-    best = winner(find_study("compact", store))
+    study = find_study("compact", store)
+    best = winner(study)
     assert best is not None
     context = StudyContext.open(make(study="compact", encoder="cnn5", training=training, search={}), store)
     windows = small.gather(np.arange(5), 150)
+    parent = Run(store, study.user_attrs["run_id"], store.experiment("compact"))
     with torch.no_grad():
-        logits = trained(context, best).eval()(windows)
+        logits = trial_network(context, study, best, parent, ProgressCallback())[0].eval()(windows)
     found = model.predict(windows.numpy()).drop(columns="label").to_numpy()
     np.testing.assert_allclose(found, logits.softmax(dim=1).numpy(), atol=1e-5)
 
@@ -236,12 +238,20 @@ def test_models_show_prints_the_card(promoted: Store, monkeypatch: pytest.Monkey
     assert "## Scores on the test participants" in output
 
 
+def kept_run(store: Store) -> str:
+    """Id of the run with the weights of the small study's winner."""
+    study = find_study("tiny", store)
+    best = winner(study)
+    assert best is not None
+    return str(network_run(study, best))
+
+
 def test_promotion_does_not_need_the_initial_checkpoint(
     make: Callable[..., Settings], store: Store, tmp_path: Path
 ) -> None:
     """The initial checkpoint of the study may be deleted; its trials have their own."""
     origin = next(store.home.parent.glob("none"), tmp_path / "start.safetensors")
-    with model_folder(store, f"runs:/{find_study('tiny', store).trials[0].user_attrs['run_id']}") as folder:
+    with model_folder(store, f"runs:/{kept_run(store)}") as folder:
         shutil.copy(folder / "model.safetensors", origin)
     run_study(make(study="second", weights=str(origin), search={}, trials=1), store, ProgressCallback())
     origin.unlink()

@@ -89,7 +89,7 @@ def test_report_inputs_have_the_kinds_and_the_winners_epochs(done: Store, frame:
     assert inputs.kinds == {"head": ("head", "none"), "layer5": ("layer5", "none")}
     assert [record.epoch for record in inputs.curves] == [1, 2]
     (study,) = done.find_runs(None, kind="study")
-    best = done.client.get_run(study.data.tags["sslwear.best_run"])
+    (best,) = done.find_runs(None, kind="trial", trial=study.data.tags["sslwear.best_trial"])
     history = done.client.get_metric_history(best.info.run_id, "val_kappa")
     assert [record.scores["kappa"] for record in inputs.curves] == [metric.value for metric in history]
     assert inputs.best_epoch == best.data.metrics["best_epoch"]

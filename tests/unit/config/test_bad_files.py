@@ -142,7 +142,7 @@ KEYS: list[tuple[str, str]] = [
     ("split: [0.2]", "split: input should be a section"),
     (
         "split:",
-        "split: input should be a section with the keys test, test_seed, validation, validation_seed, but got no",
+        "split: input should be a section with the keys test, test_seed, folds, repeats, validation, validation_seed",
     ),
     ("split: {test: 20}", "split.test: input should be less than 1"),
     ("split: {test: 20 %}", f"split.test: {NUMBER}"),
@@ -186,7 +186,7 @@ KEYS: list[tuple[str, str]] = [
     ("sampler: {startup_trials: -1}", "sampler.startup_trials: input should be greater than or equal to 0"),
     ("sampler: tpe", "sampler: input should be a section with the keys name, startup_trials"),
     ("pruner: none", "pruner: input should be a section"),
-    ("pruner: {name: null}", "pruner.name: input should be 'median', 'halving', 'hyperband' or 'none'"),
+    ("pruner: {name: null}", "pruner.name: input should be 'median', 'halving', 'hyperband', 'folds' or 'none'"),
     ("cache: {memory_gb: 1e300}", "cache.memory_gb: input should be less than or equal to 1000000"),
     ("cache: {memory_gb: -1}", "cache.memory_gb: input should be greater than or equal to 0"),
     ("cache: {disk_gb: .nan}", "cache.disk_gb: input should be "),

@@ -145,7 +145,8 @@ def test_every_study_file_of_the_project_loads_under_its_own_name(path: Path) ->
 def test_keys_that_are_left_out_have_the_published_protocols_values(tmp_path: Path) -> None:
     settings = load(study_file(tmp_path))
     assert settings == Settings(study="a", data="smartwatch")
-    assert settings.split == SplitSettings(test=0.2, test_seed=42, validation=0.125, validation_seed=41)
+    assert settings.split == SplitSettings(test=0.2, test_seed=42, validation=None, validation_seed=41)
+    assert settings.split.for_training().validation == 0.125
     assert settings.search == SearchSettings(
         tuning=None, learning_rate=None, batch_size=None, augment=None, pretext=None
     )
@@ -197,7 +198,10 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("training: 3", ["training: ", "section with the keys tuning, learning_rate", "got 3"]),
         ("training:", ["training: ", "section with the keys tuning, learning_rate", "got no value"]),
         ("pretraining: {max_epochs: 0}", ["pretraining.max_epochs: ", "greater than or equal to 1", "got 0"]),
-        ("pruner: {name: best}", ["pruner.name: ", "'median', 'halving', 'hyperband' or 'none'", "got 'best'"]),
+        (
+            "pruner: {name: best}",
+            ["pruner.name: ", "'median', 'halving', 'hyperband', 'folds' or 'none'", "got 'best'"],
+        ),
         (
             "pruner: {name: none, startup_trials: 3}",
             ["pruner: startup_trials is for median only; leave it out with none"],
@@ -235,7 +239,11 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("evaluation: {methods: [a]}", ["evaluation.methods: ", "{first block: {tuning: layer1}}", "got ['a']"]),
         (
             "evaluation: {methods: {a: {x: 1}}}",
-            ["unknown key 'evaluation.methods.a.x'", "tuning", "select_on_validation, ensemble, baseline"],
+            [
+                "unknown key 'evaluation.methods.a.x'",
+                "tuning",
+                "select_on_validation, ensemble, search, trials, baseline",
+            ],
         ),
         ("evaluation: {methods: {a: }}", ["evaluation.methods.a: ", "section with the keys tuning", "got no value"]),
         ("evaluation: {methods: {a: {tuning: 3}}}", ["evaluation.methods.a.tuning: ", "text, in quotes", "got 3"]),

@@ -42,7 +42,7 @@ def test_study_overview_shows_the_finished_and_the_pruned_trials() -> None:
     assert finished.get_offsets().tolist() == [[0, 0.5], [1, 0.3], [4, 0.7]]
     assert pruned.get_offsets().tolist() == [[2, 0.4]]
     assert figure.get_suptitle() == "quickstart"
-    assert history.get_ylabel() == "validation kappa over all windows"
+    assert history.get_ylabel() == "validation kappa"
     assert labels(history.get_legend().get_texts()) == ["finished", "pruned, last value", "best so far"]
 
 

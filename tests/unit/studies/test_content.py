@@ -41,7 +41,7 @@ def kept(store: Store) -> Store:
     trial.set_user_attr("settings", settings.training.model_dump())
     study.tell(trial, 0.5)
     count_evaluation(study, 0, "trial 0, the winner")
-    keep_scores(study, 0, {"kappa": 0.5}, {"kappa": 0.4})
+    keep_scores(study, 0, {"kappa": 0.5}, {"kappa": 0.4}, {"anna": 0.5})
     return store
 
 

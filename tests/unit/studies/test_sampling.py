@@ -33,13 +33,18 @@ EXPECTED_RATES = [
 """Proposals of Optuna 5.0 for the study below."""
 
 
+def with_sampler(**sampler: Any) -> Settings:
+    """Settings of a study with a sampler."""
+    return Settings(study="a", data="b", sampler=SamplerSettings(**sampler))
+
+
 def proposals(startup_trials: int, trials: int) -> list[tuple[str, float]]:
     """Proposals of a study with a sampler for each trial, seeded by the trial's number."""
     study = optuna.create_study(direction="maximize")
     found = []
     for number in range(trials):
         seed = int(np.random.SeedSequence([42, number]).generate_state(1)[0])
-        study.sampler = sampler(SamplerSettings(startup_trials=startup_trials), seed)
+        study.sampler = sampler(with_sampler(startup_trials=startup_trials), seed)
         trial = study.ask()
         tuning = trial.suggest_categorical("tuning", ["all", "head", "layer5"])
         rate = trial.suggest_float("learning_rate", 1e-5, 1e-1, log=True)
@@ -65,7 +70,7 @@ def test_the_proposals_of_the_pinned_version_are_the_recorded_ones() -> None:
     ],
 )
 def test_the_sampler_is_the_one_that_is_asked_for_and_proposes_the_same_again(name: str, kind: type) -> None:
-    settings = SamplerSettings(name=name, startup_trials=2)
+    settings = with_sampler(name=name, startup_trials=2)
     assert type(sampler(settings, 3)) is kind
     proposed = []
     for _ in range(2):

@@ -25,8 +25,8 @@ def study() -> optuna.Study:
 def test_means_and_scores_over_all_windows_are_kept_apart(study: optuna.Study) -> None:
     assert not is_tested(study, 0)
     assert scores_of(study, 0) == {}
-    keep_scores(study, 0, {"kappa": 0.5}, {"kappa": 0.4})
-    keep_scores(study, 2, {"kappa": 0.7}, {"kappa": 0.6})
+    keep_scores(study, 0, {"kappa": 0.5}, {"kappa": 0.4}, {"anna": 0.5})
+    keep_scores(study, 2, {"kappa": 0.7}, {"kappa": 0.6}, {"anna": 0.7})
     assert scored_trials(study) == [0, 2]
     assert scores_of(study, 0) == {"kappa": 0.5, "pooled_kappa": 0.4}
     assert main_scores(study, 2) == ({"kappa": 0.7}, "means over participants")

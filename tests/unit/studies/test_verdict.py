@@ -1,0 +1,122 @@
+"""The verdict of a study, from trials in Optuna's storage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from sslwear.config import TrainingSettings, parse
+from sslwear.studies import trials, verdict
+from sslwear.studies.limits import MEASURED
+from sslwear.studies.tested import keep_scores
+from sslwear.studies.trials import best_trial, network_run, scores_table, winner
+
+CHOICES = {"tuning": optuna.distributions.CategoricalDistribution(["all", "head", "layer5"])}
+CONTENT = {"study": "tiny", "data": "smartwatch", "search": {"tuning": ["all", "head", "layer5"]}}
+PEOPLE = {
+    "all": {"a": 0.80, "b": 0.70, "c": 0.61, "d": 0.72, "e": 0.66, "f": 0.74},
+    "head": {"a": 0.79, "b": 0.71, "c": 0.60, "d": 0.71, "e": 0.66, "f": 0.73},
+    "layer5": {"a": 0.50, "b": 0.41, "c": 0.30, "d": 0.42, "e": 0.35, "f": 0.44},
+}
+PARAMETERS = {"all": 1000.0, "head": 10.0, "layer5": 100.0}
+
+
+def study(people: Mapping[str, Mapping[str, float]] = PEOPLE, **settings: object) -> optuna.Study:
+    """A study in memory with a finished trial for each tuning strategy."""
+    made = optuna.create_study(study_name="tiny", direction="maximize")
+    content = parse({**CONTENT, **settings}, "the test")
+    made.set_user_attr("settings", content.to_yaml())
+    made.set_user_attr(trials.BY_PARTICIPANT, True)
+    made.set_user_attr(trials.SELECT, content.select)
+    for number, (tuning, scores) in enumerate(people.items()):
+        training = TrainingSettings(**{**content.training.model_dump(), "tuning": tuning})
+        made.add_trial(
+            optuna.trial.create_trial(
+                value=sum(scores.values()) / len(scores),
+                params={"tuning": tuning},
+                distributions=CHOICES,
+                user_attrs={
+                    "settings": training.model_dump(),
+                    "run_id": f"run{number}",
+                    "best_epoch": 3,
+                    trials.PEOPLE: dict(scores),
+                    MEASURED: {"trainable_parameters": PARAMETERS[tuning]},
+                },
+            )
+        )
+    return made
+
+
+def test_the_best_trial_is_selected_or_the_simplest_of_those_that_cannot_be_told_from_it() -> None:
+    best, simplest = winner(study()), winner(study(select="simplest"))
+    assert best is not None
+    assert simplest is not None
+    assert (best.params["tuning"], simplest.params["tuning"]) == ("all", "head")
+    found = verdict.report(study(select="simplest"))
+    assert [one.number for one in found.trials if one.candidate] == [0, 1]
+    assert "select: simplest" in found.selection
+    assert "fewest parameters (10)" in found.selection
+
+
+def test_a_trial_that_exceeds_a_limit_is_not_selected() -> None:
+    limited = study(constraint={"trainable_parameters": 500})
+    best = best_trial(limited)
+    assert best is not None
+    assert best.params["tuning"] == "head"
+    assert best_trial(study(constraint={"trainable_parameters": 5})) is None
+
+
+def test_a_report_has_means_errors_and_an_estimate_that_is_corrected_for_choosing() -> None:
+    found = verdict.report(study())
+    assert found.winner == 0
+    assert found.trials[0].mean == pytest.approx(0.705)
+    assert found.trials[0].error == pytest.approx(0.0268, abs=1e-4)
+    assert found.selected is not None
+    assert found.selected.estimate is not None
+    assert found.selected.estimate.mean <= 0.705
+    assert found.default is not None
+    assert found.default.trial == 0
+    assert list(found.groups["tuning"]) == ["all", "head", "layer5"]
+
+
+def test_a_test_score_outside_of_its_estimate_is_a_warning() -> None:
+    made = study()
+    assert verdict.report(made).warning is None
+    keep_scores(made, 0, {"kappa": 0.2}, {"kappa": 0.2}, {"x": 0.2, "y": 0.2})
+    warning = verdict.report(made).warning
+    assert warning is not None
+    assert "0.200" in warning
+
+
+def test_trials_that_ended_early_are_in_no_comparison() -> None:
+    made = study()
+    made.add_trial(
+        optuna.trial.create_trial(
+            state=TrialState.PRUNED,
+            params={"tuning": "all"},
+            distributions=CHOICES,
+            user_attrs={"settings": TrainingSettings().model_dump(), trials.PEOPLE: {"a": 0.1}},
+        )
+    )
+    assert list(scores_table(made).index) == [0, 1, 2]
+    assert [one.outcome for one in verdict.report(made).trials] == ["finished"] * 3 + ["pruned"]
+
+
+def test_weights_of_a_trial_are_in_the_run_that_was_trained_on_all() -> None:
+    made = study()
+    best = winner(made)
+    assert best is not None
+    assert network_run(made, best) is None
+    made.set_user_attr(trials.NETWORKS, {"0": "whole"})
+    assert network_run(made, best) == "whole"
+    old = optuna.trial.create_trial(value=0.5, user_attrs={"run_id": "own"})  # as in studies of version 0.1
+    assert network_run(optuna.create_study(), old) == "own"
+
+
+def test_a_study_without_finished_trials_has_a_report() -> None:
+    made = study(people={})
+    assert verdict.report(made).winner is None
+    assert verdict.estimate(made) is None

@@ -127,16 +127,25 @@ def study_report(
         typer.Option(metavar="METHOD", help="The method to compare the others with; by default the first one."),
     ] = None,
 ) -> None:
-    """Write the report of an evaluation: REPORT.md, REPORT.json and figures."""
+    """Write the page of a study (study.html), or the report of an evaluation: REPORT.md, REPORT.json and figures."""
     with user_errors():
         from sslwear.reports.report import write_report
+        from sslwear.reports.study_page import study_page
         from sslwear.studies.cross_validation_results import results
+        from sslwear.studies.evaluations import find_evaluation
         from sslwear.studies.report_inputs import gather_report_inputs
-        from sslwear.studies.storage import store_errors
+        from sslwear.studies.storage import find_study, store_errors
+        from sslwear.studies.summary import PAGE
+        from sslwear.studies.verdict import report
         from sslwear.tracking import Store
 
         store = Store.from_environment(write=False)
         with store_errors(store):
+            if find_evaluation(name, store) is None:
+                out.mkdir(parents=True, exist_ok=True)
+                (out / PAGE).write_text(study_page(report(find_study(name, store))), encoding="utf-8")
+                print_line(standard_output(), str(out / PAGE))
+                return
             found = results(name, store)
             inputs = gather_report_inputs(name, store, found)
         for path in write_report(found, inputs, out, reference):

@@ -116,7 +116,9 @@ def paper(report: StudyReport) -> list[str]:
         return []
     names = ", ".join(name for name in report.searched if report.varied(name))
     searched = f", which differed in {names}" if names else ""
-    configurations = count(report.outcomes[FINISHED], "configuration")
+    configurations = count(len(report.trials), "configuration")
+    if early := len(report.trials) - report.outcomes[FINISHED]:
+        searched += f"; {early} of them did not run to the end"
     methods = (
         f"We compared {configurations} of {report.encoder} (initial weights: {report.weights}) on "
         f"{report.data}{searched}. {report.judged} {report.selection}"

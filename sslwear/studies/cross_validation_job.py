@@ -20,7 +20,7 @@ from sslwear.studies.context import StudyContext
 from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
 from sslwear.studies.cross_validation_results import PARTICIPANTS
 from sslwear.studies.final_test import HeldOutScores, score_network, score_predictions
-from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.progress import NestedProgress, ProgressCallback
 from sslwear.studies.search import search_in_fold
 from sslwear.studies.trial import first_encoder, fit_on_all, note, train
 from sslwear.studies.trials import logged_settings, score_of, training_of
@@ -156,6 +156,7 @@ def _trained(
 
 def _searched(job: Job, context: StudyContext, run: Run, progress: ProgressCallback) -> tuple[str, HeldOutScores]:
     """Search inside of the fold, and score the selected trial's network on the fold's test participants."""
+    progress = NestedProgress(progress, job_name(job))
     inner, study, best = search_in_fold(context, job.method.given, job.method.training, job.key, run, progress)
     training, objective = training_of(best), context.settings.objective
     network, run_id = trial_network(inner, study, best, run, progress)

@@ -56,6 +56,33 @@ class ProgressCallback:
         log.warning(masked(text))
 
 
+class NestedProgress(ProgressCallback):
+    """Passes on the progress of a search inside of a job, whose trials are not jobs of the evaluation."""
+
+    def __init__(self, outer: ProgressCallback, name: str) -> None:
+        self._outer, self._name = outer, name
+
+    def started(self, name: str, max_epochs: int) -> None:
+        """A training starts."""
+        self._outer.started(name, max_epochs)
+
+    def epoch(self, record: EpochRecord, headline: str) -> None:
+        """An epoch ended."""
+        self._outer.epoch(record, headline)
+
+    def ended(self, name: str, outcome: str, value: float | None) -> None:
+        """A trial ended."""
+        self._outer.note(f"{self._name}: {name}: {outcome}{f', {value:.3f}' if value is not None else ''}")
+
+    def note(self, text: str) -> None:
+        """Pass on a note."""
+        self._outer.note(f"{self._name}: {text}")
+
+    def warn(self, text: str) -> None:
+        """Pass on a warning."""
+        self._outer.warn(f"{self._name}: {text}")
+
+
 class ConsoleProgress(ProgressCallback):
     """A bar for the study, a bar for the current run, and a line when a trial or job ends.
 

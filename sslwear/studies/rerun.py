@@ -139,7 +139,7 @@ def rerun(original: MlflowRun, store: Store, progress: ProgressCallback) -> Reru
                 _same_start(original, run, progress)
             elif kind == "winner":
                 epochs, objective = int(original.data.params["best_epoch"]), settings.objective
-                scores = {objective: original.data.metrics[objective]}  # of the search, which is not repeated
+                scores: dict[str, float] = {objective: original.data.metrics[objective]}  # of the search, not repeated
                 log_network(fresh, fresh.settings.training, epochs, scores, run, run, progress)
                 _same_start(original, run, progress)
             else:

@@ -90,7 +90,7 @@ def report(study: optuna.Study) -> StudyReport:
         finding=finding(alike, len(table), properties) if len(table) > 1 else "",
         estimate_note=CORRECTED if len(table) > 1 else "",
         selected=selected,
-        default=None if own is None else _rated(own, "the file's own settings"),
+        default=None if own is None else _rated(own, f"trial {own.number}"),
         baseline=_baseline(study),
         warning=_warning(selected),
         notes=tuple(text for text in (end_note(study),) if text is not None),

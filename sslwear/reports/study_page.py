@@ -72,7 +72,8 @@ blockquote { margin: .5rem 0; padding-left: 1rem; border-left: 3px solid #cbd5e0
 @media print { body { max-width: none; padding: 0; font-size: 10pt }
   .wide, .wide.trials { overflow: visible; max-width: none; position: static; transform: none }
   figure, tr, .verdict, .warning { break-inside: avoid } h2 { break-after: avoid } table.trials { font-size: 6pt }
-  table.trials td, table.trials th { white-space: normal; padding: .15rem .3rem .15rem 0 }
+  table.trials td, table.trials th { padding: .15rem .3rem .15rem 0 }
+  table.trials td:not(.number) { white-space: normal }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact } }
 """
 HEADINGS = {

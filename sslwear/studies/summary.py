@@ -29,4 +29,7 @@ def log(study: optuna.Study, parent: Run) -> None:
 
 def description(found: StudyReport) -> str:
     """A few lines of Markdown for the study's run."""
-    return f"{study_markdown(found)}\n\nArtifacts: `{PAGE}` has the whole verdict, and the pictures are beside it."
+    notes = "".join(f"\n\n{note}" for note in found.notes)
+    return (
+        f"{study_markdown(found)}{notes}\n\nArtifacts: `{PAGE}` has the whole verdict, and the pictures are beside it."
+    )

@@ -142,7 +142,7 @@ def test_the_output_has_addresses_and_no_log(page: Any, ui: Ui) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "path"), [("trial", "participants.png"), ("trial", "confusion.png"), ("study", "study.png")]
+    ("kind", "path"), [("trial", "participants.png"), ("trial", "confusion.png"), ("study", "trials.png")]
 )
 def test_a_picture_is_shown_on_its_runs_page(
     page: Any, ui: Ui, studied: tuple[optuna.Study, Store], kind: str, path: str

@@ -101,7 +101,7 @@ def test_the_example_on_ones_own_arrays_runs(
         if "my-study" in " ".join(command) and "--trials" not in command:
             result = CliRunner().invoke(app, command)
             assert result.exit_code == 0, result.output
-    assert "Best: trial " in CliRunner().invoke(app, ["study", "show", "my-study"]).stdout
+    assert " was selected." in CliRunner().invoke(app, ["study", "show", "my-study"]).stdout
 
 
 @pytest.mark.slow

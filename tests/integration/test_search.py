@@ -141,14 +141,14 @@ class _Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
-    made, real = _Clock(), search_trial.train
+    made, real = _Clock(), search_trial.judge
     monkeypatch.setattr(budget, "time", made)
 
-    def train(*arguments: Any) -> Any:
+    def judge(*arguments: Any) -> Any:
         made.now += 1200
         return real(*arguments)
 
-    monkeypatch.setattr(search_trial, "train", train)
+    monkeypatch.setattr(search_trial, "judge", judge)
     return made
 
 

@@ -93,4 +93,4 @@ def test_the_wheel_runs_a_study_outside_of_a_clone(installed: Path, small_folder
     (tmp_path / "study.yaml").write_text(to_yaml(content))
     home = str(tmp_path / "mlruns")
     run([installed / "sslwear", "study", "run", "study.yaml"], tmp_path, SSLWEAR_HOME=home)
-    assert "Best: trial 0" in run([installed / "sslwear", "study", "show", "tiny"], tmp_path, SSLWEAR_HOME=home)
+    assert "Trial 0" in run([installed / "sslwear", "study", "show", "tiny"], tmp_path, SSLWEAR_HOME=home)

@@ -55,6 +55,12 @@ def test_the_verdict_says_when_participants_are_too_few_for_an_interval(report: 
     assert verdict(few)[1] == "Its estimated mean kappa is 0.750, from 2 participants, too few for an interval."
 
 
+def test_the_verdict_gives_no_reason_for_limits_that_are_missing_otherwise(report: StudyReport) -> None:
+    assert report.selected is not None
+    unlimited = replace(report, selected=replace(report.selected, estimate=Interval(0.8, 0.1, math.nan, math.nan, 9)))
+    assert verdict(unlimited)[1] == "Its estimated mean kappa is 0.800, from 9 participants."
+
+
 def test_the_verdict_without_an_estimate_gives_the_mean_of_the_trial(report: StudyReport) -> None:
     sentence = "Its mean kappa is 0.790 ± 0.020, with the standard error over participants."
     assert verdict(replace(report, selected=None))[1] == sentence

@@ -133,7 +133,7 @@ def refusal(path: Path, *overrides: str) -> str:
 def test_quickstart_loads() -> None:
     settings = load(EXPERIMENTS / "quickstart.yaml")
     assert (settings.study, settings.data) == ("quickstart", "smartwatch")
-    assert settings.search.learning_rate == LogRange(low=1e-4, high=1e-3)
+    assert settings.search.learning_rate == LogRange(low=1e-3, high=1e-2)
     assert settings.search.augment == (True, False)
 
 

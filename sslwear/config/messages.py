@@ -71,8 +71,8 @@ def _is_branch(part: Any) -> bool:
 
 def _section(model: type[BaseModel], place: Sequence[Any]) -> type[BaseModel]:
     """The section at a place of the settings."""
-    for part in place:
-        if str(part) not in model.model_fields:  # a name in a mapping
+    for before, part in zip(("", *place), place, strict=False):
+        if before == "methods" or str(part) not in model.model_fields:  # a name in a mapping
             continue
         model = next(_models(model.model_fields[str(part)].annotation))
     return model

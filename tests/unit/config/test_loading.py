@@ -245,6 +245,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
                 "select_on_validation, ensemble, search, trials, baseline",
             ],
         ),
+        ("evaluation: {methods: {tuning: }}", ["evaluation.methods.tuning: ", "section with the keys tuning"]),
         ("evaluation: {methods: {a: }}", ["evaluation.methods.a: ", "section with the keys tuning", "got no value"]),
         ("evaluation: {methods: {a: {tuning: 3}}}", ["evaluation.methods.a.tuning: ", "text, in quotes", "got 3"]),
         ("evaluation: {methods: {a''b: {}}}", ["evaluation.methods.a''b: a method's name should be of letters"]),

@@ -107,15 +107,25 @@ def _methods(content: Mapping[str, Any]) -> Mapping[str, Any]:
 def _choices(content: Mapping[str, Any], key: str, default: Any) -> list[Any]:
     """Values that a key of `training` may have in any training."""
     tried = _tried(content, "training", key, default)
-    return [*tried, *(method.get(key, default) for method in _trained(content).values())]
+    return [*tried, *(value for method in _trained(content).values() for value in _of_method(method, key, default))]
+
+
+def _of_method(method: Mapping[str, Any], key: str, default: Any) -> list[Any]:
+    """Values that a key of `training` may have in a method: its own, and those that it searches."""
+    return [method.get(key, default), *_searched(method, f"training.{key}")]
+
+
+def _searched(content: Mapping[str, Any], name: str) -> list[Any]:
+    """Values of a key in a section `search`; a range is one value."""
+    values = _section(content, "search").get(SPELLINGS.get(name, name), ())
+    return list(values) if isinstance(values, (list, tuple)) else [values]
 
 
 def _tried(content: Mapping[str, Any], section: str, key: str, default: Any) -> list[Any]:
     """Values that a key of `training` or `pretraining` may have in a training of the section or a trial."""
     name = f"{section}.{key}"
-    searched = _section(content, "search").get(SPELLINGS.get(name, name), ())
-    tried = list(searched) if isinstance(searched, (list, tuple)) else [searched]
-    return [_section(content, section).get(key, default), *tried]
+    inside = (value for method in _own(content).values() for value in _searched(method, name))
+    return [_section(content, section).get(key, default), *_searched(content, name), *inside]
 
 
 def _only_evaluated(content: Mapping[str, Any]) -> bool:
@@ -127,7 +137,7 @@ def _augmentation(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         ("training",): (_choices(content, "augment", False), _choices(content, "tuning", "all"))
     }
     for name, method in _trained(content).items():
-        own = [method.get("augment", False)], [method.get("tuning", "all")]
+        own = _of_method(method, "augment", False), _of_method(method, "tuning", "all")
         sections["evaluation", "methods", name] = own
     for path, (augment, tuning) in sections.items():
         if not any(augment):

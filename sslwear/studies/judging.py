@@ -14,15 +14,15 @@ from scipy.stats import wilcoxon
 from sslwear.config import NO_PRETEXT, TrainingSettings
 from sslwear.data.splits import Split
 from sslwear.evaluation.intervals import FEWEST
-from sslwear.evaluation.participants import mean_scores, per_participant, standard_errors
+from sslwear.evaluation.participants import POOLED, mean_scores, per_participant, standard_errors
 from sslwear.studies.context import StudyContext
 from sslwear.studies.limits import measured
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.trial import first_encoder, run_name, training_params
 from sslwear.tracking import Run, participant_params
 from sslwear.tracking.system_metrics import monitored
-from sslwear.training import EpochRecord, Evaluation, FitData, Fold, FoldedResult, fit_folds
-from sslwear.training.metrics import classification_scores
+from sslwear.training import EpochRecord, Evaluation, FitData, Fold, FoldedResult, Windows, fit_folds
+from sslwear.training.metrics import HEADLINE_SCORES, classification_scores
 from sslwear.utils.words import count
 
 
@@ -102,26 +102,17 @@ def judge(
         watch: ends the trial early.
     """
     watch, total = watch or Watch(), len(context.folds)
-    split = context.split
-    run.params(
-        {
-            **training_params(context, training),
-            **participant_params(train=split.train, validation=context.judged),
-            "folds": total,
-        }
-    )
     judged = [context.windows(fold.validation) for fold in context.folds]
-    run.dataset(context.dataset, {"train": len(context.windows(split.train)), "validation": sum(map(len, judged))})
-    progress.started(run_name(training), training.max_epochs)
     limits = measured(context, training)
-    run.metrics(limits)
+    _introduce(context, training, judged, limits, run)
+    progress.started(run_name(training), training.max_epochs)
     scorer = _Scorer(len(context.dataset.class_names), [windows.pid for windows in judged], limits)
     first, objective, log = first_folds(context), context.settings.objective, run.epochs()
     seen: list[FoldedResult] = []
 
     def after_epoch(folds: int, result: FoldedResult) -> None:
         seen[:] = [result]
-        record = replace(result.history[-1], scores=scorer.means(result.at(len(result.history))))
+        record = scorer.history(result)[-1]
         if folds == total:  # otherwise the means change with each further fold
             log(record)
         progress.epoch(record, objective)
@@ -130,8 +121,7 @@ def judge(
     def after_folds(folds: int, result: FoldedResult) -> None:
         seen[:] = [result]
         judgement = scorer.judgement(result)
-        if total > 1:
-            progress.fold(folds, total, judgement.means[objective], objective)
+        progress.fold(folds, total, judgement.means[objective], objective)
         watch.folds(judgement, total)
 
     try:
@@ -147,8 +137,21 @@ def judge(
             )
     finally:
         if seen:
-            _log(scorer.judgement(seen[0]), run, epochs=first < total)
-    return scorer.judgement(seen[0])
+            _log_history(scorer.judgement(seen[0]), run, epochs=first < total)
+    judgement = scorer.judgement(seen[0])
+    _log_scores(judgement, run)
+    return judgement
+
+
+def _introduce(
+    context: StudyContext, training: TrainingSettings, judged: Sequence[Windows], limits: dict[str, float], run: Run
+) -> None:
+    """Log parameters, data set, size and speed of a trial."""
+    split = context.split
+    who = participant_params(train=split.train, validation=context.judged)
+    run.params({**training_params(context, training), **who, "folds": len(context.folds)})
+    run.dataset(context.dataset, {"train": len(context.windows(split.train)), "validation": sum(map(len, judged))})
+    run.metrics(limits)
 
 
 def first_folds(context: StudyContext) -> int:
@@ -189,7 +192,7 @@ class _Scorer:
 
     def __init__(self, classes: int, pid: Sequence[NDArray[Any]], limits: dict[str, float]) -> None:
         self._classes, self._pid, self._limits = classes, pid, limits
-        self._means: dict[tuple[int, ...], dict[str, float]] = {}
+        self._means: dict[tuple[int, int], dict[str, float]] = {}  # by number of folds and epoch
 
     def table(self, evaluations: Sequence[Evaluation]) -> pd.DataFrame:
         """Scores of each participant of some folds, the first ones; means over repeats."""
@@ -199,21 +202,21 @@ class _Scorer:
         ]
         return pd.concat(tables).groupby("participant", as_index=False).mean()
 
-    def means(self, evaluations: Sequence[Evaluation]) -> dict[str, float]:
-        """Means over the participants of some folds."""
-        key = tuple(map(id, evaluations))
-        if key not in self._means:
-            self._means[key] = mean_scores(self.table(evaluations))
-        return self._means[key]
+    def history(self, result: FoldedResult) -> tuple[EpochRecord, ...]:
+        """The records of a result with mean scores over the participants of its folds."""
+        folds = len(result.evaluations)
+        for record in result.history:
+            if (folds, record.epoch) not in self._means:
+                self._means[folds, record.epoch] = mean_scores(self.table(result.at(record.epoch)))
+        return tuple(replace(record, scores=self._means[folds, record.epoch]) for record in result.history)
 
     def judgement(self, result: FoldedResult) -> Judgement:
         """Scores of the folds so far."""
         chosen = result.at(result.epoch)
-        history = (replace(record, scores=self.means(result.at(record.epoch))) for record in result.history)
         return Judgement(
             epochs=result.epoch,
             folds=len(chosen),
-            history=tuple(history),
+            history=self.history(result),
             table=self.table(chosen),
             truth=np.concatenate([one.truth for one in chosen]),
             predicted=np.concatenate([one.predicted for one in chosen]),
@@ -222,30 +225,33 @@ class _Scorer:
         )
 
 
-def _log(judgement: Judgement, run: Run, epochs: bool) -> None:
-    """Log the scores and the table of participants; with `epochs` also the metrics by epoch."""
+def _log_history(judgement: Judgement, run: Run, epochs: bool) -> None:
+    """Log how far a trial came, the table of participants, and with `epochs` the metrics by epoch."""
     log = run.epochs()
     for record in judgement.history if epochs else ():
         log(record)
+    run.metrics({"epochs": len(judgement.history), "folds_done": judgement.folds}, judgement.epochs)
+    run.table(judgement.table, "participants.csv")
+
+
+def _log_scores(judgement: Judgement, run: Run) -> None:
+    """Log the scores of a trial that was judged in all folds; others cannot be compared with them."""
     run.metrics(
         {
             **judgement.means,
-            **{f"{name}_se": error for name, error in judgement.errors.items() if name in ("kappa", "f1")},
-            **{f"pooled_{name}": value for name, value in judgement.pooled.items()},
+            **{f"{name}_se": judgement.errors[name] for name in HEADLINE_SCORES},
+            **{f"{POOLED}{name}": value for name, value in judgement.pooled.items()},
             "loss": judgement.history[judgement.epochs - 1].validation_loss,
             "best_epoch": judgement.epochs,
-            "epochs": len(judgement.history),
             "participants": len(judgement.table),
-            "folds_done": judgement.folds,
         },
         judgement.epochs,
     )
-    run.table(judgement.table, "participants.csv")
 
 
 def sentence(judgement: Judgement, objective: str) -> str:
     """Scores of a trial in a sentence (Markdown)."""
-    names = [objective, *(name for name in ("kappa", "f1") if name != objective)]
+    names = [objective, *(name for name in HEADLINE_SCORES if name != objective)]
     means, errors = judgement.means, judgement.errors
     scores = ", ".join(f"{name} {means[name]:.3f} (standard error {errors[name]:.3f})" for name in names)
     how = f"in {count(judgement.folds, 'fold')}, each by a network that has not seen the participant"

@@ -70,6 +70,10 @@ class NestedProgress(ProgressCallback):
         """An epoch ended."""
         self._outer.epoch(record, headline)
 
+    def fold(self, done: int, total: int, value: float, headline: str) -> None:
+        """Some folds of a trial are done."""
+        self._outer.fold(done, total, value, headline)
+
     def ended(self, name: str, outcome: str, value: float | None) -> None:
         """A trial ended."""
         self._outer.note(f"{self._name}: {name}: {outcome}{f', {value:.3f}' if value is not None else ''}")
@@ -158,6 +162,16 @@ class ConsoleProgress(ProgressCallback):
                 f"{self._name}: epoch {record.epoch}, training loss {record.train_loss:.3f}, validation loss "
                 f"{record.validation_loss:.3f}, {status}, {record.seconds:.1f} s{f', at most {left}' if left else ''}"
             )
+
+    def fold(self, done: int, total: int, value: float, headline: str) -> None:
+        """Show the folds of a trial that are done."""
+        if total == 1:
+            return
+        status = f"{done} of {total} folds, {headline} {value:.3f}"
+        if self._run is not None:
+            self._progress.update(self._run, status=status)
+        if self._epoch_lines:
+            self._line(f"{self._name}: {status}")
 
     def ended(self, name: str, outcome: str, value: float | None) -> None:
         """Advance the study's bar, and print the trial's line."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,64 +15,26 @@ from sslwear.config import PretrainingSettings, Settings, TrainingSettings, from
 from sslwear.config.kinds import SPELLINGS
 from sslwear.data.pretraining import PretrainingData
 from sslwear.errors import DataError, StudyError
-from sslwear.evaluation.participants import POOLED
 from sslwear.studies.context import StudyContext
 from sslwear.studies.cross_validation_job import run_job
 from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
 from sslwear.studies.judging import Judgement, Watch, first_folds, judge
 from sslwear.studies.pretraining import pretrain, pretraining_source, pretraining_windows
 from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.rerun_comparison import RerunResult, compare
 from sslwear.studies.storage import open_storage
 from sslwear.studies.trial import log_network, train
 from sslwear.studies.trials import kept_settings
 from sslwear.tracking import Run, Store, participant_params, reading
 from sslwear.tracking.provenance import provenance
 from sslwear.training import EpochRecord, FeatureCache
-from sslwear.training.metrics import SCORES
-from sslwear.utils.words import count, shown
+from sslwear.utils.words import count
 
 KINDS = ("train", "trial", "winner", "pretraining", "cross_validation_job")
 COPIED_TAGS = ("transductive", "supervised")
 """Tags that a repeated run copies from the original."""
 COMMIT = "mlflow.source.git.commit"
 PARENT = "mlflow.parentRunId"
-History = dict[tuple[int, str], list[float]]
-"""Values of metrics by step and name."""
-
-
-@dataclass(frozen=True)
-class MetricDifference:
-    """A metric at a step in which two runs differ; an empty list means that a run did not log it."""
-
-    step: int
-    name: str
-    before: list[float]
-    now: list[float]
-
-    def __str__(self) -> str:
-        values = (" and ".join(map(shown, some)) or "nothing" for some in (self.before, self.now))
-        text = f"{self.name} at step {self.step}: {' then, '.join(values)} now"
-        if len(self.before) == len(self.now) == 1:
-            text += f", a difference of {self.now[0] - self.before[0]:.1e}"
-        return text
-
-
-@dataclass(frozen=True)
-class RerunResult:
-    """Result of a rerun.
-
-    Attributes:
-        run_id: id of the new run.
-        metrics: number of metrics compared; times, system metrics and metrics that were added after the end of a run
-            are not compared.
-        values: number of values over all steps.
-        differing: first difference; None if all values are identical to the bit.
-    """
-
-    run_id: str
-    metrics: int
-    values: int
-    differing: MetricDifference | None
 
 
 class _StopHere(Exception):  # noqa: N818 - ends the training and is no error
@@ -195,34 +157,6 @@ def _pretrained_alike(context: StudyContext, original: MlflowRun) -> bool:
     whose = participant_params(train=data.train.participants(), held_out=data.validation.participants())
     now = {**whose, "seed": str(context.settings.seed), "weights": context.origin}
     return all(params[name] == value for name, value in now.items())
-
-
-def compare(before: str, now: str, store: Store) -> RerunResult:
-    """Compare all metrics that two trainings logged at all steps, to the bit.
-
-    Args:
-        before: id of the original run.
-        now: id of the run that repeats it.
-        store: store of both.
-    """
-    old, new = _comparable(reading.metric_history(store, before), reading.metric_history(store, now))
-    differing = None
-    for key in sorted({*old, *new}):
-        values = old.get(key, []), new.get(key, [])
-        if [value.hex() for value in values[0]] != [value.hex() for value in values[1]]:  # NaN is like NaN
-            differing = MetricDifference(*key, *values)
-            break
-    return RerunResult(now, len({name for _, name in new}), sum(map(len, new.values())), differing)
-
-
-def _comparable(old: History, new: History) -> tuple[History, History]:
-    """Metrics without those that have another meaning in a run of version 0.1, whose scores are over all windows."""
-    names = [{name for _, name in history} for history in (old, new)]
-    if f"{POOLED}kappa" in names[0] or f"{POOLED}kappa" not in names[1]:
-        return old, new
-    same = names[0] - {f"{prefix}{score}" for score in SCORES for prefix in ("", "val_")}
-    kept = [{key: values for key, values in history.items() if key[1] in same} for history in (old, new)]
-    return kept[0], kept[1]
 
 
 def _check(original: MlflowRun) -> str:

@@ -23,10 +23,10 @@ from sslwear.studies.trials import (
     NETWORK,
     OUTCOMES,
     PEOPLE,
+    best_trial,
     is_by_participant,
     score_of,
     searched_pretraining,
-    winner,
 )
 from sslwear.tracking import Run
 from sslwear.training import EpochRecord
@@ -119,7 +119,7 @@ class _Watch(Watch):
 
     def folds(self, judgement: Judgement, total: int) -> None:
         """Compare with the best trial so far on the same participants."""
-        pruner, best = self._settings.pruner, winner(self._study)
+        pruner, best = self._settings.pruner, best_trial(self._study)
         if judgement.folds == total or pruner.name == "none" or self._settings.second_objective is not None:
             return
         mine = judgement.by_participant(self._settings.objective)
@@ -136,7 +136,7 @@ def _value(study: optuna.Study, judgement: Judgement, objective: str) -> float:
     """The objective: a mean over participants, or in studies of version 0.1 the score over all windows."""
     value = (judgement.means if is_by_participant(study) else judgement.pooled)[objective]
     if math.isnan(value):
-        raise SslwearError(f"{objective} is undefined on the validation participants")
+        raise SslwearError(f"{objective} is undefined for all judged participants. Set objective to f1")
     return value
 
 
@@ -179,12 +179,12 @@ def _copy_result(study: optuna.Study, trial: optuna.Trial, earlier: FrozenTrial,
     trial.set_user_attr("duplicate_of", earlier.number)
     for epoch, value in earlier.intermediate_values.items():
         trial.report(value, epoch)
+    for name in ("best_epoch", MEASURED, PEOPLE, NETWORK):
+        if name in earlier.user_attrs:
+            trial.set_user_attr(name, earlier.user_attrs[name])
     if earlier.state == TrialState.PRUNED:
         run.end("KILLED", "pruned")
         study.tell(trial, state=TrialState.PRUNED)
     else:
-        for name in ("best_epoch", MEASURED, PEOPLE, NETWORK):
-            if name in earlier.user_attrs:
-                trial.set_user_attr(name, earlier.user_attrs[name])
         run.end("FINISHED", "finished")
         study.tell(trial, earlier.values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import takewhile
 
 import optuna
 import pandas as pd
@@ -11,6 +12,8 @@ from optuna.trial import FrozenTrial
 
 from sslwear.config import Settings
 from sslwear.data.splits import Split
+from sslwear.encoders.base import get as get_encoder
+from sslwear.errors import SettingsError
 from sslwear.evaluation.intervals import Interval, interval
 from sslwear.evaluation.selection import (
     candidates,
@@ -25,6 +28,7 @@ from sslwear.studies.baseline import kept_baseline
 from sslwear.studies.budget import end_note
 from sslwear.studies.importances import importances
 from sslwear.studies.limits import MEASURED
+from sslwear.studies.names import load_plugins
 from sslwear.studies.tested import past_evaluations, people_of
 from sslwear.studies.trials import (
     PEOPLE,
@@ -41,6 +45,7 @@ from sslwear.studies.trials import (
     training_of,
     winner,
 )
+from sslwear.tuning.base import parse as parse_tuning
 from sslwear.utils.words import count, shown
 
 JUDGED = "judged"
@@ -56,7 +61,7 @@ def judged_in_words(settings: Settings, folds: tuple[Split, ...]) -> str:
     people = len({participant for fold in folds for participant in fold.validation})
     what = f"mean {settings.objective} over {count(people, 'participant')}"
     if settings.split.folds is None:
-        return f"Trials are judged by the {what} of a hold-out, whom they were not trained on."
+        return f"Trials are judged by the {what} of a hold-out, who are not in the training data."
     cuts = count(len(folds) // settings.split.repeats, "fold")
     repeated = f", {settings.split.repeats} times" if settings.split.repeats > 1 else ""
     return (
@@ -70,12 +75,13 @@ def report(study: optuna.Study) -> StudyReport:
     settings, best, table = kept_settings(study), winner(study), scores_table(study)
     alike = candidates(table) if len(table) else []
     trials = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
-    results = tuple(_result(row, trials[row.number], row.number in alike, settings) for row in rows(study))
+    every = rows(study)
+    results = tuple(_result(row, trials[row.number], row.number in alike, settings) for row in every)
     own = _default(study, settings)
     selected = _selected(study, best, table)
     pareto = tuple(trial.number for trial in study.best_trials) if settings.second_objective is not None else ()
-    known = [row for row in rows(study) if row.number in set(table.index) and row.settings is not None]
-    properties = {name: {row.number: shown(row.searched(name)) for row in known} for name in settings.search.space}
+    compared = set(table.index)
+    known = [row for row in every if row.number in compared and row.settings is not None]
     by = {name: {row.number: str(getattr(row.settings, name)) for row in known} for name in ("tuning", "pretext")}
     return StudyReport(
         name=study.study_name,
@@ -87,8 +93,8 @@ def report(study: optuna.Study) -> StudyReport:
         trials=results,
         winner=None if best is None else best.number,
         selection=_selection(study, best, alike),
-        finding=finding(alike, len(table), properties) if len(table) > 1 else "",
-        estimate_note=CORRECTED if len(table) > 1 else "",
+        finding=_finding(settings, alike, known, table.dropna(axis="columns").shape[1]),
+        estimate_note=_estimate_note(study, len(table)),
         selected=selected,
         default=None if own is None else _rated(own, f"trial {own.number}"),
         baseline=_baseline(study),
@@ -100,6 +106,35 @@ def report(study: optuna.Study) -> StudyReport:
         second=settings.second_objective,
         test_evaluations=len(past_evaluations(study)),
     )
+
+
+def _finding(settings: Settings, alike: list[int], known: list[TrialRow], participants: int) -> str:
+    """What the trials that cannot be told from the best have in common; empty with fewer than two trials."""
+    if len(known) < 2:
+        return ""
+    properties = {name: {row.number: shown(row.searched(name)) for row in known} for name in settings.search.space}
+    try:
+        load_plugins(settings)
+        blocks = get_encoder(settings.encoder).block_names()
+        first = {row.number: _first_tuned(row, settings) for row in known}
+    except SettingsError:  # the file of a plug-in is gone
+        blocks, first = (), {}
+    return finding(alike, len(known), properties, first, blocks, participants)
+
+
+def _first_tuned(row: TrialRow, settings: Settings) -> int:
+    """Place of the first block that a trial tunes; the number of blocks if it tunes the head only."""
+    encoder = get_encoder(settings.encoder)
+    frozen = parse_tuning(row.settings.tuning if row.settings else "all", encoder).frozen
+    return len(list(takewhile(frozen.__contains__, encoder.block_names())))
+
+
+def _estimate_note(study: optuna.Study, trials: int) -> str:
+    if trials < 2:
+        return ""
+    if study.user_attrs.get(SELECT, "best") == "simplest":
+        return f"{CORRECTED} It is the estimate of taking the best trial, although the simplest one is selected."
+    return CORRECTED
 
 
 def estimate(study: optuna.Study) -> Interval | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
+from sslwear.studies import search_trial
 from sslwear.studies.context import StudyContext
 from sslwear.studies.cross_validation import evaluate_study
 from sslwear.studies.judging import is_worse
@@ -18,11 +20,13 @@ from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.rerun import rerun
 from sslwear.studies.storage import all_studies
 from sslwear.studies.trials import PEOPLE, winner
-from sslwear.studies.verdict import report
+from sslwear.studies.verdict import estimate, report
 from sslwear.tracking import Store
 
 QUIET = ProgressCallback()
 SHORT = {"tuning": "head", "learning_rate": 1e-2, "batch_size": 32, "max_epochs": 2}
+WATCH = {"data": "smartwatch", "encoder": "cnn10"}
+"""Ten participants, enough for intervals and for ending a trial after a fold."""
 SEARCH = {"tuning": ["head", "layer5"]}
 
 
@@ -71,6 +75,45 @@ def test_labels_of_test_participants_change_no_estimate(
     best = winner(second)
     assert best is not None
     assert first.user_attrs["tested"] != second.user_attrs["tested"]
+
+
+def test_a_search_on_shuffled_labels_has_an_estimate_around_zero(
+    folded: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Store.open_dataset
+
+    def shuffled(self: Store, place: str) -> Dataset:
+        data, rng = real(self, place), np.random.default_rng(0)
+        labels = np.array(data.labels)
+        for participant in np.unique(data.pid):
+            mine = np.flatnonzero(data.pid == participant)
+            labels[mine] = labels[rng.permutation(mine)]
+        return replace(data, labels=labels)
+
+    monkeypatch.setattr(Store, "open_dataset", shuffled)
+    training = {**SHORT, "tuning": "all", "max_epochs": 3}
+    settings = folded(**WATCH, training=training, search={"learning_rate": [1e-2, 3e-3]}, split={"folds": 4})
+    study = run_study(settings, store, QUIET)
+    found = estimate(study)
+    assert found is not None
+    assert found.known
+    assert found.low < 0 < found.high
+
+
+def test_a_pruned_trial_has_no_score_that_could_be_taken_for_one_of_all_folds(
+    folded: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_trial, "is_worse", lambda scores, best, p_value: len(scores) < len(best))
+    changes = {"pruner": {"name": "folds"}, "split": {"folds": "participants"}, "training": {**SHORT, "max_epochs": 1}}
+    study = run_study(folded(**WATCH, **changes), store, QUIET)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "PRUNED"]
+    assert len(study.trials[1].user_attrs[PEOPLE]) == 5
+    finished, pruned = reversed(store.find_runs(store.experiment("tiny"), kind="trial"))
+    assert "kappa" in finished.data.metrics
+    assert "kappa" not in pruned.data.metrics
+    assert pruned.data.metrics["folds_done"] == 5
+    assert "after 5 folds it was worse than trial 0" in pruned.data.tags["mlflow.note.content"]
+    assert rerun(pruned, store, QUIET).differing is None
 
 
 def test_a_method_that_searches_has_a_study_in_each_fold(folded: Callable[..., Settings], store: Store) -> None:

@@ -76,6 +76,13 @@ def loaded(folder: Path, text: str, *overrides: str, command: Command | None = N
             "no method trains a network",
         ),
         ("cache: {disk_gb: 0, memory_gb: 1}", "cache.memory_gb", "disk_gb is 0"),
+        ("split: {repeats: 2}", "split.repeats", "there are no folds"),
+        ("split: {validation: 0.2}\nsearch: {tuning: [all]}\npruner: {p_value: 0.2}", "pruner.p_value", "no folds"),
+        (
+            "pruner: {name: none, p_value: 0.2}\nsearch: {tuning: [all]}",
+            "pruner.p_value",
+            "the pruner is none; the key is for median",
+        ),
     ],
 )
 def test_a_key_that_would_do_nothing_is_refused(tmp_path: Path, text: str, key: str, reason: str) -> None:
@@ -91,6 +98,9 @@ def test_a_key_that_would_do_nothing_is_refused(tmp_path: Path, text: str, key: 
     "text",
     [
         "training: {augment: true, augment_degrees: 20}",
+        "pretraining: {max_epochs: 3}\nevaluation: {methods: {a: {search: {pretext: [reverse]}, trials: 2}}}",
+        "training: {augment_degrees: 20}\nevaluation: {methods: {a: {search: {augment: [true]}, trials: 2}}}",
+        "sampler: {startup_trials: 2}\nevaluation: {methods: {a: {search: {tuning: [all, head]}, trials: 2}}}",
         "training: {augment: rotation, augment_degrees: 20}",
         "training: {augment: noise, augmented_views: 4, tuning: head}",
         "training: {augment_degrees: 20}\nsearch: {augment: [noise, true]}",

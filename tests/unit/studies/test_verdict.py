@@ -61,6 +61,14 @@ def test_the_best_trial_is_selected_or_the_simplest_of_those_that_cannot_be_told
     assert "fewest parameters (10)" in found.selection
 
 
+def test_the_finding_says_which_blocks_none_of_the_best_tunes() -> None:
+    people = {"head": PEOPLE["all"], "layer5": PEOPLE["head"], "all": PEOPLE["layer5"]}
+    found = verdict.report(study(people=people, encoder="cnn10"))
+    assert found.finding == (
+        "Of 3 trials, 2 cannot be told from the best; neither of them tunes a block before layer5."
+    )
+
+
 def test_a_trial_that_exceeds_a_limit_is_not_selected() -> None:
     limited = study(constraint={"trainable_parameters": 500})
     best = best_trial(limited)

@@ -26,6 +26,8 @@ BEST_FIRST, JOBS, NESTED = "best-first", "evaluation", "nested"
 SHORT = {"study": BEST_FIRST, "evaluation": JOBS, "nested": NESTED}
 """Views by the first part of their short address in `sslwear ui`, such as ``/study/NAME``."""
 TRIAL, JOB = "trial", "cross_validation_job"
+LIKE_BEST = "like_best"
+"""Tag of a trial: ``selected``, ``yes`` if it cannot be told from the best one, or ``no``."""
 SHOWN_CLASSES = 12
 SHOWN_PARAMS = ("tuning", "learning_rate", "pretext")
 RUN_NAME_WIDTH, OUTCOME_WIDTH = 300, 140
@@ -46,9 +48,12 @@ def view(objective: str, nested: bool, kind: str | None = None, searched: Iterab
     tests = [f"test_{score}" for score in scores]
     tested_first = kind == JOB
     outcome = f"tags.`{PREFIX}outcome`"
+    if kind == TRIAL:
+        scores.insert(1, f"{objective}_se")
     columns = [
         outcome,
         *(f"metrics.`{score}`" for score in (tests + scores if tested_first else scores + tests)),
+        *([f"tags.`{PREFIX}{LIKE_BEST}`"] if kind == TRIAL else []),
         *(f"params.`{name}`" for name in dict.fromkeys((*SHOWN_PARAMS, *map(_param, searched)))),
     ]
     name = "attributes.`Run Name`"

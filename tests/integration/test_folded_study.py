@@ -49,6 +49,8 @@ def test_each_participant_judges_every_trial_and_repeats_to_the_bit(
         assert trial.value == pytest.approx(np.mean(list(trial.user_attrs[PEOPLE].values())))
     found = report(study)
     assert "in 3 folds" in found.judged
+    marks = {run.data.tags["sslwear.like_best"] for run in store.find_runs(store.experiment("tiny"), kind="trial")}
+    assert marks == {"selected", "yes"}  # the participants are too few to tell trials apart
     for kind in ("trial", "winner"):
         for run in store.find_runs(store.experiment("tiny"), kind=kind, outcome="finished"):
             assert rerun(run, store, QUIET).differing is None

@@ -47,8 +47,9 @@ def test_the_best_trials_come_first_with_their_outcome_and_objective(objective: 
     assert state["searchFilter"] == "tags.`sslwear.kind` = 'trial'"
     assert state["selectedColumns"] == [
         "tags.`sslwear.outcome`",
-        *(f"metrics.`{score}`" for score in first),
+        *(f"metrics.`{score}`" for score in (first[0], f"{first[0]}_se", first[1])),
         *(f"metrics.`test_{score}`" for score in first),
+        "tags.`sslwear.like_best`",
         "params.`tuning`",
         "params.`learning_rate`",
         "params.`pretext`",

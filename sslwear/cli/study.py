@@ -129,24 +129,28 @@ def study_report(
 ) -> None:
     """Write the page of a study (study.html), or the report of an evaluation: REPORT.md, REPORT.json and figures."""
     with user_errors():
+        from sslwear.errors import StudyError
         from sslwear.reports.report import write_report
         from sslwear.reports.study_page import study_page
         from sslwear.studies.cross_validation_results import results
-        from sslwear.studies.evaluations import find_evaluation
         from sslwear.studies.report_inputs import gather_report_inputs
-        from sslwear.studies.storage import find_study, store_errors
+        from sslwear.studies.storage import all_studies, find_study, store_errors
         from sslwear.studies.summary import PAGE
         from sslwear.studies.verdict import report
         from sslwear.tracking import Store
 
         store = Store.from_environment(write=False)
         with store_errors(store):
-            if find_evaluation(name, store) is None:
+            try:
+                found = results(name, store)
+            except StudyError:
+                if name not in [study.study_name for study in all_studies(store)]:
+                    raise
+                page = study_page(report(find_study(name, store)))  # a study that was not evaluated
                 out.mkdir(parents=True, exist_ok=True)
-                (out / PAGE).write_text(study_page(report(find_study(name, store))), encoding="utf-8")
+                (out / PAGE).write_text(page, encoding="utf-8")
                 print_line(standard_output(), str(out / PAGE))
                 return
-            found = results(name, store)
             inputs = gather_report_inputs(name, store, found)
         for path in write_report(found, inputs, out, reference):
             print_line(standard_output(), str(path))

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
 from sslwear.studies import search_trial
@@ -21,7 +23,7 @@ from sslwear.studies.rerun import rerun
 from sslwear.studies.storage import all_studies
 from sslwear.studies.trials import PEOPLE, winner
 from sslwear.studies.verdict import estimate, report
-from sslwear.tracking import Store
+from sslwear.tracking import HOME_VARIABLE, Store
 
 QUIET = ProgressCallback()
 SHORT = {"tuning": "head", "learning_rate": 1e-2, "batch_size": 32, "max_epochs": 2}
@@ -38,9 +40,11 @@ def folded(make: Callable[..., Settings]) -> Callable[..., Settings]:
     return lambda **changes: make(**{**content, "trials": 2, **changes})
 
 
+@pytest.mark.usefixtures("drawn")
 def test_each_participant_judges_every_trial_and_repeats_to_the_bit(
-    folded: Callable[..., Settings], store: Store, small: Dataset
+    folded: Callable[..., Settings], store: Store, small: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(store.home))
     study = run_study(folded(), store, QUIET)
     tested = set(map(str, StudyContext.open(folded(), store).split.test))
     judged = set(map(str, small.participants)) - tested
@@ -49,6 +53,9 @@ def test_each_participant_judges_every_trial_and_repeats_to_the_bit(
         assert trial.value == pytest.approx(np.mean(list(trial.user_attrs[PEOPLE].values())))
     found = report(study)
     assert "in 3 folds" in found.judged
+    out = store.home.parent / "report"
+    assert CliRunner().invoke(app, ["study", "report", "tiny", "--out", str(out)]).exit_code == 0
+    assert f"Trial {found.winner}" in (out / "study.html").read_text()
     marks = {run.data.tags["sslwear.like_best"] for run in store.find_runs(store.experiment("tiny"), kind="trial")}
     assert marks == {"selected", "yes"}  # the participants are too few to tell trials apart
     for kind in ("trial", "winner"):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sslwear.evaluation.selection import standard_error
 from sslwear.training.metrics import SCORES, Labels, classification_scores
 
 POOLED = "pooled_"
@@ -62,8 +63,4 @@ def standard_errors(table: pd.DataFrame) -> dict[str, float]:
     Args:
         table: one row for each participant, see `per_participant`.
     """
-    found = {}
-    for name in SCORES:
-        values = table[name].dropna().to_numpy(float)
-        found[name] = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
-    return found
+    return {name: standard_error(table[name]) for name in SCORES}

@@ -7,16 +7,15 @@ Optuna's own charts are in `sslwear.studies.summary`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from sslwear.evaluation.participants import validation_title
-from sslwear.reports.training_figures import BLUE, COLOURS, GREY, ORANGE
+from sslwear.reports.training_figures import COLOURS, GREY
 
 NO_PRETEXT = "none"
 
@@ -31,7 +30,6 @@ class TrialPoint:
         tuning: its tuning strategy.
         pretext: its pretext task.
         pruned: whether it was pruned.
-        searched: its values of the searched settings, by name: numbers, or choices as text.
     """
 
     number: int
@@ -39,23 +37,6 @@ class TrialPoint:
     tuning: str
     pretext: str
     pruned: bool
-    searched: Mapping[str, float | str] = field(default_factory=dict)
-
-
-def study_overview(points: Sequence[TrialPoint], objective: str, title: str) -> Figure:
-    """Draw a study on one figure: all trials with the best value so far, and values by tuning strategy.
-
-    Args:
-        points: the trials; pruned ones show their last reported value.
-        objective: name of the score.
-        title: title of the figure.
-    """
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
-    figure.suptitle(title)
-    history, masks = figure.subplots(1, 2, width_ratios=(1, 1.25))
-    _history(history, points, objective)
-    _groups(masks, points, "tuning", "pretext", objective)
-    return figure
 
 
 def groups_chart(points: Sequence[TrialPoint], by: str, objective: str) -> Figure:
@@ -78,20 +59,6 @@ def groups_chart(points: Sequence[TrialPoint], by: str, objective: str) -> Figur
     title = "Score by tuning strategy" if by == "tuning" else "Pretext tasks compared"
     axes.set_title(f"{title} (bar: median of the finished trials)", fontsize=11)
     return figure
-
-
-def _history(axes: Axes, points: Sequence[TrialPoint], objective: str) -> None:
-    finished = _finished(points)
-    pruned = [p for p in points if p.value is not None and p.pruned]
-    axes.scatter([p.number for p in finished], _values(finished), color=BLUE, label="finished")
-    axes.scatter([p.number for p in pruned], _values(pruned), color=GREY, marker="x", label="pruned, last value")
-    if finished:
-        best = np.maximum.accumulate(_values(finished))
-        axes.step([p.number for p in finished], best, where="post", color=ORANGE, label="best so far")
-        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8)
-    axes.set(xlabel="trial", ylabel=validation_title(objective))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _groups(axes: Axes, points: Sequence[TrialPoint], by: str, colour: str, objective: str) -> None:

@@ -16,7 +16,6 @@ from sslwear.errors import StudyError
 from sslwear.evaluation.selection import candidates
 from sslwear.reports.study_figures import TrialPoint
 from sslwear.studies.limits import MEASURED, excess
-from sslwear.utils.words import shown
 
 BY_PARTICIPANT, SELECT, NETWORKS = "by_participant", "select", "networks"
 """Attributes of a study: whether its objective is a mean over participants, how it selects a trial, and the runs with
@@ -162,7 +161,6 @@ def _readable(settings: Any) -> TrainingSettings | None:
 
 def points(study: optuna.Study) -> list[TrialPoint]:
     """Finished and pruned trials, as points of charts."""
-    searched = kept_settings(study).search.space
     return [
         TrialPoint(
             number=row.number,
@@ -170,15 +168,10 @@ def points(study: optuna.Study) -> list[TrialPoint]:
             tuning=row.settings.tuning,
             pretext=row.settings.pretext,
             pruned=row.outcome == "pruned",
-            searched={name: _coordinate(row.searched(name)) for name in searched},
         )
         for row in rows(study)
         if row.settings is not None and row.outcome in ("finished", "pruned")
     ]
-
-
-def _coordinate(value: str | float | bool | None) -> str | float:
-    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else shown(value)
 
 
 def training_of(trial: FrozenTrial) -> TrainingSettings:

@@ -7,9 +7,8 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.testing import assert_array_equal
 
-from sslwear.reports.study_figures import TrialPoint, groups_chart, study_overview
+from sslwear.reports.study_figures import TrialPoint, groups_chart
 
 POINTS = [
     TrialPoint(4, 0.7, "head", "reverse", False),
@@ -35,59 +34,30 @@ def offsets(axes: Axes) -> set[tuple[float, float]]:
     return {(float(x), float(y)) for series in axes.collections for x, y in np.asarray(series.get_offsets())}
 
 
-def test_study_overview_shows_the_finished_and_the_pruned_trials() -> None:
-    figure = drawn(study_overview(POINTS, "kappa", "quickstart"))
-    history = figure.axes[0]
-    finished, pruned = history.collections
-    assert finished.get_offsets().tolist() == [[0, 0.5], [1, 0.3], [4, 0.7]]
-    assert pruned.get_offsets().tolist() == [[2, 0.4]]
-    assert figure.get_suptitle() == "quickstart"
-    assert history.get_ylabel() == "validation kappa"
-    assert labels(history.get_legend().get_texts()) == ["finished", "pruned, last value", "best so far"]
+def test_tuning_strategies_are_sorted_by_their_best_value() -> None:
+    (axes,) = drawn(groups_chart(POINTS, "tuning", "kappa")).axes
+    assert labels(axes.get_yticklabels()) == ["layer2", "layer1", "all", "head"]
+    assert offsets(axes) == {(0.3, 1), (0.5, 2), (0.4, 3), (0.7, 3)}
+    assert axes.get_xlabel() == "validation kappa"
 
 
-def test_study_overview_shows_the_best_so_far_of_the_finished_trials() -> None:
-    history = drawn(study_overview(POINTS, "kappa", "quickstart")).axes[0]
-    assert [line.get_xydata().tolist() for line in history.lines] == [[[0, 0.5], [1, 0.5], [4, 0.7]]]
-
-
-def test_study_overview_sorts_what_was_tuned_by_its_best_value() -> None:
-    masks = drawn(study_overview(POINTS, "kappa", "quickstart")).axes[1]
-    assert labels(masks.get_yticklabels()) == ["layer2", "layer1", "all", "head"]
-    assert offsets(masks) == {(0.3, 1), (0.5, 2), (0.4, 3), (0.7, 3)}
-
-
-def test_study_overview_lists_the_pretext_tasks_with_none_first() -> None:
+def test_pretext_tasks_are_listed_with_none_first() -> None:
     points = [*POINTS, *(TrialPoint(6 + i, 0.1, "all", name, False) for i, name in enumerate("hgfedcba"))]
-    legend = drawn(study_overview(points, "f1", "quickstart")).axes[1].get_legend()
+    legend = drawn(groups_chart(points, "tuning", "f1")).axes[0].get_legend()
     assert legend.get_title().get_text() == "pretext task"
     assert labels(legend.get_texts()) == ["none", *"abcdefgh", "multi", "reverse"]
 
 
 @pytest.mark.parametrize(
     ("point", "shown"),
-    [(TrialPoint(0, None, "all", "none", False), set()), (TrialPoint(0, 0.4, "all", "none", True), {(0.0, 0.4)})],
+    [(TrialPoint(0, None, "all", "none", False), set()), (TrialPoint(0, 0.4, "all", "none", True), {(0.4, 0.0)})],
     ids=["failed", "pruned"],
 )
-def test_study_overview_can_be_drawn_before_a_trial_has_finished(
-    point: TrialPoint, shown: set[tuple[float, float]]
-) -> None:
-    history, masks = drawn(study_overview([point], "kappa", "quickstart")).axes
-    assert offsets(history) == shown
-    assert len(history.lines) == 0
-    assert labels(masks.get_yticklabels()) == ["all"]
-
-
-@pytest.mark.parametrize(
-    "trials",
-    [
-        1,
-        6,
-    ],
-)
-def test_study_overview_has_whole_trials_on_the_axis(trials: int) -> None:
-    history = drawn(study_overview(POINTS[:trials], "kappa", "quickstart")).axes[0]
-    assert_array_equal(history.get_xticks(), np.round(history.get_xticks()))
+def test_groups_can_be_drawn_before_a_trial_has_finished(point: TrialPoint, shown: set[tuple[float, float]]) -> None:
+    (axes,) = drawn(groups_chart([point], "tuning", "kappa")).axes
+    assert offsets(axes) == shown
+    assert len(axes.lines) == 0
+    assert labels(axes.get_yticklabels()) == ["all"]
 
 
 def test_pretext_tasks_are_compared_with_the_median_of_what_finished() -> None:

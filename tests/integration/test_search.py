@@ -21,7 +21,7 @@ from sslwear.studies.optimise import run_study
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.rerun import rerun
 from sslwear.studies.storage import find_study
-from sslwear.studies.trials import points
+from sslwear.studies.verdict import report
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import store_at
 from tests.integration.conftest import Hearing, Interrupting
@@ -113,7 +113,7 @@ def test_the_searched_settings_are_shown_everywhere(done: Store, monkeypatch: py
     result = StudyResult(study)
     assert set(result.trials["pretraining.max_epochs"].dropna()) == {1, 2}
     assert result.best.settings.pretraining.max_epochs in (1, 2)
-    assert {point.searched["pretraining.max_epochs"] for point in points(study)} == {"-", 1, 2}
+    assert {trial.searched["pretraining.max_epochs"] for trial in report(study).trials} == {None, 1, 2}
     shown = CliRunner().invoke(app, ["study", "show", "tiny"]).stdout
     assert shown.splitlines()[0].split() == ["pretraining"]
     assert {"max_epochs", "patience"} <= set(shown.splitlines()[1].split())

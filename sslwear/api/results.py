@@ -151,18 +151,21 @@ class StudyResult:
 
     def _repr_html_(self) -> str:
         from sslwear.evaluation.participants import validation_title
+        from sslwear.reports.study_text import verdict
         from sslwear.studies.tested import main_scores
-        from sslwear.studies.trials import winner
+        from sslwear.studies.trials import is_by_participant, winner
 
         if winner(self.study) is None:
             return f"<p>{escape(repr(self))}</p>"
         best, objective = self.best, self.settings.objective
         scores, what = main_scores(self.study, best.number)
         tests = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+        title = validation_title(objective, pooled=not is_by_participant(self.study))
         table = self.trials.drop(columns="error").to_html(index=False, float_format=lambda value: f"{value:.4g}")
         return (
-            f"<p><b>Study {escape(self.name)}</b>: the best is trial {best.number} with {validation_title(objective)} "
+            f"<p><b>Study {escape(self.name)}</b>: the best is trial {best.number} with {title} "
             f"{best.score:.3f} ({escape(best.settings.training.tuning)}).</p>"
+            f"<p>{escape(' '.join([*verdict(self.verdict), *filter(None, [self.verdict.warning])]))}</p>"
             f"{f'<p>Test scores, {what}: {tests}.</p>' if tests else ''}{table}"
         )
 

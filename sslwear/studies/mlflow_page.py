@@ -98,7 +98,7 @@ def describe_experiment(context: StudyContext, note: str, kind: str | None = Non
         f"{VIEW}{JOBS if kind == JOB else BEST_FIRST}": view(
             settings.objective, nested=False, kind=kind, searched=searched
         ),
-        f"{VIEW}{NESTED}": view(settings.objective, nested=True, searched=searched),
+        f"{VIEW}{NESTED}": view(settings.objective, nested=True, kind=None if kind == JOB else kind, searched=searched),
         **{f"{PREFIX}{key}": value for key, value in context.tags().items()},
     }
     for key, value in tags.items():

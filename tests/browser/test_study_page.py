@@ -14,7 +14,10 @@ from sslwear.studies.trials import winner
 from sslwear.tracking import Store
 from tests.browser.conftest import Ui
 
-COLUMNS = ["sslwear.outcome", "kappa", "f1", "tuning", "learning_rate", "pretext"]
+COLUMNS = [
+    *("sslwear.outcome", "kappa", "kappa_se", "f1", "sslwear.like_best"),
+    *("tuning", "learning_rate", "pretext"),
+]
 TESTS = ["test_kappa", "test_f1"]
 """Columns that only the study's own run and promoted trials fill."""
 

@@ -440,7 +440,7 @@ def test_a_study_is_not_resumed_on_other_data(
 
 
 def test_a_study_is_run_by_one_process_at_a_time(make: Callable[..., Settings], store: Store) -> None:
-    (store.home / "locks").mkdir()
+    (store.home / "locks").mkdir(exist_ok=True)
     with (
         FileLock(store.home / "locks" / "tiny.lock"),
         pytest.raises(StudyError, match="another process on this machine is running the study"),

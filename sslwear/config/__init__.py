@@ -7,6 +7,7 @@ from sslwear.config.search import ANY, LogRange, Range, SearchSettings, section_
 from sslwear.config.sections import (
     CacheSettings,
     ConstraintSettings,
+    OptimizationSettings,
     PretrainingSettings,
     PrunerSettings,
     SamplerSettings,
@@ -24,6 +25,7 @@ __all__ = [
     "EvaluationSettings",
     "LogRange",
     "MethodSettings",
+    "OptimizationSettings",
     "PretrainingSettings",
     "PrunerSettings",
     "Range",

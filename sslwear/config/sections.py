@@ -76,7 +76,23 @@ class SplitSettings(Section):
         return DEFAULT_VALIDATION if self.validation is None else self.validation
 
 
-class PretrainingSettings(Section):
+class OptimizationSettings(Section):
+    """How weights are optimized, in pre-training and in training."""
+
+    optimizer: Literal["adam", "adamw"] = "adam"
+    """Adam with AMSGrad, as in the published trainings, or AdamW, which has a weight decay."""
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False), NO_BOOLEAN] = 0.01
+    """Weight decay of AdamW; biases and batch norms have none."""
+    schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
+    """Learning rate over the epochs: constant; half a cosine that ends after max_epochs; or one cycle, which rises for
+    30 % of max_epochs and falls to nearly 0 after it (Smith and Topin, arXiv 1708.07120)."""
+    warmup_epochs: NonNegative = 0
+    """First epochs, in which the learning rate rises from 0 to its value."""
+    clip_norm: Positive | None = None
+    """Largest norm of the gradient of a step, to which longer ones are scaled."""
+
+
+class PretrainingSettings(OptimizationSettings):
     """Fitting the encoder on a pretext task, before fine-tuning."""
 
     learning_rate: Positive = 1e-3
@@ -98,15 +114,13 @@ class PretrainingSettings(Section):
     """Participants whose windows are mixed in a batch, where windows are drawn."""
 
 
-class TrainingSettings(Section):
+class TrainingSettings(OptimizationSettings):
     """Fitting on activity labels; what `search` names is replaced in each trial."""
 
     tuning: str = "all"
     """Tuning strategy: all, head, blocks such as layer1, layer4-5 or layer1+layer5, or another strategy."""
     learning_rate: Positive = 1e-4
     """Learning rate of the head and of the blocks that are tuned."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """Learning rate over the epochs: constant, or half a cosine that ends after max_epochs."""
     batch_size: BatchSize = 64
     """Windows in a batch."""
     augment: Augment = False
@@ -121,8 +135,15 @@ class TrainingSettings(Section):
     """Pretext task of the pre-training, activities for supervised pre-training on pretraining.data, or none."""
     head: Literal["published", "linear"] = "published"
     """The two layers of the published models, or one linear layer."""
+    dropout: Annotated[float, Field(ge=0, lt=1), NO_BOOLEAN] = 0.0
+    """Share of the features that are set to 0 at random before the head, in training only."""
     class_weights: bool = True
     """Whether the loss weighs classes by the inverse of their frequency."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1), NO_BOOLEAN] = 0.0
+    """Share of the target that is spread evenly over all classes."""
+    weight_average: Literal["none", "ema", "swa"] = "none"
+    """Average of the weights that is evaluated and kept: none; an exponential moving average over about two epochs
+    (ema); or the mean over the ends of the epochs in the last quarter of max_epochs (swa)."""
     max_epochs: Count = 50
     """Largest number of epochs."""
     patience: Count = 5

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Literal, get_args
 
 from sslwear.config.kinds import NO_PRETEXT, ROTATION, SPELLINGS
@@ -174,6 +175,20 @@ def _search(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         yield ("seed",), "an evaluation has its own seeds (evaluation.seeds)"
 
 
+def _optimization(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    sections: dict[KeyPath, Callable[[str, Any], list[Any]]] = {
+        ("training",): lambda key, default: _choices(content, key, default),
+        ("pretraining",): lambda key, default: _tried(content, "pretraining", key, default),
+    }
+    for name, method in _trained(content).items():
+        sections["evaluation", "methods", name] = partial(_of_method, method)
+    for path, values in sections.items():
+        if all(value == "adam" for value in values("optimizer", "adam")):
+            yield (*path, "weight_decay"), "the optimizer is adam (optimizer: adamw)"
+        if all(value == "one_cycle" for value in values("schedule", "constant")):
+            yield (*path, "warmup_epochs"), "the schedule one_cycle has a rise of its own"
+
+
 def _sampler(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     if _section(content, "sampler").get("name") == "grid":
         yield ("sampler", "startup_trials"), "the sampler is grid, which has all combinations"
@@ -242,4 +257,4 @@ def _cache(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         yield ("cache", "memory_gb"), "disk_gb is 0, so nothing is kept"
 
 
-RULES = (_augmentation, _pretraining, _search, _sampler, _split, _pruner, _evaluation, _cache)
+RULES = (_augmentation, _optimization, _pretraining, _search, _sampler, _split, _pruner, _evaluation, _cache)

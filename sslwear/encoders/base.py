@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from contextlib import nullcontext
+from typing import ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 
 from sslwear.utils import plugins
@@ -22,6 +24,8 @@ class Encoder(nn.Module):
     rate_hz: ClassVar[float] = 30.0
     features: ClassVar[int]
     """Number of features of a window."""
+    shortest_s: ClassVar[float | None] = None
+    """Shortest windows in seconds of an encoder that takes windows of any length; None for those that do not."""
 
     feature_extractor: nn.Sequential
 
@@ -29,6 +33,18 @@ class Encoder(nn.Module):
     def block_names(cls) -> tuple[str, ...]:
         """Names of the blocks, input side first."""
         return tuple(f"layer{i}" for i in range(1, 6))
+
+    @classmethod
+    def for_windows(cls, window_s: float | None) -> type[Self]:
+        """The encoder for windows of a length, if it takes any; otherwise itself, for which windows are resampled.
+
+        Args:
+            window_s: length of the windows in seconds; None if it is not known.
+        """
+        if cls.shortest_s is None or window_s is None or window_s < cls.shortest_s:
+            return cls
+        samples = {"window_samples": round(window_s * cls.rate_hz), "__module__": cls.__module__}
+        return cls if samples["window_samples"] == cls.window_samples else type(cls.__name__, (cls,), samples)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (B, features) of windows (B, 3, samples) in g."""
@@ -54,15 +70,28 @@ class Network(nn.Module):
         """Blocks of the encoder by name, input side first."""
         return dict(self.feature_extractor.named_children())
 
-    def forward(self, x: Tensor, start: int = 0) -> Tensor:
-        """Output of the head for windows (B, 3, samples) in g, or for outputs of the first `start` blocks."""
-        output: Tensor = self.classifier(self.forward_blocks(x, start).flatten(1))
+    def forward(self, x: Tensor, start: int = 0, factors: Tensor | None = None) -> Tensor:
+        """Output of the head.
+
+        Args:
+            x: windows (B, 3, samples) in g, or outputs of the first `start` blocks.
+            start: number of blocks that `x` has passed.
+            factors: factors of the features (B, features), such as those of dropout; None for no change.
+        """
+        features = self.forward_blocks(x, start).flatten(1)
+        output: Tensor = self.classifier(features if factors is None else features * factors)
         return output
 
     def forward_blocks(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-        """Output of the blocks `start` to `stop` - 1, counted from 0."""
-        for block in list(self.feature_extractor)[start:stop]:
-            x = block(x)
+        """Output of the blocks `start` to `stop` - 1, counted from 0.
+
+        The first block is computed in float32, also under autocast, because bf16 rounds 1 g to steps of 4 to 8 mg.
+        """
+        device = x.device.type
+        for number, block in enumerate(list(self.feature_extractor)[start:stop], start):
+            exact = number == 0 and torch.is_autocast_enabled(device)
+            with torch.autocast(device, enabled=False) if exact else nullcontext():
+                x = block(x)
         return x
 
 

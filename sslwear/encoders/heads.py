@@ -15,8 +15,15 @@ PUBLISHED, LINEAR = HEADS = ("published", "linear")
 """Kinds of classification heads, see `classifier`."""
 
 
+FIRST_OUTPUTS = 0.01
+"""Factor of the initial weights of the last layer, so that an untrained network guesses."""
+
+
 class Classifier(nn.Module):
-    """Classification head of the published models, two linear layers: (B, features) to logits (B, classes)."""
+    """Classification head of the published models, two linear layers: (B, features) to logits (B, classes).
+
+    Unlike the published one, it starts with nearly uniform predictions, see `guess`.
+    """
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
@@ -24,6 +31,7 @@ class Classifier(nn.Module):
         self.linear2 = nn.Linear(HIDDEN, classes)
         for linear in (self.linear1, self.linear2):
             nn.init.kaiming_normal_(linear.weight, mode="fan_out", nonlinearity="relu")
+        guess(self.linear2)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features (B, features) to logits (B, classes)."""
@@ -35,8 +43,7 @@ def classifier(kind: str, features: int, classes: int) -> nn.Module:
     """New classification head, features (B, features) to logits (B, classes).
 
     Args:
-        kind: ``published`` for the two layers of the published models (`Classifier`), whose initial predictions are far
-            from uniform; ``linear`` for one layer, whose initial predictions are nearly uniform.
+        kind: ``published`` for the two layers of the published models (`Classifier`), ``linear`` for one layer.
         features: number of input features.
         classes: number of classes.
 
@@ -45,7 +52,14 @@ def classifier(kind: str, features: int, classes: int) -> nn.Module:
     """
     if kind not in HEADS:
         raise SettingsError(f"head: there is no '{kind}'; choose one of {', '.join(HEADS)}")
-    return Classifier(features, classes) if kind == PUBLISHED else nn.Linear(features, classes)
+    return Classifier(features, classes) if kind == PUBLISHED else guess(nn.Linear(features, classes))
+
+
+def guess(layer: nn.Linear) -> nn.Linear:
+    """The layer, with its initial weights multiplied by `FIRST_OUTPUTS`."""
+    with torch.no_grad():
+        layer.weight.mul_(FIRST_OUTPUTS)
+    return layer
 
 
 class LinearHeads(nn.ModuleDict):
@@ -57,7 +71,7 @@ class LinearHeads(nn.ModuleDict):
     """
 
     def __init__(self, features: int, classes: Mapping[str, int]) -> None:
-        super().__init__({question: nn.Linear(features, answers) for question, answers in classes.items()})
+        super().__init__({question: guess(nn.Linear(features, answers)) for question, answers in classes.items()})
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features (B, features) to logits (B, sum of classes)."""
@@ -87,7 +101,7 @@ class Decoder(nn.Module):
 
     def __init__(self, features: int, points: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(features, 3 * points)
+        self.linear = guess(nn.Linear(features, 3 * points))
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features (B, features) to a signal (B, 3, points)."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sslwear.config import PretrainingSettings, Settings, TrainingSettings
+from sslwear.config import OptimizationSettings, PretrainingSettings, Settings, TrainingSettings
 from sslwear.data.dataset import Dataset
 from sslwear.data.folds import study_split
 from sslwear.data.pretraining import PretrainingData
@@ -101,6 +101,7 @@ class StudyContext:
         check_names(settings, encoder)
         device = resolve_device(settings.device)
         dataset = dataset or open_labelled(settings, store)
+        encoder = encoder.for_windows(dataset.window_s)
         folds: tuple[Split, ...] = () if split is None else (split,)
         if split is None:
             settings = settings.model_copy(update={"split": settings.split.for_study(len(dataset.participants))})
@@ -242,7 +243,7 @@ class StudyContext:
         classes = len(self.dataset.class_names)
         labels = self.dataset.labels[self.windows(self.split.train).rows]
         balanced = inverse_frequency(labels, classes) if training.class_weights else None
-        return Classification(classes, balanced, training.head)
+        return Classification(classes, balanced, training.head, training.label_smoothing)
 
     def tuning(self, training: TrainingSettings) -> TuningStrategy:
         """The tuning strategy of a trial."""
@@ -259,8 +260,10 @@ class StudyContext:
             device=self.device,
             precision=self.precision,
             augmented_views=training.augmented_views,
-            schedule=training.schedule,
+            dropout=training.dropout,
+            weight_average=training.weight_average,
             threads=self.threads,
+            **training.model_dump(include=set(OptimizationSettings.model_fields)),
         )
 
     def runtime_params(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sklearn.model_selection import ShuffleSplit
 from torch import Tensor
 
-from sslwear.config import NO_PRETEXT, SUPERVISED
+from sslwear.config import NO_PRETEXT, SUPERVISED, OptimizationSettings
 from sslwear.data.pretraining import PretrainingData
 from sslwear.encoders.card import Card
 from sslwear.encoders.heads import PUBLISHED
@@ -28,7 +28,7 @@ from sslwear.training.windows import SampledWindows
 from sslwear.tuning.base import parse as parse_tuning
 from sslwear.utils.words import count
 
-PRETRAINING_VERSION = 1
+PRETRAINING_VERSION = 2
 """Raise it when the arithmetic of pre-training changes: encoders of another version are pre-trained again."""
 
 
@@ -162,6 +162,7 @@ def pretrain(context: StudyContext, pretext: str, run: Run, progress: ProgressCa
                 context.device,
                 context.precision,
                 threads=context.threads,
+                **settings.model_dump(include=set(OptimizationSettings.model_fields)),
             ),
             on_epoch,
         )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sslwear.encoders.base import Encoder, Network
-from sslwear.encoders.heads import Classifier
+from sslwear.encoders.heads import HEADS, Classifier, classifier
 
 BLOCKS = ("layer1", "layer2", "layer3", "layer4", "layer5")
 
@@ -92,3 +93,25 @@ class EncoderContract:
         assert network.blocks["layer5"] is encoder.feature_extractor.layer5
         x = windows(encoder, 2)
         assert torch.equal(network(x), head(encoder(x)))
+
+    @torch.no_grad()
+    @pytest.mark.parametrize("kind", HEADS)
+    def test_an_untrained_network_guesses(self, kind: str) -> None:
+        encoder = self.new().train()
+        labels = torch.arange(64) % 5
+        logits = Network(encoder, classifier(kind, encoder.features, 5))(windows(encoder, 64))
+        loss = torch.nn.functional.cross_entropy(logits, labels)
+        assert float(loss) == pytest.approx(math.log(5), abs=0.3)
+
+    @torch.no_grad()
+    def test_the_first_block_sees_small_motion_about_gravity_in_bf16(self) -> None:
+        """Motion of 2 mg about 1 g comes through as in float32, up to the rounding of the motion itself."""
+        encoder = self.new()
+        network = Network(encoder, nn.Identity())
+        motion = 0.002 * windows(encoder, 4)
+        still = torch.tensor([0.3, -0.5, 0.81]).view(1, 3, 1).expand_as(motion)
+        wanted = network.forward_blocks(still + motion, 0, 1) - network.forward_blocks(still, 0, 1)
+        with torch.autocast("cpu", torch.bfloat16):
+            moved, rest = network.forward_blocks(still + motion, 0, 1), network.forward_blocks(still, 0, 1)
+        assert moved.dtype == torch.float32
+        assert (moved - rest - wanted).norm() < 2**-8 * wanted.norm()

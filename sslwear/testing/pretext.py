@@ -12,6 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sslwear.encoders.base import Network
+from sslwear.encoders.cnn import Cnn10
 from sslwear.encoders.heads import LinearHeads
 from sslwear.pretext.base import CHANCE, LevelTask, PretextTask, QuestionTask, TransformTask
 from sslwear.testing.synthetic import SAMPLES, SmallEncoder, fitted, seeded
@@ -101,6 +103,18 @@ class PretextTaskContract:
         inputs, target = task.batch(windows()[:1], torch.zeros(1, dtype=torch.long), seeded(), training=True)
         loss, weight = task.loss(answers(task, len(inputs)), target)
         assert (loss / weight).isfinite()
+
+    @torch.no_grad()
+    def test_an_untrained_network_guesses(self) -> None:
+        """The first loss is at most 0.3 above that of equal answers for all windows."""
+        task = self.new()
+        with seeded_weights(0):
+            encoder = Cnn10().train()
+            network = Network(encoder, task.head(encoder.features))
+        inputs, target = batch(task)
+        output = network(inputs)
+        losses = [loss / weight for loss, weight in (task.loss(output, target), task.loss(0 * output, target))]
+        assert losses[0] < losses[1] + 0.3
 
     def test_the_generator_alone_decides(self) -> None:
         task = self.new()

@@ -22,6 +22,8 @@ class Stream(IntEnum):
     TRAINING = 2
     VALIDATION = 3
     GRADIENTS = 4
+    DROPOUT = 5
+    AVERAGE = 6
 
 
 def resolve_device(name: str) -> torch.device:

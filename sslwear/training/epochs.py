@@ -14,14 +14,16 @@ from torch import Tensor
 
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import DivergenceError
+from sslwear.training.averaging import WeightAverage
 from sslwear.training.cache import COMPUTE_BATCH, FeatureCache, FrozenBlocks
 from sslwear.training.device import Stream, generator, seeded
 from sslwear.training.evaluation import EVALUATION_BATCH, Scorer, evaluate, forward, mean_loss
+from sslwear.training.optimizer import new_optimizer
 from sslwear.training.results import EpochRecord, Evaluation, FitSettings
 from sslwear.training.task import Task
 from sslwear.training.threads import operations_from, threads_for
 from sslwear.training.windows import WindowSource
-from sslwear.tuning.base import Learning, TuningStrategy, learning
+from sslwear.tuning.base import TuningStrategy, learning
 
 GRADIENT_BATCHES = 5
 """Batches whose gradients a tuning strategy may use before an epoch, as many as Lee et al. use."""
@@ -44,7 +46,7 @@ class Training:
         scores: scores of the evaluation, in place of the task's own.
 
     Attributes:
-        network: the network.
+        network: the network that is evaluated, with averaged weights if the settings ask for them.
         epochs: number of epochs so far.
         evaluation: evaluation after the last epoch; None before the first one, or without validation windows.
         cancelled: set it from another thread to end an epoch with `CancelledError` after the current batch.
@@ -66,21 +68,26 @@ class Training:
         self.cancelled = False
         self._task, self._windows, self._tuning, self._settings, self._cache = task, windows, tuning, settings, cache
         self._validation, self._scores = validation, scores
-        self._samples = encoder.window_samples
+        self._samples, self._features = encoder.window_samples, encoder.features
 
         with seeded(generator(settings.seed, Stream.HEAD).initial_seed()):
             head = task.head(encoder.features)
-        self.network = Network(encoder, head).to(settings.device)
-        self._frozen_blocks = FrozenBlocks(self.network, self._samples, settings.precision)
-        self._operations = operations_from(self.network, self._samples)
+        self._trained = Network(encoder, head).to(settings.device)
+        self._frozen_blocks = FrozenBlocks(self._trained, self._samples, settings.precision)
+        self._operations = operations_from(self._trained, self._samples)
 
-        groups = tuning.parameter_groups(self.network, settings.learning_rate)
-        self._optimizer = torch.optim.Adam(groups, amsgrad=True, fused=settings.device.type in ("cpu", "cuda"))
+        groups = tuning.parameter_groups(self._trained, settings.learning_rate)
+        self._optimizer = new_optimizer(groups, settings)
         self._base_rates = [group["lr"] for group in self._optimizer.param_groups]
+        steps = -(-len(windows) // settings.batch_size)
+        averages = settings.weight_average != "none"
+        self._average = WeightAverage(self._trained, settings, steps) if averages else None
+        self.network = self._trained if self._average is None else self._average.network
 
         self._order = generator(settings.seed, Stream.ORDER)
         self._draws = generator(settings.seed, Stream.TRAINING)
         self._gradient_draws = generator(settings.seed, Stream.GRADIENTS)
+        self._dropout_draws = generator(settings.seed, Stream.DROPOUT)
 
         # Set by prepare.
         self._prepared = 0  # epoch
@@ -98,7 +105,7 @@ class Training:
         if self._prepared == epoch:
             return
         started = time.perf_counter()
-        depth = frozen_prefix_length(self._tuning.frozen_in(epoch), self.network)
+        depth = frozen_prefix_length(self._tuning.frozen_in(epoch), self._trained)
         if depth != self._depth:
             self._sources.clear()
         self._depth = depth
@@ -117,8 +124,9 @@ class Training:
         """
         self.prepare()
         epoch, started = self.epochs + 1, time.perf_counter() - self._seconds
-        rates = self._set_rates(epoch)
-        train_loss, validation_loss, scores = self._train(), math.nan, dict[str, float]()
+        self._start(epoch)
+        train_loss, validation_loss, scores = self._train(epoch), math.nan, dict[str, float]()
+        rates = learning(self._trained, self._optimizer)
         _check_finite(epoch, train_loss)
         if self._validation is not None:
             self.evaluation = self._evaluate(self._validation)
@@ -127,28 +135,46 @@ class Training:
         self.epochs = epoch
         return EpochRecord(epoch, train_loss, validation_loss, scores, rates, time.perf_counter() - started)
 
-    def _set_rates(self, epoch: int) -> dict[str, Learning]:
-        """Freeze blocks and set learning rates for an epoch; returns how fast each block and the head learn."""
+    def _start(self, epoch: int) -> None:
+        """Freeze blocks and set the learning rates of an epoch, without the factor of the schedule."""
         for group, rate in zip(self._optimizer.param_groups, self._base_rates, strict=True):
             group["lr"] = rate
         with self._threads(self._settings.batch_size):
-            self._tuning.start_epoch(epoch, self.network, self._optimizer, self._gradients)
-        for group in self._optimizer.param_groups:
-            group["lr"] *= self._settings.schedule_factor(epoch)
-        return learning(self.network, self._optimizer)
+            self._tuning.start_epoch(epoch, self._trained, self._optimizer, self._gradients)
 
-    def _train(self) -> float:
-        """Train on all windows once; returns the mean loss over windows."""
-        settings, sums = self._settings, []
+    def _train(self, epoch: int) -> float:
+        """Train on all windows once; returns the mean loss over windows.
+
+        Afterwards the optimizer has the mean learning rates over the steps.
+        """
+        settings, sums, factors, seen = self._settings, list[Tensor](), list[float](), 0
+        rates = [group["lr"] for group in self._optimizer.param_groups]
         source = self._source(self._windows, self._view)
         batches = source.batches(settings.batch_size, self._samples, settings.device, self._order, self._view)
         with self._threads(settings.batch_size, source.depth):
             for x, labels in batches:
                 if self.cancelled:
                     raise CancelledError
+                seen += len(x)
+                factors.append(settings.schedule_factor(epoch, seen / len(source)))
+                self._set_rates(rates, factors[-1])
                 sums.append(self._train_step(x, labels, source.depth))
+            if self._average is not None:
+                self._average.after_epoch(epoch, lambda network: self._passes(network, source))
+        self._set_rates(rates, factors[0] if len(set(factors)) == 1 else math.fsum(factors) / len(factors))
         self._optimizer.zero_grad(set_to_none=True)  # a network that waits for other folds needs no gradients
         return mean_loss(sums)
+
+    def _set_rates(self, rates: list[float], factor: float) -> None:
+        for group, rate in zip(self._optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * factor
+
+    def _passes(self, network: Network, source: WindowSource) -> Iterator[Tensor]:
+        """Forward passes of a network for all training windows."""
+        settings, draws = self._settings, generator(self._settings.seed, Stream.AVERAGE)
+        for x, labels in source.batches(settings.batch_size, self._samples, settings.device, None, self._view):
+            inputs, _ = self._task.batch(x, labels, draws, training=True)
+            yield forward(network, inputs, settings, source.depth)
 
     def _evaluate(self, windows: WindowSource) -> Evaluation:
         """Evaluation of the network on windows, see `evaluate`."""
@@ -162,13 +188,25 @@ class Training:
 
     def _train_step(self, x: Tensor, labels: Tensor, depth: int) -> Tensor:
         """Update the weights with a batch; returns the sum of its losses and the sum of their weights (2,)."""
-        loss, weight = self._loss(x, labels, self._draws, depth)
+        loss, weight = self._loss(x, labels, self._draws, depth, self._dropout_draws)
         self._optimizer.zero_grad(set_to_none=True)
         (loss / weight).backward()  # type: ignore[no-untyped-call]
+        if self._settings.clip_norm is not None:
+            learning = [value for group in self._optimizer.param_groups for value in group["params"]]
+            torch.nn.utils.clip_grad_norm_(learning, self._settings.clip_norm)
         self._optimizer.step()
+        if self._average is not None:
+            self._average.after_step()
         return torch.stack([loss.detach(), weight])
 
-    def _loss(self, x: Tensor, labels: Tensor, draws: torch.Generator, depth: int) -> tuple[Tensor, Tensor]:
+    def _loss(
+        self,
+        x: Tensor,
+        labels: Tensor,
+        draws: torch.Generator,
+        depth: int,
+        dropout_draws: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Sum of the losses of a batch, and the sum of their weights.
 
         Args:
@@ -176,13 +214,26 @@ class Training:
             labels: class indices (B,).
             draws: CPU generator of the task's random numbers.
             depth: number of blocks that `x` has passed.
+            dropout_draws: CPU generator of dropout; None for no dropout.
         """
         inputs, target = self._task.batch(x, labels, draws, training=True)
-        return self._task.loss(forward(self.network, inputs, self._settings, depth), target)
+        factors = self._dropout(len(inputs), dropout_draws)
+        return self._task.loss(forward(self._trained, inputs, self._settings, depth, factors), target)
+
+    def _dropout(self, rows: int, draws: torch.Generator | None) -> Tensor | None:
+        """Factors of the features (rows, features): 0 for dropped ones, and more than 1 for the others.
+
+        PyTorch's module draws from its global generator, which folds in several threads would share.
+        """
+        kept = 1 - self._settings.dropout
+        if kept == 1 or draws is None:
+            return None
+        factors = torch.empty(rows, self._features).bernoulli_(kept, generator=draws) / kept
+        return factors.to(self._settings.device)
 
     def _gradients(self) -> Iterator[Mapping[str, Tensor]]:
         """Gradients of a few batches of training windows, see `sslwear.tuning.base.Gradients`."""
-        settings, network = self._settings, self.network
+        settings, network = self._settings, self._trained
         buffers = {name: value.clone() for name, value in network.named_buffers()}
         trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
         batches = self._windows.batches(

@@ -75,10 +75,12 @@ def outputs(network: Network, samples: int, windows: WindowSource, settings: Fit
     return values
 
 
-def forward(network: Network, inputs: Tensor, settings: FitSettings, depth: int) -> Tensor:
-    """Output of a network in float32, computed in the precision of the settings."""
+def forward(
+    network: Network, inputs: Tensor, settings: FitSettings, depth: int, factors: Tensor | None = None
+) -> Tensor:
+    """Output of a network in float32, computed in the precision of the settings; see `Network.forward`."""
     with autocast(settings.device, settings.precision):
-        output: Tensor = network(inputs, depth)
+        output: Tensor = network(inputs, depth, factors)
     return output.float()
 
 

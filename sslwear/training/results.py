@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from sslwear.encoders.base import Network
 from sslwear.tuning.base import Learning
 
+CYCLE_RISE, CYCLE_FIRST, CYCLE_LAST = 0.3, 1 / 25, 1 / 25 / 1e4
+"""Of ``one_cycle``: share of the steps in which rates rise, and the factors at the start and at the end."""
+
 
 @dataclass(frozen=True)
 class FitSettings:
@@ -28,7 +31,14 @@ class FitSettings:
         precision: ``float32``, or ``bf16`` for autocast.
         augmented_views: number of augmented views that epochs cycle through if the first block is frozen, so that its
             outputs can be cached. If the first block learns, each epoch has a new view.
-        schedule: ``constant``, or ``cosine`` for learning rates that fall along half a cosine over `max_epochs`.
+        schedule: ``constant``; ``cosine`` for learning rates that fall along half a cosine over `max_epochs`; or
+            ``one_cycle``, see `schedule_factor`.
+        warmup_epochs: first epochs, in which learning rates rise linearly; not for ``one_cycle``.
+        optimizer: ``adam``, with AMSGrad, or ``adamw``.
+        weight_decay: weight decay of AdamW for tensors with more than one axis.
+        clip_norm: largest norm of the gradient of a step; None for no limit.
+        dropout: share of the features that are set to 0 in training.
+        weight_average: ``none``, ``ema`` or ``swa``, see `sslwear.training.averaging`.
         threads: number of threads of PyTorch for large batches; None for the number that PyTorch has.
     """
 
@@ -40,14 +50,42 @@ class FitSettings:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: str = "float32"
     augmented_views: int = 8
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
+    warmup_epochs: int = 0
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = 0.01
+    clip_norm: float | None = None
+    dropout: float = 0.0
+    weight_average: Literal["none", "ema", "swa"] = "none"
     threads: int | None = None
 
-    def schedule_factor(self, epoch: int) -> float:
-        """Factor of the learning rates in an epoch, counted from 1; the first epoch has the factor 1."""
+    def schedule_factor(self, epoch: int, share: float = 1.0) -> float:
+        """Factor of the learning rates in a step.
+
+        After the warm-up, ``constant`` and ``cosine`` have one factor in each epoch, 1 in the first one. ``one_cycle``
+        has the shape of PyTorch's `OneCycleLR`: half a cosine from 1 / 25 to 1 over the first 30 % of the steps, then
+        half a cosine to 4e-6.
+
+        Args:
+            epoch: number of the epoch, from 1.
+            share: share of the epoch's windows that have been seen, with those of the step.
+        """
+        if self.schedule == "one_cycle":
+            position = (epoch - 1 + share) / self.max_epochs
+            if position < CYCLE_RISE:
+                return _half_cosine(CYCLE_FIRST, 1.0, position / CYCLE_RISE)
+            return _half_cosine(1.0, CYCLE_LAST, (position - CYCLE_RISE) / (1 - CYCLE_RISE))
+        if epoch <= self.warmup_epochs:
+            return (epoch - 1 + share) / self.warmup_epochs
         if self.schedule == "constant":
             return 1.0
-        return (1 + math.cos(math.pi * (epoch - 1) / self.max_epochs)) / 2
+        after = self.warmup_epochs
+        return (1 + math.cos(math.pi * (epoch - 1 - after) / (self.max_epochs - after))) / 2
+
+
+def _half_cosine(first: float, last: float, share: float) -> float:
+    """Value on half a cosine from `first` to `last`."""
+    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 
 
 @dataclass(frozen=True)

@@ -81,12 +81,16 @@ class Classification(ClassTask):
         classes: number of classes.
         class_weights: weight of each class in the loss (classes,), or None for equal weights of 1.
         kind: kind of head, ``published`` or ``linear``, see `sslwear.encoders.heads.classifier`.
+        label_smoothing: share of the target that is spread evenly over all classes, also in validation.
     """
 
     headline = "kappa"
     on_features = True
 
-    def __init__(self, classes: int, class_weights: Tensor | None = None, kind: str = PUBLISHED) -> None:
+    def __init__(
+        self, classes: int, class_weights: Tensor | None = None, kind: str = PUBLISHED, label_smoothing: float = 0.0
+    ) -> None:
+        self.label_smoothing = label_smoothing
         self.classes = classes
         self.class_weights = class_weights
         self.kind = kind
@@ -101,7 +105,7 @@ class Classification(ClassTask):
 
     def loss(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Weighted cross-entropy of logits (B, classes)."""
-        each = functional.cross_entropy(output, target, reduction="none")
+        each = functional.cross_entropy(output, target, reduction="none", label_smoothing=self.label_smoothing)
         if self.class_weights is None:
             return each.sum(), torch.tensor(float(len(target)), device=each.device)
         weights = self.class_weights.to(output)[target]

@@ -10,7 +10,7 @@ from sslwear.errors import WeightsError
 from sslwear.utils.plugins import find
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("harnet5", "harnet10", "harnet30", "cnn5", "cnn10", "cnn30")
+NAMES = ("harnet5", "harnet10", "harnet30", "cnn5", "cnn10", "cnn30", "multiscale")
 
 
 def load(name: str, **options: object) -> torch.nn.Module:

@@ -1,0 +1,146 @@
+"""multiscale: a small network of parallel dilated convolutions, for windows of any length from 1 s.
+
+A window is seen as six channels: the three axes, the length of acceleration, and acceleration along and across gravity,
+whose direction is a moving average. The first block filters the channels. Each of the next three has parallel
+convolutions with growing dilations (Yu and Koltun, ICLR 2016), so that it sees short and long movements, and halves the
+length of the signal. The mean, the maximum and the share of samples above the mean are taken from the signals of these
+blocks; the share follows MiniRocket (Dempster et al., KDD 2021). The last block standardises these numbers, which are
+the features. Their number does not depend on the length of a window.
+
+The output of a block is one tensor (B, F + C * L): the F numbers that were taken so far, and the signal (C, L).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sslwear.encoders.base import Encoder
+
+INPUTS = 6
+GRAVITY_SAMPLES = 45
+"""Length of the moving average for the direction of gravity: 1.5 s at 30 Hz."""
+LEAST_GRAVITY_G = 0.1
+"""Smallest length that a direction is divided by, so that noise in free fall is not magnified."""
+STEM_SAMPLES, KERNEL_SAMPLES = 9, 7
+DILATIONS = (1, 2, 4, 8)
+CHANNELS = (16, 16, 32, 64)
+"""Output channels of the first four blocks."""
+TAKEN = 3
+"""Numbers that are taken from a channel."""
+STEEPNESS = 4.0
+"""Steepness of the sigmoid that counts a sample as above the mean, in standard deviations of the channel."""
+LEAST_SPREAD = 1e-3
+
+
+def channels(x: Tensor) -> Tensor:
+    """Channels of windows.
+
+    Args:
+        x: windows (B, 3, samples) in g.
+
+    Returns:
+        (B, 6, samples) in g: the axes, the length of acceleration minus 1 g, acceleration along gravity minus 1 g, and
+        the length of acceleration across gravity.
+    """
+    size = min(GRAVITY_SAMPLES, (x.shape[-1] - 1) // 2 * 2 + 1)  # odd
+    gravity = functional.avg_pool1d(x, size, stride=1, padding=size // 2, count_include_pad=False)
+    gravity = gravity / torch.linalg.vector_norm(gravity, dim=1, keepdim=True).clamp(min=LEAST_GRAVITY_G)
+    along = (x * gravity).sum(dim=1, keepdim=True)
+    across = torch.linalg.vector_norm(x - along * gravity, dim=1, keepdim=True)
+    length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return torch.cat([x, length - 1, along - 1, across], dim=1)
+
+
+def taken(signal: Tensor) -> Tensor:
+    """Mean, maximum and share of samples above the mean of each channel: (B, C, 1, L) to (B, 3 * C)."""
+    signal = signal.squeeze(2)
+    mean = signal.mean(dim=2, keepdim=True)
+    spread = signal.std(dim=2, keepdim=True, correction=0) + LEAST_SPREAD
+    share = torch.sigmoid(STEEPNESS * (signal - mean) / spread).mean(dim=2)
+    return torch.cat([mean.squeeze(2), signal.amax(dim=2), share], dim=1)
+
+
+def convolution(channels_in: int, channels_out: int, size: int, dilation: int = 1) -> nn.Conv2d:
+    """Convolution over time of images with one row, which keeps their length."""
+    layer = nn.Conv2d(
+        channels_in, channels_out, (1, size), padding=(0, size // 2 * dilation), dilation=(1, dilation), bias=False
+    )
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return layer
+
+
+def _image(x: Tensor) -> Tensor:
+    """View of signals (B, C, L) as images (B, C, 1, L), in channels-last memory format."""
+    return x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+
+
+class Stem(nn.Module):
+    """First block, a filter: (B, 3, samples) to (B, C * samples).
+
+    Args:
+        channels_out: number of channels C.
+    """
+
+    def __init__(self, channels_out: int) -> None:
+        super().__init__()
+        self.input_norm = nn.BatchNorm1d(INPUTS)
+        self.filter = convolution(INPUTS, channels_out, STEM_SAMPLES)
+        self.norm = nn.BatchNorm2d(channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, 3, samples) to (B, C * samples)."""
+        return functional.relu(self.norm(self.filter(_image(self.input_norm(channels(x)))))).flatten(1)
+
+
+class Stage(nn.Module):
+    """Block of parallel dilated convolutions with a residual connection.
+
+    Args:
+        earlier: how many numbers earlier blocks have taken.
+        channels_in: channels of its input signal.
+        channels_out: channels C of its output signal.
+        last: whether it is the last one, whose output has no signal.
+    """
+
+    def __init__(self, earlier: int, channels_in: int, channels_out: int, last: bool) -> None:
+        super().__init__()
+        self.earlier, self.channels_in, self.last = earlier, channels_in, last
+        width = channels_out // 2
+        self.branches = nn.ModuleList(convolution(channels_in, width, KERNEL_SAMPLES, step) for step in DILATIONS)
+        self.branch_norm = nn.BatchNorm2d(width * len(DILATIONS))
+        self.join = convolution(width * len(DILATIONS), channels_out, 1)
+        self.norm = nn.BatchNorm2d(channels_out)
+        self.shortcut = convolution(channels_in, channels_out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, F + C_in * L) to (B, F + 3 * C + C * (L // 2)), or to (B, F + 3 * C) if it is the last one."""
+        signal = _image(x[:, self.earlier :].reshape(len(x), self.channels_in, -1))
+        filtered = torch.cat([branch(signal) for branch in self.branches], dim=1)
+        filtered = self.norm(self.join(functional.relu(self.branch_norm(filtered))))
+        signal = functional.relu(filtered + self.shortcut(signal))
+        numbers = torch.cat([x[:, : self.earlier], taken(signal)], dim=1)
+        return numbers if self.last else torch.cat([numbers, functional.avg_pool2d(signal, (1, 2)).flatten(1)], dim=1)
+
+
+class Multiscale(Encoder):
+    """Small network for windows of any length from 1 s at 30 Hz; 10 s where the length is not known."""
+
+    name = "multiscale"
+    window_samples = 300
+    features = TAKEN * sum(CHANNELS[1:])
+    shortest_s = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        first, *middle, last = self.block_names()
+        blocks: OrderedDict[str, nn.Module] = OrderedDict({first: Stem(CHANNELS[0])})
+        earlier = 0
+        for name, channels_in, channels_out in zip(middle, CHANNELS[:-1], CHANNELS[1:], strict=True):
+            blocks[name] = Stage(earlier, channels_in, channels_out, last=name == middle[-1])
+            earlier += TAKEN * channels_out
+        blocks[last] = nn.BatchNorm1d(earlier)
+        self.feature_extractor = nn.Sequential(blocks)

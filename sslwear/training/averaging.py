@@ -1,0 +1,84 @@
+"""Averages of the weights of a network in training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import cast
+
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from sslwear.encoders.base import Network
+from sslwear.training.results import FitSettings
+from sslwear.tuning.base import parts, set_mode
+
+EMA_EPOCHS = 2.0
+"""Number of epochs over which the exponential moving average runs."""
+SWA_SHARE = 0.75
+"""Share of the epochs before those whose weights are averaged by ``swa``."""
+
+
+class WeightAverage:
+    """Average of the weights of a network in training: ``ema`` after each step, ``swa`` after each late epoch.
+
+    ``ema`` is an exponential moving average with a time constant of `EMA_EPOCHS` epochs. ``swa`` is the mean over the
+    ends of the epochs after the share `SWA_SHARE` of them (Izmailov et al., arXiv 1803.05407); before, it is the
+    network itself. Tensors that do not change keep their bits.
+
+    Args:
+        network: the network in training.
+        settings: `weight_average` and `max_epochs` are used.
+        steps: number of steps in an epoch.
+
+    Attributes:
+        network: a network with the averaged weights.
+    """
+
+    network: Network
+
+    def __init__(self, network: Network, settings: FitSettings, steps: int) -> None:
+        self._trained, self._settings = network, settings
+        self._ema = settings.weight_average == "ema"
+        decay = 1 - 1 / (EMA_EPOCHS * steps + 1)
+        function = get_ema_multi_avg_fn(decay) if self._ema else None  # type: ignore[no-untyped-call]
+        self._average = AveragedModel(network, multi_avg_fn=function)
+        self.network = cast("Network", self._average.module)
+
+    def after_step(self) -> None:
+        """Add the weights after a step."""
+        if self._ema:
+            self._average.update_parameters(self._trained)
+
+    def after_epoch(self, epoch: int, passes: Callable[[Network], Iterable[object]]) -> None:
+        """Add the weights after an epoch, and compute the statistics of batch norms anew.
+
+        PyTorch's `update_bn` would also change the batch norms of frozen blocks.
+
+        Args:
+            epoch: number of the epoch, from 1.
+            passes: forward passes of a network for all training windows.
+        """
+        if not self._ema:
+            if epoch <= SWA_SHARE * self._settings.max_epochs + 1:
+                self._average.n_averaged.zero_()  # the next update copies the weights
+            self._average.update_parameters(self._trained)
+        trained = parts(self._trained)
+        for name, part in parts(self.network).items():
+            set_mode(part, trained[name].training)
+        norms = [module for module in self.network.modules() if isinstance(module, _BatchNorm) and module.training]
+        if norms:
+            _recompute(norms, passes(self.network))
+
+
+@torch.no_grad()
+def _recompute(norms: Sequence[_BatchNorm], passes: Iterable[object]) -> None:
+    """Set the statistics of batch norms to their means over batches."""
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # for equal weights of all batches
+    for _ in passes:
+        pass
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum

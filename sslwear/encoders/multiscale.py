@@ -48,19 +48,24 @@ def channels(x: Tensor) -> Tensor:
     """
     size = min(GRAVITY_SAMPLES, (x.shape[-1] - 1) // 2 * 2 + 1)  # odd
     gravity = functional.avg_pool1d(x, size, stride=1, padding=size // 2, count_include_pad=False)
-    gravity = gravity / torch.linalg.vector_norm(gravity, dim=1, keepdim=True).clamp(min=LEAST_GRAVITY_G)
+    gravity = gravity / _length(gravity).clamp(min=LEAST_GRAVITY_G)
     along = (x * gravity).sum(dim=1, keepdim=True)
-    across = torch.linalg.vector_norm(x - along * gravity, dim=1, keepdim=True)
-    length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    across, length = _length(x - along * gravity), _length(x)
     return torch.cat([x, length - 1, along - 1, across], dim=1)
+
+
+def _length(x: Tensor) -> Tensor:
+    """Euclidean length (B, 1, L) of vectors (B, 3, L); PyTorch's own norm over this axis takes ten times as long."""
+    return x.square().sum(dim=1, keepdim=True).sqrt()
 
 
 def taken(signal: Tensor) -> Tensor:
     """Mean, maximum and share of samples above the mean of each channel: (B, C, 1, L) to (B, 3 * C)."""
     signal = signal.squeeze(2)
     mean = signal.mean(dim=2, keepdim=True)
-    spread = signal.std(dim=2, keepdim=True, correction=0) + LEAST_SPREAD
-    share = torch.sigmoid(STEEPNESS * (signal - mean) / spread).mean(dim=2)
+    above = signal - mean
+    spread = (above.square().mean(dim=2, keepdim=True) + LEAST_SPREAD**2).sqrt()
+    share = torch.sigmoid(above * (STEEPNESS / spread)).mean(dim=2)
     return torch.cat([mean.squeeze(2), signal.amax(dim=2), share], dim=1)
 
 

@@ -71,11 +71,8 @@ def taken(signal: Tensor) -> Tensor:
 
 def convolution(channels_in: int, channels_out: int, size: int, dilation: int = 1) -> nn.Conv2d:
     """Convolution over time of images with one row, which keeps their length."""
-    layer = nn.Conv2d(
-        channels_in, channels_out, (1, size), padding=(0, size // 2 * dilation), dilation=(1, dilation), bias=False
-    )
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    return layer
+    padding, step = (0, size // 2 * dilation), (1, dilation)
+    return nn.Conv2d(channels_in, channels_out, (1, size), padding=padding, dilation=step, bias=False)
 
 
 def _image(x: Tensor) -> Tensor:

@@ -164,7 +164,7 @@ def white_noise(seeds: Tensor, samples: int) -> Tensor:
     """Standard normal noise (B, 3, samples), each window's from its own seed, on the device of the seeds.
 
     A number is a hash of the seed and of its place in the window. So noise need not be kept, is the same for a window
-    in every batch, and no generator is started for each window. Hash: 'lowbias32' of C. Wellons, 'Prospecting for hash
+    in every batch, and is computed for a batch at once. Hash: 'lowbias32' of C. Wellons, 'Prospecting for hash
     functions', 2018.
 
     Args:

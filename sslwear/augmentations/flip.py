@@ -17,12 +17,12 @@ AXES = (1, 2, 3)
 
 @dataclass(frozen=True)
 class Flip(Augmentation):
-    """Changes hands in half of the windows: the sign of the forearm's axis, AXIS (1, which is x), changes.
+    """Changes hands in half of the windows: the axis AXIS (1, or x) changes its sign.
 
-    The same motion of the other arm is a mirror image. A watch is not mirrored with the arm: on the other wrist its
-    axis along the forearm points to the elbow instead of the hand, while the other two axes keep their sides. So the
-    mirror image differs in the sign of this axis. It is x on watches whose x axis points to the right of the display.
-    No rotation does the same.
+    AXIS is the one along the forearm. The same motion of the other arm is a mirror image, but a watch is not mirrored
+    with the arm: on the other wrist, this axis points to the elbow instead of the hand, while the other two keep their
+    sides. So only the sign of this axis differs. It is x on watches whose x axis points to the right of the display. No
+    rotation does the same.
 
     Attributes:
         axis: number of the axis along the forearm: 1, 2 or 3 for x, y or z.

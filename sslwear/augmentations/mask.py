@@ -13,7 +13,7 @@ from sslwear.augmentations.base import Augmentation, check_number
 
 @dataclass(frozen=True)
 class Mask(Augmentation):
-    """Hides one stretch of SHARE (0.2) of the window, which takes the mean of the rest on each axis.
+    """Hides one stretch of SHARE (0.2) of the window behind the mean of the rest.
 
     After DeVries and Taylor, 'Improved regularization of convolutional neural networks with cutout', arXiv 1708.04552.
 

@@ -17,11 +17,11 @@ HALF_TURN = 180
 
 @dataclass(frozen=True)
 class Rotation(Augmentation):
-    """Rotates to any orientation and switches axes; rotate turns about a random axis by an angle up to DEGREES (180).
+    """Turns to any orientation, and switches axes; rotate turns up to DEGREES (180).
 
     `rotation` puts the axes into a random order and then turns the window to any orientation. Half of the windows are
-    therefore mirrored, as no turned device records them. `rotate` only turns, so that it can stand for differences in
-    how a device is worn. After Um et al., 'Data augmentation of wearable sensor data', ICMI 2017.
+    therefore mirrored, as no turned device records them. `rotate` turns about a random axis, so that it can stand for
+    differences in how a device is worn. After Um et al., 'Data augmentation of wearable sensor data', ICMI 2017.
 
     Attributes:
         most_degrees: largest rotation in degrees, without a change of the order of axes; None for any orientation, with

@@ -13,7 +13,7 @@ from sslwear.augmentations.base import Augmentation, check_number
 
 @dataclass(frozen=True)
 class Scale(Augmentation):
-    """Multiplies the whole window, gravity included, by 1 - SHARE to 1 + SHARE (0.1), as a sensor's gain error does.
+    """Multiplies by 1 - SHARE to 1 + SHARE (0.1), gravity too, as a gain error does.
 
     The three axes have the same factor. After Um et al., 'Data augmentation of wearable sensor data', ICMI 2017, whose
     factors are from a normal distribution.

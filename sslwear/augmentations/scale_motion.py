@@ -13,7 +13,9 @@ from sslwear.augmentations.base import Augmentation, check_number
 
 @dataclass(frozen=True)
 class ScaleMotion(Augmentation):
-    """Makes the motion weaker or stronger by up to SHARE (0.2); the mean of each axis, with gravity, is kept.
+    """Makes the motion weaker or stronger by up to SHARE (0.2), and keeps its mean.
+
+    The mean of each axis stays, which is mostly gravity.
 
     Attributes:
         share: largest deviation of the factor from 1.

@@ -13,10 +13,11 @@ from sslwear.augmentations.base import Augmentation, check_number
 
 @dataclass(frozen=True)
 class Tempo(Augmentation):
-    """Plays the window up to SHARE (0.15) faster or slower about its middle; its length is kept.
+    """Plays the window up to SHARE (0.15) faster or slower, at the same length.
 
-    A slower window loses samples at both ends. A faster one is continued at both ends by its mirror image: at 1.15
-    times the speed, these are the first and the last 6.5 % of its samples. Acceleration is not scaled with the speed.
+    The window is resampled about its middle. A slower window loses samples at both ends. A faster one is continued at
+    both ends by its mirror image: at 1.15 times the speed, these are the first and the last 6.5 % of its samples.
+    Acceleration is not scaled with the speed.
 
     Attributes:
         share: largest deviation of the speed from 1.

@@ -16,9 +16,10 @@ KNOTS = 6
 
 @dataclass(frozen=True)
 class TimeWarp(Augmentation):
-    """Stretches and compresses time along a smooth curve whose speeds deviate by SIGMA (0.2); both ends are kept.
+    """Warps time smoothly; relative speeds have a standard deviation of SIGMA (0.2).
 
-    See `sslwear.transforms.time_warp`. After Um et al., 'Data augmentation of wearable sensor data', ICMI 2017.
+    Both ends are kept; see `sslwear.transforms.time_warp`. After Um et al., 'Data augmentation of wearable sensor data',
+    ICMI 2017.
 
     Attributes:
         sigma: standard deviation of the relative speed.

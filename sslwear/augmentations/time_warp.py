@@ -18,8 +18,8 @@ KNOTS = 6
 class TimeWarp(Augmentation):
     """Warps time smoothly; relative speeds have a standard deviation of SIGMA (0.2).
 
-    Both ends are kept; see `sslwear.transforms.time_warp`. After Um et al., 'Data augmentation of wearable sensor data',
-    ICMI 2017.
+    Both ends are kept; see `sslwear.transforms.time_warp`. After Um et al., 'Data augmentation of wearable sensor
+    data', ICMI 2017.
 
     Attributes:
         sigma: standard deviation of the relative speed.

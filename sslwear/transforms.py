@@ -87,12 +87,25 @@ def time_warp(x: Tensor, generator: torch.Generator, sigma: float = 0.2, knots: 
         sigma: standard deviation of the relative speed at a knot.
         knots: number of knots between the endpoints.
     """
-    batch, _, length = x.shape
-    at_knots = 1 + sigma * torch.randn(batch, knots + 2, generator=generator)
-    speed = (at_knots @ _spline_basis(length, knots)).clamp(min=MIN_SPEED)
+    return warp_time(x, 1 + sigma * torch.randn(len(x), knots + 2, generator=generator))
+
+
+def warp_time(x: Tensor, at_knots: Tensor) -> Tensor:
+    """Windows with time warped by relative speeds at equidistant knots (B, knots), see `time_warp`.
+
+    Positions are computed on the CPU, because PyTorch has no deterministic cumulative sum on CUDA, and in the type of
+    `at_knots`.
+    """
+    length = x.shape[-1]
+    at_knots = at_knots.cpu()
+    speed = (at_knots @ _spline_basis(length, at_knots.shape[1] - 2).to(at_knots)).clamp(min=MIN_SPEED)
     clock = torch.nn.functional.pad(torch.cumulative_trapezoid(speed, dim=1), (1, 0))
-    position = (clock / clock[:, -1:] * (length - 1)).clamp(0, length - 1).to(x.device)
-    before = position.long().clamp(max=length - 2)
+    return _read_at(x, (clock / clock[:, -1:] * (length - 1)).clamp(0, length - 1).to(x.device))
+
+
+def _read_at(x: Tensor, position: Tensor) -> Tensor:
+    """Windows read at positions (B, L) from 0 to L - 1, by linear interpolation between samples."""
+    before = position.long().clamp(max=x.shape[-1] - 2)
     share = (position - before).to(x.dtype).unsqueeze(1)
     at = [x.gather(-1, index.unsqueeze(1).expand_as(x)) for index in (before, before + 1)]
     return torch.lerp(at[0], at[1], share)
@@ -108,6 +121,33 @@ def _spline_basis(length: int, knots: int) -> Tensor:
     return torch.from_numpy(spline(np.arange(length)).T.astype(np.float32))
 
 
+def tempo(x: Tensor, speed: Tensor) -> Tensor:
+    """Windows played at another speed about their middle, resampled linearly to the same length.
+
+    A slower window loses samples at both ends. A faster one needs samples from beyond its ends. They are mirrored at
+    the ends, so that the signal has no step and no value that was not recorded.
+
+    Args:
+        x: windows (B, 3, L).
+        speed: relative speeds (B,), above 0 and at most 3; 2 is twice as fast.
+    """
+    last = x.shape[-1] - 1
+    middle = last / 2
+    time = torch.arange(last + 1, device=x.device, dtype=x.dtype)
+    position = (middle + speed.to(x).view(-1, 1) * (time - middle)).abs()
+    return _read_at(x, (last - (last - position).abs()).clamp(0, last))
+
+
+def random_factors(count: int, generator: torch.Generator, share: float) -> Tensor:
+    """Factors (count,) that are uniform between 1 - `share` and 1 + `share`."""
+    return 1 + share * (2 * torch.rand(count, generator=generator) - 1)
+
+
+def scale(x: Tensor, factor: Tensor) -> Tensor:
+    """Windows multiplied by a factor (B,), gravity included."""
+    return factor.to(x).view(-1, 1, 1) * x
+
+
 def scale_motion(x: Tensor, factor: Tensor) -> Tensor:
     """Windows whose difference from their mean is multiplied by a factor (B,); the mean, with gravity, is kept."""
     mean = x.mean(dim=-1, keepdim=True)
@@ -118,6 +158,60 @@ def jitter(x: Tensor, sigma: Tensor, generator: torch.Generator) -> Tensor:
     """Windows with added white noise, whose standard deviation (B,) is in g."""
     noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
     return x + sigma.to(x).view(-1, 1, 1) * noise.to(x.device)
+
+
+def white_noise(seeds: Tensor, samples: int) -> Tensor:
+    """Standard normal noise (B, 3, samples), each window's from its own seed, on the device of the seeds.
+
+    A number is a hash of the seed and of its place in the window. So noise need not be kept, is the same for a window
+    in every batch, and is computed for a batch at once. Hash: 'lowbias32' of C. Wellons, 'Prospecting for hash
+    functions', 2018.
+
+    Args:
+        seeds: whole numbers (B,) from 0 to 2**32 - 1.
+        samples: length of the windows.
+    """
+    places = _hash(torch.arange(3 * samples, device=seeds.device))
+    odd = 2 * (_hash(places ^ seeds.view(-1, 1)) >> 9) + 1  # 1 to 2**24 - 1, so that no number is infinite
+    centred = (odd - 2**23).float() / 2**23
+    return math.sqrt(2) * torch.erfinv(centred).view(-1, 3, samples)
+
+
+def _hash(values: Tensor) -> Tensor:
+    """Hashes of whole numbers from 0 to 2**32 - 1, in the same range; products overflow, which keeps their low bits."""
+    values = values ^ (values >> 16)
+    values = (values * 0x7FEB352D) & 0xFFFFFFFF
+    values = values ^ (values >> 15)
+    values = (values * 0x846CA68B) & 0xFFFFFFFF
+    return values ^ (values >> 16)
+
+
+def flip_axis(x: Tensor, axis: int) -> Tensor:
+    """Windows with the opposite sign on one axis, 0 to 2."""
+    signs = torch.ones(3, 1, device=x.device, dtype=x.dtype)
+    signs[axis] = -1
+    return signs * x
+
+
+def hide(x: Tensor, hidden: Tensor) -> Tensor:
+    """Windows whose hidden samples (B, L) are replaced by the mean of the others on each axis."""
+    return torch.where(hidden.unsqueeze(1), visible_mean(x, hidden), x)
+
+
+def stretches(places: Tensor, length: int, samples: int) -> Tensor:
+    """One stretch of each window.
+
+    Args:
+        places: places of the stretches (B,), from 0 for the beginning of the window to 1 for its end.
+        length: window length in samples.
+        samples: stretch length in samples.
+
+    Returns:
+        Whether a sample is in the stretch (B, length).
+    """
+    starts = (places * (length - samples + 1)).long().clamp(max=length - samples).unsqueeze(1)
+    time = torch.arange(length, device=places.device)
+    return (starts <= time) & (time < starts + samples)
 
 
 def random_segments(

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sslwear import __version__
+from sslwear.cli.augment import augment_app
 from sslwear.cli.data import data_app
 from sslwear.cli.evaluate import evaluate
 from sslwear.cli.model import export, models_app, promote, serve
@@ -37,6 +38,7 @@ app.command()(pretrain)
 app.command()(rerun)
 app.add_typer(data_app, name="data")
 app.add_typer(store_app, name="store")
+app.add_typer(augment_app, name="augment")
 app.add_typer(pretext_app, name="pretext")
 app.command()(promote)
 app.add_typer(models_app, name="models")

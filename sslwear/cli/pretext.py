@@ -17,10 +17,8 @@ pretext_app = typer.Typer(no_args_is_help=True, help="List pretext tasks and sho
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with pretext tasks; repeatable.")
 ]
-CANDIDATES = 2000
-"""Number of windows, spread over the data, from which one is selected."""
 MOTION_QUANTILE = 0.9
-"""Share of these windows with less motion than the selected one."""
+"""Share of the windows with less motion than the one that is drawn."""
 
 
 @pretext_app.command("list")
@@ -55,6 +53,7 @@ def pretext_show(
     with user_errors():
         import torch
 
+        from sslwear.cli.windows import check_figure_file, save_figure
         from sslwear.errors import SslwearError
         from sslwear.pretext.base import get
         from sslwear.reports.pretext_figure import pretext_figure
@@ -63,20 +62,14 @@ def pretext_show(
         for path in plugin or []:
             plugins.load_file(path)
         task, target = get(name, "pretext show", besides=())(), out or Path(f"pretext-{name}.png")
-        if not target.suffix:  # matplotlib would add one, and write another file
-            raise SslwearError(f"--out {target}: has no ending. Give a file such as x.png")
+        check_figure_file(target)
         window, rate_hz = _active_window(data)
         x = torch.tensor(window.T[None])
         try:
             examples = task.examples(x, torch.Generator().manual_seed(seed))
         except ValueError as error:
             raise SslwearError(f"pretext task {name}: {error}. Use data with longer windows") from error
-        figure = pretext_figure(x[0], examples, rate_hz, f"{name}: {task.title}")
-        try:
-            figure.savefig(target, dpi=130)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise SslwearError(f"--out {target}: cannot be written ({reason}). Give a file such as x.png") from error
+        save_figure(pretext_figure(x[0], examples, rate_hz, f"{name}: {task.title}"), target)
         print_line(standard_output(), f"{target} shows a window before and after the task. Question: {task.title}")
 
 
@@ -84,21 +77,8 @@ def _active_window(data: str) -> tuple[NDArray[np.float32], float]:
     """A window (samples, 3) in g with motion, the same in every call, and its rate in Hz."""
     import numpy as np
 
-    from sslwear.data.arrays import motion
-    from sslwear.encoders.base import Encoder
+    from sslwear.cli.windows import open_windows, rows_by_motion
 
-    windows, rate_hz = _windows(data)
-    rows = np.unique(np.linspace(0, len(windows) - 1, min(CANDIDATES, len(windows))).astype(int))
-    amount = motion(windows[rows])
-    chosen = rows[np.argsort(amount, kind="stable")[int(MOTION_QUANTILE * (len(rows) - 1))]]
-    return np.asarray(windows[chosen], np.float32), rate_hz or Encoder.rate_hz
-
-
-def _windows(data: str) -> tuple[NDArray[np.floating], float | None]:
-    """Memory-mapped windows (N, samples, 3) in g, and their rate in Hz; None if it is not known."""
-    from sslwear.data.shards import Shards
-    from sslwear.tracking import Store
-
-    found = Store.from_environment().open_windows(data)
-    windows = found.shards[0].windows() if isinstance(found, Shards) else found.windows
-    return windows, None if found.window_s is None else found.samples / found.window_s
+    windows, rate_hz = open_windows(data)
+    (row,) = rows_by_motion(windows, (MOTION_QUANTILE,))
+    return np.asarray(windows[row], np.float32), rate_hz

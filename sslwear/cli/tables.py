@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import optuna
     from mlflow.entities.model_registry import ModelVersion
 
+    from sslwear.augmentations.base import Augmentation
     from sslwear.data.facts import Facts
     from sslwear.data.prepare import PreparationResult
     from sslwear.data.sources.base import Source
@@ -93,6 +94,17 @@ def pretext_table(tasks: Mapping[str, type[PretextTask]]) -> Table:
     return made
 
 
+def augmentations_table(augmentations: Mapping[str, type[Augmentation]]) -> Table:
+    """Augmentations, one a row."""
+    from sslwear.augmentations.base import forms_of
+
+    made = table("augmentation", "in a study file", "what it does")
+    for name, augmentation in augmentations.items():
+        what = (augmentation.__doc__ or "").strip().partition("\n")[0]
+        made.add_row(name, ", ".join(forms_of(augmentation)), what)
+    return made
+
+
 def trials_table(
     rows: Sequence[TrialRow],
     objective: str,
@@ -115,7 +127,7 @@ def trials_table(
     for name in ("", "trial", "outcome", "tuning", "pretext"):
         made.add_column(name, justify="right" if name == "trial" else "left", no_wrap=True)
     others = [name for name in searched if "." in name]
-    for name in ("lr", "batch", "augment"):
+    for name in ("lr", "batch", "augment"):  # several augmentations are on a line each
         made.add_column(name, justify="right", no_wrap=True)
     for name in others:  # a long name is on two lines
         words = name.removeprefix("training.").split(".")
@@ -154,8 +166,12 @@ def _with_error(row: TrialRow) -> str:
 
 
 def _augment_text(augment: bool | str) -> str:
-    """`yes`, `no` or the name of an augmentation."""
-    return augment if isinstance(augment, str) else "yes" if augment else "no"
+    """`yes`, `no` or the texts of augmentations."""
+    from sslwear.config.augment import JOIN, augmentation_texts
+
+    if isinstance(augment, str):
+        return f"{JOIN}\n".join(augmentation_texts(augment))
+    return "yes" if augment else "no"
 
 
 def scores_table(report: StudyReport) -> Table:

@@ -8,8 +8,6 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sslwear.config.values import shown
-
 NO_PRETEXT = "none"
 """The value of ``pretext:`` for fine-tuning without pre-training."""
 SUPERVISED = "activities"
@@ -44,27 +42,6 @@ Count = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
 NonNegative = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 BatchSize = Annotated[int, Field(ge=2, lt=2**31, strict=True)]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
-
-
-def _boolean_or_name(value: Any) -> Any:
-    if value == "" or not (isinstance(value, str) or value in (True, False)):
-        raise ValueError(f"input should be true, false or a name, but got {shown(value)}")
-    return value
-
-
-def _canonical_augment(value: bool | str) -> bool | str:
-    return True if value == ROTATION else value
-
-
-ROTATION = "rotation"
-"""The augmentation that ``augment: true`` stands for."""
-Augment = Annotated[
-    bool | str,
-    Field(union_mode="left_to_right"),  # so that yes and no are read as booleans
-    BeforeValidator(_boolean_or_name),
-    AfterValidator(_canonical_augment),
-]
-"""Whether to augment, or the name of an augmentation; the name of the rotation is read as true."""
 SHORT_KEYS = ("tuning", "learning_rate", "batch_size", "augment", "pretext")
 """Keys of `training` that `search` also has without their section."""
 OLD_KEYS = {"tuned": "tuning", "choose": "select_on_validation"}

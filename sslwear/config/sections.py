@@ -6,10 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from sslwear.config.augment import Augment
 from sslwear.config.kinds import (
     NO_BOOLEAN,
     NO_PRETEXT,
-    Augment,
     BatchSize,
     Count,
     Gigabytes,
@@ -124,10 +124,11 @@ class TrainingSettings(OptimizationSettings):
     batch_size: BatchSize = 64
     """Windows in a batch."""
     augment: Augment = False
-    """Augmentation of training windows: false, true for random rotations, or the name of another augmentation."""
+    """Augmentation of training windows: false, true for random rotations, an augmentation such as rotate(20), or a list
+    of augmentations, which are applied in this order."""
     augment_degrees: Annotated[float, Field(gt=0, le=180), NO_BOOLEAN] | None = None
-    """Largest angle of the random rotations in degrees. Without it, windows are turned to any orientation, and axes
-    are switched."""
+    """Largest angle of the random rotations of augment: true, in degrees. Without it, windows are turned to any
+    orientation, and axes are switched."""
     augmented_views: Count = 8
     """Number of augmented views that epochs take in turn where the first block is frozen, so that its outputs can
     be kept."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Literal, get_args
 
-from sslwear.config.kinds import NO_PRETEXT, ROTATION, SPELLINGS
+from sslwear.config.augment import joined
+from sslwear.config.kinds import NO_PRETEXT, SPELLINGS
 
 KeyPath = tuple[str, ...]
 """A key and the sections above it, such as ``("training", "augment")``."""
@@ -16,8 +17,6 @@ COMMANDS: tuple[Command, ...] = get_args(Command)
 COMBINED = ("baseline", "ensemble", "select_on_validation")
 """Keys of a method that trains no network."""
 SECTIONS = frozenset({"split", "training", "pretraining", "search", "sampler", "pruner", "cache"})
-ROTATIONS = (True, ROTATION)
-"""Values of ``augment`` for random rotations."""
 SEARCHING = (
     *("search", "sampler", "pruner", "trials", "hours"),
     *("second_objective", "constraint", "select", "baseline", "keep_checkpoints"),
@@ -145,10 +144,18 @@ def _augmentation(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
             for key in ("augment_degrees", "augmented_views"):
                 yield (*path, key), "windows are not augmented (augment: true)"
             continue
-        if not any(value in ROTATIONS for value in augment):
-            yield (*path, "augment_degrees"), "windows are not rotated (augment: true)"
+        if not any(_is_rotation_of_true(value) for value in augment):
+            yield (*path, "augment_degrees"), "it is for augment: true; rotate has its own number (augment: rotate(20))"
         if all(value == "all" for value in tuning):
             yield (*path, "augmented_views"), "the first block is never frozen (tuning: all)"
+
+
+def _is_rotation_of_true(augment: Any) -> bool:
+    """Whether a value of ``augment`` is `true` in any spelling."""
+    try:
+        return joined(augment) is True
+    except ValueError:  # is refused elsewhere
+        return False
 
 
 def _pretraining(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:

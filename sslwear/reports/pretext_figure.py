@@ -5,16 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from sslwear.pretext.base import Example
+from sslwear.reports.window_figure import AS_RECORDED, Panel, window_figure
 
-AXES = (("x", "#2b6cb0"), ("y", "#dd6b20"), ("z", "#2f855a"))
-"""The sensor's axes and their colours."""
-SHADE = "#e2e8f0"
 ONE_COLUMN = 6
 """Maximum number of panels in one column, the recorded window included; more panels are in two columns."""
 
@@ -30,40 +26,8 @@ def pretext_figure(window: Tensor, examples: Sequence[Example], rate_hz: float, 
         rate_hz: sampling rate in Hz.
         title: title of the figure.
     """
-    panels = [Example("as recorded", window), *examples]
-    columns = 1 if len(panels) <= ONE_COLUMN else 2
-    rows = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(9 if columns == 1 else 13, 0.8 + 1.7 * rows), layout="constrained")
-    figure.suptitle(title)
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    places = list(grid.T.flat)
-    for axes, panel in zip(places, panels, strict=False):
-        _draw(axes, panel, window, rate_hz)
-    for axes in places[len(panels) :]:
-        axes.set_axis_off()
-    for axes in (*grid[-1], *(places[len(panels) - 1 : len(panels)])):
-        axes.set_xlabel("seconds")
-        axes.tick_params(labelbottom=True)
-    figure.legend(*places[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(AXES), frameon=False)
-    return figure
-
-
-def _draw(axes: Axes, panel: Example, recorded: Tensor, rate_hz: float) -> None:
-    time = np.arange(recorded.shape[-1]) / rate_hz
-    for index, (name, colour) in enumerate(AXES):
-        axes.plot(time, panel.window[index].numpy(), color=colour, linewidth=1.2, label=name)
-    if panel.hidden is not None:
-        for first, last in _runs(panel.hidden):
-            axes.axvspan((first - 0.5) / rate_hz, (last + 0.5) / rate_hz, color=SHADE, zorder=0, linewidth=0)
-            within = slice(first, last + 1)
-            for index, (_, colour) in enumerate(AXES):
-                axes.plot(time[within], recorded[index, within].numpy(), ":", color=colour, linewidth=1)
-    axes.set_title(panel.title, loc="left", fontsize=10)
-    axes.set(ylabel="g", xlim=(0, time[-1]))
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _runs(hidden: Tensor) -> list[tuple[int, int]]:
-    """First and last sample of each hidden segment."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], hidden.numpy().astype(int), [0]])))
-    return [(int(first), int(end) - 1) for first, end in edges.reshape(-1, 2)]
+    made = [Panel(example.title, example.window, window, example.hidden) for example in examples]
+    panels = [Panel(AS_RECORDED, window, window), *made]
+    rows = len(panels) if len(panels) <= ONE_COLUMN else math.ceil(len(panels) / 2)
+    columns = [panels[first : first + rows] for first in range(0, len(panels), rows)]
+    return window_figure(columns, rate_hz, title, width=9 if len(columns) == 1 else 13)

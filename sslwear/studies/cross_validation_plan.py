@@ -21,7 +21,7 @@ from sslwear.studies.context import StudyContext, open_labelled
 from sslwear.studies.initial_weights import initial_weights
 from sslwear.studies.keys import digest, key_of, plugin_identities
 from sslwear.studies.leakage import check_evaluation_weights, supervised_datasets
-from sslwear.studies.names import augmentation_of, check_augmentation_name, check_pretext_name, check_search_names
+from sslwear.studies.names import augmentation_of, check_augmentation, check_pretext_name, check_search_names
 from sslwear.studies.pretraining import check_pretraining, pretraining_windows
 from sslwear.tracking import Store, participant_params
 from sslwear.tuning.base import parse as parse_tuning
@@ -212,7 +212,7 @@ def _method(name: str, given: MethodSettings, context: StudyContext) -> Method:
     if given.baseline is not None:
         get_baseline(given.baseline, f"{key}.baseline")
     parse_tuning(training.tuning, context.encoder, f"{key}.tuning")
-    check_augmentation_name(training.augment, f"{key}.augment")
+    check_augmentation(training.augment, f"{key}.augment")
     check_pretext_name(training.pretext, f"{key}.pretext")
     origin, initial = settings.weights, context.initial
     if given.weights is not None and given.weights != origin:

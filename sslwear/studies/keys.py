@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from sslwear.augmentations.base import Augmentation
+from sslwear.augmentations.base import Augmentations, in_turn
 from sslwear.config import NO_PRETEXT, SUPERVISED
 from sslwear.encoders.base import Encoder
 from sslwear.pretext.base import get as get_pretext
@@ -21,13 +21,15 @@ def plugin_identities(
     encoder: type[Encoder],
     pretext: str,
     tuning: type[TuningStrategy] | None = None,
-    augmentation: Augmentation | None = None,
+    augmentation: Augmentations | None = None,
 ) -> dict[str, str]:
     """Versions or contents of the plug-ins of a training that are not part of this package, for keys of results."""
     kinds: dict[str, type[Any] | None] = {"encoder": encoder, "tuning": tuning}
-    kinds["augmentation"] = type(augmentation) if augmentation is not None else None
     kinds["pretext"] = None if pretext in (NO_PRETEXT, SUPERVISED) else get_pretext(pretext)
     found = {kind: plugins.identity(plugin) for kind, plugin in kinds.items() if plugin is not None}
+    if augmentation is not None:
+        codes = (plugins.identity(type(one)) for one in in_turn(augmentation))
+        found["augmentation"] = "+".join(code for code in codes if code)
     return {kind: code for kind, code in found.items() if code}
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sslwear.augmentations.base import Augmentation
-from sslwear.augmentations.base import get as get_augmentation
+from sslwear.augmentations.base import Augmentations
+from sslwear.augmentations.base import parse as parse_augmentations
 from sslwear.augmentations.rotation import Rotation
 from sslwear.config import NO_PRETEXT, SUPERVISED, SearchSettings, Settings, TrainingSettings
 from sslwear.encoders.base import Encoder
@@ -30,7 +30,7 @@ def check_names(settings: Settings, encoder: type[Encoder]) -> None:
         SettingsError: naming the key and the choices.
     """
     parse_tuning(settings.training.tuning, encoder, "training.tuning")
-    check_augmentation_name(settings.training.augment, "training.augment")
+    check_augmentation(settings.training.augment, "training.augment")
     check_pretext_name(settings.training.pretext, "training.pretext")
     check_search_names(settings.search, encoder, "search")
 
@@ -46,20 +46,23 @@ def check_search_names(search: SearchSettings, encoder: type[Encoder], key: str)
     for text, canonical in zip(tried, choices, strict=True):
         if choices.count(canonical) > 1:
             raise SettingsError(f"{key}.tuning: {text!r} is given twice, in two spellings. Leave one out")
+    known: list[Augmentations] = []
     for choice in search.choices("augment"):
-        check_augmentation_name(choice, f"{key}.augment")
+        found = check_augmentation(choice, f"{key}.augment")
+        if found in known:
+            raise SettingsError(f"{key}.augment: {choice!r} is given twice, in two spellings. Leave one out")
+        known += [found] if found is not None else []
     for name in search.choices("pretext"):
         check_pretext_name(name, f"{key}.pretext")
 
 
-def check_augmentation_name(augment: bool | str, key: str) -> None:
-    """Check that an augmentation exists.
+def check_augmentation(augment: bool | str, key: str) -> Augmentations | None:
+    """Check that augmentations exist and take their numbers; returns those of a text.
 
     Raises:
         SettingsError: naming the key and the choices.
     """
-    if isinstance(augment, str):
-        get_augmentation(augment, key)
+    return parse_augmentations(augment, key) if isinstance(augment, str) else None
 
 
 def check_pretext_name(name: str, key: str) -> None:
@@ -72,12 +75,12 @@ def check_pretext_name(name: str, key: str) -> None:
         get_pretext(name, key, besides=(NO_PRETEXT, SUPERVISED))
 
 
-def augmentation_of(training: TrainingSettings) -> Augmentation | None:
-    """The augmentation of a training; None where windows are used as recorded.
+def augmentation_of(training: TrainingSettings) -> Augmentations | None:
+    """The augmentation of a training, or several in their order; None where windows are used as recorded.
 
     Raises:
         SettingsError: when there is none with this name.
     """
     if isinstance(training.augment, str):
-        return get_augmentation(training.augment, "training.augment")()
+        return parse_augmentations(training.augment, "training.augment")
     return Rotation(training.augment_degrees) if training.augment else None

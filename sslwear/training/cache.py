@@ -23,6 +23,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import nn
 
+from sslwear.augmentations.base import in_turn
 from sslwear.encoders.base import Network
 from sslwear.training import checked_files
 from sslwear.training.cached_outputs import CachedOutputs
@@ -93,9 +94,9 @@ class FrozenBlocks:
             yield (output.view(torch.uint16) if output.dtype == torch.bfloat16 else output.float()).numpy()
 
 
-def _views_key(views: AugmentedViews) -> tuple[str, str]:
-    """Text that changes with the augmentation, its code and its seed."""
-    return repr(views), plugins.identity(type(views.augmentation))
+def _views_key(views: AugmentedViews) -> list[str]:
+    """Texts that change with the augmentations, their code and their seed."""
+    return [repr(views), *(plugins.identity(type(one)) for one in in_turn(views.augmentation))]
 
 
 def _digest(block: nn.Module) -> str:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sslwear.augmentations.base import Augmentation
+from sslwear.augmentations.base import Augmentations, in_turn
 from sslwear.data.dataset import Dataset, gather
 from sslwear.data.splits import rows
 from sslwear.errors import LeakageError
@@ -65,16 +65,32 @@ class AugmentedViews:
     """Augmented views of windows, each of which can be computed again from its number.
 
     Attributes:
-        augmentation: the augmentation.
+        augmentation: the augmentation, or several that are applied in this order.
         seed: seed of the views.
     """
 
-    augmentation: Augmentation
+    augmentation: Augmentations
     seed: int
 
-    def draw(self, view: int, count: int) -> Tensor:
-        """Random parameters (count, ...) of all windows of a data set in a view, see `Augmentation.draw`."""
-        return self.augmentation.draw(count, generator(self.seed, VIEW_STREAMS + view))
+    def draw(self, view: int, count: int) -> tuple[Tensor, ...]:
+        """Random parameters (count, ...) of all windows of a data set in a view, one tensor for each augmentation.
+
+        All are drawn from one generator in the order of the augmentations, see `Augmentation.draw`.
+        """
+        draws = generator(self.seed, VIEW_STREAMS + view)
+        return tuple(one.draw(count, draws) for one in in_turn(self.augmentation))
+
+    def apply(self, x: Tensor, drawn: Sequence[Tensor], rows: NDArray[np.int64]) -> Tensor:
+        """Windows (B, 3, samples) changed by their parameters.
+
+        Args:
+            x: windows in g.
+            drawn: parameters of all windows of the data set, see `draw`.
+            rows: indices of the windows in the data set (B,).
+        """
+        for one, parameters in zip(in_turn(self.augmentation), drawn, strict=True):
+            x = one.apply(x, parameters[rows].to(x.device))
+        return x
 
 
 @dataclass(frozen=True)
@@ -130,7 +146,7 @@ class Windows(WindowSource):
             rows = self.rows[chosen]
             x = self.dataset.gather(rows, samples).to(device)
             if views is not None and drawn is not None:
-                x = views.augmentation.apply(x, drawn[rows].to(device))
+                x = views.apply(x, drawn, rows)
             yield x, torch.from_numpy(self.dataset.labels[rows]).to(device)
 
     def augmented(self, view: int) -> bool:

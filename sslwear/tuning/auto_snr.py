@@ -11,7 +11,7 @@ from torch import Tensor
 from sslwear.encoders.base import Encoder
 from sslwear.errors import SettingsError
 from sslwear.tuning.automatic import Automatic
-from sslwear.tuning.base import argument
+from sslwear.utils.arguments import argument
 
 DEFAULT_THRESHOLD = 0.1
 LEAST_NOISE = 1e-12

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from torch import Tensor, nn
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import SettingsError
 from sslwear.utils import plugins
+from sslwear.utils.arguments import argument as argument  # for strategies of other packages
 
 HEAD = "head"
 Gradients = Callable[[], Iterator[Mapping[str, Tensor]]]
@@ -96,34 +95,6 @@ def parse(text: str, encoder: type[Encoder], key: str = "tuning") -> TuningStrat
             return parsed
     forms = "; ".join(strategy.form for strategy in strategies.values())
     raise SettingsError(f"{key}: there is no tuning strategy {text!r}. Write {forms}")
-
-
-def argument(text: str, name: str, default: float | None) -> float | None:
-    """Number in a text of the form ``name(number)``.
-
-    Args:
-        text: text of a study file.
-        name: name of the strategy.
-        default: number for ``name`` without brackets; None if a number is required.
-
-    Returns:
-        The number, or None if the text has another form.
-
-    Raises:
-        SettingsError: when there is no number in the brackets, or a required number is missing.
-    """
-    match = re.fullmatch(rf"{name}\s*(?:\(\s*(.*?)\s*\))?", text.strip())
-    if match is None:
-        return None
-    if match[1] is None and default is not None:
-        return default
-    try:
-        value = float(match[1] or "")
-        if not math.isfinite(value):
-            raise ValueError("not finite")
-    except ValueError as error:
-        raise SettingsError(f"{text!r} has no number in brackets. Write {name}(NUMBER)") from error
-    return value
 
 
 def parts(network: Network) -> dict[str, nn.Module]:

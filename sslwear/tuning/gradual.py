@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import SettingsError
-from sslwear.tuning.base import TuningStrategy, argument
+from sslwear.tuning.base import TuningStrategy
+from sslwear.utils.arguments import argument
 
 
 class GradualUnfreezing(TuningStrategy):

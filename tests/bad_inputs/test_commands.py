@@ -96,6 +96,14 @@ OPTIONS: list[tuple[list[str], str]] = [
     (["study", "run", "study.yaml", "--set", "training.pretext=nothing"], "training.pretext"),
     (["study", "run", "study.yaml", "--set", "training.augment=nothing"], "training.augment"),
     (
+        ["study", "run", "study.yaml", "--set", "training.augment=[scale, rotate(x)]"],
+        "training.augment: 'rotate(x)' has",
+    ),
+    (
+        ["study", "run", "study.yaml", "--set", "search.augment=[scale, [jitter(9)]]"],
+        "search.augment: in jitter(SIGMA_G)",
+    ),
+    (
         ["study", "run", "study.yaml", "--set", "plugins=[missing.py]"],
         "missing.py cannot be read (No such file or directory)",
     ),

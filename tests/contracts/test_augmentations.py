@@ -7,7 +7,6 @@ from sslwear import transforms
 from sslwear.augmentations import base
 from sslwear.augmentations.base import Augmentation
 from sslwear.augmentations.rotation import Rotation
-from sslwear.errors import SettingsError
 from sslwear.testing.augmentations import AugmentationContract, windows
 from sslwear.testing.synthetic import seeded
 
@@ -22,15 +21,10 @@ def test_there_are_augmentations() -> None:
 
 
 @pytest.mark.parametrize(("name", "augmentation"), AUGMENTATIONS.items(), ids=AUGMENTATIONS)
-def test_it_is_found_by_its_name(name: str, augmentation: type[Augmentation]) -> None:
+def test_it_is_found_by_its_name_and_says_what_it_does_in_one_line(name: str, augmentation: type[Augmentation]) -> None:
     assert augmentation.name == name
-    assert base.get(name) is augmentation
-
-
-def test_an_unknown_name_is_refused_with_the_names_that_there_are() -> None:
-    expected = f"^training.augment: there is no 'noise'; choose one of true, false, {', '.join(AUGMENTATIONS)}$"
-    with pytest.raises(SettingsError, match=expected):
-        base.get("noise", "training.augment")
+    assert base.parse(name) == augmentation()
+    assert (augmentation.__doc__ or "").splitlines()[0].endswith(".")
 
 
 def test_a_rotation_to_any_orientation_mirrors_half_of_the_windows_and_keeps_their_norms() -> None:

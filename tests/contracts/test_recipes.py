@@ -33,8 +33,8 @@ class TestGym(SourceContract):
     write = staticmethod(defined("def write("))
 
 
-class TestScale(AugmentationContract):
-    augmentation = defined("class Scale(")
+class TestOffset(AugmentationContract):
+    augmentation = defined("class Offset(")
 
 
 class TestMajority(BaselineContract):

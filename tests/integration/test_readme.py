@@ -16,6 +16,8 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from sslwear.augmentations.base import find as find_augmentations
+from sslwear.augmentations.base import forms_of
 from sslwear.cli.app import app
 from sslwear.config import (
     SUPERVISED,
@@ -192,6 +194,11 @@ def test_every_tuning_strategy_is_listed_and_every_value_is_one() -> None:
     assert listed == set(plugins.find("sslwear.tuning", TuningStrategy))
 
 
+def test_every_augmentation_is_listed_in_all_its_forms_and_no_other() -> None:
+    forms = {form for augmentation in find_augmentations().values() for form in forms_of(augmentation)}
+    assert set(values(STUDY_FILE, "| value | what happens to a window |")) == forms
+
+
 @pytest.mark.parametrize(
     ("heading", "section"),
     [
@@ -212,11 +219,13 @@ def test_every_key_in_a_table_exists(heading: str, section: type | None) -> None
         assert last in model.model_fields, key  # type: ignore[union-attr]
 
 
-def test_the_examples_of_a_search_and_of_an_evaluation_are_valid() -> None:
-    search, evaluation = (
+def test_the_examples_of_sections_are_valid() -> None:
+    training, choices, search, evaluation = (
         parse({"study": "example", "data": "smartwatch", **from_yaml(example)}, "the example")
         for example in blocks("yaml", STUDY_FILE)
     )
+    assert training.training.augment == "rotate(20)+scale(0.1)+tempo(0.15)+jitter(0.02)"
+    assert choices.search.augment == (False, True, "rotate(20)", "rotate(20)+scale(0.1)")
     assert search.search.space
     assert evaluation.evaluation is not None
 

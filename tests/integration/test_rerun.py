@@ -27,7 +27,11 @@ from tests.conftest import store_at
 from tests.integration.conftest import Hearing
 
 TRAINING = {"tuning": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2, "pretext": "reverse"}
-SEARCH = {"learning_rate": {"low": 1e-3, "high": 1e-2}, "pretext": ["none", "reverse"], "augment": [True, False]}
+SEARCH = {
+    "learning_rate": {"low": 1e-3, "high": 1e-2},
+    "pretext": ["none", "reverse"],
+    "augment": [["tempo(0.15)", "mask"], False],
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,8 @@ def done(make: Callable[..., Settings], empty_home: Path, tmp_path_factory: pyte
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(optuna.Trial, "should_prune", lambda trial: trial.number == 1)
         run_study(make(training=TRAINING, search=SEARCH, trials=4), store, ProgressCallback())
-    train_once(make(study="single", training={**TRAINING, "pretext": "none"}), store, ProgressCallback())
+    single = {**TRAINING, "pretext": "none", "augment": ["rotate(20)", "jitter(0.02)"]}
+    train_once(make(study="single", training=single), store, ProgressCallback())
     return store
 
 

@@ -20,13 +20,22 @@ RANDOM: dict[str, transforms.Transform] = {
     "random_rotations": lambda x, generator: transforms.random_rotations(len(x), generator).to(x) @ x,
     "random_axis_switches": lambda x, generator: transforms.random_axis_switches(len(x), generator).to(x) @ x,
     "jitter": lambda x, generator: transforms.jitter(x, torch.full((len(x),), 0.1), generator),
-    "hidden segments": lambda x, generator: hide(x, transforms.random_segments(len(x), x.shape[-1], generator)),
+    "tempo": lambda x, generator: transforms.tempo(x, transforms.random_factors(len(x), generator, 0.5)),
+    "white_noise": lambda x, generator: transforms.white_noise(noise_seeds(len(x), generator), x.shape[-1]).to(x),
+    "hidden stretch": lambda x, generator: transforms.hide(
+        x, transforms.stretches(torch.rand(len(x), generator=generator), x.shape[-1], 15)
+    ),
+    "hidden segments": lambda x, generator: transforms.hide(
+        x, transforms.random_segments(len(x), x.shape[-1], generator)
+    ),
 }
 ALL: dict[str, transforms.Transform] = {
     **RANDOM,
     "reverse": lambda x, generator: transforms.reverse(x),
     "resize": lambda x, generator: transforms.resize(x, 77),
     "scale_motion": lambda x, generator: transforms.scale_motion(x, torch.rand(len(x), generator=generator)),
+    "scale": lambda x, generator: transforms.scale(x, torch.rand(len(x), generator=generator)),
+    "flip_axis": lambda x, generator: transforms.flip_axis(x, 1),
     "mirrored_half": lambda x, generator: transforms.mirrored_half(x, torch.rand(len(x), generator=generator) < 0.5),
 }
 
@@ -36,6 +45,10 @@ lengths = st.integers(40, 200)
 
 def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def noise_seeds(batch: int, generator: torch.Generator) -> Tensor:
+    return torch.randint(0, 2**32, (batch,), generator=generator)
 
 
 def windows(batch: int, length: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -50,11 +63,6 @@ def ramps(batch: int, length: int) -> Tensor:
 def unit_axes(batch: int) -> Tensor:
     """Windows (B, 3, 3) that a linear map of the axes turns into its matrix."""
     return torch.eye(3).expand(batch, 3, 3)
-
-
-def hide(x: Tensor, hidden: Tensor) -> Tensor:
-    """Windows whose hidden samples are the mean of the others."""
-    return torch.where(hidden.unsqueeze(1), transforms.visible_mean(x, hidden), x)
 
 
 @pytest.mark.parametrize("transform", ALL.values(), ids=ALL)
@@ -359,3 +367,100 @@ def test_a_half_is_replaced_by_the_mirror_image_of_the_other(length: int, late: 
     y = transforms.mirrored_half(ramps(2, length), torch.tensor([late, not late]))
     assert y[0].tolist() == [expected] * 3
     assert y[0].tolist() != y[1].tolist()
+
+
+@given(length=lengths, batch=st.integers(1, 4))
+def test_a_window_at_its_own_speed_or_scale_is_the_same(length: int, batch: int) -> None:
+    x = windows(batch, length)
+    assert torch.equal(transforms.tempo(x, torch.ones(batch)), x)
+    assert torch.equal(transforms.scale(x, torch.ones(batch)), x)
+
+
+@given(length=lengths, speed=st.floats(0.1, 1))
+def test_a_slower_window_is_its_own_middle(length: int, speed: float) -> None:
+    middle = (length - 1) / 2
+    expected = middle + speed * (torch.arange(length, dtype=torch.float64) - middle)
+    found = transforms.tempo(ramps(1, length).double(), torch.tensor([speed], dtype=torch.float64))
+    torch.testing.assert_close(found[0], expected.expand(3, -1))
+
+
+@given(length=lengths, speed=st.floats(1, 3))
+def test_a_faster_window_goes_on_with_its_mirror_image(length: int, speed: float) -> None:
+    x = windows(1, length, dtype=torch.float64)
+    middle = (length - 1) / 2
+    wanted = middle + speed * (np.arange(length) - middle)
+    mirrored = np.pad(x[0].numpy(), ((0, 0), (length - 1, length - 1)), mode="reflect")
+    places = np.arange(mirrored.shape[1]) - (length - 1)
+    expected = [np.interp(wanted, places, axis) for axis in mirrored]
+    found = transforms.tempo(x, torch.tensor([speed], dtype=torch.float64))
+    np.testing.assert_allclose(found[0], expected, atol=1e-9)
+
+
+@given(seed=seeds, share=st.floats(0.01, 1))
+def test_factors_are_spread_evenly_around_one(seed: int, share: float) -> None:
+    factors = transforms.random_factors(4000, seeded(seed), share)
+    assert (factors - 1).abs().max() <= share * (1 + 1e-5)
+    assert factors.mean().item() == pytest.approx(1, abs=0.05 * share)
+    assert factors.std().item() == pytest.approx(share / math.sqrt(3), rel=0.05)
+
+
+@given(seed=seeds, samples=st.integers(300, 900))
+def test_noise_is_standard_normal_and_independent_in_time_axes_and_windows(seed: int, samples: int) -> None:
+    noise = transforms.white_noise(noise_seeds(200, seeded(seed)), samples).double()
+    values = noise.flatten()
+    assert values.mean().item() == pytest.approx(0, abs=6 / math.sqrt(len(values)))
+    assert values.std().item() == pytest.approx(1, abs=6 / math.sqrt(2 * len(values)))
+    assert stats.kstest(values.numpy(), "norm").pvalue > 1e-9
+    for one, other in (
+        (noise[..., 1:], noise[..., :-1]),
+        (noise[..., 7:], noise[..., :-7]),
+        (noise[:, 1:], noise[:, :-1]),
+        (noise[1:], noise[:-1]),
+    ):
+        assert (one * other).mean().item() == pytest.approx(0, abs=6 / math.sqrt(one.numel()))
+
+
+def test_noise_of_neighbouring_seeds_is_as_different_as_any() -> None:
+    noise = transforms.white_noise(torch.tensor([0, 1, 2, 2**31, 2**32 - 1]), 900).flatten(1)
+    assert (torch.corrcoef(noise) - torch.eye(5)).abs().max() < 6 / math.sqrt(2700)
+    assert noise.isfinite().all()
+
+
+def hashed(value: int) -> int:
+    """The hash of a whole number, in Python's numbers, which do not overflow."""
+    value ^= value >> 16
+    value = value * 0x7FEB352D % 2**32
+    value ^= value >> 15
+    value = value * 0x846CA68B % 2**32
+    return value ^ value >> 16
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_noise_follows_from_seed_and_place(seed: int) -> None:
+    uniform = [(2 * (hashed(hashed(place) ^ seed) >> 9) + 1) / 2**24 for place in range(3 * 40)]
+    found = transforms.white_noise(torch.tensor([5, seed]), 40)[1]
+    np.testing.assert_allclose(found.flatten(), stats.norm.ppf(uniform), atol=1e-4)
+
+
+@given(length=lengths, samples=st.integers(1, 39), place=st.floats(0, 1, width=32))
+def test_a_stretch_has_its_length_and_place(length: int, samples: int, place: float) -> None:
+    hidden = transforms.stretches(torch.tensor([place]), length, samples)[0]
+    (inside,) = hidden.nonzero(as_tuple=True)
+    first = int(inside[0])
+    assert inside.tolist() == list(range(first, first + samples))
+    assert abs(first - place * (length - samples)) <= 1
+
+
+def test_stretches_begin_everywhere_alike() -> None:
+    hidden = transforms.stretches(torch.rand(8000, generator=seeded(0)), 12, 5)
+    starts = hidden.int().argmax(dim=1)
+    assert stats.chisquare(torch.bincount(starts, minlength=8).numpy()).pvalue > 1e-4
+
+
+@given(axis=st.integers(0, 2), seed=seeds)
+def test_flipping_an_axis_changes_its_sign_only(axis: int, seed: int) -> None:
+    x = windows(2, 40, seed)
+    y = transforms.flip_axis(x, axis)
+    others = [other for other in range(3) if other != axis]
+    assert torch.equal(y[:, axis], -x[:, axis])
+    assert torch.equal(y[:, others], x[:, others])

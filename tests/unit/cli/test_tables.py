@@ -6,7 +6,8 @@ import optuna
 import pytest
 from rich.console import Console
 
-from sslwear.cli.tables import studies_table
+from sslwear.cli.tables import studies_table, trials_table
+from sslwear.config import TrainingSettings
 from sslwear.studies.storage import all_studies, open_storage
 from sslwear.studies.trials import rows
 from sslwear.tracking import Store, databases
@@ -33,3 +34,15 @@ def test_a_trial_of_another_version_has_no_settings(store: Store, settings: obje
     study.ask().set_user_attr("settings", settings)
     (row,) = rows(study)
     assert row.settings is None
+
+
+def test_a_list_of_augmentations_is_on_several_lines(store: Store) -> None:
+    study = optuna.create_study(study_name="s", storage=open_storage(store))
+    for augment in (True, "rotate(20)", "rotate(20)+scale(0.1)"):
+        study.ask().set_user_attr("settings", TrainingSettings(augment=augment).model_dump())
+    console = Console(width=120)
+    with console.capture() as shown:
+        console.print(trials_table(rows(study), "kappa", None))
+    lines = [line.split() for line in shown.get().splitlines()]
+    assert [line[6] for line in lines[1:4]] == ["yes", "rotate(20)", "rotate(20)+"]
+    assert lines[4] == ["scale(0.1)"]

@@ -159,8 +159,26 @@ KEYS: list[tuple[str, str]] = [
     ("training: {batch_size: 64.0}", f"training.batch_size: {INTEGER}"),
     ("training: {batch_size: 4294967296}", "training.batch_size: input should be less than 2147483648"),
     ("training: {schedule: linear}", "training.schedule: input should be 'constant', 'cosine' or 'one_cycle'"),
-    ("training: {augment: ''}", "training.augment: input should be true, false or a name"),
-    ("training: {augment: [true]}", "training.augment: input should be true, false or a name"),
+    ("training: {augment: ''}", "training.augment: input should be true, false, a text such as rotate(20), or a list"),
+    (
+        "training: {augment: {rotate: 20}}",
+        "training.augment: input should be true, false, a text such as rotate(20), or",
+    ),
+    ("training: {augment: []}", "training.augment: give at least one augmentation, or false"),
+    (
+        "training: {augment: [true]}",
+        "training.augment: a list should have texts such as rotate(20) or rotation, but has",
+    ),
+    (
+        "training: {augment: [[scale]]}",
+        "training.augment: a list should have texts such as rotate(20) or rotation, but",
+    ),
+    (
+        "search: {augment: [[scale, '']]}",
+        "search.augment.0: a list should have texts such as rotate(20) or rotation, but",
+    ),
+    ("search: {augment: [[rotation], true]}", "search.augment: a choice is given twice"),
+    ("search: {augment: ['scale(0.10)', [scale(0.1)]]}", "search.augment: a choice is given twice"),
     ("training: {augment: true, augment_degrees: 181}", "training.augment_degrees: input should be less than or equal"),
     ("training: {tuning: 1}", f"training.tuning: {TEXT}"),
     ("training: {tuning: [all]}", f"training.tuning: {TEXT}"),

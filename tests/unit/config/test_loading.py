@@ -55,6 +55,7 @@ def methods() -> st.SearchStrategy[MethodSettings]:
 
 texts = st.text().filter(lambda text: not text.startswith("~") and not set(text) <= {".", "/"})
 """Texts that are no path of a folder."""
+augments = st.booleans() | st.sampled_from(["noise", "rotate(20)", "rotate(20)+scale(0.1)"])
 all_settings = st.builds(
     Settings,
     study=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True),
@@ -72,7 +73,7 @@ all_settings = st.builds(
         tuning=st.text(),
         learning_rate=positives,
         batch_size=batch_sizes,
-        augment=st.booleans(),
+        augment=augments,
         pretext=st.text(),
         class_weights=st.booleans(),
         max_epochs=counts,
@@ -86,7 +87,7 @@ all_settings = st.builds(
         tuning=st.just("any") | choices(st.text()),
         learning_rate=ranges(),
         batch_size=choices(batch_sizes),
-        augment=choices(st.booleans()),
+        augment=choices(augments),
         pretext=choices(st.text()),
     ),
     pruner=st.builds(
@@ -193,7 +194,10 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("training: {learning_rate: 0}", ["training.learning_rate: ", "greater than 0", "got 0"]),
         ("training: {learning_rate: .inf}", ["training.learning_rate: ", "finite", "got inf"]),
         ("training: {batch_size: 1}", ["training.batch_size: ", "greater than or equal to 2", "got 1"]),
-        ("training: {augment: 3}", ["training.augment: input should be true, false or a name, but got 3"]),
+        (
+            "training: {augment: 3}",
+            ["training.augment: input should be true, false, ", "list of such texts, but got 3"],
+        ),
         ("training: {patience: 0}", ["training.patience: ", "greater than or equal to 1", "got 0"]),
         ("training: 3", ["training: ", "section with the keys optimizer, weight_decay", "got 3"]),
         ("training:", ["training: ", "section with the keys optimizer, weight_decay", "got no value"]),
@@ -228,7 +232,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("search: {batch_size: [32, 32]}", ["search.batch_size: ", "given twice"]),
         ("search: {augment: [true, 1]}", ["search.augment: ", "given twice"]),
         ("search: {augment: [true, rotation]}", ["search.augment: ", "given twice"]),
-        ("search: {augment: [true, 3]}", ["search.augment.1: input should be true, false or a name, but got 3"]),
+        ("search: {augment: [true, 3]}", ["search.augment.1: input should be true, false, ", "but got 3"]),
         ("search: {tuning: all}", ["search.tuning: ", "'any' or a list such as [all, head, layer4-5]", "got 'all'"]),
         ("search: {tuning: [4]}", ["search.tuning: ", "'any' or a list such as [all, head, layer4-5]", "got [4]"]),
         ("search: {tuning: []}", ["search.tuning: ", "at least one choice"]),

@@ -56,7 +56,7 @@ def test_a_steady_movement_has_nearly_the_same_features_in_long_and_short_window
     walk = torch.stack([0.3 * torch.sin(2 * math.pi * 2 * time), 0.1 * torch.cos(2 * math.pi * 2 * time), 1 + 0 * time])
     long, short = encoder(walk.unsqueeze(0)), encoder(walk[:, :300].unsqueeze(0))
     other = encoder(walk.flip(0)[:, :300].unsqueeze(0))
-    assert (long - short).norm() < 0.2 * (other - short).norm()
+    assert (long - short).norm() < 0.3 * (other - short).norm()
 
 
 def test_the_encoder_takes_the_length_of_the_data() -> None:

@@ -157,6 +157,20 @@ def test_integers_are_searched_as_integers() -> None:
     }
 
 
+def test_lists_of_augmentations_are_searched_as_texts() -> None:
+    settings = settings_with({"augment": [False, True, "rotate(20)", ["rotate(20.0)", "scale"]]})
+    texts = (False, True, "rotate(20)", "rotate(20)+scale")
+    assert distributions(settings.search, Cnn5) == {"augment": CategoricalDistribution(texts)}
+    study = optuna.create_study()
+    for text in texts:
+        study.enqueue_trial({"augment": text})
+        params = study.ask(distributions(settings.search, Cnn5)).params
+        assert chosen(settings, Cnn5, params).training.augment == text
+    own = settings_with({"augment": [False, ["rotate(20)", "scale"]]}, training={"augment": "rotate(20)+scale"})
+    assert reference_params(own, Cnn5) == {"augment": "rotate(20)+scale"}
+    assert reference_params(settings_with({"augment": [["scale", "jitter"]]}), Cnn5) is None
+
+
 def test_what_has_no_effect_does_not_make_another_trial() -> None:
     base = {"augment": [False], "pretext": ["none"]}
     plain = settings_with(base)

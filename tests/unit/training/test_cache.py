@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sslwear.augmentations.jitter import Jitter
 from sslwear.augmentations.rotation import Rotation
 from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.encoders.base import Network
@@ -233,6 +234,9 @@ def test_everything_that_changes_the_outputs_changes_the_key(small: Dataset, sma
         blocks().key(windows, 2, 2),
         blocks().key(replace(windows, views=AugmentedViews(Rotation(), 8)), 1, 2),
         blocks().key(replace(windows, views=AugmentedViews(Rotation(20), 7)), 1, 2),
+        blocks().key(replace(windows, views=AugmentedViews((Rotation(20), Jitter()), 7)), 1, 2),
+        blocks().key(replace(windows, views=AugmentedViews((Jitter(), Rotation(20)), 7)), 1, 2),
+        blocks().key(replace(windows, views=AugmentedViews((Jitter(0.02), Rotation(20)), 7)), 1, 2),
         blocks().key(windows, 0, 3),
         blocks(seed=1).key(windows, 0, 2),
         blocks(precision="bf16").key(windows, 0, 2),

@@ -10,11 +10,17 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
+from sslwear.augmentations.base import Augmentations
+from sslwear.augmentations.jitter import Jitter
+from sslwear.augmentations.mask import Mask
 from sslwear.augmentations.rotation import Rotation
+from sslwear.augmentations.scale import Scale
+from sslwear.augmentations.tempo import Tempo
 from sslwear.data.dataset import Dataset
 from sslwear.data.pretraining import DatasetParticipant
 from sslwear.errors import LeakageError
-from sslwear.training.windows import AugmentedViews, FitData, SampledWindows, Windows
+from sslwear.training.device import generator
+from sslwear.training.windows import VIEW_STREAMS, AugmentedViews, FitData, SampledWindows, Windows
 
 CPU = torch.device("cpu")
 
@@ -130,8 +136,9 @@ def test_a_participant_in_training_and_validation_is_leakage(small: Dataset) -> 
         FitData(SampledWindows(sources[:2], 5, 2, False), Windows.of(small, (2,)))
 
 
-def test_a_window_has_the_same_augmented_view_in_every_selection(small: Dataset) -> None:
-    views = AugmentedViews(Rotation(), 7)
+@pytest.mark.parametrize("augmentation", [Rotation(), Jitter(), (Rotation(20), Scale(), Tempo(), Jitter())], ids=repr)
+def test_a_window_has_the_same_augmented_view_in_every_selection(small: Dataset, augmentation: Augmentations) -> None:
+    views = AugmentedViews(augmentation, 7)
 
     def window(selection: Windows, row: int, view: int) -> torch.Tensor:
         x = torch.cat([x for x, _ in selection.batches(7, 150, CPU, view=view)])
@@ -142,5 +149,25 @@ def test_a_window_has_the_same_augmented_view_in_every_selection(small: Dataset)
     for view in (1, 2):
         assert torch.equal(window(one, row, view), window(other, row, view))
     assert not torch.equal(window(one, row, 1), window(one, row, 2))
-    assert not torch.equal(window(one, row, 1), window(replace(one, views=AugmentedViews(Rotation(), 8)), row, 1))
+    assert not torch.equal(window(one, row, 1), window(replace(one, views=replace(views, seed=8)), row, 1))
     assert torch.equal(window(one, row, 0), window(Windows.of(small, (5,)), row, 0))
+
+
+def test_several_augmentations_are_applied_in_their_order_and_drawn_from_one_generator(small: Dataset) -> None:
+    scale, rotation = Scale(0.5), Rotation(20)
+    draws = generator(7, VIEW_STREAMS + 3)
+    factors = scale.draw(len(small), draws)
+    matrices = rotation.draw(len(small), draws)
+    windows = Windows.of(small, (1, 5), AugmentedViews((scale, rotation), 7))
+    found = torch.cat([x for x, _ in windows.batches(7, 150, CPU, view=3)])
+    recorded = torch.cat([x for x, _ in windows.batches(7, 150, CPU)])
+    expected = rotation.apply(scale.apply(recorded, factors[windows.rows]), matrices[windows.rows])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_the_order_of_augmentations_matters(small: Dataset) -> None:
+    found = []
+    for augmentation in ((Tempo(), Mask()), (Mask(), Tempo())):
+        windows = Windows.of(small, (1,), AugmentedViews(augmentation, 7))
+        found.append(torch.cat([x for x, _ in windows.batches(7, 150, CPU, view=1)]))
+    assert not torch.equal(found[0], found[1])

@@ -42,7 +42,7 @@ test-lowest: ## run unit and contract tests with the lowest versions that pyproj
 	$(PYTHON) -m venv build/lowest
 	build/lowest/bin/python .ci/lowest.py > build/constraints-lowest.txt
 	build/lowest/bin/pip install --disable-pip-version-check --quiet --constraint build/constraints-lowest.txt \
-	  --editable '.[onnx,test]'
+	  --editable '.[baselines,onnx,test]'
 	build/lowest/bin/python -m pytest --numprocesses auto --dist worksteal -m 'not slow' tests/unit tests/contracts
 
 docs: $(INSTALLED) ## build the documentation site into build/docs; a warning is an error

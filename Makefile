@@ -16,7 +16,7 @@ help: ## list these targets
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "sslwear needs Python 3.11 or newer, and %s is %s: run again with PYTHON=/path/to/python3.11" % (sys.executable, sys.version.split()[0]))'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev,docs,test]'
+	$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[baselines,dev,docs,test]'
 	@touch $@
 
 install: $(INSTALLED) ## make the virtual environment with the pinned dependencies
@@ -42,7 +42,7 @@ test-lowest: ## run unit and contract tests with the lowest versions that pyproj
 	$(PYTHON) -m venv build/lowest
 	build/lowest/bin/python .ci/lowest.py > build/constraints-lowest.txt
 	build/lowest/bin/pip install --disable-pip-version-check --quiet --constraint build/constraints-lowest.txt \
-	  --editable '.[onnx,test]'
+	  --editable '.[baselines,onnx,test]'
 	build/lowest/bin/python -m pytest --numprocesses auto --dist worksteal -m 'not slow' tests/unit tests/contracts
 
 docs: $(INSTALLED) ## build the documentation site into build/docs; a warning is an error

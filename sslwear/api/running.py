@@ -74,11 +74,13 @@ def evaluate(question: Settings | Mapping[str, Any] | str | Path, *, progress: b
         >>> figure = report.plot()
     """
     from sslwear.config import from_python
+    from sslwear.studies.added_baselines import with_baselines
     from sslwear.studies.cross_validation import evaluate_study
 
     settings = from_python(question, {}, "evaluate")
     with progress_shown(progress, epochs=False) as callback:
-        return EvaluationResult(settings, evaluate_study(settings, progress=callback))
+        scores = evaluate_study(settings, progress=callback)
+    return EvaluationResult(with_baselines(settings)[0], scores)
 
 
 def train(study: Settings | Mapping[str, Any] | str | Path, *, progress: bool = True) -> TrainingResult:

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
-from sslwear.config.kinds import Count, Paths, Positive, Section, Seed
+from sslwear.config.kinds import Count, OneOrMore, Paths, Positive, Section, Seed
 from sslwear.config.messages import sentence
 from sslwear.config.search import Range, SearchSettings
 from sslwear.config.sections import (
@@ -49,14 +49,14 @@ class MethodSettings(TrainingSettings):
     select_on_validation: tuple[str, ...] | None = None
     """Methods of which the best one on the validation participants is taken, in each fold and with each seed."""
     ensemble: tuple[str, ...] | None = None
-    """Methods whose class probabilities are averaged, in each fold and with each seed."""
+    """Methods, also baselines, whose class probabilities are averaged, in each fold and with each seed."""
     search: SearchSettings | None = None
     """A search of its own in each fold, over the fold's other participants: `trials` trials are judged as those of a
     study, and the selected one is trained anew and tested."""
     trials: Count | None = None
     """Number of trials of the search."""
     baseline: str | None = None
-    """A baseline, which is a method without a network, such as random_forest."""
+    """A baseline, which is a method without a network, such as random_forest or minirocket."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -106,6 +106,9 @@ class EvaluationSettings(Section):
     """Seeds; each method is trained with each seed in each fold. Folds are the same for all seeds."""
     methods: Annotated[dict[MethodName, MethodSettings], Field(min_length=1)]
     """Methods by name, each with the keys of training that differ."""
+    baselines: Annotated[Literal["all", "none"] | OneOrMore, Field(union_mode="left_to_right")] = "all"
+    """Baselines that are added to the methods under their own names: all that come with sslwear and are installed, the
+    names of some, or none. One that a method already asks for is not added again."""
     smoothing: Literal["none", "hmm"] = "none"
     """Smoothing of predictions over time: none, or a hidden Markov model."""
     refit: bool = False
@@ -126,23 +129,41 @@ class EvaluationSettings(Section):
             raise ValueError("a seed is given twice")
         return seeds
 
+    @field_validator("baselines")
+    @classmethod
+    def _names(cls, baselines: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not baselines:
+            raise ValueError("give names of baselines, all or none")
+        if len(set(baselines)) < len(baselines) and not isinstance(baselines, str):
+            raise ValueError("a baseline is given twice")
+        return baselines
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.protocol != "k_fold" and self.folds != type(self).model_fields["folds"].default:
             raise ValueError(f"folds is for k_fold only; leave it out with {self.protocol}")
         if self.refit and self.keep_checkpoints:
             raise ValueError("keep_checkpoints keeps networks before the refit; leave it or refit out")
-        trained = [name for name, method in self.methods.items() if method.trains]
         if self.smoothing != "none" and any(method.ensemble for method in self.methods.values()):
             raise ValueError("smoothing is not for methods with ensemble; leave one of them out")
         for name, method in self.methods.items():
-            for member in method.members:
-                if member not in trained:
-                    raise ValueError(
-                        f"methods: {name!r} names {shown(member)}, which is none of the methods that train a network: "
-                        f"{', '.join(trained) or 'there are none'}"
-                    )
+            self._check_members(name, method)
         return self
+
+    def _check_members(self, name: str, method: MethodSettings) -> None:
+        """Check that a method is made of methods that give what it combines.
+
+        Raises:
+            ValueError: when one of them does not exist, or does not give it.
+        """
+        possible = [key for key, other in self.methods.items() if other.trains or (method.ensemble and other.baseline)]
+        what = "train a network or are baselines" if method.ensemble else "train a network"
+        for member in method.members:
+            if member not in possible:
+                raise ValueError(
+                    f"methods: {name!r} names {shown(member)}, which is none of the methods that {what}: "
+                    f"{', '.join(possible) or 'there are none'}"
+                )
 
 
 class Settings(Section):

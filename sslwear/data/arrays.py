@@ -9,7 +9,7 @@ import hashlib
 import mmap
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Self
@@ -198,9 +198,9 @@ class ArrayFile:
         self.count += len(rows)
 
     def _write_header(self) -> None:
-        descr = np.lib.format.dtype_to_descr(self._dtype)
-        header = {"descr": descr, "fortran_order": False, "shape": (self.count, *self._shape)}
-        np.lib.format.write_array_header_1_0(self._file, header)
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self.count, *self._shape)}
+        write: Callable[..., None] = np.lib.format.write_array_header_1_0
+        write(self._file, header)
 
 
 class Fingerprint:
@@ -253,4 +253,5 @@ def release(windows: NDArray[Any]) -> None:
 
 def motion(windows: NDArray[np.floating]) -> NDArray[np.float32]:
     """Motion of each window in g (N,): the mean over the axes of the standard deviation over the window."""
-    return np.concatenate([chunk.std(axis=1).mean(axis=1) for _, chunk in chunks(windows)]).astype(np.float32)
+    found: NDArray[np.floating] = np.concatenate([chunk.std(axis=1).mean(axis=1) for _, chunk in chunks(windows)])
+    return found.astype(np.float32)

@@ -182,7 +182,9 @@ def _windows(
 def _labels(source: Source, info: RecordingInfo, found: Windows) -> NDArray[np.str_]:
     """The label of each window, empty where it has none."""
     names = [source.label_of(name) or "" for name in info.label_names]
-    return np.array([*names, ""], np.str_)[np.where(found.labels == NO_LABEL, len(names), found.labels)]
+    places = np.where(found.labels == NO_LABEL, len(names), found.labels)
+    labels: NDArray[np.str_] = np.array([*names, ""], np.str_)[places]
+    return labels
 
 
 def _times(seconds: NDArray[np.float64], start: np.datetime64 | None) -> NDArray[Any]:

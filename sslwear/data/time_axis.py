@@ -224,7 +224,8 @@ def measure_rate(count: int, time_at: TimeAt) -> float | None:
 def _runs(flags: NDArray[np.bool_], before: int) -> NDArray[np.int64]:
     """Number of flags in a row up to each place (n,), after `before` of them."""
     place = np.arange(1, len(flags) + 1)
-    return place - np.maximum.accumulate(np.where(flags, -before, place))
+    found: NDArray[np.int64] = place - np.maximum.accumulate(np.where(flags, -before, place))
+    return found
 
 
 def _nearest(ordered: Sequence[Stretch]) -> slice:

@@ -29,7 +29,8 @@ def statistics(windows: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     length = np.linalg.norm(windows, axis=2)
     columns = [windows.mean(axis=1), length.mean(axis=1)[:, None], length.std(axis=1)[:, None]]
-    return np.concatenate(columns, axis=1).astype(np.float64)
+    found: NDArray[np.floating] = np.concatenate(columns, axis=1)
+    return found.astype(np.float64)
 
 
 def reference_ranges(found: NDArray[np.float64]) -> dict[str, tuple[float, float]]:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
@@ -113,7 +114,7 @@ class Downsample(nn.Module):
         self.stride = factor
         self.padding = order * (factor - 1) // 2
         box = np.ones(factor)
-        taps = box
+        taps: NDArray[np.floating] = box
         for _ in range(order):
             taps = np.convolve(taps, box)
         kernel = torch.tensor(taps / taps.sum(), dtype=torch.get_default_dtype())

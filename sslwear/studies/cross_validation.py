@@ -15,6 +15,7 @@ from sslwear.errors import StudyError
 from sslwear.evaluation.comparison import Summary, as_frame, interval_note, protocol_title
 from sslwear.reports.report import COMPARED, grouped
 from sslwear.reports.report_figures import DIFFERENCES, differences_figure
+from sslwear.studies.added_baselines import with_baselines
 from sslwear.studies.cross_validation_job import TRANSDUCTIVE, job_name, run_job
 from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
 from sslwear.studies.cross_validation_results import PLAN, finished_jobs, newest_evaluation, results
@@ -45,7 +46,7 @@ def evaluate_study(
     methods or seeds were added.
 
     Args:
-        settings: the study file's, with a section `evaluation`.
+        settings: the study file's, with a section `evaluation`, to whose methods its baselines are added.
         store: receives the runs; by default the store that the environment names.
         progress: receives progress; silent by default.
 
@@ -58,6 +59,9 @@ def evaluate_study(
         KeyboardInterrupt: when the user interrupts; no run is left open.
     """
     store, progress = store or Store.from_environment(), progress or ProgressCallback()
+    settings, left_out = with_baselines(settings)
+    for text in left_out:
+        progress.note(text)
     with store_errors(store), alone(store, settings.study):
         plan = CrossValidationPlan.build(settings, store)
         for warning in plan.warnings():

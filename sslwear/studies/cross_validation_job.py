@@ -27,7 +27,7 @@ from sslwear.studies.trials import logged_settings, score_of, training_of
 from sslwear.studies.verdict import estimate
 from sslwear.studies.winner import trial_network
 from sslwear.tracking import MAX_PARAM, Run, participant_params, reading
-from sslwear.training import frozen_prefix_length
+from sslwear.training import Windows, frozen_prefix_length
 from sslwear.utils.words import count
 
 TRANSDUCTIVE = "transductive: pre-training used windows of test participants, without labels"
@@ -68,15 +68,15 @@ def run_job(
     else:
         run.params(participant_params(**vars(job.split)))
         if job.method.given.ensemble:
-            what, tested = _ensemble(members, context, run)
+            what, tested = _ensemble(plan, job, members, context, run)
         elif job.method.given.search is not None:
             what, tested = _searched(job, context, run, progress)
-            run.text(_probabilities(context, tested), PROBABILITIES)
         elif job.method.given.baseline is not None:
             what, tested = _baseline(plan, job, context, run)
         else:
             what, tested = _trained(plan, job, context, parent, run, progress)
-            run.text(_probabilities(context, tested), PROBABILITIES)
+        if tested.probabilities is not None:
+            run.text(_probability_table(context, tested.probabilities), PROBABILITIES)
         run.metrics(tested.metrics)
         run.table(tested.table, PARTICIPANTS)
         value = tested.means[objective]
@@ -115,22 +115,48 @@ def _select_on_validation(
     return what, float(reading.current_names(chosen.data.metrics)[f"test_{objective}"])
 
 
-def _ensemble(members: Mapping[str, MlflowRun], context: StudyContext, run: Run) -> tuple[str, HeldOutScores]:
+def _ensemble(
+    plan: CrossValidationPlan, job: Job, members: Mapping[str, MlflowRun], context: StudyContext, run: Run
+) -> tuple[str, HeldOutScores]:
     """Predict the class with the highest mean probability over the members."""
     run.params({"ensemble": "; ".join(members)[:MAX_PARAM]})
     run.tags(members=" ".join(member.info.run_id for member in members.values()))
-    told = [pd.read_csv(StringIO(context.store.read_text(member, PROBABILITIES))) for member in members.values()]
+    given = {name: plan.settings.methods[name].baseline for name in members}
+    told = [_told(member, given[name], job.seed, context) for name, member in members.items()]
     columns = [f"p_{name}" for name in context.dataset.class_names]
     mean = np.mean([table[columns].to_numpy() for table in told], axis=0)
     what = f"Averages the probabilities of {', '.join(f'`{name}`' for name in members)}. Nothing was trained again."
     return what, score_predictions(context, mean.argmax(axis=1))
 
 
-def _probabilities(context: StudyContext, tested: HeldOutScores) -> str:
+def _told(member: MlflowRun, baseline: str | None, seed: int, context: StudyContext) -> pd.DataFrame:
+    """Class probabilities of an ensemble's member, a network or a baseline.
+
+    A baseline that finished before its probabilities were kept is fitted again, and its run gets them.
+    """
+    try:
+        return pd.read_csv(StringIO(context.store.read_text(member, PROBABILITIES)))
+    except StudyError:
+        if baseline is None:
+            raise
+    with context.unchanged_data():
+        found = get_baseline(baseline)().probabilities(*_sides(context), len(context.dataset.class_names), seed)
+    text = _probability_table(context, found)
+    Run(context.store, member.info.run_id, member.info.experiment_id).text(text, PROBABILITIES)
+    return pd.read_csv(StringIO(text))
+
+
+def _sides(context: StudyContext) -> tuple[Windows, Windows, Windows]:
+    """Training, validation and test windows."""
+    split = context.split
+    return context.windows(split.train), context.windows(split.validation), context.windows(split.test)
+
+
+def _probability_table(context: StudyContext, probabilities: NDArray[np.float64]) -> str:
     """CSV table of the test participants' windows: participant, row in the data set, class probabilities."""
     windows = context.windows(context.split.test)
     columns = [f"p_{name}" for name in context.dataset.class_names]
-    table = pd.DataFrame(tested.probabilities, columns=columns).round(6)
+    table = pd.DataFrame(probabilities, columns=columns).round(6)
     table.insert(0, "participant", windows.pid)
     table.insert(1, "row", windows.rows)
     return table.to_csv(index=False)
@@ -172,15 +198,15 @@ def _searched(job: Job, context: StudyContext, run: Run, progress: ProgressCallb
 
 
 def _baseline(plan: CrossValidationPlan, job: Job, context: StudyContext, run: Run) -> tuple[str, HeldOutScores]:
-    name, split, classes = str(job.method.given.baseline), job.split, len(context.dataset.class_names)
-    predict = get_baseline(name)().predict
-    train, validation, test = (context.windows(side) for side in (split.train, split.validation, split.test))
+    name, classes = str(job.method.given.baseline), len(context.dataset.class_names)
+    baseline, (train, validation, test) = get_baseline(name)(), _sides(context)
     run.dataset(context.dataset, {"train": len(train), "validation": len(validation)})
     run.params({"baseline": name, "seed": job.seed})
     with context.unchanged_data():
-        tested = score_predictions(context, predict(train, validation, test, classes, job.seed))
+        found = baseline.probabilities(train, validation, test, classes, job.seed)
+        tested = replace(score_predictions(context, found.argmax(axis=1)), probabilities=found)
         if plan.settings.smoothing == "hmm":  # fitted again: the first fit may have used the validation participants
-            tested = _smoothed(context, predict(train, train, validation, classes, job.seed), tested)
+            tested = _smoothed(context, baseline.predict(train, train, validation, classes, job.seed), tested)
     return f"The baseline `{name}`.", tested
 
 

@@ -8,6 +8,8 @@ from sslwear.augmentations.rotation import Rotation
 from sslwear.config import NO_PRETEXT, SUPERVISED, SearchSettings, Settings, TrainingSettings
 from sslwear.encoders.base import Encoder
 from sslwear.errors import SettingsError
+from sslwear.evaluation.baselines.base import get as get_baseline
+from sslwear.evaluation.baselines.base import missing
 from sslwear.pretext.base import get as get_pretext
 from sslwear.tuning.base import parse as parse_tuning
 from sslwear.utils import plugins
@@ -54,6 +56,16 @@ def check_search_names(search: SearchSettings, encoder: type[Encoder], key: str)
         known += [found] if found is not None else []
     for name in search.choices("pretext"):
         check_pretext_name(name, f"{key}.pretext")
+
+
+def check_baseline(name: str, key: str) -> None:
+    """Check that a baseline exists, and that the packages that it needs are installed.
+
+    Raises:
+        SettingsError: naming the key, and the choices or how to install the package.
+    """
+    if (package := missing(get_baseline(name, key))) is not None:
+        raise SettingsError(f"{key}: the baseline {name} needs {package}")
 
 
 def check_augmentation(augment: bool | str, key: str) -> Augmentations | None:

@@ -24,6 +24,7 @@ from sslwear.studies.keys import digest
 from sslwear.studies.leakage import check_weights
 from sslwear.studies.limits import directions
 from sslwear.studies.mlflow_page import TRIAL, describe_experiment, study_note
+from sslwear.studies.names import check_baseline
 from sslwear.studies.pretraining import check_pretraining
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.sampling import pruner
@@ -66,6 +67,8 @@ def run_study(settings: Settings, store: Store | None = None, progress: Progress
     with store_errors(store), alone(store, settings.study):
         context = StudyContext.open(_as_started(settings, store), store)
         settings = context.settings
+        if settings.baseline is not None:
+            check_baseline(settings.baseline, "baseline")
         for warning in [*context.data_warnings(), *fold_warnings(context)]:
             progress.warn(warning)
         check_weights(context)

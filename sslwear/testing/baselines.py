@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from sslwear.data.arrays import Description
 from sslwear.data.dataset import Dataset
-from sslwear.evaluation.baselines.base import Baseline
+from sslwear.evaluation.baselines.base import Baseline, missing
 from sslwear.training import Windows
 
 CLASSES = 3
@@ -50,18 +51,35 @@ class BaselineContract:
 
     baseline: ClassVar[type[Baseline]]
 
+    @pytest.fixture(autouse=True)
+    def _installed(self) -> None:
+        """Skip the tests where a package that the baseline needs is not installed."""
+        if (package := missing(self.baseline)) is not None:
+            pytest.skip(f"{self.baseline.name} needs {package}")
+
     def predicted(
         self, data: Dataset, test: Dataset | None = None, classes: int = CLASSES, seed: int = 1
     ) -> NDArray[np.int64]:
         """Predictions for participant 4, who is read from `test` where it is given."""
-        sides = Windows.of(data, (0, 1, 2)), Windows.of(data, (3,)), Windows.of(test or data, (4,))
-        return self.baseline().predict(*sides, classes, seed)
+        return self.baseline().predict(*self._sides(data, test), classes, seed)
+
+    def _sides(self, data: Dataset, test: Dataset | None = None) -> tuple[Windows, Windows, Windows]:
+        return Windows.of(data, (0, 1, 2)), Windows.of(data, (3,)), Windows.of(test or data, (4,))
 
     def test_each_test_window_gets_a_class(self) -> None:
         found = self.predicted(dataset())
         assert found.shape == (CLASSES * 6,)
         assert found.dtype == np.int64
         assert set(found.tolist()) <= set(range(CLASSES))
+
+    def test_the_class_of_a_window_is_the_one_with_the_highest_probability(self) -> None:
+        data, classes = dataset(), CLASSES + 1
+        found = self.baseline().probabilities(*self._sides(data), classes, 1)
+        assert found.shape == (CLASSES * 6, classes)
+        assert found.dtype == np.float64
+        assert (found >= 0).all()
+        assert np.allclose(found.sum(axis=1), 1)
+        assert found.argmax(axis=1).tolist() == self.predicted(data, classes=classes).tolist()
 
     def test_labels_of_test_windows_are_not_used(self) -> None:
         data = dataset()

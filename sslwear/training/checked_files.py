@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ READ_BYTES = 1 << 24
 def array_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     """Start of the file of an array."""
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": dtype.str, "fortran_order": False, "shape": shape})
+    write: Callable[..., None] = np.lib.format.write_array_header_1_0
+    write(header, {"descr": dtype.str, "fortran_order": False, "shape": shape})
     return header.getvalue()
 
 

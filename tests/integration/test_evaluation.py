@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
@@ -26,6 +28,9 @@ from sslwear.data.prepare import prepare
 from sslwear.data.shards import open_shards
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.errors import DataError, LeakageError, SettingsError, StudyError
+from sslwear.evaluation.baselines import extra_trees, minirocket, random_forest
+from sslwear.evaluation.baselines.base import missing
+from sslwear.evaluation.baselines.minirocket import MiniRocket
 from sslwear.evaluation.baselines.random_forest import RandomForest
 from sslwear.evaluation.comparison import summaries
 from sslwear.studies import cross_validation_job as job_module
@@ -37,13 +42,25 @@ from sslwear.studies.evaluations import find_evaluation
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.rerun import rerun
 from sslwear.studies.single_run import pretrain_once, train_once
-from sslwear.tracking import Store
+from sslwear.tracking import Store, reading
 from sslwear.tracking.checkpoints import logged_checkpoints
 from sslwear.training import Windows, refit
 from tests.conftest import SMALL_CLASSES, SMALL_PARTICIPANTS
 from tests.integration.conftest import Hearing, Interrupting, statuses
 
 METHODS: dict[str, Any] = {"head": {}, "faster head": {"learning_rate": 1e-2}}
+FIRST = """\
+import numpy as np
+
+from sslwear.evaluation.baselines.base import Baseline
+
+
+class First(Baseline):
+    name = "first"
+
+    def predict(self, train, validation, test, classes, seed):
+        return np.zeros(len(test), np.int64)
+"""
 NOTE = "mlflow.note.content"
 SCORES = ["kappa", "f1", "precision", "recall", "f1_all_classes", "accuracy"]
 
@@ -53,7 +70,7 @@ def evaluation(make: Callable[..., Settings]) -> Callable[..., Settings]:
     """Settings of a small evaluation, with some replaced."""
 
     def settings(top: dict[str, Any] | None = None, **changes: Any) -> Settings:
-        content = {"protocol": "k_fold", "folds": 3, "seeds": [1, 2], "methods": METHODS} | changes
+        content = {"protocol": "k_fold", "folds": 3, "seeds": [1, 2], "methods": METHODS, "baselines": "none"} | changes
         if content["protocol"] != "k_fold":
             del content["folds"]
         training = {"tuning": "head", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 1}
@@ -80,12 +97,14 @@ class Stub:
     def __init__(self, answer: Callable[[Windows], NDArray[np.int64]] = lambda test: test.labels) -> None:
         self.answer, self.asked = answer, list[tuple[Any, ...]]()
 
-    def predict(self, train: Windows, validation: Windows, test: Windows, classes: int, seed: int) -> NDArray[np.int64]:
+    def probabilities(
+        self, train: Windows, validation: Windows, test: Windows, classes: int, seed: int
+    ) -> NDArray[np.float64]:
         self.asked.append((train.participants(), validation.participants(), test.participants(), classes, seed))
-        return self.answer(test)
+        return np.eye(classes)[self.answer(test)]
 
     def stand_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(RandomForest, "predict", lambda _, *arguments: self.predict(*arguments))
+        monkeypatch.setattr(RandomForest, "probabilities", lambda _, *arguments: self.probabilities(*arguments))
 
 
 @pytest.mark.slow
@@ -330,6 +349,109 @@ def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(
         rerun(store.find_runs(None, kind="cross_validation_job", method="both")[0], store, ProgressCallback())
 
 
+def accuracies(table: pd.DataFrame, method: str, fold: int) -> dict[str, float]:
+    mine = table[(table["method"] == method) & (table["fold"] == fold)]
+    return dict(zip(mine["participant"], mine["accuracy"], strict=True))
+
+
+def test_an_ensemble_may_have_baselines_also_those_of_other_people(
+    evaluation: Callable[..., Settings], store: Store, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random_forest, "TREES", 10)
+    (tmp_path / "first.py").write_text(FIRST)
+    both = ["head", "forest", "own"]
+    methods = {
+        "head": {},
+        "all": {"ensemble": both},
+        "forest": {"baseline": "random_forest"},
+        "own": {"baseline": "first"},
+    }
+    top = {"plugins": [str(tmp_path / "first.py")]}
+    table = evaluate_study(evaluation(top, seeds=[1], methods=methods), store)
+    columns = [f"p_{name}" for name in SMALL_CLASSES]
+    for run in store.find_runs(None, kind="cross_validation_job", method="all"):
+        fold, told = int(run.data.tags["sslwear.fold"]), []
+        for name in both:
+            (member,) = store.find_runs(None, kind="cross_validation_job", method=name, fold=str(fold))
+            told.append(pd.read_csv(StringIO(store.read_text(member, "test_probabilities.csv"))))
+            assert np.allclose(told[-1][columns].sum(axis=1), 1, atol=1e-5)
+        assert (told[2][columns].to_numpy() == [1, 0, 0]).all()
+        assert not told[1][columns].isin([0, 1]).all(axis=None)
+        rows = told[0]["row"].to_numpy()
+        mean = np.mean([one[columns].to_numpy() for one in told], axis=0)
+        right = pd.Series(mean.argmax(axis=1) == small.labels[rows]).groupby(small.pid[rows]).mean()
+        assert accuracies(table, "all", fold) == pytest.approx({str(pid): value for pid, value in right.items()})
+
+
+def test_a_baseline_without_probabilities_gets_them_when_an_ensemble_wants_them(
+    evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As stores have it in which the baseline finished before its probabilities were kept."""
+    monkeypatch.setattr(random_forest, "TREES", 10)
+    methods: dict[str, Any] = {"head": {}, "forest": {"baseline": "random_forest"}}
+    evaluate_study(evaluation(seeds=[1], methods=methods), store)
+    kept = {}
+    for run in store.find_runs(None, kind="cross_validation_job", method="forest"):
+        file = Path(run.info.artifact_uri.removeprefix("file://")) / "test_probabilities.csv"
+        kept[file] = file.read_text()
+        file.unlink()
+    methods["both"] = {"ensemble": ["head", "forest"]}
+    table = evaluate_study(evaluation(seeds=[1], methods=methods), store)
+    assert table.groupby("method")["participant"].nunique().to_dict() == {"both": 6, "forest": 6, "head": 6}
+    assert len(store.find_runs(None, kind="cross_validation_job")) == 9
+    assert len(kept) == 3
+    assert {file: file.read_text() for file in kept} == kept
+
+
+def test_the_packages_baselines_are_added_and_are_all_that_is_run(
+    evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (random_forest, extra_trees):
+        monkeypatch.setattr(module, "TREES", 5)
+    monkeypatch.setattr(minirocket, "KERNELS", 84)
+    methods = {"head": {}, "forest": {"baseline": "random_forest"}}
+    before = evaluate_study(evaluation(seeds=[1], methods=methods), store)
+    added = ["extra_trees"] if missing(MiniRocket) else ["extra_trees", "minirocket"]
+    table = evaluate_study(evaluation(seeds=[1], methods=methods, baselines="all"), store)
+    assert list(dict.fromkeys(table["method"])) == ["head", "forest", *added]
+    assert len(store.find_runs(None, kind="cross_validation_job")) == 6 + 3 * len(added)
+    same = table[table["method"].isin(["head", "forest"])].reset_index(drop=True)
+    assert_frame_equal(same, before)
+    newest, _ = store.find_runs(None, kind="cross_validation")
+    logged = reading.settings(store, newest.info.run_id)
+    assert logged is not None
+    assert logged.evaluation is not None
+    assert list(logged.evaluation.methods) == ["head", "forest", *added]
+    assert_frame_equal(evaluate_study(logged, store), table)
+    assert len(store.find_runs(None, kind="cross_validation")) == 2
+    (job, *_) = store.find_runs(None, kind="cross_validation_job", method="extra_trees")
+    assert rerun(job, store, ProgressCallback()).differing is None
+
+
+def test_a_baseline_that_is_not_installed_is_left_out_with_a_note_and_refused_by_name(
+    evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Noting(ProgressCallback):
+        def __init__(self) -> None:
+            self.notes: list[str] = []
+
+        def note(self, text: str) -> None:
+            self.notes.append(text)
+
+    monkeypatch.setitem(sys.modules, "aeon", None)
+    monkeypatch.setattr(extra_trees, "TREES", 5)
+    Stub().stand_in(monkeypatch)
+    methods, listener = {"forest": {"baseline": "random_forest"}}, Noting()
+    table = evaluate_study(evaluation(seeds=[1], methods=methods, baselines="all"), store, listener)
+    assert set(table["method"]) == {"forest", "extra_trees"}
+    needs = "the package aeon, which pip install 'sslwear[baselines]' installs"
+    assert listener.notes == [f"the baseline minirocket is left out: it needs {needs}"]
+    named = {"a": {"baseline": "minirocket"}}
+    for changes in ({"baselines": ["minirocket"]}, {"methods": named}):
+        with pytest.raises(SettingsError, match=rf"evaluation\.\S+: the baseline minirocket needs {re.escape(needs)}"):
+            evaluate_study(evaluation(**changes), store)
+
+
 def test_pre_training_is_done_in_each_fold_without_those_who_are_tested_and_shared_by_methods(
     evaluation: Callable[..., Settings], store: Store
 ) -> None:
@@ -571,7 +693,7 @@ def test_the_command_prints_a_row_a_method(
     without = CliRunner().invoke(app, ["evaluate", str(file)])
     assert without.exit_code == 1
     assert "the study file of 'tiny' has no section evaluation. Add one" in without.stderr
-    section = {"protocol": "k_fold", "folds": 2, "seeds": [1], "methods": METHODS}
+    section = {"protocol": "k_fold", "folds": 2, "seeds": [1], "methods": METHODS, "baselines": "none"}
     file.write_text(to_yaml({**content, "evaluation": section}))
     done = CliRunner().invoke(app, ["evaluate", str(file), "--set", "training.max_epochs=1"])
     assert done.exit_code == 0, done.output

@@ -127,7 +127,7 @@ def test_a_pruned_trial_has_no_score_that_could_be_taken_for_one_of_all_folds(
 
 def test_a_method_that_searches_has_a_study_in_each_fold(folded: Callable[..., Settings], store: Store) -> None:
     methods = {"defaults": {}, "search": {"search": SEARCH, "trials": 2}}
-    settings = folded(evaluation={"folds": 2, "methods": methods}, split={"folds": 2}, search={})
+    settings = folded(evaluation={"folds": 2, "methods": methods, "baselines": "none"}, split={"folds": 2}, search={})
     table = evaluate_study(settings, store, QUIET)
     assert set(table["method"]) == {"defaults", "search"}
     assert table.groupby("method")["participant"].nunique().nunique() == 1

@@ -30,7 +30,8 @@ from sslwear.training import EpochRecord
 from tests.integration.conftest import Hearing, statuses
 
 QUIET = ProgressCallback()
-ONE = {"methods": {"head": {"tuning": "head"}, "layer5": {"tuning": "layer5"}}, "protocol": "hold_out", "seeds": [1, 2]}
+METHODS = {"head": {"tuning": "head"}, "layer5": {"tuning": "layer5"}}
+ONE = {"methods": METHODS, "baselines": "none", "protocol": "hold_out", "seeds": [1, 2]}
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_an_evaluation_without_a_search_has_report_inputs_too(done: Store, frame
 def test_a_winner_that_was_chosen_has_the_epochs_of_what_it_chose(make: Callable[..., Settings], done: Store) -> None:
     methods = {"head": {}, "layer5": {"tuning": "layer5"}, "best": {"select_on_validation": ["head", "layer5"]}}
     training = {"tuning": "head", "batch_size": 32, "max_epochs": 2}
-    evaluation = {"protocol": "hold_out", "seeds": [1], "methods": methods}
+    evaluation = {"protocol": "hold_out", "seeds": [1], "methods": methods, "baselines": "none"}
     table = evaluate_study(make(study="chosen", training=training, evaluation=evaluation), done)
     (run,) = (done.client.get_run(one) for one in table.loc[table["method"] == "best", "run_id"].unique())
     chosen = done.client.get_metric_history(run.data.tags["sslwear.chosen_run"], "val_kappa")

@@ -209,7 +209,7 @@ def evaluated(make: Callable[..., Settings], empty_home: Path, tmp_path_factory:
     shutil.copytree(empty_home, home)
     store = store_at(home)
     methods = {"pre-trained": {"pretext": "reverse"}, "forest": {"baseline": "random_forest"}}
-    content = {"protocol": "k_fold", "folds": 2, "seeds": [1, 2], "methods": methods}
+    content = {"protocol": "k_fold", "folds": 2, "seeds": [1, 2], "methods": methods, "baselines": "none"}
     training = {"tuning": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 1}
     evaluate_study(make(training=training, evaluation=content), store)
     return store

@@ -114,6 +114,7 @@ def test_the_published_benchmark_runs_from_a_checkpoint_in_the_published_format(
         "training.max_epochs": 1,
         "evaluation.protocol": "k_fold",  # fewer trainings than with everybody alone
         "evaluation.folds": 2,
+        "evaluation.baselines": "none",
         "evaluation.keep_checkpoints": "true",
     }
     settings = load(EXPERIMENTS / "published_adl.yaml", [f"{key}={value}" for key, value in small.items()])

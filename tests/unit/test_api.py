@@ -40,6 +40,7 @@ FIXED = {key: CONTENT[key] for key in ("data", "encoder", "training")}
 EVALUATION = {
     "protocol": "k_fold",
     "folds": 2,
+    "baselines": "none",
     "methods": {"head only": {"tuning": "head"}, "random forest": {"baseline": "random_forest"}},
 }
 IMPORT = """

@@ -111,6 +111,7 @@ all_settings = st.builds(
                 "forest": st.just(MethodSettings(baseline="random_forest")),
             },
         ),
+        baselines=st.sampled_from(["all", "none"]) | st.lists(st.text(), min_size=1, unique=True).map(tuple),
         smoothing=st.sampled_from(["none", "hmm"]),
         keep_checkpoints=st.booleans(),
     ),
@@ -274,8 +275,19 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("evaluation: {methods: {a: {}}, smoothing: mean}", ["evaluation.smoothing: ", "'none' or 'hmm'"]),
         (
             "evaluation: {methods: {a: {}, b: {tuning: head}, c: {ensemble: [a, b]}, d: {ensemble: [a, c]}}}",
-            ["evaluation: methods: 'd' names 'c', which is none of the methods that train a network: a, b"],
+            ["'d' names 'c', which is none of the methods that train a network or are baselines: a, b"],
         ),
+        (
+            "evaluation: {methods: {a: {}, b: {baseline: random_forest}, c: {select_on_validation: [a, b]}}}",
+            ["evaluation: methods: 'c' names 'b', which is none of the methods that train a network: a"],
+        ),
+        (
+            "evaluation: {methods: {a: {}}, baselines: []}",
+            ["evaluation.baselines: give names of baselines"],
+        ),
+        ("evaluation: {methods: {a: {}}, baselines: [a, a]}", ["evaluation.baselines: a baseline is given twice"]),
+        ("evaluation: {methods: {a: {}}, baselines: 3}", ["evaluation.baselines: ", "got 3"]),
+        ("evaluation: {methods: {a: {}}, baselines: }", ["evaluation.baselines: ", "got no value"]),
         ("evaluation: {methods: {a: {}, b: {ensemble: [a]}}}", ["ensemble wants the names of two or more different"]),
         (
             "evaluation: {methods: {a: {}, b: {tuning: head}, c: {ensemble: [a, b]}}, smoothing: hmm}",

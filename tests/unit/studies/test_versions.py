@@ -20,6 +20,7 @@ from sslwear.encoders.heads import LINEAR
 from sslwear.evaluation.baselines import random_forest
 from sslwear.evaluation.baselines.random_forest import RandomForest
 from sslwear.evaluation.participants import per_participant
+from sslwear.evaluation.window_features import features
 from sslwear.pretext.base import get as get_pretext
 from sslwear.studies.cross_validation_plan import EVALUATION_VERSION
 from sslwear.studies.pretraining import PRETRAINING_VERSION
@@ -127,6 +128,6 @@ def test_evaluation(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random_forest, "TREES", 20)
     predicted = RandomForest().predict(train, train, validation, 3, 1)
     table = per_participant(validation.labels, predicted, validation.pid, 3)
-    found += np.abs(random_forest.features(dataset.windows[:2], 30.0)).sum(axis=1).tolist()
+    found += np.abs(features(dataset.windows[:2], 30.0)).sum(axis=1).tolist()
     found += [*predicted.tolist(), float(table["f1"].iloc[0]), float(table["accuracy"].iloc[0])]
     check_recorded("evaluation", EVALUATION_VERSION, found)

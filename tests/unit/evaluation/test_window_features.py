@@ -1,4 +1,4 @@
-"""The random forest and its features, on signals whose features are known and on real recordings."""
+"""Features of windows, on signals whose features are known."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sslwear.data.dataset import Dataset
-from sslwear.evaluation.baselines import random_forest
-from sslwear.evaluation.baselines.random_forest import BANDS_HZ, RandomForest, feature_names, features
+from sslwear.evaluation import window_features
+from sslwear.evaluation.window_features import BANDS_HZ, feature_names, features, features_of
 from sslwear.training import Windows
-from sslwear.training.metrics import classification_scores
 
 RATE_HZ, SAMPLES = 30.0, 300
 TIME = np.arange(SAMPLES) / RATE_HZ
@@ -85,38 +84,6 @@ def test_nothing_is_undefined(samples: int, scale: float, seed: int) -> None:
     assert np.isfinite(features(windows, RATE_HZ)).all()
 
 
-def sides(small: Dataset) -> tuple[Windows, Windows, Windows]:
-    people = small.participants
-    return Windows.of(small, tuple(people[:3])), Windows.of(small, (people[3],)), Windows.of(small, tuple(people[4:]))
-
-
-def test_the_forest_learns_from_both_sides_and_does_not_depend_on_cores(
-    small: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(random_forest, "TREES", 30)
-    train, validation, test = sides(small)
-    classes = len(small.class_names)
-    found = RandomForest().predict(train, validation, test, classes, seed=1)
-    assert found.dtype == np.int64
-    assert classification_scores(test.labels, found, classes)["kappa"] > 0.5
-    monkeypatch.setattr(random_forest.joblib, "cpu_count", lambda: 3)
-    assert np.array_equal(found, RandomForest().predict(train, validation, test, classes, seed=1))
-    # with all training windows of one class, the others can only have been learnt on the validation side
-    one = Windows(small, train.rows[train.labels == 0])
-    assert set(RandomForest().predict(one, validation, test, classes, seed=1)) == set(range(classes))
-
-
-def test_test_labels_change_nothing(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(random_forest, "TREES", 10)
-    train, validation, test = sides(small)
-    blind = small.labels.copy()
-    blind[test.rows] = 0
-    other = Windows(replace(small, labels=blind), test.rows)
-    assert np.array_equal(
-        RandomForest().predict(train, validation, test, 3, 1), RandomForest().predict(train, validation, other, 3, 1)
-    )
-
-
 @pytest.mark.parametrize(
     ("window_s", "rate_hz"),
     [(5.0, 30.0), (3.0, 50.0), (6.0, 25.0), (None, 30.0)],
@@ -130,8 +97,7 @@ def test_the_rate_is_that_of_the_windows(
         seen.add(rate)
         return np.asarray(windows[:, 0], np.float64)
 
-    monkeypatch.setattr(random_forest, "TREES", 1)
-    monkeypatch.setattr(random_forest, "features", spy)
-    train, validation, test = (Windows(replace(small, window_s=window_s), side.rows) for side in sides(small))
-    RandomForest().predict(train, validation, test, 3, 1)
+    monkeypatch.setattr(window_features, "features", spy)
+    rows = np.arange(3)
+    assert len(features_of(Windows(replace(small, window_s=window_s), rows))) == 3
     assert seen == {rate_hz}

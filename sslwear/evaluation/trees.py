@@ -1,0 +1,44 @@
+"""Ensembles of decision trees on hand-crafted features."""
+
+from __future__ import annotations
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+
+from sslwear.evaluation.window_features import features_of
+from sslwear.training import Windows
+
+
+def tree_probabilities(
+    trees: RandomForestClassifier | ExtraTreesClassifier,
+    train: Windows,
+    validation: Windows,
+    test: Windows,
+    classes: int,
+) -> NDArray[np.float64]:
+    """Fit trees to training and validation windows together, which need no validation, and predict test windows.
+
+    Class weights give every class the same total weight. The result does not depend on the number of cores.
+
+    Args:
+        trees: trees with their seed, not fitted.
+        train: windows to learn from.
+        validation: more windows to learn from.
+        test: windows to classify.
+        classes: size of the label set.
+
+    Returns:
+        Class probabilities (n, classes); 0 for classes without windows to learn from.
+    """
+    inputs = np.concatenate([features_of(train), features_of(validation)])
+    labels = np.concatenate([train.labels, validation.labels])
+    counts = np.bincount(labels, minlength=classes)
+    weights = {code: len(labels) / (classes * count) for code, count in enumerate(counts) if count}
+    trees.set_params(class_weight=weights, n_jobs=joblib.cpu_count())
+    trees.fit(inputs, labels)
+    trees.set_params(n_jobs=1)  # threads sum the trees in random order, and rounding could decide a tie
+    found = np.zeros((len(test), classes))
+    found[:, trees.classes_] = trees.predict_proba(features_of(test))
+    return found

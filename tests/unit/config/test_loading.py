@@ -136,7 +136,8 @@ def test_quickstart_loads() -> None:
     settings = load(EXPERIMENTS / "quickstart.yaml")
     assert (settings.study, settings.data) == ("quickstart", "smartwatch")
     assert settings.search.learning_rate == LogRange(low=1e-3, high=1e-2)
-    assert settings.search.augment == (True, False)
+    assert settings.training.augment == "rotate(20)+scale(0.1)+tempo(0.15)"
+    assert len(settings.search.choices("tuning")) == 5
 
 
 @pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda path: path.name)

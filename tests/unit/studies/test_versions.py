@@ -5,6 +5,7 @@ When a test here fails because the change is meant, raise the stage's version co
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,10 @@ from sslwear.data.dataset import Dataset
 from sslwear.encoders.base import Network
 from sslwear.encoders.cnn import Cnn5
 from sslwear.encoders.heads import LINEAR
-from sslwear.evaluation.baselines import random_forest
+from sslwear.evaluation.baselines import extra_trees, minirocket, random_forest
+from sslwear.evaluation.baselines.base import ProbabilityBaseline, missing
+from sslwear.evaluation.baselines.extra_trees import ExtraTrees
+from sslwear.evaluation.baselines.minirocket import MiniRocket
 from sslwear.evaluation.baselines.random_forest import RandomForest
 from sslwear.evaluation.participants import per_participant
 from sslwear.evaluation.window_features import features
@@ -44,6 +48,13 @@ RECORDED: dict[tuple[str, int], list[float]] = {
     ("evaluation", 2): [
         *(1.2761, 1.12834, 1.21747, 1.10746, 1.21031, 1.11591, 1.18861, 1.11107, 26.6554, 29.9816),
         *(0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 1.0, 1.0),
+    ],
+    ("evaluation of extra_trees", 2): [
+        *(0.3, 0.45, 0.25, 0.3, 0.45, 0.25, 0.4, 0.25, 0.35, 0.2, 0.35, 0.45, 0.2, 0.35, 0.45, 0.35, 0.35, 0.3),
+    ],
+    ("evaluation of minirocket", 2): [
+        *(0.246228, 0.37856, 0.375212, 0.485481, 0.359885, 0.154634, 0.543742, 0.171519, 0.284739),
+        *(0.231957, 0.297933, 0.47011, 0.0913935, 0.243283, 0.665323, 0.290376, 0.360277, 0.349347),
     ],
     ("evaluation", 1): [
         *(1.25694, 1.10369, 1.26198, 1.10159, 1.22666, 1.10225, 1.1505, 1.11455, 26.6554, 29.9816),
@@ -90,7 +101,7 @@ def settings() -> FitSettings:
 
 
 def check_recorded(stage: str, version: int, found: list[float]) -> None:
-    constant = f"{stage.upper()}_VERSION"
+    constant = f"{stage.partition(' ')[0].upper()}_VERSION"
     assert (stage, version) in RECORDED, f"{constant} was raised: record {[float(f'{x:.6g}') for x in found]}"
     message = f"the arithmetic of this stage changed: raise {constant} and record {[float(f'{x:.6g}') for x in found]}"
     assert found == pytest.approx(RECORDED[stage, version], rel=ROUNDING, abs=1e-6), message
@@ -131,3 +142,18 @@ def test_evaluation(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     found += np.abs(features(dataset.windows[:2], 30.0)).sum(axis=1).tolist()
     found += [*predicted.tolist(), float(table["f1"].iloc[0]), float(table["accuracy"].iloc[0])]
     check_recorded("evaluation", EVALUATION_VERSION, found)
+
+
+@pytest.mark.parametrize("baseline", [ExtraTrees, MiniRocket], ids=lambda baseline: baseline.name)
+def test_evaluation_of_baselines(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, baseline: type[ProbabilityBaseline]
+) -> None:
+    if (package := missing(baseline)) is not None:
+        pytest.skip(f"{baseline.name} needs {package}")
+    monkeypatch.setattr(extra_trees, "TREES", 20)
+    monkeypatch.setattr(minirocket, "KERNELS", 840)
+    noise = np.sin(np.arange(dataset.windows.size) ** 2).reshape(dataset.windows.shape).astype(np.float32)
+    noisy = replace(dataset, windows=dataset.windows + noise)
+    sides = [Windows.of(noisy, people) for people in ((0, 1), (2,), (3,))]
+    found = baseline().probabilities(*sides, 3, 1)
+    check_recorded(f"evaluation of {baseline.name}", EVALUATION_VERSION, found[::2].ravel().tolist())

@@ -214,34 +214,6 @@ def stretches(places: Tensor, length: int, samples: int) -> Tensor:
     return (starts <= time) & (time < starts + samples)
 
 
-def random_segments(
-    batch: int, length: int, generator: torch.Generator, samples: int = 15, share: float = 0.3
-) -> Tensor:
-    """Random segments of windows, which may touch but do not overlap.
-
-    Args:
-        batch: number of windows.
-        length: window length in samples.
-        generator: CPU generator of the positions.
-        samples: segment length in samples.
-        share: share of the window to cover; it is rounded to whole segments, at least one.
-
-    Returns:
-        Whether a sample is in a segment (batch, length); the number is the same in each window.
-
-    Raises:
-        ValueError: when no sample would be outside of the segments.
-    """
-    count = max(1, round(share * length / samples))
-    slack = length - count * samples
-    if slack < 1:
-        raise ValueError(f"{count} segments of {samples} samples cover all {length} samples")
-    places = torch.randint(0, slack + 1, (batch, count), generator=generator).sort(dim=1).values
-    starts = (places + samples * torch.arange(count)).unsqueeze(2)
-    time = torch.arange(length)
-    return ((starts <= time) & (time < starts + samples)).any(dim=1)
-
-
 def visible_mean(x: Tensor, hidden: Tensor) -> Tensor:
     """Mean (B, 3, 1) of each axis of windows (B, 3, L) over the samples that are not hidden (B, L)."""
     visible = ~hidden.unsqueeze(1)

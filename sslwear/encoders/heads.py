@@ -94,16 +94,3 @@ class Projection(nn.Module):
         """Map features (B, features) to unit vectors (B, 50)."""
         hidden = functional.relu(self.linear2(functional.relu(self.linear1(features))))
         return functional.normalize(self.linear3(hidden), dim=1)
-
-
-class Decoder(nn.Module):
-    """Linear decoder: features (B, features) to a signal (B, 3, points)."""
-
-    def __init__(self, features: int, points: int) -> None:
-        super().__init__()
-        self.linear = guess(nn.Linear(features, 3 * points))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map features (B, features) to a signal (B, 3, points)."""
-        signal: Tensor = self.linear(features).unflatten(1, (3, -1))
-        return signal

@@ -25,9 +25,6 @@ RANDOM: dict[str, transforms.Transform] = {
     "hidden stretch": lambda x, generator: transforms.hide(
         x, transforms.stretches(torch.rand(len(x), generator=generator), x.shape[-1], 15)
     ),
-    "hidden segments": lambda x, generator: transforms.hide(
-        x, transforms.random_segments(len(x), x.shape[-1], generator)
-    ),
 }
 ALL: dict[str, transforms.Transform] = {
     **RANDOM,
@@ -317,37 +314,10 @@ def test_jitter_is_white_noise_of_each_windows_own_strength() -> None:
     assert neighbours.abs() < 0.03
 
 
-@given(seed=seeds, length=st.integers(20, 300), samples=st.integers(1, 15), share=st.floats(0.1, 0.5))
-def test_hidden_segments_are_whole_and_equally_many_in_each_window(
-    seed: int, length: int, samples: int, share: float
-) -> None:
-    count = max(1, round(share * length / samples))
-    hidden = transforms.random_segments(6, length, seeded(seed), samples, share)
-    assert hidden.shape == (6, length)
-    assert hidden.sum(dim=1).tolist() == [count * samples] * 6
-    for row in hidden.numpy():
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(int), [0]]))).reshape(-1, 2)
-        assert all((end - first) % samples == 0 for first, end in edges)  # two may touch
-
-
-def test_hidden_segments_are_uniform_and_by_default_half_a_second_and_30_percent() -> None:
-    hidden = transforms.random_segments(4000, 300, seeded(0))
-    assert hidden.sum(dim=1).unique().tolist() == [90]
-    assert torch.equal(hidden, transforms.random_segments(4000, 300, seeded(0), samples=15, share=0.3))
-    share = hidden.double().mean(dim=0)[15:-15]
-    assert 0.25 < share.min() <= share.max() < 0.38
-
-
-@pytest.mark.parametrize(("length", "samples"), [(15, 15), (10, 15), (20, 20)])
-def test_segments_that_cover_all_samples_are_refused(length: int, samples: int) -> None:
-    rule = f"1 segments of {samples} samples cover all {length} samples"
-    with pytest.raises(ValueError, match=f"^{rule}$"):
-        transforms.random_segments(2, length, seeded(0), samples)
-
-
 @given(seed=seeds)
 def test_the_visible_mean_does_not_know_what_is_hidden(seed: int) -> None:
-    x, hidden = windows(4, 60, seed, torch.float64), transforms.random_segments(4, 60, seeded(seed))
+    x = windows(4, 60, seed, torch.float64)
+    hidden = transforms.stretches(torch.rand(4, generator=seeded(seed)), 60, 18)
     expected = torch.stack([window[:, ~where].mean(dim=1) for window, where in zip(x, hidden, strict=True)])
     torch.testing.assert_close(transforms.visible_mean(x, hidden).squeeze(-1), expected)
     spoiled = torch.where(hidden.unsqueeze(1), torch.inf, x)

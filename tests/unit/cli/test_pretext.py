@@ -50,12 +50,12 @@ def test_show_uses_the_smart_watch_by_default_and_gives_the_same_figure_each_tim
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert call("show", "masked").exit_code == 0
-    first = (tmp_path / "pretext-masked.png").read_bytes()
-    assert call("show", "masked", "--seed", "1").exit_code == 0
-    assert (tmp_path / "pretext-masked.png").read_bytes() != first
-    assert call("show", "masked").exit_code == 0
-    assert (tmp_path / "pretext-masked.png").read_bytes() == first
+    assert call("show", "permutation").exit_code == 0
+    first = (tmp_path / "pretext-permutation.png").read_bytes()
+    assert call("show", "permutation", "--seed", "1").exit_code == 0
+    assert (tmp_path / "pretext-permutation.png").read_bytes() != first
+    assert call("show", "permutation").exit_code == 0
+    assert (tmp_path / "pretext-permutation.png").read_bytes() == first
 
 
 def test_the_window_has_more_motion_than_most(small_folder: Path) -> None:
@@ -97,8 +97,9 @@ def test_windows_too_short_for_a_task_are_refused(small_folder: Path, tmp_path: 
     for name in ("Y", "pid", "T"):
         np.save(tmp_path / f"{name}.npy", np.load(small_folder / f"{name}.npy"))
     np.save(tmp_path / "X.npy", np.load(small_folder / "X.npy")[:, :15])
-    result = call("show", "masked", "--data", tmp_path)
+    result = call("show", "permutation", "--data", tmp_path)
     assert result.exit_code == 1
     assert result.stderr == (
-        "sslwear: pretext task masked: 1 segments of 15 samples cover all 15 samples. Use data with longer windows\n"
+        "sslwear: pretext task permutation: 4 segments of at least 10 samples need more than 15 samples. Use data with "
+        "longer windows\n"
     )

@@ -384,7 +384,8 @@ def test_a_real_recording_is_labelled(reference: str, model: Model, shared_recor
     with gzip.open(shared_recordings / "recordings" / "axivity_3h.cwa.gz") as packed:
         (tmp_path / "anna.cwa").write_bytes(packed.read(1024 + 512 * 600))
     file = tmp_path / "anna.cwa"
-    result = CliRunner().invoke(app, ["predict", str(file), "--model", reference, "--out", str(tmp_path / "out")])
+    options = ["--model", reference, "--out", str(tmp_path / "out"), "--precision", "float32"]
+    result = CliRunner().invoke(app, ["predict", str(file), *options])
     assert result.exit_code == 0, result.output
     assert "Axivity, 100 Hz" in result.stdout
     start, _, p = expected(file, model)

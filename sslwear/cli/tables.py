@@ -6,7 +6,7 @@ Imports of other parts are for type checking or stay inside functions, so that `
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
     from sslwear.augmentations.base import Augmentation
+    from sslwear.config import TrainingSettings
     from sslwear.data.facts import Facts
     from sslwear.data.prepare import PreparationResult
     from sslwear.data.sources.base import Source
@@ -114,6 +115,8 @@ def trials_table(
 ) -> Table:
     """Trials of a study, one a row; the selected one is marked, and those that cannot be told from the best.
 
+    Batch size and augmentation have a column only where trials differ in them.
+
     Args:
         rows: the trials.
         objective: name of the score by which trials are compared.
@@ -127,7 +130,8 @@ def trials_table(
     for name in ("", "trial", "outcome", "tuning", "pretext"):
         made.add_column(name, justify="right" if name == "trial" else "left", no_wrap=True)
     others = [name for name in searched if "." in name]
-    for name in ("lr", "batch", "augment"):  # several augmentations are on a line each
+    differing = _differing(rows)
+    for name in ("lr", *differing):  # several augmentations are on a line each
         made.add_column(name, justify="right", no_wrap=True)
     for name in others:  # a long name is on two lines
         words = name.removeprefix("training.").split(".")
@@ -144,8 +148,7 @@ def trials_table(
             settings.tuning if settings else "-",
             settings.pretext if settings else "-",
             brief(settings.learning_rate) if settings else "-",
-            str(settings.batch_size) if settings else "-",
-            _augment_text(settings.augment) if settings else "-",
+            *(read(settings) if settings else "-" for read in differing.values()),
             *(shown(row.searched(name)) for name in others),
             str(row.epochs),
             f"{row.seconds:.0f} s" if row.seconds is not None else "-",
@@ -155,6 +158,16 @@ def trials_table(
             style="bold green" if row.number == best else "dim" if row.outcome != "finished" else "",
         )
     return made
+
+
+def _differing(rows: Sequence[TrialRow]) -> dict[str, Callable[[TrainingSettings], str]]:
+    """Columns for batch size and augmentation, each only where trials differ, and how their cells are read."""
+    columns: dict[str, Callable[[TrainingSettings], str]] = {
+        "batch": lambda settings: str(settings.batch_size),
+        "augment": lambda settings: _augment_text(settings.augment),
+    }
+    known = [row.settings for row in rows if row.settings]
+    return {name: read for name, read in columns.items() if len({read(settings) for settings in known}) > 1}
 
 
 def _with_error(row: TrialRow) -> str:

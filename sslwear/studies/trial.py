@@ -31,7 +31,7 @@ def run_name(training: TrainingSettings, number: int | None = None) -> str:
         training.tuning,
         f"lr={brief(training.learning_rate)}",
         *([training.pretext] if training.pretext != NO_PRETEXT else []),
-        *([training.augment if isinstance(training.augment, str) else "augmented"] if training.augment else []),
+        *(["augmented"] if training.augment else []),
     ]
     return " ".join(parts)
 

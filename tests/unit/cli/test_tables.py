@@ -44,5 +44,15 @@ def test_a_list_of_augmentations_is_on_several_lines(store: Store) -> None:
     with console.capture() as shown:
         console.print(trials_table(rows(study), "kappa", None))
     lines = [line.split() for line in shown.get().splitlines()]
-    assert [line[6] for line in lines[1:4]] == ["yes", "rotate(20)", "rotate(20)+"]
+    assert "batch" not in lines[0]
+    assert [line[5] for line in lines[1:4]] == ["yes", "rotate(20)", "rotate(20)+"]
     assert lines[4] == ["scale(0.1)"]
+
+
+def test_columns_that_are_equal_for_all_trials_are_left_out(store: Store) -> None:
+    study = optuna.create_study(study_name="s", storage=open_storage(store))
+    for batch in (32, 64):
+        study.ask().set_user_attr("settings", TrainingSettings(augment="rotate(20)", batch_size=batch).model_dump())
+    header = [str(column.header) for column in trials_table(rows(study), "kappa", None).columns]
+    assert header[5:7] == ["lr", "batch"]
+    assert "augment" not in header

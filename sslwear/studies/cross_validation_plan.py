@@ -27,7 +27,7 @@ from sslwear.tracking import Store, participant_params
 from sslwear.tuning.base import parse as parse_tuning
 from sslwear.utils import plugins
 
-EVALUATION_VERSION = 3
+EVALUATION_VERSION = 4
 """Raise it when the arithmetic of an evaluation changes: jobs that finished under another version are run again."""
 
 

@@ -28,7 +28,7 @@ from sslwear.training.windows import SampledWindows
 from sslwear.tuning.base import parse as parse_tuning
 from sslwear.utils.words import count
 
-PRETRAINING_VERSION = 2
+PRETRAINING_VERSION = 3
 """Raise it when the arithmetic of pre-training changes: encoders of another version are pre-trained again."""
 
 

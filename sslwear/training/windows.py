@@ -52,7 +52,7 @@ class WindowSource(ABC):
         """Batches of an epoch: windows (B, 3, samples) in g and class indices (B,), on the device.
 
         Args:
-            size: batch size; some batches may be smaller.
+            size: batch size; some batches may be smaller, and the last one may have one window more.
             samples: window length of the encoder; windows of another length are resampled.
             device: device of the batches.
             shuffle: CPU generator of everything random; with None every call gives the same windows in the same order.
@@ -160,10 +160,21 @@ class Windows(WindowSource):
 
 
 def index_batches(count: int, size: int, shuffle: torch.Generator | None) -> Iterator[NDArray[np.int64]]:
-    """Batches of the indices 0 to `count` - 1, in a random order or in ascending order."""
+    """Batches of the indices 0 to `count` - 1, in a random order or in ascending order, see `in_batches`."""
     order = np.arange(count) if shuffle is None else torch.randperm(count, generator=shuffle).numpy()
-    for first in range(0, count, size):
-        yield order[first : first + size]
+    yield from in_batches(order, size)
+
+
+def in_batches(order: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    """Batches of indices; the last one is smaller, or has one more index where only one would be left.
+
+    Batch norm cannot standardise the features of a single window, and a contrastive task has nothing to compare with.
+    """
+    starts = list(range(0, len(order), size))
+    if size > 1 and len(starts) > 1 and len(order) % size == 1:
+        del starts[-1]
+    for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
+        yield order[start:stop]
 
 
 class ParticipantWindows(Protocol):
@@ -231,8 +242,7 @@ class SampledWindows(WindowSource):
             rows = np.concatenate(sampled)
             labels = np.concatenate([source.labels(mine) for source, mine in zip(group, sampled, strict=True)])
             mixed = torch.randperm(len(rows), generator=draws).numpy()
-            for start in range(0, len(mixed), size):
-                batch = mixed[start : start + size]
+            for batch in in_batches(mixed, size):
                 batch = batch[np.argsort(member[batch], kind="stable")]  # so that each array is read once
                 parts = [gather(array, rows[batch[member[batch] == i]], samples) for i, array in enumerate(arrays)]
                 yield torch.cat(parts).to(device), torch.from_numpy(labels[batch]).to(device)

@@ -33,6 +33,7 @@ from sslwear.training import (
 from sslwear.training.device import resolve_precision, seeded
 from sslwear.training.task import Classification, Task, inverse_frequency
 from sslwear.tuning.base import parse
+from sslwear.utils.plugins import find
 
 SETTINGS = FitSettings(learning_rate=1e-3, batch_size=8, max_epochs=2, patience=5, seed=3)
 
@@ -63,6 +64,17 @@ def augmented(data: FitData) -> FitData:
 
 def same_history(one: FitResult, other: FitResult) -> bool:
     return [replace(r, seconds=0) for r in one.history] == [replace(r, seconds=0) for r in other.history]
+
+
+@pytest.mark.parametrize("kind", find("sslwear.encoders", Encoder).values())
+def test_a_last_batch_of_one_window_is_trained_on(data: FitData, kind: type[Encoder]) -> None:
+    train = data.train
+    assert isinstance(train, Windows)
+    one_more = FitData(replace(train, rows=train.rows[: 2 * SETTINGS.batch_size + 1]), data.validation)
+    with seeded(0):
+        network = kind()
+    fitted = fit(network, classification(data), one_more, parse("all", kind), replace(SETTINGS, max_epochs=1))
+    assert np.isfinite(fitted.history[0].train_loss)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])

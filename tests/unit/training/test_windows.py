@@ -20,7 +20,7 @@ from sslwear.data.dataset import Dataset
 from sslwear.data.pretraining import DatasetParticipant
 from sslwear.errors import LeakageError
 from sslwear.training.device import generator
-from sslwear.training.windows import VIEW_STREAMS, AugmentedViews, FitData, SampledWindows, Windows
+from sslwear.training.windows import VIEW_STREAMS, AugmentedViews, FitData, SampledWindows, Windows, index_batches
 
 CPU = torch.device("cpu")
 
@@ -171,3 +171,13 @@ def test_the_order_of_augmentations_matters(small: Dataset) -> None:
         windows = Windows.of(small, (1,), AugmentedViews(augmentation, 7))
         found.append(torch.cat([x for x, _ in windows.batches(7, 150, CPU, view=1)]))
     assert not torch.equal(found[0], found[1])
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "sizes"),
+    [(9, 4, [4, 5]), (8, 4, [4, 4]), (10, 4, [4, 4, 2]), (3, 1, [1, 1, 1]), (1, 4, [1]), (5, 8, [5]), (3, 2, [3])],
+)
+def test_no_batch_has_a_single_window_beside_larger_ones(count: int, size: int, sizes: list[int]) -> None:
+    batches = list(index_batches(count, size, torch.Generator()))
+    assert [len(batch) for batch in batches] == sizes
+    assert sorted(np.concatenate(batches)) == list(range(count))

@@ -1,0 +1,76 @@
+"""Kappa of trainings in bf16 and in float32, paired over participants.
+
+Both sides train the same network from the same random weights, with the recipe of `experiments/networks_*.yaml`, in the
+same folds and with the same seeds; nothing but the precision differs.
+
+    python benchmarks/precision.py [--data smartwatch ...] [--encoder multiscale] [--folds 2] [--seeds 6] [--epochs 12]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+from machine import describe, new_store
+
+import sslwear
+from sslwear.config import load
+from sslwear.evaluation.intervals import difference
+from sslwear.studies.cross_validation import evaluate_study
+
+RECIPE = Path(__file__).parents[1] / "experiments" / "networks_smartwatch.yaml"
+PRECISIONS = ("float32", "bf16")
+
+
+def settings_for(data: str, precision: str, given: argparse.Namespace) -> sslwear.Settings:
+    """An evaluation of one method in one precision."""
+    training = load(RECIPE).training.model_dump(exclude_unset=True)
+    return sslwear.Settings(
+        study=f"{Path(data).name}-{precision}",
+        data=data,
+        encoder=given.encoder,
+        precision=precision,
+        training={**training, "max_epochs": given.epochs, "patience": given.epochs},
+        evaluation={
+            "folds": given.folds,
+            "seeds": list(range(1, given.seeds + 1)),
+            "refit": True,
+            "baselines": "none",
+            "methods": {"no pre-training": {}},
+        },
+    )
+
+
+def main() -> None:
+    """Print a row a data set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", default=["smartwatch"])
+    parser.add_argument("--encoder", default="multiscale")
+    parser.add_argument("--folds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=12)
+    given = parser.parse_args()
+    print(f"{describe()}\n")
+    print("| data | participants | float32 | bf16 | difference | seconds, float32 | seconds, bf16 |")
+    print("|---|---|---|---|---|---|---|")
+    for data in given.data:
+        scores: dict[str, pd.Series] = {}
+        seconds = {}
+        with tempfile.TemporaryDirectory() as folder:
+            store = new_store(Path(folder))
+            for precision in PRECISIONS:
+                started = time.perf_counter()
+                table = evaluate_study(settings_for(data, precision, given), store)
+                seconds[precision] = time.perf_counter() - started
+                scores[precision] = table.groupby("participant")["kappa"].mean()
+        found = difference(scores["bf16"], scores["float32"]).interval
+        means = " | ".join(f"{scores[precision].mean():.3f}" for precision in PRECISIONS)
+        times = " | ".join(f"{seconds[precision]:.0f}" for precision in PRECISIONS)
+        print(f"| {Path(data).name} | {found.participants} | {means} | {found.text('+')} | {times} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

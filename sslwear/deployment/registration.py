@@ -23,6 +23,7 @@ from sslwear.evaluation.participants import validation_title
 from sslwear.studies.context import StudyContext
 from sslwear.studies.final_test import HeldOutScores
 from sslwear.studies.leakage import supervised_datasets
+from sslwear.studies.network_card import network_card
 from sslwear.studies.pretraining import pretraining_source
 from sslwear.studies.tested import past_evaluations
 from sslwear.studies.trials import is_by_participant, kept_settings, logged_settings, score_of, training_of
@@ -62,9 +63,8 @@ def register_trial(
         The new version.
     """
     training, store, scores = training_of(trial), context.store, score_intervals(tested.table)
-    card = replace(
-        context.card(training.tuning, training.pretext, training.head), reference_ranges=_reference_ranges(context)
-    )
+    card = network_card(context, training.tuning, training.pretext, training.head)
+    card = replace(card, reference_ranges=_reference_ranges(context))
     split, run = context.split, store.client.get_run(run_id)
     weights = run.data.params.get("weights", kept_settings(study).weights)
     details = model_card.ModelDetails(

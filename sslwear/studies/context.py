@@ -18,13 +18,11 @@ from sslwear.data.dataset import Dataset
 from sslwear.data.folds import study_split
 from sslwear.data.pretraining import PretrainingData
 from sslwear.data.shards import Shards
-from sslwear.data.splits import Split, check_classes, check_several_classes
+from sslwear.data.splits import Split, check_classes
 from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
 from sslwear.encoders.base import get as get_encoder
-from sslwear.encoders.card import Card
-from sslwear.errors import DataError
-from sslwear.studies.data_checks import check_window_lengths, data_warnings
+from sslwear.studies.data_checks import check_objective, check_window_lengths, data_warnings
 from sslwear.studies.initial_weights import initial_weights
 from sslwear.studies.names import augmentation_of, check_names, load_plugins
 from sslwear.tracking import Store
@@ -160,32 +158,8 @@ class StudyContext:
         return self if threads == self.threads else replace(self, threads=threads)
 
     def check_objective(self) -> None:
-        """Check that the objective tells models apart on the judged participants.
-
-        Raises:
-            DataError: when they, or all participants, have one class only.
-        """
-        check_several_classes(self.dataset)
-        validation = self.judged
-        present = np.unique(self.windows(validation).labels)
-        if len(present) > 1:
-            if self.settings.objective != "kappa" or any(self._has_several_classes(one) for one in validation):
-                return
-            raise DataError(
-                f"{self.dataset.folder}: each of the {len(validation)} participants who judge a trial has one class "
-                "only, on which kappa is undefined. Set objective to f1"
-            )
-        people = np.unique(self.dataset.pid[self.dataset.worn]).tolist()
-        several = any(map(self._has_several_classes, people))
-        seed = "another split.validation_seed or " if several or len(validation) > 1 else ""
-        raise DataError(
-            f"{self.dataset.folder}: the validation participants {', '.join(map(str, validation))} have only the class "
-            f"{self.dataset.class_names[present[0]]!r}, on which {self.settings.objective} cannot tell models apart. "
-            f"Choose {seed}a larger split.validation"
-        )
-
-    def _has_several_classes(self, participant: Any) -> bool:
-        return len(np.unique(self.windows((participant,)).labels)) > 1
+        """Check that the objective tells models apart on the judged participants, see `data_checks.check_objective`."""
+        check_objective(self.dataset, self.judged, self.settings.objective)
 
     @contextmanager
     def unchanged_data(self) -> Iterator[None]:
@@ -288,29 +262,6 @@ class StudyContext:
             "encoder": self.encoder.name,
             "objective": self.settings.objective,
         }
-
-    def card(self, tuning: str, pretext: str, head: str) -> Card:
-        """Card of a network of this study, see `Card`.
-
-        Where windows of another duration were resampled to the encoder's length, the rate is the one after resampling,
-        so that new recordings are stretched in time as the training windows were.
-        """
-        seconds = self.dataset.window_s
-        return Card(
-            encoder=self.encoder.name,
-            window_samples=self.encoder.window_samples,
-            rate_hz=self.encoder.rate_hz if seconds is None else self.encoder.window_samples / seconds,
-            training_samples=self.dataset.windows.shape[1],
-            unit="g",
-            class_names=self.dataset.class_names,
-            dataset=self.dataset.description.name,
-            fingerprint=self.dataset.fingerprint,
-            licence=self.dataset.description.licence,
-            tuning=tuning,
-            pretext=pretext,
-            precision=self.precision,
-            head=head,
-        )
 
     def data_warnings(self) -> list[str]:
         """Warnings about the data sets, see `sslwear.studies.data_checks.data_warnings`."""

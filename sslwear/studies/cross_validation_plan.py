@@ -4,65 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 
-from sslwear.config import NO_PRETEXT, EvaluationSettings, MethodSettings, Settings, TrainingSettings
+from sslwear.config import NO_PRETEXT, EvaluationSettings, Settings
 from sslwear.data.dataset import Dataset
 from sslwear.data.folds import folds, inner_folds
 from sslwear.data.splits import Split, check_several_classes, missing_classes
 from sslwear.errors import SettingsError
-from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.evaluation.smoothing import check_consecutive
 from sslwear.studies.context import StudyContext, open_labelled
-from sslwear.studies.initial_weights import initial_weights
-from sslwear.studies.keys import digest, key_of, plugin_identities
-from sslwear.studies.leakage import check_evaluation_weights, supervised_datasets
-from sslwear.studies.names import augmentation_of, check_augmentation, check_pretext_name, check_search_names
-from sslwear.studies.pretraining import check_pretraining, pretraining_windows
-from sslwear.tracking import Store, participant_params
-from sslwear.tuning.base import parse as parse_tuning
-from sslwear.utils import plugins
-
-EVALUATION_VERSION = 4
-"""Raise it when the arithmetic of an evaluation changes: jobs that finished under another version are run again."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """A method that is compared.
-
-    Attributes:
-        name: its name in the study file.
-        given: its section of the study file.
-        training: the study's `training` with the changes of this method.
-        weights: source of the initial weights.
-        initial: initial weights by tensor name; None for random weights.
-        digest: SHA-256 of the initial weights.
-        supervised: data sets whose labels the encoder was trained on before fine-tuning.
-    """
-
-    name: str
-    given: MethodSettings
-    training: TrainingSettings
-    weights: str
-    initial: Mapping[str, Tensor] | None
-    digest: str
-    supervised: tuple[str, ...]
-
-    @property
-    def pretexts(self) -> tuple[str, ...]:
-        """Pretext tasks that its trainings may ask for."""
-        searched = self.given.search.choices("pretext") if self.given.search is not None else ()
-        return (searched or (self.training.pretext,)) if self.trains else ()
-
-    @property
-    def trains(self) -> bool:
-        """Whether it trains a network, and is not made of other methods or a baseline."""
-        return self.given.trains
+from sslwear.studies.job_keys import job_key
+from sslwear.studies.keys import key_of
+from sslwear.studies.leakage import check_evaluation_weights
+from sslwear.studies.methods import Method, resolve_methods
+from sslwear.studies.pretraining import check_pretraining
+from sslwear.tracking import Store
 
 
 @dataclass(frozen=True)
@@ -119,7 +77,7 @@ class CrossValidationPlan:
         splits = _splits(dataset, settings, evaluation)
         hold_out = evaluation.protocol == "hold_out"
         context = StudyContext.open(settings, store, dataset, None if hold_out else splits[0])
-        methods = _inherit_supervision([_method(name, given, context) for name, given in evaluation.methods.items()])
+        methods = resolve_methods(evaluation, context)
         tested = {participant for split in splits for participant in split.test}
         origins = {method.weights for method in methods if method.trains}
         seen = [check_evaluation_weights(context, evaluation, origin, tested) for origin in sorted(origins)]
@@ -198,40 +156,6 @@ def _splits(dataset: Dataset, settings: Settings, evaluation: EvaluationSettings
     )
 
 
-def _method(name: str, given: MethodSettings, context: StudyContext) -> Method:
-    """Resolve a method of the study file.
-
-    Raises:
-        SslwearError: when its tuning strategy, pretext task, weights or baseline do not exist.
-    """
-    settings, store, key = context.settings, context.store, f"evaluation.methods.{name}"
-    changes = {k: v for k, v in given.model_dump().items() if k in TrainingSettings.model_fields}
-    if given.search is not None:
-        check_search_names(given.search, context.encoder, f"{key}.search")
-    training = settings.training.model_copy(update=changes)
-    if given.baseline is not None:
-        get_baseline(given.baseline, f"{key}.baseline")
-    parse_tuning(training.tuning, context.encoder, f"{key}.tuning")
-    check_augmentation(training.augment, f"{key}.augment")
-    check_pretext_name(training.pretext, f"{key}.pretext")
-    origin, initial = settings.weights, context.initial
-    if given.weights is not None and given.weights != origin:
-        origin = given.weights
-        initial = initial_weights(origin, context.encoder, store)
-    labels = supervised_datasets(context, origin, training.pretext) if given.trains else ()
-    return Method(name, given, training, origin, initial, digest(initial), labels)
-
-
-def _inherit_supervision(methods: Sequence[Method]) -> list[Method]:
-    """The methods; those that combine others inherit their data sets of supervised pre-training."""
-    supervised = {method.name: method.supervised for method in methods}
-    found = []
-    for method in methods:
-        inherited = {name for member in method.given.members for name in supervised[member]}
-        found.append(replace(method, supervised=tuple(sorted({*method.supervised, *inherited}))))
-    return found
-
-
 def _check_transductive(
     context: StudyContext, evaluation: EvaluationSettings, splits: Sequence[Split], pretrains: bool, seen: bool
 ) -> None:
@@ -270,68 +194,6 @@ def _jobs(
             keys: dict[str, str] = {}
             for method in sorted(methods, key=lambda method: bool(method.given.members)):
                 members = {name: keys[name] for name in method.given.members}
-                how = "select_on_validation" if method.given.select_on_validation else "ensemble"
-                what = {how: members} if members else _content(context, method)
-                sides = [sorted(map(str, side)) for side in (split.train, split.validation, split.test)]
-                of = context.variant(split, seed, method.weights, method.initial, evaluation.transductive)
-                what |= {"supervised": method.supervised, "pre-trained on": _pretrained_on(of, method)}
-                content = {
-                    **what,
-                    **_common(context, evaluation),
-                    "split": sides,
-                    "seed": seed,
-                    "version": EVALUATION_VERSION,
-                }
-                keys[method.name] = key_of({"method": method.name, **content})
+                keys[method.name] = job_key(context, evaluation, method, split, seed, members)
                 jobs.append(Job(method, fold, seed, split, keys[method.name], members))
     return tuple(jobs)
-
-
-def _pretrained_on(context: StudyContext, method: Method) -> dict[str, str]:
-    """Training and held-out participants of a method's pre-training."""
-    if not method.trains or method.training.pretext == NO_PRETEXT:
-        return {}
-    data = pretraining_windows(context, method.training.pretext)
-    return participant_params(train=data.train.participants(), held_out=data.validation.participants())
-
-
-def _common(context: StudyContext, evaluation: EvaluationSettings) -> dict[str, Any]:
-    settings = context.settings
-    return {
-        "data": context.dataset.fingerprint,
-        "include_nonwear": settings.include_nonwear,
-        "objective": settings.objective,
-        **evaluation.model_dump(include={"protocol", "smoothing", "refit", "transductive", "keep_checkpoints"}),
-    }
-
-
-def _content(context: StudyContext, method: Method) -> dict[str, Any]:
-    if method.given.baseline is not None:
-        code = plugins.identity(get_baseline(method.given.baseline))
-        rate = {"window_s": context.dataset.window_s}  # features depend on it, and it may come from dataset.json
-        return {"baseline": method.given.baseline, **rate, **({"plugins": code} if code else {})}
-    settings = context.settings
-    content = {
-        "encoder": settings.encoder,
-        "weights": method.digest,
-        "training": method.training.model_dump(),
-        "device": context.device.type,
-        "precision": context.precision,
-    }
-    if method.training.pretext != NO_PRETEXT:
-        others = context.pretraining_data.fingerprint if context.pretraining_data else ""
-        content["pretraining"] = {**settings.pretraining.model_dump(exclude={"data"}), "others": others}
-    if method.given.search is not None:
-        sections = {"sampler", "pruner", "constraint", "select"}
-        content["search"] = {
-            "space": method.given.search.model_dump(exclude_none=True),
-            "trials": method.given.trials,
-            "split": settings.split.model_dump(include={"folds", "repeats", "validation", "validation_seed"}),
-            **settings.model_dump(include=sections),
-        }
-    training = method.training
-    tuning, augmentation = type(context.tuning(training)), augmentation_of(training)
-    identities = plugin_identities(context.encoder, training.pretext, tuning, augmentation)
-    if identities:
-        content["plugins"] = identities
-    return content

@@ -1,12 +1,16 @@
-"""Checks of a study's data sets against its encoder, and warnings about what was assumed."""
+"""Checks of a study's data sets against its encoder and its objective, and warnings about what was assumed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 
 from sslwear.data.checks import DESCRIPTION
 from sslwear.data.dataset import Dataset
 from sslwear.data.shards import Shards
+from sslwear.data.splits import check_several_classes, rows
 from sslwear.encoders.base import Encoder
 from sslwear.errors import DataError
 
@@ -48,3 +52,37 @@ def data_warnings(parts: Iterable[Dataset | Shards], encoder: type[Encoder]) -> 
                 "resampled to its length, which changes the apparent speed of movement"
             )
     return list(dict.fromkeys(found))
+
+
+def check_objective(dataset: Dataset, judged: tuple[Any, ...], objective: str) -> None:
+    """Check that the objective tells models apart on the participants who judge a trial.
+
+    Args:
+        dataset: the labelled windows.
+        judged: these participants.
+        objective: ``kappa`` or ``f1``.
+
+    Raises:
+        DataError: when they, or all participants, have one class only.
+    """
+    check_several_classes(dataset)
+    present = np.unique(dataset.labels[rows(dataset, judged)])
+    if len(present) > 1:
+        if objective != "kappa" or any(_has_several_classes(dataset, one) for one in judged):
+            return
+        raise DataError(
+            f"{dataset.folder}: each of the {len(judged)} participants who judge a trial has one class only, on which "
+            "kappa is undefined. Set objective to f1"
+        )
+    people = np.unique(dataset.pid[dataset.worn]).tolist()
+    several = any(_has_several_classes(dataset, one) for one in people)
+    seed = "another split.validation_seed or " if several or len(judged) > 1 else ""
+    raise DataError(
+        f"{dataset.folder}: the validation participants {', '.join(map(str, judged))} have only the class "
+        f"{dataset.class_names[present[0]]!r}, on which {objective} cannot tell models apart. "
+        f"Choose {seed}a larger split.validation"
+    )
+
+
+def _has_several_classes(dataset: Dataset, participant: Any) -> bool:
+    return len(np.unique(dataset.labels[rows(dataset, (participant,))])) > 1

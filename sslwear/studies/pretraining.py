@@ -17,6 +17,7 @@ from sslwear.pretext.base import get as get_pretext
 from sslwear.reports.training_figures import learning_curves
 from sslwear.studies.context import StudyContext
 from sslwear.studies.keys import digest, key_of, plugin_identities
+from sslwear.studies.network_card import network_card
 from sslwear.studies.progress import ProgressCallback, beside_chance
 from sslwear.tracking import RUN_URI, Run, participant_params
 from sslwear.tracking.checkpoints import load_weights
@@ -184,7 +185,7 @@ def pretrain(context: StudyContext, pretext: str, run: Run, progress: ProgressCa
 
 def _card(context: StudyContext, pretext: str) -> Card:
     """Card of the pre-trained encoder, and of its head if it predicts activities."""
-    card, data = context.card("all", pretext, PUBLISHED), pretraining_source(context, pretext)
+    card, data = network_card(context, "all", pretext, PUBLISHED), pretraining_source(context, pretext)
     names = data.class_names if pretext == SUPERVISED else card.class_names
     return replace(card, dataset=data.name, fingerprint=data.fingerprint, class_names=names)
 

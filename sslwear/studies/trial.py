@@ -12,6 +12,7 @@ from sslwear.encoders.base import Encoder, Network
 from sslwear.evaluation.participants import POOLED, mean_scores, per_participant
 from sslwear.reports.training_figures import confusion_figure, learning_curves, participants_figure
 from sslwear.studies.context import StudyContext
+from sslwear.studies.network_card import network_card
 from sslwear.studies.pretraining import pretrained
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.trials import pretraining_params, searched_pretraining
@@ -153,7 +154,7 @@ def _log_network(
     """Log figures and the checkpoint."""
     best = result.validation
     log_figures(context, best.truth, best.predicted, table, result.history, result.best_epoch, run)
-    card = context.card(training.tuning, training.pretext, training.head)
+    card = network_card(context, training.tuning, training.pretext, training.head)
     run.checkpoint(result.network, card, best.scores, result.best_epoch)
 
 
@@ -222,7 +223,7 @@ def log_network(
         network = fit_on_all(
             context, training, encoder, epochs, lambda epoch, loss: run.metrics({"all_train_loss": loss}, epoch)
         )
-    run.checkpoint(network, context.card(training.tuning, training.pretext, training.head), scores, epochs)
+    run.checkpoint(network, network_card(context, training.tuning, training.pretext, training.head), scores, epochs)
     return network
 
 

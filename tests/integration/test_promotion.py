@@ -28,6 +28,7 @@ from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.intervals import Difference, Interval
 from sslwear.evaluation.participants import per_participant
 from sslwear.studies.context import StudyContext
+from sslwear.studies.network_card import network_card
 from sslwear.studies.optimise import run_study
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.storage import find_study
@@ -206,7 +207,7 @@ def test_each_alias_has_its_own_history(store: Store) -> None:
 def test_a_card_has_the_rate_of_resampled_windows(make: Callable[..., Settings], store: Store) -> None:
     """5 s of 30 Hz, window_length_warnings to the 300 samples of another encoder, are what 60 Hz would have given."""
     for encoder, samples, rate_hz in (("harnet5", 150, 30), ("harnet10", 300, 60)):
-        card = StudyContext.open(make(encoder=encoder), store).card("all", "none", "published")
+        card = network_card(StudyContext.open(make(encoder=encoder), store), "all", "none", "published")
         assert (card.window_samples, card.rate_hz, card.window_s) == (samples, rate_hz, 5)
 
 

@@ -12,8 +12,9 @@ from sslwear.data.dataset import Dataset
 from sslwear.encoders.base import get
 from sslwear.errors import DataError
 from sslwear.studies.context import StudyContext
-from sslwear.studies.cross_validation_plan import Method, _content
 from sslwear.studies.data_checks import check_window_lengths, data_warnings
+from sslwear.studies.job_keys import _content
+from sslwear.studies.methods import Method
 
 
 def test_windows_of_unknown_length_need_the_samples_of_the_encoder(small: Dataset) -> None:

@@ -1,0 +1,105 @@
+"""Keys of an evaluation's jobs: everything that a result depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sslwear.config import NO_PRETEXT, EvaluationSettings
+from sslwear.data.splits import Split
+from sslwear.evaluation.baselines.base import get as get_baseline
+from sslwear.studies.context import StudyContext
+from sslwear.studies.keys import key_of, plugin_identities
+from sslwear.studies.methods import Method
+from sslwear.studies.names import augmentation_of
+from sslwear.studies.pretraining import pretraining_windows
+from sslwear.tracking import participant_params
+from sslwear.utils import plugins
+
+EVALUATION_VERSION = 4
+"""Raise it when the arithmetic of an evaluation changes: jobs that finished under another version are run again."""
+
+
+def job_key(
+    context: StudyContext,
+    evaluation: EvaluationSettings,
+    method: Method,
+    split: Split,
+    seed: int,
+    members: Mapping[str, str],
+) -> str:
+    """Key of a method's result in a fold with a seed.
+
+    Args:
+        context: what all jobs share.
+        evaluation: section `evaluation` of the study file.
+        method: the method.
+        split: participants of the fold.
+        seed: seed of the training.
+        members: keys of the jobs that it combines, by method.
+    """
+    how = "select_on_validation" if method.given.select_on_validation else "ensemble"
+    what = {how: dict(members)} if members else _content(context, method)
+    of = context.variant(split, seed, method.weights, method.initial, evaluation.transductive)
+    return key_of(
+        {
+            **what,
+            **_common(context, evaluation),
+            "method": method.name,
+            "supervised": method.supervised,
+            "pre-trained on": _pretrained_on(of, method),
+            "split": [sorted(map(str, side)) for side in (split.train, split.validation, split.test)],
+            "seed": seed,
+            "version": EVALUATION_VERSION,
+        }
+    )
+
+
+def _pretrained_on(context: StudyContext, method: Method) -> dict[str, str]:
+    """Training and held-out participants of a method's pre-training."""
+    if not method.trains or method.training.pretext == NO_PRETEXT:
+        return {}
+    data = pretraining_windows(context, method.training.pretext)
+    return participant_params(train=data.train.participants(), held_out=data.validation.participants())
+
+
+def _common(context: StudyContext, evaluation: EvaluationSettings) -> dict[str, Any]:
+    settings = context.settings
+    return {
+        "data": context.dataset.fingerprint,
+        "include_nonwear": settings.include_nonwear,
+        "objective": settings.objective,
+        **evaluation.model_dump(include={"protocol", "smoothing", "refit", "transductive", "keep_checkpoints"}),
+    }
+
+
+def _content(context: StudyContext, method: Method) -> dict[str, Any]:
+    if method.given.baseline is not None:
+        code = plugins.identity(get_baseline(method.given.baseline))
+        rate = {"window_s": context.dataset.window_s}  # features depend on it, and it may come from dataset.json
+        return {"baseline": method.given.baseline, **rate, **({"plugins": code} if code else {})}
+    settings = context.settings
+    content = {
+        "encoder": settings.encoder,
+        "weights": method.digest,
+        "training": method.training.model_dump(),
+        "device": context.device.type,
+        "precision": context.precision,
+    }
+    if method.training.pretext != NO_PRETEXT:
+        others = context.pretraining_data.fingerprint if context.pretraining_data else ""
+        content["pretraining"] = {**settings.pretraining.model_dump(exclude={"data"}), "others": others}
+    if method.given.search is not None:
+        sections = {"sampler", "pruner", "constraint", "select"}
+        content["search"] = {
+            "space": method.given.search.model_dump(exclude_none=True),
+            "trials": method.given.trials,
+            "split": settings.split.model_dump(include={"folds", "repeats", "validation", "validation_seed"}),
+            **settings.model_dump(include=sections),
+        }
+    training = method.training
+    tuning, augmentation = type(context.tuning(training)), augmentation_of(training)
+    identities = plugin_identities(context.encoder, training.pretext, tuning, augmentation)
+    if identities:
+        content["plugins"] = identities
+    return content

@@ -176,9 +176,10 @@ class EvaluationResult:
 
     Attributes:
         settings: the settings of the evaluation.
-        scores: one row a method, seed, fold and test participant: ``method``, ``seed``, ``fold``, ``participant``,
-            ``windows``, the scores ``kappa``, ``f1``, ``precision``, ``recall``, ``f1_all_classes``, ``accuracy``, and
-            ``dataset``, ``protocol``, ``transductive``, ``supervised``, ``run_id``.
+        scores: one row a method, seed, fold and test participant: ``method``, ``seed``, ``averaged_seeds`` (those that
+            an ensemble averages, else empty), ``fold``, ``participant``, ``windows``, the scores ``kappa``, ``f1``,
+            ``precision``, ``recall``, ``f1_all_classes``, ``accuracy``, and ``dataset``,
+            ``protocol``, ``transductive``, ``supervised``, ``run_id``.
     """
 
     settings: Settings

@@ -50,6 +50,8 @@ class MethodSettings(TrainingSettings):
     """Methods of which the best one on the validation participants is taken, in each fold and with each seed."""
     ensemble: tuple[str, ...] | None = None
     """Methods, also baselines, whose class probabilities are averaged, in each fold and with each seed."""
+    over_seeds: bool = False
+    """Whether an ensemble also averages over the seeds of the evaluation; a single member is enough then."""
     search: SearchSettings | None = None
     """A search of its own in each fold, over the fold's other participants: `trials` trials are judged as those of a
     study, and the selected one is trained anew and tested."""
@@ -66,13 +68,18 @@ class MethodSettings(TrainingSettings):
             raise ValueError("search is empty; give it keys, or leave it out")
         for key in ("select_on_validation", "ensemble"):
             names = getattr(self, key)
+            if names is not None and len(set(names)) == 1 == len(names) and self.over_seeds:
+                continue
             if names is not None and (len(names) < 2 or len(set(names)) < len(names)):
                 raise ValueError(f"{key} wants the names of two or more different methods")
         for key in ("select_on_validation", "ensemble", "baseline"):
             if key in self.model_fields_set and getattr(self, key) is None:
                 raise ValueError(f"{key} is empty; give it a value, or leave it out")
-            if key in self.model_fields_set and (others := sorted(self.model_fields_set - {key})):
+            allowed = {key, "over_seeds"} if key == "ensemble" else {key}
+            if key in self.model_fields_set and (others := sorted(self.model_fields_set - allowed)):
                 raise ValueError(f"{key} cannot be combined with {others[0]}; leave one of them out")
+        if "over_seeds" in self.model_fields_set and not self.ensemble:
+            raise ValueError("over_seeds is for ensembles; add ensemble, or leave it out")
         return self
 
     @property
@@ -148,6 +155,8 @@ class EvaluationSettings(Section):
             raise ValueError("smoothing is not for methods with ensemble; leave one of them out")
         for name, method in self.methods.items():
             self._check_members(name, method)
+            if method.over_seeds and len(self.seeds) < 2:
+                raise ValueError(f"methods: {name!r} averages over seeds, and there is one seed only; add seeds")
         return self
 
     def _check_members(self, name: str, method: MethodSettings) -> None:

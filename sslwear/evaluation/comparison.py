@@ -39,9 +39,10 @@ class Summary:
         method: name of the method.
         transductive: whether pre-training may use the test participants' windows, without labels.
         supervised: names of other data sets on whose labels the encoder was trained; empty if there are none.
-        seeds: seeds of the runs.
+        seeds: seeds of the runs, or those that an ensemble averages.
         scores: means over participants by name of the score.
-        seed_sd: sample standard deviation between the seeds' means by name of the score; NaN with one seed.
+        seed_sd: sample standard deviation between the seeds' means by name of the score; NaN with one seed, and for an
+            average over seeds.
         participants: scores of each participant (rows), averaged over seeds.
         run_ids: ids of the runs.
     """
@@ -91,8 +92,8 @@ def summaries(results: pd.DataFrame) -> list[Summary]:
 
     Args:
         results: one row for each data set, protocol, method, seed, fold and participant, with the columns ``dataset``,
-            ``protocol``, ``transductive``, ``supervised``, ``method``, ``seed``, ``participant``, ``run_id`` and
-            `SCORES`.
+            ``protocol``, ``transductive``, ``supervised``, ``method``, ``seed``, ``averaged_seeds``, ``participant``,
+            ``run_id`` and `SCORES`.
     """
     keys = ["dataset", "protocol", "method", "transductive", "supervised"]
     found = []
@@ -107,7 +108,7 @@ def summaries(results: pd.DataFrame) -> list[Summary]:
                 method=str(method),
                 transductive=bool(transductive),
                 supervised=str(supervised),
-                seeds=tuple(sorted(int(seed) for seed in rows["seed"].unique())),
+                seeds=_seeds(rows),
                 scores={name: interval(participants[name].to_numpy()) for name in SCORES},
                 seed_sd={name: float(by_seed[name].std(ddof=1)) for name in SCORES},
                 participants=participants,
@@ -115,6 +116,11 @@ def summaries(results: pd.DataFrame) -> list[Summary]:
             )
         )
     return found
+
+
+def _seeds(rows: pd.DataFrame) -> tuple[int, ...]:
+    averaged = str(rows["averaged_seeds"].iloc[0]).split()
+    return tuple(sorted({int(seed) for seed in averaged or rows["seed"].unique()}))
 
 
 def compare(methods: Sequence[Summary], reference: Summary, score: str) -> list[Comparison]:

@@ -37,6 +37,8 @@ SUPERVISED_NOTE = "supervised pre-training: the encoder was trained on the label
 
 def job_name(job: Job) -> str:
     """Name of a job: ``first block, fold 2, seed 42``."""
+    if job.method.given.over_seeds:
+        return f"{job.method.name}, fold {job.fold}, all seeds"
     return f"{job.method.name}, fold {job.fold}, seed {job.seed}"
 
 
@@ -89,24 +91,25 @@ def run_job(
     return value
 
 
-def _members(job: Job, done: Mapping[str, MlflowRun]) -> dict[str, MlflowRun]:
-    """Finished jobs that a job combines, by method.
+def _members(job: Job, done: Mapping[str, MlflowRun]) -> dict[tuple[str, int], MlflowRun]:
+    """Finished jobs that a job combines, by method and seed.
 
     Raises:
         StudyError: when one of them did not finish.
     """
-    if missing := [name for name, key in job.members.items() if key not in done]:
+    if missing := [name for (name, _), key in job.members.items() if key not in done]:
         raise StudyError(f"the method {missing[0]}, which it combines, did not finish")
-    return {name: done[key] for name, key in job.members.items()}
+    return {member: done[key] for member, key in job.members.items()}
 
 
 def _select_on_validation(
-    members: Mapping[str, MlflowRun], objective: str, run: Run, plan: CrossValidationPlan
+    members: Mapping[tuple[str, int], MlflowRun], objective: str, run: Run, plan: CrossValidationPlan
 ) -> tuple[str, float]:
     """Copy the member with the best objective on the fold's validation participants; the first one of equals."""
-    values = {name: member.data.metrics.get(objective, math.nan) for name, member in members.items()}
+    runs = {name: member for (name, _), member in members.items()}
+    values = {name: member.data.metrics.get(objective, math.nan) for name, member in runs.items()}
     best = max(values, key=lambda name: -math.inf if math.isnan(values[name]) else values[name])
-    chosen = members[best]
+    chosen = runs[best]
     run.copy(chosen.info.run_id)
     run.tags(chosen=best, chosen_run=chosen.info.run_id)
     run.text(plan.context.store.read_text(chosen, PARTICIPANTS), PARTICIPANTS)
@@ -116,16 +119,25 @@ def _select_on_validation(
 
 
 def _ensemble(
-    plan: CrossValidationPlan, job: Job, members: Mapping[str, MlflowRun], context: StudyContext, run: Run
+    plan: CrossValidationPlan,
+    job: Job,
+    members: Mapping[tuple[str, int], MlflowRun],
+    context: StudyContext,
+    run: Run,
 ) -> tuple[str, HeldOutScores]:
     """Predict the class with the highest mean probability over the members."""
-    run.params({"ensemble": "; ".join(members)[:MAX_PARAM]})
+    names = tuple(dict.fromkeys(name for name, _ in members))
+    run.params({"ensemble": "; ".join(names)[:MAX_PARAM]})
     run.tags(members=" ".join(member.info.run_id for member in members.values()))
-    given = {name: plan.settings.methods[name].baseline for name in members}
-    told = [_told(member, given[name], job.seed, context) for name, member in members.items()]
+    told = [_told(one, plan.settings.methods[name].baseline, seed, context) for (name, seed), one in members.items()]
     columns = [f"p_{name}" for name in context.dataset.class_names]
     mean = np.mean([table[columns].to_numpy() for table in told], axis=0)
-    what = f"Averages the probabilities of {', '.join(f'`{name}`' for name in members)}. Nothing was trained again."
+    over = ""
+    if job.method.given.over_seeds:
+        seeds = list(dict.fromkeys(seed for _, seed in members))
+        run.tags(averaged_seeds=" ".join(map(str, seeds)))
+        over = f" over {count(len(seeds), 'seed')}"
+    what = f"Averages the probabilities of {', '.join(f'`{name}`' for name in names)}{over}. Nothing was trained again."
     return what, score_predictions(context, mean.argmax(axis=1))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,7 +33,7 @@ class Job:
         seed: seed of the training.
         split: participants of the fold.
         key: key of everything that its result depends on.
-        members: keys of the jobs that it combines, by method; empty for a method that combines none.
+        members: keys of the jobs that it combines, by method and seed; empty for a method that combines none.
     """
 
     method: Method
@@ -41,7 +41,7 @@ class Job:
     seed: int
     split: Split
     key: str
-    members: Mapping[str, str]
+    members: Mapping[tuple[str, int], str]
 
 
 @dataclass(frozen=True)
@@ -190,10 +190,20 @@ def _jobs(
 ) -> tuple[Job, ...]:
     jobs = []
     for fold, split in enumerate(splits, start=1):
-        for seed in evaluation.seeds:
-            keys: dict[str, str] = {}
-            for method in sorted(methods, key=lambda method: bool(method.given.members)):
-                members = {name: keys[name] for name in method.given.members}
-                keys[method.name] = job_key(context, evaluation, method, split, seed, members)
-                jobs.append(Job(method, fold, seed, split, keys[method.name], members))
+        keys: dict[tuple[str, int], str] = {}
+        for method, seed in _order(methods, evaluation.seeds):
+            seeds = evaluation.seeds if method.given.over_seeds else (seed,)
+            members = {(name, one): keys[name, one] for one in seeds for name in method.given.members}
+            keys[method.name, seed] = job_key(context, evaluation, method, split, seed, members)
+            jobs.append(Job(method, fold, seed, split, keys[method.name, seed], members))
     return tuple(jobs)
+
+
+def _order(methods: Sequence[Method], seeds: Sequence[int]) -> Iterator[tuple[Method, int]]:
+    """Methods and seeds of a fold in running order: what combines others comes after them.
+
+    A method that averages over the seeds has a job with the first seed only.
+    """
+    ordered = sorted(methods, key=lambda method: bool(method.given.members))
+    yield from ((method, seed) for seed in seeds for method in ordered if not method.given.over_seeds)
+    yield from ((method, seeds[0]) for method in ordered if method.given.over_seeds)

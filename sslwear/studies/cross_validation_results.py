@@ -15,7 +15,8 @@ from sslwear.utils.csv_cells import original_cell
 
 PLAN, PARTICIPANTS = "plan.csv", "test_participants.csv"
 COLUMNS = (
-    *("dataset", "protocol", "transductive", "supervised", "method", "seed", "fold", "participant", "windows"),
+    *("dataset", "protocol", "transductive", "supervised", "method", "seed", "averaged_seeds", "fold", "participant"),
+    "windows",
     *("kappa", "f1", "precision", "recall", "f1_all_classes", "accuracy", "run_id"),
 )
 
@@ -40,7 +41,8 @@ def results(name: str, store: Store) -> pd.DataFrame:
 
     Returns:
         One row a method, seed, fold and participant, with the columns `COLUMNS`: methods in the order of the study
-        file, participants as text, scores as in `sslwear.training.metrics`, NaN where they are undefined.
+        file, the seeds that an ensemble averages (text, empty for other methods), participants as text, scores as in
+        `sslwear.training.metrics`, NaN where they are undefined.
 
     Raises:
         StudyError: when the study was not evaluated.
@@ -57,7 +59,7 @@ def results(name: str, store: Store) -> pd.DataFrame:
             continue
         table = _read(store.read_text(run, PARTICIPANTS))
         tags = {name: run.data.tags[f"{PREFIX}{name}"] for name in ("dataset", "protocol", "transductive")}
-        tags["supervised"] = run.data.tags.get(f"{PREFIX}supervised", "")
+        tags |= {name: run.data.tags.get(f"{PREFIX}{name}", "") for name in ("supervised", "averaged_seeds")}
         table = table.assign(**tags, method=method, seed=seed, fold=fold, run_id=run.info.run_id)
         tables.append(table.assign(transductive=tags["transductive"] == "true")[list(COLUMNS)])
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))

@@ -26,7 +26,7 @@ def job_key(
     method: Method,
     split: Split,
     seed: int,
-    members: Mapping[str, str],
+    members: Mapping[tuple[str, int], str],
 ) -> str:
     """Key of a method's result in a fold with a seed.
 
@@ -36,10 +36,11 @@ def job_key(
         method: the method.
         split: participants of the fold.
         seed: seed of the training.
-        members: keys of the jobs that it combines, by method.
+        members: keys of the jobs that it combines, by method and seed.
     """
     how = "select_on_validation" if method.given.select_on_validation else "ensemble"
-    what = {how: dict(members)} if members else _content(context, method)
+    combined = {name if one == seed else f"{name}, seed {one}": key for (name, one), key in members.items()}
+    what = {how: combined} if combined else _content(context, method)
     of = context.variant(split, seed, method.weights, method.initial, evaluation.transductive)
     return key_of(
         {

@@ -33,6 +33,8 @@ from sslwear.evaluation.baselines.base import missing
 from sslwear.evaluation.baselines.minirocket import MiniRocket
 from sslwear.evaluation.baselines.random_forest import RandomForest
 from sslwear.evaluation.comparison import summaries
+from sslwear.reports.report import grouped
+from sslwear.reports.report_text import incomplete
 from sslwear.studies import cross_validation_job as job_module
 from sslwear.studies import trial as trial_module
 from sslwear.studies.context import StudyContext
@@ -347,6 +349,32 @@ def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(
         assert {str(pid): value for pid, value in right.items()} == pytest.approx(mine.to_dict())
     with pytest.raises(StudyError, match=r"the run .* trained nothing: it averages .*\. Repeat one of these"):
         rerun(store.find_runs(None, kind="cross_validation_job", method="both")[0], store, ProgressCallback())
+
+
+def test_an_ensemble_may_average_over_seeds(evaluation: Callable[..., Settings], store: Store, small: Dataset) -> None:
+    methods = {"head": {}, "all seeds": {"ensemble": ["head"], "over_seeds": True}}
+    first = evaluate_study(evaluation(seeds=[1, 2], methods={"head": {}}), store)
+    table = evaluate_study(evaluation(seeds=[1, 2], methods=methods), store)
+    mine = table[table["method"] == "all seeds"]
+    assert mine["participant"].is_unique
+    assert set(mine["averaged_seeds"]) == {"1 2"}
+    assert_frame_equal(table[table["method"] == "head"].reset_index(drop=True), first)
+    columns = [f"p_{name}" for name in SMALL_CLASSES]
+    for run in store.find_runs(None, kind="cross_validation_job", method="all seeds"):
+        fold = run.data.tags["sslwear.fold"]
+        members = store.find_runs(None, kind="cross_validation_job", method="head", fold=fold)
+        assert {member.info.run_id for member in members} == set(run.data.tags["sslwear.members"].split())
+        told = [pd.read_csv(StringIO(store.read_text(member, "test_probabilities.csv"))) for member in members]
+        rows = told[0]["row"].to_numpy()
+        mean = np.mean([one[columns].to_numpy() for one in told], axis=0)
+        right = pd.Series(mean.argmax(axis=1) == small.labels[rows]).groupby(small.pid[rows]).mean()
+        found = accuracies(table, "all seeds", int(fold))
+        assert found == pytest.approx({str(pid): value for pid, value in right.items()})
+    summary = {one.method: one for one in summaries(table)}
+    assert summary["all seeds"].seeds == summary["head"].seeds == (1, 2)
+    assert np.isnan(summary["all seeds"].seed_sd["kappa"])
+    (group,) = grouped(table, "kappa")
+    assert incomplete(group) is None
 
 
 def accuracies(table: pd.DataFrame, method: str, fold: int) -> dict[str, float]:

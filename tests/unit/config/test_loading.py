@@ -248,7 +248,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
             [
                 "unknown key 'evaluation.methods.a.x'",
                 "tuning",
-                "select_on_validation, ensemble, search, trials, baseline",
+                "select_on_validation, ensemble, over_seeds, search, trials, baseline",
             ],
         ),
         ("evaluation: {methods: {tuning: }}", ["evaluation.methods.tuning: ", "section with the keys optimizer"]),
@@ -290,6 +290,11 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("evaluation: {methods: {a: {}}, baselines: 3}", ["evaluation.baselines: ", "got 3"]),
         ("evaluation: {methods: {a: {}}, baselines: }", ["evaluation.baselines: ", "got no value"]),
         ("evaluation: {methods: {a: {}, b: {ensemble: [a]}}}", ["ensemble wants the names of two or more different"]),
+        ("evaluation: {methods: {a: {over_seeds: true}}}", ["over_seeds is for ensembles; add ensemble"]),
+        (
+            "evaluation: {methods: {a: {}, b: {ensemble: [a], over_seeds: true}}}",
+            ["'b' averages over seeds, and there is one seed only; add seeds"],
+        ),
         (
             "evaluation: {methods: {a: {}, b: {tuning: head}, c: {ensemble: [a, b]}}, smoothing: hmm}",
             ["evaluation: smoothing is not for methods with ensemble; leave one of them out"],

@@ -28,7 +28,7 @@ def results(
         for seed, values in by_seed.items():
             for i, value in enumerate(values):
                 place = {"dataset": "adl", "protocol": "leave-one-out", "transductive": method in transductive}
-                place |= {"supervised": supervised.get(method, "")}
+                place |= {"supervised": supervised.get(method, ""), "averaged_seeds": ""}
                 whose = {"method": method, "seed": seed, "fold": i, "participant": f"p{i}", "windows": 10}
                 scores = {**dict.fromkeys(SCORES, value - 0.1), "f1": value, "accuracy": value}
                 rows.append({**place, **whose, **scores, "run_id": f"{method}-{seed}-{i}"})

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sslwear import __version__
+from sslwear.cli.agreement import agreement
 from sslwear.cli.augment import augment_app
 from sslwear.cli.data import data_app
 from sslwear.cli.evaluate import evaluate
@@ -45,6 +46,7 @@ app.add_typer(models_app, name="models")
 app.command()(export)
 app.command()(serve)
 app.command()(predict)
+app.command()(agreement)
 app.command()(ui)
 app.command()(dashboard)
 app.command()(schema)

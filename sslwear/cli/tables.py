@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sslwear.data.sources.base import Source
     from sslwear.deployment.prediction_files import Outcome
     from sslwear.deployment.promotion import Promotion
+    from sslwear.evaluation.agreement import Agreement
     from sslwear.evaluation.comparison import Comparison, Summary
     from sslwear.pretext.base import PretextTask
     from sslwear.reports.study_report import StudyReport
@@ -307,3 +308,13 @@ def score_text(value: float | None) -> str:
 
 def _defined(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def agreement_table(found: Mapping[str, Agreement]) -> Table:
+    """Agreement of predicted with labelled minutes, one class a row."""
+    from sslwear.reports.agreement_report import HEADER, agreement_cells
+
+    made = table(HEADER[0], last=HEADER[1:])
+    for name, one in found.items():
+        made.add_row(*agreement_cells(name, one))
+    return made

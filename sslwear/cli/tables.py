@@ -292,11 +292,11 @@ def models_table(rows: Sequence[tuple[ModelVersion, Sequence[str], int]]) -> Tab
     return made
 
 
-def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
-    """Predicted recordings, one a row."""
+def outcomes_table(outcomes: Sequence[Outcome], failed: str = "not predicted") -> Table:
+    """Predicted recordings, one a row; `failed` is the note of those with an error."""
     made = table("recording", numbers=("windows", "not worn"), last=[""])
     for outcome in outcomes:
-        note = "not predicted" if outcome.error else outcome.note
+        note = failed if outcome.error else outcome.note
         made.add_row(outcome.name, str(outcome.windows), str(outcome.nonwear), note)
     return made
 

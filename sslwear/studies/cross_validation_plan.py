@@ -23,6 +23,7 @@ from sslwear.studies.keys import digest, key_of, plugin_identities
 from sslwear.studies.leakage import check_evaluation_weights, supervised_datasets
 from sslwear.studies.names import augmentation_of, check_augmentation, check_pretext_name, check_search_names
 from sslwear.studies.pretraining import check_pretraining, pretraining_windows
+from sslwear.studies.probe import foreign_content, foreign_network
 from sslwear.tracking import Store, participant_params
 from sslwear.tuning.base import parse as parse_tuning
 from sslwear.utils import plugins
@@ -57,12 +58,14 @@ class Method:
     def pretexts(self) -> tuple[str, ...]:
         """Pretext tasks that its trainings may ask for."""
         searched = self.given.search.choices("pretext") if self.given.search is not None else ()
-        return (searched or (self.training.pretext,)) if self.trains else ()
+        return (searched or (self.training.pretext,)) if self.uses_encoder else ()
 
     @property
-    def trains(self) -> bool:
-        """Whether it trains a network, and is not made of other methods or a baseline."""
-        return self.given.trains
+    def uses_encoder(self) -> bool:
+        """Whether it starts from the study's encoder, and is not made of other methods, a baseline or another
+        encoder.
+        """
+        return self.given.uses_encoder
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class CrossValidationPlan:
         context = StudyContext.open(settings, store, dataset, None if hold_out else splits[0])
         methods = _inherit_supervision([_method(name, given, context) for name, given in evaluation.methods.items()])
         tested = {participant for split in splits for participant in split.test}
-        origins = {method.weights for method in methods if method.trains}
+        origins = {method.weights for method in methods if method.uses_encoder}
         seen = [check_evaluation_weights(context, evaluation, origin, tested) for origin in sorted(origins)]
         if evaluation.smoothing == "hmm":
             check_consecutive(dataset)
@@ -154,7 +157,7 @@ class CrossValidationPlan:
 
     def _excluded_from_pretraining(self) -> str | None:
         context, tested = self.context, {str(pid) for job in self.jobs for pid in job.split.test}
-        pretrains = any(job.method.trains and job.method.training.pretext != NO_PRETEXT for job in self.jobs)
+        pretrains = any(job.method.uses_encoder and job.method.training.pretext != NO_PRETEXT for job in self.jobs)
         if context.pretraining_data is None or self.settings.transductive or not pretrains:
             return None
         shared = context.pretraining_data.shared(context.dataset, tested)
@@ -211,6 +214,9 @@ def _method(name: str, given: MethodSettings, context: StudyContext) -> Method:
     training = settings.training.model_copy(update=changes)
     if given.baseline is not None:
         get_baseline(given.baseline, f"{key}.baseline")
+    if given.encoder is not None:
+        network = foreign_network(given.encoder, context, f"{key}.encoder")
+        return Method(name, given, training, given.encoder, None, digest(network.state_dict()), ())
     parse_tuning(training.tuning, context.encoder, f"{key}.tuning")
     check_augmentation(training.augment, f"{key}.augment")
     check_pretext_name(training.pretext, f"{key}.pretext")
@@ -218,7 +224,7 @@ def _method(name: str, given: MethodSettings, context: StudyContext) -> Method:
     if given.weights is not None and given.weights != origin:
         origin = given.weights
         initial = initial_weights(origin, context.encoder, store)
-    labels = supervised_datasets(context, origin, training.pretext) if given.trains else ()
+    labels = supervised_datasets(context, origin, training.pretext) if given.uses_encoder else ()
     return Method(name, given, training, origin, initial, digest(initial), labels)
 
 
@@ -289,7 +295,7 @@ def _jobs(
 
 def _pretrained_on(context: StudyContext, method: Method) -> dict[str, str]:
     """Training and held-out participants of a method's pre-training."""
-    if not method.trains or method.training.pretext == NO_PRETEXT:
+    if not method.uses_encoder or method.training.pretext == NO_PRETEXT:
         return {}
     data = pretraining_windows(context, method.training.pretext)
     return participant_params(train=data.train.participants(), held_out=data.validation.participants())
@@ -310,14 +316,19 @@ def _content(context: StudyContext, method: Method) -> dict[str, Any]:
         code = plugins.identity(get_baseline(method.given.baseline))
         rate = {"window_s": context.dataset.window_s}  # features depend on it, and it may come from dataset.json
         return {"baseline": method.given.baseline, **rate, **({"plugins": code} if code else {})}
+    if method.given.encoder is not None:
+        return foreign_content(method.given.encoder, method.digest, context)
     settings = context.settings
+    fitted = {"pretext": method.training.pretext} if method.given.probe else method.training.model_dump()
     content = {
         "encoder": settings.encoder,
         "weights": method.digest,
-        "training": method.training.model_dump(),
+        "training": fitted,
         "device": context.device.type,
         "precision": context.precision,
     }
+    if method.given.probe is not None:
+        content["probe"] = method.given.probe
     if method.training.pretext != NO_PRETEXT:
         others = context.pretraining_data.fingerprint if context.pretraining_data else ""
         content["pretraining"] = {**settings.pretraining.model_dump(exclude={"data"}), "others": others}
@@ -330,7 +341,9 @@ def _content(context: StudyContext, method: Method) -> dict[str, Any]:
             **settings.model_dump(include=sections),
         }
     training = method.training
-    tuning, augmentation = type(context.tuning(training)), augmentation_of(training)
+    trained = None if method.given.probe else training
+    tuning = None if trained is None else type(context.tuning(trained))
+    augmentation = None if trained is None else augmentation_of(trained)
     identities = plugin_identities(context.encoder, training.pretext, tuning, augmentation)
     if identities:
         content["plugins"] = identities

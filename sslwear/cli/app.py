@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from sslwear import __version__
+from sslwear.cli.agreement import agreement
 from sslwear.cli.augment import augment_app
 from sslwear.cli.data import data_app
+from sslwear.cli.embed import embed
 from sslwear.cli.evaluate import evaluate
 from sslwear.cli.model import export, models_app, promote, serve
 from sslwear.cli.predict import predict
@@ -45,6 +47,8 @@ app.add_typer(models_app, name="models")
 app.command()(export)
 app.command()(serve)
 app.command()(predict)
+app.command()(agreement)
+app.command()(embed)
 app.command()(ui)
 app.command()(dashboard)
 app.command()(schema)

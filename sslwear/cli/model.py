@@ -14,7 +14,7 @@ from sslwear.deployment.server import LOOPBACK
 if TYPE_CHECKING:
     from sslwear.tracking import Store
 
-models_app = typer.Typer(no_args_is_help=True, help="List, show and roll back registered models.")
+models_app = typer.Typer(no_args_is_help=True, help="List, show, copy and roll back registered models.")
 
 Alias = Annotated[str, typer.Option(metavar="NAME", help="The registry alias to move.")]
 Reference = Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="A model in the output of 'sslwear models list'.")]
@@ -145,6 +145,31 @@ def models_rollback(
         with store_errors(store), registry.locked(store, name):
             now, before = registry.rollback(store, name, alias)
         print_line(standard_output(), f"{name}@{alias} is version {before} again; it was {now}.")
+
+
+@models_app.command("copy")
+def models_copy(
+    reference: Reference,
+    to: Annotated[
+        str, typer.Option(metavar="URI", help="http://HOST:PORT of an MLflow server, or sqlite:////FOLDER/mlflow.db.")
+    ],
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name there; by default the same.")] = None,
+    alias: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Alias there; by default that of NAME@ALIAS, if it is given.")
+    ] = None,
+) -> None:
+    """Copy a registered model to another tracking server, with card, tags and training provenance."""
+    with user_errors("the alias was not moved; a repeated command goes on"):
+        from sslwear.deployment.model_copy import copy_model
+        from sslwear.tracking import Store
+
+        copied = copy_model(Store.from_environment(write=False), reference, to, name, alias)
+        console, version = standard_output(), copied.version
+        what = f"{version.name}/{version.version} of {to}"
+        print_line(console, f"{what} {'is that model already' if copied.existed else 'is a copy'}.")
+        if copied.alias is not None:
+            was = "not set" if copied.before is None else f"version {copied.before}"
+            print_line(console, f"{version.name}@{copied.alias} there is version {version.version}; it was {was}.")
 
 
 def export(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sslwear.data.sources.base import Source
     from sslwear.deployment.prediction_files import Outcome
     from sslwear.deployment.promotion import Promotion
+    from sslwear.evaluation.agreement import Agreement
     from sslwear.evaluation.comparison import Comparison, Summary
     from sslwear.pretext.base import PretextTask
     from sslwear.reports.study_report import StudyReport
@@ -304,11 +305,11 @@ def models_table(rows: Sequence[tuple[ModelVersion, Sequence[str], int]]) -> Tab
     return made
 
 
-def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
-    """Predicted recordings, one a row."""
+def outcomes_table(outcomes: Sequence[Outcome], failed: str = "not predicted") -> Table:
+    """Predicted recordings, one a row; `failed` is the note of those with an error."""
     made = table("recording", numbers=("windows", "not worn"), last=[""])
     for outcome in outcomes:
-        note = "not predicted" if outcome.error else outcome.note
+        note = failed if outcome.error else outcome.note
         made.add_row(outcome.name, str(outcome.windows), str(outcome.nonwear), note)
     return made
 
@@ -320,3 +321,13 @@ def score_text(value: float | None) -> str:
 
 def _defined(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def agreement_table(found: Mapping[str, Agreement]) -> Table:
+    """Agreement of predicted with labelled minutes, one class a row."""
+    from sslwear.reports.agreement_report import HEADER, agreement_cells
+
+    made = table(HEADER[0], last=HEADER[1:])
+    for name, one in found.items():
+        made.add_row(*agreement_cells(name, one))
+    return made

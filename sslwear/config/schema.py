@@ -39,7 +39,7 @@ ORIGIN = "origin"
 
 class MethodSettings(TrainingSettings):
     """One of the methods that an evaluation compares: what differs from `training`, or what is made of other methods,
-    or a baseline.
+    a baseline, or a probe.
 
     Only the keys that are given count (`model_fields_set`); the others stay as `training` has them.
     """
@@ -49,7 +49,7 @@ class MethodSettings(TrainingSettings):
     select_on_validation: tuple[str, ...] | None = None
     """Methods of which the best one on the validation participants is taken, in each fold and with each seed."""
     ensemble: tuple[str, ...] | None = None
-    """Methods, also baselines, whose class probabilities are averaged, in each fold and with each seed."""
+    """Methods, also baselines and probes, whose class probabilities are averaged, in each fold and with each seed."""
     over_seeds: bool = False
     """Whether an ensemble also averages over the seeds of the evaluation; a single member is enough then."""
     search: SearchSettings | None = None
@@ -59,6 +59,11 @@ class MethodSettings(TrainingSettings):
     """Number of trials of the search."""
     baseline: str | None = None
     """A baseline, which is a method without a network, such as random_forest or minirocket."""
+    probe: Literal["logistic"] | None = None
+    """A linear probe: a logistic regression on the features of the frozen encoder, as its weights or the pretext task
+    give it. Of the keys of training, only pretext is used."""
+    encoder: str | None = None
+    """For a probe: an encoder from elsewhere in place of the study's, by its name in a plug-in."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -72,12 +77,17 @@ class MethodSettings(TrainingSettings):
                 continue
             if names is not None and (len(names) < 2 or len(set(names)) < len(names)):
                 raise ValueError(f"{key} wants the names of two or more different methods")
-        for key in ("select_on_validation", "ensemble", "baseline"):
+        for key in ("select_on_validation", "ensemble", "baseline", "probe", "encoder"):
             if key in self.model_fields_set and getattr(self, key) is None:
                 raise ValueError(f"{key} is empty; give it a value, or leave it out")
-            allowed = {key, "over_seeds"} if key == "ensemble" else {key}
+        if self.encoder is not None and self.probe is None:
+            raise ValueError("encoder is for probes only; add probe: logistic, or leave it out")
+        own = {"encoder"} if self.encoder is not None else {"weights", "pretext"}
+        for key in ("select_on_validation", "ensemble", "baseline", "probe"):
+            allowed = {key, *(own if key == "probe" else {"over_seeds"} if key == "ensemble" else ())}
             if key in self.model_fields_set and (others := sorted(self.model_fields_set - allowed)):
-                raise ValueError(f"{key} cannot be combined with {others[0]}; leave one of them out")
+                with_ = f"{key} with encoder" if key == "probe" and self.encoder is not None else key
+                raise ValueError(f"{with_} cannot be combined with {others[0]}; leave one of them out")
         if "over_seeds" in self.model_fields_set and not self.ensemble:
             raise ValueError("over_seeds is for ensembles; add ensemble, or leave it out")
         return self
@@ -90,7 +100,12 @@ class MethodSettings(TrainingSettings):
     @property
     def trains(self) -> bool:
         """Whether it trains a network of its own."""
-        return not (self.members or self.baseline)
+        return not (self.members or self.baseline or self.probe)
+
+    @property
+    def uses_encoder(self) -> bool:
+        """Whether it starts from the study's encoder, with initial weights and perhaps a pre-training."""
+        return self.trains or (self.probe is not None and self.encoder is None)
 
     @model_serializer(mode="wrap")
     def _given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -165,8 +180,10 @@ class EvaluationSettings(Section):
         Raises:
             ValueError: when one of them does not exist, or does not give it.
         """
-        possible = [key for key, other in self.methods.items() if other.trains or (method.ensemble and other.baseline)]
-        what = "train a network or are baselines" if method.ensemble else "train a network"
+        fitted = [key for key, other in self.methods.items() if other.baseline or other.probe]
+        trained = [key for key, other in self.methods.items() if other.trains]
+        possible = [key for key in self.methods if key in trained or (method.ensemble and key in fitted)]
+        what = "train a network, or are baselines or probes" if method.ensemble else "train a network"
         for member in method.members:
             if member not in possible:
                 raise ValueError(

@@ -14,8 +14,8 @@ KeyPath = tuple[str, ...]
 Command = Literal["study", "train", "pretrain", "evaluate"]
 """``sslwear study run``, ``sslwear train``, ``sslwear pretrain`` or ``sslwear evaluate``."""
 COMMANDS: tuple[Command, ...] = get_args(Command)
-COMBINED = ("baseline", "ensemble", "select_on_validation")
-"""Keys of a method that trains no network."""
+COMBINED = ("baseline", "ensemble", "select_on_validation", "probe")
+"""Keys of a method that trains no network of its own."""
 SECTIONS = frozenset({"split", "training", "pretraining", "search", "sampler", "pruner", "cache"})
 SEARCHING = (
     *("search", "sampler", "pruner", "trials", "hours"),
@@ -94,6 +94,17 @@ def _own(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {name: own for name, own in methods.items() if not own.keys() & set(COMBINED)}
 
 
+def _probes(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Methods of the evaluation that are probes, with their own keys."""
+    methods = {name: _section(content, "evaluation", "methods", name) for name in _methods(content)}
+    return {name: own for name, own in methods.items() if "probe" in own}
+
+
+def _probes_of_the_study(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Probes of the study's encoder, with their own keys."""
+    return [own for own in _probes(content).values() if "encoder" not in own]
+
+
 def _trained(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Methods of the evaluation that train a network, with what they have from `training`."""
     training = _section(content, "training")
@@ -160,7 +171,8 @@ def _is_rotation_of_true(augment: Any) -> bool:
 
 def _pretraining(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     settings = _section(content, "pretraining")
-    if all(pretext == NO_PRETEXT for pretext in _choices(content, "pretext", NO_PRETEXT)):
+    probed = [own.get("pretext", NO_PRETEXT) for own in _probes_of_the_study(content)]
+    if all(pretext == NO_PRETEXT for pretext in (*_choices(content, "pretext", NO_PRETEXT), *probed)):
         yield ("pretraining",), "there is no pretext task (training.pretext, search.pretext)"
         return
     if "data" in settings:
@@ -233,7 +245,7 @@ def _evaluation(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         for key in ("refit", "keep_checkpoints"):
             yield ("evaluation", key), NO_NETWORK
         if _only_evaluated(content):
-            yield from (((key,), NO_NETWORK) for key in NETWORK)
+            yield from _without_training(content)
     if protocol != "hold_out" and _only_evaluated(content):
         why = f"each participant is tested once (evaluation.protocol: {protocol})"
         yield ("split", "test"), why
@@ -241,13 +253,25 @@ def _evaluation(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
             yield ("split", "test_seed"), why
 
 
+def _without_training(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Keys for networks in an evaluation in which none is trained."""
+    if _probes_of_the_study(content):
+        training = _section(content, "training")
+        yield from ((("training", key), NO_NETWORK) for key in training if key != "pretext")
+    else:
+        used = ("cache", "device") if _probes(content) else ()
+        yield from (((key,), NO_NETWORK) for key in NETWORK if key not in used)
+
+
 def _replaced(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Keys that each method of an evaluation replaces; a file may have them for other commands."""
-    methods, training = _own(content).values(), _value(content, ("training",))
+    own, training = list(_own(content).values()), _value(content, ("training",))
     why = "each method of the evaluation that trains a network has its own"
     paths: list[KeyPath] = [("training", key) for key in training] if isinstance(training, Mapping) else []
-    for path in [*paths, ("weights",)] if methods else ():
-        if all(SPELLINGS.get(path[-1], path[-1]) in method for method in methods):
+    for path in [*paths, ("weights",)]:
+        key = SPELLINGS.get(path[-1], path[-1])
+        methods = [*own, *(_probes_of_the_study(content) if key in ("weights", "pretext") else ())]
+        if methods and all(key in method for method in methods):
             yield path, why
 
 

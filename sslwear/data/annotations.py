@@ -64,9 +64,9 @@ def read_labels(path: Path) -> list[Interval]:
     Raises:
         DataError: with the line that is wrong.
     """
-    intervals = [_interval(path, line, row) for line, row in _rows(path, COLUMNS, (RECORDING,))]
+    intervals = [_interval(path, line, row) for line, row in table_rows(path, COLUMNS, (RECORDING,))]
     if all(interval.label == "" for interval in intervals):
-        raise DataError(f"{path} has no label; write one into the column 'label' of each line, or leave --labels out")
+        raise DataError(f"{path} has no label; write one into the column 'label' of each line")
     return sorted(intervals, key=lambda interval: interval.start)
 
 
@@ -95,8 +95,8 @@ def read_participants(path: Path) -> list[tuple[str, str]]:
         DataError: with the line that is wrong.
     """
     return [
-        (_name(path, line, row, RECORDING), _name(path, line, row, PARTICIPANT))
-        for line, row in _rows(path, (RECORDING, PARTICIPANT))
+        (name_of(path, line, row, RECORDING), name_of(path, line, row, PARTICIPANT))
+        for line, row in table_rows(path, (RECORDING, PARTICIPANT))
     ]
 
 
@@ -116,7 +116,7 @@ def declared_participants(path: Path, pairs: Sequence[tuple[str, str]]) -> dict[
     return found
 
 
-def _rows(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> list[tuple[int, Row]]:
+def table_rows(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> list[tuple[int, Row]]:
     """The lines of a CSV file that are not blank, with their numbers.
 
     Raises:
@@ -172,7 +172,12 @@ def _texts(row: Mapping[Any, Any]) -> list[str]:
     return [text for value in row.values() for text in (value if isinstance(value, list) else [value or ""])]
 
 
-def _name(path: Path, line: int, row: Row, column: str) -> str:
+def name_of(path: Path, line: int, row: Row, column: str) -> str:
+    """A name in a row.
+
+    Raises:
+        DataError: when it is missing.
+    """
     name = (row[column] or "").strip()
     if is_missing(name):
         raise DataError(f"{path}, line {line}: the {column} is missing ({name!r}); write its name")
@@ -185,8 +190,8 @@ def _interval(path: Path, line: int, row: Row) -> Interval:
     if end <= start:
         texts = [(row[name] or "").strip() for name in ("end", "start")]
         raise DataError(f"{path}, line {line}: the end {texts[0]} is not after the start {texts[1]}; correct it")
-    recording = _name(path, line, row, RECORDING) if RECORDING in row else ""
-    participant = _name(path, line, row, PARTICIPANT)
+    recording = name_of(path, line, row, RECORDING) if RECORDING in row else ""
+    participant = name_of(path, line, row, PARTICIPANT)
     return Interval(participant, start, end, "" if is_missing(label) else label, line, recording)
 
 

@@ -237,33 +237,55 @@ def register(
         tags: tags of the version by name without the prefix ``sslwear.``.
         scores: metrics of the model.
     """
-    client = store.client
-    run = client.get_run(run_id)
+    about = f"Classifies windows of wrist acceleration as {', '.join(card.class_names)}; each version has a model card."
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
         model_package.save(folder, network, card, example, description)
-        logged = client.create_logged_model(
-            run.info.experiment_id, name=name, source_run_id=run_id, model_type=CLASSIFIER
-        )
-        try:
-            client.log_model_artifacts(logged.model_id, str(folder))
-        except BaseException:
-            client.finalize_logged_model(logged.model_id, "FAILED")
-            raise
+        ours = {f"{PREFIX}{key}": masked(value) for key, value in tags.items()}
+        return publish(store, name, run_id, folder, about, masked(description), ours, scores)
+
+
+def publish(
+    store: Store,
+    name: str,
+    run_id: str,
+    folder: Path,
+    about: str,
+    description: str,
+    tags: Mapping[str, str],
+    scores: Mapping[str, float],
+) -> ModelVersion:
+    """Log the folder of an MLflow model as a model of a run, and register it as a new version.
+
+    Args:
+        store: the store.
+        name: name of the registered model, which is created if it does not exist.
+        run_id: id of the run that trained it.
+        folder: folder of the model.
+        about: description of the registered model, if it is created.
+        description: description of the version, Markdown.
+        tags: tags of the version.
+        scores: metrics of the model.
+    """
+    client = store.client
+    run = client.get_run(run_id)
+    logged = client.create_logged_model(run.info.experiment_id, name=name, source_run_id=run_id, model_type=CLASSIFIER)
+    try:
+        client.log_model_artifacts(logged.model_id, str(folder))
+    except BaseException:
+        client.finalize_logged_model(logged.model_id, "FAILED")
+        raise
     client.finalize_logged_model(logged.model_id, "READY")
     for key, value in scores.items():
         client.log_metric(run_id, key, value, model_id=logged.model_id)
     if name not in {model.name for model in models(store)}:
-        about = (
-            f"Classifies windows of wrist acceleration as {', '.join(card.class_names)}; each version has a model card."
-        )
         client.create_registered_model(name, tags={f"{PREFIX}kind": "classifier"}, description=about)
     return client.create_model_version(
         name,
         source=logged.artifact_location,
         run_id=run_id,
-        tags={f"{PREFIX}{key}": masked(value) for key, value in tags.items()},
-        description=masked(description),
+        tags=dict(tags),
+        description=description,
         model_id=logged.model_id,
     )
 

@@ -133,7 +133,7 @@ def _choose(
 ) -> tuple[float, float]:
     """Strength, the largest of equally good ones, and temperature."""
     decisions = np.full((len(STRENGTHS), len(rows), classes), np.nan)
-    for learnt, held_out in _folds(labels, groups):
+    for learnt, held_out in participant_folds(labels, groups):
         for i, ridge in enumerate(fit_ridge(features, rows[learnt], labels[learnt], classes, STRENGTHS)):
             decisions[i, held_out] = ridge.decisions(features, rows[held_out])
     known = ~np.isnan(decisions[0]).any(axis=1)
@@ -159,7 +159,9 @@ def _temperature(decisions: NDArray[np.float64], labels: NDArray[np.int64]) -> f
     return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
 
 
-def _folds(labels: NDArray[np.int64], groups: NDArray[np.generic]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def participant_folds(
+    labels: NDArray[np.int64], groups: NDArray[np.generic]
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Indices of windows to learn from and of held-out windows.
 
     Whole participants are held out. Of a single participant, stretches of successive windows of each class are.

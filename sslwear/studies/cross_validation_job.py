@@ -20,6 +20,7 @@ from sslwear.studies.context import StudyContext
 from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
 from sslwear.studies.cross_validation_results import PARTICIPANTS
 from sslwear.studies.final_test import HeldOutScores, score_network, score_predictions
+from sslwear.studies.probe import open_probe
 from sslwear.studies.progress import NestedProgress, ProgressCallback
 from sslwear.studies.search import search_in_fold
 from sslwear.studies.trial import first_encoder, fit_on_all, note, train
@@ -75,6 +76,8 @@ def run_job(
             what, tested = _searched(job, context, run, progress)
         elif job.method.given.baseline is not None:
             what, tested = _baseline(plan, job, context, run)
+        elif job.method.given.probe is not None:
+            what, tested = _probed(plan, job, context, parent, run, progress)
         else:
             what, tested = _trained(plan, job, context, parent, run, progress)
         if tested.probabilities is not None:
@@ -220,6 +223,24 @@ def _baseline(plan: CrossValidationPlan, job: Job, context: StudyContext, run: R
         if plan.settings.smoothing == "hmm":  # fitted again: the first fit may have used the validation participants
             tested = _smoothed(context, baseline.predict(train, train, validation, classes, job.seed), tested)
     return f"The baseline `{name}`.", tested
+
+
+def _probed(
+    plan: CrossValidationPlan, job: Job, context: StudyContext, parent: Run, run: Run, progress: ProgressCallback
+) -> tuple[str, HeldOutScores]:
+    """Fit a linear probe to training and validation participants, and score it on the fold's test participants."""
+    train, validation, test = _sides(context)
+    probe = open_probe(context, job.method.given.encoder, job.method.training, run, parent.id, progress)
+    run.dataset(context.dataset, {"train": len(train), "validation": len(validation)})
+    run.params({**probe.params, "probe": job.method.given.probe})
+    with context.unchanged_data():
+        found, strength = probe.fit([train, validation], test)
+        tested = replace(score_predictions(context, found.argmax(axis=1)), probabilities=found)
+        if plan.settings.smoothing == "hmm":  # fitted again: the first fit used the validation participants
+            on_validation, _ = probe.fit([train], validation)
+            tested = _smoothed(context, on_validation.argmax(axis=1), tested)
+    run.metrics({"probe_strength": strength})
+    return f"A logistic regression on the features of {probe.title}, C = {strength:g}.", tested
 
 
 def _smoothed(context: StudyContext, on_validation: NDArray[np.int64], tested: HeldOutScores) -> HeldOutScores:

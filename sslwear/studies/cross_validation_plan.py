@@ -79,7 +79,7 @@ class CrossValidationPlan:
         context = StudyContext.open(settings, store, dataset, None if hold_out else splits[0])
         methods = resolve_methods(evaluation, context)
         tested = {participant for split in splits for participant in split.test}
-        origins = {method.weights for method in methods if method.trains}
+        origins = {method.weights for method in methods if method.uses_encoder}
         seen = [check_evaluation_weights(context, evaluation, origin, tested) for origin in sorted(origins)]
         if evaluation.smoothing == "hmm":
             check_consecutive(dataset)
@@ -112,7 +112,7 @@ class CrossValidationPlan:
 
     def _excluded_from_pretraining(self) -> str | None:
         context, tested = self.context, {str(pid) for job in self.jobs for pid in job.split.test}
-        pretrains = any(job.method.trains and job.method.training.pretext != NO_PRETEXT for job in self.jobs)
+        pretrains = any(job.method.uses_encoder and job.method.training.pretext != NO_PRETEXT for job in self.jobs)
         if context.pretraining_data is None or self.settings.transductive or not pretrains:
             return None
         shared = context.pretraining_data.shared(context.dataset, tested)

@@ -13,6 +13,7 @@ from sslwear.studies.keys import key_of, plugin_identities
 from sslwear.studies.methods import Method
 from sslwear.studies.names import augmentation_of
 from sslwear.studies.pretraining import pretraining_windows
+from sslwear.studies.probe import foreign_content
 from sslwear.tracking import participant_params
 from sslwear.utils import plugins
 
@@ -58,7 +59,7 @@ def job_key(
 
 def _pretrained_on(context: StudyContext, method: Method) -> dict[str, str]:
     """Training and held-out participants of a method's pre-training."""
-    if not method.trains or method.training.pretext == NO_PRETEXT:
+    if not method.uses_encoder or method.training.pretext == NO_PRETEXT:
         return {}
     data = pretraining_windows(context, method.training.pretext)
     return participant_params(train=data.train.participants(), held_out=data.validation.participants())
@@ -79,14 +80,19 @@ def _content(context: StudyContext, method: Method) -> dict[str, Any]:
         code = plugins.identity(get_baseline(method.given.baseline))
         rate = {"window_s": context.dataset.window_s}  # features depend on it, and it may come from dataset.json
         return {"baseline": method.given.baseline, **rate, **({"plugins": code} if code else {})}
+    if method.given.encoder is not None:
+        return foreign_content(method.given.encoder, method.digest, context)
     settings = context.settings
+    fitted = {"pretext": method.training.pretext} if method.given.probe else method.training.model_dump()
     content = {
         "encoder": settings.encoder,
         "weights": method.digest,
-        "training": method.training.model_dump(),
+        "training": fitted,
         "device": context.device.type,
         "precision": context.precision,
     }
+    if method.given.probe is not None:
+        content["probe"] = method.given.probe
     if method.training.pretext != NO_PRETEXT:
         others = context.pretraining_data.fingerprint if context.pretraining_data else ""
         content["pretraining"] = {**settings.pretraining.model_dump(exclude={"data"}), "others": others}
@@ -99,7 +105,9 @@ def _content(context: StudyContext, method: Method) -> dict[str, Any]:
             **settings.model_dump(include=sections),
         }
     training = method.training
-    tuning, augmentation = type(context.tuning(training)), augmentation_of(training)
+    trained = None if method.given.probe else training
+    tuning = None if trained is None else type(context.tuning(trained))
+    augmentation = None if trained is None else augmentation_of(trained)
     identities = plugin_identities(context.encoder, training.pretext, tuning, augmentation)
     if identities:
         content["plugins"] = identities

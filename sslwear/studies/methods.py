@@ -14,6 +14,7 @@ from sslwear.studies.initial_weights import initial_weights
 from sslwear.studies.keys import digest
 from sslwear.studies.leakage import supervised_datasets
 from sslwear.studies.names import check_augmentation, check_pretext_name, check_search_names
+from sslwear.studies.probe import foreign_network
 from sslwear.tuning.base import parse as parse_tuning
 
 
@@ -43,12 +44,14 @@ class Method:
     def pretexts(self) -> tuple[str, ...]:
         """Pretext tasks that its trainings may ask for."""
         searched = self.given.search.choices("pretext") if self.given.search is not None else ()
-        return (searched or (self.training.pretext,)) if self.trains else ()
+        return (searched or (self.training.pretext,)) if self.uses_encoder else ()
 
     @property
-    def trains(self) -> bool:
-        """Whether it trains a network, and is not made of other methods or a baseline."""
-        return self.given.trains
+    def uses_encoder(self) -> bool:
+        """Whether it starts from the study's encoder, and is not made of other methods, a baseline or another
+        encoder.
+        """
+        return self.given.uses_encoder
 
 
 def resolve_methods(evaluation: EvaluationSettings, context: StudyContext) -> list[Method]:
@@ -73,6 +76,9 @@ def _method(name: str, given: MethodSettings, context: StudyContext) -> Method:
     training = settings.training.model_copy(update=changes)
     if given.baseline is not None:
         get_baseline(given.baseline, f"{key}.baseline")
+    if given.encoder is not None:
+        network = foreign_network(given.encoder, context, f"{key}.encoder")
+        return Method(name, given, training, given.encoder, None, digest(network.state_dict()), ())
     parse_tuning(training.tuning, context.encoder, f"{key}.tuning")
     check_augmentation(training.augment, f"{key}.augment")
     check_pretext_name(training.pretext, f"{key}.pretext")
@@ -80,7 +86,7 @@ def _method(name: str, given: MethodSettings, context: StudyContext) -> Method:
     if given.weights is not None and given.weights != origin:
         origin = given.weights
         initial = initial_weights(origin, context.encoder, store)
-    labels = supervised_datasets(context, origin, training.pretext) if given.trains else ()
+    labels = supervised_datasets(context, origin, training.pretext) if given.uses_encoder else ()
     return Method(name, given, training, origin, initial, digest(initial), labels)
 
 

@@ -135,7 +135,7 @@ def _find_job(
             own = [job.method.name, str(job.fold), str(job.seed)]
             found = own == [reading.tag(original, name) for name in ("method", "fold", "seed")]
         else:
-            found = job.method.trains and _pretrained_alike(plan.of(job), original)
+            found = job.method.uses_encoder and _pretrained_alike(plan.of(job), original)
         if found:
             return plan, job
     raise StudyError(

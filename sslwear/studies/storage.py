@@ -134,8 +134,8 @@ def _checked(storage: RDBStorage) -> RDBStorage:
     if current not in storage.get_all_versions():
         raise StudyError(_newer(shown))
     raise StudyError(
-        f"the Optuna storage {shown} was made by an older Optuna than the installed {optuna.__version__}, and its "
-        f"schema must be upgraded. {mlflow_database.UPGRADE}"
+        f"the Optuna storage {shown} was made by an older Optuna than the installed {optuna.__version__}, and needs "
+        f"an upgrade. {mlflow_database.UPGRADE}"
     )
 
 

@@ -7,6 +7,7 @@ The store, from its outside to its inside:
 - `addresses`: checks of the addresses of stores that a user gives.
 - `mlflow_database`: creation, repair and upgrade of MLflow's database, and its paths after a move.
 - `databases`: SQLite files, also Optuna's: addresses, checks, safe replacement, backups and failures.
+- `store_folder`: the folder of the embedded store as a whole: moving and backup.
 - `open_runs`: runs that a killed process left open.
 - `outages`: which errors are failures of a store, a disk, the memory or the device.
 - `environment`: settings of MLflow's environment.

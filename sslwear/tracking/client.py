@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from sslwear.tracking.store import Store
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+OUT_OF_DATE = "out-of-date database schema"
+"""Words of MLflow's error about a database of an older version, which has no class of its own."""
 Item = TypeVar("Item")
 
 
@@ -65,6 +68,11 @@ def _connected(store: Store) -> MlflowClient:
         client = MlflowClient(store.tracking_uri, store.tracking_uri)
         client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError) as error:
+        if OUT_OF_DATE in str(error):
+            raise StudyError(
+                f"the MLflow store {masked(store.tracking_uri)} was made by an older MLflow than the installed "
+                f"{mlflow.__version__} and needs an upgrade. {mlflow_database.UPGRADE}"
+            ) from error
         raise StudyError(
             f"the MLflow store {masked(store.tracking_uri)} does not answer ({one_line(error)}). "
             f"Check {TRACKING_VARIABLE}, or unset it to use the embedded store"

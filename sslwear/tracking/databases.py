@@ -157,13 +157,13 @@ def _synchronise(path: Path) -> None:
         os.close(handle)
 
 
-def copy(path: Path, target: Path) -> None:
+def copy(path: Path, target: Path, read_only: bool = False) -> None:
     """Copy a database, what is in its write-ahead log included, into an empty file.
 
     Raises:
         sqlite3.Error: when one of them cannot be used.
     """
-    with connect(path) as source, connect(target) as destination:
+    with connect(path, read_only) as source, connect(target) as destination:
         source.backup(destination)
 
 

@@ -115,8 +115,8 @@ def _another_version(path: Path, found: str | None) -> str:
             "Update it with pip install -U mlflow"
         )
     return (
-        f"the database {path} was made by an older MLflow than the installed {mlflow.__version__}, and its schema must "
-        f"be upgraded. {UPGRADE}"
+        f"the database {path} was made by an older MLflow than the installed {mlflow.__version__}, and needs an "
+        f"upgrade. {UPGRADE}"
     )
 
 

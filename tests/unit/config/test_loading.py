@@ -248,7 +248,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
             [
                 "unknown key 'evaluation.methods.a.x'",
                 "tuning",
-                "select_on_validation, ensemble, over_seeds, search, trials, baseline",
+                "select_on_validation, ensemble, over_seeds, search, trials, baseline, probe, encoder",
             ],
         ),
         ("evaluation: {methods: {tuning: }}", ["evaluation.methods.tuning: ", "section with the keys optimizer"]),
@@ -258,6 +258,21 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         (
             "evaluation: {methods: {a: {baseline: random_forest, tuning: all}}}",
             ["evaluation.methods.a: baseline cannot be combined with tuning"],
+        ),
+        (
+            "evaluation: {methods: {a: {probe: logistic, tuning: all}}}",
+            ["evaluation.methods.a: probe cannot be combined with tuning"],
+        ),
+        (
+            "evaluation: {methods: {a: {probe: logistic, encoder: mine, weights: hub}}}",
+            ["evaluation.methods.a: probe with encoder cannot be combined with weights"],
+        ),
+        ("evaluation: {methods: {a: {encoder: mine}}}", ["evaluation.methods.a: encoder is for probes only"]),
+        ("evaluation: {methods: {a: {probe: ridge}}}", ["evaluation.methods.a.probe: ", "logistic"]),
+        ("evaluation: {methods: {a: {probe: }}}", ["evaluation.methods.a: probe is empty"]),
+        (
+            "evaluation: {methods: {a: {}, b: {probe: logistic}, c: {select_on_validation: [a, b]}}}",
+            ["'c' names 'b', which is none of the methods that train a network: a"],
         ),
         ("evaluation: {methods: {a: {choose: }}}", ["evaluation.methods.a: select_on_validation is empty"]),
         ("evaluation: {methods: {a: {}, b: {select_on_validation: [a]}}}", ["two or more different methods"]),
@@ -276,7 +291,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("evaluation: {methods: {a: {}}, smoothing: mean}", ["evaluation.smoothing: ", "'none' or 'hmm'"]),
         (
             "evaluation: {methods: {a: {}, b: {tuning: head}, c: {ensemble: [a, b]}, d: {ensemble: [a, c]}}}",
-            ["'d' names 'c', which is none of the methods that train a network or are baselines: a, b"],
+            ["'d' names 'c', which is none of the methods that train a network, or are baselines or probes: a, b"],
         ),
         (
             "evaluation: {methods: {a: {}, b: {baseline: random_forest}, c: {select_on_validation: [a, b]}}}",

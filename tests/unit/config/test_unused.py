@@ -11,6 +11,8 @@ from sslwear.config.unused import COMMANDS, SECTIONS, Command
 from sslwear.errors import SettingsError
 
 MINIMAL = "study: a\ndata: smartwatch\n"
+PROBE = "evaluation: {methods: {a: {probe: logistic}}}\n"
+FOREIGN = "evaluation: {methods: {a: {probe: logistic, encoder: mine}}}\n"
 EVALUATION = "evaluation: {methods: {a: {}}}\n"
 LEFT_OUT = "evaluation: {methods: {a: {}}, protocol: leave_one_out}\n"
 SEARCH = "search: {batch_size: [32, 64]}\n"
@@ -91,6 +93,16 @@ def loaded(folder: Path, text: str, *overrides: str, command: Command | None = N
             "evaluation.refit",
             "no method trains a network",
         ),
+        (
+            "evaluation: {methods: {a: {probe: logistic}}, refit: true}",
+            "evaluation.refit",
+            "no method trains a network",
+        ),
+        (PROBE + "training: {patience: 3}", "training.patience", "no method trains a network"),
+        (PROBE + "pretraining: {max_epochs: 3}", "pretraining", "there is no pretext task"),
+        (FOREIGN + "weights: hub", "weights", "no method trains a network"),
+        (FOREIGN + "training: {pretext: reverse}", "training", "no method trains a network"),
+        (FOREIGN + "precision: bf16", "precision", "no method trains a network"),
         ("cache: {disk_gb: 0, memory_gb: 1}", "cache.memory_gb", "disk_gb is 0"),
         ("split: {repeats: 2}", "split.repeats", "there are no folds"),
         ("split: {validation: 0.2}\nsearch: {tuning: [all]}\npruner: {p_value: 0.2}", "pruner.p_value", "no folds"),
@@ -139,6 +151,10 @@ def test_a_key_that_would_do_nothing_is_refused(tmp_path: Path, text: str, key: 
         "evaluation: {methods: {a: {}}, protocol: hold_out}\nsplit: {test: 0.3, test_seed: 1}",
         "trials: 3",
         "cache: {disk_gb: 0}",
+        PROBE + "weights: hub\nprecision: bf16\ncache: {disk_gb: 2}\ndevice: cpu",
+        PROBE + "training: {pretext: reverse}\npretraining: {max_epochs: 3}",
+        FOREIGN + "cache: {disk_gb: 2}\ndevice: cpu",
+        "pretraining: {max_epochs: 3}\nevaluation: {methods: {a: {}, b: {probe: logistic, pretext: reverse}}}",
     ],
 )
 def test_a_key_that_may_do_something_is_read(tmp_path: Path, text: str) -> None:

@@ -61,7 +61,7 @@ def test_the_strength_is_that_with_the_best_recall_of_participants_left_out(monk
 
 def test_nobody_is_on_both_sides_of_a_fold() -> None:
     labels, groups = np.zeros(60, np.int64), np.repeat(["a", "b", "c"], 20)
-    folds = ridge._folds(labels, groups)
+    folds = ridge.participant_folds(labels, groups)
     assert len(folds) == 3
     for learnt, held_out in folds:
         assert not set(groups[learnt]) & set(groups[held_out])
@@ -70,7 +70,7 @@ def test_nobody_is_on_both_sides_of_a_fold() -> None:
 
 def test_of_one_participant_stretches_of_each_class_are_left_out() -> None:
     labels = np.repeat([0, 1, 2], [20, 10, 1])
-    folds = ridge._folds(labels, np.zeros(31))
+    folds = ridge.participant_folds(labels, np.zeros(31))
     assert [held_out.tolist() for _, held_out in folds][:2] == [[0, 1, 2, 3, 20, 21, 30], [4, 5, 6, 7, 22, 23]]
     assert sorted(np.concatenate([held_out for _, held_out in folds])) == list(range(31))
     x, y = table(50)

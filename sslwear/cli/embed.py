@@ -1,0 +1,89 @@
+"""The ``sslwear embed`` command: features of the windows of recordings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sslwear.cli.predict import DEVICES, PRECISIONS
+from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
+from sslwear.errors import SettingsError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def embed(
+    recordings: Annotated[
+        list[Path],
+        typer.Argument(metavar="RECORDING...", help="Device files: .cwa .gt3x .bin .csv, or these with .gz."),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(metavar="MODEL", help="NAME@champion, NAME/VERSION, runs:/ID, or an encoder such as harnet10."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The output folder.")],
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Weights of an encoder: a file, hub, runs:/ID or models:/NAME@alias."),
+    ] = None,
+    plugin: Annotated[
+        list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with an encoder; repeatable.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace existing files; without it, finished recordings are skipped.")
+    ] = False,
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(metavar="auto|float32|bf16", help="auto is bf16 if the device supports it, else float32.")
+    ] = "float32",
+) -> None:
+    """Write the features of each window of recordings, for a classifier of your own: NAME.features.parquet."""
+    with user_errors(f"finished recordings are in {out}"):
+        from sslwear.cli.progress import PredictProgress
+        from sslwear.cli.tables import outcomes_table
+        from sslwear.deployment.embedder import open_embedder
+        from sslwear.deployment.embedding import ENDING
+        from sslwear.deployment.embedding import embed as write_features
+        from sslwear.studies.storage import store_errors
+        from sslwear.tracking import Store
+        from sslwear.training.threads import use_threads
+        from sslwear.utils import plugins
+
+        for path in plugin or []:
+            plugins.load_file(path)
+        where, how = _resolved(device, precision)
+        store = Store.from_environment(write=False)
+        with store_errors(store):
+            embedder = open_embedder(store, model, weights, where, how)
+        use_threads(None)
+        console = standard_output()
+        with PredictProgress(console, len(recordings)) as progress:
+            outcomes = list(write_features(recordings, embedder, out, overwrite, progress))
+        console.print(outcomes_table(outcomes, "no features"))
+        for outcome in outcomes:
+            if outcome.error:
+                print_warning(f"{outcome.name} was left out: {outcome.error}")
+        windows = f"{embedder.window_s:g} s at {embedder.rate_hz:g} Hz"
+        print_line(console, f"\nWindows of {windows}. Files in {out}: NAME{ENDING}.")
+        if any(outcome.error for outcome in outcomes):
+            raise typer.Exit(1)
+
+
+def _resolved(device: str, precision: str) -> tuple[torch.device, str]:
+    """Device and precision on this machine.
+
+    Raises:
+        SettingsError: when they are unknown, or this machine does not support them.
+    """
+    from sslwear.training.device import resolve_device, resolve_precision
+
+    if not re.fullmatch(DEVICES, device):
+        raise SettingsError(f"--device {device} is unknown. Write auto, cpu, mps, cuda, or cuda:N")
+    if precision not in PRECISIONS:
+        raise SettingsError(f"--precision {precision} is unknown. Write one of {', '.join(PRECISIONS)}")
+    found = resolve_device(device)
+    return found, resolve_precision(precision, found)

@@ -1,0 +1,1 @@
+"""Encoders from elsewhere, which map windows of their own rate and length to vectors and stay as they are."""

@@ -1,0 +1,193 @@
+"""Predictions beside labels: matching of people, days, classes and windows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sslwear.data.annotations import Interval
+from sslwear.deployment.label_comparison import compare, true_classes
+from sslwear.deployment.predicted_folder import PredictedWindows
+from sslwear.errors import DataError
+from tests.samples.predictions import write_prediction
+
+CLASSES = ("sleep", "walk")
+WALKS = np.array([0] * 60 + [1] * 30 + [-1] * 6)
+"""10 minutes of sleep, 5 of walking, 1 of non-wear."""
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda self, path, **_: path.write_bytes(b""))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    out = tmp_path / "pred"
+    write_prediction(out, "P01", CLASSES, WALKS, "2024-05-01T23:55")
+    write_prediction(out, "anna_visit1", CLASSES, WALKS, "2024-05-01T12:00", "parquet")
+    write_prediction(out, "anna_visit2", CLASSES, WALKS, "2024-05-03T12:00")
+    return out
+
+
+def table(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "labels.csv"
+    path.write_text(text)
+    return path
+
+
+def values(found: object, side: str) -> dict[tuple[str, str], float]:
+    rows = found.minutes.itertuples()  # type: ignore[attr-defined]
+    return {(row.participant, row.label): round(getattr(row, side), 3) for row in rows}
+
+
+def test_minutes_of_all_recordings_of_a_person_are_added_up(folder: Path, tmp_path: Path) -> None:
+    labels = "participant,label,minutes\np1,sleep,11\np1,walk,4\nAnna,sleep,20\nAnna,walk,\nzoe,walk,3\nAnna,swim,1\n"
+    found = compare(folder, table(tmp_path, labels))
+    assert found.unit == "minutes"
+    assert values(found, "predicted") == {("P01", "sleep"): 10, ("P01", "walk"): 5, ("anna", "sleep"): 20}
+    assert values(found, "labelled") == {("P01", "sleep"): 11, ("P01", "walk"): 4, ("anna", "sleep"): 20}
+    assert found.notes == (
+        "1 participant with labels and no predictions: zoe",
+        "classes of the labels that the model does not have, which are not compared: swim",
+        "1 empty cell of labels.csv left out",
+    )
+
+
+def test_minutes_by_day_are_means_over_the_days_on_both_sides(folder: Path, tmp_path: Path) -> None:
+    labels = (
+        "participant,day,minutes_sleep,minutes_walk\n"
+        "P01,2024-05-01,4,1\nP01,2024-05-02,5,4\nP01,2024-05-09,5,4\nanna,2024-05-01 00:00:00,9,\n"
+    )
+    found = compare(folder, table(tmp_path, labels))
+    assert found.unit == "minutes a day"
+    # 5 minutes of sleep before midnight and 5 after it, and all 5 of walking after it
+    assert values(found, "predicted") == {("P01", "sleep"): 5, ("P01", "walk"): 2.5, ("anna", "sleep"): 10}
+    assert values(found, "labelled") == {("P01", "sleep"): 4.5, ("P01", "walk"): 2.5, ("anna", "sleep"): 9}
+    assert found.notes[:2] == (
+        "days with no labels left out: anna (1)",
+        "days with no predictions left out: P01 (1)",
+    )
+
+
+def test_a_class_without_a_line_has_no_minutes_and_this_is_said(folder: Path, tmp_path: Path) -> None:
+    found = compare(folder, table(tmp_path, "participant,label,minutes\nP01,walk,4\nanna,sleep,20\nanna,walk,3\n"))
+    assert values(found, "labelled")["P01", "sleep"] == 0
+    assert found.notes == ("labels.csv has no line for a class of a participant 1 time, taken as 0 minutes",)
+
+
+def test_intervals_are_compared_window_by_window(folder: Path, tmp_path: Path) -> None:
+    labels = (
+        "participant,start,end,label\n"
+        "P01,2024-05-01 23:55:00,2024-05-02 00:06:06,sleep\n"  # the last window of it: 6 of 10 s
+        "P01,2024-05-02 00:06:06,2024-05-02 00:12:00,walk\n"
+        "anna,2024-05-03 12:00:00,2024-05-03 12:01:00,swim\n"
+        "anna,2024-05-03 12:02:00,2024-05-03 12:03:00,\n"
+        "zoe,2024-05-03 12:00:00,2024-05-03 12:01:00,walk\n"
+    )
+    found = compare(folder, table(tmp_path, labels))
+    assert found.class_names == ("sleep", "walk", "swim")
+    assert found.counts["P01"].tolist() == [[60, 7, 0], [0, 23, 0], [0, 0, 0]]
+    assert found.counts["anna"].tolist() == [[0, 0, 0], [0, 0, 0], [6, 0, 0]]
+    assert values(found, "predicted")["P01", "walk"] == 5
+    assert values(found, "labelled")["P01", "walk"] == pytest.approx(23 / 6, abs=1e-3)
+    assert found.scores is not None
+    assert found.scores.loc["P01", "accuracy"] == pytest.approx(83 / 90)
+    assert found.notes == (
+        "1 participant with labels and no predictions: zoe",
+        "1 line of labels.csv without a label left out",
+        "16.0 of 18.0 labelled minutes are compared; the others were not worn, have no data, or are in windows of "
+        "which no class has more than half",
+        "classes of the labels that the model does not have, which are compared all the same: swim",
+    )
+
+
+def test_declared_participants_and_intervals_of_one_recording(folder: Path, tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("recording,participant\nP01,anna\nanna_visit1,bert\nanna_visit2,bert\n")
+    found = compare(folder, table(tmp_path, "participant,label,minutes\nanna,walk,5\nbert,walk,5\n"), people)
+    assert values(found, "predicted") == {("anna", "walk"): 5, ("bert", "walk"): 10}
+    labels = "recording,participant,start,end,label\nanna_visit2,anna,2024-05-01,2024-05-04,walk\n"
+    found = compare(folder, table(tmp_path, labels))
+    assert found.counts["anna"].sum() == 90
+    assert found.notes[0] == "1 participant with predictions and no labels: P01"
+
+
+def test_a_person_whose_labels_hold_no_worn_window_is_named(folder: Path, tmp_path: Path) -> None:
+    labels = (
+        "participant,start,end,label\nP01,2024-05-02 00:10,2024-05-02 00:11,walk\n"
+        "anna,2024-05-01 12:00,2024-05-01 12:01,sleep\n"
+    )
+    found = compare(folder, table(tmp_path, labels))
+    assert found.participants == ["anna"]
+    assert found.notes[0] == "1 participant with labels and no worn window in them: P01"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("participant,label,minutes\nzoe,walk,3\n", "do not have a participant in common"),
+        ("participant,day,label,minutes\nP01,2024-06-01,walk,3\n", "do not have a participant and a day in common"),
+        ("participant,label,minutes\nP01,swim,3\n", "have no class in common. The predictions have sleep, walk"),
+        ("participant,label,minutes\nP01,walk,x\n", "line 2: minutes is 'x'; write a number"),
+        ("participant,label,minutes\nP01,walk,-1\n", "line 2: minutes is '-1'"),
+        ("participant,label,minutes\nP01,walk,inf\n", "line 2: minutes is 'inf'"),
+        ("participant,label,minutes\nP01,walk,\n", "has no minutes"),
+        ("participant,day,label,minutes\nP01,2024-05-01,walk,1441\n", "a day has 1440 minutes"),
+        ("participant,day,label,minutes\nP01,2024-02-30,walk,1\n", "line 2: day is '2024-02-30'; write a date"),
+        ("participant,day,label,minutes\nP01,1/5/24,walk,1\n", "line 2: day is '1/5/24'; write a date"),
+        ("participant,label,minutes\nP01,walk,1\np1,walk,2\n", "lines 2 and 3: both are of 'p1' and 'walk'"),
+        ("participant,minutes\nP01,3\n", "has no column 'label'"),
+        ("participant,walk\nP01,3\n", "has neither intervals nor minutes"),
+        ("participant,start,end,label\nzoe,2024-05-01,2024-05-02,walk\n", "and a labelled window in common"),
+    ],
+)
+def test_tables_that_cannot_be_compared_are_refused(folder: Path, tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(DataError) as error:
+        compare(folder, table(tmp_path, text))
+    assert words in str(error.value)
+
+
+def test_folders_that_are_no_predictions_are_refused(folder: Path, tmp_path: Path) -> None:
+    labels = table(tmp_path, "participant,start,end,label\nP01,2024-05-01,2024-05-04,walk\n")
+    with pytest.raises(DataError, match="there is no folder"):
+        compare(tmp_path / "none", labels)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="has no predictions"):
+        compare(tmp_path / "empty", labels)
+    write_prediction(folder, "other", ("a", "b"), WALKS, "2024-05-01T12:00")
+    with pytest.raises(DataError, match="different classes, such as P01 and other"):
+        compare(folder, labels)
+    (folder / "other.days.csv").write_text("day,x\n2024-05-01,1\n")
+    with pytest.raises(DataError, match=r"other.days.csv is not a table of sslwear predict"):
+        compare(folder, labels)
+    (folder / "other.days.csv").unlink()
+    (folder / "P01.csv").write_text("time,label\nnoon,walk\n")
+    with pytest.raises(DataError, match=r"P01.csv is not a table of sslwear predict"):
+        compare(folder, labels)
+    (folder / "P01.csv").unlink()
+    with pytest.raises(DataError, match="the table of windows, is missing"):
+        compare(folder, labels)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 40), st.sampled_from("ab")), max_size=6))
+def test_a_window_has_the_class_that_labels_more_than_half_of_it(parts: list[tuple[int, int, str]]) -> None:
+    start = np.datetime64("2024-05-01", "ns")
+    seconds = np.full(400, "", dtype="U1")
+    intervals, at = [], 0
+    for gap, length, label in parts:
+        at += gap
+        begin, end = (start + np.timedelta64(value, "s") for value in (at, at + length))
+        intervals.append(Interval("p", begin, end, label, 1))
+        seconds[at : at + length] = label
+        at += length
+    windows = PredictedWindows(start + np.arange(40) * np.timedelta64(10, "s"), 10.0, np.zeros(40, np.int64))
+    expected = [
+        next((code for code, name in enumerate("ab") if (mine == name).sum() > 5), -1)
+        for mine in seconds.reshape(40, 10)
+    ]
+    assert true_classes(windows, intervals, ("a", "b")).tolist() == expected

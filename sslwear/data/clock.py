@@ -169,6 +169,8 @@ def edges(begin: int, end: int, unit: Unit, zone: str | None) -> NDArray[np.int6
 
 def texts(instants: NDArray[np.int64], zone: str | None, unit: Literal["ms", "s"] = "ms") -> list[str]:
     """Local dates and times as text, with the offset from UTC where there is a time zone."""
+    if len(instants) == 0:
+        return []
     local = np.char.replace(np.datetime_as_string(to_local(instants, zone).view("datetime64[ns]"), unit=unit), "T", " ")
     if zone is None:
         return [str(text) for text in local]

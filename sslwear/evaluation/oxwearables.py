@@ -44,7 +44,7 @@ def oxwearables_row(found: RecordingSummary, class_names: Sequence[str]) -> dict
         "StartTime": _text(begin),
         "EndTime": _text(end),
         "FirstDay(0=mon,6=sun)": int((begin.astype("datetime64[D]").astype(int) + 3) % 7),
-        "DataSpan(days)": float((end - begin) / np.timedelta64(1, "D")),
+        "DataSpan(days)": float(np.diff(minutes.spans[0])[0]) / (86400 * 1e9),
         "WearTime(days)": float(minutes.worn.sum()) / 86400,
         "NonwearTime(days)": float(minutes.nonwear.sum()) / 86400,
         "NumNonwearEpisodes": quality.nonwear_episodes,

@@ -16,7 +16,9 @@ from sslwear.evaluation.people import Person
 from sslwear.reports.day_figure import INK, PALETTE
 from sslwear.reports.plain_text import plain
 
-GRID = "#e2e8f0"
+GRID, AXIS = "#e2e8f0", "#a0aec0"
+LEAST_MINUTES = 30.0
+"""Minimum upper limit of an axis of minutes."""
 BIN_MINUTES = 15
 MOST_ROWS = 100
 """Maximum number of people with a ribbon of their own."""
@@ -37,15 +39,17 @@ def distributions(people: Sequence[Person], class_names: Sequence[str]) -> Figur
         values = values[np.isfinite(values)]
         colour = PALETTE[place % len(PALETTE)]
         if len(values):
-            axes.hist(
-                values, bins=min(24, max(5, round(2 * len(values) ** 0.5))), color=colour, alpha=0.85, linewidth=0
-            )
+            bins = min(24, max(5, round(2 * len(values) ** 0.5)))
+            most = max(LEAST_MINUTES, float(values.max()))
+            axes.hist(values, bins=bins, range=(0, most), color=colour, alpha=0.85, linewidth=0)
+            axes.set_xlim(0, most)
             middle = float(np.median(values))
             axes.axvline(middle, color=INK, linewidth=1)
             axes.text(middle, 1.02, f"{middle:.0f}", transform=axes.get_xaxis_transform(), ha="center", fontsize=8)
         axes.set_title(plain(name), fontsize=9.5, color=INK, loc="left")
         axes.tick_params(labelsize=8, colors=INK, length=2)
         axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(AXIS)
         axes.yaxis.get_major_locator().set_params(integer=True, nbins=4)
         axes.set_axisbelow(True)
         axes.grid(axis="y", color=GRID, linewidth=0.6)

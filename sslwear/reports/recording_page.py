@@ -43,6 +43,8 @@ def recording_page(
     caption += "Grey: not worn. White: no data."
     if (days["length_minutes"] > 1440).any():
         caption += " Where the clocks went back, an hour occurs twice and is drawn once; the table counts both."
+    if (days["length_minutes"] < 1440).any():
+        caption += " Where the clocks went forward, an hour is white, because it did not occur."
     parts = [
         _verdict(minutes, days, rule),
         f'<div class="warning"><b>Warning:</b> {text(warning)}</div>' if warning else "",

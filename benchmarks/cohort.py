@@ -2,10 +2,10 @@
 
     python benchmarks/cohort.py [--recordings 200] [--hours 24] [--rate 30] [--jobs 2] [--encoder cnn10]
 
-Made-up Parquet recordings are labelled by an untrained network, whose time is that of a trained one. A command for some of
-them is killed half-way, then repeated: its files must be equal to those of one that was not. The sum of the parts is that of single
-recordings, each labelled in this process on one core, divided by the number of jobs, plus the start of the command.
-Seconds of the processor are compared too, because they depend less on other programs.
+Made-up Parquet recordings are labelled by an untrained network, whose time is that of a trained one. A command for
+some of them is killed half-way, then repeated: its files must be equal to those of one that was not. The sum of the
+parts is that of single recordings, each labelled in this process on one core, divided by the number of jobs, plus the
+start of the command. Seconds of the processor are compared too, because they depend less on other programs.
 Then a week is read and labelled, with the time of each. Memory is as in `prediction.py`. Linux only. Writes RESULTS.md.
 """
 

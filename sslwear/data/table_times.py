@@ -40,6 +40,7 @@ class TableTimes:
         self._count, self._equal = 0, 0
         self._before: int | None = None
         self._relative = False
+        self._kind: str | None = None
         self.absolute = self._local is not None
         self.note = ""
 
@@ -66,10 +67,17 @@ class TableTimes:
                 raise ValueError(f"the column time has {values.iloc[int(wrong.argmax())]!r} among numbers")
             values = numbers
         if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+            self._check_kind("numbers", first)
             found = self._of_numbers(values, known)
         else:
             found = self._of_dates(values)
         return self._spread(found) if self._given.rate_hz is not None else found
+
+    def _check_kind(self, kind: str, first: object) -> None:
+        """Refuse times of two kinds in one file, of which each alone would be read."""
+        if self._kind not in (None, kind):
+            raise ValueError(f"the column time has {str(first)!r} below {self._kind}")
+        self._kind = kind
 
     def _is_number(self, text: str) -> bool:
         if self._given.time_format is not None:
@@ -116,13 +124,13 @@ class TableTimes:
             dates = self._parsed(values)
         except pd.errors.OutOfBoundsDatetime as error:
             raise ValueError("the column time has years before 1678 or after 2261") from error
-        if not pd.api.types.is_datetime64_dtype(dates):  # with an offset
+        offset = not pd.api.types.is_datetime64_dtype(dates)
+        self._check_kind("dates with an offset" if offset else "dates", values.dropna().iloc[0])
+        if offset:
             if self._reading.zone is None:
                 raise ValueError(not_a_time(_first_wrong(values), None))
             self.absolute, self._local, self.note = True, None, "times with an offset from UTC"
             dates = dates.dt.tz_convert("UTC").dt.tz_localize(None)
-        elif self.note:
-            raise ValueError(f"the column time has {_first_wrong(values)!r} without an offset beside times with one")
         try:
             found: NDArray[np.int64] = dates.dt.as_unit("ns").to_numpy("datetime64[ns]").view(np.int64)
         except pd.errors.OutOfBoundsDatetime as error:

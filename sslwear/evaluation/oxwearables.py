@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sslwear.data.clock import to_local
 from sslwear.evaluation.counting import CountingRule
 from sslwear.evaluation.day_table import DAY, day_table
-from sslwear.evaluation.minute_table import MinuteTable
+from sslwear.evaluation.minute_table import MINUTE, MinuteTable
 from sslwear.evaluation.people import RecordingSummary
 
 WALKING = re.compile(r"walk(ing)?", re.IGNORECASE)
-MIN_WEAR_H = 21.0
-"""Hours of wear of a day that those programs use by default."""
+ANY_WEAR = CountingRule(min_wear_h=0)
+"""Those programs count each day with wear, unless they are told otherwise."""
+COVERED = 0.01
+"""Least share of each hour of the clock with wear of a recording that covers all of them."""
 
 
 def oxwearables_row(found: RecordingSummary, class_names: Sequence[str]) -> dict[str, Any]:
@@ -30,11 +33,9 @@ def oxwearables_row(found: RecordingSummary, class_names: Sequence[str]) -> dict
     minutes, quality = found.minutes, found.quality
     assert minutes is not None
     assert quality is not None
-    rule = CountingRule(min_wear_h=MIN_WEAR_H)
-    days = day_table(minutes, rule)
+    days = day_table(minutes, ANY_WEAR)
     whole = days[days["counted"]]
     begin, end = (np.datetime64(int(one), "ns") for one in to_local(minutes.spans[0], minutes.zone))
-    worn = minutes.minute[minutes.worn > 0]
     row: dict[str, Any] = {
         "Filename": found.file,
         "Device": quality.device,
@@ -49,11 +50,11 @@ def oxwearables_row(found: RecordingSummary, class_names: Sequence[str]) -> dict
         "NonwearTime(days)": float(minutes.nonwear.sum()) / 86400,
         "NumNonwearEpisodes": quality.nonwear_episodes,
         "NumInterrupts": quality.interrupts,
-        "Covers24hOK": int(len(np.unique(to_local(worn, minutes.zone) % DAY // (DAY // 24))) == 24),
+        "Covers24hOK": int(_covered(minutes)),
         "CalibErrorBefore(mg)": quality.calibration_error_before_mg,
         "CalibErrorAfter(mg)": quality.calibration_error_after_mg,
         "CalibOK": int(quality.calibrated),
-        "ENMO(mg)": _weighted(minutes.enmo_mg, minutes.worn),
+        "ENMO(mg)": float(whole["enmo_mg"].mean()),
     }
     row |= _walking(minutes, whole, class_names)
     for place, day in enumerate(days.to_dict("records")):
@@ -80,8 +81,17 @@ def _walking(minutes: MinuteTable, days: pd.DataFrame, class_names: Sequence[str
     }
 
 
-def _weighted(values: np.ndarray, weights: np.ndarray) -> float | None:
-    return float((values * weights).sum() / weights.sum()) if weights.sum() else None
+def _covered(minutes: MinuteTable) -> bool:
+    """Whether each hour of the clock has some wear."""
+    begin, end = (int(one) for one in minutes.spans[0])
+    every = np.arange(begin // MINUTE, -(-end // MINUTE)) * MINUTE
+    recorded = np.bincount(_hour(every, minutes), minlength=24) * 60.0
+    worn = np.bincount(_hour(minutes.minute, minutes), minutes.worn, 24)
+    return bool((recorded > 0).all() and (worn >= COVERED * recorded).all())
+
+
+def _hour(instants: NDArray[np.int64], minutes: MinuteTable) -> NDArray[np.int64]:
+    return to_local(instants, minutes.zone) % DAY // (60 * MINUTE)
 
 
 def _text(time: np.datetime64) -> str:

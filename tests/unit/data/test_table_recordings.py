@@ -333,3 +333,22 @@ def test_formats_that_cannot_be_are_refused(options: dict[str, Any], said: str) 
 def test_non_wear_that_cannot_be_is_refused(options: dict[str, float], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         NonwearRule(**options)
+
+
+def test_times_of_two_kinds_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sslwear.data.table_recordings.PIECE_SAMPLES", 100)
+    table = samples()
+    kinds = {
+        "dates": table["time"].astype(str),
+        "dates with an offset": (table["time"] - OFFSET).dt.tz_localize("UTC").astype(str),
+        "numbers": epoch(10**6)(table).astype(str),
+    }
+    for above, first in kinds.items():
+        for below, last in kinds.items():
+            time = pd.concat([first[:200], last[200:]])
+            table.assign(time=time).to_csv(tmp_path / "anna.csv", index=False)
+            if above == below:
+                assert len(read(tmp_path / "anna.csv", tmp_path, zone="Europe/London")[1]) == COUNT
+                continue
+            with pytest.raises(DataError, match=rf"the column time has '.*' below {above}\)"):
+                read(tmp_path / "anna.csv", tmp_path, zone="Europe/London")

@@ -298,8 +298,10 @@ def test_columns_under_the_names_of_other_programs() -> None:
     assert row["day1-recorded-sleep(hrs)"] == 4
     assert row["day2-recorded-wearTime(hrs)"] == 19
     assert row["TotalWalking(mins)"] == 960 + 1200 + 660
-    assert row["WalkingDayAvg(mins)"] == 1080  # days of 21 h of wear, as those programs count
-    assert row["WalkingDayMax(mins)"] == 1200
+    assert row["WalkingDayAvg(mins)"] == 940  # all days with wear, as those programs count
+    assert (row["WalkingDayMin(mins)"], row["WalkingDayMed(mins)"], row["WalkingDayMax(mins)"]) == (660, 960, 1200)
+    assert row["ENMO(mg)"] == pytest.approx(np.mean([(480 * 4 + 960 * 100) / 1440, 84, (480 * 4 + 660 * 100) / 1140]))
+    assert oxwearables_row(summary(week({0: day_of(480, off=60)})), CLASSES)["Covers24hOK"] == 0
     other = replace(minute_table(found), class_names=("sleep", "active"))
     assert "TotalWalking(mins)" not in oxwearables_row(replace(summary(found), minutes=other), other.class_names)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
@@ -120,7 +121,7 @@ def test_a_week_with_a_gap_of_a_day_has_all_its_days_and_flags(command: Callable
         sum(row[f"total_minutes_{one}"] for one in CLASSES) + row["total_nonwear_minutes"] + row["total_gap_minutes"]
     )
     assert total == pytest.approx(row["recording_minutes"])
-    assert row["total_gap_minutes"] == pytest.approx(1440, abs=0.1)
+    assert row["total_gap_minutes"] == pytest.approx(1440, abs=0.2)
     assert row["interrupts"] == 1
     assert row["minutes_rest_imputed"] == pytest.approx(row["minutes_rest"], abs=0.2)
     assert "0 of 1 person count; 1: fewer than 1 weekend day that count." in result.stdout.replace("\n", " ")
@@ -131,7 +132,7 @@ def test_every_column_is_documented(command: Callable[..., Result], tmp_path: Pa
     assert command(tmp_path / "anna.parquet").exit_code == 0
     text = DOCS.read_text()
     people = csv_of(tmp_path / "out", "people.csv").columns
-    plain = {name.replace("_weekday", "").replace("_weekend", "") for name in people}
+    plain = {re.sub("_(weekday|weekend)(?=_imputed$|$)", "", name) for name in people}
     days, others = (csv_of(tmp_path / "out", name).columns for name in ("days.csv", "recordings.csv"))
     for name in (*plain, *days, *others):
         for one in CLASSES:
@@ -146,11 +147,11 @@ def test_other_rules_label_nothing_again_and_redraw_the_pages(
     command: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("anna_visit1", "anna_visit2", "ben"):
-        recording("2024-05-06T00:00" if name != "anna_visit2" else "2024-05-07T00:00", 12).to_parquet(
+        recording("2024-05-06T00:00" if name != "anna_visit2" else "2024-05-07T00:00", 2).to_parquet(
             tmp_path / f"{name}.parquet"
         )
     files = sorted(tmp_path.glob("*.parquet"))
-    assert command(*files, "--min-wear", "11h", "--min-days", "2").exit_code == 0
+    assert command(*files, "--min-wear", "100min", "--min-days", "2").exit_code == 0
     out = tmp_path / "out"
     assert csv_of(out, "people.csv")[["person", "counts", "counted_days"]].to_numpy().tolist() == [
         ["anna", True, 2],
@@ -159,17 +160,17 @@ def test_other_rules_label_nothing_again_and_redraw_the_pages(
     assert "1 of 1 day counts" in (out / "ben.html").read_text()
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     monkeypatch.setattr(batch_prediction, "label", None)  # nothing is labelled again
-    again = command(*files, "--min-wear", "780min", "--min-days", "2")
+    again = command(*files, "--min-wear", "150min", "--min-days", "2")
     assert again.exit_code == 0, again.output
     assert not csv_of(out, "people.csv")["counts"].any()
     assert "0 of 1 day count" in (out / "ben.html").read_text()
-    assert command(*files, "--min-wear", "11h", "--min-days", "2").exit_code == 0
+    assert command(*files, "--min-wear", "100min", "--min-days", "2").exit_code == 0
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     # a command for some of them has the others in its tables
     (tmp_path / "people.csv").write_text("recording,participant\nben,Ben\n")
-    some = command(tmp_path / "ben.parquet", "--min-wear", "11h", "--participants", tmp_path / "people.csv")
+    some = command(tmp_path / "ben.parquet", "--min-wear", "100min", "--participants", tmp_path / "people.csv")
     assert "The tables of people also have 2 recordings of earlier commands." in some.stdout.replace("\n", " ")
-    assert csv_of(out, "people.csv")["person"].tolist() == ["anna", "Ben"]
+    assert csv_of(out, "people.csv")["person"].tolist() == ["Ben", "anna"]
 
 
 def test_bad_files_have_rows_and_reasons_and_never_end_the_command(

@@ -26,7 +26,7 @@ import torch
 from machine import describe, new_store, write_section
 from memory import tree_of, week_of
 
-from sslwear.data import calibration, device_reader
+from sslwear.data import calibration, device_reader, java_reader
 from sslwear.encoders.base import get
 from sslwear.encoders.card import Card, network
 from sslwear.encoders.classifier import Model
@@ -98,7 +98,7 @@ def parts(file: Path, place: Path, model: Model) -> dict[str, float]:
         found[name] = time.perf_counter() - began
         began = time.perf_counter()
 
-    buffer, info = device_reader._read_device(file, place)
+    buffer, info = java_reader.read_device(file, place)
     lap("reading (Java, and writing samples to disk)")
     fitted, info = calibration.filter_and_calibrate(file, buffer, info)
     lap("filter, calibration, non-wear")

@@ -10,7 +10,16 @@ class SettingsError(SslwearError):
 
 
 class DataError(SslwearError):
-    """A data set cannot be used as it is."""
+    """A data set or a recording cannot be used as it is.
+
+    Args:
+        message: what is wrong, where, and what to do.
+        reason: the kind of error in a few words, by which a summary of many recordings counts; None for none.
+    """
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class DataChangedError(DataError):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from actipy import processing
 
-from sslwear.data.device_checks import capture_output, is_csv, reading_note, span
+from sslwear.data.device_checks import capture_output, is_table, reading_note, span
 from sslwear.data.device_reader import DeviceRecording, open_recording
 from sslwear.data.recording import Recording
 from tests.cutting import cut_recording
@@ -18,7 +18,7 @@ from tests.cutting import cut_recording
 
 def read_with_actipy(file: Path) -> Recording:
     """The whole file through actipy, as its documentation describes it."""
-    (data, info), printed = capture_output(lambda: _csv(file) if is_csv(file) else _device(file), file)
+    (data, info), printed = capture_output(lambda: _csv(file) if is_table(file) else _device(file), file)
     note = reading_note(file, len(data), info, printed)
     data = data[["x", "y", "z"]]
     worn = np.ones(len(data), bool)

@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sslwear.cli.predict_options import (
+    ClockKind,
+    Columns,
+    Cover,
+    End,
+    MinDays,
+    MinWear,
+    MinWeekdays,
+    MinWeekendDays,
+    NonwearMinutes,
+    NonwearThreshold,
+    Participants,
+    Rate,
+    Start,
+    StartTime,
+    TimeFormat,
+    Timezone,
+    Units,
+    expanded,
+    reading_of,
+    rule_of,
+)
 from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
 from sslwear.errors import SettingsError
 from sslwear.utils.processes import max_parallel_jobs
 
 if TYPE_CHECKING:
     from sslwear.deployment.prediction_files import Options, Outcome
+    from sslwear.encoders.classifier import Model
+    from sslwear.tracking import Store
 
+SHOWN_NAMES = 5
 DEVICES, PRECISIONS = r"auto|cpu|mps|cuda(:\d+)?", ("auto", "float32", "bf16")
 RECORDING_GB = 1.0
 """Memory of one prediction, independent of the recording's length: Python with PyTorch, Java, buffered samples."""
@@ -25,7 +51,8 @@ def predict(
     recordings: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RECORDING...", help="Device files: .cwa .gt3x .bin .csv, or these with .gz; or windows: X.npy."
+            metavar="RECORDING...",
+            help="Files: .cwa .gt3x .bin .csv, or these with .gz, .npy .parquet; folders of them; or windows: X.npy.",
         ),
     ],
     model: Annotated[
@@ -36,9 +63,13 @@ def predict(
         str, typer.Option("--format", metavar="csv|parquet", help="Format of the table of windows; summaries are CSV.")
     ] = "csv",
     smooth: Annotated[
-        bool,
-        typer.Option("--smooth", help="Smooth predictions over time with a hidden Markov model."),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--smooth/--no-smooth",
+            help="Smooth for bouts of --bout minutes, or not at all; by default as was learnt with the model.",
+            show_default=False,
+        ),
+    ] = None,
     bout: Annotated[
         float | None,
         typer.Option(metavar="MINUTES", help="Expected duration of an activity, for --smooth; by default 1."),
@@ -59,16 +90,29 @@ def predict(
     precision: Annotated[
         str, typer.Option(metavar="auto|float32|bf16", help="auto is bf16 if the device supports it, else float32.")
     ] = "auto",
+    columns: Columns = None,
+    time_format: TimeFormat = None,
+    units: Units = None,
+    rate: Rate = None,
+    start_time: StartTime = None,
+    timezone: Timezone = None,
+    clock: ClockKind = "fixed",
+    start: Start = None,
+    end: End = None,
+    nonwear_threshold: NonwearThreshold = 15,
+    nonwear_minutes: NonwearMinutes = 90,
+    min_wear: MinWear = "10h",
+    cover: Cover = "none",
+    min_days: MinDays = 3,
+    min_weekdays: MinWeekdays = 0,
+    min_weekend_days: MinWeekendDays = 0,
+    participants: Participants = None,
 ) -> None:
-    """Predict activities in recordings: for each a table of windows, minutes per day and hour, and a figure."""
+    """Predict activities in recordings: windows, bouts, days and a page for each, and a table with one row a person."""
     with user_errors(f"finished recordings are in {out}"):
-        from sslwear.cli.progress import PredictProgress
-        from sslwear.cli.tables import outcomes_table
         from sslwear.deployment.array_prediction import is_array, predict_arrays
         from sslwear.deployment.batch_prediction import in_order
-        from sslwear.deployment.batch_prediction import predict as label
         from sslwear.deployment.prediction_files import Options
-        from sslwear.deployment.registry import load_model
         from sslwear.evaluation.smoothing import BOUT_MINUTES
         from sslwear.studies.storage import store_errors
         from sslwear.tracking import Store
@@ -77,26 +121,97 @@ def predict(
         if bout is not None and not smooth:
             raise SettingsError("--bout needs --smooth. Add --smooth or remove --bout")
         bout_s = 60 * (BOUT_MINUTES if bout is None else bout) if smooth else None
-        options = Options(out, format_, bout_s, where, how, overwrite)
+        limits = (start_time, timezone, clock, start, end, nonwear_threshold, nonwear_minutes)
+        reading = reading_of(columns, time_format, units, rate, *limits)
+        rule = rule_of(min_wear, cover, min_days, min_weekdays, min_weekend_days)
+        options = Options(out, format_, bout_s, where, how, overwrite, smooth is None, reading, rule)
+        files, others = expanded(recordings)
+        arrays = [file for file in files if is_array(file)]
+        files = [file for file in files if file not in arrays]
+        people = _people(files, participants)
         store = Store.from_environment(write=False)
         with store_errors(store):
-            loaded = load_model(store, model)
-        console = standard_output()
-        arrays = [file for file in recordings if is_array(file)]
-        files = [file for file in recordings if not is_array(file)]
-        tables = predict_arrays(arrays, loaded, options) if arrays else []
-        labelled: list[Outcome] = []
-        if files:
-            with PredictProgress(console, len(files)) as progress:
-                labelled += label(files, loaded, options, jobs or max_parallel_jobs(RECORDING_GB), progress)
+            named = _Named.find(store, model)
+        tables = predict_arrays(arrays, named.loaded, options) if arrays else []
+        labelled = _label(files, named, options, jobs) if files else []
         outcomes = [*tables, *in_order(labelled)]
-        console.print(outcomes_table(outcomes))
-        for outcome in outcomes:
-            if outcome.warning:
-                print_warning(f"{outcome.name}: {outcome.warning}")
-            if outcome.error:
-                print_warning(f"{outcome.name} was left out: {outcome.error}")
+        _tell(outcomes, others)
+        if files:
+            _cohort(labelled, people, named, options)
         _finalise(tables, labelled, options)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A model with its name and version."""
+
+    loaded: Model
+    name: str
+    version: str
+
+    @classmethod
+    def find(cls, store: Store, reference: str) -> _Named:
+        from sslwear.deployment.registry import load_model, name_and_version
+
+        loaded = load_model(store, reference)
+        return cls(loaded, *name_and_version(store, reference))
+
+
+def _people(files: Sequence[Path], participants: Path | None) -> Mapping[str, str]:
+    """The person of each recording, by the table or by the names of the files."""
+    from sslwear.data.devices import recordings_by_name
+    from sslwear.data.recording_tables import read_tables
+
+    tables = read_tables(recordings_by_name(files), None, participants)
+    for warning in tables.warnings:
+        print_warning(warning)
+    return tables.participants
+
+
+def _label(files: Sequence[Path], model: _Named, options: Options, jobs: int | None) -> list[Outcome]:
+    """Label recordings, with a progress bar."""
+    from sslwear.cli.progress import PredictProgress
+    from sslwear.deployment.batch_prediction import predict as label
+    from sslwear.deployment.cohort_files import check_cohort
+
+    check_cohort(options)
+    with PredictProgress(standard_output(), len(files)) as progress:
+        return list(label(files, model.loaded, options, jobs or max_parallel_jobs(RECORDING_GB), progress))
+
+
+def _tell(outcomes: Sequence[Outcome], others: Sequence[Path]) -> None:
+    """Print the table of recordings, and what is to be known of each."""
+    from sslwear.cli.tables import outcomes_table
+
+    standard_output().print(outcomes_table(outcomes))
+    for outcome in outcomes:
+        if outcome.warning:
+            print_warning(f"{outcome.name}: {outcome.warning}")
+        if outcome.error:
+            print_warning(f"{outcome.name} was left out: {outcome.error}")
+    if others:
+        shown = ", ".join(path.name for path in others[:SHOWN_NAMES])
+        more = f" and {len(others) - SHOWN_NAMES} more" if len(others) > SHOWN_NAMES else ""
+        print_line(standard_output(), f"Not read, because they have other endings: {shown}{more}.")
+
+
+def _cohort(labelled: Sequence[Outcome], people: Mapping[str, str], model: _Named, options: Options) -> None:
+    """Write the tables of people, and print the summary."""
+    from sslwear.data.identity import participants_of_recordings
+    from sslwear.deployment.batch_prediction import about_labels
+    from sslwear.deployment.cohort_files import earlier_recordings, summary, write_cohort
+
+    console, found = standard_output(), []
+    print_line(console, "")
+    if any(not outcome.error for outcome in labelled):
+        earlier = earlier_recordings(labelled, options)
+        whose = {**participants_of_recordings([one.name for one in earlier], {}), **people}
+        found = write_cohort([*labelled, *earlier], whose, model.loaded.card, model.name, model.version, options)
+        if earlier:
+            print_line(console, f"The tables of people also have {len(earlier)} recordings of earlier commands.")
+    print_line(console, about_labels(model.loaded.card, options))
+    for line in summary(labelled, found):
+        print_line(console, line)
 
 
 def _resolved(device: str, precision: str) -> tuple[str, str]:
@@ -126,7 +241,8 @@ def _finalise(tables: Sequence[Outcome], labelled: Sequence[Outcome], options: O
     Raises:
         typer.Exit: with code 1, when a file was left out.
     """
-    print_line(standard_output(), "")
+    from sslwear.deployment.prediction_files import COHORT
+
     for outcome in tables:
         if not outcome.error:
             print_line(standard_output(), f"Labels of the windows: {options.outputs(outcome.name)['windows']}.")
@@ -134,5 +250,6 @@ def _finalise(tables: Sequence[Outcome], labelled: Sequence[Outcome], options: O
     if made:
         endings = ", ".join(path.name.removeprefix(made[0].name) for path in options.outputs(made[0].name).values())
         print_line(standard_output(), f"Files for each recording in {options.out}: {endings}.")
+        print_line(standard_output(), f"Files for all of them: {', '.join(COHORT.values())}.")
     if any(outcome.error for outcome in (*tables, *labelled)):
         raise typer.Exit(1)

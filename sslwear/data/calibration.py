@@ -16,9 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sslwear.data.buffer import AXES, TEMPERATURE, SampleBuffer
-from sslwear.data.device_checks import is_csv
+from sslwear.data.clipping import Clipping
+from sslwear.data.device_checks import is_table
 from sslwear.data.gravity import BLOCK_SAMPLES, check_gravity, rest_statistics
 from sslwear.data.nonwear import STILL_S, find_nonwear, index_of, still
+from sslwear.data.recording_format import NonwearRule
 
 LOWPASS_HZ = 20
 """Cut-off frequency of the low-pass filter, as for the recordings that the published models were trained on."""
@@ -46,7 +48,7 @@ UNCALIBRATED = Calibration(np.ones(3, np.float32), np.zeros(3, np.float32), None
 
 
 def filter_and_calibrate(
-    file: Path, buffer: SampleBuffer, info: Mapping[str, Any]
+    file: Path, buffer: SampleBuffer, info: Mapping[str, Any], rule: NonwearRule | None = None
 ) -> tuple[Calibration, dict[str, Any]]:
     """Filter the samples on disk, and find their calibration and non-wear.
 
@@ -54,9 +56,11 @@ def filter_and_calibrate(
         file: the file that the samples are from.
         buffer: the samples, which are overwritten by the filtered ones.
         info: facts about the recording, with the sampling rate for the filter under ``Filtered``.
+        rule: when the device counts as not worn; actipy's rule by default.
 
     Returns:
-        The calibration, and `info` with ``CalibOK`` and ``nonwear`` (see `find_nonwear`).
+        The calibration, and `info` with ``CalibOK``, ``CalibErrorBefore(mg)``, ``CalibErrorAfter(mg)``, ``Clipped``
+        (share of the samples) and ``nonwear`` (see `find_nonwear`).
 
     Raises:
         DataError: when the samples of a device's file are not in g.
@@ -65,7 +69,7 @@ def filter_and_calibrate(
 
     if len(buffer) == 0:
         return UNCALIBRATED, dict(info)
-    _filter(buffer, float(info["Filtered"]))
+    clipping = _filter(buffer, float(info["Filtered"]))
     rows, means, deviations = _statistics(buffer, None)
     means = means[still(deviations)]
     index = index_of(0, np.arange(len(means)))
@@ -79,23 +83,33 @@ def filter_and_calibrate(
         )
         calibration = Calibration(slope, offset, temperature_slope if TEMPERATURE in buffer.columns else None)
         _, _, deviations = _statistics(buffer, calibration)
-    if not is_csv(file):
+    if not is_table(file):
         check_unit_of(file, buffer, calibration)
-    nonwear = find_nonwear(int(buffer.time(0, 1)[0]), rows, deviations)
-    return calibration, {**info, "CalibOK": fitted["CalibOK"], "nonwear": nonwear}
+    nonwear = find_nonwear(int(buffer.time(0, 1)[0]), rows, deviations, rule or NonwearRule())
+    errors = {name: fitted[name] for name in ("CalibErrorBefore(mg)", "CalibErrorAfter(mg)")}
+    return calibration, {
+        **info,
+        **errors,
+        "CalibOK": fitted["CalibOK"],
+        "Clipped": clipping.share,
+        "nonwear": nonwear,
+    }
 
 
-def _filter(buffer: SampleBuffer, rate_hz: float) -> None:
-    """Remove frequencies above 20 Hz from the samples on disk."""
+def _filter(buffer: SampleBuffer, rate_hz: float) -> Clipping:
+    """Remove frequencies above 20 Hz from the samples on disk; returns how many were at the limit of the range."""
     from actipy import processing
 
+    clipping = Clipping()
     before = buffer.values(0, 0)
     for first, last in buffer.ranges(FILTER_SAMPLES):
         core = buffer.values(first, last + MARGIN_SAMPLES)
+        clipping.add(core[: last - first])
         frame = pd.DataFrame(np.concatenate([before, core]), columns=list(AXES))
         found, _ = processing.lowpass(frame, rate_hz, LOWPASS_HZ, chunksize=len(frame))
         buffer.replace(first, found.to_numpy(np.float32)[len(before) :][: last - first])
         before = core[: last - first][-MARGIN_SAMPLES:]
+    return clipping
 
 
 def _statistics(
@@ -134,7 +148,12 @@ def check_unit_of(file: Path, buffer: SampleBuffer, calibration: Calibration) ->
     Raises:
         DataError: when the resting length of the acceleration is not near 1 g.
     """
+    check_gravity(file, rest_of(buffer, calibration))
+
+
+def rest_of(buffer: SampleBuffer, calibration: Calibration) -> NDArray[np.float64]:
+    """Statistics of stretches at even distances (n, 2), see `rest_statistics`; there must be samples."""
     size = min(len(buffer), BLOCK_SAMPLES)
     begins = np.linspace(0, len(buffer) - size, min(UNIT_BLOCKS, len(buffer) // size)).astype(int)
     blocks = [calibration(buffer.values(first, first + size, buffer.columns)) for first in begins.tolist()]
-    check_gravity(file, rest_statistics(np.stack(blocks)))
+    return rest_statistics(np.stack(blocks))

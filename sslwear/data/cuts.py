@@ -86,7 +86,8 @@ def check_used(place: object, used: int, cuts: Iterable[Cut]) -> None:
         shown = [cut for cut in timed if cut.samples > most.samples / 20]
         raise DataError(
             f"{place} has times that cannot be right: {'; '.join(map(str, shown))}, {lost / (used + lost):.0%} of it; "
-            f"{ADVICE[most.kind]}"
+            f"{ADVICE[most.kind]}",
+            reason="times that cannot be right",
         )
 
 
@@ -106,7 +107,8 @@ def check_rate(place: object, rate_hz: float, window_hz: float) -> None:
     if rate_hz < window_hz / 2:
         raise DataError(
             f"{place} has {rate_hz:.4g} samples a second, but windows at {window_hz:g} Hz need at least "
-            f"{window_hz / 2:g}; give a recording with a higher rate"
+            f"{window_hz / 2:g}; give a recording with a higher rate",
+            reason="rate too low",
         )
 
 

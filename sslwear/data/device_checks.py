@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from sslwear.data.clock import Clock, texts
 from sslwear.data.cuts import duration
 from sslwear.errors import DataError
 from sslwear.utils.words import count
@@ -26,6 +27,8 @@ from sslwear.utils.words import count
 Result = TypeVar("Result")
 DEVICE_ENDINGS = (".cwa.gz", ".cwa", ".gt3x.gz", ".gt3x", ".bin.gz", ".bin")
 CSV_ENDINGS = (".csv.gz", ".csv")
+TABLE_ENDINGS = (*CSV_ENDINGS, ".npy", ".parquet")
+"""Recordings that need no Java."""
 MAX_LOST = 0.01
 """Damaged blocks per second of recording that are left out; a block holds about a second. With more, it is refused."""
 CUT_SHORT = "truncated|page count differs"
@@ -38,16 +41,16 @@ def name_of(file: Path) -> str:
     Raises:
         DataError: when the ending is unknown.
     """
-    for ending in (*DEVICE_ENDINGS, *CSV_ENDINGS):
+    for ending in (*DEVICE_ENDINGS, *TABLE_ENDINGS):
         if file.name.lower().endswith(ending) and len(file.name) > len(ending):
             return file.name[: -len(ending)]
-    known = ", ".join(ending for ending in (*DEVICE_ENDINGS, *CSV_ENDINGS) if not ending.endswith(".gz"))
-    raise DataError(f"{file} has an unknown ending. Give files that end in {known}, or in these with .gz.")
+    known = ", ".join(ending for ending in (*DEVICE_ENDINGS, *TABLE_ENDINGS) if not ending.endswith(".gz"))
+    raise DataError(f"{file} has an unknown ending. Give files that end in {known}, or in the first four with .gz.")
 
 
-def is_csv(file: Path) -> bool:
-    """Whether a file is a CSV recording, by its ending."""
-    return file.name.lower().endswith(CSV_ENDINGS)
+def is_table(file: Path) -> bool:
+    """Whether a file is a CSV, NumPy or Parquet recording, by its ending."""
+    return file.name.lower().endswith(TABLE_ENDINGS)
 
 
 def check_readable(file: Path) -> None:
@@ -61,10 +64,10 @@ def check_readable(file: Path) -> None:
     except OSError:
         found = None
     if found is None or not stat.S_ISREG(found.st_mode):
-        raise DataError(f"there is no file {file}; give the path of a recording")
+        raise DataError(f"there is no file {file}; give the path of a recording", reason="missing")
     if found.st_size == 0:
-        raise DataError(f"{file} is empty; {advice(file)}")
-    if not is_csv(file):
+        raise DataError(f"{file} is empty; {advice(file)}", reason="empty")
+    if not is_table(file):
         _check_java(file)
 
 
@@ -81,25 +84,27 @@ def reading_note(file: Path, samples: int, info: Mapping[str, Any], printed: str
         DataError: when there are no samples, the file is truncated, or too many of its blocks are damaged.
     """
     if samples == 0:
-        raise DataError(f"{file} holds no samples, or none but 0, 0, 0; {advice(file)}")
+        raise DataError(f"{file} holds no samples, or none but 0, 0, 0; {advice(file)}", reason="no samples")
     lost = _damaged_blocks(file, samples, info, printed)
     cut = ", a last line without a line end left out" if info.get("Unfinished") else ""
     calibrated = "gravity calibrated" if info.get("CalibOK") else "gravity not calibrated, too few still positions"
-    return f"{info['Device']}, {info['SampleRate']:g} Hz, {calibrated}{lost}{cut}"
+    found = "".join(f", {note}" for note in info.get("Format", ()) if note)
+    return f"{info['Device']}, {info['SampleRate']:g} Hz{found}, {calibrated}{lost}{cut}"
 
 
 def _damaged_blocks(file: Path, samples: int, info: Mapping[str, Any], printed: str) -> str:
     """Note about damaged blocks; a device itself may write a few in a week."""
     lost = int(info.get("ReadErrors") or 0)
     if re.search(CUT_SHORT, printed) or lost > MAX_LOST * samples / info["SampleRate"]:
-        raise DataError(f"{file} is damaged or truncated: {lost} of its blocks cannot be read; {advice(file)}")
+        message = f"{file} is damaged or truncated: {lost} of its blocks cannot be read; {advice(file)}"
+        raise DataError(message, reason="damaged or truncated")
     return f", {count(lost, 'damaged block')} left out" if lost else ""
 
 
 def _check_java(file: Path) -> None:
     java = shutil.which("java")
     if java is None or not _runs(java):
-        raise DataError(f"{file} needs Java, which is not installed; install Java 8 or newer")
+        raise DataError(f"{file} needs Java, which is not installed; install Java 8 or newer", reason="needs Java")
 
 
 @cache
@@ -116,6 +121,13 @@ def span(first: np.datetime64, last: np.datetime64) -> str:
     length = duration(float((last - first) / np.timedelta64(1, "s")))
     texts = [str(time.astype("datetime64[s]")).replace("T", " ") for time in (first, last)]
     return f"{texts[0]} to {texts[1]} ({length})"
+
+
+def local_span(first: np.datetime64, last: np.datetime64, clock: Clock) -> str:
+    """Local dates and times of the first and the last sample with their offsets, and the duration."""
+    times = np.array([first, last]).astype("datetime64[ns]").view(np.int64)
+    begin, end = texts(clock.instants(times), clock.zone, "s")
+    return f"{begin} to {end} ({duration(float((last - first) / np.timedelta64(1, 's')))}, {clock.zone})"
 
 
 def capture_output(read: Callable[[], Result], file: Path) -> tuple[Result, str]:
@@ -138,7 +150,8 @@ def capture_output(read: Callable[[], Result], file: Path) -> tuple[Result, str]
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise DataError(
                     f"{file} cannot be read: there is no space left on the disk for its samples; make room, then "
-                    "repeat the command"
+                    "repeat the command",
+                    reason="no space on the disk",
                 ) from error
             output.seek(0)
             lines = output.read().decode(errors="replace").strip().splitlines()
@@ -151,6 +164,6 @@ def capture_output(read: Callable[[], Result], file: Path) -> tuple[Result, str]
 
 def advice(file: Path) -> str:
     """What to do about a file that cannot be read."""
-    if is_csv(file):
+    if is_table(file):
         return "check that it is complete, with columns time (such as 2024-04-30 14:53:00.02), x, y and z"
     return "copy it from the device again"

@@ -1,4 +1,4 @@
-"""The reader of device files and CSV recordings, in bounded memory.
+"""The reader of device files and of recordings in tables, in bounded memory.
 
 The samples of a file are written to disk as actipy's Java program for the device gives them, filtered there piece by
 piece, and calibrated when they are read back.
@@ -6,45 +6,34 @@ piece, and calibrated when they are read back.
 
 from __future__ import annotations
 
-import shutil
-import struct
-import subprocess
-import tempfile
-import zipfile
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sslwear.data.buffer import AXES, TEMPERATURE, SampleBuffer
+from sslwear.data.buffer import SampleBuffer
 from sslwear.data.calibration import Calibration, filter_and_calibrate
 from sslwear.data.checks import check_range
-from sslwear.data.csv_recordings import read_csv_recording
+from sslwear.data.clock import Clock
 from sslwear.data.cuts import check_rate, check_used
-from sslwear.data.device_checks import capture_output, check_readable, is_csv, reading_note, span
+from sslwear.data.device_checks import capture_output, check_readable, is_table, local_span, reading_note, span
+from sslwear.data.java_reader import read_device
 from sslwear.data.nonwear import worn_at
+from sslwear.data.quality import Quality, error_mg
+from sslwear.data.recording_format import Reading, moment
+from sslwear.data.table_recordings import read_table_recording
 from sslwear.data.time_axis import TimeAxis
-from sslwear.data.unpacking import check_zip, open_gzip
 from sslwear.data.windowing import Windower, Windows
+from sslwear.errors import DataError
 
 PIECE_SAMPLES = 250_000
 MAX_DRIFT = 0.05
 """Difference between the rate by the header and by the times, as a share, above which the summary gives both."""
-READERS = {".cwa": "AxivityReader", ".gt3x": "ActigraphReader", ".bin": "GENEActivReader"}
-"""actipy's Java programs by a file's ending."""
-JAVA = ("java", "-Xmx256m", "-XX:+UseSerialGC")
-STREAM_HEAD = b"ACTIPY01"
-STREAM_COLUMNS = {
-    1: AXES,
-    2: (*AXES, TEMPERATURE),
-    3: (*AXES, TEMPERATURE, "light"),
-    6: (*AXES, "gyro_x", "gyro_y", "gyro_z", TEMPERATURE, "light"),
-}
-"""Columns that those programs write after the time, by the number in their first bytes."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +58,16 @@ class DeviceRecording:
     Attributes:
         file: the file that it is from.
         axis: its time axis, with what is cut.
-        nominal_hz: samples per second by the file's header; for a CSV file by its times.
+        nominal_hz: samples per second by the file's header; for a table as stated, or by its times.
         note: one line about how the file was read.
-        start: date and time of the first sample, in the device's local time.
-        end: date and time of the last sample.
+        start: date and time of the first sample that is used, by the clock of the recording.
+        end: date and time of the last sample that is used.
         nonwear: starts and ends (n, 2) of non-wear, both included, in nanoseconds since 1970.
         buffer: the samples.
         calibration: gravity calibration of the samples.
+        quality: numbers about the recording.
+        clock: what its times are.
+        part: index of the first sample that is used, and of the one after the last.
     """
 
     file: Path
@@ -87,6 +79,9 @@ class DeviceRecording:
     nonwear: NDArray[np.int64]
     buffer: SampleBuffer
     calibration: Calibration
+    quality: Quality
+    clock: Clock
+    part: tuple[int, int]
 
     @property
     def rate_hz(self) -> float:
@@ -104,7 +99,9 @@ class DeviceRecording:
         Raises:
             DataError: when no accelerometer measures a sample.
         """
-        for first, last in self.buffer.ranges(size):
+        begin, end = self.part
+        for first in range(begin, end, size):
+            last = min(first + size, end)
             time = self.buffer.time(first, last)
             samples = self.calibration(self.buffer.values(first, last, self.buffer.columns))
             check_range(self.file, samples, first)
@@ -143,131 +140,95 @@ class DeviceRecording:
 
 
 @contextmanager
-def open_recording(file: Path, folder: Path) -> Iterator[DeviceRecording]:
-    """Read a device's file or a CSV recording.
+def open_recording(file: Path, folder: Path, reading: Reading | None = None) -> Iterator[DeviceRecording]:
+    """Read a device's file or a recording in a table.
 
     Args:
-        file: ``.cwa``, ``.gt3x``, ``.bin`` or ``.csv``, each also with ``.gz``.
+        file: ``.cwa``, ``.gt3x``, ``.bin`` or ``.csv``, each also with ``.gz``; ``.npy`` or ``.parquet``.
         folder: folder on a disk with room for the samples, 20 to 24 bytes each: 1.5 GB for a week at 100 Hz.
+        reading: how it is read, and the part to use; calibration uses the whole recording.
 
     Raises:
         DataError: when it cannot be read, or too much of it cannot be used.
     """
     check_readable(file)
+    reading = reading or Reading()
     buffers: list[SampleBuffer] = []
 
     def read() -> tuple[TimeAxis, Calibration, dict[str, Any]]:
-        buffer, info = (read_csv_recording if is_csv(file) else _read_device)(file, folder)
+        buffer, info = read_table_recording(file, folder, reading) if is_table(file) else read_device(file, folder)
         buffers.append(buffer)
         axis = buffer.arrange()
         check_used(file, axis.used, axis.cuts)
         nominal_hz = float(info.get("SampleRate") or axis.rate_hz or 1)
         info = {"SampleRate": round(nominal_hz, 3) or nominal_hz, "Filtered": nominal_hz, **info}
-        return axis, *filter_and_calibrate(file, buffer, info)
+        return axis, *filter_and_calibrate(file, buffer, info, reading.nonwear)
 
     try:
         (axis, calibration, info), printed = capture_output(read, file)
         (buffer,) = buffers
         note = reading_note(file, len(buffer), info, printed)
-        start, end = (buffer.time(i, i + 1).view("datetime64[ns]")[0] for i in (0, len(buffer) - 1))
+        clock = _clock(buffer, info, reading)
+        part = _part(file, buffer, clock, reading)
+        start, end = (buffer.time(i, i + 1).view("datetime64[ns]")[0] for i in (part[0], part[1] - 1))
         if axis.rate_hz and abs(axis.rate_hz / info["SampleRate"] - 1) > MAX_DRIFT:
             note += f", {axis.rate_hz:.4g} Hz by its clock"
-        note += f", {span(start, end)}"
-        yield DeviceRecording(file, axis, info["SampleRate"], note, start, end, info["nonwear"], buffer, calibration)
+        note += f", {span(start, end)}" if clock.zone is None else f", {local_span(start, end, clock)}"
+        quality = _quality(axis, info, part, (start, end))
+        nominal_hz = info["SampleRate"]
+        yield DeviceRecording(
+            *(file, axis, nominal_hz, note, start, end, info["nonwear"], buffer, calibration, quality, clock, part)
+        )
     finally:
         for buffer in buffers:
             buffer.close()
 
 
-def _read_device(file: Path, folder: Path) -> tuple[SampleBuffer, dict[str, Any]]:
-    """Let actipy's reader write a file's samples to disk; returns them, and actipy's facts about the device."""
-    from actipy import matrix_reader, reader
-
-    with tempfile.TemporaryDirectory(dir=folder) as name:
-        place, plain = Path(name), file
-        if file.name.lower().endswith(".gz"):
-            plain = place / file.name[: -len(".gz")]
-            with open_gzip(file, str(file)) as packed, plain.open("wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked, 2**20)
-        if zipfile.is_zipfile(plain):
-            check_zip(plain)
-        if matrix_reader.is_matrix_bin_file(str(plain)):
-            return _read_matrix(plain, folder)
-        device = reader.get_device_info(str(plain))
-        buffer, info = _run_java(plain, place, folder)
-    return buffer, {**device, **info, "SampleRate": float(info["SampleRate"])}
+def _clock(buffer: SampleBuffer, info: dict[str, Any], reading: Reading) -> Clock:
+    """What the times of a recording are; device clocks follow daylight saving only if that is stated."""
+    if info.get("Absolute"):
+        return Clock(reading.zone)
+    return Clock.set_at(reading.zone, int(buffer.time(0, 1)[0]))
 
 
-def _run_java(file: Path, place: Path, folder: Path) -> tuple[SampleBuffer, dict[str, Any]]:
-    """Run one of actipy's Java programs, which stops when nobody reads its output any more.
-
-    Args:
-        file: the file to read.
-        place: folder for the program's facts about the device.
-        folder: folder of the buffer.
+def _part(file: Path, buffer: SampleBuffer, clock: Clock, reading: Reading) -> tuple[int, int]:
+    """Index of the first sample to use, and of the one after the last.
 
     Raises:
-        CalledProcessError: when it fails.
-        ValueError: when it writes another format than this version of actipy does.
+        DataError: when no sample is between the limits.
     """
-    import actipy
-
-    home = str(Path(actipy.__file__).parent)
-    kind = READERS[file.suffix.lower()]
-    command = [*JAVA, "-cp", home, kind, "-i", str(file), "-o", str(place), "--stream"]
-    buffer: SampleBuffer | None = None
-    try:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=2**20) as process:
-            assert process.stdout is not None
-            try:
-                columns = _columns(process.stdout)
-                buffer = SampleBuffer(folder, tuple(name for name in columns if name in (*AXES, TEMPERATURE)))
-                _copy_samples(process.stdout, columns, buffer)
-            except EOFError:
-                pass  # the program has failed, which its exit status shows
-            except BaseException:
-                process.kill()
-                raise
-        if process.returncode or buffer is None:
-            raise subprocess.CalledProcessError(process.returncode, command)
-        return buffer, dict(line.split(":", 1) for line in (place / "info.txt").read_text().splitlines())
-    except BaseException:
-        if buffer is not None:
-            buffer.close()
-        raise
+    places = range(len(buffer))
+    limits = [0, len(buffer)]
+    for i, (name, text) in enumerate((("--start", reading.start), ("--end", reading.end))):
+        if text is not None:
+            time = clock.time_of(moment(name, text))
+            limits[i] = bisect_left(places, time, key=lambda place: int(buffer.time(place, place + 1)[0]))
+    if limits[0] >= limits[1]:
+        whole = [buffer.time(i, i + 1).view("datetime64[ns]")[0] for i in (0, len(buffer) - 1)]
+        raise DataError(
+            f"{file} has no samples between --start and --end. It is from {span(whole[0], whole[1])}",
+            reason="no samples between --start and --end",
+        )
+    return limits[0], limits[1]
 
 
-def _columns(stream: IO[bytes]) -> tuple[str, ...]:
-    """Names of the columns that a Java program writes."""
-    head = _read_exactly(stream, len(STREAM_HEAD) + 1)
-    if head[:-1] != STREAM_HEAD or head[-1] not in STREAM_COLUMNS:
-        raise ValueError("this version of actipy writes another format; install actipy 3.8")
-    return STREAM_COLUMNS[head[-1]]
-
-
-def _copy_samples(stream: IO[bytes], columns: tuple[str, ...], buffer: SampleBuffer) -> None:
-    """Copy what a Java program writes into a buffer: some rows at a time, column by column."""
-    while rows := struct.unpack("<I", _read_exactly(stream, 4))[0]:
-        time = np.frombuffer(_read_exactly(stream, 8 * rows), np.int64)
-        values = {name: np.frombuffer(_read_exactly(stream, 4 * rows), np.float32) for name in columns}
-        buffer.append(time, {name: values[name] for name in buffer.columns})
-
-
-def _read_exactly(stream: IO[bytes], size: int) -> bytes:
-    found = stream.read(size)
-    if len(found) < size:
-        raise EOFError("the reader stopped")
-    return found
-
-
-def _read_matrix(file: Path, folder: Path) -> tuple[SampleBuffer, dict[str, Any]]:
-    """Read a Matrix device's file, which actipy reads as a whole."""
-    import actipy
-
-    data, info = actipy.read_device(
-        str(file), lowpass_hz=None, calibrate_gravity=False, detect_nonwear=False, resample_hz=None, verbose=False
+def _quality(
+    axis: TimeAxis, info: dict[str, Any], part: tuple[int, int], limits: tuple[np.datetime64, np.datetime64]
+) -> Quality:
+    """Numbers about a recording, of the part that is used where they belong to one."""
+    begins = np.cumsum([last - first for first, last in axis.ranges])[:-1]
+    begin, end = (limit.astype("datetime64[ns]").astype(np.int64) for limit in limits)
+    episodes = info["nonwear"]
+    return Quality(
+        device=str(info["Device"]),
+        rate_hz=round(axis.rate_hz or info["SampleRate"], 4),
+        samples=part[1] - part[0],
+        calibrated=bool(info["CalibOK"]),
+        calibration_error_before_mg=error_mg(info.get("CalibErrorBefore(mg)")),
+        calibration_error_after_mg=error_mg(info.get("CalibErrorAfter(mg)")),
+        clipped_share=float(info.get("Clipped", 0)),
+        interrupts=int(((begins > part[0]) & (begins < part[1])).sum()),
+        cut_seconds=round(sum(cut.seconds for cut in axis.cuts), 3),
+        damaged_blocks=int(info.get("ReadErrors") or 0),
+        nonwear_episodes=int(((episodes[:, 0] <= end) & (episodes[:, 1] >= begin)).sum()),
     )
-    buffer = SampleBuffer(folder)
-    values = {name: data[name].to_numpy(np.float32) for name in AXES}
-    buffer.append(data.index.to_numpy("datetime64[ns]").view(np.int64), values)
-    return buffer, info

@@ -13,6 +13,8 @@ STILL_G = 0.1
 """Standard deviation of acceleration at rest, at most."""
 REST_G, MOVING_G = (0.7, 1.4), (0.3, 3.0)
 """Range of the resting length of acceleration in g, and of its length when the arm never rests, as in running."""
+METRES_PER_S2, MILLI_G = (4, 16), (400, 1600)
+"""Range of the resting length of acceleration in these units."""
 BLOCK_SAMPLES = 300
 """Length of the stretches in which rest is searched."""
 IDLE_SHARE = 0.1
@@ -56,6 +58,24 @@ def rest_statistics(windows: NDArray[np.floating]) -> NDArray[np.float64]:
         return np.stack([lengths, np.sqrt(blocks.var(axis=1).sum(axis=1))], axis=1)
 
 
+def _at_rest(statistics: NDArray[np.float64]) -> tuple[float, float]:
+    """Length of acceleration and its standard deviation in the stillest tenth of the blocks."""
+    stillest = statistics[np.argsort(statistics[:, 1])[: max(3, len(statistics) // 10)]]
+    length, deviation = (float(value) for value in np.median(stillest, axis=0))
+    return length, deviation
+
+
+def unit_of(statistics: NDArray[np.float64]) -> str:
+    """The unit of acceleration by its length at rest: ``m/s2`` or ``mg``; otherwise ``g``.
+
+    Args:
+        statistics: statistics of blocks (n, 2) of one participant or recording, see `rest_statistics`.
+    """
+    length = _at_rest(statistics)[0] if len(statistics) else 1.0
+    ranges = {"m/s2": METRES_PER_S2, "mg": MILLI_G}
+    return next((unit for unit, (low, high) in ranges.items() if low <= length <= high), "g")
+
+
 def gravity_problem(statistics: NDArray[np.float64]) -> str | None:
     """What is wrong with the unit of acceleration, by its length in the stillest tenth of the blocks; None if nothing.
 
@@ -64,14 +84,13 @@ def gravity_problem(statistics: NDArray[np.float64]) -> str | None:
     """
     if len(statistics) == 0:
         return None
-    stillest = statistics[np.argsort(statistics[:, 1])[: max(3, len(statistics) // 10)]]
-    length, deviation = (float(value) for value in np.median(stillest, axis=0))
+    length, deviation = _at_rest(statistics)
     low, high = REST_G if deviation <= STILL_G else MOVING_G
     if low <= length <= high:
         return None
-    if 4 <= length <= 16:
+    if METRES_PER_S2[0] <= length <= METRES_PER_S2[1]:
         guess = "looks like m/s^2: divide by 9.80665"
-    elif 400 <= length <= 1600:
+    elif MILLI_G[0] <= length <= MILLI_G[1]:
         guess = "looks like mg: divide by 1000"
     elif high < length < 4:
         guess = "looks like normalised or damaged data: give acceleration as it was recorded, in g"
@@ -94,4 +113,6 @@ def check_gravity(place: object, statistics: NDArray[np.float64], owner: str = "
         DataError: with the probable unit.
     """
     if (problem := gravity_problem(statistics)) is not None:
-        raise DataError(f"{place} cannot be in g: the resting length of its acceleration{owner} is {problem}")
+        raise DataError(
+            f"{place} cannot be in g: the resting length of its acceleration{owner} is {problem}", reason="not in g"
+        )

@@ -28,8 +28,14 @@ TOLERANCE = 0.02
 
 
 def is_array(file: Path) -> bool:
-    """Whether a file holds windows, by its ending."""
-    return file.suffix.lower() == ENDING
+    """Whether a file holds windows, by its ending and its shape; a recording is a table of samples."""
+    if file.suffix.lower() != ENDING:
+        return False
+    try:
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
+        return True  # reading it again gives the message
+    return array.ndim != 2 and array.dtype.names is None
 
 
 def predict_arrays(files: Sequence[Path], model: Model, options: Options) -> list[Outcome]:

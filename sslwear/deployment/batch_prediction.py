@@ -17,8 +17,10 @@ from threadpoolctl import threadpool_limits
 
 from sslwear.data.sources.raw import natural
 from sslwear.deployment import prediction_record
+from sslwear.deployment.learnt_smoothing import model_of
 from sslwear.deployment.prediction_files import Options, Outcome, check_outputs, earlier_outcome, write_outputs
 from sslwear.deployment.recording_prediction import PredictionProgress, label
+from sslwear.encoders.card import Card
 from sslwear.encoders.classifier import Model
 from sslwear.errors import DataError
 from sslwear.evaluation.smoothing import HiddenMarkovModel
@@ -51,9 +53,8 @@ def predict(
         SettingsError: when a bout is not longer than a window.
     """
     recordings = check_outputs(files, options)
-    if options.bout_s is not None:
-        HiddenMarkovModel.from_bouts(len(model.card.class_names), model.card.window_s, options.bout_s)
-    with _temporary_folder(options.out) as folder:
+    chosen_smoothing(model.card, options)
+    with output_folder(options.out) as folder:
         model.save(folder)
         digest = prediction_record.model_digest(folder)
         earlier = {name: earlier_outcome(name, file, digest, options) for name, file in recordings.items()}
@@ -69,22 +70,57 @@ def predict(
             for task in tasks:
                 yield _predict_one(*task)
             return
-        queue = processes.CONTEXT.SimpleQueue()
+        yield from _in_processes(tasks, jobs, (folder, options, threads), progress)
 
-        def forward_progress() -> None:
-            while not queue.empty():
-                name, share = queue.get()
-                if progress is not None:
-                    progress(name, share)
 
+def _in_processes(
+    tasks: Sequence[tuple[str, Path, Path, str, Options]],
+    jobs: int,
+    arguments: tuple[Path, Options, int],
+    progress: PredictionProgress | None,
+) -> Iterator[Outcome]:
+    """Label recordings in worker processes; one whose process is killed is tried alone, and left out if it is again."""
+    queue = processes.CONTEXT.SimpleQueue()
+    _queues.append(queue)
+
+    def forward_progress() -> None:
+        while not queue.empty():
+            name, share = queue.get()
+            if progress is not None:
+                progress(name, share)
+
+    def run(some: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[Outcome]:
+        given = (*arguments, _QueueProgress(queue))
+        return processes.run(_predict_one, some, jobs, _load_worker, given, forward_progress)
+
+    waiting = {task[0]: task for task in tasks}
+    while waiting:
         try:
-            arguments = (folder, options, threads, _QueueProgress(queue))
-            yield from processes.run(_predict_one, tasks, jobs, _load_worker, arguments, forward_progress)
-        except BrokenProcessPool as error:
-            raise DataError(
-                f"a worker process was killed, probably for lack of memory. Finished recordings are in {options.out}. "
-                "Repeat the command with a smaller --jobs"
-            ) from error
+            for outcome in run(list(waiting.values()), min(jobs, len(waiting))):
+                del waiting[outcome.name]
+                yield outcome
+        except BrokenProcessPool:
+            # Tasks start in their order, so that the recording is among the first ones. Two that need much memory may
+            # have been at work together, and each is alone now.
+            for name in list(waiting)[: jobs + 1]:
+                task = waiting.pop(name)
+                try:
+                    yield from run([task], 1)
+                except BrokenProcessPool:
+                    message = f"{task[1]}: its process was killed, probably for lack of memory. Repeat with --jobs 1"
+                    yield Outcome(name, error=message, reason="its process was killed", file=task[1].name)
+
+
+def chosen_smoothing(card: Card, options: Options) -> HiddenMarkovModel | None:
+    """The hidden Markov model that labels are smoothed with; None for no smoothing.
+
+    Raises:
+        SettingsError: when a bout is not longer than a window.
+        WeightsError: when the model's own one cannot be used.
+    """
+    if options.bout_s is not None:
+        return HiddenMarkovModel.from_bouts(len(card.class_names), card.window_s, options.bout_s)
+    return model_of(card) if options.learnt else None
 
 
 def in_order(outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -111,6 +147,8 @@ class _Worker:
 
 
 _worker: _Worker | None = None
+_queues: list[Any] = []
+"""Queues of progress. A worker that is still starting when the last recording is finished looks for its queue."""
 
 
 def _load_worker(folder: Path, options: Options, threads: int, progress: PredictionProgress | None) -> None:
@@ -122,7 +160,7 @@ def _load_worker(folder: Path, options: Options, threads: int, progress: Predict
 
 
 @contextmanager
-def _temporary_folder(out: Path) -> Iterator[Path]:
+def output_folder(out: Path) -> Iterator[Path]:
     """Temporary folder for unfinished files in the output folder; files of a killed process are deleted.
 
     Raises:
@@ -156,27 +194,53 @@ def _predict_one(name: str, file: Path, folder: Path, model: str, options: Optio
     assert _worker is not None
     place = Path(tempfile.mkdtemp(dir=folder))
     try:
-        found, table, note, warning = label(name, file, place, _worker.model, options.bout_s, _worker.progress)
+        card = _worker.model.card
+        smoothing = chosen_smoothing(card, options)
+        found = label(name, file, place, _worker.model, smoothing, options.reading, _worker.progress)
         made_from = options.identity(file, model)
         prediction_record.write(options.record(name), place, made_from, None)
-        write_outputs(found, table, place, options)
-        nonwear = int((found.codes < 0).sum())
-        result: dict[str, Any] = {"windows": len(table), "nonwear": nonwear, "note": note, "warning": warning}
+        write_outputs(found, place, options, [about_labels(card, options)])
+        result: dict[str, Any] = {
+            "windows": len(found.table),
+            "nonwear": int((found.windows.codes < 0).sum()),
+            "note": found.note,
+            "warning": found.warning,
+            "file": file.name,
+            "quality": found.quality.to_json(),
+            "span": list(found.windows.limits),
+            "rule": options.rule.to_json(),
+        }
         prediction_record.write(options.record(name), place, made_from, result)
         return Outcome(name, **result)
     except DataError as error:
-        return Outcome(name, error=str(error))
+        return _left_out(name, file, str(error), error.reason or "cannot be read")
     except MemoryError:
-        return Outcome(name, error=f"{file} needs more memory than is available. Repeat with a smaller --jobs")
+        message = f"{file} needs more memory than is available. Repeat with a smaller --jobs"
+        return _left_out(name, file, message, "not enough memory")
     except OSError as error:
-        return Outcome(name, error=f"{file}: cannot write samples or results ({error.strerror or error})")
+        message = f"{file}: cannot write samples or results ({error.strerror or error})"
+        return _left_out(name, file, message, "results cannot be written")
     except Exception as error:  # noqa: BLE001 - one file must not stop the others
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        return Outcome(
-            name,
-            error=f"{file} cannot be labelled ({reason}). Please report this if a new copy of the file does not help",
-        )
+        message = f"{file} cannot be labelled ({reason}). Please report this if a new copy of the file does not help"
+        return _left_out(name, file, message, "cannot be labelled")
     finally:
         shutil.rmtree(place, ignore_errors=True)
         if _worker.progress is not None:
             _worker.progress(name, 1.0)
+
+
+def _left_out(name: str, file: Path, error: str, reason: str) -> Outcome:
+    return Outcome(name, error=error, reason=reason, file=file.name)
+
+
+def about_labels(card: Card, options: Options) -> str:
+    """How labels are made, in a sentence."""
+    if options.bout_s is not None:
+        return f"Labels are smoothed for bouts of {options.bout_s / 60:g} minutes."
+    if card.smoothing is not None and options.learnt:
+        return "Labels are smoothed by the hidden Markov model that was learnt with the model."
+    if not options.learnt:
+        return "Labels are not smoothed."
+    why = f", because {card.no_smoothing}" if card.no_smoothing else ""
+    return f"Labels are not smoothed: the model has no learnt smoothing{why}."

@@ -92,7 +92,18 @@ def _purpose(card: Card, details: ModelDetails) -> list[str]:
         "resampled linearly. Output: one row for each window, with its `label` and a probability `p_CLASS` of each "
         "class.",
         "\n".join(["```python", "import mlflow", f"mlflow.pyfunc.load_model({uri!r}).predict(windows)", "```"]),
+        _smoothing(card),
     ]
+
+
+def _smoothing(card: Card) -> str:
+    if card.smoothing is not None:
+        return (
+            "`sslwear predict` smooths labels of recordings with a hidden Markov model that was learnt with it: "
+            "transitions of the training participants' labels, emissions of predictions for participants that the "
+            "predicting network was not trained on."
+        )
+    return f"It has no learnt smoothing, because {card.no_smoothing or 'none was fitted'}."
 
 
 def _origin(card: Card, details: ModelDetails) -> list[str]:

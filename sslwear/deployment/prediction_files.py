@@ -4,21 +4,44 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pandas as pd
-
+from sslwear.data.clock import texts
 from sslwear.data.devices import recordings_by_name
+from sslwear.data.recording_format import Reading
 from sslwear.deployment import prediction_record
+from sslwear.deployment.recording_prediction import Labelled
 from sslwear.errors import DataError, SettingsError
-from sslwear.evaluation.daily import LabelledRecording, minutes
+from sslwear.evaluation.bouts import bouts
+from sslwear.evaluation.counting import CountingRule
+from sslwear.evaluation.daily import minutes
+from sslwear.evaluation.minute_table import minute_table
 from sslwear.reports.day_figure import day_figure
+from sslwear.reports.recording_page import recording_page
 from sslwear.utils.csv_cells import write_csv
 
 FORMATS = ("csv", "parquet")
+ENDINGS = {
+    "days": ".days.csv",
+    "hours": ".hours.csv",
+    "bouts": ".bouts.csv",
+    "minutes": ".minutes.parquet",
+    "picture": ".png",
+    "page": ".html",
+}
+"""Output files of each recording beside the table of windows."""
+COHORT = {
+    "people": "people.csv",
+    "people, Parquet": "people.parquet",
+    "days": "days.csv",
+    "recordings": "recordings.csv",
+    "page": "people.html",
+}
+"""Output files of all recordings together."""
+RECORD = ".prediction.json"
 LONGEST_NAME = 255
 """Bytes of a file's name on the usual file systems."""
 
@@ -34,6 +57,10 @@ class Options:
         device: name of the torch device.
         precision: ``float32`` or ``bf16``.
         overwrite: whether existing output files may be replaced.
+        learnt: whether labels are smoothed by the model that was learnt with the network, if there is one and `bout_s`
+            is None.
+        reading: how recordings are read.
+        rule: which days and people count.
 
     Raises:
         SettingsError: when the format is unknown.
@@ -45,6 +72,9 @@ class Options:
     device: str = "cpu"
     precision: str = "float32"
     overwrite: bool = False
+    learnt: bool = True
+    reading: Reading = field(default_factory=Reading)
+    rule: CountingRule = field(default_factory=CountingRule)
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -56,12 +86,12 @@ class Options:
 
     def outputs(self, name: str) -> dict[str, Path]:
         """Output files of a recording by kind."""
-        endings = {"windows": f".{self.format}", "days": ".days.csv", "hours": ".hours.csv", "picture": ".png"}
+        endings = {"windows": f".{self.format}", **ENDINGS}
         return {what: self.out / f"{name}{ending}" for what, ending in endings.items()}
 
     def record(self, name: str) -> Path:
         """File by which a repeated command knows that the recording is finished."""
-        return self.out / f"{name}.prediction.json"
+        return self.out / f"{name}{RECORD}"
 
     def identity(self, file: Path, model: str) -> prediction_record.Identity:
         """What the output files of a recording depend on; `model` is the digest of the model.
@@ -69,7 +99,14 @@ class Options:
         Raises:
             OSError: when the recording cannot be read.
         """
-        chosen = {"format": self.format, "bout_s": self.bout_s, "device": self.device, "precision": self.precision}
+        chosen = {
+            "format": self.format,
+            "bout_s": self.bout_s,
+            "learnt": self.learnt,
+            "device": self.device,
+            "precision": self.precision,
+            "reading": self.reading.identity(),
+        }
         return prediction_record.identity(file, model, chosen)
 
 
@@ -83,7 +120,12 @@ class Outcome:
         nonwear: number of non-wear windows.
         note: one line about how the file was read.
         warning: warning about the labels, or None.
-        error: reason why there are no labels, or None.
+        error: message why there are no labels, or None.
+        reason: the same in a few words, by which a summary counts; None for a recording with labels.
+        file: name of the file.
+        quality: attributes of its `Quality`; None without labels.
+        span: start and end of the recording, as instants in nanoseconds since 1970; None without labels.
+        rule: the rule of counted days that its page was made with; None without labels.
     """
 
     name: str
@@ -92,6 +134,11 @@ class Outcome:
     note: str = ""
     warning: str | None = None
     error: str | None = None
+    reason: str | None = None
+    file: str = ""
+    quality: Mapping[str, Any] | None = None
+    span: Sequence[int] | None = None
+    rule: Mapping[str, Any] | None = None
 
 
 def check_outputs(files: Sequence[Path], options: Options) -> dict[str, Path]:
@@ -102,7 +149,10 @@ def check_outputs(files: Sequence[Path], options: Options) -> dict[str, Path]:
     """
     recordings = recordings_by_name(files)
     inputs = {os.path.realpath(path) for path in recordings.values()}
-    outputs: dict[Path, str] = {}
+    outputs: dict[Path, str] = {options.out / name: "the table of people" for name in COHORT.values()}
+    for path in outputs:
+        if os.path.realpath(path) in inputs:
+            raise DataError(f"{path} is one of the recordings and would be overwritten. Give another --out")
     for name, file in recordings.items():
         if len(os.fsencode(options.record(name).name)) > LONGEST_NAME:
             raise DataError(f"{file} has too long a name for its output files. Rename it")
@@ -138,20 +188,34 @@ def earlier_outcome(name: str, file: Path, model: str, options: Options) -> Outc
     return None
 
 
-def write_outputs(found: LabelledRecording, table: pd.DataFrame, place: Path, options: Options) -> None:
-    """Write the output files of a recording under temporary names, then rename them, the table of windows last."""
-    made = {what: place / path.name for what, path in options.outputs(found.name).items()}
+def write_outputs(found: Labelled, place: Path, options: Options, about: Sequence[str]) -> None:
+    """Write the output files of a recording under temporary names, then rename them, the table of windows last.
+
+    Args:
+        found: the recording.
+        place: folder for unfinished files, on the same disk.
+        options: options of the prediction.
+        about: lines about the model for the page.
+    """
+    windows, table = found.windows, found.table
+    made = {what: place / path.name for what, path in options.outputs(windows.name).items()}
     if options.format == "parquet":
         table.to_parquet(made["windows"], index=False)
     else:
-        times = np.char.replace(np.datetime_as_string(table["time"].to_numpy(), unit="ms"), "T", " ")
+        times = texts(windows.begins // 10**6 * 10**6, windows.zone)
         write_csv(table.assign(time=times), made["windows"], "%.4f")
-    write_csv(minutes(found, "day"), made["days"], "%.3f")
-    write_csv(minutes(found, "hour"), made["hours"], "%.3f")
+    write_csv(minutes(windows, "day"), made["days"], "%.3f")
+    write_csv(minutes(windows, "hour"), made["hours"], "%.3f")
+    write_csv(bouts(windows), made["bouts"], "%.3f")
+    by_minute = minute_table(windows)
+    by_minute.table().to_parquet(made["minutes"], index=False)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # letters of a name that matplotlib's font lacks
-        day_figure(found).savefig(made["picture"], dpi=130)
-    for path in options.stale(found.name):
+        figure = day_figure(windows.local())
+        figure.savefig(made["picture"], dpi=130)
+        page = recording_page(windows.name, by_minute, found.quality, options.rule, [found.note, *about], found.warning)
+    made["page"].write_text(page)
+    for path in options.stale(windows.name):
         path.unlink(missing_ok=True)
-    for what, path in reversed(options.outputs(found.name).items()):
+    for what, path in reversed(options.outputs(windows.name).items()):
         made[what].replace(path)

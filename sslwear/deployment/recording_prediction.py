@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sslwear.data.device_reader import open_recording
+from sslwear.data.device_reader import DeviceRecording, open_recording
+from sslwear.data.quality import Quality
+from sslwear.data.recording_format import Reading
 from sslwear.encoders.card import Card
 from sslwear.encoders.classifier import BATCH, Model
 from sslwear.encoders.distribution_shift import distribution_shift_warning, statistics
@@ -26,14 +29,35 @@ PredictionProgress = Callable[[str, float], None]
 """Callback with the name of a recording and the share of it that is done."""
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """A labelled recording.
+
+    Attributes:
+        windows: the windows with their classes.
+        table: one row for each window: ``time``, ``worn``, ``label``, with smoothing ``unsmoothed_label``, the most
+            probable class, and ``p_CLASS`` of each class; labels and probabilities are empty where not worn.
+        quality: quality of the recording.
+        note: one line about how the file was read and what of it was cut.
+        warning: warning about distribution shift, or None.
+    """
+
+    windows: LabelledRecording
+    table: pd.DataFrame
+    quality: Quality
+    note: str
+    warning: str | None
+
+
 def label(
     name: str,
     file: Path,
     place: Path,
     model: Model,
-    bout_s: float | None = None,
+    smoothing: HiddenMarkovModel | None = None,
+    reading: Reading | None = None,
     progress: PredictionProgress | None = None,
-) -> tuple[LabelledRecording, pd.DataFrame, str, str | None]:
+) -> Labelled:
     """Label the adjacent windows of a recording.
 
     Args:
@@ -41,13 +65,9 @@ def label(
         file: its file.
         place: a folder on a disk with room for its samples, 24 bytes each.
         model: the model.
-        bout_s: expected duration of a bout in seconds, for smoothing; None for no smoothing.
+        smoothing: hidden Markov model of adjacent windows; None for no smoothing.
+        reading: how the file is read.
         progress: callback with the share that is done.
-
-    Returns:
-        The windows; their table (``time``, ``worn``, ``label``, with smoothing ``unsmoothed_label``, the most probable
-        class, and ``p_CLASS`` of each class; labels and probabilities are empty where not worn);
-        one line about how the file was read and what of it was cut; and a warning about distribution shift, or None.
 
     Raises:
         DataError: when the file cannot be read, its rate is too low, or it is shorter than a window.
@@ -55,7 +75,7 @@ def label(
     card = model.card
     parts: dict[str, list[NDArray[Any]]] = {key: [] for key in ("start", "worn", "enmo", "statistics")}
     network = _Batches(model)
-    with open_recording(file, place) as recording:
+    with open_recording(file, place, reading) as recording:
         for windows in recording.windows(card.rate_hz, card.window_s, card.window_s, needed_hz=card.recorded_hz):
             parts["start"].append(windows.start)
             parts["worn"].append(windows.worn)
@@ -71,15 +91,34 @@ def label(
     start, enmo, found = (np.concatenate(parts[key]) for key in ("start", "enmo", "statistics"))
     worn: NDArray[np.bool_] = np.concatenate(parts["worn"])
     if len(start) == 0:
-        raise DataError(f"{file} has no stretch without a gap that is as long as a window, {card.window_s:g} s")
+        raise DataError(
+            f"{file} has no stretch without a gap that is as long as a window, {card.window_s:g} s",
+            reason="shorter than a window",
+        )
     codes = np.full(len(start), -1)
-    codes[worn] = _classes(p, start[worn], card, bout_s)
-    when = recording.start + np.rint(start * 1e9).astype("timedelta64[ns]")
-    labelled = LabelledRecording(
-        name, card.class_names, when, card.window_s, codes, enmo.astype(np.float32), recording.start, recording.end
-    )
+    codes[worn] = _classes(p, start[worn], card, smoothing)
+    labelled = _on_clock(name, recording, card, start, codes, enmo.astype(np.float32))
     note = "; ".join([recording.note, *map(str, recording.axis.cuts)])
-    return labelled, _table(labelled, worn, p, bout_s is not None), note, distribution_shift_warning(card, found)
+    table = _table(labelled, worn, p, smoothing is not None)
+    return Labelled(labelled, table, recording.quality, note, distribution_shift_warning(card, found))
+
+
+def _on_clock(
+    name: str,
+    recording: DeviceRecording,
+    card: Card,
+    start: NDArray[np.float64],
+    codes: NDArray[np.int64],
+    enmo: NDArray[np.float32],
+) -> LabelledRecording:
+    """Windows whose starts (N,) in seconds from the first sample become instants."""
+    clock, begin = recording.clock, recording.start.astype("datetime64[ns]").astype(np.int64)
+    end = recording.end.astype("datetime64[ns]").astype(np.int64)
+    when = clock.instants(begin + np.rint(start * 1e9).astype(np.int64))
+    first, last = (np.datetime64(int(one), "ns") for one in clock.instants(np.array([begin, end])))
+    return LabelledRecording(
+        name, card.class_names, when.view("datetime64[ns]"), card.window_s, codes, enmo, first, last, clock.zone
+    )
 
 
 class _Batches:
@@ -106,13 +145,15 @@ class _Batches:
         return np.concatenate(self._found)
 
 
-def _classes(p: NDArray[np.float32], start: NDArray[np.float64], card: Card, bout_s: float | None) -> NDArray[np.int64]:
+def _classes(
+    p: NDArray[np.float32], start: NDArray[np.float64], card: Card, smoothing: HiddenMarkovModel | None
+) -> NDArray[np.int64]:
     """Class indices of worn windows (N,); smoothing starts anew after a gap or non-wear."""
-    if bout_s is None:
+    if smoothing is None:
         likeliest: NDArray[np.int64] = p.argmax(axis=1)
         return likeliest
     begins = np.diff(start, prepend=-np.inf) > card.window_s + GAP_S
-    return smooth(p, HiddenMarkovModel.from_bouts(len(card.class_names), card.window_s, bout_s), begins)
+    return smooth(p, smoothing, begins)
 
 
 def _table(found: LabelledRecording, worn: NDArray[np.bool_], p: NDArray[np.float32], smoothed: bool) -> pd.DataFrame:
@@ -121,8 +162,9 @@ def _table(found: LabelledRecording, worn: NDArray[np.bool_], p: NDArray[np.floa
     whole[worn] = p
     likeliest = np.full(len(worn), -1)
     likeliest[worn] = p.argmax(axis=1)
+    time = pd.DatetimeIndex(found.start.astype("datetime64[ms]"))
     columns: Mapping[str, Any] = {
-        "time": found.start.astype("datetime64[ms]"),
+        "time": time if found.zone is None else time.tz_localize("UTC").tz_convert(found.zone),
         "worn": worn,
         "label": names[found.codes],
         **({"unsmoothed_label": names[likeliest]} if smoothed else {}),

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 
 from sslwear.config import NO_PRETEXT
 from sslwear.deployment import model_card, registry
+from sslwear.deployment.learnt_smoothing import learnt_smoothing
 from sslwear.encoders.base import Network
 from sslwear.encoders.card import Card
 from sslwear.encoders.distribution_shift import reference_ranges, statistics
@@ -63,8 +64,13 @@ def register_trial(
         The new version.
     """
     training, store, scores = training_of(trial), context.store, score_intervals(tested.table)
-    card = network_card(context, training.tuning, training.pretext, training.head)
-    card = replace(card, reference_ranges=_reference_ranges(context))
+    smoothing, why_not = learnt_smoothing(context, study, trial, network)
+    card = replace(
+        network_card(context, training.tuning, training.pretext, training.head),
+        reference_ranges=_reference_ranges(context),
+        smoothing=smoothing,
+        no_smoothing=why_not,
+    )
     split, run = context.split, store.client.get_run(run_id)
     weights = run.data.params.get("weights", kept_settings(study).weights)
     details = model_card.ModelDetails(

@@ -55,6 +55,14 @@ def load_model(store: Store, reference: str, device: torch.device | None = None,
         return Model.load(folder, device, precision or "float32")
 
 
+def name_and_version(store: Store, reference: str) -> tuple[str, str]:
+    """Name and version of a model by the reference that `load_model` takes; of a run its reference, and no version."""
+    if reference.startswith(RUN_URI):
+        return reference, ""
+    version = find_version(store, reference)
+    return str(version.name), str(version.version)
+
+
 def uri_of(version: ModelVersion) -> str:
     """MLflow URI of a version."""
     return f"{MODEL_URI}{version.name}/{version.version}"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.base import get as get_encoder
@@ -41,6 +41,9 @@ class Card:
         head: kind of head, ``published`` or ``linear``.
         reference_ranges: range of nearly all training windows for each statistic; empty if it was not computed.
         training_samples: length in samples of the training windows before they were resampled; None if unknown.
+        smoothing: hidden Markov model of adjacent windows that was learnt with the model: ``initial`` (C,),
+            ``transition`` and ``emission`` (C, C); None if there is none.
+        no_smoothing: why there is none, in words; None if there is one, or if it is not known.
     """
 
     encoder: str
@@ -57,6 +60,8 @@ class Card:
     head: str = PUBLISHED
     reference_ranges: Mapping[str, tuple[float, float]] | None = None
     training_samples: int | None = None
+    smoothing: Mapping[str, Any] | None = None
+    no_smoothing: str | None = None
 
     @property
     def window_s(self) -> float:

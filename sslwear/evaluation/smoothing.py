@@ -237,6 +237,26 @@ def fit_smoothing(dataset: Dataset, train: Rows, validation: Rows, predicted: ND
     return HiddenMarkovModel(transitions.initial, transitions.transition, emissions.emission)
 
 
+def fit_adjacent(dataset: Dataset, train: Rows, confusion: NDArray[np.integer]) -> HiddenMarkovModel:
+    """Hidden Markov model of windows side by side, as in a prediction, with transitions of the training participants.
+
+    Transitions are counted over the length of a window, also where the windows of the data set overlap.
+
+    Args:
+        dataset: the data set of the windows.
+        train: indices of the training participants' windows; their labels are used.
+        confusion: number of validation windows by true class (rows) and predicted class (C, C), predicted by models
+            that were not trained on them.
+    """
+    step_s, labels = _step_s(dataset), dataset.labels[train]
+    lag = max(1, round((dataset.window_s or step_s) / step_s))
+    classes = np.eye(len(dataset.class_names))
+    parts = (labels[part][i::lag] for part in _slices(sequence_starts(dataset, train)) for i in range(lag))
+    transitions = HiddenMarkovModel.fit(((part, classes[part]) for part in parts), len(classes))
+    emission = _normalised(confusion.astype(np.float64) + PRIOR_COUNT / len(classes))
+    return HiddenMarkovModel(transitions.initial, transitions.transition, emission)
+
+
 def smooth_predictions(
     dataset: Dataset, rows: Rows, predicted: NDArray[np.integer], model: HiddenMarkovModel
 ) -> NDArray[np.int64]:

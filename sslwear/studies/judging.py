@@ -22,8 +22,11 @@ from sslwear.studies.trial import first_encoder, run_name, training_params
 from sslwear.tracking import Run, participant_params
 from sslwear.tracking.system_metrics import monitored
 from sslwear.training import EpochRecord, Evaluation, FitData, Fold, FoldedResult, Windows, fit_folds
-from sslwear.training.metrics import HEADLINE_SCORES, classification_scores
+from sslwear.training.metrics import HEADLINE_SCORES, classification_scores, confusion
 from sslwear.utils.words import count
+
+CONFUSION = "validation_confusion.csv"
+"""File of a trial's run with the confusions of its judged windows, from which smoothing is learnt at a promotion."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,16 @@ def judge(
             _log_history(scorer.judgement(seen[0]), run, epochs=first < total)
     judgement = scorer.judgement(seen[0])
     _log_scores(judgement, run)
+    run.table(confusion_table(judgement, context.dataset.class_names), CONFUSION)
     return judgement
+
+
+def confusion_table(judgement: Judgement, class_names: Sequence[str]) -> pd.DataFrame:
+    """Number of judged windows by true class (rows, column ``true``) and predicted class (other columns)."""
+    counts = confusion(judgement.truth, judgement.predicted, len(class_names))
+    table = pd.DataFrame(counts, columns=[f"predicted_{name}" for name in class_names])
+    table.insert(0, "true", list(class_names))
+    return table
 
 
 def _introduce(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +117,11 @@ def _sketched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if "drawn" in request.fixturenames:
         return
 
-    def sketch(figure: Figure, path: Path, **_: Any) -> None:
-        path.write_bytes(b"")
+    def sketch(figure: Figure, path: Path | StringIO, **_: Any) -> None:
+        if isinstance(path, StringIO):
+            path.write("<svg></svg>")
+        else:
+            path.write_bytes(b"")
 
     monkeypatch.setattr(Figure, "savefig", sketch)
     monkeypatch.setattr(summary, "study_page", lambda *_: "")

@@ -24,12 +24,12 @@ from sslwear.cli.app import app
 from sslwear.data.devices import DeviceFiles
 from sslwear.deployment import batch_prediction
 from sslwear.deployment.batch_prediction import predict
-from sslwear.deployment.prediction_files import Options
+from sslwear.deployment.prediction_files import ENDINGS, RECORD, Options
+from sslwear.deployment.recording_prediction import Labelled
 from sslwear.encoders.card import Card, network
 from sslwear.encoders.classifier import Model
 from sslwear.encoders.distribution_shift import STATISTICS
 from sslwear.errors import DataError, SettingsError
-from sslwear.evaluation.daily import LabelledRecording
 from sslwear.evaluation.smoothing import HiddenMarkovModel, smooth
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import heed_signals
@@ -109,7 +109,7 @@ def test_the_tables_hold_each_window_of_the_recording(
     picture = (tmp_path / "out" / "anna.png").read_bytes()
     assert picture[:4] == b"\x89PNG"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
-        ["anna.days.csv", "anna.hours.csv", f"anna.{format_}", "anna.png", "anna.prediction.json"]
+        [f"anna.{format_}", *(f"anna{ending}" for ending in (*ENDINGS.values(), RECORD))]
     )
 
 
@@ -140,12 +140,13 @@ def test_bad_files_are_named_and_the_others_are_labelled(model: Model, tmp_path:
     assert "slow.csv has 14 samples a second, but windows at 30 Hz need at least 15" in str(found["slow"].error)
     assert "short.csv has no stretch without a gap that is as long as a window, 5 s" in str(found["short"].error)
     assert "there is no file" in str(found["absent"].error)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "good.csv",
-        "good.days.csv",
-        "good.hours.csv",
-        "good.png",
-        "good.prediction.json",
+    made = ["good.csv", *(f"good{ending}" for ending in (*ENDINGS.values(), RECORD))]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(made)
+    assert [found[name].reason for name in ("good", "slow", "short", "absent")] == [
+        None,
+        "rate too low",
+        "shorter than a window",
+        "missing",
     ]
 
 
@@ -196,8 +197,8 @@ def test_a_repeated_command_goes_on_where_the_killed_one_ended(
     (first,) = predict(files[:1], model, Options(out))
     finished = (out / "anna.csv").stat().st_mtime_ns
 
-    def killed(found: LabelledRecording, table: pd.DataFrame, place: Path, options: Options) -> None:
-        options.outputs(found.name)["picture"].write_text("the first of four files")
+    def killed(found: Labelled, place: Path, options: Options, about: list[str]) -> None:
+        options.outputs(found.windows.name)["picture"].write_text("the first of four files")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as context:
@@ -291,7 +292,10 @@ def test_the_command_names_what_it_left_out_and_fails(command: Callable[..., Res
     assert result.stderr == (
         f"sslwear: absent was left out: there is no file {tmp_path / 'absent.csv'}; give the path of a recording\n"
     )
-    assert f"Files for each recording in {tmp_path / 'out'}: .csv, .days.csv, .hours.csv, .png." in result.stdout
+    text = result.stdout.replace("\n", " ")
+    endings = ", ".join([".csv", *ENDINGS.values()])
+    assert f"Files for each recording in {tmp_path / 'out'}: {endings}." in text
+    assert "1 of 2 recordings labelled; 1: missing." in text
     assert command(good, "--overwrite").exit_code == 0
 
 

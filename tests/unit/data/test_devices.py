@@ -379,7 +379,7 @@ def test_when_no_file_can_be_read_each_is_named_with_its_reason(tmp_path: Path) 
     ("header", "reason"),
     [
         ("Time,X,Y,Z", r"it has no column time, x, y, z; its first line is 'Time,X,Y,Z'"),
-        ("time;x;y;z", r"it has no column time, x, y, z; its first line is 'time;x;y;z'"),
+        ("time|x|y|z", r"it has no column time, x, y, z; its first line is 'time\|x\|y\|z'"),
         ("time,x,y", "it has no column z"),
     ],
 )

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from sslwear.data import unpacking
-from sslwear.data.csv_recordings import read_csv_recording
-from sslwear.data.device_reader import _read_device
+from sslwear.data.java_reader import read_device
 from sslwear.data.sources.raw import Raw
+from sslwear.data.table_recordings import read_table_recording
 from sslwear.errors import DataError
 
 ZEROS = bytes(2**22)
@@ -73,9 +73,9 @@ def test_device_files_are_bounded(tmp_path: Path) -> None:
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"time,x,y,z\n" + b"2024-01-01 00:00:00,0,0,1\n" * 200_000))
     for name in ("a.cwa.gz", "a.gt3x"):
         with pytest.raises(DataError, match=f"{name} {LARGE}"):
-            _read_device(tmp_path / name, tmp_path)
+            read_device(tmp_path / name, tmp_path)
     with pytest.raises(DataError, match=f"a.csv.gz {LARGE}"):
-        read_csv_recording(tmp_path / "a.csv.gz", tmp_path)
+        read_table_recording(tmp_path / "a.csv.gz", tmp_path)
 
 
 def test_what_unpacks_to_as_much_as_recordings_do_is_read(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.smoothing import (
     HiddenMarkovModel,
     check_consecutive,
+    fit_adjacent,
     fit_smoothing,
     sequence_starts,
     smooth,
@@ -216,3 +217,18 @@ def test_smooth_predictions_removes_single_windows_but_not_across_gaps() -> None
     assert_array_equal(smooth_predictions(data, np.arange(80, 120), predicted, model), labels[80:])
     apart = replace(data, start=np.arange(count) * 1000.0)
     assert_array_equal(smooth_predictions(apart, np.arange(80, 120), predicted, model), predicted)
+
+
+@pytest.mark.parametrize("step_s", [10, 5])
+def test_fit_adjacent_counts_transitions_over_the_length_of_a_window(step_s: int) -> None:
+    """Windows that overlap change class half as often from one to the next, but not over the length of a window."""
+    labels = np.repeat([0, 1, 0, 1, 1, 0], 10 // step_s).tolist()
+    start = np.arange(0, step_s * len(labels), step_s)
+    data = sequence([1] * len(labels), start, labels, step_s=step_s)
+    data = replace(data, window_s=10)
+    model = fit_adjacent(data, np.arange(len(labels)), np.array([[3, 1], [0, 4]]))
+    copies = 10 // step_s  # of 0 1 0 1 1 0
+    expected = np.array([[0.5, 0.5 + 2 * copies], [0.5 + 2 * copies, 0.5 + copies]])
+    assert_allclose(model.transition, expected / expected.sum(axis=1, keepdims=True))
+    assert model.emission is not None
+    assert_allclose(model.emission, [[3.5 / 5, 1.5 / 5], [0.5 / 5, 4.5 / 5]])

@@ -1,0 +1,161 @@
+"""Options of ``sslwear predict`` about files, time zones, non-wear and days that count."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sslwear.errors import DataError, SettingsError
+
+if TYPE_CHECKING:
+    from sslwear.data.recording_format import Reading
+    from sslwear.evaluation.counting import CountingRule
+
+FILES, PEOPLE = "Files", "Days and people"
+DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(h|min)?\s*")
+
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Columns of tables: time,x,y,z (the default), or x,y,z without times; numbers are places.",
+        rich_help_panel=FILES,
+    ),
+]
+TimeFormat = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMAT", help="s, ms, us or ns since 1970, or e.g. '%d/%m/%Y %H:%M:%S'.", rich_help_panel=FILES
+    ),
+]
+Units = Annotated[
+    str | None,
+    typer.Option(metavar="g|m/s2|mg", help="Unit of acceleration in tables; found by default.", rich_help_panel=FILES),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(metavar="HZ", help="Samples per second of tables; by default by their times.", rich_help_panel=FILES),
+]
+StartTime = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Date and time of the first sample without times.", rich_help_panel=FILES),
+]
+Timezone = Annotated[
+    str | None,
+    typer.Option(metavar="ZONE", help="Time zone of days and hours, such as Europe/London.", rich_help_panel=FILES),
+]
+ClockKind = Annotated[
+    str,
+    typer.Option(
+        "--clock",
+        metavar="fixed|local",
+        help="Whether the device's clock stays as it was set (fixed), or follows daylight saving (local).",
+        rich_help_panel=FILES,
+    ),
+]
+Start = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Use samples from this local time on.", rich_help_panel=FILES)
+]
+End = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Use samples before this local time.", rich_help_panel=FILES)
+]
+NonwearThreshold = Annotated[
+    float,
+    typer.Option(
+        metavar="MG", help="The device is still below this standard deviation of each axis.", rich_help_panel=FILES
+    ),
+]
+NonwearMinutes = Annotated[
+    float, typer.Option(metavar="MINUTES", help="Longer still stretches are non-wear.", rich_help_panel=FILES)
+]
+MinWear = Annotated[
+    str, typer.Option(metavar="TIME", help="Least wear of a day that counts: 10h, 600min.", rich_help_panel=PEOPLE)
+]
+Cover = Annotated[
+    str,
+    typer.Option(
+        metavar="none|day|person",
+        help="Wear is needed in each hour of a day that counts, or at each hour of the clock of a person who counts.",
+        rich_help_panel=PEOPLE,
+    ),
+]
+MinDays = Annotated[int, typer.Option(metavar="N", help="Least days of a person who counts.", rich_help_panel=PEOPLE)]
+MinWeekdays = Annotated[int, typer.Option(metavar="N", help="Least weekdays among these days.", rich_help_panel=PEOPLE)]
+MinWeekendDays = Annotated[
+    int, typer.Option(metavar="N", help="Least weekend days among these days.", rich_help_panel=PEOPLE)
+]
+Participants = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV",
+        help="Table with the columns recording, participant, for people with several recordings.",
+        rich_help_panel=PEOPLE,
+    ),
+]
+
+
+def reading_of(
+    columns: str | None,
+    time_format: str | None,
+    units: str | None,
+    rate: float | None,
+    start_time: str | None,
+    timezone: str | None,
+    clock: str,
+    start: str | None,
+    end: str | None,
+    nonwear_threshold: float,
+    nonwear_minutes: float,
+) -> Reading:
+    """How recordings are read, from the options.
+
+    Raises:
+        SettingsError: when a value is impossible.
+    """
+    from sslwear.data.recording_format import NonwearRule, Reading, RecordingFormat
+
+    names = {} if columns is None else {"columns": tuple(name.strip() for name in columns.split(","))}
+    given = RecordingFormat(time_format=time_format, unit=units, rate_hz=rate, start_time=start_time, **names)
+    return Reading(given, timezone, clock, start, end, NonwearRule(nonwear_threshold / 1000, nonwear_minutes))
+
+
+def rule_of(min_wear: str, cover: str, min_days: int, min_weekdays: int, min_weekend_days: int) -> CountingRule:
+    """Which days and people count, from the options.
+
+    Raises:
+        SettingsError: when a value is impossible.
+    """
+    from sslwear.evaluation.counting import CountingRule
+
+    match = DURATION.fullmatch(min_wear)
+    if match is None:
+        raise SettingsError(f"--min-wear {min_wear} is not a length of time. Write e.g. 10h or 600min")
+    hours = float(match[1]) / (60 if match[2] == "min" else 1)
+    return CountingRule(hours, cover, min_days, min_weekdays, min_weekend_days)
+
+
+def expanded(paths: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Files, and those in folders that are recordings; and the files in folders that are none.
+
+    Raises:
+        DataError: when a folder has no recordings.
+    """
+    from sslwear.data.device_checks import DEVICE_ENDINGS, TABLE_ENDINGS
+
+    found: list[Path] = []
+    others: list[Path] = []
+    for path in paths:
+        if not os.path.isdir(path):  # noqa: PTH112 - a name that is too long is none
+            found.append(path)
+            continue
+        inside = sorted(one for one in path.iterdir() if not one.is_dir() and not one.name.startswith("."))
+        mine = [one for one in inside if one.name.lower().endswith((*DEVICE_ENDINGS, *TABLE_ENDINGS))]
+        if not mine:
+            raise DataError(f"{path} has no recordings. Give a folder with files such as .cwa, .gt3x, .bin or .csv")
+        found += mine
+        others += [one for one in inside if one not in mine]
+    return found, others

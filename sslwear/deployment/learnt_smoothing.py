@@ -1,0 +1,112 @@
+"""Smoothing that was learnt with a model: fitted at its promotion, carried in its card, and used by predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from io import StringIO
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from numpy.typing import NDArray
+from optuna.trial import FrozenTrial
+
+from sslwear.data.splits import Split
+from sslwear.encoders.base import Network
+from sslwear.encoders.card import Card
+from sslwear.errors import DataError, StudyError, WeightsError
+from sslwear.evaluation.smoothing import HiddenMarkovModel, check_consecutive, fit_adjacent
+from sslwear.studies.context import StudyContext
+from sslwear.studies.final_test import score_network
+from sslwear.studies.judging import CONFUSION
+from sslwear.studies.trials import is_by_participant
+from sslwear.tracking.provenance import PREFIX
+from sslwear.training.metrics import confusion
+
+TABLES = ("initial", "transition", "emission")
+REPEATED = f"{PREFIX}duplicate_of"
+"""Tag of a repeated trial's run with the id of the first trial's run."""
+
+
+def learnt_smoothing(
+    context: StudyContext, study: optuna.Study, trial: FrozenTrial, network: Network
+) -> tuple[Mapping[str, Any] | None, str | None]:
+    """Fit the hidden Markov model of a promoted trial.
+
+    Transitions are those of the labels of the training participants. Emissions are the trial's predictions for the
+    participants that judged it, each by a network that was not trained on them.
+
+    Args:
+        context: context of the study.
+        study: the study.
+        trial: the promoted trial.
+        network: its network, which in studies of version 0.1 was not trained on the validation participants.
+
+    Returns:
+        The tables of the model as lists for `Card.smoothing`, or None; and why there is none, or None.
+    """
+    try:
+        check_consecutive(context.dataset)
+    except DataError:
+        return None, "the windows of its training data do not follow each other as in a recording"
+    if is_by_participant(study):
+        found = _judged(context, trial)
+        if found is None:
+            return None, "its trial was judged by an earlier version of sslwear, which kept no confusions"
+    else:
+        found = _on_validation(context, network)
+    model = fit_adjacent(context.dataset, context.windows(context.split.train).rows, found)
+    assert model.emission is not None
+    tables = (model.initial, model.transition, model.emission)
+    return {name: np.round(table, 9).tolist() for name, table in zip(TABLES, tables, strict=True)}, None
+
+
+def _judged(context: StudyContext, trial: FrozenTrial) -> NDArray[np.int64] | None:
+    """Confusions of a trial's judged windows (C, C); None if they were not kept."""
+    run = context.store.find_run(str(trial.user_attrs["run_id"]))
+    for _ in range(2):  # a repeated trial names the run of the first one
+        if run is None:
+            return None
+        try:
+            table = pd.read_csv(StringIO(context.store.read_text(run, CONFUSION)))
+            return table.iloc[:, 1:].to_numpy(np.int64)
+        except StudyError:
+            first = run.data.tags.get(REPEATED)
+            run = context.store.find_run(first) if first else None
+    return None
+
+
+def _on_validation(context: StudyContext, network: Network) -> NDArray[np.int64]:
+    """Confusions of a network on the validation participants (C, C)."""
+    split = context.split
+    judged = replace(context, split=Split(train=split.train, validation=(), test=split.validation))
+    names = context.dataset.class_names
+    found = score_network(judged, network, context.encoder.window_samples, names)
+    return confusion(found.truth, found.predicted, len(names))
+
+
+def model_of(card: Card) -> HiddenMarkovModel | None:
+    """The hidden Markov model of a card; None if it has none.
+
+    Raises:
+        WeightsError: when its tables are not those of the card's classes.
+    """
+    if card.smoothing is None:
+        return None
+    try:
+        initial, transition, emission = (np.array(card.smoothing[name], np.float64) for name in TABLES)
+        if len(initial) != len(card.class_names):
+            raise ValueError("another number of classes")
+        return HiddenMarkovModel(_rows(initial), _rows(transition), _rows(emission))
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(
+            "the smoothing in the model's card cannot be used. Promote the trial again, or label with --no-smooth"
+        ) from error
+
+
+def _rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rounded probabilities with rows that add up to 1."""
+    scaled: NDArray[np.float64] = table / table.sum(axis=-1, keepdims=True)
+    return scaled

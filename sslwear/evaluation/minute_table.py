@@ -1,0 +1,135 @@
+"""Seconds of each class in each minute of a recording, from which days and people are summed up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sslwear.data.clock import edges
+from sslwear.evaluation.daily import LabelledRecording, split
+
+MINUTE = 60 * 10**9
+
+
+@dataclass(frozen=True)
+class MinuteTable:
+    """The minutes of one or more recordings that have windows.
+
+    Attributes:
+        class_names: names of the classes.
+        zone: time zone; None for the clock of the device.
+        spans: begin and end of each recording (R, 2) in nanoseconds since 1970, without overlap.
+        minute: instant of each minute's start (n,) in nanoseconds, increasing.
+        seconds: seconds of each class in each minute (n, classes).
+        nonwear: seconds of non-wear in each minute (n,).
+        enmo_mg: mean motion of the worn part of each minute (n,) in mg; 0 where there is none.
+        overlap_s: seconds of windows that were left out, because another recording covers the same time.
+    """
+
+    class_names: tuple[str, ...]
+    zone: str | None
+    spans: NDArray[np.int64]
+    minute: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+    nonwear: NDArray[np.float64]
+    enmo_mg: NDArray[np.float64]
+    overlap_s: float = 0.0
+
+    @property
+    def worn(self) -> NDArray[np.float64]:
+        """Seconds of wear in each minute (n,)."""
+        total: NDArray[np.float64] = self.seconds.sum(axis=1)
+        return total
+
+    def table(self) -> pd.DataFrame:
+        """The minutes as a table: ``minute`` in UTC or by the device's clock, seconds, and ``enmo_mg``."""
+        start = self.minute.view("datetime64[ns]").astype("datetime64[s]").astype("datetime64[ms]")
+        columns = {f"seconds_{name}": self.seconds[:, i] for i, name in enumerate(self.class_names)}
+        return pd.DataFrame({"minute": start, **columns, "nonwear_seconds": self.nonwear, "enmo_mg": self.enmo_mg})
+
+    @classmethod
+    def from_table(
+        cls, table: pd.DataFrame, class_names: tuple[str, ...], zone: str | None, span: tuple[int, int]
+    ) -> MinuteTable:
+        """The input of `table`, with the begin and the end of the recording in nanoseconds since 1970."""
+        return cls(
+            class_names,
+            zone,
+            np.array([span], np.int64),
+            table["minute"].to_numpy("datetime64[ns]").view(np.int64),
+            table[[f"seconds_{name}" for name in class_names]].to_numpy(np.float64).reshape(-1, len(class_names)),
+            table["nonwear_seconds"].to_numpy(np.float64),
+            table["enmo_mg"].to_numpy(np.float64),
+        )
+
+
+def minute_table(found: LabelledRecording) -> MinuteTable:
+    """Seconds of each class in the minutes of a recording; windows are split at full minutes."""
+    begin, end = found.limits
+    at = edges(begin, max(begin, end - 1), "minute", found.zone)
+    places, rows, lengths = split(found.begins, found.window_ns, at)
+    kept, inverse = np.unique(places, return_inverse=True)
+    classes = len(found.class_names)
+    codes = found.codes[rows]
+    sizes = lengths / 1e9
+    summed = np.bincount(
+        inverse * (classes + 1) + np.where(codes < 0, classes, codes), sizes, len(kept) * (classes + 1)
+    )
+    totals = summed.astype(np.float64).reshape(len(kept), classes + 1)
+    worn = codes >= 0
+    motion = np.bincount(inverse, np.where(worn, found.enmo_mg[rows], 0) * sizes, len(kept))
+    worn_s = totals[:, :classes].sum(axis=1)
+    enmo_mg = np.divide(motion, worn_s, out=np.zeros(len(kept)), where=worn_s > 0)
+    return MinuteTable(
+        found.class_names,
+        found.zone,
+        np.array([[begin, end]]),
+        at[kept],
+        totals[:, :classes],
+        totals[:, classes],
+        enmo_mg,
+    )
+
+
+def joined(tables: Sequence[MinuteTable]) -> MinuteTable:
+    """The minutes of several recordings of a person; where two cover the same time, the one that began first counts."""
+    ordered = sorted(tables, key=lambda one: int(one.spans[0, 0]))
+    first = ordered[0]
+    if len(ordered) == 1:
+        return first
+    spans, parts, overlap, until = [], [], 0.0, int(first.spans[0, 0])
+    for one in ordered:
+        begin, end = (int(limit) for limit in one.spans[0])
+        if begin < until:
+            kept = one.minute >= until
+            overlap += float(one.seconds[~kept].sum() + one.nonwear[~kept].sum())
+            begin = min(max(begin, until), end)
+        else:
+            kept = np.ones(len(one.minute), bool)
+        parts.append(_rows(one, kept))
+        if begin < end:
+            spans.append((begin, end))
+        until = max(until, end)
+    whole = pd.concat(parts).groupby(level=0, sort=True).sum()
+    values = whole.to_numpy()
+    classes = len(first.class_names)
+    worn = values[:, :classes].sum(axis=1)
+    enmo_mg = np.divide(values[:, -1], worn, out=np.zeros(len(whole)), where=worn > 0)
+    return replace(
+        first,
+        spans=np.array(spans, np.int64),
+        minute=whole.index.to_numpy(np.int64),
+        seconds=values[:, :classes],
+        nonwear=values[:, classes],
+        enmo_mg=enmo_mg,
+        overlap_s=overlap,
+    )
+
+
+def _rows(one: MinuteTable, kept: NDArray[np.bool_]) -> pd.DataFrame:
+    values = np.column_stack([one.seconds, one.nonwear, one.enmo_mg * one.worn])[kept]
+    return pd.DataFrame(values, index=one.minute[kept])

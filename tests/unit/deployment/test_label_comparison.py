@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sslwear.data.annotations import Interval
+from sslwear.deployment import label_comparison
 from sslwear.deployment.label_comparison import compare, true_classes
 from sslwear.deployment.predicted_folder import PredictedWindows
 from sslwear.errors import DataError
@@ -115,6 +116,18 @@ def test_declared_participants_and_intervals_of_one_recording(folder: Path, tmp_
     found = compare(folder, table(tmp_path, labels))
     assert found.counts["anna"].sum() == 90
     assert found.notes[0] == "1 participant with predictions and no labels: P01"
+
+
+def test_intervals_belong_to_the_same_recordings_as_in_an_import() -> None:
+    time = np.datetime64("2024-05-01", "ns")
+    names = ["P1", "p01", "P-1", "anna_visit1", "Anna", "anna_visit2", "2", "02.0"]
+    intervals = [Interval(name, time, time, "a", 1) for name in names]
+    intervals += [Interval("x", time, time, "a", 1, name) for name in names]
+    index = label_comparison._index(intervals)
+    for recording, person in [("P01", "P01"), ("anna_visit1", "anna"), ("anna_visit2", "anna"), ("2", "bert")]:
+        expected = [i for i, one in enumerate(intervals) if one.of(recording, person)]
+        assert label_comparison._of(index, recording, person) == expected
+        assert expected
 
 
 def test_a_person_whose_labels_hold_no_worn_window_is_named(folder: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from sslwear.studies.keys import digest, key_of, plugin_identities
 from sslwear.studies.leakage import check_evaluation_weights, supervised_datasets
 from sslwear.studies.names import augmentation_of, check_augmentation, check_pretext_name, check_search_names
 from sslwear.studies.pretraining import check_pretraining, pretraining_windows
-from sslwear.studies.probe import foreign_content, foreign_network
+from sslwear.studies.probe import foreign_content, foreign_network, rate_warning
 from sslwear.tracking import Store, participant_params
 from sslwear.tuning.base import parse as parse_tuning
 from sslwear.utils import plugins
@@ -147,6 +147,8 @@ class CrossValidationPlan:
     def warnings(self) -> list[str]:
         """Warnings about folds and data, one sentence each."""
         found = [*self.context.data_warnings(), self._excluded_from_pretraining()]
+        foreign = dict.fromkeys(job.method.given.encoder for job in self.jobs)
+        found += [rate_warning(name, self.context) for name in foreign if name is not None]
         for job in {job.fold: job for job in self.jobs}.values():
             for name in missing_classes(self.context.dataset, job.split):
                 found.append(

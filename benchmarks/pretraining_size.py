@@ -64,10 +64,10 @@ def settings_for(study: str, pretraining: Path | None, given: argparse.Namespace
 
 def own_score(store: Store, study: str, task: str) -> str:
     """The task's own score on its held-out participants, a mean over its pre-trainings."""
-    runs = store.find_runs(store.experiment(study), kind="pretrain", outcome="finished")
+    runs = store.find_runs(store.experiment(study), kind="pretraining", outcome="finished")
     name = get_pretext(task, "pretext").headline
-    found = [run.data.metrics[name] for run in runs if run.data.params["pretext"] == task]
-    return f"{name} {np.mean(found):.3f}"
+    found = pd.DataFrame([run.data.metrics for run in runs if run.data.params["pretext"] == task])
+    return f"{name} {found[name].mean():.3f}, chance {found['chance'].mean():.3f}"
 
 
 def main() -> None:

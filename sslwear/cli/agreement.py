@@ -81,6 +81,9 @@ def _check(people: Path | None, by: Sequence[str] | None, out: Path | None, tabl
     for path in tables if out is not None else ():
         if path.name in FILES and os.path.realpath(path.parent) == os.path.realpath(out or ""):
             raise DataError(f"{path} would be overwritten. Give another --out")
+    for name in FILES if out is not None else ():  # a recording of that name was labelled in the same folder
+        if Path(out or "", f"{Path(name).stem}.days.csv").exists():
+            raise DataError(f"{Path(out or '', name)} is the table of a recording. Give another --out")
 
 
 def _groups(participants: Sequence[str], people: Path | None, by: Sequence[str]) -> tuple[list[Group], list[str]]:

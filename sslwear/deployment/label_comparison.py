@@ -18,7 +18,7 @@ from sslwear.data.annotations import (
     read_labels,
     read_participants,
 )
-from sslwear.data.identity import participant_key, participants_of_recordings
+from sslwear.data.identity import participant_key, participants_of_recordings, recording_key
 from sslwear.data.labelled_minutes import LabelledMinutes, has_intervals, read_minutes
 from sslwear.deployment.predicted_folder import PredictedRecording, PredictedWindows, read_predictions
 from sslwear.errors import DataError
@@ -111,10 +111,10 @@ def _by_intervals(
     names = list(dict.fromkeys(one.label for one in intervals if one.label))
     classes = [*recordings[0].class_names, *(name for name in names if name not in recordings[0].class_names)]
     found: dict[str, list[_Labelled]] = defaultdict(list)
-    unused = set(range(len(intervals)))
+    unused, index = set(range(len(intervals))), _index(intervals)
     for recording in recordings:
         person = people[recording.name]
-        mine = [i for i, one in enumerate(intervals) if one.of(recording.name, person)]
+        mine = _of(index, recording.name, person)
         unused -= set(mine)
         check_overlaps(file, [intervals[i] for i in mine])
         if labelled := [intervals[i] for i in mine if intervals[i].label]:
@@ -142,6 +142,22 @@ def _by_intervals(
     )
     notes += _about_classes(recordings[0].class_names, names, "are compared all the same")
     return _of_windows(compared, classes, notes)
+
+
+def _index(intervals: Sequence[Interval]) -> dict[tuple[bool, str], list[int]]:
+    """Indices of intervals by whether they name a recording, and the key of its name or else of the participant's."""
+    found: dict[tuple[bool, str], list[int]] = defaultdict(list)
+    keys = {name: recording_key(name) for one in intervals for name in (one.recording or one.participant,)}
+    for i, one in enumerate(intervals):
+        found[bool(one.recording), keys[one.recording or one.participant]].append(i)
+    return found
+
+
+def _of(index: Mapping[tuple[bool, str], list[int]], recording: str, person: str) -> list[int]:
+    """Indices of the intervals of a recording in order of time, see `Interval.of`."""
+    names = {recording_key(recording), recording_key(person), participant_key(person)}
+    named = index.get((True, recording_key(recording)), [])
+    return sorted([*named, *(i for name in names for i in index.get((False, name), []))])
 
 
 def _seconds(interval: Interval) -> float:

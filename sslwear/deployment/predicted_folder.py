@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from sslwear.utils.csv_cells import original_cell
 from sslwear.utils.masking import one_line
 
 DAYS = ".days.csv"
+OFFSET = r"[+-]\d\d:\d\d$"
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class PredictedWindows:
     """Windows of a recording with a predicted class.
 
     Attributes:
-        start: start of each window (N,), datetime64[ns], by the device's clock, increasing.
+        start: start of each window (N,), datetime64[ns], by the device's clock or in local time, increasing.
         length_s: length of a window in seconds.
         codes: index of each window's class (N,); -1 for non-wear.
     """
@@ -80,7 +82,7 @@ class PredictedRecording:
                 table = pd.read_parquet(path, columns=["time", "label"])
             else:
                 table = pd.read_csv(path, usecols=["time", "label"], dtype=str, keep_default_na=False)
-            start = pd.to_datetime(table["time"]).to_numpy("datetime64[ns]")
+            start = _local_times(table["time"]).to_numpy("datetime64[ns]")
         except (OSError, ValueError, KeyError) as error:
             raise _unknown(path, error) from error
         labels = table["label"] if path.suffix == ".parquet" else table["label"].map(original_cell)
@@ -132,6 +134,14 @@ def _recording(folder: Path, name: str) -> PredictedRecording:
     if not classes or not np.isfinite(total):
         raise DataError(f"{path} has no minutes of classes. Label the recording again")
     return PredictedRecording(name, folder, classes, days, minutes, total)
+
+
+def _local_times(times: pd.Series[Any]) -> pd.Series[Any]:
+    """Times by the clock on the wall; those that were written in a time zone have an offset from UTC."""
+    if isinstance(times.dtype, pd.DatetimeTZDtype):
+        local: pd.Series[Any] = times.dt.tz_localize(None)
+        return local
+    return pd.to_datetime(times.str.replace(OFFSET, "", regex=True) if times.dtype == "str" else times)
 
 
 def _check_classes(folder: Path, found: Sequence[PredictedRecording]) -> None:

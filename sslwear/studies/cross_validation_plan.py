@@ -20,6 +20,7 @@ from sslwear.studies.keys import key_of
 from sslwear.studies.leakage import check_evaluation_weights
 from sslwear.studies.methods import Method, resolve_methods
 from sslwear.studies.pretraining import check_pretraining
+from sslwear.studies.probe import rate_warning
 from sslwear.tracking import Store
 
 
@@ -102,6 +103,8 @@ class CrossValidationPlan:
     def warnings(self) -> list[str]:
         """Warnings about folds and data, one sentence each."""
         found = [*self.context.data_warnings(), self._excluded_from_pretraining()]
+        foreign = dict.fromkeys(job.method.given.encoder for job in self.jobs)
+        found += [rate_warning(name, self.context) for name in foreign if name is not None]
         for job in {job.fold: job for job in self.jobs}.values():
             for name in missing_classes(self.context.dataset, job.split):
                 found.append(

@@ -116,6 +116,17 @@ def foreign_content(name: str, weights: str, context: StudyContext) -> dict[str,
     }
 
 
+def rate_warning(name: str, context: StudyContext) -> str | None:
+    """Warning about windows with less than half of an encoder's rate, which lack frequencies that it may use."""
+    encoder, recorded_hz = get(name), context.dataset.samples / _window_s(context, name, "encoder")
+    if recorded_hz >= encoder.rate_hz / 2:
+        return None
+    return (
+        f"the windows have {recorded_hz:g} Hz, and the encoder {name!r} takes {encoder.rate_hz:g} Hz: more than half "
+        "of the frequencies that it may use are missing"
+    )
+
+
 def _window_s(context: StudyContext, name: str, key: str) -> float:
     """Length of the data set's windows in seconds.
 

@@ -82,6 +82,9 @@ def test_refusals(folder: Path, tmp_path: Path) -> None:
     table = tmp_path / "agreement.csv"
     table.write_text((folder / "minutes.csv").read_text())
     assert "would be overwritten" in refusal("agreement", folder / "pred", table, "--out", tmp_path)
+    (tmp_path / "named").mkdir()
+    (tmp_path / "named" / "agreement.days.csv").write_text("")
+    assert "is the table of a recording" in refusal("agreement", *both, "--out", tmp_path / "named")
     assert "there is no file" in refusal("agreement", folder / "pred", tmp_path / "none.csv")
     many = tmp_path / "many.csv"
     many.write_text("participant,age\n" + "".join(f"P{i},{i}\n" for i in range(13)))

@@ -16,10 +16,13 @@ from torch import nn
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
 from sslwear.encoders.base import Network, get
+from sslwear.encoders.foreign.base import get as get_foreign
 from sslwear.encoders.weights import save
 from sslwear.errors import LeakageError, SettingsError
 from sslwear.evaluation.probe import logistic_probabilities
 from sslwear.studies.cross_validation import evaluate_study
+from sslwear.studies.cross_validation_plan import CrossValidationPlan
+from sslwear.studies.names import load_plugins
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.rerun import rerun
 from sslwear.studies.single_run import pretrain_once
@@ -58,6 +61,7 @@ def expected(data: Dataset, features: np.ndarray, learnt: list[str], rows: np.nd
     return logistic_probabilities(features[mine], data.labels[mine], data.pid[mine], features[rows], 3)[0]
 
 
+@pytest.mark.slow
 def test_a_probe_is_a_logistic_regression_on_the_features_of_the_weights(
     probing: Callable[..., Settings], store: Store, small: Dataset, tmp_path: Path
 ) -> None:
@@ -101,6 +105,20 @@ def test_encoders_from_elsewhere_take_part_frozen_with_their_own_windows(
     assert rerun(run, store, ProgressCallback()).differing is None
 
 
+def test_windows_of_less_than_half_the_rate_are_warned_about(
+    probing: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    methods = {name: {"probe": "logistic", "encoder": name} for name in ("moments", "random")}
+    load_plugins(probing(methods, plugins=PLUGINS))
+    monkeypatch.setattr(get_foreign("random"), "rate_hz", 80.0)
+    found = CrossValidationPlan.build(probing(methods, plugins=PLUGINS), store).warnings()
+    assert [text for text in found if "encoder" in text] == [
+        "the windows have 30 Hz, and the encoder 'random' takes 80 Hz: more than half of the frequencies that it may "
+        "use are missing"
+    ]
+
+
+@pytest.mark.slow
 def test_a_probe_may_follow_a_pretext_task_in_each_fold(probing: Callable[..., Settings], store: Store) -> None:
     methods = {"reverse": {"probe": "logistic", "pretext": "reverse"}}
     settings = probing(methods, pretraining={"max_epochs": 1}, training={"pretext": "none"}, trials=1)

@@ -6,6 +6,7 @@ import errno
 import platform
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 from filelock import FileLock
 
 from sslwear.deployment.registry import load_model
+from sslwear.errors import StudyError
 from sslwear.studies.storage import find_study
-from sslwear.tracking import HOME_VARIABLE, Store, store_folder
+from sslwear.tracking import HOME_VARIABLE, Store, databases, store_folder
 from tests.bad_inputs.answers import call, refusal
 from tests.conftest import store_at
 
@@ -176,3 +178,6 @@ def test_a_database_of_an_older_mlflow_asks_for_an_upgrade(home: Path) -> None:
         assert result.exit_code == 1
         assert "needs an upgrade. Run 'sslwear store upgrade', which keeps a backup" in result.output
         assert "does not answer" not in result.output
+    read_only = replace(store_at(home), read_only=True, tracking_uri=databases.url_of(home / "mlflow.db", True))
+    with pytest.raises(StudyError, match=r"needs an upgrade\. Run 'sslwear store upgrade', which keeps a backup"):
+        _ = read_only.client

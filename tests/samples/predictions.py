@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sslwear.data.quality import Quality
 from sslwear.deployment.prediction_files import Options, write_outputs
+from sslwear.deployment.recording_prediction import Labelled
 from sslwear.evaluation.daily import LabelledRecording
 
 WINDOW = np.timedelta64(10, "s")
+QUALITY = Quality("CSV", 30.0, 1000, True, None, None, 0.0, 0, 0.0, 0, 0)
 
 
 def write_prediction(
@@ -25,5 +28,6 @@ def write_prediction(
     found = LabelledRecording(name, classes, times, 10.0, codes, enmo, times[0], times[-1] + WINDOW)
     columns = {"time": times.astype("datetime64[ms]"), "worn": codes >= 0, "label": np.array([*classes, ""])[codes]}
     shares = {f"p_{one}": np.where(codes < 0, np.nan, codes == i) for i, one in enumerate(classes)}
-    write_outputs(found, pd.DataFrame({**columns, **shares}), place, Options(out, format_))
+    labelled = Labelled(found, pd.DataFrame({**columns, **shares}), QUALITY, "", None)
+    write_outputs(labelled, place, Options(out, format_), ())
     place.rmdir()

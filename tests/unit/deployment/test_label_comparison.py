@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sslwear.data.annotations import Interval
+from sslwear.deployment import label_comparison, prediction_files
 from sslwear.deployment.label_comparison import compare, true_classes
-from sslwear.deployment.predicted_folder import PredictedWindows
+from sslwear.deployment.predicted_folder import PredictedWindows, read_predictions
 from sslwear.errors import DataError
 from tests.samples.predictions import write_prediction
 
@@ -23,6 +25,7 @@ WALKS = np.array([0] * 60 + [1] * 30 + [-1] * 6)
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda self, path, **_: path.write_bytes(b""))
+    monkeypatch.setattr(prediction_files, "recording_page", lambda *_: "")
 
 
 @pytest.fixture
@@ -117,6 +120,18 @@ def test_declared_participants_and_intervals_of_one_recording(folder: Path, tmp_
     assert found.notes[0] == "1 participant with predictions and no labels: P01"
 
 
+def test_intervals_belong_to_the_same_recordings_as_in_an_import() -> None:
+    time = np.datetime64("2024-05-01", "ns")
+    names = ["P1", "p01", "P-1", "anna_visit1", "Anna", "anna_visit2", "2", "02.0"]
+    intervals = [Interval(name, time, time, "a", 1) for name in names]
+    intervals += [Interval("x", time, time, "a", 1, name) for name in names]
+    index = label_comparison._index(intervals)
+    for recording, person in [("P01", "P01"), ("anna_visit1", "anna"), ("anna_visit2", "anna"), ("2", "bert")]:
+        expected = [i for i, one in enumerate(intervals) if one.of(recording, person)]
+        assert label_comparison._of(index, recording, person) == expected
+        assert expected
+
+
 def test_a_person_whose_labels_hold_no_worn_window_is_named(folder: Path, tmp_path: Path) -> None:
     labels = (
         "participant,start,end,label\nP01,2024-05-02 00:10,2024-05-02 00:11,walk\n"
@@ -191,3 +206,18 @@ def test_a_window_has_the_class_that_labels_more_than_half_of_it(parts: list[tup
         for mine in seconds.reshape(40, 10)
     ]
     assert true_classes(windows, intervals, ("a", "b")).tolist() == expected
+
+
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_windows_in_a_time_zone_are_compared_by_local_time(tmp_path: Path, format_: str) -> None:
+    out = tmp_path / "pred"
+    write_prediction(out, "P01", CLASSES, WALKS, "2024-05-01T12:00", format_)
+    path = out / f"P01.{format_}"
+    frame = pd.read_csv(path) if format_ == "csv" else pd.read_parquet(path)
+    zoned = pd.to_datetime(frame["time"]).dt.tz_localize("Europe/London")
+    if format_ == "csv":
+        frame.assign(time=zoned.map(lambda one: one.isoformat(" "))).to_csv(path, index=False)
+    else:
+        frame.assign(time=zoned).to_parquet(path)
+    (found,) = read_predictions(out)
+    assert found.windows().start[0] == np.datetime64("2024-05-01T12:00")

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from sslwear.encoders.average import averaged
 from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.base import get as get_encoder
 from sslwear.encoders.heads import PUBLISHED, classifier
@@ -41,6 +42,7 @@ class Card:
         head: kind of head, ``published`` or ``linear``.
         reference_ranges: range of nearly all training windows for each statistic; empty if it was not computed.
         training_samples: length in samples of the training windows before they were resampled; None if unknown.
+        heads: kinds of the heads of the networks whose probabilities are averaged; empty for a single network.
     """
 
     encoder: str
@@ -57,6 +59,7 @@ class Card:
     head: str = PUBLISHED
     reference_ranges: Mapping[str, tuple[float, float]] | None = None
     training_samples: int | None = None
+    heads: tuple[str, ...] = ()
 
     @property
     def window_s(self) -> float:
@@ -97,13 +100,14 @@ class Card:
             known = {key: value for key, value in content.items() if key in cls.__dataclass_fields__}
             ranges = known.get("reference_ranges") or {}
             ranges = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
-            return cls(**{**known, "class_names": tuple(known["class_names"]), "reference_ranges": ranges})
+            names, heads = tuple(known["class_names"]), tuple(known.get("heads", ()))
+            return cls(**{**known, "class_names": names, "heads": heads, "reference_ranges": ranges})
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise WeightsError(f"{path} is not the card of a model of sslwear. Promote the trial again") from error
 
 
 def network(card: Card, folder: Path | None = None) -> Network:
-    """Network of a card, with random weights.
+    """Network of a card, or the average of its networks, with random weights.
 
     Args:
         card: the card.
@@ -112,8 +116,8 @@ def network(card: Card, folder: Path | None = None) -> Network:
     Raises:
         SettingsError: when the encoder or the head does not exist.
     """
-    encoder = encoder_class(card.encoder, folder)()
-    return Network(encoder, classifier(card.head, encoder.features, len(card.class_names)))
+    encoders = [(encoder_class(card.encoder, folder)(), head) for head in card.heads or (card.head,)]
+    return averaged([Network(one, classifier(head, one.features, len(card.class_names))) for one, head in encoders])
 
 
 def encoder_class(name: str, folder: Path | None) -> type[Encoder]:

@@ -175,7 +175,7 @@ def _champion_table(
     if request.force is None and (why := request.rule.undecided(participants)):
         raise StudyError(f"{why}. Use --rule mean, or --force REASON")
     if champion.tags.get(f"{PREFIX}tested_on") == evaluated.tested_on:
-        run = evaluated.plan.context.store.find_run(champion.run_id)
+        run = evaluated.plan.context.store.find_run(str(champion.run_id))
         if run is not None:
             return read_participants(evaluated.plan.context.store.read_text(run, PARTICIPANTS)), ""
     why = (

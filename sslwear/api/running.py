@@ -13,7 +13,7 @@ from sslwear.api.results import EvaluationResult, PretrainingResult, StudyResult
 
 if TYPE_CHECKING:
     from sslwear.config import Settings
-    from sslwear.deployment.promotion import Promotion
+    from sslwear.deployment.champion import Promotion
 
 
 def run_study(
@@ -133,9 +133,11 @@ def pretrain(study: Settings | Mapping[str, Any] | str | Path, *, progress: bool
 
 
 def promote(
-    study: StudyResult | str,
+    study: StudyResult | EvaluationResult | str,
     *,
     trial: int | None = None,
+    method: str | None = None,
+    evaluation: bool = False,
     name: str | None = None,
     alias: str = "champion",
     score: str | None = None,
@@ -143,11 +145,17 @@ def promote(
     margin: float = 0.0,
     force: str | None = None,
 ) -> Promotion:
-    """Score a trial and the champion on the test participants, and register the trial unless it is worse.
+    """Register a trial or a method of an evaluation unless it is worse than the champion.
+
+    A trial and the champion are scored on the test participants. A method is compared with the champion by
+    cross-validated scores. Its networks, one for each seed and member of an ensemble, are trained on all participants.
 
     Args:
-        study: a study or its name.
+        study: a study, an evaluation, or the name of either.
         trial: number of a finished trial; by default the best one.
+        method: name of a method of the study's evaluation, in place of a trial.
+        evaluation: whether to promote the best method of the study's evaluation, in place of a trial; an
+            `EvaluationResult`, and the name of a study without trials, mean its evaluation anyway.
         name: name of the registered model; by default the study's.
         alias: alias that moves to the new version.
         score: score that is compared; by default the study's objective.
@@ -160,20 +168,31 @@ def promote(
         Scores, differences and the decision; ``moved`` says whether the alias moved, and ``reason`` why.
 
     Raises:
-        SslwearError: when study, trial, data or weights cannot be used, or the two models cannot be compared.
+        SslwearError: when study, trial, method, data or weights cannot be used, a method is a baseline or contains one,
+            or the two models cannot be compared.
 
     Example:
         >>> promotion = sslwear.promote("my-study")
         >>> promotion.name, promotion.alias, promotion.version
         ('my-study', 'champion', '1')
     """
-    from sslwear.deployment.promotion import promote as promote_trial
-    from sslwear.deployment.promotion_rule import Rule
-    from sslwear.studies.storage import find_study, store_errors
-    from sslwear.studies.trials import kept_settings
+    from sslwear.deployment.promoting import promote_any
     from sslwear.tracking import Store
 
-    store, study_name = Store.from_environment(), study if isinstance(study, str) else study.name
-    with store_errors(store):
-        objective = kept_settings(find_study(study_name, store)).objective
-    return promote_trial(study_name, store, trial, name, alias, Rule(score or objective, rule, margin), force)
+    if isinstance(study, str):
+        study_name = study
+    elif isinstance(study, EvaluationResult):
+        study_name, evaluation = study.settings.study, trial is None or evaluation
+    else:
+        study_name = study.name
+    return promote_any(
+        study_name,
+        Store.from_environment(),
+        trial,
+        method,
+        evaluation,
+        name=name,
+        alias=alias,
+        rule=(score, rule, margin),
+        force=force,
+    )

@@ -12,6 +12,9 @@ from sslwear.cli.terminal import print_line, print_warning, standard_output, use
 from sslwear.deployment.server import LOOPBACK
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sslwear.deployment.champion import Promotion
     from sslwear.tracking import Store
 
 models_app = typer.Typer(no_args_is_help=True, help="List, show, copy and roll back registered models.")
@@ -28,8 +31,14 @@ class RuleKind(StrEnum):
 
 
 def promote(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.")],
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study or of an evaluation.")],
     trial: Annotated[int | None, typer.Option(metavar="N", help="A finished trial; by default the best one.")] = None,
+    method: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A method of the study's evaluation, in place of a trial.")
+    ] = None,
+    evaluation: Annotated[
+        bool, typer.Option("--evaluation", help="The best method of the study's evaluation, in place of a trial.")
+    ] = False,
     alias: Alias = "champion",
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the model; by default the study's.")] = None,
     score: Annotated[
@@ -44,39 +53,63 @@ def promote(
         str | None, typer.Option(metavar="REASON", help="Move the alias in any case; the reason is kept.")
     ] = None,
 ) -> None:
-    """Score a trial and the champion on the test participants; move the alias to the trial unless it is worse."""
+    """Register a trial, or a method of an evaluation; move the alias to it unless it is worse than the champion.
+
+    A trial and the champion are scored on the test participants. A method is compared by its cross-validated scores,
+    and its networks are trained on all participants.
+    """
     with user_errors("the alias was not moved"):
-        from sslwear.cli.tables import promotion_table
-        from sslwear.deployment.promotion import promote as promote_trial
-        from sslwear.deployment.promotion_rule import Rule
+        from sslwear.deployment.promoting import promote_any
         from sslwear.errors import SettingsError
-        from sslwear.evaluation.intervals import TOO_FEW
-        from sslwear.studies.storage import find_study, store_errors
-        from sslwear.studies.trials import kept_settings
+        from sslwear.studies.progress import ConsoleProgress
         from sslwear.tracking import Store
 
         if force is not None and not force.strip():
             raise SettingsError("--force needs a reason, which is kept with the version")
         store, console = Store.from_environment(), standard_output()
-        with store_errors(store):
-            objective = kept_settings(find_study(study, store)).objective
-        found = promote_trial(study, store, trial, name, alias, Rule(score or objective, rule.value, margin), force)
-        if found.scores:
-            console.print(promotion_table(found))
-            if not all(one.known for one in found.scores.values()):
-                print_line(console, TOO_FEW)
-        print_line(console, f"\nTest evaluations of {study}: {found.test_evaluations}.")
-        if found.moved:
-            print_line(console, f"{found.name}@{alias} is now version {found.version}: {found.reason}.")
-            print_line(console, f"Use it with: sslwear predict RECORDING --model {found.name}@{alias} --out DIR")
-        elif found.version is not None and found.version == found.champion:
-            print_line(console, f"Nothing was changed: {found.reason}.")
-        else:
-            print_warning(
-                f"{found.name}@{alias} is still version {found.champion}: {found.reason}. "
-                "To move it in any case, add --force REASON"
+        with ConsoleProgress(console, epochs=False) as progress:
+            found = promote_any(
+                study,
+                store,
+                trial,
+                method,
+                evaluation,
+                name=name,
+                alias=alias,
+                rule=(score, rule.value, margin),
+                force=force,
+                progress=progress,
             )
+        print_promotion(console, study, found)
+        if not found.moved and found.version != found.champion:
             raise typer.Exit(1)
+
+
+def print_promotion(console: Console, study: str, found: Promotion) -> None:
+    """Print the scores of a promotion and whether the alias was moved."""
+    from sslwear.cli.tables import promotion_table
+    from sslwear.evaluation.intervals import TOO_FEW
+
+    for sentence in found.choice:
+        print_line(console, sentence)
+    if found.scores:
+        console.print(promotion_table(found))
+        if not all(one.known for one in found.scores.values()):
+            print_line(console, TOO_FEW)
+    if found.method is None:
+        print_line(console, f"\nTest evaluations of {study}: {found.test_evaluations}.")
+    elif found.scores:
+        print_line(console, "\nScores are cross-validated; no participant is left to test the promoted model.")
+    if found.moved:
+        print_line(console, f"{found.name}@{found.alias} is now version {found.version}: {found.reason}.")
+        print_line(console, f"Use it with: sslwear predict RECORDING --model {found.name}@{found.alias} --out DIR")
+    elif found.version is not None and found.version == found.champion:
+        print_line(console, f"Nothing was changed: {found.reason}.")
+    else:
+        print_warning(
+            f"{found.name}@{found.alias} is still version {found.champion}: {found.reason}. "
+            "To move it in any case, add --force REASON"
+        )
 
 
 @models_app.command("list")
@@ -231,6 +264,8 @@ def _test_evaluations(store: Store, tags: dict[str, str]) -> int:
     from sslwear.studies.storage import find_study
     from sslwear.studies.tested import past_evaluations
 
+    if "sslwear.method" in tags:  # of an evaluation, which has no test participants of its own
+        return 0
     try:
         return len(past_evaluations(find_study(tags.get("sslwear.study", ""), store)))
     except StudyError:  # deleted, or in another Optuna store

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sslwear.data.facts import Facts
     from sslwear.data.prepare import PreparationResult
     from sslwear.data.sources.base import Source
+    from sslwear.deployment.champion import Promotion
     from sslwear.deployment.prediction_files import Outcome
-    from sslwear.deployment.promotion import Promotion
     from sslwear.evaluation.agreement import Agreement
     from sslwear.evaluation.comparison import Comparison, Summary
     from sslwear.pretext.base import PretextTask
@@ -262,8 +262,8 @@ def methods_table(methods: Sequence[Summary], comparisons: Sequence[Comparison])
 
 
 def promotion_table(found: Promotion) -> Table:
-    """Test scores of a trial and of the champion, with their paired difference."""
-    made = table("test participants", f"trial {found.trial}")
+    """Test scores of a trial or a method and of the champion, with their paired difference."""
+    made = table("test participants", f"trial {found.trial}" if found.method is None else found.method)
     from sslwear.evaluation.intervals import p_text
 
     compared = bool(found.differences)
@@ -290,14 +290,16 @@ def models_table(rows: Sequence[tuple[ModelVersion, Sequence[str], int]]) -> Tab
     made = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("model", "alias"):  # on one line each, to be copied
         made.add_column(name, overflow="fold", no_wrap=True)
-    for name in ("study", "trial", "test kappa", "test f1", "test evaluations", "created"):
+    for name in ("study", "trial or method", "test kappa", "test f1", "test evaluations", "created"):
         made.add_column(name, overflow="fold")
     for version, aliases, evaluations in rows:
         tags = {key.removeprefix(PREFIX): value for key, value in version.tags.items()}
         cells = [
             f"{version.name}/{version.version}",
             "\n".join(f"{version.name}@{alias}" for alias in aliases) or "-",
-            *(tags.get(key, "-") for key in ("study", "trial", "test_kappa", "test_f1")),
+            tags.get("study", "-"),
+            tags.get("trial", tags.get("method", "-")),
+            *(tags.get(key, "-") for key in ("test_kappa", "test_f1")),
             str(evaluations) if evaluations else "-",
             f"{datetime.fromtimestamp(version.creation_timestamp / 1000, UTC):%Y-%m-%d %H:%M}",
         ]

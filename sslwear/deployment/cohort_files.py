@@ -110,9 +110,8 @@ def _made_from(identity: prediction_record.Identity) -> dict[str, Any]:
 
 def _write(people: Sequence[Person], card: Card, place: Path, options: Options) -> None:
     every = [dict(one.row) for one in people]
-    rows = pd.DataFrame(
-        every, columns=list(max(every, key=lambda row: len(row)))
-    )  # a person without labels has few columns
+    columns = max([list(row) for row in every], key=lambda names: len(names))  # a person without labels has few
+    rows = pd.DataFrame(every, columns=columns)
     days = [one.days.assign(person=one.name) for one in people if one.days is not None]
     everyday = pd.concat(days, ignore_index=True) if days else pd.DataFrame({"person": []})
     everyday.insert(0, "person", everyday.pop("person"))

@@ -25,6 +25,7 @@ from sslwear.studies.trials import is_by_participant
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training.metrics import confusion
 
+NOT_CONSECUTIVE = "the windows of its training data do not follow each other as in a recording"
 TABLES = ("initial", "transition", "emission")
 REPEATED = f"{PREFIX}duplicate_of"
 """Tag of a repeated trial's run with the id of the first trial's run."""
@@ -47,20 +48,42 @@ def learnt_smoothing(
     Returns:
         The tables of the model as lists for `Card.smoothing`, or None; and why there is none, or None.
     """
-    try:
-        check_consecutive(context.dataset)
-    except DataError:
-        return None, "the windows of its training data do not follow each other as in a recording"
+    if not _is_consecutive(context):
+        return None, NOT_CONSECUTIVE
     if is_by_participant(study):
         found = _judged(context, trial)
         if found is None:
             return None, "its trial was judged by an earlier version of sslwear, which kept no confusions"
     else:
         found = _on_validation(context, network)
-    model = fit_adjacent(context.dataset, context.windows(context.split.train).rows, found)
+    return _fitted(context, found), None
+
+
+def smoothing_of_method(
+    context: StudyContext, confusions: NDArray[np.int64]
+) -> tuple[Mapping[str, Any] | None, str | None]:
+    """Fit the hidden Markov model of a method of an evaluation, see `learnt_smoothing`.
+
+    Args:
+        context: context whose training participants give the transitions.
+        confusions: of the folds' test participants (C, C), which give the emissions.
+    """
+    return (_fitted(context, confusions), None) if _is_consecutive(context) else (None, NOT_CONSECUTIVE)
+
+
+def _is_consecutive(context: StudyContext) -> bool:
+    try:
+        check_consecutive(context.dataset)
+    except DataError:
+        return False
+    return True
+
+
+def _fitted(context: StudyContext, confusions: NDArray[np.int64]) -> Mapping[str, Any]:
+    model = fit_adjacent(context.dataset, context.windows(context.split.train).rows, confusions)
     assert model.emission is not None
     tables = (model.initial, model.transition, model.emission)
-    return {name: np.round(table, 9).tolist() for name, table in zip(TABLES, tables, strict=True)}, None
+    return {name: np.round(table, 9).tolist() for name, table in zip(TABLES, tables, strict=True)}
 
 
 def _judged(context: StudyContext, trial: FrozenTrial) -> NDArray[np.int64] | None:

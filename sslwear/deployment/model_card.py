@@ -77,15 +77,23 @@ def weights_licence(origin: str) -> str:
 def markdown(card: Card, details: ModelDetails) -> str:
     """Model card as Markdown; a paragraph is one line, because MLflow shows line breaks."""
     return (
-        "\n\n".join([*_purpose(card, details), *_origin(card, details), *_test_scores(details), *_terms(card, details)])
+        "\n\n".join(
+            [
+                *purpose(card, details.name, details.alias),
+                *_origin(card, details),
+                *_test_scores(details),
+                *terms(card, weights_licence(details.weights), details.pretraining),
+            ]
+        )
         + "\n"
     )
 
 
-def _purpose(card: Card, details: ModelDetails) -> list[str]:
-    uri = f"models:/{details.name}@{details.alias}"
+def purpose(card: Card, name: str, alias: str) -> list[str]:
+    """Sections about what a model does, and its input and output."""
+    uri = f"models:/{name}@{alias}"
     return [
-        f"# {details.name}",
+        f"# {name}",
         f"Classifies windows of wrist acceleration as {', '.join(card.class_names)}.",
         "## Input and output",
         f"Arrays {card.inputs}; acceleration in {card.unit} with gravity, axes x, y, z. Recordings of another rate are "
@@ -135,11 +143,18 @@ def _test_scores(details: ModelDetails) -> list[str]:
     ]
 
 
-def _terms(card: Card, details: ModelDetails) -> list[str]:
+def terms(card: Card, licence: str, pretraining: Mapping[str, str | None]) -> list[str]:
+    """Sections about licences and limits.
+
+    Args:
+        card: the model's card.
+        licence: sentence about the licence of the initial weights.
+        pretraining: licences of additional pre-training data sets, by name.
+    """
     return [
         "## Licences",
-        f"{weights_licence(details.weights)} Licence of the training data: {card.licence or 'not known'}."
-        + "".join(f" Of {name}: {licence or 'not known'}." for name, licence in details.pretraining.items()),
+        f"{licence} Licence of the training data: {card.licence or 'not known'}."
+        + "".join(f" Of {name}: {its or 'not known'}." for name, its in pretraining.items()),
         "## Limits",
         "It predicts only the classes above; other activities are labelled as one of them. It was tested on "
         "participants of one data set. Check its labels before you use it for other devices, wrists, ages or "

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 
-import numpy as np
 import optuna
 from mlflow.entities.model_registry import ModelVersion
 from optuna.trial import FrozenTrial, TrialState
 
 from sslwear.deployment import model_package, registry
+from sslwear.deployment.champion import Promotion, Request, comparison_text, decide, differences_of, find_champion, move
 from sslwear.deployment.promotion_rule import Rule
 from sslwear.deployment.registration import register_trial, score_intervals
 from sslwear.deployment.registry import CHAMPION
 from sslwear.encoders.card import Card
 from sslwear.errors import SettingsError, StudyError, WeightsError
-from sslwear.evaluation.intervals import Difference, Interval, difference, p_text
 from sslwear.studies.context import StudyContext
 from sslwear.studies.final_test import HeldOutScores, score_network
 from sslwear.studies.leakage import seen_participants
@@ -32,40 +29,7 @@ from sslwear.studies.winner import trial_network
 from sslwear.tracking import Run, Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training import frozen_prefix_length
-from sslwear.training.metrics import SCORES
 from sslwear.utils.interrupts import signals_deferred
-from sslwear.utils.masking import masked
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """Result of a promotion.
-
-    Attributes:
-        name: name of the registered model.
-        alias: alias to move.
-        trial: number of the candidate trial.
-        scores: scores of the candidate on the test participants, by name; empty if it is the champion already.
-        champion: version of the champion before the promotion; None if there was none.
-        champion_scores: scores of the champion on the same participants.
-        differences: candidate minus champion, by score.
-        version: version of the candidate; None if it was refused.
-        moved: whether the alias was moved to the candidate.
-        reason: reason in one sentence.
-        test_evaluations: number of the study's trials that were scored on its test participants until now.
-    """
-
-    name: str
-    alias: str
-    trial: int
-    scores: Mapping[str, Interval]
-    champion: str | None
-    champion_scores: Mapping[str, Interval]
-    differences: Mapping[str, Difference]
-    version: str | None
-    moved: bool
-    reason: str
-    test_evaluations: int
 
 
 def promote(
@@ -100,7 +64,7 @@ def promote(
         rule, name = rule or Rule(settings.objective), name or study_name
         trial = _finished_trial(study, trial_number)
         known = _registered_version(store, name, study, trial)
-        champion = _champion(store, name, alias)
+        champion = find_champion(store, name, alias)
         if known is not None and champion is not None and known.version == champion.version:
             reason = f"trial {trial.number} is {name}@{alias} already, version {known.version}"
             taken = str(known.version)
@@ -108,15 +72,7 @@ def promote(
             return Promotion(name, alias, trial.number, {}, taken, {}, {}, taken, False, reason, count)
         context = _open_context(study, store, read_weights=network_run(study, trial) is None)
         model_package.check_encoder(context.encoder)
-        return _compare(context, study, trial, _Request(name, alias, rule, force), known, champion)
-
-
-@dataclass(frozen=True)
-class _Request:
-    name: str
-    alias: str
-    rule: Rule
-    force: str | None
+        return _compare(context, study, trial, Request(name, alias, rule, force), known, champion)
 
 
 def _finished_trial(study: optuna.Study, number: int | None) -> FrozenTrial:
@@ -141,13 +97,6 @@ def _registered_version(store: Store, name: str, study: optuna.Study, trial: Fro
     return mine[0] if mine else None
 
 
-def _champion(store: Store, name: str, alias: str) -> ModelVersion | None:
-    model = {model.name: model for model in registry.models(store)}.get(name)
-    if model is None or alias not in model.aliases:
-        return None
-    return registry.find_version(store, f"{name}@{alias}")
-
-
 def _open_context(study: optuna.Study, store: Store, read_weights: bool) -> StudyContext:
     """Context of the study; its initial weights are needed only if the trial's network is trained.
 
@@ -167,7 +116,7 @@ def _compare(
     context: StudyContext,
     study: optuna.Study,
     trial: FrozenTrial,
-    request: _Request,
+    request: Request,
     known: ModelVersion | None,
     champion: ModelVersion | None,
 ) -> Promotion:
@@ -184,22 +133,17 @@ def _compare(
     parent.table(candidate.table, f"promotions/trial-{trial.number}.csv")
     mine = score_intervals(candidate.table)
     theirs = score_intervals(champion_result.table) if champion_result is not None else {}
-    differences = _differences(candidate, champion_result) if champion_result is not None else {}
-    allowed, reason = _decide(request, champion, differences, caveat)
+    differences = differences_of(candidate.table, champion_result.table) if champion_result is not None else {}
+    allowed, reason = decide(request, champion, differences, caveat)
     version = str(known.version) if known is not None else None
     if allowed:
-        comparison = _comparison(request, champion, theirs, differences, reason)
+        comparison = comparison_text(request, champion, theirs, differences, reason)
         if known is None:
             known = register_trial(
                 context, study, trial, run_id, request.name, request.alias, network, candidate, comparison
             )
         version = str(known.version)
-        with signals_deferred():
-            if request.force is not None:
-                why = masked(request.force)
-                context.store.client.set_model_version_tag(request.name, version, f"{PREFIX}forced", why)
-            expected = str(champion.version) if champion is not None else None
-            registry.move_alias(context.store, request.name, request.alias, version, reason, expected)
+        move(context.store, request, known, champion, reason)
     return Promotion(
         name=request.name,
         alias=request.alias,
@@ -221,7 +165,7 @@ def _parent(context: StudyContext, study: optuna.Study) -> Run:
 
 
 def _score_champion(
-    context: StudyContext, champion: ModelVersion | None, request: _Request
+    context: StudyContext, champion: ModelVersion | None, request: Request
 ) -> tuple[HeldOutScores | None, str]:
     """Scores of the champion on the test participants, and a caveat if it was trained on some of them.
 
@@ -255,51 +199,3 @@ def _check_length(context: StudyContext, card: Card) -> None:
     seconds = context.dataset.window_s
     if seconds is not None and not math.isclose(seconds, card.window_s, rel_tol=0.01):
         raise StudyError(f"it takes windows of {card.window_s:g} s, and {context.dataset.folder} has {seconds:g} s")
-
-
-def _differences(first: HeldOutScores, second: HeldOutScores) -> dict[str, Difference]:
-    one, other = (result.table.set_index("participant") for result in (first, second))
-    return {name: difference(one[name], other[name]) for name in SCORES}
-
-
-def _decide(
-    request: _Request, champion: ModelVersion | None, differences: Mapping[str, Difference], caveat: str
-) -> tuple[bool, str]:
-    """Whether to move the alias, and the reason."""
-    if champion is None:
-        return True, f"there was no champion{caveat}"
-    rule = request.rule
-    if differences:
-        found = differences[rule.score]
-        allowed = rule.allows(found)
-        verdict = rule.undecided(found.interval.participants) or str(rule)
-        change = "undefined" if np.isnan(found.interval.mean) else f"{found.interval.mean:+.3f}"
-        text = f"{rule.score} is {change} against version {champion.version}; {verdict}{caveat}"
-    else:
-        allowed, text = False, f"version {champion.version} was not compared{caveat}"
-    if not allowed and request.force is not None:
-        return True, f"forced: {request.force} ({text})"
-    return allowed, text
-
-
-def _comparison(
-    request: _Request,
-    champion: ModelVersion | None,
-    theirs: Mapping[str, Interval],
-    differences: Mapping[str, Difference],
-    reason: str,
-) -> str:
-    """Section of the model card about the previous champion."""
-    if champion is None:
-        return "There was no champion for a comparison."
-    if not differences:
-        return f"It replaced version {champion.version} as `{request.alias}`: {reason}."
-    rows = "\n".join(
-        f"| {name} | {theirs[name]} | {found.interval.text('+')} | {p_text(found.p)} |"
-        for name, found in differences.items()
-    )
-    return f"""It replaced version {champion.version} as `{request.alias}`: {reason}. On the same participants:
-
-| score | version {champion.version} | difference, this version minus that | p (Wilcoxon) |
-|---|---|---|---|
-{rows}"""

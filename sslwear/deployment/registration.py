@@ -67,7 +67,7 @@ def register_trial(
     smoothing, why_not = learnt_smoothing(context, study, trial, network)
     card = replace(
         network_card(context, training.tuning, training.pretext, training.head),
-        reference_ranges=_reference_ranges(context),
+        reference_ranges=training_ranges(context),
         smoothing=smoothing,
         no_smoothing=why_not,
     )
@@ -87,16 +87,16 @@ def register_trial(
         test_evaluations=len(past_evaluations(study)),
         comparison=comparison,
         weights=weights,
-        pretraining=_pretraining(context, training.pretext),
+        pretraining=pretraining_licences(context, training.pretext),
         supervised=supervised_datasets(context, weights, training.pretext),
-        versions=_versions(),
+        versions=versions_text(),
     )
     title = validation_title(context.settings.objective, pooled=not is_by_participant(study))
     objective = f"{title} {score_of(trial) or 0.0:.3f}"
     rows = context.windows(split.train).rows[:EXAMPLES]
     example = context.dataset.gather(rows, card.window_samples).transpose(1, 2).contiguous().numpy()
     text, tags = model_card.markdown(card, details), _tags(card, details, objective)
-    return registry.register(store, name, run_id, network.cpu(), card, example, text, tags, _metrics(scores))
+    return registry.register(store, name, run_id, network.cpu(), card, example, text, tags, score_metrics(scores))
 
 
 def _tags(card: Card, details: model_card.ModelDetails, objective: str) -> dict[str, str]:
@@ -118,7 +118,7 @@ def _tags(card: Card, details: model_card.ModelDetails, objective: str) -> dict[
     }
 
 
-def _pretraining(context: StudyContext, pretext: str) -> dict[str, str | None]:
+def pretraining_licences(context: StudyContext, pretext: str) -> dict[str, str | None]:
     """Licences of additional pre-training data sets, by name."""
     if pretext == NO_PRETEXT or context.pretraining_data is None:
         return {}
@@ -126,7 +126,7 @@ def _pretraining(context: StudyContext, pretext: str) -> dict[str, str | None]:
     return {name: part.description.licence for name, part in zip(data.names, data.parts, strict=True)}
 
 
-def _metrics(scores: Mapping[str, Interval]) -> dict[str, float]:
+def score_metrics(scores: Mapping[str, Interval]) -> dict[str, float]:
     """Metrics of the model: means and interval limits of the scores, if they are defined."""
     found: dict[str, float] = {}
     for score, one in scores.items():
@@ -139,13 +139,14 @@ def score_intervals(table: pd.DataFrame) -> dict[str, Interval]:
     return {name: interval(table[name].to_numpy()) for name in SCORES}
 
 
-def _reference_ranges(context: StudyContext) -> dict[str, tuple[float, float]]:
+def training_ranges(context: StudyContext) -> dict[str, tuple[float, float]]:
     """Reference ranges of the training windows."""
     rows = context.windows(context.split.train).rows
     some = rows[:: 1 + len(rows) // RANGE_WINDOWS]
     return reference_ranges(statistics(np.asarray(context.dataset.windows[some])))
 
 
-def _versions() -> str:
+def versions_text() -> str:
+    """Versions of Python and of the main libraries."""
     known = ", ".join(f"{name} {metadata.version(name)}" for name in ("sslwear", "torch", "mlflow"))
     return f"Python {platform.python_version()}, {known}"

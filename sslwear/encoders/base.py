@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import ClassVar, Self
+from typing import ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -52,6 +52,12 @@ class Encoder(nn.Module):
         return features.flatten(1)
 
 
+class Blocks(Protocol):
+    """What a network takes of an encoder."""
+
+    feature_extractor: nn.Sequential
+
+
 class Network(nn.Module):
     """Encoder with a head; the tensor names are those of the published checkpoints.
 
@@ -60,7 +66,7 @@ class Network(nn.Module):
         head: maps features (B, features) to the input of a task's loss.
     """
 
-    def __init__(self, encoder: Encoder, head: nn.Module) -> None:
+    def __init__(self, encoder: Blocks, head: nn.Module) -> None:
         super().__init__()
         self.feature_extractor = encoder.feature_extractor
         self.classifier = head

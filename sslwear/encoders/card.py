@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from sslwear.encoders.average import averaged
 from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.base import get as get_encoder
 from sslwear.encoders.heads import PUBLISHED, classifier
@@ -44,6 +45,7 @@ class Card:
         smoothing: hidden Markov model of adjacent windows that was learnt with the model: ``initial`` (C,),
             ``transition`` and ``emission`` (C, C); None if there is none.
         no_smoothing: why there is none, in words; None if there is one, or if it is not known.
+        heads: kinds of the heads of the networks whose probabilities are averaged; empty for a single network.
     """
 
     encoder: str
@@ -62,6 +64,7 @@ class Card:
     training_samples: int | None = None
     smoothing: Mapping[str, Any] | None = None
     no_smoothing: str | None = None
+    heads: tuple[str, ...] = ()
 
     @property
     def window_s(self) -> float:
@@ -102,13 +105,14 @@ class Card:
             known = {key: value for key, value in content.items() if key in cls.__dataclass_fields__}
             ranges = known.get("reference_ranges") or {}
             ranges = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
-            return cls(**{**known, "class_names": tuple(known["class_names"]), "reference_ranges": ranges})
+            names, heads = tuple(known["class_names"]), tuple(known.get("heads", ()))
+            return cls(**{**known, "class_names": names, "heads": heads, "reference_ranges": ranges})
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise WeightsError(f"{path} is not the card of a model of sslwear. Promote the trial again") from error
 
 
 def network(card: Card, folder: Path | None = None) -> Network:
-    """Network of a card, with random weights.
+    """Network of a card, or the average of its networks, with random weights.
 
     Args:
         card: the card.
@@ -117,8 +121,8 @@ def network(card: Card, folder: Path | None = None) -> Network:
     Raises:
         SettingsError: when the encoder or the head does not exist.
     """
-    encoder = encoder_class(card.encoder, folder)()
-    return Network(encoder, classifier(card.head, encoder.features, len(card.class_names)))
+    encoders = [(encoder_class(card.encoder, folder)(), head) for head in card.heads or (card.head,)]
+    return averaged([Network(one, classifier(head, one.features, len(card.class_names))) for one, head in encoders])
 
 
 def encoder_class(name: str, folder: Path | None) -> type[Encoder]:

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from sslwear.encoders.average import BLOCK
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import WeightsError
 from sslwear.utils.paths import is_file
@@ -86,6 +87,11 @@ def load_encoder(encoder: Encoder, state: Mapping[str, Tensor], origin: str) -> 
         name = key.removeprefix(PREFIX)
         if name.startswith(BODY):
             found[name.removeprefix(BODY)] = value
+    if any(name.startswith(f"{BLOCK}.") for name in found):
+        raise WeightsError(
+            f"weights: {origin} averages several networks, and no training can start from these. Give one of them, "
+            "runs:/ID; the model card has their runs"
+        )
     problems = [f"{name} is missing" for name in target if name not in found]
     problems += [f"{name} is not in {encoder.name}" for name in found if name not in target]
     problems += [

@@ -57,7 +57,7 @@ def results(name: str, store: Store) -> pd.DataFrame:
     for method, seed, fold, key in plan.itertuples(index=False):
         if (run := runs.get(key)) is None:
             continue
-        table = _read(store.read_text(run, PARTICIPANTS))
+        table = read_participants(store.read_text(run, PARTICIPANTS))
         tags = {name: run.data.tags[f"{PREFIX}{name}"] for name in ("dataset", "protocol", "transductive")}
         tags |= {name: run.data.tags.get(f"{PREFIX}{name}", "") for name in ("supervised", "averaged_seeds")}
         table = table.assign(**tags, method=method, seed=seed, fold=fold, run_id=run.info.run_id)
@@ -65,7 +65,7 @@ def results(name: str, store: Store) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
 
 
-def _read(text: str) -> pd.DataFrame:
+def read_participants(text: str) -> pd.DataFrame:
     """Read a table of participants, whose names may look like numbers or missing values."""
     kinds = {"participant": str, **dict.fromkeys(SCORES, float)}
     table = pd.read_csv(StringIO(text), dtype=kinds, keep_default_na=False, na_values={key: [""] for key in SCORES})

@@ -21,8 +21,8 @@ from sslwear.tracking import MODEL_URI, RUN_URI, Store, participant_names
 from sslwear.tracking.checkpoints import registered_version
 from sslwear.tracking.provenance import PREFIX
 
-MAX_STEPS = 20
-"""Number of ancestors that are followed."""
+MAX_STEPS = 500
+"""Number of ancestors that are followed; a promoted average has one for each of its networks."""
 LOGGED_MODEL = re.compile(r"m-[0-9a-f]{32}")
 """Folder name that MLflow gives to a run's checkpoint."""
 SIDES = ("train_participants", "validation_participants", "held_out_participants")
@@ -86,6 +86,7 @@ def training_provenance(store: Store, weights: str) -> list[TrainingStep]:
             before = run.data.tags.get(f"{PREFIX}pretraining_run")
             waiting += [f"{RUN_URI}{before}"] if before else []
             waiting += [run.data.params["weights"]] if "weights" in run.data.params else []
+            waiting += [f"{RUN_URI}{member}" for member in run.data.tags.get(f"{PREFIX}members", "").split()]
         elif tags:  # a model whose run was deleted
             source = Source(tags.get("dataset", ""), tags.get("fingerprint", ""), None)
             found.append(TrainingStep((source,), _people(tags), labels=True))

@@ -1,0 +1,166 @@
+"""Registration of a method of an evaluation as a model version with model card, tags and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+from numpy.typing import NDArray
+
+from sslwear.deployment import registry
+from sslwear.deployment.champion import Request
+from sslwear.deployment.learnt_smoothing import smoothing_of_method
+from sslwear.deployment.method_card import MethodDetails, method_markdown
+from sslwear.deployment.model_card import weights_licence
+from sslwear.deployment.registration import (
+    EXAMPLES,
+    pretraining_licences,
+    score_intervals,
+    score_metrics,
+    training_ranges,
+    versions_text,
+)
+from sslwear.encoders.average import averaged
+from sslwear.encoders.base import Network
+from sslwear.encoders.card import Card
+from sslwear.evaluation.comparison import protocol_title
+from sslwear.studies.context import StudyContext
+from sslwear.studies.cross_validation_results import PARTICIPANTS
+from sslwear.studies.evaluated import Evaluated
+from sslwear.studies.method_networks import NetworkPlan, all_participants, train_network
+from sslwear.studies.network_card import network_card
+from sslwear.studies.progress import ProgressCallback
+from sslwear.tracking import RUN_URI, Run, participant_params
+from sslwear.utils.words import count
+
+KIND = "method"
+"""Kind of the run of a promoted method, the parent of those of its networks."""
+
+
+def register_method(
+    evaluated: Evaluated,
+    method: str,
+    plans: Sequence[NetworkPlan],
+    table: pd.DataFrame,
+    key: str,
+    request: Request,
+    choice: Sequence[str],
+    comparison: str,
+    progress: ProgressCallback,
+) -> ModelVersion:
+    """Train the networks of a method on all participants, and register their average as a new version.
+
+    Args:
+        evaluated: the evaluation.
+        method: name of the method.
+        plans: its networks.
+        table: cross-validated scores of their average, one row a participant.
+        key: key of the model.
+        request: name of the model and alias.
+        choice: how the method was chosen, in sentences.
+        comparison: section of the card about the previous champion, Markdown.
+        progress: receives notes.
+    """
+    plan, split = evaluated.plan, all_participants(evaluated)
+    context = replace(plan.context, split=split, folds=(), transductive=False)
+    store, experiment = context.store, evaluated.run.info.experiment_id
+    what = f"The method `{method}`, trained on all participants for promotion: {count(len(plans), 'network')}."
+    tags = {**plan.tags(), "method": method}
+    name = f"{method}, all participants"
+    with store.start_run(experiment, name, KIND, evaluated.run.info.run_id, what, **tags) as run:
+        run.params({"method": method, **context.runtime_params(), **participant_params(train=split.train)})
+        run.dataset(context.dataset, {"train": len(context.windows(split.train))})
+        run.table(table, PARTICIPANTS)
+        trained = [train_network(evaluated, one, run, progress) for one in plans]
+        run.tags(members=" ".join(run_id for _, run_id in trained))
+    made = averaged([network.cpu() for network, _ in trained])
+    card = _card(context, plans, evaluated.confusions(method))
+    details = _details(evaluated, method, plans, [run_id for _, run_id in trained], table, request, choice, comparison)
+    return _register(context, run, made, card, details, key, evaluated.tested_on)
+
+
+def _card(context: StudyContext, plans: Sequence[NetworkPlan], confusions: NDArray[np.int64]) -> Card:
+    """Card of the average; settings that differ between the networks are joined.
+
+    Args:
+        context: context with all participants for training.
+        plans: the networks.
+        confusions: of the folds' test participants (C, C), for smoothing.
+    """
+    trainings = [one.method.training for one in plans]
+    tuning = "; ".join(dict.fromkeys(one.tuning for one in trainings))
+    pretext = "; ".join(dict.fromkeys(one.pretext for one in trainings))
+    card = network_card(context, tuning, pretext, trainings[0].head)
+    heads = tuple(one.head for one in trainings) if len(trainings) > 1 else ()
+    smoothing, why_not = smoothing_of_method(context, confusions)
+    ranges = training_ranges(context)
+    return replace(card, heads=heads, reference_ranges=ranges, smoothing=smoothing, no_smoothing=why_not)
+
+
+def _details(
+    evaluated: Evaluated,
+    method: str,
+    plans: Sequence[NetworkPlan],
+    runs: Sequence[str],
+    table: pd.DataFrame,
+    request: Request,
+    choice: Sequence[str],
+    comparison: str,
+) -> MethodDetails:
+    context, objective = evaluated.plan.context, evaluated.objective
+    summary = next(one for one in evaluated.methods if one.method == method)
+    licences: dict[str, str | None] = {}
+    for one in plans:
+        licences |= pretraining_licences(context, one.method.training.pretext)
+    run, origins = context.store.client.get_run(runs[0]), dict.fromkeys(one.method.weights for one in plans)
+    return MethodDetails(
+        name=request.name,
+        alias=request.alias,
+        study=context.settings.study,
+        method=method,
+        label=summary.label,
+        protocol=protocol_title(evaluated.plan.settings.protocol),
+        networks=list(zip(plans, runs, strict=True)),
+        commit=run.data.tags.get("mlflow.source.git.commit", ""),
+        participants=all_participants(evaluated).train,
+        scores=score_intervals(table),
+        single=f"{objective} {summary.scores[objective].text(spread=True)}",
+        choice=choice,
+        comparison=comparison,
+        weights=", ".join(origins),
+        weights_licence=" ".join(dict.fromkeys(map(weights_licence, origins))),
+        pretraining=licences,
+        supervised=evaluated.method(method).supervised,
+        versions=versions_text(),
+    )
+
+
+def _register(
+    context: StudyContext, run: Run, network: Network, card: Card, details: MethodDetails, key: str, tested_on: str
+) -> ModelVersion:
+    rows = context.windows(context.split.train).rows[:EXAMPLES]
+    example = context.dataset.gather(rows, card.window_samples).transpose(1, 2).contiguous().numpy()
+    objective = context.settings.objective
+    tags = {
+        "study": details.study,
+        "method": details.method,
+        "networks": str(len(details.networks)),
+        "run": f"{RUN_URI}{run.id}",
+        "fingerprint": card.fingerprint,
+        "dataset": card.dataset,
+        "commit": details.commit,
+        "classes": ", ".join(card.class_names),
+        "input": f"{card.window_s:g} s at {card.rate_hz:g} Hz, {card.window_samples} samples, {card.unit}",
+        "weights": details.weights,
+        "weights_licence": details.weights_licence,
+        "objective": f"cross-validated {objective} {details.scores[objective]}",
+        "model_key": key,
+        "tested_on": tested_on,
+        **participant_params(train=details.participants),
+        **{f"test_{score}": str(found) for score, found in details.scores.items()},
+    }
+    text, scores = method_markdown(card, details), score_metrics(details.scores)
+    return registry.register(context.store, details.name, run.id, network, card, example, text, tags, scores)

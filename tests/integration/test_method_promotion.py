@@ -1,0 +1,145 @@
+"""From an evaluation to a registered model: a method's networks are trained on all participants and averaged."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from sslwear.cli.app import app
+from sslwear.config import Settings
+from sslwear.data.dataset import Dataset
+from sslwear.deployment import registry
+from sslwear.deployment.method_promotion import promote_method
+from sslwear.deployment.promoting import promote_any
+from sslwear.deployment.promotion_rule import Rule
+from sslwear.errors import SettingsError, StudyError
+from sslwear.evaluation.baselines import random_forest
+from sslwear.studies.cross_validation import evaluate_study
+from sslwear.studies.evaluated import Evaluated
+from sslwear.studies.leakage import seen_participants
+from sslwear.studies.method_networks import KIND
+from sslwear.tracking import RUN_URI, Store
+from tests.conftest import SMALL_PARTICIPANTS, store_at
+
+METHODS = {
+    "plain": {},
+    "two layers": {"head": "published"},
+    "slow": {"learning_rate": 1e-6},
+    "both": {"ensemble": ["plain", "two layers"]},
+    "chosen": {"select_on_validation": ["slow", "plain"]},
+    "forest": {"baseline": "random_forest"},
+    "mixed": {"ensemble": ["plain", "forest"]},
+}
+
+
+@pytest.fixture(scope="module")
+def evaluated_home(make: Callable[..., Settings], empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a finished evaluation."""
+    home = tmp_path_factory.mktemp("evaluated") / "mlruns"
+    shutil.copytree(empty_home, home)
+    training = {"tuning": "all", "learning_rate": 3e-3, "batch_size": 16, "max_epochs": 3, "head": "linear"}
+    content = {"protocol": "k_fold", "folds": 2, "seeds": [1, 2], "methods": METHODS, "baselines": "none"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(random_forest, "TREES", 20)
+        evaluate_study(make(encoder="cnn5", training=training, evaluation=content), store_at(home))
+    return home
+
+
+@pytest.fixture
+def store(evaluated_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A copy of it, for one test to change."""
+    home = tmp_path / "mlruns"
+    shutil.copytree(evaluated_home, home)
+    monkeypatch.setenv("SSLWEAR_HOME", str(home))
+    return store_at(home)
+
+
+def test_an_ensemble_over_seeds_is_one_model(store: Store, small: Dataset) -> None:
+    found = promote_any("tiny", store, method="both")
+    assert (found.moved, found.version, found.method, found.trial) == (True, "1", "both", None)
+    networks = store.find_runs(None, kind=KIND)
+    assert sorted((run.data.tags["sslwear.method"], run.data.tags["sslwear.seed"]) for run in networks) == [
+        ("plain", "1"), ("plain", "2"), ("two layers", "1"), ("two layers", "2")
+    ]  # fmt: skip
+    assert all(run.data.params["train_participants"].split() == list(map(str, SMALL_PARTICIPANTS)) for run in networks)
+    windows = small.gather(np.arange(7), 150).transpose(1, 2).numpy()
+    model = registry.load_model(store, "tiny@champion")
+    assert sorted(model.card.heads) == ["linear", "linear", "published", "published"]
+    each = [registry.load_model(store, f"{RUN_URI}{run.info.run_id}").probabilities(windows) for run in networks]
+    np.testing.assert_allclose(model.probabilities(windows), np.mean(each, axis=0), atol=1e-6)
+    version = registry.find_version(store, "tiny@champion")
+    loaded = mlflow.pyfunc.load_model(str(version.source))
+    np.testing.assert_allclose(loaded.predict(windows)["p_pendulum"], model.predict(windows)["p_pendulum"], atol=1e-6)
+    card = version.description or ""
+    assert "the average of the class probabilities of 4 networks" in card
+    assert "No participant is left to test this model" in card
+    assert seen_participants(store, "models:/tiny@champion", small, SMALL_PARTICIPANTS) == list(
+        map(str, SMALL_PARTICIPANTS)
+    )
+    again = promote_any("tiny", store, method="both")
+    assert not again.moved
+    assert "already, version 1" in again.reason
+
+
+def test_scores_are_those_of_averaged_probabilities(store: Store, small: Dataset, tmp_path: Path) -> None:
+    evaluated = Evaluated.open("tiny", store, tmp_path)
+    table = evaluated.averaged("plain")
+    assert sorted(table["participant"]) == sorted(SMALL_PARTICIPANTS)
+    jobs = [run for run in evaluated.jobs.values() if run.data.tags["sslwear.method"] == "plain"]
+    told = [pd.read_csv(StringIO(store.read_text(run, "test_probabilities.csv"))) for run in jobs]
+    mean = pd.concat(told).groupby("row")[[f"p_{name}" for name in small.class_names]].mean()
+    right = mean.to_numpy().argmax(axis=1) == small.labels[mean.index]
+    for row in table.itertuples():
+        assert row.accuracy == pytest.approx(right[small.pid[mean.index] == row.participant].mean())
+    epochs = sorted(int(run.data.metrics["best_epoch"]) for run in jobs)
+    assert evaluated.epochs(evaluated.method("plain")) == epochs[2]
+
+
+def test_what_cannot_be_kept_says_so_and_names_the_best_that_can(store: Store, tmp_path: Path) -> None:
+    for name, why in (("forest", "because it is no network"), ("mixed", "because its member 'forest' is no network")):
+        with pytest.raises(
+            StudyError, match=rf"the method '{name}' cannot be promoted, {why}, .* Promote the best one"
+        ):
+            promote_method("tiny", store, name)
+    with pytest.raises(StudyError, match=r"has no method 'nothing'\. It has 'plain', 'two layers', 'slow'"):
+        promote_method("tiny", store, "nothing")
+    with pytest.raises(SettingsError, match="Leave one of them out"):
+        promote_any("tiny", store, 1, "plain")
+    assert not store.find_runs(None, kind=KIND)
+    assert Evaluated.open("tiny", store, tmp_path).selected("chosen") == "plain"
+
+
+def test_a_champion_is_compared_by_the_same_evaluation_only(
+    store: Store, make: Callable[..., Settings], tmp_path: Path
+) -> None:
+    promote_method("tiny", store, "plain")
+    refused = promote_method("tiny", store, "slow")
+    assert not refused.moved
+    assert "against version 1" in refused.reason
+    assert refused.differences["kappa"].interval.participants == len(SMALL_PARTICIPANTS)
+    assert len(store.find_runs(None, kind=KIND)) == 2  # nothing is trained for a method that is worse
+    code = CliRunner().invoke(app, ["promote", "tiny", "--method", "slow"])
+    assert code.exit_code == 1
+    assert "rank" in code.output
+    forced = promote_method("tiny", store, "slow", force="for the test")
+    assert forced.moved
+    version = registry.find_version(store, "tiny@champion")
+    store.client.set_model_version_tag("tiny", version.version, "sslwear.tested_on", "another protocol")
+    with pytest.raises(StudyError, match="cannot be compared: it was not evaluated on the same participants"):
+        promote_method("tiny", store, "plain", rule=Rule("f1"))
+    assert promote_method("tiny", store, "plain", force="for the test").moved
+
+
+def test_an_unfinished_evaluation_is_not_promoted(store: Store) -> None:
+    (first, *_) = store.find_runs(None, kind="cross_validation_job")
+    store.client.delete_run(first.info.run_id)
+    with pytest.raises(StudyError, match="1 of 28 jobs of the evaluation of 'tiny' did not finish"):
+        promote_any("tiny", store)

@@ -110,7 +110,7 @@ def _made_from(identity: prediction_record.Identity) -> dict[str, Any]:
 
 def _write(people: Sequence[Person], card: Card, place: Path, options: Options) -> None:
     every = [dict(one.row) for one in people]
-    rows = pd.DataFrame(every, columns=list(max(every, key=len)))  # a person without labels has few columns
+    rows = pd.DataFrame(every, columns=max(map(list, every), key=len))  # a person without labels has few columns
     days = [one.days.assign(person=one.name) for one in people if one.days is not None]
     everyday = pd.concat(days, ignore_index=True) if days else pd.DataFrame({"person": []})
     everyday.insert(0, "person", everyday.pop("person"))

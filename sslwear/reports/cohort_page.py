@@ -79,27 +79,23 @@ def _left_out(people: Sequence[Person]) -> str:
     summary = table(["reason", "number"], [("", [text(why), str(n)]) for why, n in reasons.most_common()], words=(0,))
     parts = ["<h2>Who was left out, and why</h2>", summary]
     if files:
-        rows = [("", [text(name), text(one.file), text(one.error)]) for name, one in files]
-        parts.append(
-            table(["person", "file that was not labelled", "why"], rows, words=(0, 1, 2)).replace(
-                "<td>", '<td class="why">'
-            )
-        )
+        rows = [("", [text(name), text(one.file), _wrapped(one.error)]) for name, one in files]
+        parts.append(table(["person", "file", "why it was not labelled"], rows, words=(0, 1, 2)))
     return "\n".join(parts)
 
 
 def _table(people: Sequence[Person], class_names: Sequence[str]) -> str:
-    heads = ["person", "days", *class_names, "worn", "ENMO, mg", "remarks", "recordings"]
+    heads = ["person", "recordings", "days", *class_names, "worn", "ENMO, mg", "remarks"]
     rows = []
     for one in people[:MOST_LISTED]:
         row = one.row
         days = f"{row['counted_days']} of {row['days']}" if one.minutes is not None else "-"
-        cells = [text(one.name), days, *(number(row.get(f"minutes_{name}")) for name in class_names)]
-        cells += [number(row.get("wear_minutes")), number(row.get("enmo_mg"), 1), text(_remarks(row)), _links(one)]
+        cells = [text(one.name), _links(one), days, *(number(row.get(f"minutes_{name}")) for name in class_names)]
+        cells += [number(row.get("wear_minutes")), number(row.get("enmo_mg"), 1), _wrapped(_remarks(row))]
         rows.append(("" if row["counts"] else "left", cells))
     more = f" The first {MOST_LISTED} of {len(people)} are listed." if len(people) > MOST_LISTED else ""
     note = f"Mean minutes a day over the days that count. Grey: people who do not count.{more}"
-    body = table(heads, rows, words=(0, len(heads) - 2, len(heads) - 1))
+    body = table(heads, rows, words=(0, 1, len(heads) - 1))
     return f'<h2>People</h2>\n<p class="note">{text(note)}</p>\n{body}'
 
 
@@ -116,6 +112,11 @@ def _links(one: Person) -> str:
         else text(recording.name)
         for recording in one.recordings
     )
+
+
+def _wrapped(words: str) -> str:
+    """A cell whose words may be on several lines."""
+    return f'<div class="why">{text(words)}</div>'
 
 
 def _people(number: int) -> str:

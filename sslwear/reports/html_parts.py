@@ -14,7 +14,7 @@ from sslwear.utils.console import printable
 WIDE_STYLE = """
 body { max-width: 64rem }
 table { font-size: .875rem } td, th { padding: .25rem .7rem .25rem .3rem }
-tr.left td { color: #718096 } td.why { white-space: normal; min-width: 12rem }
+tr.left td { color: #718096 } .why { white-space: normal; min-width: 12rem }
 .key span { display: inline-block; margin-right: 1rem; white-space: nowrap }
 .key i { display: inline-block; width: .8em; height: .8em; margin-right: .35em; border-radius: 2px }
 a { color: #2b6cb0 }

@@ -42,7 +42,7 @@ def open_client(store: Store) -> MlflowClient:
             artifacts.mkdir(mode=0o700, exist_ok=True)
             mlflow_database.relocate(store.home / "mlflow.db", artifacts)
         client = _connected(store)
-        open_runs.end_abandoned(store.home / "locks", lambda process: _end_runs(client, process))
+        open_runs.end_abandoned(store.home / "locks", lambda process: end_runs(client, process))
     return client
 
 
@@ -62,8 +62,9 @@ def all_pages(search: Callable[[str | None], PagedList[Item]]) -> list[Item]:
 
 def _connected(store: Store) -> MlflowClient:
     try:
-        client = MlflowClient(store.tracking_uri, store.tracking_uri)
-        client.search_experiments(max_results=1)
+        with databases.one_at_a_time(store.tracking_uri):
+            client = MlflowClient(store.tracking_uri, store.tracking_uri)
+            client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError) as error:
         raise StudyError(
             f"the MLflow store {masked(store.tracking_uri)} does not answer ({one_line(error)}). "
@@ -72,7 +73,7 @@ def _connected(store: Store) -> MlflowClient:
     return client
 
 
-def _end_runs(client: MlflowClient, process: str) -> None:
+def end_runs(client: MlflowClient, process: str) -> None:
     """End the open runs of a process."""
     experiments = all_pages(lambda token: client.search_experiments(page_token=token))
     query = f"tags.`{PREFIX}process` = '{process}' and attributes.status = 'RUNNING'"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,12 +9,12 @@ import typer
 from rich.console import Console
 
 from sslwear.cli.terminal import print_line, standard_output, user_errors
+from sslwear.cli.workers import Storage, Tracking, number_of_workers, open_store, run_in_workers
 from sslwear.utils.words import count
 
 if TYPE_CHECKING:
     import optuna
 
-    from sslwear.config import Settings
     from sslwear.studies.compare import Side
     from sslwear.studies.trials import TrialRow
     from sslwear.tracking import Store
@@ -33,14 +32,6 @@ Overrides = Annotated[
 
 
 TotalTrials = Annotated[int | None, typer.Option(metavar="N", help="The study's total number of trials.")]
-Storage = Annotated[
-    str | None,
-    typer.Option(metavar="URL", help="Optuna's storage; by default that of SSLWEAR_STORAGE, or the embedded one."),
-]
-Tracking = Annotated[
-    str | None,
-    typer.Option(metavar="URL", help="MLflow's store; by default that of MLFLOW_TRACKING_URI, or the embedded one."),
-]
 
 
 @study_app.command("run")
@@ -48,9 +39,7 @@ def study_run(
     file: StudyFile,
     trials: TotalTrials = None,
     set_: Overrides = None,
-    workers: Annotated[
-        str, typer.Option(metavar="N", help="The number of processes that share the cores.")
-    ] = "1",
+    workers: Annotated[str, typer.Option(metavar="N", help="The number of processes that share the cores.")] = "1",
     storage: Storage = None,
     tracking: Tracking = None,
 ) -> None:
@@ -62,7 +51,7 @@ def study_run(
 
         overrides = [*(set_ or []), *([f"trials={trials}"] if trials is not None else [])]
         settings, store = load(file, overrides, "study"), open_store(storage, tracking)
-        console, number = standard_output(), number_of_workers(workers, settings)
+        console, number = standard_output(), number_of_workers(workers)
         if number > 1:
             run_in_workers(["study", "worker", str(file)], overrides, settings, number, console)
         with ConsoleProgress(console, epochs=False) as progress:
@@ -90,45 +79,6 @@ def study_worker(
         settings, store = load(file, overrides, "study"), open_store(storage, tracking)
         with ConsoleProgress(standard_output(), epochs=False) as progress:
             run_study(settings, store, progress, joint=True)
-
-
-def open_store(storage: str | None, tracking: str | None) -> Store:
-    """The store that options or, where they are not given, the environment names; processes started later use it too.
-
-    Raises:
-        StudyError: when an address has no meaning.
-    """
-    from sslwear.tracking import STORAGE_VARIABLE, Store
-    from sslwear.tracking.client import TRACKING_VARIABLE
-
-    for variable, address in ((STORAGE_VARIABLE, storage), (TRACKING_VARIABLE, tracking)):
-        if address is not None:
-            os.environ[variable] = address
-    return Store.from_environment()
-
-
-def number_of_workers(text: str, settings: Settings) -> int:
-    """The number of workers that an option asks for.
-
-    Raises:
-        SettingsError: when it is neither a number from 1 on nor ``auto``.
-    """
-    from sslwear.errors import SettingsError
-
-    if not text.isdigit() or int(text) < 1:
-        raise SettingsError(f"--workers is {text!r}. Write a number from 1 on")
-    return int(text)
-
-
-def run_in_workers(
-    command: list[str], overrides: list[str], settings: Settings, number: int, console: Console
-) -> None:
-    """Run a command in several processes, with their lines on one console."""
-    from sslwear.studies.local_workers import run_workers, threads_each
-
-    threads = [f"threads={threads_each(number)}"] if settings.threads == "auto" else []
-    options = [part for one in (*overrides, *threads) for part in ("--set", one)]
-    run_workers([*command, *options], number, lambda worker, line: print_line(console, f"worker {worker}: {line}"))
 
 
 @study_app.command("show")

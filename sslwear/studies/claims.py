@@ -78,6 +78,13 @@ class Claims:
             return connection.execute(over.values(owner=self.owner, beat=self._now)).rowcount == 1
 
     @patient
+    def has(self, name: str) -> bool:
+        """Whether this process has a right, which it took, and nobody took it over."""
+        with self._engine.connect() as connection:
+            row = connection.execute(self._rows().where(CLAIMS.c.name == name)).first()
+        return row is not None and row.owner == self.owner
+
+    @patient
     def release(self, name: str) -> bool:
         """Give a right back; returns False if another process took it over meanwhile."""
         with self._engine.connect() as connection:

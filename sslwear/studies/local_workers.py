@@ -64,7 +64,9 @@ def run_workers(arguments: Sequence[str], workers: int, tell: Callable[[int, str
         raise
     failed = [process.returncode for process, _ in started if process.returncode != 0]
     if len(failed) == workers:
-        raise StudyError(f"all {workers} workers ended with an error, see above" if workers > 1 else "the worker failed")
+        raise StudyError(
+            f"all {workers} workers ended with an error, see above" if workers > 1 else "the worker failed"
+        )
 
 
 def _start(

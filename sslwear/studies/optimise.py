@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
 
 import optuna
 from filelock import Timeout
 from mlflow.entities import Run as MlflowRun
 
-from sslwear.config import Settings, with_effect
+from sslwear.config import Settings
 from sslwear.data.splits import missing_classes
 from sslwear.errors import StudyError
 from sslwear.studies import trials
@@ -18,16 +17,15 @@ from sslwear.studies.baseline import is_scored
 from sslwear.studies.budget import Budget
 from sslwear.studies.content import check_content
 from sslwear.studies.context import StudyContext
-from sslwear.studies.cross_validation_plan import EVALUATION_VERSION
 from sslwear.studies.failures import counted, failed_note
 from sslwear.studies.final_test import finalise
 from sslwear.studies.heartbeats import heartbeat_of
-from sslwear.studies.keys import digest, key_of
+from sslwear.studies.identity import check_same, identity_of
 from sslwear.studies.leakage import check_weights
 from sslwear.studies.limits import directions
 from sslwear.studies.mlflow_page import TRIAL, describe_experiment, study_note
 from sslwear.studies.names import check_baseline
-from sslwear.studies.pretraining import PRETRAINING_VERSION, check_pretraining
+from sslwear.studies.pretraining import check_pretraining
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.sampling import pruner
 from sslwear.studies.search import run_trials
@@ -37,16 +35,7 @@ from sslwear.studies.verdict import JUDGED, judged_in_words
 from sslwear.studies.workers import Crew
 from sslwear.tracking import Run, Store, participant_params
 from sslwear.tracking.outages import is_interruption
-from sslwear.training.cache import FEATURES_VERSION
 from sslwear.utils.interrupts import signals_deferred
-
-FREE_KEYS = (
-    *("trials", "hours", "select", "baseline", "keep_checkpoints"),
-    *("device", "threads", "cache", "evaluation"),
-)
-"""Settings that may differ when a study is resumed, because they do not change the result of a trial."""
-RESULTS_VERSIONS = {"features": FEATURES_VERSION, "pre-training": PRETRAINING_VERSION, "training": EVALUATION_VERSION}
-"""Versions of the arithmetic of each stage; all trials of a study have the same."""
 
 
 def run_study(
@@ -129,6 +118,8 @@ def _finalise(context: StudyContext, study: optuna.Study, parent: Run, crew: Cre
         with crew.heartbeat.trying(f"finalise:{settings.study}") as mine:
             if mine:
                 if not _is_finalised(study, store, settings):
+                    if crew.joint:
+                        progress.note("this worker finalises the study")
                     finalise(context, study, len(counted(study)), parent, progress)
                     with signals_deferred():
                         parent.end("FINISHED", "finished")
@@ -184,13 +175,7 @@ def _open(context: StudyContext) -> optuna.Study:
     settings = context.settings
     storage = open_storage(context.store)
     context.store.experiment(settings.study)  # raises for a deleted experiment before a study is created
-    identity = {
-        "settings": settings.to_yaml(),
-        "fingerprint": context.dataset.fingerprint,
-        "weights": digest(context.initial),
-        "split": key_of({"test": context.split.test, "folds": [vars(fold) for fold in context.folds]}),
-        "versions": RESULTS_VERSIONS,
-    }
+    identity = identity_of(context)
     with heartbeat_of(context.store).holding(f"study:{settings.study}"), signals_deferred():
         study = optuna.create_study(
             study_name=settings.study,
@@ -207,47 +192,9 @@ def _open(context: StudyContext) -> optuna.Study:
             if trials.BY_PARTICIPANT not in study.user_attrs:
                 study.set_user_attr(trials.BY_PARTICIPANT, True)
                 study.set_user_attr(JUDGED, judged_in_words(settings, context.folds))
-    _check_same(study, identity, settings)
+    check_same(study, identity, settings)
     study.set_user_attr(trials.SELECT, settings.select)
     return study
-
-
-def _check_same(study: optuna.Study, now: Mapping[str, Any], settings: Settings) -> None:
-    before = study.user_attrs
-    kept = trials.kept_settings(study)
-    new_name = f"choose a new name with --set study={settings.study}-2"
-    old, new = (with_effect(one, "study").model_dump(exclude=set(FREE_KEYS)) for one in (kept, settings))
-    given = set(_differences(kept.model_dump(), settings.model_dump()))
-    for key in _differences(old, new):
-        if key in given:  # and not only without effect in one of them
-            raise StudyError(
-                f"the study {settings.study!r} was started with another {key}. Restore the old value, or {new_name}"
-            )
-    for name, what in (
-        ("fingerprint", "other data"),
-        ("weights", "other initial weights"),
-        ("split", "other participants in its folds or its test"),
-    ):
-        if (old := before.get(name, now[name])) != now[name]:
-            which = f"{name} {old[:8]}, and now {now[name][:8]}"
-            raise StudyError(
-                f"the study {settings.study!r} was started with {what} ({which}). Restore them, or {new_name}"
-            )
-    for stage, version in before.get("versions", {}).items():
-        if version != RESULTS_VERSIONS.get(stage, version):
-            raise StudyError(
-                f"the study {settings.study!r} was started with another version of sslwear, whose results of {stage} "
-                f"have the version {version}, and here {RESULTS_VERSIONS[stage]}. Use that version, or {new_name}"
-            )
-
-
-def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
-    """Keys at which two nested mappings differ, with both values."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in new:
-            yield from _differences(old.get(name), new[name], f"{key}.{name}" if key else name)
-    elif old != new:
-        yield f"{key} ({old!r}, and now {new!r})"
 
 
 def _known_parent(study: optuna.Study, store: Store) -> MlflowRun | None:

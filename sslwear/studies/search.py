@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
@@ -17,15 +17,19 @@ from sslwear.studies.context import StudyContext
 from sslwear.studies.failures import check_failures, counted
 from sslwear.studies.first_trials import first_trials
 from sslwear.studies.limits import directions
+from sslwear.studies.pretraining import pretraining_rights
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.sampling import pruner, tuning_parameter
-from sslwear.studies.search_trial import propose, run_trial
+from sslwear.studies.search_trial import Proposal, propose, run_trial
 from sslwear.studies.storage import NESTED, open_storage
 from sslwear.studies.trials import BY_PARTICIPANT, SELECT, winner
 from sslwear.studies.workers import Crew
 from sslwear.tracking import Run
 from sslwear.tracking.outages import is_memory
 from sslwear.utils.interrupts import signals_deferred
+
+MOST_POSTPONED = 2
+"""Number of trials that a worker puts off because others do the pre-trainings that they need."""
 
 
 def run_trials(
@@ -45,65 +49,113 @@ def run_trials(
         StudyError: when the last trials failed in the same way.
     """
     first = first_trials(context, tuning_parameter(study))
+    search = _Search(context, study, budget, parent, crew, progress, first)
     budget.end(None)
-    while (spent := _next(context, study, budget, first, parent, crew, progress)) is None:
+    while (spent := search.step()) is None:
         pass
     budget.end(spent)
     if context.settings.hours is not None and (note := end_note(study)) is not None:
         progress.note(note)
 
 
-def _next(
-    context: StudyContext,
-    study: optuna.Study,
-    budget: Budget,
-    first: Sequence[Mapping[str, Any]],
-    parent: Run,
-    crew: Crew,
-    progress: ProgressCallback,
-) -> dict[str, Any] | None:
-    """Run one trial, or wait for other workers; returns what of the budget is spent when nothing is left to do."""
-    crew.check_stopped()
-    context, proposal = context.for_run(), None
-    with crew.asking(), signals_deferred():
-        spent, running, done = budget.spent(), crew.running(), len(counted(study))
-        place = done + running
-        if spent is None and place < context.settings.trials:
-            proposal = propose(context, study, first, place, crew)
-    progress.done(done)
-    if proposal is None:
-        if running == 0:
-            return spent
-        crew.wait()
-        return None
-    crew.worked()
-    try:
-        run_trial(context, study, proposal, parent, progress)
-    except Exception as error:
-        if not (crew.joint and is_memory(error)):
-            raise
-        context.store.close_leftovers(parent.experiment, parent.id)
-        progress.warn(f"trial {proposal.trial.number} ran out of memory. It will be tried again")
-    finally:
-        budget.keep()
-    crew.done(proposal.trial)
-    if study._storage.get_trial(proposal.trial._trial_id).state == TrialState.FAIL:
-        _check_failures(context, study, crew)
-    return None
+@dataclass(frozen=True)
+class _Search:
+    """The search of one worker: it asks for trials and runs them.
 
-
-def _check_failures(context: StudyContext, study: optuna.Study, crew: Crew) -> None:
-    """Stop all workers of a study whose last trials failed in the same way.
-
-    Raises:
-        StudyError: saying how they failed.
+    Attributes:
+        first: parameters of the study's first trials.
+        postponed: trials of this worker that need a pre-training that another worker is doing, with the rights to do
+            these pre-trainings.
+        others: see `run_trials`.
     """
-    try:
-        with crew.asking():
-            check_failures(study, context.settings.trials)
-    except StudyError as error:
-        crew.stop(str(error))
-        raise
+
+    context: StudyContext
+    study: optuna.Study
+    budget: Budget
+    parent: Run
+    crew: Crew
+    progress: ProgressCallback
+    first: Sequence[Mapping[str, Any]]
+    postponed: list[tuple[Proposal, list[str]]] = field(default_factory=list)
+
+    def step(self) -> dict[str, Any] | None:
+        """Run one trial, or wait for other workers; returns what of the budget is spent when nothing is left to do."""
+        self.crew.check_stopped()
+        context, proposal = self.context.for_run(), self._ready()
+        if proposal is None:
+            spent, running, proposal = self._ask()
+            if proposal is not None and self._postpone(context, proposal):
+                return None
+            if proposal is None and self.postponed:
+                proposal, _ = self.postponed.pop(0)
+            if proposal is None:
+                if running == 0:
+                    return spent
+                self.crew.wait()
+                return None
+        self.crew.worked()
+        self._run(context, proposal)
+        return None
+
+    def _ask(self) -> tuple[dict[str, Any] | None, int, Proposal | None]:
+        """What of the budget is spent, the number of running trials, and the next trial if there is one to run."""
+        settings, crew = self.context.settings, self.crew
+        with crew.asking(), signals_deferred():
+            spent, running, done = self.budget.spent(), crew.running(), len(counted(self.study))
+            self.progress.done(done)
+            if spent is not None or done + running >= settings.trials:
+                return spent, running, None
+            proposal = propose(self.context, self.study, self.first, done + running, crew)
+            if proposal is None or not crew.is_asking():  # this process stood still meanwhile, and others went on
+                crew.drop()
+                self.postponed.clear()
+                return None, 1, None
+            return None, running + 1, proposal
+
+    def _postpone(self, context: StudyContext, proposal: Proposal) -> bool:
+        """Put a trial off if another worker does a pre-training that it needs; returns whether that was done."""
+        if len(self.postponed) >= MOST_POSTPONED or not self.crew.others():
+            return False
+        rights = pretraining_rights(context.with_pretraining(proposal.settings.pretraining), proposal.settings.training)
+        if not self.crew.is_busy(rights):
+            return False
+        self.postponed.append((proposal, rights))
+        return True
+
+    def _ready(self) -> Proposal | None:
+        """A trial that was put off and can go on; None if there is none."""
+        for one in self.postponed:
+            if not self.crew.is_busy(one[1]):
+                self.postponed.remove(one)
+                return one[0]
+        return None
+
+    def _run(self, context: StudyContext, proposal: Proposal) -> None:
+        try:
+            run_trial(context, self.study, proposal, self.parent, self.progress)
+        except Exception as error:
+            if not (self.crew.joint and is_memory(error)):
+                raise
+            context.store.close_leftovers(self.parent.experiment, self.parent.id)
+            self.progress.warn(f"trial {proposal.trial.number} ran out of memory. It will be tried again")
+        finally:
+            self.budget.keep()
+        self.crew.done(proposal.trial)
+        if self.study._storage.get_trial(proposal.trial._trial_id).state == TrialState.FAIL:
+            self._check_failures()
+
+    def _check_failures(self) -> None:
+        """Stop all workers of a study whose last trials failed in the same way.
+
+        Raises:
+            StudyError: saying how they failed.
+        """
+        try:
+            with self.crew.asking():
+                check_failures(self.study, self.context.settings.trials)
+        except StudyError as error:
+            self.crew.stop(str(error))
+            raise
 
 
 def search_in_fold(

@@ -46,8 +46,8 @@ class Proposal:
 
 def propose(
     context: StudyContext, study: optuna.Study, first: Sequence[Mapping[str, Any]], place: int, crew: Crew
-) -> Proposal:
-    """The next trial, which this process runs from now on.
+) -> Proposal | None:
+    """The next trial, which this process runs from now on; None if another worker took it from this one.
 
     The caller is the only one that changes which trials there are, see `Crew.asking`.
 
@@ -58,13 +58,16 @@ def propose(
         place: number of its trials that count or run.
         crew: the study's workers.
     """
-    trial = next_trial(context, study, first, place)
-    crew.mark(trial)
-    settings = chosen(context.settings, context.encoder, trial.params)
-    pretraining = searched_pretraining(settings, settings.training)
-    if pretraining:
-        trial.set_user_attr("pretraining", pretraining)
-    trial.set_user_attr("settings", settings.training.model_dump())
+    try:
+        trial = next_trial(context, study, first, place)
+        crew.mark(trial)
+        settings = chosen(context.settings, context.encoder, trial.params)
+        pretraining = searched_pretraining(settings, settings.training)
+        if pretraining:
+            trial.set_user_attr("pretraining", pretraining)
+        trial.set_user_attr("settings", settings.training.model_dump())
+    except UpdateFinishedTrialError:
+        return None
     return Proposal(trial, settings)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import optuna
@@ -66,6 +66,19 @@ class Crew:
                 self._give_back()
             yield mine
 
+    def is_asking(self) -> bool:
+        """Whether this worker is still the one that may change which trials there are."""
+        return self.heartbeat.claims.has(f"study:{self._study.study_name}")
+
+    def drop(self) -> None:
+        """Let go of all trials; they wait again the next time that a worker asks."""
+        self.heartbeat.trials.difference_update(self._mine)
+        self._mine.clear()
+
+    def is_busy(self, rights: Sequence[str]) -> bool:
+        """Whether another process has one of some rights."""
+        return any(self.heartbeat.claims.others(right) for right in rights)
+
     def others(self) -> list[str]:
         """Names of the other workers that are alive."""
         return list(self.heartbeat.claims.others(self._prefix).values())
@@ -116,7 +129,7 @@ class Crew:
 
     def leave(self) -> None:
         """Give back what this worker has in hand; if the database does not answer, others will notice its silence."""
-        self.heartbeat.trials.difference_update(self._mine)
+        self.drop()
         try:
             with impatient(), self.asking(LEAVING_S):  # gives back trials that are in nobody's hand
                 pass

@@ -291,8 +291,8 @@ class Store:
         query = f"tags.mlflow.parentRunId = '{parent}' and attributes.status = 'RUNNING'"
         for run in self.client.search_runs([experiment], query, max_results=1000):
             writer = run.data.tags.get(f"{PREFIX}process")
-            of_other = writer is not None and writer != self.process() and self.is_dead(writer) is not True
-            if run.data.tags.get(f"{PREFIX}host") == platform.node() and not of_other:
+            free = writer in (None, self.process()) or self.is_dead(str(writer)) is True
+            if free and run.data.tags.get(f"{PREFIX}host") == platform.node():
                 Run(self, run.info.run_id, experiment).end("KILLED", "interrupted")
 
     def is_dead(self, process: str) -> bool | None:

@@ -17,20 +17,22 @@ from typing import Any
 import numpy as np
 
 from sslwear.cli.app import main
-from sslwear.config import TrainingSettings
+from sslwear.config import NO_PRETEXT, TrainingSettings
 from sslwear.errors import DivergenceError
 from sslwear.evaluation.participants import per_participant
-from sslwear.studies import final_test, search_trial, summary, winner
+from sslwear.studies import final_test, pretraining, search_trial, summary, winner
 from sslwear.studies.context import StudyContext
 from sslwear.studies.judging import Judgement, Watch
+from sslwear.studies.pretraining import pretrain
 from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.trial import run_name
+from sslwear.studies.trial import first_encoder, run_name
 from sslwear.tracking import Run
 from sslwear.training import EpochRecord
 
-SECONDS, FINAL_SECONDS, FAILURE = "STUB_S", "STUB_FINAL_S", "STUB_FAILURE"
-"""Environment variables with the duration of a trial, how long finalising waits before it trains the winner, and how
-trials fail: ``memory``, ``nan`` or ``error``."""
+SECONDS, FAILURE = "STUB_S", "STUB_FAILURE"
+"""Environment variables with the duration of a trial, and how trials fail: ``memory``, ``nan`` or ``error``."""
+FINAL_SECONDS, PRETRAINING_SECONDS = "STUB_FINAL_S", "STUB_PRETRAINING_S"
+"""Environment variables with how long finalising and a pre-training wait before they train."""
 FAILING_RATE = 3e-3
 """Learning rate from which on trials fail."""
 STEPS = 4
@@ -54,6 +56,9 @@ def judge(
     history = []
     run.params({"learning_rate": training.learning_rate})
     progress.started(run_name(training), STEPS)
+    if training.pretext != NO_PRETEXT:
+        for fold in context.folds:
+            first_encoder(context.in_fold(fold), training, run, parent, progress)
     for step in range(1, STEPS + 1):
         time.sleep(float(os.environ.get(SECONDS, "0.1")) / STEPS)
         _fail(training)
@@ -92,12 +97,18 @@ def _slow_final(*arguments: Any, **named: Any) -> Any:
     return winner.trial_network(*arguments, **named)
 
 
+def _slow_pretraining(*arguments: Any, **named: Any) -> None:
+    time.sleep(float(os.environ.get(PRETRAINING_SECONDS, "0")))
+    pretrain(*arguments, **named)
+
+
 def replace() -> None:
     """Replace training, figures and the page of a study by stubs."""
     search_trial.judge = judge
     search_trial._log_network = _nothing
     summary.log = _nothing
     final_test.trial_network = _slow_final
+    pretraining.pretrain = _slow_pretraining
 
 
 if __name__ == "__main__":

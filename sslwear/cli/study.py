@@ -186,6 +186,27 @@ def study_report(
             print_line(standard_output(), str(path))
 
 
+@study_app.command("check")
+def study_check(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The study's name.")],
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Give back trials of ended processes, and end runs as their trials ended.")
+    ] = False,
+) -> None:
+    """Check that Optuna and MLflow say the same about a study's trials; the exit status is 1 if they do not."""
+    with user_errors():
+        from sslwear.studies.check import check_study
+        from sslwear.tracking import Store
+
+        store = Store.from_environment(write=repair)
+        checked = check_study(name, store, repair)
+        for difference in checked.differences:
+            print_line(standard_output(), f"{difference.text}.")
+        print_line(standard_output(), checked.sentence())
+        if checked.repaired < len(checked.differences):
+            raise typer.Exit(1)
+
+
 def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
     from sslwear.cli.tables import scores_table, trials_table
     from sslwear.cli.ui import ui_command

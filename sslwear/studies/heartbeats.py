@@ -22,9 +22,9 @@ from optuna.storages import RDBStorage
 
 from sslwear.errors import StudyError
 from sslwear.studies.claims import Claims
-from sslwear.studies.patience import PatientStorage
 from sslwear.studies.storage import open_storage
 from sslwear.tracking import Store, outages
+from sslwear.tracking.patience import PatientStorage
 
 INTERVAL_VARIABLE = "SSLWEAR_HEARTBEAT_S"
 INTERVAL_S = 10

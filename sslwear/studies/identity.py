@@ -1,4 +1,4 @@
-"""What a study is: settings, data, participants, weights and versions that all its trials and workers have in common."""
+"""What a study is: settings, data, participants, weights and versions that its trials and workers share."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sslwear.errors import StudyError
 from sslwear.studies.content import check_content
-from sslwear.studies.patience import PatientStorage
 from sslwear.tracking import STORAGE_VARIABLE, Store, databases, mlflow_database, open_runs, outages
+from sslwear.tracking.patience import PatientStorage
 from sslwear.utils.masking import masked, one_line
 
 NESTED = "/"

@@ -13,8 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sslwear.errors import StudyError
 from sslwear.studies.failures import interrupt
 from sslwear.studies.heartbeats import Heartbeat, heartbeat_of
-from sslwear.studies.patience import impatient
 from sslwear.tracking import Run, Store, outages
+from sslwear.tracking.patience import impatient
 from sslwear.utils.interrupts import signals_deferred
 
 PROCESS, STOPPED = "process", "stopped"

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sslwear.errors import StudyError
 from sslwear.tracking import addresses, databases, mlflow_database, open_runs
+from sslwear.tracking.patience import PatientClient, impatient
 from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.masking import masked, one_line
 
@@ -63,8 +64,12 @@ def all_pages(search: Callable[[str | None], PagedList[Item]]) -> list[Item]:
 def _connected(store: Store) -> MlflowClient:
     try:
         with databases.one_at_a_time(store.tracking_uri):
-            client = MlflowClient(store.tracking_uri, store.tracking_uri)
-            client.search_experiments(max_results=1)
+            kind = (
+                MlflowClient if databases.path_of(store.tracking_uri) is not None or store.embedded else PatientClient
+            )
+            client = kind(store.tracking_uri, store.tracking_uri)
+            with impatient():  # a wrong address is reported at once
+                client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError) as error:
         raise StudyError(
             f"the MLflow store {masked(store.tracking_uri)} does not answer ({one_line(error)}). "

@@ -21,6 +21,7 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks import stub_worker
+from sslwear.studies.check import check_study
 from sslwear.studies.failures import counted
 from sslwear.studies.storage import find_study, open_storage
 from sslwear.tracking import Store
@@ -180,6 +181,7 @@ def check(store: Store, total: int) -> optuna.Study:
     assert found["trial"].count("FINISHED") == total
     numbers = [run.data.tags["sslwear.trial"] for run in store.find_runs(None, kind="trial", outcome="finished")]
     assert sorted(map(int, numbers)) == [trial.number for trial in counted(study)]
+    assert check_study("tiny", store).differences == []
     return study
 
 
@@ -224,7 +226,7 @@ def test_a_worker_that_was_stopped_for_long_drops_its_trial(shared: Store, file:
     assert check(shared, 8).user_attrs["interrupted"] == [lost.number]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGINT])
 def test_a_worker_that_is_asked_to_end_gives_its_trial_back(
     store: Store, file: Path, start: Start, number: int
 ) -> None:
@@ -251,6 +253,28 @@ def test_another_finalises_a_study_whose_finaliser_was_killed(shared: Store, fil
     assert len(study.user_attrs["test_looks"]) == 1
 
 
+def test_a_pre_training_of_a_killed_worker_is_done_by_another_and_others_work_meanwhile(
+    store: Store, content: dict[str, Any], file: Path, start: Start
+) -> None:
+    given = yaml.safe_load(file.read_text())
+    search = {**given["search"], "pretext": ["none", "reverse"]}
+    training = {**given["training"], "pretext": "reverse"}
+    changed = {**given, "search": search, "training": training, "pretraining": content["pretraining"]}
+    file.write_text(yaml.safe_dump(changed))
+    first = start(store, file, STUB_PRETRAINING_S="60")
+    waiting(lambda: store.find_runs(None, kind="pretraining"), first)
+    second = start(store, file)
+    waiting(lambda: trials(store, TrialState.COMPLETE), second)
+    assert [run.info.status for run in store.find_runs(None, kind="pretraining")] == ["RUNNING"]
+    assert {trial.params["pretext"] for trial in trials(store, TrialState.COMPLETE)} == {"none"}
+    first.send(signal.SIGKILL)
+    second.ended()
+    check(store, 8)
+    found = store.find_runs(None, kind="pretraining")
+    assert [run.info.status for run in found].count("KILLED") == 1
+    assert [run.info.status for run in found].count("FINISHED") >= 1
+
+
 def test_workers_wait_for_a_database_that_restarts(
     postgres: Postgres, on_postgres: Store, file: Path, start: Start
 ) -> None:
@@ -266,9 +290,8 @@ def test_workers_wait_for_a_database_that_restarts(
     assert len(study.trials) - len(study.user_attrs.get("interrupted", [])) == 8
 
 
-@pytest.mark.parametrize("failure", ["memory", "nan"])
-def test_a_trial_that_fails_fails_alone(store: Store, file: Path, start: Start, failure: str) -> None:
-    both = [start(store, file, STUB_FAILURE=failure) for _ in range(2)]
+def test_a_trial_that_fails_fails_alone(store: Store, file: Path, start: Start) -> None:
+    both = [start(store, file, STUB_FAILURE=failure) for failure in ("memory", "nan")]
     for process in both:
         process.ended()
     study = find_study("tiny", store)

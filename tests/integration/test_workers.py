@@ -163,10 +163,11 @@ def trials(store: Store, *states: TrialState) -> list[FrozenTrial]:
         storage.engine.dispose()
 
 
-def running(store: Store) -> FrozenTrial | None:
-    """A running trial that has reported an epoch."""
-    found = [trial for trial in trials(store, TrialState.RUNNING) if trial.intermediate_values]
-    return found[0] if found else None
+def in_hand(store: Store, only: Worker) -> FrozenTrial:
+    """The trial that the only worker is running."""
+    waiting(lambda: "started" in only.out(), only)
+    (trial,) = trials(store, TrialState.RUNNING)
+    return trial
 
 
 def check(store: Store, total: int) -> optuna.Study:
@@ -203,7 +204,7 @@ def test_two_that_start_at_once_share_one_study(
 
 def test_a_killed_workers_trial_is_run_by_another(shared: Store, file: Path, start: Start) -> None:
     first = start(shared, file, seconds=60)
-    (lost,) = waiting(lambda: trials(shared, TrialState.RUNNING), first)
+    lost = in_hand(shared, first)
     second = start(shared, file)
     waiting(lambda: trials(shared, TrialState.COMPLETE), second)
     first.send(signal.SIGKILL)
@@ -215,8 +216,7 @@ def test_a_killed_workers_trial_is_run_by_another(shared: Store, file: Path, sta
 
 def test_a_worker_that_was_stopped_for_long_drops_its_trial(shared: Store, file: Path, start: Start) -> None:
     first = start(shared, file, seconds=8)
-    waiting(lambda: "started" in first.out(), first)
-    (lost,) = trials(shared, TrialState.RUNNING)
+    lost = in_hand(shared, first)
     first.send(signal.SIGSTOP)
     second = start(shared, file)
     waiting(lambda: trials(shared, TrialState.FAIL), second)  # after the grace
@@ -231,8 +231,7 @@ def test_a_worker_that_is_asked_to_end_gives_its_trial_back(
     store: Store, file: Path, start: Start, number: int
 ) -> None:
     first = start(store, file, seconds=60)
-    (lost,) = waiting(lambda: trials(store, TrialState.RUNNING), first)
-    waiting(lambda: "started" in first.out(), first)
+    lost = in_hand(store, first)
     first.send(number)
     assert "interrupted; finished trials are kept" in first.ended(130, within_s=10)
     assert trials(store, TrialState.RUNNING) == []

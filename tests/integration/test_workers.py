@@ -24,6 +24,8 @@ from benchmarks import stub_worker
 from deploy.throwaway import MissingError, Postgres
 from sslwear.studies.check import check_study
 from sslwear.studies.failures import counted
+from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.rerun import rerun
 from sslwear.studies.storage import find_study, open_storage
 from sslwear.tracking import Store
 from tests.conftest import heed_signals
@@ -122,7 +124,8 @@ def stub_command(arguments: tuple[str, ...], variables: dict[str, str], output: 
     os.dup2(handle, 2)
     heed_signals()
     sys.argv = ["sslwear", *arguments]
-    stub_worker.replace()
+    if "REAL" not in os.environ:
+        stub_worker.replace()
     stub_worker.main()
 
 
@@ -131,10 +134,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start workers of the study."""
     started: list[Worker] = []
 
-    def run(store: Store, file: Path, seconds: float = 0.3, **variables: str) -> Worker:
+    def run(store: Store, file: Path, seconds: float = 0.3, command: tuple[str, ...] = (), **variables: str) -> Worker:
         pace = {"STUB_S": str(seconds), "SSLWEAR_HEARTBEAT_S": "1", "OMP_NUM_THREADS": "1"}
         output = tmp_path / f"worker-{len(started)}.txt"
-        started.append(Worker(store, ("study", "worker", str(file)), output, {**pace, **variables}))
+        started.append(Worker(store, command or ("study", "worker", str(file)), output, {**pace, **variables}))
         return started[-1]
 
     yield run
@@ -317,10 +320,35 @@ def test_failures_in_a_row_stop_all_workers(store: Store, file: Path, start: Sta
     assert "RUNNING" not in str(statuses(store))
 
 
+def test_a_trial_of_several_workers_is_repeated_to_the_bit(
+    store: Store, content: dict[str, Any], file: Path, start: Start
+) -> None:
+    file.write_text(yaml.safe_dump({**content, "trials": 4, "threads": 1}))
+    both = [start(store, file, REAL="1") for _ in range(2)]
+    for process in both:
+        process.ended()
+    study = check(store, 4)
+    first, *_, last = study.trials
+    for trial in (first, last):
+        original = store.client.get_run(trial.user_attrs["run_id"])
+        assert rerun(original, store, ProgressCallback()).differing is None
+
+
+def test_workers_of_one_command_end_with_it(store: Store, file: Path, start: Start) -> None:
+    command = start(store, file, command=("study", "run", str(file), "--workers", "2", "--trials", "500"))
+    waiting(lambda: "worker 1: #" in command.out() and "worker 2: #" in command.out(), command)
+    command.send(signal.SIGINT)
+    assert "sslwear: interrupted; finished trials are kept" in command.ended(130, within_s=15)
+    assert trials(store, TrialState.RUNNING) == []
+    assert "RUNNING" not in str(statuses(store))
+    locks = [path for path in (store.home / "locks").glob("process-*.lock") if store.process() not in path.name]
+    assert locks == []  # all workers have ended as they should
+
+
 def test_many_quick_trials_are_each_in_both_stores_once(on_postgres: Store, file: Path, start: Start) -> None:
-    content = {**yaml.safe_load(file.read_text()), "trials": 100, "sampler": {"name": "random"}}
+    content = {**yaml.safe_load(file.read_text()), "trials": 64, "sampler": {"name": "random"}}
     file.write_text(yaml.safe_dump(content))
     several = [start(on_postgres, file, seconds=0) for _ in range(8)]
     for process in several:
         process.ended(within_s=200)
-    check(on_postgres, 100)
+    check(on_postgres, 64)

@@ -70,7 +70,7 @@ while len(study.get_trials(deepcopy=False)) < total:
 def main() -> None:
     """Measure and print tables in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4, 8])
     parser.add_argument("--seconds", type=float, default=2.0, help="duration of a trial")
     parser.add_argument("--each", type=int, default=10, help="trials of each worker")
     parser.add_argument("--recorded", type=int, default=10_000, help="trials that are recorded before asking")

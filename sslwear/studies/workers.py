@@ -25,7 +25,60 @@ SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.2, 2.0
 """Seconds between two looks of a worker that has nothing to do until others have ended."""
 
 
-class Crew:
+class Team:
+    """Workers that do something together, as one of them sees them.
+
+    Args:
+        store: their store.
+        name: what they do.
+
+    Attributes:
+        heartbeat: of this worker.
+    """
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
+        self.heartbeat: Heartbeat = heartbeat_of(store)
+        self._prefix = f"worker\t{name}\t"  # no name has a tab
+        self._wait_s = SHORTEST_WAIT_S
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Be one of the workers during the block."""
+        with self.heartbeat.running(self._after_beat):
+            self._join()
+            try:
+                yield
+            finally:
+                self.heartbeat.claims.release(f"{self._prefix}{self.heartbeat.owner}")
+
+    def others(self) -> list[str]:
+        """Names of the other workers that are alive."""
+        return list(self.heartbeat.claims.others(self._prefix).values())
+
+    def look_after(self) -> None:
+        """End the runs of workers that are gone."""
+        for name, process in self.heartbeat.claims.others(self._prefix, gone=True).items():
+            self._store.end_runs(process)
+            self.heartbeat.claims.forget(name, process)
+
+    def wait(self) -> None:
+        """Wait a little for what other workers do; a bit longer each time."""
+        time.sleep(self._wait_s)
+        self._wait_s = min(1.5 * self._wait_s, LONGEST_WAIT_S)
+
+    def worked(self) -> None:
+        """Begin with short waits again."""
+        self._wait_s = SHORTEST_WAIT_S
+
+    def _join(self) -> None:
+        self.heartbeat.claims.take(f"{self._prefix}{self.heartbeat.owner}")
+
+    def _after_beat(self) -> None:
+        self._join()  # again, if the others gave this worker up
+
+
+class Crew(Team):
     """The workers of a study, as one of them sees them.
 
     Args:
@@ -34,29 +87,22 @@ class Crew:
         joint: whether this worker was started as one of several.
 
     Attributes:
-        heartbeat: of this worker.
         joint: see above.
     """
 
     def __init__(self, store: Store, study: optuna.Study, joint: bool = False) -> None:
-        self._store, self._study, self.joint = store, study, joint
-        self.heartbeat: Heartbeat = heartbeat_of(store)
-        self._prefix = f"worker:{study.study_name}:"
+        super().__init__(store, study.study_name)
+        self._study, self.joint = study, joint
         self._run: Run | None = None
         self._mine: set[int] = set()
-        self._wait_s = SHORTEST_WAIT_S
 
     @contextmanager
     def joined(self) -> Iterator[None]:
         """Be one of the workers during the block, and look after the trials of others."""
-        with self.heartbeat.running(self._look_after):
-            self._join()
+        with super().joined():
             if not self.others():
                 self._study.set_user_attr(STOPPED, None)
-            try:
-                yield
-            finally:
-                self.heartbeat.claims.release(f"{self._prefix}{self.heartbeat.owner}")
+            yield
 
     @contextmanager
     def asking(self, timeout_s: float = float("inf")) -> Iterator[bool]:
@@ -78,10 +124,6 @@ class Crew:
     def is_busy(self, rights: Sequence[str]) -> bool:
         """Whether another process has one of some rights."""
         return any(self.heartbeat.claims.others(right) for right in rights)
-
-    def others(self) -> list[str]:
-        """Names of the other workers that are alive."""
-        return list(self.heartbeat.claims.others(self._prefix).values())
 
     def runs(self, run: Run) -> None:
         """Say which run is the study's: if its process dies, this one takes it over."""
@@ -118,15 +160,6 @@ class Crew:
         self._mine.discard(trial._trial_id)
         self.heartbeat.trials.discard(trial._trial_id)
 
-    def wait(self) -> None:
-        """Wait a little for what other workers do; a bit longer each time."""
-        time.sleep(self._wait_s)
-        self._wait_s = min(1.5 * self._wait_s, LONGEST_WAIT_S)
-
-    def worked(self) -> None:
-        """Begin with short waits again."""
-        self._wait_s = SHORTEST_WAIT_S
-
     def leave(self) -> None:
         """Give back what this worker has in hand; if the database does not answer, others will notice its silence."""
         self.drop()
@@ -136,9 +169,6 @@ class Crew:
         except Exception as error:
             if not outages.is_outage(error):
                 raise
-
-    def _join(self) -> None:
-        self.heartbeat.claims.take(f"{self._prefix}{self.heartbeat.owner}")
 
     def _give_back(self) -> None:
         """Let the trials of dead workers wait again; the caller is the only one that changes which trials there are."""
@@ -177,9 +207,9 @@ class Crew:
             return trial._trial_id not in self.heartbeat.trials
         return silent or self.heartbeat.is_gone(str(process)) is True
 
-    def _look_after(self) -> None:
-        """Let trials of dead workers wait again, after a heartbeat."""
-        self._join()  # again, if the others gave this worker up
+    def _after_beat(self) -> None:
+        """Let trials of dead workers wait again."""
+        super()._after_beat()
         if not self.heartbeat.claims.others(self._prefix, gone=True) and not self._lost():
             return
         with self.heartbeat.trying(f"study:{self._study.study_name}") as mine:

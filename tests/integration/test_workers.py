@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmarks import stub_worker
 from deploy.throwaway import MissingError, Postgres
 from sslwear.studies.check import check_study
+from sslwear.studies.cross_validation_results import results
 from sslwear.studies.failures import counted
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.rerun import rerun
@@ -31,7 +32,7 @@ from sslwear.tracking import Store
 from tests.conftest import heed_signals
 from tests.integration.conftest import statuses
 
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 Start = Callable[..., "Worker"]
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["benchmarks.stub_worker", "sslwear.studies.optimise", "sslwear.data.loading"])
@@ -343,6 +344,29 @@ def test_workers_of_one_command_end_with_it(store: Store, file: Path, start: Sta
     assert "RUNNING" not in str(statuses(store))
     locks = [path for path in (store.home / "locks").glob("process-*.lock") if store.process() not in path.name]
     assert locks == []  # all workers have ended as they should
+
+
+def test_jobs_of_an_evaluation_are_shared_and_those_of_a_killed_worker_run_again(
+    store: Store, content: dict[str, Any], file: Path, start: Start
+) -> None:
+    methods = {"head": {"tuning": "head"}, "layer5": {"tuning": "layer5"}, "both": {"ensemble": ["head", "layer5"]}}
+    evaluation = {"methods": methods, "baselines": "none", "protocol": "hold_out", "seeds": [1, 2]}
+    training = {**content["training"], "max_epochs": 20, "patience": 20}
+    given = {key: content[key] for key in ("study", "data", "encoder", "split")}
+    file.write_text(yaml.safe_dump({**given, "training": training, "evaluation": evaluation}))
+    command = ("evaluate", str(file), "--join")
+    first, second = (start(store, file, command=command, REAL="1") for _ in range(2))
+    waiting(lambda: store.find_runs(None, kind="cross_validation_job"), first)
+    first.send(signal.SIGKILL)
+    second.ended()
+    table = results("tiny", store)
+    assert table.groupby(["method", "seed"]).size().to_dict() == {
+        (method, seed): table["participant"].nunique() for method in methods for seed in (1, 2)
+    }
+    found = statuses(store)
+    assert "RUNNING" not in str(found)
+    assert found["cross_validation"] == ["FINISHED"]
+    assert found["cross_validation_job"].count("FINISHED") == 6
 
 
 def test_many_quick_trials_are_each_in_both_stores_once(on_postgres: Store, file: Path, start: Start) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ def user_errors(after_interrupt: str = "nothing was changed") -> Iterator[None]:
     """
     for number in interrupts.unignored_signals():
         signal.signal(number, interrupts.raise_keyboard_interrupt)
+    sys.unraisablehook = _interrupt_again
     try:
         yield
     except SslwearError as error:
@@ -40,6 +42,16 @@ def user_errors(after_interrupt: str = "nothing was changed") -> Iterator[None]:
         raise typer.Exit(130) from error
     finally:
         _stop_handling_signals()
+        sys.unraisablehook = sys.__unraisablehook__
+
+
+def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Interrupt once more where an interruption was lost, because it arrived while Python deleted an object."""
+    numbers = interrupts.unignored_signals()
+    if isinstance(unraisable.exc_value, KeyboardInterrupt) and numbers:
+        _thread.interrupt_main(numbers[0])
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _print_last(text: str) -> None:

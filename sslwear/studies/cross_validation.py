@@ -104,6 +104,7 @@ def _share(
                 parent = _opened(plan, experiment_id)
             _share_jobs(plan, list(missing), parent, done, team, progress)
             with team.heartbeat.holding(f"evaluation:{name}"):
+                team.look_after()
                 table = results(name, store)
                 found = store.find_run(parent.id)
                 if found is None or found.info.status != "FINISHED":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import _thread
+import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,9 @@ from sslwear.errors import SslwearError
 from sslwear.utils import interrupts
 from sslwear.utils.console import PlainConsole, printable
 from sslwear.utils.masking import masked
+
+AGAIN_S = 0.1
+"""Seconds after which an interruption that was lost is repeated."""
 
 
 @contextmanager
@@ -46,10 +50,15 @@ def user_errors(after_interrupt: str = "nothing was changed") -> Iterator[None]:
 
 
 def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """Interrupt once more where an interruption was lost, because it arrived while Python deleted an object."""
+    """Interrupt once more where an interruption was lost, because it arrived while Python deleted an object.
+
+    It comes a moment later, because it would be lost here too.
+    """
     numbers = interrupts.unignored_signals()
     if isinstance(unraisable.exc_value, KeyboardInterrupt) and numbers:
-        _thread.interrupt_main(numbers[0])
+        timer = threading.Timer(AGAIN_S, os.kill, (os.getpid(), numbers[0]))
+        timer.daemon = True
+        timer.start()
     else:
         sys.__unraisablehook__(unraisable)
 

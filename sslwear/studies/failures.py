@@ -24,13 +24,18 @@ ATTEMPTS = 3
 NUMBER = re.compile(r"\d+(\.\d+)?(e[-+]?\d+)?")
 
 
-def counted(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials that count, in order: all that ended and were not interrupted."""
+def counted(study: optuna.Study, trials: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
+    """Trials that count, in order: all that ended and were not interrupted.
+
+    Args:
+        study: the study.
+        trials: its trials, if they were read already.
+    """
     interrupted = set(study.user_attrs.get("interrupted", []))
     return [
         trial
-        for trial in study.get_trials(deepcopy=False, states=ENDED)
-        if trial.number not in interrupted or trial.state != TrialState.FAIL
+        for trial in (study.get_trials(deepcopy=False) if trials is None else trials)
+        if trial.state in ENDED and (trial.number not in interrupted or trial.state != TrialState.FAIL)
     ]
 
 

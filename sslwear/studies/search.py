@@ -14,7 +14,7 @@ from sslwear.data.folds import inner_folds
 from sslwear.errors import StudyError
 from sslwear.studies.budget import Budget, end_note
 from sslwear.studies.context import StudyContext
-from sslwear.studies.failures import check_failures, counted
+from sslwear.studies.failures import check_failures
 from sslwear.studies.first_trials import first_trials
 from sslwear.studies.limits import directions
 from sslwear.studies.pretraining import pretraining_rights
@@ -101,7 +101,7 @@ class _Search:
         """What of the budget is spent, the number of running trials, and the next trial if there is one to run."""
         settings, crew = self.context.settings, self.crew
         with crew.asking(), signals_deferred():
-            spent, running, done = self.budget.spent(), crew.running(), len(counted(self.study))
+            spent, (done, running) = self.budget.spent(), crew.numbers()
             self.progress.done(done)
             if spent is not None or done + running >= settings.trials:
                 return spent, running, None

@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sslwear.errors import StudyError
-from sslwear.studies.failures import interrupt
+from sslwear.studies.failures import counted, interrupt
 from sslwear.studies.heartbeats import Heartbeat, heartbeat_of
 from sslwear.tracking import Run, Store, outages
 from sslwear.tracking.patience import impatient
@@ -144,9 +144,14 @@ class Crew(Team):
         if self.others():
             self._study.set_user_attr(STOPPED, why)
 
-    def running(self) -> int:
-        """Number of trials that workers run."""
-        return len([trial for trial in _running(self._study) if PROCESS in trial.user_attrs])
+    def numbers(self) -> tuple[int, int]:
+        """Number of trials that count, and of those that workers run.
+
+        Both are of one reading: a trial that ends meanwhile would be counted twice, or not at all.
+        """
+        trials = self._study.get_trials(deepcopy=False)
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING and PROCESS in trial.user_attrs]
+        return len(counted(self._study, trials)), len(running)
 
     def mark(self, trial: optuna.Trial) -> None:
         """Record that this process runs a trial."""

@@ -202,7 +202,7 @@ def test_two_that_start_at_once_share_one_study(
     out = [process.ended() for process in both]
     study = check(shared, 8)
     assert "".join(out).count("scoring trial") == 1
-    params = [tuple(trial.params.items()) for trial in study.trials]
+    params = [tuple(trial.params.items()) for trial in counted(study)]
     assert len(set(params)) == len(params)  # no start-up trial twice, and no equal draws
     assert {trial.user_attrs["process"] for trial in study.trials} == {
         run.data.tags["sslwear.process"] for run in shared.find_runs(None, kind="trial")

@@ -5,13 +5,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install study data-demo test test-quick test-coverage test-lowest docs dist bench lint format ui dashboard pins clean
+.PHONY: help install study study-postgres data-demo test test-quick test-coverage test-lowest docs dist bench lint format ui dashboard pins clean
 
 # The published archive, as 'sslwear data fetch adl' gets it; where larger test recordings lie, it is found among them.
 ADL ?= $(firstword $(wildcard $(or $(SSLWEAR_TEST_DATA),../shared/data)/adl_hmp_dataset.zip downloads/adl/*.zip))
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "sslwear needs Python 3.11 or newer, and %s is %s: run again with PYTHON=/path/to/python3.11" % (sys.executable, sys.version.split()[0]))'
@@ -23,6 +23,10 @@ install: $(INSTALLED) ## make the virtual environment with the pinned dependenci
 
 study: $(INSTALLED) ## run experiments/quickstart.yaml; the same command resumes it
 	@$(BIN)/sslwear study run experiments/quickstart.yaml
+
+study-postgres: $(INSTALLED) ## run the quickstart with two workers on a throwaway PostgreSQL and MLflow server
+	@$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[postgres]'
+	@$(BIN)/python deploy/throwaway.py $(BIN)/sslwear study run experiments/quickstart.yaml --workers 2
 
 data-demo: $(INSTALLED) ## prepare the ADL data set and train on it; ADL=PATH says where its archive is
 	@test -n "$(ADL)" || $(BIN)/sslwear data fetch adl --out downloads/adl

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from sslwear.cli.study import Overrides, StudyFile
 from sslwear.cli.terminal import print_line, standard_output, user_errors
 from sslwear.cli.ui import ui_command
+from sslwear.cli.workers import Storage, Tracking, Workers, number_of_workers, open_store, run_in_workers
 from sslwear.utils.words import count
 
 if TYPE_CHECKING:
@@ -14,18 +17,32 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def evaluate(file: StudyFile, set_: Overrides = None) -> None:
+def evaluate(
+    file: StudyFile,
+    set_: Overrides = None,
+    workers: Workers = "1",
+    storage: Storage = None,
+    tracking: Tracking = None,
+    joint: Annotated[
+        bool, typer.Option("--join", help="Do jobs together with other processes, also on other machines.")
+    ] = False,
+) -> None:
     """Compare the methods of the file by cross-validation; the same command resumes an interrupted evaluation."""
     with user_errors("finished jobs are kept; the same command resumes the evaluation"):
         from sslwear.config import load
         from sslwear.studies.cross_validation import evaluate_study
         from sslwear.studies.progress import ConsoleProgress
-        from sslwear.tracking import Store
+        from sslwear.utils.processes import end_with_parent
 
-        settings, store = load(file, set_ or [], "evaluate"), Store.from_environment()
-        console = standard_output()
+        end_with_parent()
+        settings, store = load(file, set_ or [], "evaluate"), open_store(storage, tracking)
+        console, number = standard_output(), number_of_workers(workers)
+        if number > 1:
+            run_in_workers(["evaluate", str(file), "--join"], set_ or [], settings, number, console)
         with ConsoleProgress(console, epochs=False) as progress:
-            table = evaluate_study(settings, store, progress)
+            table = evaluate_study(settings, store, progress, joint=joint or number > 1)
+        if joint:
+            return
         print_evaluation(console, table)
         print_line(console, f"Browse it with: {ui_command(store)}")
 

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from sslwear.cli.terminal import print_line, standard_output, user_errors
+from sslwear.cli.workers import Storage, Tracking, number_of_workers, open_store, run_in_workers
 from sslwear.utils.words import count
 
 if TYPE_CHECKING:
@@ -30,25 +31,54 @@ Overrides = Annotated[
 ]
 
 
+TotalTrials = Annotated[int | None, typer.Option(metavar="N", help="The study's total number of trials.")]
+
+
 @study_app.command("run")
 def study_run(
     file: StudyFile,
-    trials: Annotated[int | None, typer.Option(metavar="N", help="The study's total number of trials.")] = None,
+    trials: TotalTrials = None,
     set_: Overrides = None,
+    workers: Annotated[str, typer.Option(metavar="N", help="The number of processes that share the cores.")] = "1",
+    storage: Storage = None,
+    tracking: Tracking = None,
 ) -> None:
     """Run a study; the same command resumes an interrupted one."""
     with user_errors("finished trials are kept; the same command resumes the study"):
         from sslwear.config import load
         from sslwear.studies.optimise import run_study
         from sslwear.studies.progress import ConsoleProgress
-        from sslwear.tracking import Store
 
         overrides = [*(set_ or []), *([f"trials={trials}"] if trials is not None else [])]
-        settings, store = load(file, overrides, "study"), Store.from_environment()
-        console = standard_output()
+        settings, store = load(file, overrides, "study"), open_store(storage, tracking)
+        console, number = standard_output(), number_of_workers(workers)
+        if number > 1:
+            run_in_workers(["study", "worker", str(file)], overrides, settings, number, console)
         with ConsoleProgress(console, epochs=False) as progress:
-            study = run_study(settings, store, progress)
+            study = run_study(settings, store, progress, joint=number > 1)
         _print_study(console, study, store)
+
+
+@study_app.command("worker")
+def study_worker(
+    file: StudyFile,
+    trials: TotalTrials = None,
+    set_: Overrides = None,
+    storage: Storage = None,
+    tracking: Tracking = None,
+) -> None:
+    """Join a study with any number of other workers, also on other machines, until its trials or hours are spent."""
+    with user_errors("finished trials are kept; others go on, or the same command does"):
+        from sslwear.config import load
+        from sslwear.studies.optimise import run_study
+        from sslwear.studies.progress import ConsoleProgress
+        from sslwear.utils.processes import end_with_parent
+
+        end_with_parent()
+        overrides = [*(set_ or []), *([f"trials={trials}"] if trials is not None else [])]
+        settings, store = load(file, overrides, "study"), open_store(storage, tracking)
+        with ConsoleProgress(standard_output(), epochs=False) as progress:
+            run_study(settings, store, progress, joint=True)
 
 
 @study_app.command("show")
@@ -154,6 +184,27 @@ def study_report(
             inputs = gather_report_inputs(name, store, found)
         for path in write_report(found, inputs, out, reference):
             print_line(standard_output(), str(path))
+
+
+@study_app.command("check")
+def study_check(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The study's name.")],
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Give back trials of ended processes, and end runs as their trials ended.")
+    ] = False,
+) -> None:
+    """Check that Optuna and MLflow say the same about a study's trials; the exit status is 1 if they do not."""
+    with user_errors():
+        from sslwear.studies.check import check_study
+        from sslwear.tracking import Store
+
+        store = Store.from_environment(write=repair)
+        checked = check_study(name, store, repair)
+        for difference in checked.differences:
+            print_line(standard_output(), f"{difference.text}.")
+        print_line(standard_output(), checked.sentence())
+        if checked.repaired < len(checked.differences):
+            raise typer.Exit(1)
 
 
 def _print_study(console: Console, study: optuna.Study, store: Store) -> None:

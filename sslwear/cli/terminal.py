@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +16,9 @@ from sslwear.errors import SslwearError
 from sslwear.utils import interrupts
 from sslwear.utils.console import PlainConsole, printable
 from sslwear.utils.masking import masked
+
+AGAIN_S = 0.1
+"""Seconds after which an interruption that was lost is repeated."""
 
 
 @contextmanager
@@ -30,6 +35,7 @@ def user_errors(after_interrupt: str = "nothing was changed") -> Iterator[None]:
     """
     for number in interrupts.unignored_signals():
         signal.signal(number, interrupts.raise_keyboard_interrupt)
+    sys.unraisablehook = _interrupt_again
     try:
         yield
     except SslwearError as error:
@@ -40,6 +46,21 @@ def user_errors(after_interrupt: str = "nothing was changed") -> Iterator[None]:
         raise typer.Exit(130) from error
     finally:
         _stop_handling_signals()
+        sys.unraisablehook = sys.__unraisablehook__
+
+
+def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Interrupt once more where an interruption was lost, because it arrived while Python deleted an object.
+
+    It comes a moment later, because it would be lost here too.
+    """
+    numbers = interrupts.unignored_signals()
+    if isinstance(unraisable.exc_value, KeyboardInterrupt) and numbers:
+        timer = threading.Timer(AGAIN_S, os.kill, (os.getpid(), numbers[0]))
+        timer.daemon = True
+        timer.start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _print_last(text: str) -> None:

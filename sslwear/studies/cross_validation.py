@@ -6,6 +6,7 @@ import math
 import platform
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import pandas as pd
 from mlflow.entities import Run as MlflowRun
@@ -24,9 +25,11 @@ from sslwear.studies.mlflow_page import JOB, describe_experiment, evaluation_nam
 from sslwear.studies.optimise import alone
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.storage import store_errors
+from sslwear.studies.workers import Team
 from sslwear.tracking import MAX_PARAM, Run, Store
-from sslwear.tracking.outages import is_memory, is_outage
+from sslwear.tracking.outages import is_interruption, is_memory, is_outage
 from sslwear.tracking.provenance import PREFIX
+from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.words import count
 
 __all__ = ["evaluate_study", "results"]
@@ -38,7 +41,7 @@ MAX_METRIC_NAME = 250
 
 
 def evaluate_study(
-    settings: Settings, store: Store | None = None, progress: ProgressCallback | None = None
+    settings: Settings, store: Store | None = None, progress: ProgressCallback | None = None, joint: bool = False
 ) -> pd.DataFrame:
     """Run an evaluation, or resume it.
 
@@ -49,6 +52,7 @@ def evaluate_study(
         settings: the study file's, with a section `evaluation`, to whose methods its baselines are added.
         store: receives the runs; by default the store that the environment names.
         progress: receives progress; silent by default.
+        joint: whether other processes do jobs of the evaluation too.
 
     Returns:
         Scores of the test participants, see `results`.
@@ -62,7 +66,7 @@ def evaluate_study(
     settings, left_out = with_baselines(settings)
     for text in left_out:
         progress.note(text)
-    with store_errors(store), alone(store, settings.study):
+    with store_errors(store), nullcontext() if joint else alone(store, settings.study):
         plan = CrossValidationPlan.build(settings, store)
         for warning in plan.warnings():
             progress.warn(warning)
@@ -74,6 +78,8 @@ def evaluate_study(
         same = newest is not None and newest.data.tags.get(f"{PREFIX}evaluation_key") == plan.key
         if not missing and same and newest is not None and newest.info.status == "FINISHED":
             return results(settings.study, store)
+        if joint:
+            return _share(plan, experiment_id, missing, done, progress)
         with store.managed_run(lambda: _opened(plan, experiment_id), _clear) as parent:
             _run_jobs(plan, missing, parent, done, progress)
             table = results(settings.study, store)
@@ -81,11 +87,83 @@ def evaluate_study(
         return table
 
 
+def _share(
+    plan: CrossValidationPlan,
+    experiment_id: str,
+    missing: Sequence[Job],
+    done: dict[str, MlflowRun],
+    progress: ProgressCallback,
+) -> pd.DataFrame:
+    """Do jobs of an evaluation together with other workers; the last one logs the results."""
+    store, name = plan.context.store, plan.context.settings.study
+    team = Team(store, f"evaluation {name}")
+    parent: Run | None = None
+    with team.joined():
+        try:
+            with team.heartbeat.holding(f"evaluation:{name}"), signals_deferred():
+                parent = _opened(plan, experiment_id)
+            _share_jobs(plan, list(missing), parent, done, team, progress)
+            with team.heartbeat.holding(f"evaluation:{name}"):
+                team.look_after()
+                table = results(name, store)
+                found = store.find_run(parent.id)
+                if found is None or found.info.status != "FINISHED":
+                    _finalise(plan, parent, table)
+                    parent.end("FINISHED", "finished")
+        except BaseException as error:
+            with signals_deferred():
+                if parent is not None:
+                    if not team.others():
+                        parent.end(*(("KILLED", "interrupted") if is_interruption(error) else ("FAILED", "failed")))
+                    _clear(parent)
+            raise
+    return table
+
+
+def _share_jobs(
+    plan: CrossValidationPlan,
+    pending: list[Job],
+    parent: Run,
+    done: dict[str, MlflowRun],
+    team: Team,
+    progress: ProgressCallback,
+) -> None:
+    """Run those of the pending jobs that nobody else runs, until none is left.
+
+    Raises:
+        StudyError: when jobs failed; at once when several in a row failed in the same way.
+    """
+    failures = _Failures(len(plan.jobs))
+    while pending:
+        worked = False
+        for job in tuple(pending):
+            open_ = {one.key for one in pending}
+            if job.key not in done and open_.isdisjoint(job.members.values()):
+                with team.heartbeat.trying(f"job:{job.key}") as mine:
+                    if not mine:
+                        continue
+                    done.update(finished_jobs(plan.context.store, parent.experiment))  # it may have ended meanwhile
+                    if job.key not in done:
+                        worked = True
+                        failures.note(job, _run_job(plan, job, parent, done, progress))
+                pending.remove(job)
+            elif job.key in done:
+                pending.remove(job)
+        if pending and not worked:
+            team.look_after()
+            team.wait()
+            done.update(finished_jobs(plan.context.store, parent.experiment))
+    failures.check()
+
+
 def _opened(plan: CrossValidationPlan, experiment_id: str) -> Run:
     """The evaluation's run: the newest one, reopened if it has the same jobs, else a new one."""
     store, settings = plan.context.store, plan.context.settings
     for earlier in store.find_runs(experiment_id, kind="cross_validation"):  # left open by a dead process
-        if earlier.info.status == "RUNNING" and earlier.data.tags.get(f"{PREFIX}host") == platform.node():
+        writer = earlier.data.tags.get(f"{PREFIX}process")
+        of_other = writer not in (None, store.process()) and store.is_dead(str(writer)) is False
+        of_host = earlier.data.tags.get(f"{PREFIX}host") == platform.node()
+        if earlier.info.status == "RUNNING" and of_host and not of_other:
             store.close_leftovers(experiment_id, earlier.info.run_id)
             Run(store, earlier.info.run_id, experiment_id).end("KILLED", "interrupted")
     newest = newest_evaluation(store, experiment_id)
@@ -128,25 +206,52 @@ def _run_jobs(
     Raises:
         StudyError: when jobs failed; at once when several in a row failed in the same way.
     """
-    failed: list[Job] = []
-    in_a_row: list[str] = []
+    failures = _Failures(len(plan.jobs))
     for job in jobs:
-        why = _run_job(plan, job, parent, done, progress)
+        failures.note(job, _run_job(plan, job, parent, done, progress))
+    failures.check()
+
+
+class _Failures:
+    """Failed jobs of an evaluation.
+
+    Args:
+        total: number of all jobs.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._failed: list[Job] = []
+        self._in_a_row: list[str] = []
+
+    def note(self, job: Job, why: str | None) -> None:
+        """Note how a job ended; None for one that finished.
+
+        Raises:
+            StudyError: when several jobs in a row failed in the same way.
+        """
         if why is None:
-            in_a_row.clear()
-            continue
-        failed.append(job)
-        in_a_row = [*in_a_row, why] if in_a_row and alike(in_a_row[0], why) else [why]
-        if len(in_a_row) == REPEATED:
+            self._in_a_row.clear()
+            return
+        self._failed.append(job)
+        self._in_a_row = [*self._in_a_row, why] if self._in_a_row and alike(self._in_a_row[0], why) else [why]
+        if len(self._in_a_row) == REPEATED:
             raise StudyError(
                 f"{REPEATED} jobs in a row failed in the same way ({why}). traceback.txt of their runs has more. "
                 "Correct the cause and run the same command again, which repeats them"
             )
-    if failed:
-        raise StudyError(
-            f"{len(failed)} of {len(plan.jobs)} jobs failed, the first one {job_name(failed[0])}. "
-            "Their runs in the UI have the tracebacks; the same command runs them again"
-        )
+
+    def check(self) -> None:
+        """Check that no job failed.
+
+        Raises:
+            StudyError: when some did.
+        """
+        if self._failed:
+            raise StudyError(
+                f"{len(self._failed)} of {self._total} jobs failed, the first one {job_name(self._failed[0])}. "
+                "Their runs in the UI have the tracebacks; the same command runs them again"
+            )
 
 
 def _run_job(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from sslwear.errors import DivergenceError, StudyError
@@ -23,21 +24,57 @@ ATTEMPTS = 3
 NUMBER = re.compile(r"\d+(\.\d+)?(e[-+]?\d+)?")
 
 
-def counted(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials that count, in order: all that ended and were not interrupted."""
+def counted(study: optuna.Study, trials: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
+    """Trials that count, in order: all that ended and were not interrupted.
+
+    Args:
+        study: the study.
+        trials: its trials, if they were read already.
+    """
     interrupted = set(study.user_attrs.get("interrupted", []))
-    return [trial for trial in study.get_trials(deepcopy=False, states=ENDED) if trial.number not in interrupted]
+    return [
+        trial
+        for trial in (study.get_trials(deepcopy=False) if trials is None else trials)
+        if trial.state in ENDED and (trial.number not in interrupted or trial.state != TrialState.FAIL)
+    ]
 
 
 def interrupt(study: optuna.Study, trials: Iterable[FrozenTrial]) -> None:
-    """Let trials not count, and enqueue them again with the same parameters."""
+    """Let trials not count, and enqueue them again with the same parameters.
+
+    A trial that ends meanwhile by itself counts. The caller is the only one that changes which trials there are, see
+    `sslwear.studies.workers.Crew.asking`.
+    """
     for trial in trials:
-        interrupted = {*study.user_attrs.get("interrupted", []), trial.number}
-        study.set_user_attr("interrupted", sorted(interrupted))
-        if trial.state == TrialState.RUNNING:
-            study.tell(trial.number, state=TrialState.FAIL)
-        if "settings" in trial.user_attrs:  # a trial that was only partly proposed will be proposed again
+        before = study.user_attrs.get("interrupted", [])
+        study.set_user_attr("interrupted", sorted({*before, trial.number}))
+        if trial.state == TrialState.RUNNING and not tell(study, trial.number, TrialState.FAIL):
+            study.set_user_attr("interrupted", before)
+        elif "settings" in trial.user_attrs:
             study.enqueue_trial(trial.params)
+        elif "fixed_params" in trial.system_attrs:  # one of the first trials, which was only partly proposed
+            study.enqueue_trial(trial.system_attrs["fixed_params"])
+        # Any other that was only partly proposed will be proposed again.
+
+
+def tell(
+    study: optuna.Study,
+    trial: optuna.Trial | int,
+    state: TrialState,
+    values: float | Sequence[float] | None = None,
+) -> bool:
+    """Tell Optuna how a trial ended; returns False if it had been given to another worker, so that nothing counts."""
+    try:
+        study.tell(trial, values, state)
+    except (UpdateFinishedTrialError, ValueError):
+        number = trial if isinstance(trial, int) else trial.number
+        found = study.get_trials(deepcopy=False)[number]
+        if not found.state.is_finished():
+            raise
+        if found.state != state or number in study.user_attrs.get("interrupted", []):
+            return False
+        # The answer to an earlier attempt was lost.
+    return True
 
 
 def describe(error: BaseException) -> str:

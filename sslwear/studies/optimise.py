@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import optuna
 from filelock import Timeout
 from mlflow.entities import Run as MlflowRun
 
-from sslwear.config import Settings, with_effect
+from sslwear.config import Settings
 from sslwear.data.splits import missing_classes
 from sslwear.errors import StudyError
 from sslwear.studies import trials
@@ -20,7 +19,8 @@ from sslwear.studies.content import check_content
 from sslwear.studies.context import StudyContext
 from sslwear.studies.failures import counted, failed_note
 from sslwear.studies.final_test import finalise
-from sslwear.studies.keys import digest
+from sslwear.studies.heartbeats import heartbeat_of
+from sslwear.studies.identity import check_same, identity_of
 from sslwear.studies.leakage import check_weights
 from sslwear.studies.limits import directions
 from sslwear.studies.mlflow_page import TRIAL, describe_experiment, study_note
@@ -28,21 +28,19 @@ from sslwear.studies.names import check_baseline
 from sslwear.studies.pretraining import check_pretraining
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.sampling import pruner
-from sslwear.studies.search import interrupt_running, run_trials
+from sslwear.studies.search import run_trials
 from sslwear.studies.storage import open_storage, store_errors
 from sslwear.studies.tested import is_tested
 from sslwear.studies.verdict import JUDGED, judged_in_words
+from sslwear.studies.workers import Crew
 from sslwear.tracking import Run, Store, participant_params
+from sslwear.tracking.outages import is_interruption
 from sslwear.utils.interrupts import signals_deferred
 
-FREE_KEYS = (
-    *("trials", "hours", "select", "baseline", "keep_checkpoints"),
-    *("device", "threads", "cache", "evaluation"),
-)
-"""Settings that may differ when a study is resumed, because they do not change the result of a trial."""
 
-
-def run_study(settings: Settings, store: Store | None = None, progress: ProgressCallback | None = None) -> optuna.Study:
+def run_study(
+    settings: Settings, store: Store | None = None, progress: ProgressCallback | None = None, joint: bool = False
+) -> optuna.Study:
     """Run a study, or resume it.
 
     A trial that is interrupted, by the user or by an outage of a store, a disk, the memory or the device, does not
@@ -53,6 +51,7 @@ def run_study(settings: Settings, store: Store | None = None, progress: Progress
         settings: the study file's.
         store: receives trials, runs and checkpoints; by default the store that the environment names.
         progress: receives progress; silent by default.
+        joint: whether other processes may run the study on this machine too. On other machines they always may.
 
     Returns:
         The finished study.
@@ -64,7 +63,8 @@ def run_study(settings: Settings, store: Store | None = None, progress: Progress
         KeyboardInterrupt: when the user interrupts; no run is left open.
     """
     store, progress = store or Store.from_environment(), progress or ProgressCallback()
-    with store_errors(store), alone(store, settings.study):
+    exclusive = nullcontext() if joint else alone(store, settings.study)
+    with store_errors(store), exclusive:
         context = StudyContext.open(_as_started(settings, store), store)
         settings = context.settings
         if settings.baseline is not None:
@@ -79,15 +79,53 @@ def run_study(settings: Settings, store: Store | None = None, progress: Progress
         study = _open(context)
         budget = Budget(study, settings)
         progress.study(settings.study, len(counted(study)), settings.trials)
-        if budget.spent() is not None and _is_finalised(study, store, settings):
-            _note_failures(study, progress)
-            return study
-        with store.managed_run(lambda: _opened(context, study), lambda run: _clear(study, store, run)) as parent:
-            _log_inputs(context, parent)
-            run_trials(context, study, budget, parent, progress)
-            finalise(context, study, len(counted(study)), parent, progress)
+        if budget.spent() is None or not _is_finalised(study, store, settings):
+            crew = Crew(store, study, joint)
+            with crew.joined(), _study_run(context, study, crew) as parent:
+                _log_inputs(context, parent)
+                run_trials(context, study, budget, parent, crew, progress)
+                _finalise(context, study, parent, crew, progress)
         _note_failures(study, progress)
         return study
+
+
+@contextmanager
+def _study_run(context: StudyContext, study: optuna.Study, crew: Crew) -> Iterator[Run]:
+    """The run that the workers of a study share.
+
+    When the block raises, what this worker has in hand is given back, and the last worker ends the run.
+    """
+    run: Run | None = None
+    try:
+        with crew.asking(), signals_deferred():
+            run = _opened(context, study)
+        crew.runs(run)
+        yield run
+    except BaseException as error:
+        with signals_deferred():
+            crew.leave()
+            if run is not None:
+                if not crew.others():
+                    run.end(*(("KILLED", "interrupted") if is_interruption(error) else ("FAILED", "failed")))
+                context.store.close_leftovers(run.experiment, run.id)
+        raise
+
+
+def _finalise(context: StudyContext, study: optuna.Study, parent: Run, crew: Crew, progress: ProgressCallback) -> None:
+    """Finalise a study whose trials have all ended, once: one worker does it, and another one if that one dies."""
+    store, settings = context.store, context.settings
+    while True:
+        with crew.heartbeat.trying(f"finalise:{settings.study}") as mine:
+            if mine:
+                if not _is_finalised(study, store, settings):
+                    if crew.joint:
+                        progress.note("this worker finalises the study")
+                    finalise(context, study, len(counted(study)), parent, progress)
+                    with signals_deferred():
+                        parent.end("FINISHED", "finished")
+                return
+        crew.check_stopped()
+        crew.wait()
 
 
 @contextmanager
@@ -137,12 +175,8 @@ def _open(context: StudyContext) -> optuna.Study:
     settings = context.settings
     storage = open_storage(context.store)
     context.store.experiment(settings.study)  # raises for a deleted experiment before a study is created
-    identity = {
-        "settings": settings.to_yaml(),
-        "fingerprint": context.dataset.fingerprint,
-        "weights": digest(context.initial),
-    }
-    with signals_deferred():
+    identity = identity_of(context)
+    with heartbeat_of(context.store).holding(f"study:{settings.study}"), signals_deferred():
         study = optuna.create_study(
             study_name=settings.study,
             storage=storage,
@@ -158,34 +192,9 @@ def _open(context: StudyContext) -> optuna.Study:
             if trials.BY_PARTICIPANT not in study.user_attrs:
                 study.set_user_attr(trials.BY_PARTICIPANT, True)
                 study.set_user_attr(JUDGED, judged_in_words(settings, context.folds))
-    _check_same(study, identity, settings)
+    check_same(study, identity, settings)
     study.set_user_attr(trials.SELECT, settings.select)
     return study
-
-
-def _check_same(study: optuna.Study, now: Mapping[str, Any], settings: Settings) -> None:
-    before = study.user_attrs
-    kept = trials.kept_settings(study)
-    new_name = f"choose a new name with --set study={settings.study}-2"
-    old, new = (with_effect(one, "study").model_dump(exclude=set(FREE_KEYS)) for one in (kept, settings))
-    given = set(_differences(kept.model_dump(), settings.model_dump()))
-    for key in _differences(old, new):
-        if key in given:  # and not only without effect in one of them
-            raise StudyError(
-                f"the study {settings.study!r} was started with another {key}. Restore the old value, or {new_name}"
-            )
-    for name, what in (("fingerprint", "other data"), ("weights", "other initial weights")):
-        if before.get(name, now[name]) != now[name]:
-            raise StudyError(f"the study {settings.study!r} was started with {what}. Restore them, or {new_name}")
-
-
-def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
-    """Keys at which two nested mappings differ, with both values."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in new:
-            yield from _differences(old.get(name), new[name], f"{key}.{name}" if key else name)
-    elif old != new:
-        yield f"{key} ({old!r}, and now {new!r})"
 
 
 def _known_parent(study: optuna.Study, store: Store) -> MlflowRun | None:
@@ -213,7 +222,7 @@ def _opened(context: StudyContext, study: optuna.Study) -> Run:
     else:
         run = store.create_run(experiment_id, settings.study, "study", None, note, **context.tags())
         study.set_user_attr("run_id", run.id)
-    _clear(study, store, run)
+    store.close_leftovers(run.experiment, run.id)
     return run
 
 
@@ -232,12 +241,6 @@ def _log_inputs(context: StudyContext, run: Run) -> None:
             **participant_params(**sides),
         }
     )
-
-
-def _clear(study: optuna.Study, store: Store, parent: Run) -> None:
-    """End runs that a dead process of this machine left open, and enqueue its trials again."""
-    interrupt_running(study)
-    store.close_leftovers(parent.experiment, parent.id)
 
 
 def _note_failures(study: optuna.Study, progress: ProgressCallback) -> None:

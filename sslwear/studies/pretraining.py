@@ -8,7 +8,7 @@ from dataclasses import replace
 from sklearn.model_selection import ShuffleSplit
 from torch import Tensor
 
-from sslwear.config import NO_PRETEXT, SUPERVISED, OptimizationSettings
+from sslwear.config import NO_PRETEXT, SUPERVISED, OptimizationSettings, TrainingSettings
 from sslwear.data.pretraining import PretrainingData
 from sslwear.encoders.card import Card
 from sslwear.encoders.heads import PUBLISHED
@@ -16,6 +16,7 @@ from sslwear.errors import DataError, LeakageError, SettingsError, WeightsError
 from sslwear.pretext.base import get as get_pretext
 from sslwear.reports.training_figures import learning_curves
 from sslwear.studies.context import StudyContext
+from sslwear.studies.heartbeats import heartbeat_of
 from sslwear.studies.keys import digest, key_of, plugin_identities
 from sslwear.studies.network_card import network_card
 from sslwear.studies.progress import ProgressCallback, beside_chance
@@ -38,7 +39,8 @@ def pretrained(
 ) -> tuple[Mapping[str, Tensor], str]:
     """Pre-trained weights: from an earlier run with the same settings, or from a new run.
 
-    The earlier run may belong to another study of the store. Only training participants are used; some of them are held
+    The earlier run may belong to another study of the store. One process does a pre-training, and others that need it
+    wait, or take it over if that one dies. Only training participants are used; some of them are held
     out for early stopping.
 
     Args:
@@ -52,7 +54,7 @@ def pretrained(
         The weights by tensor name, and the id of their run.
     """
     key, store = setting_key(context, pretext), context.store
-    with store.lock(f"pretraining-{key}"):  # one of several processes with the same key computes
+    with heartbeat_of(store).holding(_right(key)):  # one of several processes with the same key computes
         for earlier in store.find_runs(None, pretraining_key=key, outcome="finished"):
             origin = earlier.info.run_id
             try:
@@ -66,6 +68,17 @@ def pretrained(
         with store.start_run(experiment_id, f"pretext {pretext}", "pretraining", parent, what, **tags) as run:
             pretrain(context, pretext, run, progress)
     return load_weights(store, f"{RUN_URI}{run.id}"), run.id
+
+
+def pretraining_rights(context: StudyContext, training: TrainingSettings) -> list[str]:
+    """Names of the rights to do the pre-trainings that a trial needs in its folds."""
+    if training.pretext == NO_PRETEXT:
+        return []
+    return [_right(setting_key(context.in_fold(fold), training.pretext)) for fold in context.folds]
+
+
+def _right(key: str) -> str:
+    return f"pretraining:{key}"
 
 
 def pretraining_source(context: StudyContext, pretext: str) -> PretrainingData:

@@ -33,6 +33,9 @@ class ProgressCallback:
     def study(self, name: str, done: int, total: int) -> None:
         """A study starts or goes on with `done` of `total` trials finished."""
 
+    def done(self, done: int) -> None:
+        """So many trials are finished, those of other workers included."""
+
     def trial(self, name: str) -> None:
         """A trial of a study, or a job of an evaluation, starts."""
 
@@ -136,6 +139,12 @@ class ConsoleProgress(ProgressCallback):
         self._study_start = time.monotonic()
         if done:
             self._line(f"{done} of {total} were finished before")
+
+    def done(self, done: int) -> None:
+        """Count trials of other workers too."""
+        if self._study is not None and done > self._done:
+            self._done = done
+            self._progress.update(self._study, completed=min(done, self._total))
 
     def trial(self, name: str) -> None:
         """Print that the trial starts, where no bar shows it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import optuna
@@ -25,6 +26,8 @@ from sslwear.studies.trials import effective, settings_of
 from sslwear.tracking import Store
 from sslwear.tuning.base import parse as parse_tuning
 
+_effective: WeakKeyDictionary[optuna.Study, dict[int, dict[str, Any]]] = WeakKeyDictionary()
+"""Effective settings of ended trials by number, so that a study of many trials does not work them out for each."""
 BLOCK_KEY = "tune_"
 """Prefix of the Optuna parameters, one a block, of a study that searches all sets of blocks."""
 
@@ -203,6 +206,9 @@ def earlier_duplicate(study: optuna.Study, settings: Settings, store: Store) -> 
     Settings that have no effect, such as those of a pre-training without a pretext task, may differ.
     """
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-    wanted = effective(settings)
-    alike = (trial for trial in ended if effective(settings_of(trial, settings)) == wanted)
+    known, wanted = _effective.setdefault(study, {}), effective(settings)
+    for trial in ended:  # which no longer change
+        if trial.number not in known:
+            known[trial.number] = effective(settings_of(trial, settings))
+    alike = (trial for trial in ended if known[trial.number] == wanted)
     return next((trial for trial in alike if store.find_run(trial.user_attrs["run_id"]) is not None), None)

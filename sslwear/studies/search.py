@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import platform
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -13,51 +14,148 @@ from sslwear.data.folds import inner_folds
 from sslwear.errors import StudyError
 from sslwear.studies.budget import Budget, end_note
 from sslwear.studies.context import StudyContext
-from sslwear.studies.failures import check_failures, counted, interrupt
+from sslwear.studies.failures import check_failures
 from sslwear.studies.first_trials import first_trials
 from sslwear.studies.limits import directions
+from sslwear.studies.pretraining import pretraining_rights
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.sampling import pruner, tuning_parameter
-from sslwear.studies.search_trial import run_trial
+from sslwear.studies.search_trial import Proposal, propose, run_trial
 from sslwear.studies.storage import NESTED, open_storage
 from sslwear.studies.trials import BY_PARTICIPANT, SELECT, winner
+from sslwear.studies.workers import Crew
 from sslwear.tracking import Run
+from sslwear.tracking.outages import is_memory
 from sslwear.utils.interrupts import signals_deferred
+
+MOST_POSTPONED = 2
+"""Number of trials that a worker puts off because others do the pre-trainings that they need."""
 
 
 def run_trials(
-    context: StudyContext, study: optuna.Study, budget: Budget, parent: Run, progress: ProgressCallback
+    context: StudyContext, study: optuna.Study, budget: Budget, parent: Run, crew: Crew, progress: ProgressCallback
 ) -> None:
-    """Run trials until their number or the hours are spent.
+    """Run trials until their number or the hours are spent, and no other worker runs one.
 
     Args:
         context: the study's.
         study: receives the trials.
         budget: of the study.
         parent: parent run of the trials' runs.
+        crew: the study's workers.
         progress: receives the trials.
 
     Raises:
         StudyError: when the last trials failed in the same way.
     """
     first = first_trials(context, tuning_parameter(study))
+    search = _Search(context, study, budget, parent, crew, progress, first)
     budget.end(None)
-    while (spent := budget.spent()) is None:
-        try:
-            run_trial(context, study, first, len(counted(study)), parent, progress)
-        finally:
-            budget.keep()
-        check_failures(study, context.settings.trials)
+    while (spent := search.step()) is None:
+        pass
     budget.end(spent)
     if context.settings.hours is not None and (note := end_note(study)) is not None:
         progress.note(note)
 
 
-def interrupt_running(study: optuna.Study) -> None:
-    """Let trials that a dead process of this machine left running not count, and enqueue them again."""
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    here = platform.node()
-    interrupt(study, [trial for trial in running if trial.user_attrs.get("host", here) == here])
+@dataclass(frozen=True)
+class _Search:
+    """The search of one worker: it asks for trials and runs them.
+
+    Attributes:
+        first: parameters of the study's first trials.
+        postponed: trials of this worker that need a pre-training that another worker is doing, with the rights to do
+            these pre-trainings.
+        others: see `run_trials`.
+    """
+
+    context: StudyContext
+    study: optuna.Study
+    budget: Budget
+    parent: Run
+    crew: Crew
+    progress: ProgressCallback
+    first: Sequence[Mapping[str, Any]]
+    postponed: list[tuple[Proposal, list[str]]] = field(default_factory=list)
+
+    def step(self) -> dict[str, Any] | None:
+        """Run one trial, or wait for other workers; returns what of the budget is spent when nothing is left to do."""
+        self.crew.check_stopped()
+        context, proposal = self.context.for_run(), self._ready()
+        if proposal is None:
+            spent, running, proposal = self._ask()
+            if proposal is not None and self._postpone(context, proposal):
+                return None
+            if proposal is None and self.postponed:
+                proposal, _ = self.postponed.pop(0)
+            if proposal is None:
+                if running == 0:
+                    return spent
+                self.crew.wait()
+                return None
+        self.crew.worked()
+        self._run(context, proposal)
+        return None
+
+    def _ask(self) -> tuple[dict[str, Any] | None, int, Proposal | None]:
+        """What of the budget is spent, the number of running trials, and the next trial if there is one to run."""
+        settings, crew = self.context.settings, self.crew
+        with crew.asking(), signals_deferred():
+            spent, (done, running) = self.budget.spent(), crew.numbers()
+            self.progress.done(done)
+            if spent is not None or done + running >= settings.trials:
+                return spent, running, None
+            proposal = propose(self.context, self.study, self.first, done + running, crew)
+            if proposal is None or not crew.is_asking():  # this process stood still meanwhile, and others went on
+                crew.drop()
+                self.postponed.clear()
+                return None, 1, None
+            return None, running + 1, proposal
+
+    def _postpone(self, context: StudyContext, proposal: Proposal) -> bool:
+        """Put a trial off if another worker does a pre-training that it needs; returns whether that was done."""
+        if len(self.postponed) >= MOST_POSTPONED or not self.crew.others():
+            return False
+        rights = pretraining_rights(context.with_pretraining(proposal.settings.pretraining), proposal.settings.training)
+        if not self.crew.is_busy(rights):
+            return False
+        self.postponed.append((proposal, rights))
+        return True
+
+    def _ready(self) -> Proposal | None:
+        """A trial that was put off and can go on; None if there is none."""
+        for one in self.postponed:
+            if not self.crew.is_busy(one[1]):
+                self.postponed.remove(one)
+                return one[0]
+        return None
+
+    def _run(self, context: StudyContext, proposal: Proposal) -> None:
+        try:
+            run_trial(context, self.study, proposal, self.parent, self.progress)
+        except Exception as error:
+            if not (self.crew.joint and is_memory(error)):
+                raise
+            context.store.close_leftovers(self.parent.experiment, self.parent.id)
+            self.progress.warn(f"trial {proposal.trial.number} ran out of memory. It will be tried again")
+        finally:
+            self.budget.keep()
+        self.crew.done(proposal.trial)
+        if self.study._storage.get_trial(proposal.trial._trial_id).state == TrialState.FAIL:
+            self._check_failures()
+
+    def _check_failures(self) -> None:
+        """Stop all workers of a study whose last trials failed in the same way.
+
+        Raises:
+            StudyError: saying how they failed.
+        """
+        try:
+            with self.crew.asking():
+                check_failures(self.study, self.context.settings.trials)
+        except StudyError as error:
+            self.crew.stop(str(error))
+            raise
 
 
 def search_in_fold(
@@ -102,8 +200,14 @@ def search_in_fold(
             study.set_user_attr("settings", settings.to_yaml())
             study.set_user_attr(BY_PARTICIPANT, True)
             study.set_user_attr(SELECT, settings.select)
-        interrupt_running(study)
-    run_trials(inner, study, Budget(study, settings), run, progress)
+    crew = Crew(context.store, study)
+    try:
+        with crew.joined():
+            run_trials(inner, study, Budget(study, settings), run, crew, progress)
+    except BaseException:
+        with signals_deferred():
+            crew.leave()
+        raise
     best = winner(study)
     if best is None:
         raise StudyError("no trial of its search finished. Read traceback.txt of a failed trial's run in the UI")

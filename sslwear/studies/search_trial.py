@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from sslwear.config import Settings, TrainingSettings
 from sslwear.errors import SslwearError
 from sslwear.studies.context import StudyContext
-from sslwear.studies.failures import describe, interrupts
+from sslwear.studies.failures import describe, interrupts, tell
 from sslwear.studies.judging import Judgement, Watch, is_worse, judge, sentence
 from sslwear.studies.limits import MEASURED, values
 from sslwear.studies.progress import ProgressCallback
@@ -28,54 +29,98 @@ from sslwear.studies.trials import (
     score_of,
     searched_pretraining,
 )
+from sslwear.studies.workers import Crew
 from sslwear.tracking import Run
 from sslwear.training import EpochRecord
 from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.words import count
 
 
-def run_trial(
-    context: StudyContext,
-    study: optuna.Study,
-    first: Sequence[Mapping[str, Any]],
-    finished: int,
-    parent: Run,
-    progress: ProgressCallback,
-) -> None:
-    """Run one trial and record how it ended.
+@dataclass(frozen=True)
+class Proposal:
+    """A trial that was proposed, and the study's settings with those of the trial."""
+
+    trial: optuna.Trial
+    settings: Settings
+
+
+def propose(
+    context: StudyContext, study: optuna.Study, first: Sequence[Mapping[str, Any]], place: int, crew: Crew
+) -> Proposal | None:
+    """The next trial, which this process runs from now on; None if another worker took it from this one.
+
+    The caller is the only one that changes which trials there are, see `Crew.asking`.
 
     Args:
         context: the study's.
         study: receives the trial.
         first: parameters of the study's first trials.
-        finished: number of its trials that count.
+        place: number of its trials that count or run.
+        crew: the study's workers.
+    """
+    try:
+        trial = next_trial(context, study, first, place)
+        crew.mark(trial)
+        settings = chosen(context.settings, context.encoder, trial.params)
+        pretraining = searched_pretraining(settings, settings.training)
+        if pretraining:
+            trial.set_user_attr("pretraining", pretraining)
+        trial.set_user_attr("settings", settings.training.model_dump())
+    except UpdateFinishedTrialError:
+        return None
+    return Proposal(trial, settings)
+
+
+def run_trial(
+    context: StudyContext, study: optuna.Study, proposal: Proposal, parent: Run, progress: ProgressCallback
+) -> None:
+    """Run a trial and record how it ended, unless it was given to another worker meanwhile.
+
+    Args:
+        context: the study's.
+        study: receives the trial's result.
+        proposal: the trial.
         parent: the study's run.
         progress: receives the trial's start, epochs and end.
 
     Raises:
         Exception: an outage, see `sslwear.tracking.outages`; the trial is still running then, as after an interruption.
     """
-    context = context.for_run()
-    with signals_deferred():
-        trial = next_trial(context, study, first, finished)
-        trial.set_user_attr("host", platform.node())
-        settings = chosen(context.settings, context.encoder, trial.params)
-        training, pretraining = settings.training, searched_pretraining(settings, settings.training)
-        context = context.with_pretraining(settings.pretraining)
-        if pretraining:
-            trial.set_user_attr("pretraining", pretraining)
-        trial.set_user_attr("settings", training.model_dump())
-        name = run_name(training, trial.number)
-        earlier = earlier_duplicate(study, settings, context.store)
-        tags = {**context.tags(), "trial": str(trial.number)}
-        run = context.store.create_run(parent.experiment, name, "trial", parent.id, note(training), **tags)
-        trial.set_user_attr("run_id", run.id)
-        if earlier is not None:
-            _copy_result(study, trial, earlier, run)
-            progress.ended(f"{name}: the same as trial {earlier.number}", OUTCOMES[earlier.state], score_of(earlier))
-            return
+    trial, settings = proposal.trial, proposal.settings
+    context, training = context.with_pretraining(settings.pretraining), settings.training
+    name, run = run_name(training, trial.number), None
+    try:
+        with signals_deferred():
+            earlier = earlier_duplicate(study, settings, context.store)
+            tags = {**context.tags(), "trial": str(trial.number)}
+            run = context.store.create_run(parent.experiment, name, "trial", parent.id, note(training), **tags)
+            trial.set_user_attr("run_id", run.id)
+            if earlier is not None:
+                _copy_result(study, trial, earlier, run)
+                progress.ended(
+                    f"{name}: the same as trial {earlier.number}", OUTCOMES[earlier.state], score_of(earlier)
+                )
+                return
+        progress.trial(name)
+        _judge(context, study, trial, training, run, parent, progress)
+    except (TrialGivenAwayError, UpdateFinishedTrialError):
+        with signals_deferred():
+            if run is not None:
+                run.end("KILLED", "interrupted")
+        progress.warn(f"{name} was given to another worker, because this one was not heard of for a while")
 
-    progress.trial(name)
+
+def _judge(
+    context: StudyContext,
+    study: optuna.Study,
+    trial: optuna.Trial,
+    training: TrainingSettings,
+    run: Run,
+    parent: Run,
+    progress: ProgressCallback,
+) -> None:
+    """Train and score a trial, and record how it ended."""
+    name = run_name(training, trial.number)
     try:
         judgement = judge(context, training, run, parent.id, progress, _Watch(study, trial, context.settings))
         value = _value(study, judgement, context.settings.objective)
@@ -84,9 +129,10 @@ def run_trial(
     except optuna.TrialPruned as pruned:
         with signals_deferred():
             run.describe(f"{note(training)}\n\nPruned: {pruned}.")
-            run.end("KILLED", "pruned")
-            study.tell(trial, state=TrialState.PRUNED)
+            _end(study, trial, run, TrialState.PRUNED)
         progress.ended(name, "pruned", None)
+    except (TrialGivenAwayError, UpdateFinishedTrialError):
+        raise
     except Exception as error:  # any other error in a trial is recorded, and the study continues
         if interrupts(study, trial, error):
             raise
@@ -98,9 +144,41 @@ def run_trial(
             trial.set_user_attr("best_epoch", judgement.epochs)
             trial.set_user_attr(MEASURED, judgement.measured)
             trial.set_user_attr(PEOPLE, judgement.by_participant(context.settings.objective))
-            run.end("FINISHED", "finished")
-            study.tell(trial, values(value, judgement.measured, context.settings))
+            _end(study, trial, run, TrialState.COMPLETE, values(value, judgement.measured, context.settings))
         progress.ended(name, "finished", value)
+
+
+class TrialGivenAwayError(Exception):
+    """Another worker has the trial, because this process was not heard of for a while."""
+
+
+def _end(
+    study: optuna.Study,
+    trial: optuna.Trial,
+    run: Run,
+    state: TrialState,
+    value: float | Sequence[float] | None = None,
+) -> None:
+    """End the run of a trial and the trial, in this order, so that a finished trial always has a finished run.
+
+    Raises:
+        TrialGivenAwayError: when another worker has the trial; the run is open then.
+    """
+    check_kept(study, trial)
+    status = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED"}[state]
+    run.end(status, OUTCOMES[state])
+    if not tell(study, trial, state, value):
+        raise TrialGivenAwayError
+
+
+def check_kept(study: optuna.Study, trial: optuna.Trial) -> None:
+    """Check that a trial is still this worker's.
+
+    Raises:
+        TrialGivenAwayError: when it is not.
+    """
+    if study._storage.get_trial(trial._trial_id).state != TrialState.RUNNING:
+        raise TrialGivenAwayError
 
 
 class _Watch(Watch):
@@ -161,10 +239,12 @@ def _log_network(
 
 def _fail(study: optuna.Study, trial: optuna.Trial, training: TrainingSettings, run: Run, error: Exception) -> None:
     with signals_deferred():
+        check_kept(study, trial)
         run.describe(f"{note(training)}\n\nFailed: `{type(error).__name__}: {error}`; see `traceback.txt`.")
         run.fail(error)
         trial.set_user_attr("error", describe(error))
-        study.tell(trial, state=TrialState.FAIL)
+        if not tell(study, trial, TrialState.FAIL):
+            raise TrialGivenAwayError
 
 
 def _copy_result(study: optuna.Study, trial: optuna.Trial, earlier: FrozenTrial, run: Run) -> None:
@@ -182,9 +262,4 @@ def _copy_result(study: optuna.Study, trial: optuna.Trial, earlier: FrozenTrial,
     for name in ("best_epoch", MEASURED, PEOPLE, NETWORK):
         if name in earlier.user_attrs:
             trial.set_user_attr(name, earlier.user_attrs[name])
-    if earlier.state == TrialState.PRUNED:
-        run.end("KILLED", "pruned")
-        study.tell(trial, state=TrialState.PRUNED)
-    else:
-        run.end("FINISHED", "finished")
-        study.tell(trial, earlier.values)
+    _end(study, trial, run, earlier.state, None if earlier.state == TrialState.PRUNED else earlier.values)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sslwear.errors import StudyError
 from sslwear.studies.content import check_content
 from sslwear.tracking import STORAGE_VARIABLE, Store, databases, mlflow_database, open_runs, outages
+from sslwear.tracking.patience import PatientStorage
 from sslwear.utils.masking import masked, one_line
 
 NESTED = "/"
@@ -109,9 +110,12 @@ def _prepare(path: Path) -> None:
 
 
 def _connected(url: str) -> RDBStorage:
-    """Storage of an address, of any version of the schema."""
-    options = {"connect_args": {"timeout": databases.LOCKED_S}} if url.startswith("sqlite") else None
-    return RDBStorage(url, engine_kwargs=options, skip_compatibility_check=True)
+    """Storage of an address, of any version of the schema; on a server its calls wait while the server restarts."""
+    if url.startswith("sqlite"):
+        options = {"connect_args": {"timeout": databases.LOCKED_S}}
+        return RDBStorage(url, engine_kwargs=options, skip_compatibility_check=True)
+    with databases.one_at_a_time(url):
+        return PatientStorage(url, engine_kwargs={"pool_pre_ping": True}, skip_compatibility_check=True)
 
 
 def _read_only(store: Store) -> RDBStorage:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sslwear.errors import StudyError
 from sslwear.tracking import addresses, databases, mlflow_database, open_runs
+from sslwear.tracking.patience import PatientClient, impatient
 from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.masking import masked, one_line
 
@@ -45,7 +46,7 @@ def open_client(store: Store) -> MlflowClient:
             artifacts.mkdir(mode=0o700, exist_ok=True)
             mlflow_database.relocate(store.home / "mlflow.db", artifacts)
         client = _connected(store)
-        open_runs.end_abandoned(store.home / "locks", lambda process: _end_runs(client, process))
+        open_runs.end_abandoned(store.home / "locks", lambda process: end_runs(client, process))
     return client
 
 
@@ -65,8 +66,13 @@ def all_pages(search: Callable[[str | None], PagedList[Item]]) -> list[Item]:
 
 def _connected(store: Store) -> MlflowClient:
     try:
-        client = MlflowClient(store.tracking_uri, store.tracking_uri)
-        client.search_experiments(max_results=1)
+        with databases.one_at_a_time(store.tracking_uri):
+            kind = (
+                MlflowClient if databases.path_of(store.tracking_uri) is not None or store.embedded else PatientClient
+            )
+            client = kind(store.tracking_uri, store.tracking_uri)
+            with impatient():  # a wrong address is reported at once
+                client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError) as error:
         if OUT_OF_DATE in str(error):
             raise StudyError(
@@ -80,7 +86,7 @@ def _connected(store: Store) -> MlflowClient:
     return client
 
 
-def _end_runs(client: MlflowClient, process: str) -> None:
+def end_runs(client: MlflowClient, process: str) -> None:
     """End the open runs of a process."""
     experiments = all_pages(lambda token: client.search_experiments(page_token=token))
     query = f"tags.`{PREFIX}process` = '{process}' and attributes.status = 'RUNNING'"

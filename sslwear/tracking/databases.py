@@ -10,13 +10,15 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, NullPool, create_engine, make_url, text
 
 from sslwear.errors import StudyError
 from sslwear.utils.locks import owned_by
 
 LOCKED_S = 60
 """Seconds to wait for another program that holds the lock of a database."""
+CREATION_KEY = 7_318_202
+"""Number of the lock on a PostgreSQL server under which tables are created; any number that others do not use."""
 RESTORE = "Restore it from a backup, or move it away to start anew"
 FAILURES = {
     "locked": "is locked by another program, such as a backup or a database browser. Close that program",
@@ -58,6 +60,25 @@ def path_of(url: str) -> Path | None:
         return None
     database = make_url(url).database
     return Path(database) if database and not database.startswith((":memory:", "file:")) else None
+
+
+@contextmanager
+def one_at_a_time(url: str) -> Iterator[None]:
+    """Block in which no other process, of any machine, creates tables in a database on a PostgreSQL server.
+
+    Two processes that create the same tables at the same time would both fail. Other databases are created by one
+    machine, whose processes have a lock of their own, or by their administrator.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: when the server cannot be reached.
+    """
+    if not url.startswith("postgresql"):
+        yield
+        return
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:  # the lock ends with the connection
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": CREATION_KEY})
+        yield
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 Each process that writes runs holds a lock on a file of its own in the store. A tag of its runs has the name of the
 file. The system releases the lock when the process ends, however it ends. The next process that opens the store ends
 the runs of every file that is not locked.
+
+A name contains the host and an id of the folder, because containers with folders of their own may share a host name.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ from uuid import uuid4
 
 from filelock import FileLock
 
-from sslwear.utils.locks import acquire
+from sslwear.utils.locks import acquire, file_lock
 
 START, END = "process-", ".lock"
+ID = "folder.id"
+"""File with the id of a folder of locks."""
 _own: dict[Path, FileLock] = {}
 _guard = Lock()
 
@@ -35,12 +39,25 @@ def own_name(folder: Path) -> str:
     """
     with _guard:
         if folder not in _own:
-            path = folder / f"{START}{platform.node()}-{uuid4().hex[:12]}{END}"
+            path = folder / f"{START}{platform.node()}-{_folder_id(folder)}-{uuid4().hex[:12]}{END}"
             lock = FileLock(path, thread_local=False)
             acquire(lock)
             _own[folder] = lock
             atexit.register(_release, folder, lock)
         return _name(Path(_own[folder].lock_file))
+
+
+def _folder_id(folder: Path) -> str:
+    """Id of a folder of locks; the caller holds the store's lock.
+
+    Raises:
+        StudyError: when nothing can be written to the folder.
+    """
+    path = folder / ID
+    if not path.exists():
+        with file_lock(path.with_suffix(".lock")):  # makes the folder, or says why it cannot be used
+            path.write_text(uuid4().hex[:8])
+    return path.read_text()
 
 
 def _release(folder: Path, lock: FileLock) -> None:
@@ -52,6 +69,25 @@ def _release(folder: Path, lock: FileLock) -> None:
 
 def _name(path: Path) -> str:
     return path.name.removeprefix(START).removesuffix(END)
+
+
+def is_dead(folder: Path, name: str) -> bool | None:
+    """Whether a process has ended; None for a process of another machine or store, which cannot be asked.
+
+    Args:
+        folder: folder of the store's locks.
+        name: name of the process, see `own_name`.
+    """
+    here, given = f"{platform.node()}-", folder / ID
+    if not name.startswith(here):
+        return None
+    id_, separator, _ = name.removeprefix(here).rpartition("-")
+    if separator and (not given.exists() or given.read_text() != id_):  # names of version 0.1 have no id
+        return None
+    path = folder / f"{START}{name}{END}"
+    if path in [Path(lock.lock_file) for lock in _own.values()]:
+        return False
+    return not path.exists() or _try(path, lambda _: None)
 
 
 def others_alive(folder: Path) -> bool:

@@ -25,7 +25,7 @@ from sslwear.data.pretraining import PretrainingData, open_pretraining_data
 from sslwear.data.shards import Shards
 from sslwear.errors import StudyError
 from sslwear.tracking import addresses, databases, open_runs
-from sslwear.tracking.client import TRACKING_VARIABLE, all_pages, open_client
+from sslwear.tracking.client import TRACKING_VARIABLE, all_pages, end_runs, open_client
 from sslwear.tracking.environment import set_defaults
 from sslwear.tracking.outages import is_interruption
 from sslwear.tracking.provenance import PREFIX, provenance
@@ -287,8 +287,18 @@ class Store:
         return file_lock(self.home / "locks" / f"{name}.lock", timeout_s)
 
     def close_leftovers(self, experiment: str, parent: str) -> None:
-        """End open child runs of this machine; call it only when no process writes to them."""
+        """End open child runs of this process, and of processes of this machine that have ended."""
         query = f"tags.mlflow.parentRunId = '{parent}' and attributes.status = 'RUNNING'"
         for run in self.client.search_runs([experiment], query, max_results=1000):
-            if run.data.tags.get(f"{PREFIX}host") == platform.node():
+            writer = run.data.tags.get(f"{PREFIX}process")
+            free = writer in (None, self.process()) or self.is_dead(str(writer)) is True
+            if free and run.data.tags.get(f"{PREFIX}host") == platform.node():
                 Run(self, run.info.run_id, experiment).end("KILLED", "interrupted")
+
+    def is_dead(self, process: str) -> bool | None:
+        """Whether a process that writes runs has ended; None if this machine cannot know."""
+        return open_runs.is_dead(self.home / "locks", process)
+
+    def end_runs(self, process: str) -> None:
+        """End the open runs of a process that has ended, or that was given up."""
+        end_runs(self.client, process)

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-TERMINATION_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+"""Batch systems send SIGTERM or SIGUSR1 before they end a job."""
+TERMINATION_SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
+_deferred: list[int] = []
 
 
 def unignored_signals() -> list[int]:
@@ -37,12 +40,21 @@ def signals_deferred() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    arrived: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: arrived.append(number)) for number in unignored_signals()}
+    start = len(_deferred)
+    before = {
+        number: signal.signal(number, lambda number, _: _deferred.append(number)) for number in unignored_signals()
+    }
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        arrived = len(_deferred) > start
+        del _deferred[start:]
         if arrived:  # also after an error in the block, which would hide it
             raise KeyboardInterrupt
+
+
+def is_deferred() -> bool:
+    """Whether a termination signal arrived in a block that defers them, so that nothing in it should wait long."""
+    return bool(_deferred)

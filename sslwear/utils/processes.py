@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/
 """Files with the memory limit of a container."""
 POLL_S = 0.2
 """Seconds between two calls of `on_poll`."""
+PARENT_VARIABLE = "SSLWEAR_PARENT"
+"""Environment variable with the id of the process with which a command ends."""
 
 
 def max_parallel_jobs(gigabytes: float) -> int:
@@ -126,5 +129,19 @@ def _exit_with_parent() -> None:
     def watch() -> None:
         parent.join()
         os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """Start a thread that asks this process to end when the process that `PARENT_VARIABLE` names has ended."""
+    parent = os.environ.get(PARENT_VARIABLE, "")
+    if not parent.isdigit():
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()

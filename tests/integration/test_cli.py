@@ -67,8 +67,10 @@ def refusal(*arguments: str | Path) -> str:
     ("arguments", "words"),
     [
         ((), ["study", "train", "pretrain", "data", "pretext", "rerun", "ui", "dashboard"]),
-        (("study",), ["run", "show", "list", "compare"]),
-        (("study", "run"), ["FILE", "--trials", "--set"]),
+        (("study",), ["run", "worker", "show", "check", "list", "compare"]),
+        (("study", "run"), ["FILE", "--trials", "--set", "--workers"]),
+        (("study", "worker"), ["FILE", "--trials", "--set", "--storage", "--tracking"]),
+        (("evaluate",), ["FILE", "--set", "--workers", "--join"]),
         (("train",), ["FILE", "--set"]),
         (("pretrain",), ["FILE"]),
         (("pretext",), ["list", "show"]),
@@ -90,6 +92,24 @@ def test_help_does_not_wait_for_heavy_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "two", "1.5"])
+def test_a_number_of_workers_that_is_none_is_refused(home: Path, file: Path, number: str) -> None:
+    assert refusal("study", "run", file, "--workers", number) == (
+        f"sslwear: --workers is {number!r}. Write a number from 1 on\n"
+    )
+
+
+def test_an_address_of_an_option_is_checked_like_one_of_the_environment(
+    home: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("SSLWEAR_STORAGE", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(variable, "")  # and put back, whatever the command sets
+    assert "SSLWEAR_STORAGE is not the address" in refusal("study", "worker", file, "--storage", "journal:/tmp/x")
+    assert "MLflow no longer stores runs in plain folders" in refusal(
+        "study", "worker", file, "--storage", "", "--tracking", "mlruns"
+    )
 
 
 def test_a_study_is_run_and_shown(home: Path, file: Path) -> None:

@@ -65,6 +65,34 @@ def test_runs_of_a_killed_process_are_ended(store: Store, other: tuple[subproces
     assert not (store.home / "locks" / f"process-{name}.lock").exists()
 
 
+def test_a_machine_knows_which_of_its_own_processes_have_ended(
+    store: Store, other: tuple[subprocess.Popen[str], str]
+) -> None:
+    process, name = other
+    own = store.process()
+    host, id_, _ = own.rsplit("-", 2)
+    assert store.is_dead(own) is False
+    assert store.is_dead(name) is False
+    assert store.is_dead(f"elsewhere-{id_}-0123456789ab") is None
+    assert store.is_dead(f"{host}-otherone-0123456789ab") is None  # a container with the same host name
+    assert store.is_dead(f"{host}-{id_}-ffffffffffff") is True  # it has deleted its file
+    process.kill()
+    process.wait()
+    assert store.is_dead(name) is True
+
+
+def test_open_runs_of_living_processes_are_left_open(store: Store, other: tuple[subprocess.Popen[str], str]) -> None:
+    _, name = other
+    experiment = store.experiment("s")
+    parent = store.create_run(experiment, "parent", "study")
+    writers = {"own": store.process(), "living": name, "dead": f"{name[:-1]}x"}
+    for title, writer in writers.items():
+        store.create_run(experiment, title, "trial", parent.id).tags(process=writer)
+    store.close_leftovers(experiment, parent.id)
+    found = {run.info.run_name: run.info.status for run in store.find_runs(experiment, kind="trial")}
+    assert found == {"own": "KILLED", "living": "RUNNING", "dead": "KILLED"}
+
+
 def test_a_reopened_run_belongs_to_the_process_that_reopened_it(store: Store) -> None:
     run = store.create_run(store.experiment("s"), "a", "train")
     run.tags(process="dead")

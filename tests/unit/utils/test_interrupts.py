@@ -89,3 +89,26 @@ def test_ctrl_c_after_the_last_message_prints_nothing(ending: str) -> None:
     }
     assert (done.returncode, done.stderr) == expected[ending]
     assert "exit handler done" in done.stdout
+
+
+def test_an_interruption_while_an_object_is_deleted_is_not_lost() -> None:
+    code = """
+        import os, signal, time, typer
+        from sslwear.cli.terminal import user_errors
+        class Deleted:
+            def __del__(self):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0)
+        try:
+            with user_errors("all is kept"):
+                one = Deleted()
+                del one
+                time.sleep(30)
+                print("lost")
+        except typer.Exit as error:
+            raise SystemExit(error.exit_code)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, preexec_fn=heed_signals
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "sslwear: interrupted; all is kept\n")

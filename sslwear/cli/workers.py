@@ -1,0 +1,63 @@
+"""Options and processes of commands that several workers may do together."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sslwear.cli.terminal import print_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sslwear.config import Settings
+    from sslwear.tracking import Store
+
+Storage = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Optuna's storage; by default that of SSLWEAR_STORAGE, or the embedded one."),
+]
+Tracking = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="MLflow's store; by default that of MLFLOW_TRACKING_URI, or the embedded one."),
+]
+Workers = Annotated[str, typer.Option(metavar="N", help="The number of processes that share the cores.")]
+
+
+def open_store(storage: str | None, tracking: str | None) -> Store:
+    """The store that options or, where they are not given, the environment names; processes started later use it too.
+
+    Raises:
+        StudyError: when an address has no meaning.
+    """
+    from sslwear.tracking import STORAGE_VARIABLE, Store
+    from sslwear.tracking.client import TRACKING_VARIABLE
+
+    for variable, address in ((STORAGE_VARIABLE, storage), (TRACKING_VARIABLE, tracking)):
+        if address is not None:
+            os.environ[variable] = address
+    return Store.from_environment()
+
+
+def number_of_workers(text: str) -> int:
+    """The number of workers that an option asks for.
+
+    Raises:
+        SettingsError: when it is not a number from 1 on.
+    """
+    from sslwear.errors import SettingsError
+
+    if not text.isdigit() or int(text) < 1:
+        raise SettingsError(f"--workers is {text!r}. Write a number from 1 on")
+    return int(text)
+
+
+def run_in_workers(command: list[str], overrides: list[str], settings: Settings, number: int, console: Console) -> None:
+    """Run a command in several processes, with their lines on one console."""
+    from sslwear.studies.local_workers import run_workers, threads_each
+
+    threads = [f"threads={threads_each(number)}"] if settings.threads == "auto" else []
+    options = [part for one in (*overrides, *threads) for part in ("--set", one)]
+    run_workers([*command, *options], number, lambda worker, line: print_line(console, f"worker {worker}: {line}"))

@@ -1,0 +1,122 @@
+"""Who does what: rows in Optuna's database that give one process at a time the right to do something.
+
+A right is a name, such as that of a pre-training. The process that has it renews its row again and again. When it has
+ended, or has not renewed the row for a while, another process may take the right over. Times are those of the database,
+so that the clocks of machines may differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from sslwear.tracking.patience import patient
+
+CLAIMS = sa.Table(
+    "sslwear_claims",
+    sa.MetaData(),
+    sa.Column("name", sa.String(500), primary_key=True),
+    sa.Column("owner", sa.String(500), nullable=False),
+    sa.Column("beat", sa.Double, nullable=False),
+)
+CLOCKS = {
+    "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
+    "postgresql": "extract(epoch from clock_timestamp())",
+    "mysql": "unix_timestamp(now(6))",
+    "mssql": "datediff_big(millisecond, '1970-01-01', sysutcdatetime()) / 1000.0",
+}
+"""Seconds since 1970 by the clock of each kind of database."""
+
+
+class Claims:
+    """Rights of a process.
+
+    Args:
+        engine: of Optuna's database; the table is created if it does not exist.
+        owner: name of the process.
+        is_gone: whether a process has ended or is silent for too long, given its name and the seconds since it renewed
+            its rows.
+    """
+
+    def __init__(self, engine: sa.Engine, owner: str, is_gone: Callable[[str, float], bool]) -> None:
+        self.owner = owner
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._is_gone = is_gone
+        self._now: sa.TextClause = sa.text(CLOCKS[engine.dialect.name])
+        self._create()
+
+    @patient
+    def _create(self) -> None:
+        if not sa.inspect(self._engine).has_table(CLAIMS.name):
+            try:
+                CLAIMS.create(self._engine)
+            except SQLAlchemyError:  # another process has just created it
+                if not sa.inspect(self._engine).has_table(CLAIMS.name):
+                    raise
+
+    @patient
+    def take(self, name: str) -> bool:
+        """Take a right that nobody has, or whose owner is gone; returns whether this process has it now."""
+        with self._engine.connect() as connection:
+            row = connection.execute(self._rows().where(CLAIMS.c.name == name)).first()
+            if row is None:
+                new = sa.insert(CLAIMS).from_select(
+                    ["name", "owner", "beat"],
+                    sa.select(sa.literal(name), sa.literal(self.owner), self._now).where(
+                        ~sa.exists().where(CLAIMS.c.name == name)
+                    ),
+                )
+                try:
+                    return connection.execute(new).rowcount == 1
+                except IntegrityError:  # another process was faster
+                    return False
+            if row.owner != self.owner and not self._is_gone(row.owner, row.age):
+                return False
+            over = sa.update(CLAIMS).where(CLAIMS.c.name == name, CLAIMS.c.owner == row.owner)
+            return connection.execute(over.values(owner=self.owner, beat=self._now)).rowcount == 1
+
+    @patient
+    def has(self, name: str) -> bool:
+        """Whether this process has a right, which it took, and nobody took it over."""
+        with self._engine.connect() as connection:
+            row = connection.execute(self._rows().where(CLAIMS.c.name == name)).first()
+        return row is not None and row.owner == self.owner
+
+    @patient
+    def release(self, name: str) -> bool:
+        """Give a right back; returns False if another process took it over meanwhile."""
+        with self._engine.connect() as connection:
+            mine = (CLAIMS.c.name == name) & (CLAIMS.c.owner == self.owner)
+            return connection.execute(sa.delete(CLAIMS).where(mine)).rowcount == 1
+
+    def renew(self) -> None:
+        """Renew the rows of this process."""
+        with self._engine.connect() as connection:
+            connection.execute(sa.update(CLAIMS).where(CLAIMS.c.owner == self.owner).values(beat=self._now))
+
+    @patient
+    def others(self, prefix: str, gone: bool = False) -> dict[str, str]:
+        """Other processes that have a right whose name starts with something, by the right's name.
+
+        Args:
+            prefix: start of the names.
+            gone: whether to return those that are gone, instead of those that are not.
+        """
+        with self._engine.connect() as connection:
+            rows = connection.execute(self._rows().where(CLAIMS.c.name.startswith(prefix, autoescape=True))).all()
+        return {
+            row.name: row.owner for row in rows if row.owner != self.owner and self._is_gone(row.owner, row.age) is gone
+        }
+
+    @patient
+    def forget(self, name: str, owner: str) -> None:
+        """Delete the right of a process that is gone."""
+        with self._engine.connect() as connection:
+            theirs = (CLAIMS.c.name == name) & (CLAIMS.c.owner == owner)
+            connection.execute(sa.delete(CLAIMS).where(theirs))
+
+    def _rows(self) -> sa.Select[tuple[str, str, float]]:
+        age = sa.literal_column(f"{CLOCKS[self._engine.dialect.name]} - beat", sa.Double).label("age")
+        return sa.select(CLAIMS.c.name, CLAIMS.c.owner, age)

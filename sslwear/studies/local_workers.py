@@ -1,0 +1,106 @@
+"""Several workers on this machine: processes that share out the cores and the graphics cards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import IO
+
+import joblib
+
+from sslwear.errors import StudyError
+from sslwear.utils.processes import PARENT_VARIABLE
+
+ENDING_S = 10.0
+"""Seconds that a worker has to end when it is asked to."""
+CARDS_VARIABLE = "CUDA_VISIBLE_DEVICES"
+
+
+def threads_each(workers: int) -> int:
+    """Number of threads of each of some workers."""
+    return max(1, int(joblib.cpu_count()) // workers)
+
+
+def cards() -> list[str]:
+    """Names of the graphics cards that this process may use, as CUDA takes them."""
+    import torch
+
+    count = torch.cuda.device_count()
+    given = [name for name in os.environ.get(CARDS_VARIABLE, "").split(",") if name]
+    return given if len(given) == count else [str(number) for number in range(count)]
+
+
+def run_workers(arguments: Sequence[str], workers: int, tell: Callable[[int, str], None]) -> None:
+    """Run a command of sslwear in several processes until all have ended.
+
+    Several graphics cards are shared out, one for each worker in turn. The workers end with this process.
+
+    Args:
+        arguments: of the command, without ``sslwear``.
+        workers: number of processes.
+        tell: receives each line that a worker writes, with the worker's number, counted from 1.
+
+    Raises:
+        StudyError: when all of them failed; workers that go on take over the trials of one that failed.
+        KeyboardInterrupt: when the user interrupts; the workers have ended.
+    """
+    found = cards()
+    started: list[tuple[subprocess.Popen[str], threading.Thread]] = []
+    try:
+        for number in range(1, workers + 1):
+            environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
+            if len(found) > 1:
+                environment[CARDS_VARIABLE] = found[(number - 1) % len(found)]
+            started.append(_start([*arguments], environment, number, tell))
+        for process, reader in started:
+            process.wait()
+            reader.join()
+    except BaseException:
+        _end([process for process, _ in started])
+        raise
+    failed = [process.returncode for process, _ in started if process.returncode != 0]
+    if len(failed) == workers:
+        raise StudyError(
+            f"all {workers} workers ended with an error, see above" if workers > 1 else "the worker failed"
+        )
+
+
+def _start(
+    arguments: list[str], environment: dict[str, str], number: int, tell: Callable[[int, str], None]
+) -> tuple[subprocess.Popen[str], threading.Thread]:
+    """Start a worker in a process group of its own, so that Ctrl-C reaches it through this process only."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sslwear", *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,
+    )
+    assert process.stdout is not None
+    reader = threading.Thread(target=_read, args=(process.stdout, number, tell), daemon=True)
+    reader.start()
+    return process, reader
+
+
+def _read(output: IO[str], number: int, tell: Callable[[int, str], None]) -> None:
+    for line in output:
+        tell(number, line.rstrip("\n"))
+
+
+def _end(processes: Sequence[subprocess.Popen[str]]) -> None:
+    """Ask workers to end, and kill those that do not."""
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+    for process in processes:
+        try:
+            process.wait(ENDING_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -11,7 +11,7 @@ from sslwear.config import Settings, with_effect
 from sslwear.errors import StudyError
 from sslwear.studies import trials
 from sslwear.studies.context import StudyContext
-from sslwear.studies.cross_validation_plan import EVALUATION_VERSION
+from sslwear.studies.job_keys import EVALUATION_VERSION
 from sslwear.studies.keys import digest, key_of
 from sslwear.studies.pretraining import PRETRAINING_VERSION
 from sslwear.training.cache import FEATURES_VERSION

@@ -30,14 +30,18 @@ def _is_whole(steps: float) -> bool:
 class Range(Section, Generic[Number]):
     """A range of numbers that is searched."""
 
-    low: Number
-    """Smallest value."""
-    high: Number
-    """Largest value."""
-    step: Number | None = None
-    """Distance between neighbouring values. Without it, all numbers are searched."""
-    log: bool = False
-    """Whether the scale is logarithmic, so that 1 to 10 is searched as much as 10 to 100."""
+    # pydantic looks for docstrings of attributes in the source of all callers if a class is made at run time, as
+    # Range[int] is, which takes a quarter of a command's start.
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
+    low: Number = Field(description="Smallest value.")
+    high: Number = Field(description="Largest value.")
+    step: Number | None = Field(
+        None, description="Distance between neighbouring values. Without it, all numbers are searched."
+    )
+    log: bool = Field(
+        False, description="Whether the scale is logarithmic, so that 1 to 10 is searched as much as 10 to 100."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -73,8 +77,9 @@ class Range(Section, Generic[Number]):
 class LogRange(Range[Positive]):
     """A range of learning rates, on a logarithmic scale if nothing else is said."""
 
-    log: bool = True
-    """Whether the scale is logarithmic, so that 1e-4 to 1e-3 is searched as much as 1e-3 to 1e-2."""
+    log: bool = Field(
+        True, description="Whether the scale is logarithmic, so that 1e-4 to 1e-3 is searched as much as 1e-3 to 1e-2."
+    )
 
 
 Choices = tuple[Any, ...]
@@ -139,6 +144,7 @@ else:
     _Keys = create_model(
         "_Keys",
         __base__=Section,
+        __cls_kwargs__={"use_attribute_docstrings": False},
         **{
             name: (_kind(name, field) | None, Field(None, description=_described(name, field)))
             for name, field in _names().items()

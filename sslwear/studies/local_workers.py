@@ -15,8 +15,8 @@ import joblib
 from sslwear.errors import StudyError
 from sslwear.utils.processes import PARENT_VARIABLE
 
-ENDING_S = 10.0
-"""Seconds that a worker has to end when it is asked to."""
+ENDING_S = 20.0
+"""Seconds that a worker has to end when it is asked to, twice what it needs on a busy machine; then it is killed."""
 CARDS_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 

@@ -54,7 +54,7 @@ def is_lost_connection(error: BaseException | None) -> bool:
             return True
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             return True
-        error = error.__cause__
+        error = error.__cause__ or error.__context__  # a transaction that cannot go on names the loss as context
     return False
 
 

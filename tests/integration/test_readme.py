@@ -116,6 +116,7 @@ def test_the_way_from_a_study_to_a_served_model_runs(
     run_study(make(study="quickstart", encoder="harnet10", training=training, search={}, trials=1), store)
     called = [command for page in (README, MODELS) for command in commands(page)]
     called = [command for command in called if "quickstart" in " ".join(command) or command == ["models", "list"]]
+    called = [command for command in called if "copy" not in command]  # which needs another server
     outputs: dict[str, str] = {}
     for command in called:
         if command[0] in ("promote", "models"):

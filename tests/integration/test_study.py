@@ -132,7 +132,8 @@ def test_a_trial_keeps_parameters_epochs_scores_pictures_and_checkpoint(done: tu
             assert [metric.step for metric in history] == [1, 2]
         assert {"precision", "recall", "f1", "kappa"} <= set(run.data.metrics)
         assert run.data.metrics["kappa"] == trial.value
-        assert artifacts(store, run) == {"confusion.png", "learning_curves.png", "participants.csv", "participants.png"}
+        pictures = {"confusion.png", "learning_curves.png", "participants.png"}
+        assert artifacts(store, run) == {*pictures, "participants.csv", "validation_confusion.csv"}
         table = pd.read_csv(io.StringIO(read(store, run, "participants.csv")))
         assert {"participant", "windows", "kappa", "f1", "f1_all_classes"} <= set(table.columns)
         assert logged_checkpoints(store, run) == []

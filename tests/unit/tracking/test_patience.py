@@ -10,7 +10,7 @@ import requests
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import OperationalError, PendingRollbackError, ProgrammingError
 
 from sslwear.tracking import patience
 from sslwear.tracking.patience import impatient, patient
@@ -23,6 +23,13 @@ def wrapped(error: Exception) -> StorageInternalError:
     made = StorageInternalError("while committing")
     made.__cause__ = error
     return made
+
+
+def stuck() -> StorageInternalError:
+    """As SQLAlchemy fails with a transaction whose connection was lost."""
+    made = PendingRollbackError("cannot reconnect until the invalid transaction is rolled back")
+    made.__context__ = LOST
+    return wrapped(made)
 
 
 @pytest.fixture
@@ -51,6 +58,7 @@ def failing(error: Exception, times: int) -> Callable[[], str]:
     [
         LOST,
         wrapped(LOST),
+        stuck(),
         requests.ConnectionError("refused"),
         MlflowException("API request to http://x failed with exception refused"),
         MlflowException("the database is away", TEMPORARILY_UNAVAILABLE),

@@ -26,7 +26,7 @@ import torch
 from machine import describe, new_store, write_section
 from memory import tree_of, week_of
 
-from sslwear.data import calibration, device_reader, java_reader
+from sslwear.data import device_reader
 from sslwear.encoders.base import get
 from sslwear.encoders.card import Card, network
 from sslwear.encoders.classifier import Model
@@ -98,18 +98,11 @@ def parts(file: Path, place: Path, model: Model) -> dict[str, float]:
         found[name] = time.perf_counter() - began
         began = time.perf_counter()
 
-    buffer, info = java_reader.read_device(file, place)
-    lap("reading (Java, and writing samples to disk)")
-    fitted, info = calibration.filter_and_calibrate(file, buffer, info)
-    lap("filter, calibration, non-wear")
-    ends = [buffer.time(i, i + 1).view("datetime64[ns]")[0] for i in (0, len(buffer) - 1)]
-    recording = device_reader.DeviceRecording(
-        file, info["SampleRate"], "", ends[0], ends[1], info["nonwear"], buffer, fitted
-    )
     card = model.card
-    windows = [piece.samples for piece in recording.windows(card.rate_hz, card.window_s, card.window_s)]
-    lap("windows")
-    buffer.close()
+    with device_reader.open_recording(file, place) as recording:
+        lap("reading (Java, and writing samples to disk), filter, calibration, non-wear")
+        windows = [piece.samples for piece in recording.windows(card.rate_hz, card.window_s, card.window_s)]
+        lap("windows")
     model.probabilities(np.concatenate(windows))
     lap("network")
     return found

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sslwear.cli.predict import DEVICES, PRECISIONS
+from sslwear.cli.predict_options import computation
 from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
-from sslwear.errors import SettingsError
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 
 def embed(
@@ -55,7 +53,7 @@ def embed(
 
         for path in plugin or []:
             plugins.load_file(path)
-        where, how = _resolved(device, precision)
+        where, how = computation(device, precision)
         store = Store.from_environment(write=False)
         with store_errors(store):
             embedder = open_embedder(store, model, weights, where, how)
@@ -71,19 +69,3 @@ def embed(
         print_line(console, f"\nWindows of {windows}. Files in {out}: NAME{ENDING}.")
         if any(outcome.error for outcome in outcomes):
             raise typer.Exit(1)
-
-
-def _resolved(device: str, precision: str) -> tuple[torch.device, str]:
-    """Device and precision on this machine.
-
-    Raises:
-        SettingsError: when they are unknown, or this machine does not support them.
-    """
-    from sslwear.training.device import resolve_device, resolve_precision
-
-    if not re.fullmatch(DEVICES, device):
-        raise SettingsError(f"--device {device} is unknown. Write auto, cpu, mps, cuda, or cuda:N")
-    if precision not in PRECISIONS:
-        raise SettingsError(f"--precision {precision} is unknown. Write one of {', '.join(PRECISIONS)}")
-    found = resolve_device(device)
-    return found, resolve_precision(precision, found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from sslwear.cli.predict_options import (
     TimeFormat,
     Timezone,
     Units,
+    computation,
     expanded,
     reading_of,
     rule_of,
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from sslwear.tracking import Store
 
 SHOWN_NAMES = 5
-DEVICES, PRECISIONS = r"auto|cpu|mps|cuda(:\d+)?", ("auto", "float32", "bf16")
 RECORDING_GB = 1.0
 """Memory of one prediction, independent of the recording's length: Python with PyTorch, Java, buffered samples."""
 
@@ -117,14 +116,14 @@ def predict(
         from sslwear.studies.storage import store_errors
         from sslwear.tracking import Store
 
-        where, how = _resolved(device, precision)
+        where, how = computation(device, precision)
         if bout is not None and not smooth:
             raise SettingsError("--bout needs --smooth. Add --smooth or remove --bout")
         bout_s = 60 * (BOUT_MINUTES if bout is None else bout) if smooth else None
         limits = (start_time, timezone, clock, start, end, nonwear_threshold, nonwear_minutes)
         reading = reading_of(columns, time_format, units, rate, *limits)
         rule = rule_of(min_wear, cover, min_days, min_weekdays, min_weekend_days)
-        options = Options(out, format_, bout_s, where, how, overwrite, smooth is None, reading, rule)
+        options = Options(out, format_, bout_s, str(where), how, overwrite, smooth is None, reading, rule)
         files, others = expanded(recordings)
         arrays = [file for file in files if is_array(file)]
         files = [file for file in files if file not in arrays]
@@ -212,22 +211,6 @@ def _cohort(labelled: Sequence[Outcome], people: Mapping[str, str], model: _Name
     print_line(console, about_labels(model.loaded.card, options))
     for line in summary(labelled, found):
         print_line(console, line)
-
-
-def _resolved(device: str, precision: str) -> tuple[str, str]:
-    """Device and precision on this machine.
-
-    Raises:
-        SettingsError: when they are unknown, or this machine does not support them.
-    """
-    from sslwear.training.device import resolve_device, resolve_precision
-
-    if not re.fullmatch(DEVICES, device):
-        raise SettingsError(f"--device {device} is unknown. Write auto, cpu, mps, cuda, or cuda:N")
-    if precision not in PRECISIONS:
-        raise SettingsError(f"--precision {precision} is unknown. Write one of {', '.join(PRECISIONS)}")
-    found = resolve_device(device)
-    return str(found), resolve_precision(precision, found)
 
 
 def _finalise(tables: Sequence[Outcome], labelled: Sequence[Outcome], options: Options) -> None:

@@ -12,9 +12,12 @@ import typer
 from sslwear.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
+    import torch
+
     from sslwear.data.recording_format import Reading
     from sslwear.evaluation.counting import CountingRule
 
+DEVICES, PRECISIONS = r"auto|cpu|mps|cuda(:\d+)?", ("auto", "float32", "bf16")
 FILES, PEOPLE = "Files", "Days and people"
 DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(h|min)?\s*")
 
@@ -159,3 +162,19 @@ def expanded(paths: list[Path]) -> tuple[list[Path], list[Path]]:
         found += mine
         others += [one for one in inside if one not in mine]
     return found, others
+
+
+def computation(device: str, precision: str) -> tuple[torch.device, str]:
+    """Device and precision on this machine, of the options with these names.
+
+    Raises:
+        SettingsError: when they are unknown, or this machine does not support them.
+    """
+    from sslwear.training.device import resolve_device, resolve_precision
+
+    if not re.fullmatch(DEVICES, device):
+        raise SettingsError(f"--device {device} is unknown. Write auto, cpu, mps, cuda, or cuda:N")
+    if precision not in PRECISIONS:
+        raise SettingsError(f"--precision {precision} is unknown. Write one of {', '.join(PRECISIONS)}")
+    found = resolve_device(device)
+    return found, resolve_precision(precision, found)

@@ -32,6 +32,8 @@ __all__ = [
 
 PREPARATION_VERSION = 3
 """Version of the arithmetic from raw files to windows; raise it by hand when other windows come out."""
+WORKERS_END_S = 20.0
+"""Seconds to wait for the workers of a run that was killed."""
 
 
 class NoWindowsError(DataError):
@@ -93,6 +95,7 @@ def prepare(
     with _locked(partial, folder, wait_s):
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
             return _existing_results(source, folder, key)
+        _wait_for_workers(partial / "shards", folder)
         places = _places(source, partial, key)
         results: dict[int | str, PreparationResult] = {}
         for result in _run([(source, participant, plan, place) for participant, place in places.items()], jobs):
@@ -221,6 +224,16 @@ def _locked(partial: Path, folder: Path, wait_s: float) -> Iterator[None]:
         Path(lock.lock_file).unlink(missing_ok=True)
 
 
+def _wait_for_workers(shards: Path, folder: Path) -> None:
+    """Wait until the workers of a killed run have ended, which takes them a moment."""
+    try:
+        for file in shards.glob("*.lock"):
+            with FileLock(file, timeout=WORKERS_END_S):
+                pass
+    except Timeout as error:
+        raise DataError(f"{folder} is being written by another process; wait for it or stop it") from error
+
+
 def _run(tasks: list[tuple[Source, int | str, WindowPlan, Path]], jobs: int) -> Iterator[PreparationResult]:
     """Prepare the participants in parallel, and yield results in the order in which they finish."""
     waiting = []
@@ -237,12 +250,19 @@ def _run(tasks: list[tuple[Source, int | str, WindowPlan, Path]], jobs: int) -> 
             yield prepare_participant(*task)
         return
     try:
-        yield from processes.run(prepare_participant, waiting, jobs)
+        yield from processes.run(_prepare_in_worker, waiting, jobs)
     except BrokenProcessPool as error:
         raise DataError(
             "a worker process was killed, probably for lack of memory; repeat the command with a smaller --jobs, which "
             "continues from here"
         ) from error
+
+
+def _prepare_in_worker(source: Source, participant: int | str, plan: WindowPlan, shard: Path) -> PreparationResult:
+    """Prepare a participant under a lock, which tells a later run that this worker still writes."""
+    with FileLock(f"{shard}.lock"):
+        processes.exit_if_orphaned()
+        return prepare_participant(source, participant, plan, shard)
 
 
 def _finished(shard: Path) -> PreparationResult | None:

@@ -133,6 +133,13 @@ def _exit_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def exit_if_orphaned() -> None:
+    """End this worker at once when its parent process has ended; other processes go on."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
+
+
 def end_with_parent() -> None:
     """Start a thread that asks this process to end when the process that `PARENT_VARIABLE` names has ended."""
     parent = os.environ.get(PARENT_VARIABLE, "")

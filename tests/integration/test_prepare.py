@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sslwear.data.dataset import open_dataset
@@ -295,6 +296,19 @@ def test_a_stopped_run_leaves_no_data_set_and_no_process_and_the_next_one_uses_w
     prepare(Toy(raw), tmp_path / "expected", PLAN)
     assert contents(tmp_path / "data") == contents(tmp_path / "expected")
     assert len(done) >= 4
+    assert not (tmp_path / ".data.partial").exists()
+
+
+def test_a_run_waits_for_the_workers_of_a_killed_one(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sslwear.data.prepare.WORKERS_END_S", 0.1)
+    shards = tmp_path / ".data.partial" / "shards"
+    shards.mkdir(parents=True)
+    with FileLock(shards / "0003-p3.lock"), pytest.raises(DataError, match="is being written by another process"):
+        prepare(Toy(raw), tmp_path / "data", PLAN)
+    assert not (tmp_path / "data").exists()
+    prepare(Toy(raw), tmp_path / "data", PLAN, jobs=2)
     assert not (tmp_path / ".data.partial").exists()
 
 

@@ -71,16 +71,27 @@ def method_markdown(card: Card, details: MethodDetails) -> str:
 def _training(card: Card, details: MethodDetails) -> list[str]:
     rows = []
     for plan, run_id in details.networks:
+        what = f"`{plan.method.name}`, seed {plan.seed}"
+        if plan.method.given.baseline is not None:
+            rows.append(f"- {what} (run `{run_id}`): the baseline {plan.method.given.baseline}")
+            continue
         settings = ", ".join(f"{key} {shown(value)}" for key, value in plan.method.training.model_dump().items())
-        epochs = count(plan.epochs, "epoch")
-        rows.append(f"- `{plan.method.name}`, seed {plan.seed}, {epochs} (run `{run_id}`): {settings}")
+        rows.append(f"- {what}, {count(plan.epochs, 'epoch')} (run `{run_id}`): {settings}")
     several = len(rows) > 1
-    what = f"the average of the class probabilities of {len(rows)} networks" if several else "one network"
+    one = "one network" if card.has_encoder else "one classifier"
+    kind = "networks" if card.only_networks else "classifiers"
+    what = f"the average of the class probabilities of {len(rows)} {kind}" if several else one
+    epochs = ", each network for the median of its best epochs in the folds" if card.has_encoder else ""
+    fitted = (
+        ""
+        if card.only_networks
+        else f" Baselines were fitted to windows of {card.window_samples} samples, the length of this model's windows."
+    )
     return [
         "## Training",
         f"The method `{details.label}` of the evaluation of `{details.study}`: {what} ({card.encoder}). They were "
-        f"trained on all {count(len(details.participants), 'participant')} of the evaluation, each for the median of "
-        f"its best epochs in the folds. Code: commit `{details.commit or 'unknown'}`, {details.versions}.",
+        f"trained on all {count(len(details.participants), 'participant')} of the evaluation{epochs}.{fitted} "
+        f"Code: commit `{details.commit or 'unknown'}`, {details.versions}.",
         "\n".join(rows),
         f"Data: {card.dataset}, fingerprint `{card.fingerprint}`. Participants: "
         f"{' '.join(map(str, details.participants))}.",
@@ -94,9 +105,9 @@ def _scores(details: MethodDetails) -> list[str]:
     return [
         "## Scores by cross-validation",
         f"No participant is left to test this model. The scores are those of the evaluation ({details.protocol}), in "
-        "which networks with the same settings predicted participants that they had not seen: means ± standard "
+        "which classifiers with the same settings predicted participants that they had not seen: means ± standard "
         "deviation over participants, for the average of the probabilities over seeds and members. Predictions are not "
-        f"smoothed over time. A single network has {details.single}.",
+        f"smoothed over time. With a single seed it has {details.single}.",
         "\n".join(["| score | mean over participants |", "|---|---|", *rows]),
         *details.choice,
         details.comparison,

@@ -10,6 +10,7 @@ import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 from numpy.typing import NDArray
 
+from sslwear.config import NO_PRETEXT
 from sslwear.deployment import registry
 from sslwear.deployment.champion import Request
 from sslwear.deployment.learnt_smoothing import smoothing_of_method
@@ -23,14 +24,15 @@ from sslwear.deployment.registration import (
     training_ranges,
     versions_text,
 )
+from sslwear.encoders.arrays import Arrays
 from sslwear.encoders.average import averaged
 from sslwear.encoders.base import Network
-from sslwear.encoders.card import Card
+from sslwear.encoders.card import Card, fitted_kind
 from sslwear.evaluation.comparison import protocol_title
 from sslwear.studies.context import StudyContext
 from sslwear.studies.cross_validation_results import PARTICIPANTS
 from sslwear.studies.evaluated import Evaluated
-from sslwear.studies.method_networks import NetworkPlan, all_participants, train_network
+from sslwear.studies.method_networks import NO_TUNING, NetworkPlan, all_participants, train_network
 from sslwear.studies.network_card import network_card
 from sslwear.studies.progress import ProgressCallback
 from sslwear.tracking import RUN_URI, Run, participant_params
@@ -67,7 +69,7 @@ def register_method(
     plan, split = evaluated.plan, all_participants(evaluated)
     context = replace(plan.context, split=split, folds=(), transductive=False)
     store, experiment = context.store, evaluated.run.info.experiment_id
-    what = f"The method `{method}`, trained on all participants for promotion: {count(len(plans), 'network')}."
+    what = f"The method `{method}`, trained on all participants for promotion: {count(len(plans), 'classifier')}."
     tags = {**plan.tags(), "method": method}
     name = f"{method}, all participants"
     with store.start_run(experiment, name, KIND, evaluated.run.info.run_id, what, **tags) as run:
@@ -76,28 +78,45 @@ def register_method(
         run.table(table, PARTICIPANTS)
         trained = [train_network(evaluated, one, run, progress) for one in plans]
         run.tags(members=" ".join(run_id for _, run_id in trained))
-    made = averaged([network.cpu() for network, _ in trained])
-    card = _card(context, plans, evaluated.confusions(method))
+    classifiers = [made.cpu() for made, _ in trained]
+    card = _card(context, plans, classifiers, evaluated.confusions(method))
     details = _details(evaluated, method, plans, [run_id for _, run_id in trained], table, request, choice, comparison)
-    return _register(context, run, made, card, details, key, evaluated.tested_on)
+    return _register(context, run, averaged(classifiers), card, details, key, evaluated.tested_on)
 
 
-def _card(context: StudyContext, plans: Sequence[NetworkPlan], confusions: NDArray[np.int64]) -> Card:
+def _card(
+    context: StudyContext,
+    plans: Sequence[NetworkPlan],
+    classifiers: Sequence[Network | Arrays],
+    confusions: NDArray[np.int64],
+) -> Card:
     """Card of the average; settings that differ between the networks are joined.
 
     Args:
         context: context with all participants for training.
-        plans: the networks.
+        plans: the networks and baselines.
+        classifiers: the trained networks and fitted baselines, in the same order.
         confusions: of the folds' test participants (C, C), for smoothing.
     """
-    trainings = [one.method.training for one in plans]
-    tuning = "; ".join(dict.fromkeys(one.tuning for one in trainings))
-    pretext = "; ".join(dict.fromkeys(one.pretext for one in trainings))
-    card = network_card(context, tuning, pretext, trainings[0].head)
-    heads = tuple(one.head for one in trainings) if len(trainings) > 1 else ()
+    trainings = [one.method.training for one in plans if one.method.given.baseline is None]
+    tuning = "; ".join(dict.fromkeys(one.tuning for one in trainings)) or NO_TUNING
+    pretext = "; ".join(dict.fromkeys(one.pretext for one in trainings)) or NO_PRETEXT
+    kinds = tuple(
+        fitted_kind(made) if isinstance(made, Arrays) else plan.method.training.head
+        for plan, made in zip(plans, classifiers, strict=True)
+    )
+    card = network_card(context, tuning, pretext, kinds[0])
+    if not trainings:
+        names = "; ".join(dict.fromkeys(str(one.method.given.baseline) for one in plans))
+        card = replace(card, encoder=names, precision="float32")
     smoothing, why_not = smoothing_of_method(context, confusions)
-    ranges = training_ranges(context)
-    return replace(card, heads=heads, reference_ranges=ranges, smoothing=smoothing, no_smoothing=why_not)
+    return replace(
+        card,
+        heads=kinds if len(kinds) > 1 else (),
+        reference_ranges=training_ranges(context),
+        smoothing=smoothing,
+        no_smoothing=why_not,
+    )
 
 
 def _details(
@@ -114,7 +133,8 @@ def _details(
     summary = next(one for one in evaluated.methods if one.method == method)
     licences: dict[str, str | None] = {}
     for one in plans:
-        licences |= pretraining_licences(context, one.method.training.pretext)
+        if one.method.given.baseline is None:
+            licences |= pretraining_licences(context, one.method.training.pretext)
     run, origins = context.store.client.get_run(runs[0]), dict.fromkeys(one.method.weights for one in plans)
     return MethodDetails(
         name=request.name,

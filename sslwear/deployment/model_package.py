@@ -59,7 +59,7 @@ def save(folder: Path, network: Network, card: Card, example: NDArray[np.float32
     """
     package = Path(sslwear.__file__).parent
     needed = [f"{name}=={metadata.version(name).split('+')[0]}" for name in NEEDED]
-    plugin = plugins.distribution(get_encoder(card.encoder))
+    plugin = plugins.distribution(get_encoder(card.encoder)) if card.has_encoder else None
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec("string", "label"),
         *(ColSpec("float", f"p_{name}") for name in card.class_names),

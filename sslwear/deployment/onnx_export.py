@@ -47,6 +47,10 @@ def to_onnx(model: Model, path: Path) -> float:
     Raises:
         SslwearError: when the extra is not installed, the file cannot be written, or the probabilities differ.
     """
+    if "trees" in model.card.members:
+        raise SslwearError(
+            "decision trees on hand-crafted features cannot be exported to ONNX. Promote a method without them"
+        )
     try:
         import onnx
         import onnxruntime

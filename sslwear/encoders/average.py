@@ -22,10 +22,10 @@ class Average(nn.Module):
     A softmax of the output gives the mean probabilities.
 
     Args:
-        networks: classifiers of the same classes, in the same order.
+        networks: classifiers of the same classes, in the same order, whose softmax gives probabilities.
     """
 
-    def __init__(self, networks: Sequence[Network]) -> None:
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks)
 
@@ -40,11 +40,11 @@ class _Blocks:
     feature_extractor: nn.Sequential
 
 
-def averaged(networks: Sequence[Network]) -> Network:
-    """The network that averages the class probabilities of several networks; of one it is that network.
+def averaged(networks: Sequence[nn.Module]) -> Network:
+    """The network that averages the class probabilities of several classifiers; of one network it is that network.
 
     It has one block, `BLOCK`, and no head of its own, and is computed in float32.
     """
-    if len(networks) == 1:
+    if len(networks) == 1 and isinstance(networks[0], Network):
         return networks[0]
     return Network(_Blocks(nn.Sequential(OrderedDict([(BLOCK, Average(networks))]))), nn.Identity())

@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from sslwear.encoders.arrays import Arrays
 from sslwear.encoders.average import averaged
 from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.base import get as get_encoder
 from sslwear.encoders.heads import PUBLISHED, classifier
+from sslwear.encoders.minirocket import MiniRocketClassifier
+from sslwear.encoders.trees import Trees
 from sslwear.errors import WeightsError
 from sslwear.utils import plugins
 
@@ -19,6 +22,8 @@ CHECKPOINT = "model.safetensors"
 CARD = "model.json"
 ENCODER = "encoder.py"
 """Code of an encoder that is a file plug-in."""
+FITTED: Mapping[str, type[Arrays]] = {"trees": Trees, "minirocket": MiniRocketClassifier}
+"""Classifiers that are fitted and not trained, by their kind in a card."""
 OLD_CARD_KEYS = {"tuned": "tuning", "usual": "reference_ranges"}
 """Keys in cards of version 0.1, and their current names."""
 
@@ -28,7 +33,7 @@ class Card:
     """Description of a classifier: how to build it, and its input and output.
 
     Attributes:
-        encoder: name of the encoder.
+        encoder: name of the encoder; of classifiers without one, their names.
         window_samples: window length in samples.
         rate_hz: sampling rate of the windows.
         unit: unit of acceleration, ``g``.
@@ -39,13 +44,13 @@ class Card:
         tuning: tuning strategy.
         pretext: pretext task, or ``none``.
         precision: precision of training and validation, ``float32`` or ``bf16``.
-        head: kind of head, ``published`` or ``linear``.
+        head: kind of head, ``published`` or ``linear``, or a key of `FITTED` for a classifier without encoder.
         reference_ranges: range of nearly all training windows for each statistic; empty if it was not computed.
         training_samples: length in samples of the training windows before they were resampled; None if unknown.
         smoothing: hidden Markov model of adjacent windows that was learnt with the model: ``initial`` (C,),
             ``transition`` and ``emission`` (C, C); None if there is none.
         no_smoothing: why there is none, in words; None if there is one, or if it is not known.
-        heads: kinds of the heads of the networks whose probabilities are averaged; empty for a single network.
+        heads: the kinds of `head` of the classifiers whose probabilities are averaged; empty for a single one.
     """
 
     encoder: str
@@ -65,6 +70,21 @@ class Card:
     smoothing: Mapping[str, Any] | None = None
     no_smoothing: str | None = None
     heads: tuple[str, ...] = ()
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Kinds of all its classifiers."""
+        return self.heads or (self.head,)
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether one of its classifiers is a network of the encoder."""
+        return not set(self.members) <= set(FITTED)
+
+    @property
+    def only_networks(self) -> bool:
+        """Whether all its classifiers are networks of the encoder."""
+        return not set(self.members) & set(FITTED)
 
     @property
     def window_s(self) -> float:
@@ -121,8 +141,31 @@ def network(card: Card, folder: Path | None = None) -> Network:
     Raises:
         SettingsError: when the encoder or the head does not exist.
     """
-    encoders = [(encoder_class(card.encoder, folder)(), head) for head in card.heads or (card.head,)]
-    return averaged([Network(one, classifier(head, one.features, len(card.class_names))) for one, head in encoders])
+    encoder = encoder_class(card.encoder, folder) if card.has_encoder else None
+    return averaged([member(kind, card, encoder) for kind in card.members])
+
+
+def member(kind: str, card: Card, encoder: type[Encoder] | None) -> Network | Arrays:
+    """Classifier of a card with random weights, or with empty arrays.
+
+    Args:
+        kind: its kind, see `Card.head`.
+        card: the card.
+        encoder: class of the encoder; not used for a key of `FITTED`.
+
+    Raises:
+        SettingsError: when there is no such kind.
+    """
+    if kind in FITTED:
+        return FITTED[kind]()
+    assert encoder is not None
+    made = encoder()
+    return Network(made, classifier(kind, made.features, len(card.class_names)))
+
+
+def fitted_kind(made: Arrays) -> str:
+    """Kind of a fitted classifier in a card."""
+    return next(kind for kind, one in FITTED.items() if type(made) is one)
 
 
 def encoder_class(name: str, folder: Path | None) -> type[Encoder]:
@@ -145,6 +188,6 @@ def write_encoder(folder: Path, card: Card) -> None:
     Raises:
         SettingsError: when the encoder does not exist.
     """
-    content = plugins.source(get_encoder(card.encoder))
+    content = plugins.source(get_encoder(card.encoder)) if card.has_encoder else None
     if content is not None:
         (folder / ENCODER).write_bytes(content)

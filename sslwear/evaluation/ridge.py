@@ -75,11 +75,42 @@ def ridge_probabilities(
         Class probabilities (m, classes); 0 for classes without windows to learn from.
     """
     with threadpool_limits(1, "blas"):  # threads would sum in another order
-        scaled = _scaled(features, learnt)
-        strength, temperature = _choose(scaled, learnt, labels, groups, classes)
-        (ridge,) = fit_ridge(scaled, learnt, labels, classes, (strength,))
+        scaler = _scaler(features, learnt)
+        scaled = _scaled(features, scaler)
+        ridge, temperature = _fitted(scaled, learnt, labels, groups, classes)
         found: NDArray[np.float64] = softmax(ridge.decisions(scaled, test) / temperature, axis=1)
         return found
+
+
+def ridge_logits(
+    features: Features,
+    learnt: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.generic],
+    classes: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fit as `ridge_probabilities` does, and give coefficients (F, classes) and intercepts (classes,) of logits.
+
+    They are those of features that are not scaled; a softmax of the logits gives the probabilities.
+    """
+    with threadpool_limits(1, "blas"):
+        scaler = _scaler(features, learnt)
+        ridge, temperature = _fitted(_scaled(features, scaler), learnt, labels, groups, classes)
+    coefficients = ridge.coefficients / scaler.scale_[:, None] / temperature
+    return coefficients, ridge.intercepts / temperature - scaler.mean_ @ coefficients
+
+
+def _fitted(
+    scaled: Features,
+    learnt: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.generic],
+    classes: int,
+) -> tuple[Ridge, float]:
+    """Ridge classifier of the best strength, and the temperature."""
+    strength, temperature = _choose(scaled, learnt, labels, groups, classes)
+    (ridge,) = fit_ridge(scaled, learnt, labels, classes, (strength,))
+    return ridge, temperature
 
 
 def fit_ridge(
@@ -177,11 +208,15 @@ def participant_folds(
     return [(learnt, held_out) for learnt, held_out in pairs if len(learnt)]
 
 
-def _scaled(features: Features, rows: NDArray[np.int64]) -> Features:
-    """The features with mean 0 and standard deviation 1 over some rows."""
+def _scaler(features: Features, rows: NDArray[np.int64]) -> StandardScaler:
+    """Scaler of the features to mean 0 and standard deviation 1 over some rows."""
     scaler = StandardScaler()
     for values in _parts(features, rows):
         scaler.partial_fit(values)
+    return scaler
+
+
+def _scaled(features: Features, scaler: StandardScaler) -> Features:
     return lambda wanted: scaler.transform(features(wanted)).astype(np.float32)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
-from sslwear.evaluation.window_features import features_of
+from sslwear.encoders.trees import Trees
+from sslwear.evaluation.window_features import features_of, window_rate
 from sslwear.training import Windows
 
 
@@ -32,13 +33,33 @@ def tree_probabilities(
     Returns:
         Class probabilities (n, classes); 0 for classes without windows to learn from.
     """
-    inputs = np.concatenate([features_of(train), features_of(validation)])
-    labels = np.concatenate([train.labels, validation.labels])
-    counts = np.bincount(labels, minlength=classes)
-    weights = {code: len(labels) / (classes * count) for code, count in enumerate(counts) if count}
-    trees.set_params(class_weight=weights, n_jobs=joblib.cpu_count())
-    trees.fit(inputs, labels)
+    _fit(
+        trees,
+        np.concatenate([features_of(train), features_of(validation)]),
+        np.concatenate([train.labels, validation.labels]),
+        classes,
+    )
     trees.set_params(n_jobs=1)  # threads sum the trees in random order, and rounding could decide a tie
     found = np.zeros((len(test), classes))
     found[:, trees.classes_] = trees.predict_proba(features_of(test))
     return found
+
+
+def fitted_trees(
+    trees: RandomForestClassifier | ExtraTreesClassifier, windows: Windows, samples: int, classes: int
+) -> Trees:
+    """Fit trees as `tree_probabilities` does to windows that are resampled to `samples`, for promotion."""
+    _fit(trees, features_of(windows, samples), windows.labels, classes)
+    return Trees.of(trees, classes, window_rate(windows, samples))
+
+
+def _fit(
+    trees: RandomForestClassifier | ExtraTreesClassifier,
+    inputs: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    classes: int,
+) -> None:
+    counts = np.bincount(labels, minlength=classes)
+    weights = {code: len(labels) / (classes * count) for code, count in enumerate(counts) if count}
+    trees.set_params(class_weight=weights, n_jobs=joblib.cpu_count())
+    trees.fit(inputs, labels)

@@ -15,6 +15,7 @@ from mlflow.entities import Run as MlflowRun
 from numpy.typing import NDArray
 
 from sslwear.errors import StudyError
+from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.evaluation.comparison import Summary, summaries
 from sslwear.evaluation.intervals import Interval
 from sslwear.evaluation.participants import per_participant
@@ -26,10 +27,6 @@ from sslwear.studies.keys import key_of
 from sslwear.studies.methods import Method
 from sslwear.tracking import Store, reading
 from sslwear.training.metrics import confusion
-
-KEPT_AS_CODE = (
-    "is no network, and its fitted trees or kernels could only be kept as a pickle, which runs code when it is loaded"
-)
 
 
 @dataclass(frozen=True)
@@ -121,13 +118,13 @@ class Evaluated:
         return found[name]
 
     def networks(self, name: str) -> list[Method]:
-        """Methods whose networks make up a method: itself, the members of an ensemble, or the selected member.
+        """Methods whose classifiers make up a method: itself, the members of an ensemble, or the selected member.
 
         A method that selects on validation participants has the member with the best mean on them over all folds and
         seeds, which is the same rule for all participants.
 
         Raises:
-            StudyError: when a part of it is no network, or is searched.
+            StudyError: when a part of it is a baseline that cannot be kept, or is searched.
         """
         method = self.method(name)
         if method.given.select_on_validation:
@@ -155,7 +152,7 @@ class Evaluated:
             if one.method != name and all(_not_kept(self.method(part)) is None for part in parts):
                 score = f"{self.objective} {one.scores[self.objective].mean:.3f}"
                 return f"Promote the best one that can be, with --method {one.method!r} ({score})"
-        return "None of the methods can be promoted; add one that trains a network"
+        return "None of the methods can be promoted"
 
     def epochs(self, method: Method) -> int:
         """Number of epochs for all participants: the median of the best epochs over folds and seeds.
@@ -224,9 +221,9 @@ class Evaluated:
 
 
 def _not_kept(method: Method) -> str | None:
-    """Why a method gives no network that can be kept; None if it does."""
-    if method.given.baseline is not None:
-        return KEPT_AS_CODE
+    """Why a method gives no classifier that can be kept; None if it does."""
+    if method.given.baseline is not None and not get_baseline(method.given.baseline).can_be_kept():
+        return f"is the baseline {method.given.baseline!r}, whose plug-in does not define `fitted`"
     if method.given.search is not None:
         return "searches anew in each fold, so that no single training was tested"
     return None

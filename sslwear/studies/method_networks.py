@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sslwear.config import NO_PRETEXT
 from sslwear.data.splits import Split
 from sslwear.encoders import weights
+from sslwear.encoders.arrays import Arrays
+from sslwear.encoders.average import averaged
 from sslwear.encoders.base import Network
+from sslwear.encoders.card import CARD, Card, fitted_kind, member
+from sslwear.evaluation.baselines.base import get as get_baseline
+from sslwear.studies.context import StudyContext
 from sslwear.studies.evaluated import Evaluated
 from sslwear.studies.job_keys import job_key
 from sslwear.studies.keys import key_of
 from sslwear.studies.methods import Method
+from sslwear.studies.network_card import network_card
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.trial import log_network, note, training_params
 from sslwear.tracking import RUN_URI, Run, participant_params
-from sslwear.tracking.checkpoints import load_weights
+from sslwear.tracking.checkpoints import load_weights, model_folder
 from sslwear.utils.words import count
 
 KIND = "method_network"
 """Kind of the runs with these networks."""
+NO_TUNING = "none"
+"""Tuning strategy in the card of a classifier without an encoder."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class NetworkPlan:
     Attributes:
         method: the method.
         seed: seed of the training.
-        epochs: number of epochs.
+        epochs: number of epochs; 0 for a baseline, which is fitted.
         key: key of everything that its weights depend on.
     """
 
@@ -55,7 +64,7 @@ def network_plans(evaluated: Evaluated, name: str) -> list[NetworkPlan]:
     plan, split = evaluated.plan, all_participants(evaluated)
     found = []
     for method in evaluated.networks(name):
-        epochs = evaluated.epochs(method)
+        epochs = 0 if method.given.baseline is not None else evaluated.epochs(method)
         for seed in plan.settings.seeds:
             key = key_of({"job": job_key(plan.context, plan.settings, method, split, seed, {}), "epochs": epochs})
             found.append(NetworkPlan(method, seed, epochs, key))
@@ -64,39 +73,61 @@ def network_plans(evaluated: Evaluated, name: str) -> list[NetworkPlan]:
 
 def train_network(
     evaluated: Evaluated, wanted: NetworkPlan, parent: Run, progress: ProgressCallback
-) -> tuple[Network, str]:
-    """Train a network on all participants, or find the one that an earlier promotion trained.
+) -> tuple[Network | Arrays, str]:
+    """Train a network or fit a baseline on all participants, or find the one that an earlier promotion made.
 
     Args:
         evaluated: the evaluation.
-        wanted: the network.
+        wanted: the network or baseline.
         parent: parent run of its run.
         progress: receives notes and a pre-training.
 
     Returns:
-        The network, and the id of its run.
+        The network or the fitted classifier, and the id of its run.
     """
     plan, method, training = evaluated.plan, wanted.method, wanted.method.training
     split = all_participants(evaluated)
     context = plan.context.variant(split, wanted.seed, method.weights, method.initial, transductive=False).for_run()
-    store, people = context.store, count(len(split.train), "participant")
-    for run in store.find_runs(parent.experiment, kind=KIND, outcome="finished", network_key=wanted.key):
-        origin, encoder = f"{RUN_URI}{run.info.run_id}", context.encoder()
-        network = Network(encoder, context.classification(training).head(encoder.features))
-        weights.load_network(network, load_weights(store, origin), origin)
-        return network, str(run.info.run_id)
-    name = f"{method.name}, seed {wanted.seed}, all participants"
-    epochs = count(wanted.epochs, "epoch")
-    progress.note(f"training {method.name!r} with seed {wanted.seed} on all {people}, for {epochs}")
-    what = (
-        f"{note(training)}\n\nTrained for {epochs}, the median of the best epochs of the evaluation's folds and seeds, "
-        f"on all {people} of the evaluation."
-    )
+    for run in context.store.find_runs(parent.experiment, kind=KIND, outcome="finished", network_key=wanted.key):
+        return _kept(context, f"{RUN_URI}{run.info.run_id}"), str(run.info.run_id)
+    people, name = count(len(split.train), "participant"), f"{method.name}, seed {wanted.seed}, all participants"
+    if method.given.baseline is not None:
+        progress.note(f"fitting {method.name!r} with seed {wanted.seed} to all {people}")
+        what = f"The baseline `{method.given.baseline}`, fitted to all {people} of the evaluation."
+    else:
+        epochs = count(wanted.epochs, "epoch")
+        progress.note(f"training {method.name!r} with seed {wanted.seed} on all {people}, for {epochs}")
+        what = (
+            f"{note(training)}\n\nTrained for {epochs}, the median of the best epochs of the evaluation's folds and "
+            f"seeds, on all {people} of the evaluation."
+        )
     tags = {**context.tags(), "method": method.name, "seed": str(wanted.seed), "network_key": wanted.key}
     tags["supervised"] = ", ".join(method.supervised)
-    with store.start_run(parent.experiment, name, KIND, parent.id, what, **tags) as new:
-        people_params = participant_params(train=split.train)
-        new.params({**training_params(context, training), **people_params, "best_epoch": wanted.epochs})
+    with context.store.start_run(parent.experiment, name, KIND, parent.id, what, **tags) as new:
+        new.params(participant_params(train=split.train))
         new.dataset(context.dataset, {"train": len(context.windows(split.train))})
-        network = log_network(context, training, wanted.epochs, {}, new, parent, progress)
-    return network, new.id
+        if method.given.baseline is not None:
+            return _fit_baseline(context, method.given.baseline, wanted.seed, new), new.id
+        new.params({**training_params(context, training), "best_epoch": wanted.epochs})
+        return log_network(context, training, wanted.epochs, {}, new, parent, progress), new.id
+
+
+def _kept(context: StudyContext, origin: str) -> Network | Arrays:
+    """The network or fitted classifier of a finished run."""
+    with model_folder(context.store, origin) as folder:
+        card = Card.read(folder / CARD)
+    made = member(card.head, card, context.encoder)
+    weights.load_network(averaged([made]), load_weights(context.store, origin), origin)
+    return made
+
+
+def _fit_baseline(context: StudyContext, name: str, seed: int, run: Run) -> Arrays:
+    """Fit a baseline to windows of the model's length, and log it."""
+    run.params({"baseline": name, "seed": seed})
+    windows, classes = context.windows(context.split.train), len(context.dataset.class_names)
+    with context.unchanged_data():
+        made = get_baseline(name)().fitted(windows, context.encoder.window_samples, classes, seed)
+    assert made is not None  # `Evaluated.networks` refuses others
+    card = replace(network_card(context, NO_TUNING, NO_PRETEXT, fitted_kind(made)), encoder=name, precision="float32")
+    run.checkpoint(averaged([made]), card, {}, 0)
+    return made

@@ -8,15 +8,19 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from sslwear.data.arrays import Description
 from sslwear.data.dataset import Dataset
+from sslwear.encoders.card import FITTED, fitted_kind
 from sslwear.evaluation.baselines.base import Baseline, missing
 from sslwear.training import Windows
 
 CLASSES = 3
 SAMPLES, RATE_HZ = 150, 30
+KEPT_TOLERANCE = 5e-3
+"""Difference of probabilities that another order of sums in a convolution explains."""
 
 
 def dataset(classes: int = CLASSES) -> Dataset:
@@ -102,3 +106,18 @@ class BaselineContract:
     def test_a_class_without_training_windows_is_no_error(self) -> None:
         found = self.predicted(dataset(), classes=CLASSES + 1)
         assert set(found.tolist()) <= set(range(CLASSES + 1))
+
+    def test_a_kept_classifier_gives_the_probabilities_of_the_fit(self) -> None:
+        if not self.baseline.can_be_kept():
+            pytest.skip("it does not define `fitted`, so that it cannot be promoted")
+        data, classes = dataset(), CLASSES + 1
+        train, _, test = self._sides(data)
+        nobody = Windows.of(data, ())
+        expected = self.baseline().probabilities(train, nobody, test, classes, 1)
+        made = self.baseline().fitted(train, SAMPLES, classes, 1)
+        assert made is not None
+        copy = FITTED[fitted_kind(made)]()
+        copy.load_state_dict(made.state_dict())
+        with torch.no_grad():
+            found = copy(data.gather(test.rows, SAMPLES)).softmax(dim=1).numpy()
+        assert np.abs(found - expected).max() < KEPT_TOLERANCE

@@ -22,11 +22,14 @@ from sslwear.deployment.promoting import promote_any
 from sslwear.deployment.promotion_rule import Rule
 from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.baselines import random_forest
+from sslwear.evaluation.baselines.base import Baseline
+from sslwear.evaluation.baselines.random_forest import RandomForest
 from sslwear.studies.cross_validation import evaluate_study
 from sslwear.studies.evaluated import Evaluated
 from sslwear.studies.leakage import seen_participants
 from sslwear.studies.method_networks import KIND
 from sslwear.tracking import RUN_URI, Store
+from sslwear.training import Windows
 from tests.conftest import SMALL_PARTICIPANTS, store_at
 
 METHODS = {
@@ -103,11 +106,48 @@ def test_scores_are_those_of_averaged_probabilities(store: Store, small: Dataset
     assert evaluated.epochs(evaluated.method("plain")) == epochs[2]
 
 
-def test_what_cannot_be_kept_says_so_and_names_the_best_that_can(store: Store, tmp_path: Path) -> None:
-    for name, why in (("forest", "because it is no network"), ("mixed", "because its member 'forest' is no network")):
-        with pytest.raises(
-            StudyError, match=rf"the method '{name}' cannot be promoted, {why}, .* Promote the best one"
-        ):
+def test_a_baseline_is_kept_as_arrays_and_predicts_as_its_fit_does(store: Store, small: Dataset) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(random_forest, "TREES", 20)
+        found = promote_any("tiny", store, method="forest", name="trees")
+        everybody, nobody = Windows.of(small, SMALL_PARTICIPANTS), Windows.of(small, ())
+        forests = [
+            RandomForest().probabilities(everybody, nobody, everybody, len(small.class_names), seed) for seed in (1, 2)
+        ]
+    assert found.moved
+    model = registry.load_model(store, "trees@champion")
+    assert (model.card.encoder, model.card.heads, model.card.tuning) == ("random_forest", ("trees", "trees"), "none")
+    windows = np.asarray(small.windows[everybody.rows], np.float32)
+    np.testing.assert_allclose(model.probabilities(windows), np.mean(forests, axis=0), atol=1e-6)
+    version = registry.find_version(store, "trees@champion")
+    loaded = mlflow.pyfunc.load_model(str(version.source))
+    assert loaded.predict(windows)["label"].tolist() == model.predict(windows)["label"].tolist()
+    card = version.description or ""
+    assert "the average of the class probabilities of 2 classifiers (random_forest)" in card
+    assert "the baseline random_forest" in card
+    assert "already, version 1" in promote_any("tiny", store, method="forest", name="trees").reason
+
+
+def test_an_ensemble_with_a_baseline_is_one_model(store: Store, small: Dataset) -> None:
+    promote_any("tiny", store, method="forest", name="trees", force="test")
+    promote_any("tiny", store, method="mixed", name="mixed")
+    model = registry.load_model(store, "mixed@champion")
+    assert sorted(model.card.heads) == ["linear", "linear", "trees", "trees"]
+    assert model.card.encoder == "cnn5"
+    windows = small.gather(np.arange(7), 150).transpose(1, 2).numpy()
+    runs = [run.info.run_id for run in store.find_runs(None, kind=KIND)]
+    assert len(runs) == 4  # the forests of the first promotion are found again
+    each = [registry.load_model(store, f"{RUN_URI}{run}").probabilities(windows) for run in runs]
+    np.testing.assert_allclose(model.probabilities(windows), np.mean(each, axis=0), atol=1e-6)
+
+
+def test_what_cannot_be_kept_says_so_and_names_the_best_that_can(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RandomForest, "fitted", Baseline.fitted)
+    for name, why in (("forest", "because it is"), ("mixed", "because its member 'forest' is")):
+        why = rf"{why} the baseline 'random_forest', whose plug-in does not define `fitted`\. Promote the best one"
+        with pytest.raises(StudyError, match=rf"the method '{name}' cannot be promoted, {why}"):
             promote_method("tiny", store, name)
     with pytest.raises(StudyError, match=r"has no method 'nothing'\. It has 'plain', 'two layers', 'slow'"):
         promote_method("tiny", store, "nothing")

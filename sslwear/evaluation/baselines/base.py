@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sslwear.encoders.arrays import Arrays
 from sslwear.training import Windows
 from sslwear.utils import plugins
 
@@ -50,6 +51,25 @@ class Baseline(ABC):
             Probabilities of the test windows (n, classes); each row adds up to 1.
         """
         return np.eye(classes)[self.predict(train, validation, test, classes, seed)]
+
+    def fitted(self, windows: Windows, samples: int, classes: int, seed: int) -> Arrays | None:
+        """Fit to windows as `predict` does, for promotion; None for a baseline that cannot be kept, the default.
+
+        Args:
+            windows: windows to learn from.
+            samples: length in samples to which they are resampled, that of the model's windows.
+            classes: size of the label set.
+            seed: of everything random.
+
+        Returns:
+            The fitted classifier, whose class `sslwear.encoders.card.FITTED` names.
+        """
+        return None
+
+    @classmethod
+    def can_be_kept(cls) -> bool:
+        """Whether it can be promoted."""
+        return cls.fitted is not Baseline.fitted
 
 
 class ProbabilityBaseline(Baseline):

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier
 
+from sslwear.encoders.trees import Trees
 from sslwear.evaluation.baselines.base import ProbabilityBaseline
-from sslwear.evaluation.trees import tree_probabilities
+from sslwear.evaluation.trees import fitted_trees, tree_probabilities
 from sslwear.training import Windows
 
 TREES = 1000
@@ -28,3 +29,7 @@ class ExtraTrees(ProbabilityBaseline):
         """Class probabilities (n, classes): means over the trees."""
         trees = ExtraTreesClassifier(TREES, random_state=seed)
         return tree_probabilities(trees, train, validation, test, classes)
+
+    def fitted(self, windows: Windows, samples: int, classes: int, seed: int) -> Trees:
+        """See `Baseline.fitted`."""
+        return fitted_trees(ExtraTreesClassifier(TREES, random_state=seed), windows, samples, classes)

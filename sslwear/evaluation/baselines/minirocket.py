@@ -7,13 +7,15 @@ from typing import Any, ClassVar
 
 import joblib
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from sslwear.data.arrays import release
 from sslwear.data.dataset import Dataset
+from sslwear.encoders.minirocket import MiniRocketClassifier
 from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.baselines.base import ProbabilityBaseline, missing
-from sslwear.evaluation.ridge import Features, ridge_probabilities
+from sslwear.evaluation.ridge import Features, ridge_logits, ridge_probabilities
 from sslwear.training import Windows
 
 KERNELS = 10_000
@@ -21,6 +23,7 @@ SHORTEST = 9
 """Length of the kernels in samples."""
 EXAMPLES = 10_000
 """Largest number of windows of which one is drawn for each kernel, whose quantiles are its thresholds."""
+BATCH = 256
 KEPT = 20_000
 """Largest number of windows whose features are kept, 40 kB each; those of more windows are computed when needed."""
 
@@ -46,14 +49,41 @@ class MiniRocket(ProbabilityBaseline):
             DataError: when windows have fewer than 9 samples.
         """
         dataset = train.dataset
-        if dataset.samples < SHORTEST:
-            raise DataError(
-                f"{dataset.folder} has windows of {dataset.samples} samples, and {self.name} needs {SHORTEST} or more. "
-                "Prepare longer windows, or leave this baseline out"
-            )
+        _check_length(dataset, dataset.samples)
         rows = np.unique(np.concatenate([train.rows, validation.rows]))
         features = _features(dataset, rows, test.rows, seed)
         return ridge_probabilities(features, rows, dataset.labels[rows], dataset.pid[rows], test.rows, classes)
+
+    def fitted(self, windows: Windows, samples: int, classes: int, seed: int) -> MiniRocketClassifier:
+        """See `Baseline.fitted`.
+
+        Raises:
+            SettingsError: when aeon is not installed.
+            DataError: when windows have fewer than 9 samples.
+        """
+        dataset, rows = windows.dataset, np.unique(windows.rows)
+        _check_length(dataset, samples)
+        made = MiniRocketClassifier.of(_fitted(dataset, rows, seed, samples).parameters)
+
+        def compute(wanted: NDArray[np.int64]) -> NDArray[np.float32]:
+            with torch.no_grad():
+                parts = [
+                    made.features(dataset.gather(wanted[first : first + BATCH], samples)).numpy()
+                    for first in range(0, len(wanted), BATCH)
+                ]
+            return np.concatenate(parts)
+
+        features = _kept(compute, rows)
+        made.set_ridge(*ridge_logits(features, rows, dataset.labels[rows], dataset.pid[rows], classes))
+        return made
+
+
+def _check_length(dataset: Dataset, samples: int) -> None:
+    if samples < SHORTEST:
+        raise DataError(
+            f"{dataset.folder} has windows of {samples} samples, and {MiniRocket.name} needs {SHORTEST} or more. "
+            "Prepare longer windows, or leave this baseline out"
+        )
 
 
 def _features(dataset: Dataset, rows: NDArray[np.int64], test: NDArray[np.int64], seed: int) -> Features:
@@ -64,15 +94,20 @@ def _features(dataset: Dataset, rows: NDArray[np.int64], test: NDArray[np.int64]
         found: NDArray[np.float32] = transform.transform(_channels(dataset, wanted))
         return found
 
-    if len(rows) + len(test) > KEPT:
+    return _kept(compute, np.concatenate([rows, test]))
+
+
+def _kept(compute: Features, rows: NDArray[np.int64]) -> Features:
+    """Features that are computed once, where memory allows it for all of some rows."""
+    if len(rows) > KEPT:
         return compute
-    kept = np.unique(np.concatenate([rows, test]))
+    kept = np.unique(rows)
     table = compute(kept)
     return lambda wanted: table[np.searchsorted(kept, wanted)]
 
 
-def _fitted(dataset: Dataset, rows: NDArray[np.int64], seed: int) -> Any:
-    """The transform, fitted to rows of a data set.
+def _fitted(dataset: Dataset, rows: NDArray[np.int64], seed: int, samples: int | None = None) -> Any:
+    """The transform, fitted to rows of a data set, which are resampled to `samples` if that is given.
 
     Raises:
         SettingsError: when aeon is not installed.
@@ -89,15 +124,18 @@ def _fitted(dataset: Dataset, rows: NDArray[np.int64], seed: int) -> Any:
     transform = Transform(n_kernels=KERNELS, n_jobs=threads, random_state=seed)
     before = np.random.get_state()  # noqa: NPY002 - aeon seeds the global random numbers
     try:
-        transform.fit(_channels(dataset, examples))
+        transform.fit(_channels(dataset, examples, samples))
     finally:
         np.random.set_state(before)  # noqa: NPY002
     return transform
 
 
-def _channels(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def _channels(dataset: Dataset, rows: NDArray[np.int64], samples: int | None = None) -> NDArray[np.float32]:
     """Windows (n, 4, samples) in g: the three axes and the length of acceleration."""
-    axes = np.asarray(dataset.windows[rows], np.float32)
-    release(dataset.windows)
+    if samples is None:
+        axes = np.asarray(dataset.windows[rows], np.float32)
+        release(dataset.windows)
+    else:
+        axes = dataset.gather(rows, samples).transpose(1, 2).numpy()
     channels = np.concatenate([axes, np.linalg.norm(axes, axis=2, keepdims=True)], axis=2)
     return np.ascontiguousarray(channels.transpose(0, 2, 1))

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
+from sslwear.encoders.trees import Trees
 from sslwear.evaluation.baselines.base import ProbabilityBaseline
-from sslwear.evaluation.trees import tree_probabilities
+from sslwear.evaluation.trees import fitted_trees, tree_probabilities
 from sslwear.training import Windows
 
 TREES = 1000
@@ -24,3 +25,7 @@ class RandomForest(ProbabilityBaseline):
         """Class probabilities (n, classes): means over the trees."""
         forest = RandomForestClassifier(TREES, random_state=seed)
         return tree_probabilities(forest, train, validation, test, classes)
+
+    def fitted(self, windows: Windows, samples: int, classes: int, seed: int) -> Trees:
+        """See `Baseline.fitted`."""
+        return fitted_trees(RandomForestClassifier(TREES, random_state=seed), windows, samples, classes)

@@ -75,9 +75,9 @@ def test_thresholds_are_from_windows_to_learn_from(small: Dataset, monkeypatch: 
     seen: list[int] = []
     channels = minirocket._channels
 
-    def spy(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    def spy(dataset: Dataset, rows: np.ndarray, samples: int | None = None) -> np.ndarray:
         seen.extend(rows if not seen else ())  # of the first call, which is that of the fit
-        return channels(dataset, rows)
+        return channels(dataset, rows, samples)
 
     monkeypatch.setattr(minirocket, "_channels", spy)
     monkeypatch.setattr(minirocket, "EXAMPLES", 7)

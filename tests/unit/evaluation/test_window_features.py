@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sslwear.data.dataset import Dataset
+from sslwear.encoders.window_features import BANDS_HZ, feature_names, features
 from sslwear.evaluation import window_features
-from sslwear.evaluation.window_features import BANDS_HZ, feature_names, features, features_of
+from sslwear.evaluation.window_features import features_of
 from sslwear.training import Windows
 
 RATE_HZ, SAMPLES = 30.0, 300

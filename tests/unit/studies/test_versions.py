@@ -18,13 +18,13 @@ from sslwear.data.dataset import Dataset
 from sslwear.encoders.base import Network
 from sslwear.encoders.cnn import Cnn5
 from sslwear.encoders.heads import LINEAR
+from sslwear.encoders.window_features import features
 from sslwear.evaluation.baselines import extra_trees, minirocket, random_forest
 from sslwear.evaluation.baselines.base import ProbabilityBaseline, missing
 from sslwear.evaluation.baselines.extra_trees import ExtraTrees
 from sslwear.evaluation.baselines.minirocket import MiniRocket
 from sslwear.evaluation.baselines.random_forest import RandomForest
 from sslwear.evaluation.participants import per_participant
-from sslwear.evaluation.window_features import features
 from sslwear.pretext.base import get as get_pretext
 from sslwear.studies.job_keys import EVALUATION_VERSION
 from sslwear.studies.pretraining import PRETRAINING_VERSION

@@ -100,6 +100,11 @@ def open_embedder(store: Store, model: str, weights: str | None, device: torch.d
     else:
         trained = load_model(store, model)
         card = trained.card
+        if card.heads or not card.has_encoder:
+            raise SettingsError(
+                f"{model} is an average or has no encoder, so that it gives no features. Give runs:/ID of one of its "
+                "networks, which its model card names"
+            )
         found = Embedder(model, trained.network, card.rate_hz, card.window_samples, card.recorded_hz)
     body = found.network.to(device).eval()
     return replace(found, network=body, device=device, precision=precision)

@@ -7,6 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sslwear.cli.predict_options import (
+    NONWEAR_MINUTES,
+    STILL_MG,
+    ClockKind,
+    Columns,
+    NonwearMinutes,
+    NonwearThreshold,
+    Rate,
+    StartTime,
+    TimeFormat,
+    Timezone,
+    Units,
+    given_reading,
+)
 from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
 from sslwear.utils.processes import max_parallel_jobs
 
@@ -94,7 +108,10 @@ def data_prepare(
 
 @data_app.command("import")
 def data_import(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Device files: .cwa .gt3x .bin .csv, or .gz.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Files: .cwa .gt3x .bin .csv, or .gz; .npy .parquet."),
+    ],
     out: Out,
     labels: Annotated[
         Path | None,
@@ -114,12 +131,23 @@ def data_import(
     jobs: Annotated[
         int | None, typer.Option(metavar="N", min=1, help=f"Files {AT_A_TIME.format(DEVICE_WEEK_GB)}")
     ] = None,
+    columns: Columns = None,
+    time_format: TimeFormat = None,
+    units: Units = None,
+    rate: Rate = None,
+    start_time: StartTime = None,
+    timezone: Timezone = None,
+    clock: ClockKind = "fixed",
+    nonwear_threshold: NonwearThreshold = STILL_MG,
+    nonwear_minutes: NonwearMinutes = NONWEAR_MINUTES,
 ) -> None:
-    """Convert files of Axivity, ActiGraph and GENEActiv devices to windows with or without labels."""
+    """Convert files of Axivity, ActiGraph and GENEActiv devices, or tables, to windows with or without labels."""
     with user_errors(RESUMES):
         from sslwear.data.devices import DeviceFiles
 
-        source = DeviceFiles(files, labels, participants)
+        times = (start_time, timezone, clock)
+        reading = given_reading(columns, time_format, units, rate, *times, nonwear_threshold, nonwear_minutes)
+        source = DeviceFiles(files, labels, participants, reading)
         for warning in source.warnings:
             print_warning(warning)
         plan = _plan(source, window, step, unlabelled=labels is None)

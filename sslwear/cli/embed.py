@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from sslwear.cli.predict_options import computation
+from sslwear.cli.predict_options import (
+    NONWEAR_MINUTES,
+    STILL_MG,
+    ClockKind,
+    Columns,
+    NonwearMinutes,
+    NonwearThreshold,
+    Rate,
+    StartTime,
+    TimeFormat,
+    Timezone,
+    Units,
+    computation,
+    given_reading,
+)
 from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
-
-if TYPE_CHECKING:
-    pass
 
 
 def embed(
     recordings: Annotated[
         list[Path],
-        typer.Argument(metavar="RECORDING...", help="Device files: .cwa .gt3x .bin .csv, or these with .gz."),
+        typer.Argument(metavar="RECORDING...", help="Files: .cwa .gt3x .bin .csv, or .gz; .npy .parquet."),
     ],
     model: Annotated[
         str,
@@ -38,6 +49,15 @@ def embed(
     precision: Annotated[
         str, typer.Option(metavar="auto|float32|bf16", help="auto is bf16 if the device supports it, else float32.")
     ] = "float32",
+    columns: Columns = None,
+    time_format: TimeFormat = None,
+    units: Units = None,
+    rate: Rate = None,
+    start_time: StartTime = None,
+    timezone: Timezone = None,
+    clock: ClockKind = "fixed",
+    nonwear_threshold: NonwearThreshold = STILL_MG,
+    nonwear_minutes: NonwearMinutes = NONWEAR_MINUTES,
 ) -> None:
     """Write the features of each window of recordings, for a classifier of your own: NAME.features.parquet."""
     with user_errors(f"finished recordings are in {out}"):
@@ -54,13 +74,15 @@ def embed(
         for path in plugin or []:
             plugins.load_file(path)
         where, how = computation(device, precision)
+        times = (start_time, timezone, clock)
+        reading = given_reading(columns, time_format, units, rate, *times, nonwear_threshold, nonwear_minutes)
         store = Store.from_environment(write=False)
         with store_errors(store):
             embedder = open_embedder(store, model, weights, where, how)
         use_threads(None)
         console = standard_output()
         with PredictProgress(console, len(recordings)) as progress:
-            outcomes = list(write_features(recordings, embedder, out, overwrite, progress))
+            outcomes = list(write_features(recordings, embedder, out, overwrite, progress, reading))
         console.print(outcomes_table(outcomes, "no features"))
         for outcome in outcomes:
             if outcome.error:

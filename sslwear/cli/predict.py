@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sslwear.cli.predict_options import (
+    NONWEAR_MINUTES,
+    STILL_MG,
     ClockKind,
     Columns,
     Cover,
@@ -98,8 +100,8 @@ def predict(
     clock: ClockKind = "fixed",
     start: Start = None,
     end: End = None,
-    nonwear_threshold: NonwearThreshold = 15,
-    nonwear_minutes: NonwearMinutes = 90,
+    nonwear_threshold: NonwearThreshold = STILL_MG,
+    nonwear_minutes: NonwearMinutes = NONWEAR_MINUTES,
     min_wear: MinWear = "10h",
     cover: Cover = "none",
     min_days: MinDays = 3,

@@ -1,4 +1,4 @@
-"""Options of ``sslwear predict`` about files, time zones, non-wear and days that count."""
+"""Options about files, time zones, non-wear and days that count, of the commands that read recordings."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DEVICES, PRECISIONS = r"auto|cpu|mps|cuda(:\d+)?", ("auto", "float32", "bf16")
 FILES, PEOPLE = "Files", "Days and people"
+STILL_MG, NONWEAR_MINUTES = 15.0, 90.0
 DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(h|min)?\s*")
 
 Columns = Annotated[
@@ -124,6 +125,28 @@ def reading_of(
     names = {} if columns is None else {"columns": tuple(name.strip() for name in columns.split(","))}
     given = RecordingFormat(time_format=time_format, unit=units, rate_hz=rate, start_time=start_time, **names)
     return Reading(given, timezone, clock, start, end, NonwearRule(nonwear_threshold / 1000, nonwear_minutes))
+
+
+def given_reading(
+    columns: str | None,
+    time_format: str | None,
+    units: str | None,
+    rate: float | None,
+    start_time: str | None,
+    timezone: str | None,
+    clock: str,
+    nonwear_threshold: float,
+    nonwear_minutes: float,
+) -> Reading | None:
+    """How whole recordings are read, from the options; None for the defaults.
+
+    Raises:
+        SettingsError: when a value is impossible.
+    """
+    given = (columns, time_format, units, rate, start_time, timezone)
+    if not any(given) and (clock, nonwear_threshold, nonwear_minutes) == ("fixed", STILL_MG, NONWEAR_MINUTES):
+        return None
+    return reading_of(*given, clock, None, None, nonwear_threshold, nonwear_minutes)
 
 
 def rule_of(min_wear: str, cover: str, min_days: int, min_weekdays: int, min_weekend_days: int) -> CountingRule:

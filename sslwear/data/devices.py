@@ -15,9 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sslwear.data.arrays import Stamp, stamp
+from sslwear.data.clock import Clock
 from sslwear.data.device_checks import name_of
 from sslwear.data.device_reader import open_recording
 from sslwear.data.recording import NO_LABEL, Recording, RecordingInfo
+from sslwear.data.recording_format import Reading
 from sslwear.data.recording_tables import read_tables
 from sslwear.data.sources.base import Source
 from sslwear.data.sources.raw import natural
@@ -50,10 +52,11 @@ class DeviceFiles(Source):
 
     Args:
         files: ``.cwa``, ``.gt3x``, ``.bin`` or ``.csv`` (columns time, x, y, z; time as 2024-04-30 14:53:00.02, in the
-            device's local time; x, y, z in g), each also with ``.gz``.
+            device's local time; x, y, z in g), each also with ``.gz``; ``.npy`` or ``.parquet``.
         labels: a CSV file with the columns participant, start, end, label, in the device's local time, and recording
             if a participant has several; or None.
         participants: a CSV file with the columns recording, participant; or None.
+        reading: format of tables, and when a device counts as not worn; None for the defaults.
 
     Attributes:
         warnings: what may be wrong with the participants and the labels, one sentence each.
@@ -70,9 +73,16 @@ class DeviceFiles(Source):
     homepage = "https://github.com/OxWearables/actipy"
     step_s = 10.0
 
-    def __init__(self, files: Sequence[Path], labels: Path | None = None, participants: Path | None = None) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        labels: Path | None = None,
+        participants: Path | None = None,
+        reading: Reading | None = None,
+    ) -> None:
         self._files = recordings_by_name(files)
         self._labels_file = labels
+        self._reading = reading
         tables = read_tables(self._files, labels, participants)
         self._participants, self._labels = tables.participants, tables.labels
         self.warnings = tables.warnings
@@ -85,6 +95,7 @@ class DeviceFiles(Source):
             "files": [os.path.realpath(path) for path in self._files.values()],
             "participants": list(self._participants.values()),
             "labels": None if content is None else hashlib.sha256(content).hexdigest(),
+            **({} if self._reading is None else {"reading": self._reading.identity()}),
         }
 
     @property
@@ -111,10 +122,10 @@ class DeviceFiles(Source):
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         """Read a participant's files into memory; see `windows` for less memory."""
         for name, file in self._recordings(participant).items():
-            with tempfile.TemporaryDirectory() as folder, open_recording(file, Path(folder)) as found:
+            with tempfile.TemporaryDirectory() as folder, open_recording(file, Path(folder), self._reading) as found:
                 pieces = list(found.pieces())
             time = np.concatenate([piece.time for piece in pieces])
-            codes = self._codes(name, time)
+            codes = self._codes(name, found.clock, time)
             label = None if codes is None else pd.Categorical.from_codes(codes, pd.Index(list(self.class_names)))
             yield Recording(
                 participant,
@@ -133,20 +144,19 @@ class DeviceFiles(Source):
         """Read and cut a participant's files piece by piece, so that memory does not grow with their length."""
         names = self.class_names
         for name, file in self._recordings(participant).items():
-            with open_recording(file, folder) as found:
+            with open_recording(file, folder, self._reading) as found:
                 info = RecordingInfo(names, found.start, found.note, found.axis.cuts)
-                codes = partial(self._codes, name)
+                codes = partial(self._codes, name, found.clock)
                 for windows in found.windows(rate_hz, window_s, step_s, len(names), codes):
                     yield info, windows
 
-    def _codes(self, recording: str, time: NDArray[np.int64]) -> NDArray[np.int16] | None:
+    def _codes(self, recording: str, clock: Clock, time: NDArray[np.int64]) -> NDArray[np.int16] | None:
         """Index of the label at each of some times of a recording, or NO_LABEL; None without a file of labels."""
         if self._labels is None:
             return None
         names = self.class_names
         codes = np.full(len(time), NO_LABEL, np.int16)
         for interval in self._labels[recording]:
-            ends = np.array([interval.start, interval.end]).astype("datetime64[ns]").view(np.int64)
-            first, last = np.searchsorted(time, ends)
+            first, last = np.searchsorted(time, [clock.time_of(interval.start), clock.time_of(interval.end)])
             codes[first:last] = names.index(interval.label)
         return codes

@@ -199,8 +199,8 @@ def not_a_time(text: str, zone: str | None) -> str:
     if zone is not None:
         return f"the column time has {text!r}, not a date and time, or a number of seconds since 1970"
     return (
-        f"the column time has {text!r}, not a date and time without time zone; sslwear predict takes times since 1970 "
-        "or with an offset if --timezone is given"
+        f"the column time has {text!r}, not a date and time without time zone; times since 1970 or with an offset are "
+        "taken if --timezone is given"
     )
 
 

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 import sslwear
-from sslwear.data.device_reader import open_recording
+from sslwear.data.device_reader import DeviceRecording, open_recording
 from sslwear.data.devices import recordings_by_name
+from sslwear.data.recording_format import Reading
 from sslwear.data.windowing import Windows, concatenate
 from sslwear.deployment.embedder import Embedder
 from sslwear.deployment.prediction_files import Outcome
@@ -36,6 +37,7 @@ def embed(
     out: Path,
     overwrite: bool = False,
     progress: PredictionProgress | None = None,
+    reading: Reading | None = None,
 ) -> Iterator[Outcome]:
     """Write the features of the adjacent windows of recordings, one file each.
 
@@ -43,11 +45,12 @@ def embed(
     that was finished before with the same encoder is not done again.
 
     Args:
-        files: device files and CSV files.
+        files: device files and tables.
         embedder: the encoder.
         out: output folder.
         overwrite: whether existing files that were made otherwise may be replaced.
         progress: callback with the share of each recording that is done.
+        reading: how they are read.
 
     Yields:
         Outcomes of the recordings, in the natural order of their names.
@@ -58,6 +61,8 @@ def embed(
     """
     recordings = recordings_by_name(files)
     digest = embedder.digest
+    if reading is not None:
+        digest += f" {json.dumps(reading.identity(), sort_keys=True)}"
     try:
         out.mkdir(parents=True, exist_ok=True)
         earlier = {name: _earlier(out / f"{name}{ENDING}", file, digest) for name, file in recordings.items()}
@@ -69,7 +74,7 @@ def embed(
                 )
         with tempfile.TemporaryDirectory(prefix=".sslwear-embed-", dir=out) as folder:
             for name, file in recordings.items():
-                yield earlier[name] or _one(name, file, out, Path(folder), embedder, digest, progress)
+                yield earlier[name] or _one(name, file, out, Path(folder), embedder, digest, progress, reading)
                 if progress is not None:
                     progress(name, 1.0)
     except OSError as error:
@@ -84,11 +89,12 @@ def _one(
     embedder: Embedder,
     digest: str,
     progress: PredictionProgress | None,
+    reading: Reading | None,
 ) -> Outcome:
     """Write the features of a recording; errors become its outcome."""
     unfinished = folder / f"{name}{ENDING}"
     try:
-        outcome = _write(name, file, unfinished, embedder, digest, progress)
+        outcome = _write(name, file, unfinished, embedder, digest, progress, reading)
         unfinished.replace(out / unfinished.name)
         return outcome
     except DataError as error:
@@ -111,6 +117,7 @@ def _write(
     embedder: Embedder,
     digest: str,
     progress: PredictionProgress | None,
+    reading: Reading | None,
 ) -> Outcome:
     """Read a recording piece by piece, and write the features of its windows.
 
@@ -118,7 +125,7 @@ def _write(
         DataError: when the file cannot be read, its rate is too low, or it is shorter than a window.
     """
     made_from = sha256(file) if file.is_file() else ""  # a missing file is refused below
-    with open_recording(file, path.parent) as recording:
+    with open_recording(file, path.parent, reading) as recording:
         note = "; ".join([recording.note, *map(str, recording.axis.cuts)])
         pieces = recording.windows(
             embedder.rate_hz, embedder.window_s, embedder.window_s, needed_hz=embedder.recorded_hz
@@ -127,7 +134,7 @@ def _write(
         count, nonwear = 0, 0
         try:
             for windows in _grouped(pieces, ROWS):
-                table = _table(recording.start, windows, embedder)
+                table = _table(recording, windows, embedder)
                 writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
                 writer.write_table(table)
                 count, nonwear = count + len(windows), nonwear + int((~windows.worn).sum())
@@ -164,14 +171,19 @@ def _grouped(pieces: Iterator[Windows], size: int) -> Iterator[Windows]:
         yield concatenate(held)
 
 
-def _table(begin: np.datetime64, windows: Windows, embedder: Embedder) -> pa.Table:
-    """Start, wear and features of windows; the features of windows that were not worn are null."""
+def _table(recording: DeviceRecording, windows: Windows, embedder: Embedder) -> pa.Table:
+    """Start, wear and features of windows; the features of windows that were not worn are null.
+
+    Starts are times of the device, or have the time zone if one is given.
+    """
     worn = windows.worn
     found = embedder.features(windows.samples[worn] if worn.any() else windows.samples[:1])
     values: NDArray[np.float32] = np.zeros((len(windows), found.shape[1]), np.float32)
     values[worn] = found if worn.any() else 0
-    start = begin + np.rint(windows.start * 1e9).astype("timedelta64[ns]")
-    columns: dict[str, pa.Array] = {"time": pa.array(start.astype("datetime64[ms]")), "worn": pa.array(worn)}
+    time = recording.start.astype("datetime64[ns]").astype(np.int64) + np.rint(windows.start * 1e9).astype(np.int64)
+    start = recording.clock.instants(time).view("datetime64[ns]").astype("datetime64[ms]")
+    kind = pa.timestamp("ms", recording.clock.zone)
+    columns: dict[str, pa.Array] = {"time": pa.array(start, kind), "worn": pa.array(worn)}
     for i in range(values.shape[1]):
         columns[f"f{i}"] = pa.array(np.ascontiguousarray(values[:, i]), mask=~worn)
     return pa.table(columns)

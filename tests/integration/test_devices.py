@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from sslwear.cli.app import app
 from sslwear.data.annotations import read_labels
-from sslwear.data.dataset import open_dataset
+from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.data.devices import DeviceFiles
 from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.data.shards import open_shards
@@ -124,6 +124,31 @@ def test_a_csv_file_is_a_recording(tmp_path: Path, packed: bool) -> None:
     (report,) = prepare(DeviceFiles([file], labels), tmp_path / "out", WindowPlan(10, 10))
     assert (report.windows, report.unlabelled) == (6, 24)
     assert open_dataset(tmp_path / "out").start[0] == np.datetime64("2024-05-01T12:01:00")
+
+
+def test_a_table_of_another_format_is_imported_by_the_options_of_predict(tmp_path: Path) -> None:
+    table = pd.read_csv(write_csv(tmp_path / "anna.csv"))
+    labels = write_labels(tmp_path / "labels.csv", "anna,2024-05-01 12:01,2024-05-01 12:02,walk\n")
+    expected = open_dataset_of(tmp_path, tmp_path / "anna.csv", labels)
+    instants = pd.to_datetime(table["time"]) - pd.Timedelta(2, "h")
+    axes = (table[["x", "y", "z"]] * 9.80665).round(6)
+    other = pd.concat([instants.astype("datetime64[ms]").astype(int), axes], axis=1)
+    (tmp_path / "anna.csv").write_text(other.set_axis(["t", "ax", "ay", "az"], axis=1).to_csv(sep=";", index=False))
+    options = ("--columns", "t,ax,ay,az", "--time-format", "ms", "--units", "m/s2", "--timezone", "Europe/Paris")
+    found = open_dataset_of(tmp_path, tmp_path / "anna.csv", labels, *options)
+    assert (expected.start - found.start == np.timedelta64(2, "h")).all()  # UTC, of labels in summer time
+    assert found.windows == pytest.approx(np.asarray(expected.windows), abs=1e-5)
+    refused = CliRunner().invoke(app, ["data", "import", "x.csv", "--out", str(tmp_path / "o"), "--units", "ft"])
+    assert "--units ft is unknown" in refused.stderr
+
+
+def open_dataset_of(folder: Path, file: Path, labels: Path, *options: str) -> Dataset:
+    """Data set that the command makes of a file."""
+    out = folder / f"out{len(options)}"
+    arguments = ["data", "import", file, "--labels", labels, "--out", out, *options]
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == 0, result.output
+    return open_dataset(out)
 
 
 def test_time_not_worn_is_marked_and_counted(tmp_path: Path) -> None:

@@ -142,6 +142,22 @@ def test_finished_recordings_are_skipped_and_others_are_not_replaced(weights: Pa
     assert "exists already" in refusal(*arguments, "random")
 
 
+def test_tables_of_another_format_have_the_same_features(weights: Path, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "anna.csv", 1)
+    arguments = ("embed", file, "--plugin", foreign_encoders.__file__, "--model", "moments", "--out")
+    assert call(*arguments, tmp_path / "one").exit_code == 0
+    pd.read_csv(file).set_axis(["t", "a", "b", "c"], axis=1).to_csv(file, index=False)
+    assert call(*arguments, tmp_path / "two", "--columns", "t,a,b,c", "--units", "g").exit_code == 0
+    one, two = (read(tmp_path / name / "anna.features.parquet")[0] for name in ("one", "two"))
+    assert one.equals(two)
+    assert "exists already" in refusal(*arguments, tmp_path / "two", "--columns", "t,b,a,c")
+    local = ("--columns", "t,a,b,c", "--units", "g", "--timezone", "Europe/Paris")
+    assert call(*arguments, tmp_path / "three", *local).exit_code == 0
+    three = read(tmp_path / "three" / "anna.features.parquet")[0]
+    assert str(three["time"].dt.tz) == "Europe/Paris"
+    assert three["time"].dt.tz_localize(None).tolist() == one["time"].tolist()
+
+
 def test_refusals(weights: Path, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "anna.csv", 1)
     arguments = ("embed", file, "--out", tmp_path / "out", "--model")

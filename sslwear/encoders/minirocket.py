@@ -40,8 +40,8 @@ class MiniRocketClassifier(Arrays):
         self.register_buffer("counts", torch.zeros(0, dtype=torch.int32))
         self.register_buffer("channels", torch.zeros(0, 0, 0))
         self.register_buffer("thresholds", torch.zeros(0))
-        self.register_buffer("coefficients", torch.zeros(0, 0, dtype=torch.float64))
-        self.register_buffer("intercepts", torch.zeros(0, dtype=torch.float64))
+        self.register_buffer("coefficients", torch.zeros(0, 0))
+        self.register_buffer("intercepts", torch.zeros(0))
 
     @classmethod
     def of(cls, parameters: Sequence[NDArray[Any]]) -> Self:
@@ -62,7 +62,8 @@ class MiniRocketClassifier(Arrays):
 
     def set_ridge(self, coefficients: NDArray[np.float64], intercepts: NDArray[np.float64]) -> None:
         """Set the coefficients (F, classes) and intercepts (classes,) of logits, of features that are not scaled."""
-        self.coefficients, self.intercepts = torch.from_numpy(coefficients), torch.from_numpy(intercepts)
+        self.coefficients = torch.from_numpy(coefficients).float()
+        self.intercepts = torch.from_numpy(intercepts).float()
 
     def features(self, x: Tensor) -> Tensor:
         """Features (B, F) of windows (B, 3, samples) in g, in aeon's order."""
@@ -87,8 +88,8 @@ class MiniRocketClassifier(Arrays):
     def forward(self, x: Tensor) -> Tensor:
         """Map windows (B, 3, samples) to logarithms of probabilities (B, classes)."""
         with torch.autocast(x.device.type, enabled=False):
-            logits = self.features(x.float()).double() @ self.coefficients + self.intercepts
-            return logits.log_softmax(dim=1).float()
+            logits = self.features(x.float()) @ self.coefficients + self.intercepts
+            return logits.log_softmax(dim=1)
 
 
 def _shares_above(sums: Tensor, thresholds: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class Trees(Arrays):
         for name in ("feature", "left", "right", "roots"):
             self.register_buffer(name, torch.zeros(0, dtype=torch.int32))
         self.register_buffer("threshold", torch.zeros(0))
-        self.register_buffer("probabilities", torch.zeros(0, 0, dtype=torch.float64))
+        self.register_buffer("probabilities", torch.zeros(0, 0))
         self.register_buffer("depth", torch.tensor(0))
         self.register_buffer("rate_hz", torch.tensor(0.0))
 
@@ -88,7 +88,7 @@ class Trees(Arrays):
             left = self.left[node].long()
             node = torch.where(left < 0, node, torch.where(to_left, left, self.right[node].long()))
         mean = self.probabilities[-1 - self.left[node].long()].mean(dim=1)
-        return mean.log().float()
+        return mean.log()
 
 
 def _rounded_down(values: NDArray[Any]) -> NDArray[Any]:

@@ -47,10 +47,8 @@ def to_onnx(model: Model, path: Path) -> float:
     Raises:
         SslwearError: when the extra is not installed, the file cannot be written, or the probabilities differ.
     """
-    if "trees" in model.card.members:
-        raise SslwearError(
-            "decision trees on hand-crafted features cannot be exported to ONNX. Promote a method without them"
-        )
+    if not model.card.only_networks:
+        raise SslwearError("a model with a baseline cannot be exported to ONNX. Promote a method without baselines")
     try:
         import onnx
         import onnxruntime

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sslwear.api.evaluation_result import EvaluationResult
 from sslwear.api.notebook import progress_shown
-from sslwear.api.results import EvaluationResult, PretrainingResult, StudyResult, TrainingResult
+from sslwear.api.study_result import StudyResult
+from sslwear.api.training_results import PretrainingResult, TrainingResult
 
 if TYPE_CHECKING:
     from sslwear.config import Settings

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import heed_signals
+from tests.commands import heed_signals
 
 COMMAND = [sys.executable, "-c", "from sslwear.cli.app import main; main()"]
 START_S = 120

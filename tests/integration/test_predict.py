@@ -32,7 +32,7 @@ from sslwear.encoders.distribution_shift import STATISTICS
 from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.smoothing import HiddenMarkovModel, smooth
 from sslwear.tracking import HOME_VARIABLE, Store
-from tests.conftest import heed_signals
+from tests.commands import heed_signals
 from tests.cutting import cut_recording
 
 CLASSES = ("rest", "walk", "run")

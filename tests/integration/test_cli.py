@@ -165,7 +165,7 @@ def test_pre_training_is_done_once(home: Path, file: Path) -> None:
         (["trainig.tuning=all"], "unknown key 'trainig'; allowed here are study, data"),
         (
             ["training.tuning=layer9"],
-            "training.tuning: 'layer9' names no blocks of harnet5. Its blocks are layer1 to layer5",
+            "training.tuning: 'layer9' names no blocks of cnn5. Its blocks are layer1 to layer5",
         ),
         (["search.tuning=[all, heads]"], "search.tuning: there is no tuning strategy 'heads'. Write auto_rgn"),
         (["search.tuning=[all, layer1-5]"], "search.tuning: 'all' is given twice"),
@@ -299,7 +299,8 @@ def wait_for_trial(home: Path, number: int, epochs: int, process: Command) -> No
 def test_a_stopped_process_is_resumed_without_losing_finished_trials(
     home: Path, file: Path, start: Callable[..., Command], signal_number: int, code: int
 ) -> None:
-    study = ("study", "run", str(file), "--set", "training.max_epochs=8", "--set", "training.patience=8")
+    longer = ("encoder=harnet5", "training.max_epochs=8", "training.patience=8")
+    study = ("study", "run", str(file), *(part for change in longer for part in ("--set", change)))
     process = start(*study, "--set", "search.pretext=[none]")
     wait_for_trial(home, 1, 1, process)
     process.send_signal(signal_number)
@@ -323,7 +324,8 @@ def test_a_stopped_process_is_resumed_without_losing_finished_trials(
 def test_a_signal_that_the_caller_ignores_does_not_stop_a_study(
     home: Path, file: Path, start: Callable[..., Command]
 ) -> None:
-    process = start("study", "run", str(file), "--set", "search.pretext=[none]", ignoring=signal.SIGHUP)
+    longer = ("--set", "encoder=harnet5", "--set", "search.pretext=[none]")
+    process = start("study", "run", str(file), *longer, ignoring=signal.SIGHUP)
     wait_for_trial(home, 0, 1, process)
     process.send_signal(signal.SIGHUP)  # nohup ignores it
     out, err = process.communicate(timeout=200)

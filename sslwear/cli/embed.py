@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from sslwear.cli.predict_options import computation
+from sslwear.cli.predict_options import Device, Folder, Overwrite, Precision, computation
 from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
 
-if TYPE_CHECKING:
-    pass
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with an encoder; repeatable.")
+]
 
 
 def embed(
@@ -23,21 +24,15 @@ def embed(
         str,
         typer.Option(metavar="MODEL", help="NAME@champion, NAME/VERSION, runs:/ID, or an encoder such as harnet10."),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The output folder.")],
+    out: Folder,
     weights: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Weights of an encoder: a file, hub, runs:/ID or models:/NAME@alias."),
     ] = None,
-    plugin: Annotated[
-        list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with an encoder; repeatable.")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing files; without it, finished recordings are skipped.")
-    ] = False,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    precision: Annotated[
-        str, typer.Option(metavar="auto|float32|bf16", help="auto is bf16 if the device supports it, else float32.")
-    ] = "float32",
+    plugin: Plugins = None,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    precision: Precision = "float32",
 ) -> None:
     """Write the features of each window of recordings, for a classifier of your own: NAME.features.parquet."""
     with user_errors(f"finished recordings are in {out}"):

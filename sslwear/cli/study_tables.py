@@ -47,19 +47,9 @@ def trials_table(
     """
     from sslwear.studies.trial import brief
 
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "trial", "outcome", "tuning", "pretext"):
-        made.add_column(name, justify="right" if name == "trial" else "left", no_wrap=True)
     others = [name for name in searched if "." in name]
     differing = _differing(rows)
-    for name in ("lr", *differing):  # several augmentations are on a line each
-        made.add_column(name, justify="right", no_wrap=True)
-    for name in others:  # a long name is on two lines
-        words = name.removeprefix("training.").split(".")
-        made.add_column("\n".join(words), justify="right", no_wrap=True)
-    for name in ("epochs", "time", objective, "people"):
-        made.add_column(name, justify="right", no_wrap=True)
-    made.add_column("run", no_wrap=True)
+    made = _empty_trials_table(differing, others, objective)
     for row in rows:
         settings = row.settings
         made.add_row(
@@ -78,6 +68,22 @@ def trials_table(
             row.run_id[:RUN_LETTERS] if row.run_id else "-",
             style="bold green" if row.number == best else "dim" if row.outcome != "finished" else "",
         )
+    return made
+
+
+def _empty_trials_table(differing: Iterable[str], others: Sequence[str], objective: str) -> Table:
+    """Columns of `trials_table`: those that trials differ in, and other searched keys, behind the learning rate."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "trial", "outcome", "tuning", "pretext"):
+        made.add_column(name, justify="right" if name == "trial" else "left", no_wrap=True)
+    for name in ("lr", *differing):  # several augmentations are on a line each
+        made.add_column(name, justify="right", no_wrap=True)
+    for name in others:  # a long name is on two lines
+        words = name.removeprefix("training.").split(".")
+        made.add_column("\n".join(words), justify="right", no_wrap=True)
+    for name in ("epochs", "time", objective, "people"):
+        made.add_column(name, justify="right", no_wrap=True)
+    made.add_column("run", no_wrap=True)
     return made
 
 

@@ -33,7 +33,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from sslwear.cli.study import _print_study
-from sslwear.cli.tables import studies_table
+from sslwear.cli.study_tables import studies_table
 from sslwear.config import Settings, TrainingSettings, parse
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import Dataset, open_dataset

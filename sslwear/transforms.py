@@ -13,7 +13,6 @@ from functools import cache
 
 import numpy as np
 import torch
-from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 Transform = Callable[[Tensor, torch.Generator], Tensor]
@@ -117,6 +116,8 @@ def _spline_basis(length: int, knots: int) -> Tensor:
 
     A spline is linear in its values, so the splines of the unit vectors are enough for all batches.
     """
+    from scipy.interpolate import CubicSpline  # here, because it takes long to import
+
     spline = CubicSpline(np.linspace(0, length - 1, knots + 2), np.eye(knots + 2))
     return torch.from_numpy(spline(np.arange(length)).T.astype(np.float32))
 

@@ -118,12 +118,6 @@ def shared_recordings() -> Path:
     return folder
 
 
-def heed_signals(ignoring: signal.Signals | None = None) -> None:
-    """Let a new process heed signals as in a terminal, although these tests may run in the background."""
-    for number in interrupts.TERMINATION_SIGNALS:
-        signal.signal(number, signal.SIG_IGN if number == ignoring else signal.SIG_DFL)
-
-
 def store_at(home: Path) -> Store:
     """The embedded store in a folder."""
     return Store(home, f"sqlite:///{home / 'mlflow.db'}", f"sqlite:///{home / 'optuna.db'}")

@@ -4,9 +4,11 @@ Results are kept in the store that the environment variable ``SSLWEAR_HOME`` nam
 below the current folder. What a user can correct raises a subclass of `sslwear.SslwearError`.
 """
 
+from sslwear.api.evaluation_result import EvaluationResult
 from sslwear.api.loading import load_dataset, load_encoder, load_model, load_plugins, load_settings
-from sslwear.api.results import BestTrial, EvaluationResult, PretrainingResult, StudyResult, TrainingResult
 from sslwear.api.running import evaluate, pretrain, promote, run_study, train
+from sslwear.api.study_result import BestTrial, StudyResult
+from sslwear.api.training_results import PretrainingResult, TrainingResult
 
 __all__ = [
     "BestTrial",

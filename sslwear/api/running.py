@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sslwear.api.evaluation_result import EvaluationResult
 from sslwear.api.notebook import progress_shown
-from sslwear.api.results import EvaluationResult, PretrainingResult, StudyResult, TrainingResult
+from sslwear.api.study_result import StudyResult
+from sslwear.api.training_results import PretrainingResult, TrainingResult
 
 if TYPE_CHECKING:
     from sslwear.config import Settings
@@ -179,20 +181,13 @@ def promote(
     from sslwear.deployment.promoting import promote_any
     from sslwear.tracking import Store
 
-    if isinstance(study, str):
-        study_name = study
-    elif isinstance(study, EvaluationResult):
-        study_name, evaluation = study.settings.study, trial is None or evaluation
-    else:
-        study_name = study.name
-    return promote_any(
-        study_name,
-        Store.from_environment(),
-        trial,
-        method,
-        evaluation,
-        name=name,
-        alias=alias,
-        rule=(score, rule, margin),
-        force=force,
-    )
+    store, criterion = Store.from_environment(), (score, rule, margin)
+    of, evaluation = _candidate(study, trial, evaluation)
+    return promote_any(of, store, trial, method, evaluation, name=name, alias=alias, rule=criterion, force=force)
+
+
+def _candidate(study: StudyResult | EvaluationResult | str, trial: int | None, evaluation: bool) -> tuple[str, bool]:
+    """Name of the study, and whether a method of its evaluation is meant in place of a trial."""
+    if isinstance(study, EvaluationResult):
+        return study.settings.study, trial is None or evaluation
+    return study if isinstance(study, str) else study.name, evaluation

@@ -11,7 +11,12 @@ import typer
 from sslwear.cli.terminal import print_line, standard_output, user_errors
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
     from sslwear.augmentations.base import Augmentations
+    from sslwear.training import AugmentedViews
 
 augment_app = typer.Typer(no_args_is_help=True, help="List augmentations and show their effect on windows.")
 Plugins = Annotated[
@@ -69,11 +74,7 @@ def augment_show(
 ) -> None:
     """Draw windows as recorded and in augmented views, as the epochs of a training have them."""
     with user_errors():
-        import numpy as np
-        import torch
-
-        from sslwear.cli.windows import check_figure_file, open_windows, rows_by_motion, save_figure
-        from sslwear.errors import SslwearError
+        from sslwear.cli.windows import check_figure_file, open_windows, save_figure
         from sslwear.reports.augment_figure import augment_figure
         from sslwear.training import AugmentedViews
         from sslwear.utils import plugins
@@ -84,17 +85,36 @@ def augment_show(
         target = out or Path(f"augment-{re.sub(r'[^0-9A-Za-z_.]+', '-', name).strip('-')}.png")
         check_figure_file(target)
         windows, rate_hz = open_windows(data)
-        if window is not None and window >= len(windows):
-            raise SslwearError(
-                f"--window {window}: the data have the windows 0 to {len(windows) - 1}. Give one of them"
-            )
-        rows = rows_by_motion(windows, MOTION_QUANTILES) if window is None else [window]
-        x = torch.tensor(np.asarray(windows[rows], np.float32).transpose(0, 2, 1))
-        views = AugmentedViews(augmentation, seed)
-        changed = [views.apply(x, views.draw(view, len(windows)), np.array(rows)) for view in range(1, VIEWS + 1)]
-        shown = dict(zip(rows, x, strict=True))
+        shown, changed = _views(windows, window, AugmentedViews(augmentation, seed))
         save_figure(augment_figure(shown, changed, rate_hz, f"augment: {name}"), target)
         print_line(standard_output(), f"{target} shows windows as recorded and in {VIEWS} augmented views.")
+
+
+def _views(
+    windows: NDArray[np.floating], window: int | None, views: AugmentedViews
+) -> tuple[dict[int, Tensor], list[Tensor]]:
+    """Windows (3, samples) by their number as recorded, and augmented (windows, 3, samples), once a view.
+
+    Args:
+        windows: all windows (N, samples, 3).
+        window: number of the one to take; None for some with different motion.
+        views: draws and applies the augmentation.
+
+    Raises:
+        SslwearError: when there is no window with this number.
+    """
+    import numpy as np
+    import torch
+
+    from sslwear.cli.windows import rows_by_motion
+    from sslwear.errors import SslwearError
+
+    if window is not None and window >= len(windows):
+        raise SslwearError(f"--window {window}: the data have the windows 0 to {len(windows) - 1}. Give one of them")
+    rows = rows_by_motion(windows, MOTION_QUANTILES) if window is None else [window]
+    x = torch.tensor(np.asarray(windows[rows], np.float32).transpose(0, 2, 1))
+    changed = [views.apply(x, views.draw(view, len(windows)), np.array(rows)) for view in range(1, VIEWS + 1)]
+    return dict(zip(rows, x, strict=True)), changed
 
 
 def _read(text: str) -> tuple[str, Augmentations]:

@@ -12,8 +12,12 @@ from sslwear.cli.predict_options import (
     STILL_MG,
     ClockKind,
     Columns,
+    Device,
+    Folder,
     NonwearMinutes,
     NonwearThreshold,
+    Overwrite,
+    Precision,
     Rate,
     StartTime,
     TimeFormat,
@@ -23,6 +27,10 @@ from sslwear.cli.predict_options import (
     given_reading,
 )
 from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
+
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with an encoder; repeatable.")
+]
 
 
 def embed(
@@ -34,21 +42,15 @@ def embed(
         str,
         typer.Option(metavar="MODEL", help="NAME@champion, NAME/VERSION, runs:/ID, or an encoder such as harnet10."),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The output folder.")],
+    out: Folder,
     weights: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Weights of an encoder: a file, hub, runs:/ID or models:/NAME@alias."),
     ] = None,
-    plugin: Annotated[
-        list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with an encoder; repeatable.")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing files; without it, finished recordings are skipped.")
-    ] = False,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    precision: Annotated[
-        str, typer.Option(metavar="auto|float32|bf16", help="auto is bf16 if the device supports it, else float32.")
-    ] = "float32",
+    plugin: Plugins = None,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    precision: Precision = "float32",
     columns: Columns = None,
     time_format: TimeFormat = None,
     units: Units = None,

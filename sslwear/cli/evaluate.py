@@ -54,7 +54,7 @@ def print_evaluation(console: Console, table: pd.DataFrame) -> None:
         console: where to print.
         table: scores of the test participants, see `sslwear.studies.cross_validation_results.results`.
     """
-    from sslwear.cli.tables import methods_table
+    from sslwear.cli.study_tables import methods_table
     from sslwear.evaluation.comparison import compare, interval_note, protocol_title, summaries
     from sslwear.studies.cross_validation_job import TRANSDUCTIVE
 

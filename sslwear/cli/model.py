@@ -30,6 +30,15 @@ class RuleKind(StrEnum):
     INTERVAL = "interval"
 
 
+Score = Annotated[str | None, typer.Option(metavar="SCORE", help="kappa, f1, ...; by default the study's objective.")]
+RuleOption = Annotated[
+    RuleKind,
+    typer.Option(help="What must not be below 0: the mean difference, or its interval (5 or more participants)."),
+]
+Margin = Annotated[float, typer.Option(metavar="SCORE", help="How far the score may be below the champion.")]
+Force = Annotated[str | None, typer.Option(metavar="REASON", help="Move the alias in any case; the reason is kept.")]
+
+
 def promote(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study or of an evaluation.")],
     trial: Annotated[int | None, typer.Option(metavar="N", help="A finished trial; by default the best one.")] = None,
@@ -41,17 +50,10 @@ def promote(
     ] = False,
     alias: Alias = "champion",
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the model; by default the study's.")] = None,
-    score: Annotated[
-        str | None, typer.Option(metavar="SCORE", help="kappa, f1, ...; by default the study's objective.")
-    ] = None,
-    rule: Annotated[
-        RuleKind,
-        typer.Option(help="What must not be below 0: the mean difference, or its interval (5 or more participants)."),
-    ] = RuleKind.MEAN,
-    margin: Annotated[float, typer.Option(metavar="SCORE", help="How far the score may be below the champion.")] = 0.0,
-    force: Annotated[
-        str | None, typer.Option(metavar="REASON", help="Move the alias in any case; the reason is kept.")
-    ] = None,
+    score: Score = None,
+    rule: RuleOption = RuleKind.MEAN,
+    margin: Margin = 0.0,
+    force: Force = None,
 ) -> None:
     """Register a trial, or a method of an evaluation; move the alias to it unless it is worse than the champion.
 

@@ -5,25 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from sslwear.cli.predict_options import (
     NONWEAR_MINUTES,
+    RECORDING_GB,
     STILL_MG,
+    Bout,
     ClockKind,
     Columns,
     Cover,
+    Device,
     End,
+    Folder,
+    Format,
+    Jobs,
     MinDays,
     MinWear,
     MinWeekdays,
     MinWeekendDays,
     NonwearMinutes,
     NonwearThreshold,
+    Overwrite,
     Participants,
+    Precision,
+    PromotedModel,
     Rate,
+    Recordings,
+    Smooth,
     Start,
     StartTime,
     TimeFormat,
@@ -44,53 +55,19 @@ if TYPE_CHECKING:
     from sslwear.tracking import Store
 
 SHOWN_NAMES = 5
-RECORDING_GB = 1.0
-"""Memory of one prediction, independent of the recording's length: Python with PyTorch, Java, buffered samples."""
 
 
 def predict(
-    recordings: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="RECORDING...",
-            help="Files: .cwa .gt3x .bin .csv, or these with .gz, .npy .parquet; folders of them; or windows: X.npy.",
-        ),
-    ],
-    model: Annotated[
-        str, typer.Option(metavar="MODEL", help="NAME@champion, NAME/VERSION, or runs:/ID of a finished trial.")
-    ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The output folder.")],
-    format_: Annotated[
-        str, typer.Option("--format", metavar="csv|parquet", help="Format of the table of windows; summaries are CSV.")
-    ] = "csv",
-    smooth: Annotated[
-        bool | None,
-        typer.Option(
-            "--smooth/--no-smooth",
-            help="Smooth for bouts of --bout minutes, or not at all; by default as was learnt with the model.",
-            show_default=False,
-        ),
-    ] = None,
-    bout: Annotated[
-        float | None,
-        typer.Option(metavar="MINUTES", help="Expected duration of an activity, for --smooth; by default 1."),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing files; without it, finished recordings are skipped.")
-    ] = False,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Recordings at a time; by default as many as the process has cores and memory for, at "
-            f"{RECORDING_GB:g} GB each.",
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    precision: Annotated[
-        str, typer.Option(metavar="auto|float32|bf16", help="auto is bf16 if the device supports it, else float32.")
-    ] = "auto",
+    recordings: Recordings,
+    model: PromotedModel,
+    out: Folder,
+    format_: Format = "csv",
+    smooth: Smooth = None,
+    bout: Bout = None,
+    overwrite: Overwrite = False,
+    jobs: Jobs = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
     columns: Columns = None,
     time_format: TimeFormat = None,
     units: Units = None,
@@ -111,12 +88,8 @@ def predict(
 ) -> None:
     """Predict activities in recordings: windows, bouts, days and a page for each, and a table with one row a person."""
     with user_errors(f"finished recordings are in {out}"):
-        from sslwear.deployment.array_prediction import is_array, predict_arrays
-        from sslwear.deployment.batch_prediction import in_order
         from sslwear.deployment.prediction_files import Options
         from sslwear.evaluation.smoothing import BOUT_MINUTES
-        from sslwear.studies.storage import store_errors
-        from sslwear.tracking import Store
 
         where, how = computation(device, precision)
         if bout is not None and not smooth:
@@ -126,20 +99,39 @@ def predict(
         reading = reading_of(columns, time_format, units, rate, *limits)
         rule = rule_of(min_wear, cover, min_days, min_weekdays, min_weekend_days)
         options = Options(out, format_, bout_s, str(where), how, overwrite, smooth is None, reading, rule)
-        files, others = expanded(recordings)
-        arrays = [file for file in files if is_array(file)]
-        files = [file for file in files if file not in arrays]
-        people = _people(files, participants)
-        store = Store.from_environment(write=False)
-        with store_errors(store):
-            named = _Named.find(store, model)
-        tables = predict_arrays(arrays, named.loaded, options) if arrays else []
-        labelled = _label(files, named, options, jobs) if files else []
-        outcomes = [*tables, *in_order(labelled)]
-        _tell(outcomes, others)
-        if files:
-            _cohort(labelled, people, named, options)
-        _finalise(tables, labelled, options)
+        _predict(recordings, participants, model, options, jobs)
+
+
+def _predict(
+    recordings: Sequence[Path], participants: Path | None, model: str, options: Options, jobs: int | None
+) -> None:
+    """Predict files, and print what was written.
+
+    Args:
+        recordings: recordings, folders of them, and arrays of windows.
+        participants: table of the people of recordings.
+        model: address of the model.
+        options: options of the prediction.
+        jobs: number of recordings at a time; by default as many as fit.
+    """
+    from sslwear.deployment.array_prediction import is_array, predict_arrays
+    from sslwear.deployment.batch_prediction import in_order
+    from sslwear.studies.storage import store_errors
+    from sslwear.tracking import Store
+
+    files, others = expanded(recordings)
+    arrays = [file for file in files if is_array(file)]
+    files = [file for file in files if file not in arrays]
+    people = _people(files, participants)
+    store = Store.from_environment(write=False)
+    with store_errors(store):
+        named = _Named.find(store, model)
+    tables = predict_arrays(arrays, named.loaded, options) if arrays else []
+    labelled = _label(files, named, options, jobs) if files else []
+    _tell([*tables, *in_order(labelled)], others)
+    if files:
+        _cohort(labelled, people, named, options)
+    _finalise(tables, labelled, options)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""Options about files, time zones, non-wear and days that count, of the commands that read recordings."""
+"""Options of the commands that read recordings: about files, time zones, non-wear, and days that count."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,8 +21,51 @@ if TYPE_CHECKING:
 DEVICES, PRECISIONS = r"auto|cpu|mps|cuda(:\d+)?", ("auto", "float32", "bf16")
 FILES, PEOPLE = "Files", "Days and people"
 STILL_MG, NONWEAR_MINUTES = 15.0, 90.0
+RECORDING_GB = 1.0
+"""Memory of one prediction, independent of the recording's length: Python with PyTorch, Java, buffered samples."""
 DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(h|min)?\s*")
 
+Recordings = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="RECORDING...",
+        help="Files: .cwa .gt3x .bin .csv, or these with .gz, .npy .parquet; folders of them; or windows: X.npy.",
+    ),
+]
+PromotedModel = Annotated[
+    str, typer.Option(metavar="MODEL", help="NAME@champion, NAME/VERSION, or runs:/ID of a finished trial.")
+]
+Folder = Annotated[Path, typer.Option(metavar="DIR", help="The output folder.")]
+Format = Annotated[
+    str, typer.Option("--format", metavar="csv|parquet", help="Format of the table of windows; summaries are CSV.")
+]
+Smooth = Annotated[
+    bool | None,
+    typer.Option(
+        "--smooth/--no-smooth",
+        help="Smooth for bouts of --bout minutes, or not at all; by default as was learnt with the model.",
+        show_default=False,
+    ),
+]
+Bout = Annotated[
+    float | None, typer.Option(metavar="MINUTES", help="Expected duration of an activity, for --smooth; by default 1.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace existing files; without it, finished recordings are skipped.")
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Recordings at a time; by default as many as the process has cores and memory for, at "
+        f"{RECORDING_GB:g} GB each.",
+    ),
+]
+Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")]
+Precision = Annotated[
+    str, typer.Option(metavar="auto|float32|bf16", help="auto is bf16 if the device supports it, else float32.")
+]
 Columns = Annotated[
     str | None,
     typer.Option(
@@ -164,7 +208,7 @@ def rule_of(min_wear: str, cover: str, min_days: int, min_weekdays: int, min_wee
     return CountingRule(hours, cover, min_days, min_weekdays, min_weekend_days)
 
 
-def expanded(paths: list[Path]) -> tuple[list[Path], list[Path]]:
+def expanded(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Files, and those in folders that are recordings; and the files in folders that are none.
 
     Raises:

@@ -107,7 +107,7 @@ def study_show(name: Annotated[str, typer.Argument(metavar="NAME", help="The stu
 def study_list() -> None:
     """List all studies with their number of trials and best scores, and all evaluations with their best methods."""
     with user_errors():
-        from sslwear.cli.tables import evaluations_table, studies_table
+        from sslwear.cli.study_tables import evaluations_table, studies_table
         from sslwear.cli.ui import NO_STUDY
         from sslwear.studies.evaluations import all_evaluations
         from sslwear.studies.storage import all_studies, store_errors
@@ -208,7 +208,7 @@ def study_check(
 
 
 def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
-    from sslwear.cli.tables import scores_table, trials_table
+    from sslwear.cli.study_tables import scores_table, trials_table
     from sslwear.cli.ui import ui_command
     from sslwear.reports.study_text import verdict
     from sslwear.studies.tested import main_scores, past_evaluations

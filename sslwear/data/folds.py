@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import KFold
 
 from sslwear.config import SplitSettings
 from sslwear.data.dataset import Dataset
@@ -138,6 +137,8 @@ def _even_cut(
 
 def cut(participants: NDArray[Any], folds: int, seed: int) -> list[NDArray[Any]]:
     """Cut participants at random into groups whose sizes differ by one at most."""
+    from sklearn.model_selection import KFold  # here, because it takes long to import
+
     splitter = KFold(folds, shuffle=True, random_state=seed)
     return [participants[chosen] for _, chosen in splitter.split(participants)]
 

@@ -97,17 +97,7 @@ def prepare(
             return _existing_results(source, folder, key)
         _wait_for_workers(partial / "shards", folder)
         places = _places(source, partial, key)
-        results: dict[int | str, PreparationResult] = {}
-        for result in _run([(source, participant, plan, place) for participant, place in places.items()], jobs):
-            results[result.participant] = result
-            if progress is not None:
-                progress(result, len(results), len(places))
-        ordered = [results[participant] for participant in places]
-        for participant in _changed(source, ordered):
-            raise DataError(
-                f"raw files of {source.name}'s participant {participant} changed while they were read; repeat the "
-                "command, which reads the changed files again"
-            )
+        ordered = _read_all(source, plan, places, jobs, progress)
         whole = partial / "whole"
         try:
             _assemble(source, plan, key, ordered, places, whole)
@@ -117,6 +107,32 @@ def prepare(
         if not take_name(whole, folder):
             raise DataError(f"cannot write {folder}: it exists; give an unused directory")
         shutil.rmtree(partial, ignore_errors=True)
+    return ordered
+
+
+def _read_all(
+    source: Source,
+    plan: WindowPlan,
+    places: Mapping[int | str, Path],
+    jobs: int,
+    progress: PreparationProgress | None,
+) -> list[PreparationResult]:
+    """Write the windows of each participant to its folder; one result for each, in order.
+
+    Raises:
+        DataError: when raw files changed while they were read.
+    """
+    results: dict[int | str, PreparationResult] = {}
+    for result in _run([(source, participant, plan, place) for participant, place in places.items()], jobs):
+        results[result.participant] = result
+        if progress is not None:
+            progress(result, len(results), len(places))
+    ordered = [results[participant] for participant in places]
+    for participant in _changed(source, ordered):
+        raise DataError(
+            f"raw files of {source.name}'s participant {participant} changed while they were read; repeat the "
+            "command, which reads the changed files again"
+        )
     return ordered
 
 

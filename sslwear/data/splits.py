@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupShuffleSplit
 
 from sslwear.data.dataset import Dataset
 from sslwear.data.identity import participant_key
@@ -98,6 +97,8 @@ def draw(participants: NDArray[Any], share: float, seed: int) -> tuple[NDArray[A
     Raises:
         ValueError: when one of the two would be empty.
     """
+    from sklearn.model_selection import GroupShuffleSplit  # here, because it takes long to import
+
     splitter = GroupShuffleSplit(n_splits=1, test_size=share, random_state=seed)
     kept, taken = next(splitter.split(participants, groups=participants))
     return participants[kept], participants[taken]

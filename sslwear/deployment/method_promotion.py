@@ -93,21 +93,7 @@ def _promote(
     key = key_of({"method": method, "networks": [one.key for one in plans]})
     known = next((v for v in registry.versions(store, request.name) if v.tags.get(f"{PREFIX}model_key") == key), None)
     champion = find_champion(store, request.name, request.alias)
-    found = Promotion(
-        name=request.name,
-        alias=request.alias,
-        trial=None,
-        scores={},
-        champion=str(champion.version) if champion is not None else None,
-        champion_scores={},
-        differences={},
-        version=str(known.version) if known is not None else None,
-        moved=False,
-        reason="",
-        test_evaluations=0,
-        method=method,
-        choice=tuple(choice),
-    )
+    found = _undecided(request, method, choice, champion, known)
     if known is not None and champion is not None and known.version == champion.version:
         reason = f"the method {method!r} is {request.name}@{request.alias} already, version {known.version}"
         return replace(found, reason=reason)
@@ -131,6 +117,31 @@ def _promote(
         version=str(known.version) if known is not None else None,
         moved=allowed,
         reason=reason,
+    )
+
+
+def _undecided(
+    request: Request,
+    method: str,
+    choice: Sequence[str],
+    champion: ModelVersion | None,
+    known: ModelVersion | None,
+) -> Promotion:
+    """Outcome before the comparison: no scores, and the alias is not moved."""
+    return Promotion(
+        name=request.name,
+        alias=request.alias,
+        trial=None,
+        scores={},
+        champion=str(champion.version) if champion is not None else None,
+        champion_scores={},
+        differences={},
+        version=str(known.version) if known is not None else None,
+        moved=False,
+        reason="",
+        test_evaluations=0,
+        method=method,
+        choice=tuple(choice),
     )
 
 

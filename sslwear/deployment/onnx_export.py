@@ -56,22 +56,7 @@ def to_onnx(model: Model, path: Path) -> float:
         raise SslwearError(
             f"ONNX export needs the package {error.name}. Install it with: pip install 'sslwear[onnx]'"
         ) from error
-    card = model.card
-    example = torch.zeros(2, 3, card.window_samples)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            _Probabilities(model.network).eval(),
-            (example,),
-            input_names=["windows"],
-            output_names=["probabilities"],
-            dynamic_shapes={"windows": {0: torch.export.Dim("batch")}},
-            dynamo=True,
-            verbose=False,
-        )
-    assert program is not None
-    proto = program.model_proto
+    card, proto = model.card, _graph(model).model_proto
     metadata = {"labels": json.dumps(card.class_names), "rate_hz": f"{card.rate_hz:g}", "unit": card.unit}
     onnx.helper.set_model_props(proto, {**metadata, "fingerprint": card.fingerprint})
     try:
@@ -85,6 +70,25 @@ def to_onnx(model: Model, path: Path) -> float:
             f"the ONNX file differs from PyTorch by up to {worst:.2g} and was deleted. Please report this"
         )
     return worst
+
+
+def _graph(model: Model) -> torch.onnx.ONNXProgram:
+    """The computation of class probabilities of windows (B, 3, samples), for any B."""
+    example = torch.zeros(2, 3, model.card.window_samples)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            _Probabilities(model.network).eval(),
+            (example,),
+            input_names=["windows"],
+            output_names=["probabilities"],
+            dynamic_shapes={"windows": {0: torch.export.Dim("batch")}},
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    return program
 
 
 def difference(model: Model, session: object) -> float:

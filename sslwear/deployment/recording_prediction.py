@@ -73,23 +73,8 @@ def label(
         DataError: when the file cannot be read, its rate is too low, or it is shorter than a window.
     """
     card = model.card
-    parts: dict[str, list[NDArray[Any]]] = {key: [] for key in ("start", "worn", "enmo", "statistics")}
-    network = _Batches(model)
     with open_recording(file, place, reading) as recording:
-        for windows in recording.windows(card.rate_hz, card.window_s, card.window_s, needed_hz=card.recorded_hz):
-            parts["start"].append(windows.start)
-            parts["worn"].append(windows.worn)
-            length = np.linalg.norm(windows.samples, axis=2)
-            parts["enmo"].append(1000 * np.maximum(length - 1, 0).mean(axis=1))
-            known = windows.samples[windows.worn]
-            network.add(known)
-            parts["statistics"].append(statistics(known))
-            if progress is not None and len(windows):
-                share = windows.start[-1] / max(recording.seconds, windows.start[-1] + 1)
-                progress(name, READING + (1 - READING) * float(share))
-    p = network.finish()
-    start, enmo, found = (np.concatenate(parts[key]) for key in ("start", "enmo", "statistics"))
-    worn: NDArray[np.bool_] = np.concatenate(parts["worn"])
+        p, start, worn, enmo, found = _compute(name, recording, model, progress)
     if len(start) == 0:
         raise DataError(
             f"{file} has no stretch without a gap that is as long as a window, {card.window_s:g} s",
@@ -101,6 +86,32 @@ def label(
     note = "; ".join([recording.note, *map(str, recording.axis.cuts)])
     table = _table(labelled, worn, p, smoothing is not None)
     return Labelled(labelled, table, recording.quality, note, distribution_shift_warning(card, found))
+
+
+def _compute(
+    name: str, recording: DeviceRecording, model: Model, progress: PredictionProgress | None
+) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.float32], NDArray[np.float64]]:
+    """Read the adjacent windows of a recording and compute their probabilities.
+
+    Returns:
+        Probabilities of worn windows (worn, classes); starts (N,) in seconds from the first sample; whether worn (N,);
+        ENMO (N,) in mg; and statistics of worn windows, as `statistics` gives them.
+    """
+    card, network = model.card, _Batches(model)
+    parts: dict[str, list[NDArray[Any]]] = {key: [] for key in ("start", "worn", "enmo", "statistics")}
+    for windows in recording.windows(card.rate_hz, card.window_s, card.window_s, needed_hz=card.recorded_hz):
+        parts["start"].append(windows.start)
+        parts["worn"].append(windows.worn)
+        length = np.linalg.norm(windows.samples, axis=2)
+        parts["enmo"].append(1000 * np.maximum(length - 1, 0).mean(axis=1))
+        known = windows.samples[windows.worn]
+        network.add(known)
+        parts["statistics"].append(statistics(known))
+        if progress is not None and len(windows):
+            share = windows.start[-1] / max(recording.seconds, windows.start[-1] + 1)
+            progress(name, READING + (1 - READING) * float(share))
+    start, worn, enmo, found = (np.concatenate(parts[key]) for key in ("start", "worn", "enmo", "statistics"))
+    return network.finish(), start, worn, enmo, found
 
 
 def _on_clock(

@@ -63,7 +63,7 @@ def register_trial(
     Returns:
         The new version.
     """
-    training, store, scores = training_of(trial), context.store, score_intervals(tested.table)
+    training = training_of(trial)
     smoothing, why_not = learnt_smoothing(context, study, trial, network)
     card = replace(
         network_card(context, training.tuning, training.pretext, training.head),
@@ -71,9 +71,30 @@ def register_trial(
         smoothing=smoothing,
         no_smoothing=why_not,
     )
-    split, run = context.split, store.client.get_run(run_id)
+    details = _details(context, study, trial, run_id, name, alias, tested, comparison)
+    title = validation_title(context.settings.objective, pooled=not is_by_participant(study))
+    objective = f"{title} {score_of(trial) or 0.0:.3f}"
+    rows = context.windows(context.split.train).rows[:EXAMPLES]
+    example = context.dataset.gather(rows, card.window_samples).transpose(1, 2).contiguous().numpy()
+    text, tags = model_card.markdown(card, details), _tags(card, details, objective)
+    metrics = score_metrics(details.scores)
+    return registry.register(context.store, name, run_id, network.cpu(), card, example, text, tags, metrics)
+
+
+def _details(
+    context: StudyContext,
+    study: optuna.Study,
+    trial: FrozenTrial,
+    run_id: str,
+    name: str,
+    alias: str,
+    tested: HeldOutScores,
+    comparison: str,
+) -> model_card.ModelDetails:
+    """What the model card says beside the card itself; the arguments are those of `register_trial`."""
+    pretext, split, run = training_of(trial).pretext, context.split, context.store.client.get_run(run_id)
     weights = run.data.params.get("weights", kept_settings(study).weights)
-    details = model_card.ModelDetails(
+    return model_card.ModelDetails(
         name=name,
         alias=alias,
         study=study.study_name,
@@ -82,21 +103,15 @@ def register_trial(
         commit=run.data.tags.get("mlflow.source.git.commit", ""),
         settings=logged_settings(trial),
         participants={"train": split.train, "validation": split.validation, "test": split.test},
-        scores=scores,
+        scores=score_intervals(tested.table),
         pooled=tested.pooled,
         test_evaluations=len(past_evaluations(study)),
         comparison=comparison,
         weights=weights,
-        pretraining=pretraining_licences(context, training.pretext),
-        supervised=supervised_datasets(context, weights, training.pretext),
+        pretraining=pretraining_licences(context, pretext),
+        supervised=supervised_datasets(context, weights, pretext),
         versions=versions_text(),
     )
-    title = validation_title(context.settings.objective, pooled=not is_by_participant(study))
-    objective = f"{title} {score_of(trial) or 0.0:.3f}"
-    rows = context.windows(split.train).rows[:EXAMPLES]
-    example = context.dataset.gather(rows, card.window_samples).transpose(1, 2).contiguous().numpy()
-    text, tags = model_card.markdown(card, details), _tags(card, details, objective)
-    return registry.register(store, name, run_id, network.cpu(), card, example, text, tags, score_metrics(scores))
 
 
 def _tags(card: Card, details: model_card.ModelDetails, objective: str) -> dict[str, str]:

@@ -76,7 +76,7 @@ def run_study(
         for fold in context.folds:
             check_pretraining(context.in_fold(fold), search.choices("pretext") or (training.pretext,))
         context.check_objective()
-        study = _open(context)
+        study = _open(context, store)
         budget = Budget(study, settings)
         progress.study(settings.study, len(counted(study)), settings.trials)
         if budget.spent() is None or not _is_finalised(study, store, settings):
@@ -166,17 +166,17 @@ def fold_warnings(context: StudyContext) -> list[str]:
     ]
 
 
-def _open(context: StudyContext) -> optuna.Study:
+def _open(context: StudyContext, store: Store) -> optuna.Study:
     """Open or create the Optuna study.
 
     Raises:
         StudyError: when it was started with other settings, data or weights, or by another program.
     """
     settings = context.settings
-    storage = open_storage(context.store)
-    context.store.experiment(settings.study)  # raises for a deleted experiment before a study is created
+    storage = open_storage(store)
+    store.experiment(settings.study)  # raises for a deleted experiment before a study is created
     identity = identity_of(context)
-    with heartbeat_of(context.store).holding(f"study:{settings.study}"), signals_deferred():
+    with heartbeat_of(store).holding(f"study:{settings.study}"), signals_deferred():
         study = optuna.create_study(
             study_name=settings.study,
             storage=storage,

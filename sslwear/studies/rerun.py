@@ -92,24 +92,36 @@ def rerun(original: MlflowRun, store: Store, progress: ProgressCallback) -> Reru
         tags |= {name: mark for name in COPIED_TAGS if (mark := reading.tag(original, name)) is not None}
         with store.start_run(experiment, f"rerun of {name}", "rerun", None, what, **tags) as run:
             run.text(logged.to_yaml(), reading.SETTINGS)
-            if kind == "pretraining":
-                pretrain(fresh, original.data.params["pretext"], run, progress)
-            elif place is not None:
-                plan = replace(place[0], context=replace(place[0].context, cache=cache))
-                again = replace(place[1], key=f"{place[1].key}-{run.id}")  # a search is not to find its own trials
-                run_job(plan, again, run, run, {}, progress)
-                _same_start(original, run, progress)
-            elif kind == "winner":
-                epochs, objective = int(original.data.params["best_epoch"]), settings.objective
-                scores: dict[str, float] = {objective: original.data.metrics[objective]}  # of the search, not repeated
-                log_network(fresh, fresh.settings.training, epochs, scores, run, run, progress)
-                _same_start(original, run, progress)
-            else:
-                _train(fresh, original, run, progress)
+            _repeat(fresh, place, original, kind, run, progress)
     found = compare(run_id, run.id, store)
     differs = "all metrics are identical" if found.differing is None else f"they differ, first in {found.differing}"
     run.describe(f"{what}: {differs}.")
     return found
+
+
+def _repeat(
+    context: StudyContext,
+    place: tuple[CrossValidationPlan, Job] | None,
+    original: MlflowRun,
+    kind: str,
+    run: Run,
+    progress: ProgressCallback,
+) -> None:
+    """Repeat a run in a new one; `place` is the evaluation and the job of a run that belongs to one."""
+    if kind == "pretraining":
+        pretrain(context, original.data.params["pretext"], run, progress)
+    elif place is not None:
+        plan = replace(place[0], context=replace(place[0].context, cache=context.cache))
+        again = replace(place[1], key=f"{place[1].key}-{run.id}")  # a search is not to find its own trials
+        run_job(plan, again, run, run, {}, progress)
+        _same_start(original, run, progress)
+    elif kind == "winner":
+        epochs, objective = int(original.data.params["best_epoch"]), context.settings.objective
+        scores: dict[str, float] = {objective: original.data.metrics[objective]}  # of the search, not repeated
+        log_network(context, context.settings.training, epochs, scores, run, run, progress)
+        _same_start(original, run, progress)
+    else:
+        _train(context, original, run, progress)
 
 
 def _find_job(

@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from sslwear.config import MethodSettings, TrainingSettings
+from sslwear.config import MethodSettings, Settings, TrainingSettings
 from sslwear.data.folds import inner_folds
 from sslwear.errors import StudyError
 from sslwear.studies.budget import Budget, end_note
@@ -24,7 +24,7 @@ from sslwear.studies.search_trial import Proposal, propose, run_trial
 from sslwear.studies.storage import NESTED, open_storage
 from sslwear.studies.trials import BY_PARTICIPANT, SELECT, winner
 from sslwear.studies.workers import Crew
-from sslwear.tracking import Run
+from sslwear.tracking import Run, Store
 from sslwear.tracking.outages import is_memory
 from sslwear.utils.interrupts import signals_deferred
 
@@ -188,18 +188,7 @@ def search_in_fold(
     settings = context.settings.model_copy(update={**changes, "keep_checkpoints": False, "second_objective": None})
     folds = inner_folds(context.dataset, context.split, settings.split)
     inner = replace(context, settings=settings, folds=folds)
-    with signals_deferred():
-        study = optuna.create_study(
-            study_name=f"{settings.study}{NESTED}{key}",
-            storage=open_storage(context.store),
-            pruner=pruner(settings),
-            directions=directions(settings),
-            load_if_exists=True,
-        )
-        if "settings" not in study.user_attrs:
-            study.set_user_attr("settings", settings.to_yaml())
-            study.set_user_attr(BY_PARTICIPANT, True)
-            study.set_user_attr(SELECT, settings.select)
+    study = _nested_study(settings, context.store, key)
     crew = Crew(context.store, study)
     try:
         with crew.joined():
@@ -212,3 +201,20 @@ def search_in_fold(
     if best is None:
         raise StudyError("no trial of its search finished. Read traceback.txt of a failed trial's run in the UI")
     return inner, study, best
+
+
+def _nested_study(settings: Settings, store: Store, key: str) -> optuna.Study:
+    """The Optuna study of a search inside of a fold, made unless an interrupted search left it."""
+    with signals_deferred():
+        study = optuna.create_study(
+            study_name=f"{settings.study}{NESTED}{key}",
+            storage=open_storage(store),
+            pruner=pruner(settings),
+            directions=directions(settings),
+            load_if_exists=True,
+        )
+        if "settings" not in study.user_attrs:
+            study.set_user_attr("settings", settings.to_yaml())
+            study.set_user_attr(BY_PARTICIPANT, True)
+            study.set_user_attr(SELECT, settings.select)
+    return study

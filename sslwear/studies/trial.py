@@ -184,15 +184,15 @@ def fit_on_all(
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> Network:
     """A network trained on all participants that are not test participants, for a given number of epochs."""
-    whole = context.on_all()
+    context = context.on_all()
     return refit(
         encoder,
-        whole.classification(training),
-        whole.windows(whole.split.train, training),
-        whole.tuning(training),
-        whole.fit_settings(training),
+        context.classification(training),
+        context.windows(context.split.train, training),
+        context.tuning(training),
+        context.fit_settings(training),
         epochs,
-        whole.cache,
+        context.cache,
         on_epoch,
     )
 

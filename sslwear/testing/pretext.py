@@ -10,47 +10,18 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sslwear.encoders.base import Network
 from sslwear.encoders.cnn import Cnn10
 from sslwear.encoders.heads import LinearHeads
 from sslwear.pretext.base import CHANCE, LevelTask, PretextTask, QuestionTask, TransformTask
+from sslwear.testing.batches import BATCH, FEATURES, answers, batch, by_window, scored, windows
 from sslwear.testing.synthetic import SAMPLES, SmallEncoder, fitted, seeded
 from sslwear.training.device import seeded as seeded_weights
 
-BATCH, FEATURES = 64, 32
 MOST_KEPT = 8
 """Largest number of values that evaluation keeps of a row."""
-
-
-def windows(seed: int = 0, samples: int = SAMPLES) -> Tensor:
-    """Random windows (BATCH, 3, samples)."""
-    return torch.randn(BATCH, 3, samples, generator=seeded(seed))
-
-
-def batch(task: PretextTask, seed: int = 0, training: bool = True) -> tuple[Tensor, Tensor]:
-    """Inputs and targets of the same random windows."""
-    return task.batch(windows(), torch.zeros(BATCH, dtype=torch.long), seeded(seed), training)
-
-
-def by_window(rows: Tensor) -> Tensor:
-    """Rows (views * B, ...) as (B, views, ...)."""
-    return rows.reshape(-1, BATCH, *rows.shape[1:]).transpose(0, 1)
-
-
-def answers(task: PretextTask, rows: int = BATCH, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Outputs of a new head for random features."""
-    torch.manual_seed(0)
-    head = task.head(FEATURES).to(dtype)
-    output: Tensor = head(torch.randn(rows, FEATURES, dtype=dtype))
-    return output.detach()
-
-
-def scored(task: PretextTask, output: Tensor, target: Tensor) -> dict[str, float]:
-    """Scores of outputs of a head."""
-    truth, predicted = task.answers(output, target)
-    return task.scores(truth.numpy(), predicted.numpy())
 
 
 class PretextTaskContract:

@@ -1,4 +1,4 @@
-"""Synthetic recordings, and a network that learns from them in seconds."""
+"""Synthetic recordings, and small networks that learn from them in seconds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sslwear.encoders.base import Encoder
+from sslwear.encoders.harnet import Block, Harnet
 from sslwear.pretext.base import PretextTask
 from sslwear.training import FitData, FitResult, FitSettings, WindowSource, fit
 from sslwear.training.device import seeded as seeded_weights
@@ -41,6 +42,15 @@ class SmallEncoder(Encoder):
             for a, b, stride in zip(sizes[:-1], sizes[1:], strides, strict=True)
         ]
         self.feature_extractor = nn.Sequential(OrderedDict((f"layer{i}", b) for i, b in enumerate(blocks, 1)))
+
+
+class NarrowHarnet(Harnet):
+    """The blocks and residual units of harnet5 with few channels, for steps that take milliseconds."""
+
+    name = "narrow"
+    window_samples = SAMPLES
+    features = 32
+    layout = (Block(8, 2, 2, 2), Block(8, 2, 2, 2), Block(16, 2, 3, 1), Block(16, 2, 3, 1), Block(32, 0, 3, 1))
 
 
 @dataclass(frozen=True)

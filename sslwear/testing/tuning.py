@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from sslwear.encoders.base import Network
-from sslwear.encoders.harnet import Harnet5
 from sslwear.encoders.heads import Classifier
+from sslwear.testing.synthetic import SAMPLES, NarrowHarnet
 from sslwear.tuning.base import TuningStrategy, learning, parse, parts
 
 CLASSES = 3
@@ -65,7 +65,7 @@ def train(case: Case, steps: int, optimizer: torch.optim.Optimizer | None = None
     generator = torch.Generator().manual_seed(0)
 
     def loss() -> Tensor:
-        x = torch.randn(8, 3, Harnet5.window_samples, generator=generator)
+        x = torch.randn(8, 3, SAMPLES, generator=generator)
         return functional.cross_entropy(network(x), torch.randint(0, CLASSES, (8,), generator=generator))
 
     def gradients() -> Iterator[Mapping[str, Tensor]]:
@@ -103,10 +103,10 @@ class TuningStrategyContract:
     def case(self, request: pytest.FixtureRequest) -> Case:
         """A strategy, and a network that it froze for an epoch."""
         spec, epoch = request.param
-        strategy = parse(spec, Harnet5)
+        strategy = parse(spec, NarrowHarnet)
         assert type(strategy) is self.strategy
         torch.manual_seed(0)
-        network = Network(Harnet5(), Classifier(Harnet5.features, CLASSES))
+        network = Network(NarrowHarnet(), Classifier(NarrowHarnet.features, CLASSES))
         strategy.freeze(network, epoch)
         return Case(strategy, network, epoch)
 
@@ -114,7 +114,7 @@ class TuningStrategyContract:
         assert self.strategy.examples
 
     def test_its_text_reads_back_to_the_same(self, case: Case) -> None:
-        again = parse(case.strategy.spec, Harnet5)
+        again = parse(case.strategy.spec, NarrowHarnet)
         assert type(again) is type(case.strategy)
         assert again.spec == case.strategy.spec
         assert again.frozen == case.strategy.frozen

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Dataset as TrackedDataset
 from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag
@@ -30,6 +29,8 @@ from sslwear.utils.csv_cells import csv_text
 from sslwear.utils.masking import masked
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from sslwear.tracking.store import Store
 
 NOTE = "mlflow.note.content"

@@ -27,7 +27,8 @@ from sslwear.config import Settings, parse
 from sslwear.studies.optimise import run_study
 from sslwear.studies.progress import ProgressCallback
 from sslwear.tracking import HOME_VARIABLE, Store
-from tests.conftest import heed_signals, store_at
+from tests.commands import heed_signals
+from tests.conftest import store_at
 from tests.integration.conftest import tiny_content
 
 COMMAND = [sys.executable, "-c", "from sslwear.cli.app import main; main()"]

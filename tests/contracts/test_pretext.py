@@ -6,7 +6,8 @@ import torch
 from sslwear.errors import SettingsError
 from sslwear.pretext import base
 from sslwear.pretext.base import PretextTask
-from sslwear.testing.pretext import BATCH, FEATURES, PretextTaskContract, batch
+from sslwear.testing.batches import BATCH, FEATURES, batch
+from sslwear.testing.pretext import PretextTaskContract
 
 TASKS = base.find()
 PUBLISHED = {"reverse", "permutation", "time_warp", "multi", "scale", "rotation", "jitter", "contrastive"}

@@ -32,7 +32,7 @@ def tiny_content(small_folder: Path) -> dict[str, Any]:
     return {
         "study": "tiny",
         "data": str(small_folder),
-        "encoder": "harnet5",
+        "encoder": "cnn5",
         "trials": 3,
         "split": {"test": 0.2, "validation": 0.25},
         "training": {"tuning": "head", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 2},

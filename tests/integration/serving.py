@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import heed_signals
+from tests.commands import Command
 
-COMMAND = [sys.executable, "-c", "from sslwear.cli.app import main; main()"]
 START_S = 120
 
 
@@ -34,32 +29,20 @@ def free_port() -> int:
 def running_server(model: str, home: Path) -> Iterator[int]:
     """Serve a model of a store until the block ends, then press Ctrl-C; gives the port."""
     port = free_port()
-    with tempfile.TemporaryFile("w+") as log:
-        server = subprocess.Popen(
-            [*COMMAND, "serve", model, "--port", str(port)],
-            env={**os.environ, "SSLWEAR_HOME": str(home)},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            preexec_fn=heed_signals,
-        )
-
-        def said() -> str:
-            log.seek(0)
-            return log.read()
-
-        try:
-            deadline = time.monotonic() + START_S
-            while not _answers(port):
-                if server.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"the server did not start: {said()}")
-                time.sleep(0.3)
-            yield port
-            server.send_signal(signal.SIGINT)
-            assert server.wait(timeout=60) == 0
-            assert "Traceback" not in said()
-        finally:
-            if server.poll() is None:
-                server.terminate()
+    server = Command("serve", model, "--port", str(port), variables={"SSLWEAR_HOME": str(home)})
+    try:
+        deadline = time.monotonic() + START_S
+        while not _answers(port):
+            if server.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the server did not start: {server.written()}")
+            time.sleep(0.3)
+        yield port
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=60) == 0
+        assert "Traceback" not in "".join(server.written())
+    finally:
+        if server.poll() is None:
+            server.send_signal(signal.SIGTERM)
 
 
 def _answers(port: int) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
@@ -13,7 +12,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +24,12 @@ from sslwear.cli.app import app
 from sslwear.config import to_yaml
 from sslwear.data.splits import hold_out
 from sslwear.tracking import Store
-from tests.conftest import heed_signals, store_at
+from tests.commands import Command
+from tests.conftest import store_at
 from tests.integration.conftest import statuses
 
 RUNNER = CliRunner()
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-c", "from sslwear.cli.app import main; main()"]
 
 
 @pytest.fixture
@@ -167,7 +165,7 @@ def test_pre_training_is_done_once(home: Path, file: Path) -> None:
         (["trainig.tuning=all"], "unknown key 'trainig'; allowed here are study, data"),
         (
             ["training.tuning=layer9"],
-            "training.tuning: 'layer9' names no blocks of harnet5. Its blocks are layer1 to layer5",
+            "training.tuning: 'layer9' names no blocks of cnn5. Its blocks are layer1 to layer5",
         ),
         (["search.tuning=[all, heads]"], "search.tuning: there is no tuning strategy 'heads'. Write auto_rgn"),
         (["search.tuning=[all, layer1-5]"], "search.tuning: 'all' is given twice"),
@@ -267,21 +265,13 @@ def test_describing_bad_data_is_refused(small_folder: Path, tmp_path: Path) -> N
 
 
 @pytest.fixture
-def start(home: Path, file: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(home: Path, file: Path) -> Iterator[Callable[..., Command]]:
     """Starts the command in a separate process, which is ended after the test."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[Command] = []
 
-    def run(*arguments: str, ignoring: signal.Signals | None = None) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [*COMMAND, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ.copy(),
-            preexec_fn=partial(heed_signals, ignoring),
-        )
-        started.append(process)
-        return process
+    def run(*arguments: str, ignoring: signal.Signals | None = None) -> Command:
+        started.append(Command(*arguments, ignoring=ignoring))
+        return started[-1]
 
     yield run
     for process in started:
@@ -289,7 +279,7 @@ def start(home: Path, file: Path) -> Iterator[Callable[..., subprocess.Popen[str
         process.communicate()
 
 
-def wait_for_trial(home: Path, number: int, epochs: int, process: subprocess.Popen[str]) -> None:
+def wait_for_trial(home: Path, number: int, epochs: int, process: Command) -> None:
     """Wait until a trial has reported a number of epochs."""
     query = (
         "select count(*) from trial_intermediate_values v join trials t on t.trial_id = v.trial_id where t.number = ?"
@@ -307,9 +297,10 @@ def wait_for_trial(home: Path, number: int, epochs: int, process: subprocess.Pop
 @pytest.mark.slow
 @pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_a_stopped_process_is_resumed_without_losing_finished_trials(
-    home: Path, file: Path, start: Callable[..., subprocess.Popen[str]], signal_number: int, code: int
+    home: Path, file: Path, start: Callable[..., Command], signal_number: int, code: int
 ) -> None:
-    study = ("study", "run", str(file), "--set", "training.max_epochs=8", "--set", "training.patience=8")
+    longer = ("encoder=harnet5", "training.max_epochs=8", "training.patience=8")
+    study = ("study", "run", str(file), *(part for change in longer for part in ("--set", change)))
     process = start(*study, "--set", "search.pretext=[none]")
     wait_for_trial(home, 1, 1, process)
     process.send_signal(signal_number)
@@ -331,9 +322,10 @@ def test_a_stopped_process_is_resumed_without_losing_finished_trials(
 
 @pytest.mark.slow
 def test_a_signal_that_the_caller_ignores_does_not_stop_a_study(
-    home: Path, file: Path, start: Callable[..., subprocess.Popen[str]]
+    home: Path, file: Path, start: Callable[..., Command]
 ) -> None:
-    process = start("study", "run", str(file), "--set", "search.pretext=[none]", ignoring=signal.SIGHUP)
+    longer = ("--set", "encoder=harnet5", "--set", "search.pretext=[none]")
+    process = start("study", "run", str(file), *longer, ignoring=signal.SIGHUP)
     wait_for_trial(home, 0, 1, process)
     process.send_signal(signal.SIGHUP)  # nohup ignores it
     out, err = process.communicate(timeout=200)
@@ -341,7 +333,7 @@ def test_a_signal_that_the_caller_ignores_does_not_stop_a_study(
     assert " was selected." in out
 
 
-def answered(address: str, process: subprocess.Popen[str]) -> bytes:
+def answered(address: str, process: Command) -> bytes:
     """Answer of a server after it has started."""
     deadline = time.monotonic() + 90
     while True:
@@ -366,7 +358,7 @@ def assert_unreachable_from_outside(port: int) -> None:
 
 @pytest.mark.slow
 def test_the_ui_answers_on_this_machine_only_and_shows_the_studies(
-    home: Path, file: Path, drawn: None, start: Callable[..., subprocess.Popen[str]]
+    home: Path, file: Path, drawn: None, start: Callable[..., Command]
 ) -> None:
     assert call("train", file, "--set", "training.max_epochs=1").exit_code == 0
     with socket.socket() as probe:
@@ -394,7 +386,7 @@ def test_the_ui_answers_on_this_machine_only_and_shows_the_studies(
 
 @pytest.mark.slow
 def test_the_dashboard_answers_on_this_machine_only_and_names_the_studies(
-    home: Path, start: Callable[..., subprocess.Popen[str]]
+    home: Path, start: Callable[..., Command]
 ) -> None:
     pytest.importorskip("optuna_dashboard", reason="Optuna's dashboard is not installed: pip install '.[dashboard]'")
     optuna.create_study(study_name="tiny", storage=store_at(home).storage_url)

@@ -23,7 +23,8 @@ from sslwear.studies.optimise import run_study
 from sslwear.studies.progress import ProgressCallback
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.bad_inputs.answers import call, refusal
-from tests.conftest import heed_signals, store_at
+from tests.commands import heed_signals
+from tests.conftest import store_at
 from tests.integration.serving import free_port
 
 START_S = 120

@@ -32,7 +32,7 @@ from sslwear.encoders.distribution_shift import STATISTICS
 from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.smoothing import HiddenMarkovModel, smooth
 from sslwear.tracking import HOME_VARIABLE, Store
-from tests.conftest import heed_signals
+from tests.commands import Command, heed_signals
 from tests.cutting import cut_recording
 
 CLASSES = ("rest", "walk", "run")
@@ -329,13 +329,12 @@ def test_processes_side_by_side_give_the_same_and_share_the_cores(
     (tmp_path / "broken.csv").write_text("time,x,y,z\n")
     arguments = [*map(str, files), str(tmp_path / "broken.csv"), "--model", reference, "--jobs", "2"]
     arguments += ["--precision", "float32"]
-    done = subprocess.run(
-        [COMMAND, "predict", *arguments, "--out", str(tmp_path / "two")], capture_output=True, text=True, check=False
-    )
+    done = Command("predict", *arguments, "--out", str(tmp_path / "two"))
+    out, err = done.communicate(timeout=300)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"sslwear: broken was left out: {tmp_path / 'broken.csv'} holds no samples")
-    assert done.stderr.count("\n") == 1
-    order = [done.stdout.index(f"\n{name} ") for name in ("P1", "P9", "P10", "broken")]
+    assert err.startswith(f"sslwear: broken was left out: {tmp_path / 'broken.csv'} holds no samples")
+    assert err.count("\n") == 1
+    order = [out.index(f"\n{name} ") for name in ("P1", "P9", "P10", "broken")]
     assert order == sorted(order)
     list(predict(files, model, Options(tmp_path / "one")))
     for name in ("P1", "P9", "P10"):

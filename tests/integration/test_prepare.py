@@ -22,7 +22,7 @@ from sslwear.data.prepare import PreparationResult, WindowPlan, prepare
 from sslwear.data.shards import open_shards
 from sslwear.data.sources.base import Options, Recording, Source
 from sslwear.errors import DataError
-from tests.conftest import heed_signals
+from tests.commands import heed_signals
 from tests.samples import adl
 
 PLAN = WindowPlan(window_s=5, step_s=5)

@@ -71,7 +71,7 @@ def test_a_report_is_written_of_what_the_stores_know(done: Store, tmp_path: Path
     assert study.data.tags["mlflow.source.name"] in text
     best = study.data.tags["sslwear.best_trial"]
     assert f"Learning curves of trial {best}, the best of the search in validation:" in text
-    assert "encoder: harnet5" in text
+    assert "encoder: cnn5" in text
     rows = json.loads((tmp_path / "REPORT.json").read_text())
     assert [row["method"] for row in rows] == ["gone", "layer5", "head"]
 
@@ -99,7 +99,7 @@ def test_report_inputs_have_the_kinds_and_the_winners_epochs(done: Store, frame:
 def test_an_evaluation_without_a_search_has_report_inputs_too(done: Store, frame: pd.DataFrame, tmp_path: Path) -> None:
     elsewhere = Store(done.home, done.tracking_uri, f"sqlite:///{tmp_path / 'optuna.db'}")  # which knows of no study
     inputs = gather_report_inputs("tiny", elsewhere, frame)
-    assert inputs.settings.encoder == "harnet5"
+    assert inputs.settings.encoder == "cnn5"
     assert inputs.outcomes == {}
     assert inputs.curves_of.startswith("one run of `")
     assert len(inputs.curves) == 2

@@ -12,7 +12,7 @@ import pytest
 from mlflow.artifacts import download_artifacts
 from typer.testing import CliRunner
 
-from sslwear.api.results import StudyResult
+from sslwear.api.study_result import StudyResult
 from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.errors import StudyError

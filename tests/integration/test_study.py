@@ -145,7 +145,7 @@ def test_a_trial_keeps_parameters_epochs_scores_pictures_and_checkpoint(done: tu
     assert best is not None
     assert scores["kappa"] == best.value
     assert network_run(study, best) == run.info.run_id
-    assert len(load_weights(store, f"runs:/{run.info.run_id}")) == 135
+    assert len(load_weights(store, f"runs:/{run.info.run_id}")) == 40
     split = StudyContext.open(kept_settings(study), store).split
     learnt = sorted(map(str, (*split.train, *split.validation)))
     assert sorted(run.data.params["train_participants"].split()) == learnt
@@ -171,7 +171,7 @@ def test_every_run_and_the_experiment_say_what_they_are(done: tuple[optuna.Study
     assert best is not None
     assert parent.data.metrics["kappa"] == best.value
     context = store.client.get_experiment(parent.info.experiment_id)
-    assert context.tags["mlflow.note.content"].startswith("Study **tiny**: how to fine-tune harnet5")
+    assert context.tags["mlflow.note.content"].startswith("Study **tiny**: how to fine-tune cnn5")
     assert json.loads(context.tags["mlflow.sharedViewState.best-first"])["orderByKey"] == "metrics.`kappa`"
     assert lines("http://127.0.0.1:5000", store)[0] == "tiny: http://127.0.0.1:5000/study/tiny"
 
@@ -495,7 +495,7 @@ def test_so_are_those_that_are_pre_trained_on(
     about = json.loads((longer / "dataset.json").read_text())
     (longer / "dataset.json").write_text(json.dumps({**about, "window_s": 10, "rate_hz": 15}))
     warnings = StudyContext.open(make(pretraining={"data": str(longer)}), store).data_warnings()
-    assert any(warning.startswith(f"{longer} has windows of 10 s and harnet5 expects 5 s") for warning in warnings)
+    assert any(warning.startswith(f"{longer} has windows of 10 s and cnn5 expects 5 s") for warning in warnings)
 
 
 def copy_with(dataset: Dataset, folder: Any, windows: Any) -> None:

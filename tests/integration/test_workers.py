@@ -5,7 +5,6 @@ Trials are stubs that sleep (`benchmarks/stub_worker.py`); all else is as in a s
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -29,13 +28,11 @@ from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.rerun import rerun
 from sslwear.studies.storage import find_study, open_storage
 from sslwear.tracking import Store
-from tests.conftest import heed_signals
+from tests.commands import CONTEXT, heed_signals
 from tests.integration.conftest import statuses
 
 PATIENCE_S = 150.0
 Start = Callable[..., "Worker"]
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["benchmarks.stub_worker", "sslwear.studies.optimise", "sslwear.data.loading"])
 
 pytestmark = pytest.mark.slow
 

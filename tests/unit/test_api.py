@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import sslwear
-from sslwear.api import loading, notebook, results, running
+from sslwear.api import evaluation_result, loading, notebook, running, study_result, training_results
 from sslwear.config import to_yaml
 from sslwear.studies.progress import ConsoleProgress
 
@@ -123,7 +123,7 @@ def _there(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 EXAMPLES = {
     test.name.rsplit(".", 1)[-1]: test
-    for module in (loading, running, results)
+    for module in (loading, running, study_result, evaluation_result, training_results)
     for test in doctest.DocTestFinder().find(module, extraglobs={"sslwear": sslwear, "torch": torch})
     if test.examples
 }

@@ -12,7 +12,7 @@ import pytest
 
 from sslwear.utils import interrupts
 from sslwear.utils.interrupts import signals_deferred
-from tests.conftest import heed_signals
+from tests.commands import heed_signals
 
 
 @pytest.fixture(autouse=True)

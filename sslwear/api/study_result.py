@@ -1,10 +1,9 @@
-"""Results of the public interface: a study, an evaluation, a training and a pre-training."""
+"""Result of a study: its trials, the best one and how sure that is."""
 
 # Imports of other parts stay inside functions, so that importing this module is fast.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -18,10 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from sslwear.config import Settings
-    from sslwear.evaluation.comparison import Comparison
-    from sslwear.reports.report_text import Group
     from sslwear.reports.study_report import StudyReport
-    from sslwear.training import FitResult
 
 
 @dataclass(frozen=True)
@@ -168,142 +164,3 @@ class StudyResult:
             f"<p>{escape(' '.join([*verdict(self.verdict), *filter(None, [self.verdict.warning])]))}</p>"
             f"{f'<p>Test scores, {what}: {tests}.</p>' if tests else ''}{table}"
         )
-
-
-@dataclass(frozen=True)
-class EvaluationResult:
-    """Methods compared on test participants; a notebook shows the answer and the tables.
-
-    Attributes:
-        settings: the settings of the evaluation.
-        scores: one row a method, seed, fold and test participant: ``method``, ``seed``, ``averaged_seeds`` (those that
-            an ensemble averages, else empty), ``fold``, ``participant``, ``windows``, the scores ``kappa``, ``f1``,
-            ``precision``, ``recall``, ``f1_all_classes``, ``accuracy``, and ``dataset``,
-            ``protocol``, ``transductive``, ``supervised``, ``run_id``.
-    """
-
-    settings: Settings
-    scores: pd.DataFrame
-
-    @cached_property
-    def _group(self) -> Group:
-        from sslwear.reports.report import grouped
-
-        methods = self.settings.evaluation.methods if self.settings.evaluation is not None else {}
-        baselines = frozenset(name for name, method in methods.items() if method.baseline is not None)
-        (group,) = grouped(self.scores, self.settings.objective, None, baselines)
-        return group
-
-    @property
-    def _compared(self) -> Sequence[Comparison]:
-        return self._group.comparisons[self.settings.objective]
-
-    @property
-    def summary(self) -> pd.DataFrame:
-        """One row a method: ``kappa`` and ``f1`` over participants, each with its 95 % interval (``_low``, ``_high``;
-        NaN with fewer than five participants) and standard deviation (``_sd``), the numbers of ``participants`` and
-        ``seeds``, and ``kappa_sd_of_seeds``.
-        """
-        from sslwear.evaluation.comparison import as_frame
-
-        return as_frame(self._group.summaries, ())
-
-    @property
-    def comparisons(self) -> pd.DataFrame:
-        """One row for each method but the first, which is the reference.
-
-        Columns: ``method``; ``reference``; ``score``, the objective; ``difference``, the mean over participants, with
-        its 95 % interval ``low`` and ``high`` (NaN with fewer than five participants); ``p`` of Wilcoxon's signed-rank
-        test; ``p_holm``, the same after Holm's correction; ``significant``, whether that is below 0.05.
-        """
-        import pandas as pd
-
-        columns = ("method", "reference", "score", "difference", "low", "high", "p", "p_holm", "significant")
-        reference, score = self._group.reference.label, self.settings.objective
-        rows = []
-        for one in self._compared:
-            found = one.found.interval
-            values = (found.mean, found.low, found.high, one.found.p, one.corrected, one.significant)
-            rows.append((one.summary.label, reference, score, *values))
-        return pd.DataFrame(rows, columns=list(columns))
-
-    def plot(self) -> Figure:
-        """Draw each participant's difference to the reference, with the mean and its 95 % interval, by method.
-
-        Raises:
-            StudyError: when there is one method only.
-        """
-        from sslwear.errors import StudyError
-        from sslwear.reports.report_figures import differences_figure
-
-        if not self._compared:
-            raise StudyError(
-                f"the evaluation of {self.settings.study!r} has one method only. Add one to compare it with"
-            )
-        return displayable(differences_figure({self._group.title: self._compared}, self.settings.objective))
-
-    def __repr__(self) -> str:
-        participants = self.scores["participant"].nunique()
-        return (
-            f"EvaluationResult({self.settings.study!r}, {len(self._group.summaries)} methods, {participants} test "
-            "participants)"
-        )
-
-    def _repr_markdown_(self) -> str:
-        from sslwear.reports.report_text import answer, comparisons_table, scores_table
-
-        parts = [answer(self._group), "\n".join(scores_table(self._group))]
-        if self._compared:
-            parts.append("\n".join(comparisons_table(self._group, self.settings.objective)))
-        return "\n\n".join(parts)
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """One training.
-
-    Attributes:
-        weights: address of its checkpoint, ``runs:/ID``.
-        scores: scores of the best epoch on the validation participants, by name.
-        fit: the network, the predictions of the best epoch and the record of each epoch.
-    """
-
-    weights: str
-    scores: dict[str, float]
-    fit: FitResult
-
-    @cached_property
-    def epochs(self) -> pd.DataFrame:
-        """One row an epoch: ``epoch``, ``train_loss``, ``validation_loss``, the validation scores and ``seconds``."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            [
-                {
-                    "epoch": record.epoch,
-                    "train_loss": record.train_loss,
-                    "validation_loss": record.validation_loss,
-                    **record.scores,
-                    "seconds": record.seconds,
-                }
-                for record in self.fit.history
-            ]
-        )
-
-    def __repr__(self) -> str:
-        scores = ", ".join(f"{name} {value:.3f}" for name, value in self.scores.items())
-        return f"TrainingResult({self.weights!r}, {scores})"
-
-
-@dataclass(frozen=True)
-class PretrainingResult:
-    """One pre-training.
-
-    Attributes:
-        weights: address of its checkpoint, ``runs:/ID``, for `load_encoder` or a study's ``weights``.
-        scores: scores of the pretext task on held-out participants, by name; ``chance`` is the score of an untrained
-            network.
-    """
-
-    weights: str
-    scores: dict[str, float]

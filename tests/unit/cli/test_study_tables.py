@@ -6,7 +6,7 @@ import optuna
 import pytest
 from rich.console import Console
 
-from sslwear.cli.tables import studies_table, trials_table
+from sslwear.cli.study_tables import studies_table, trials_table
 from sslwear.config import TrainingSettings
 from sslwear.studies.storage import all_studies, open_storage
 from sslwear.studies.trials import rows

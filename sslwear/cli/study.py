@@ -56,11 +56,12 @@ def study_run(
         from sslwear.studies.progress import ConsoleProgress
 
         overrides = [*(set_ or []), *([f"trials={trials}"] if trials is not None else [])]
-        settings, store = load(file, overrides, "study"), open_store(storage, tracking)
+        settings = load(file, overrides, "study")
+        store = open_store(storage, tracking, settings)
         console, number = standard_output(), number_of_workers(workers)
         if number > 1:
             run_in_workers(["study", "worker", str(file)], overrides, settings, number, console)
-        with ConsoleProgress(console, epochs=False) as progress:
+        with ConsoleProgress(console, epochs=False, before=number == 1) as progress:  # its workers said it
             study = run_study(settings, store, progress, joint=number > 1)
         _print_study(console, study, store)
 
@@ -82,7 +83,8 @@ def study_worker(
 
         end_with_parent()
         overrides = [*(set_ or []), *([f"trials={trials}"] if trials is not None else [])]
-        settings, store = load(file, overrides, "study"), open_store(storage, tracking)
+        settings = load(file, overrides, "study")
+        store = open_store(storage, tracking, settings)
         with ConsoleProgress(standard_output(), epochs=False) as progress:
             run_study(settings, store, progress, joint=True)
 

@@ -36,14 +36,18 @@ from sslwear.data.arrays import Description, write_dataset  # noqa: E402
 from sslwear.studies.context import StudyContext  # noqa: E402
 from sslwear.studies.failures import tell  # noqa: E402
 from sslwear.studies.first_trials import first_trials  # noqa: E402
+from sslwear.studies.kept_verdict import keep  # noqa: E402
 from sslwear.studies.optimise import _open  # noqa: E402
 from sslwear.studies.sampling import earlier_duplicate, sampler  # noqa: E402
 from sslwear.studies.search_trial import propose  # noqa: E402
 from sslwear.studies.storage import find_study, open_storage  # noqa: E402
+from sslwear.studies.verdict import report  # noqa: E402
 from sslwear.studies.workers import Crew  # noqa: E402
 from sslwear.tracking import Store  # noqa: E402
 
 STUB = ROOT / "benchmarks" / "stub_worker.py"
+PEOPLE = 24
+"""Number of participants of recorded trials."""
 SPACE = {
     "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
     "tuning": CategoricalDistribution(["head", "layer5"]),
@@ -64,6 +68,20 @@ while len(study.get_trials(deepcopy=False)) < total:
         time.sleep(seconds / 4)
         trial.report(trial.params["learning_rate"], step)
     study.tell(trial, trial.params["learning_rate"])
+"""
+
+
+SHOW = """
+import sys, time
+clocks = time.perf_counter, time.process_time
+started = [clock() for clock in clocks]
+import sslwear.cli.app as app, sslwear.cli.evaluate, sslwear.cli.study, sslwear.studies.verdict
+imported = [clock() for clock in clocks]
+try:
+    app.main()
+finally:
+    print(*(1000 * (clock() - before) for clock, before in zip(clocks, imported)), file=sys.stderr)
+    print(*(1000 * (after - before) for after, before in zip(imported, started)), file=sys.stderr)
 """
 
 
@@ -218,27 +236,34 @@ def _latencies(kind: str, new_store: Callable[[], Store], file: Path, recorded: 
     for name, values in ours.items():
         other = f"{1000 * statistics.median(plain[name]):.0f}" if name in plain else "-"
         print(f"| {kind}: {name} | {1000 * statistics.median(values):.0f} | {other} |", flush=True)
+    _show(f"{kind}: study show while the study runs", store)
+    found = report(study)
+    keep(study, [one.number for one in found.trials if one.candidate], found.importances)
+    _show(f"{kind}: study show of a finalised study", store)
+
+
+def _show(name: str, store: Store) -> None:
+    """Print how long `study show` takes, and the imports before it, by the clock and of a processor."""
     places = {"SSLWEAR_HOME": str(store.home), "SSLWEAR_STORAGE": store.storage_url}
-    started = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "sslwear", "study", "show", "stub"],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **places, "MLFLOW_TRACKING_URI": store.tracking_uri},
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-    print(f"| {kind}: study show, with the start of Python | {1000 * (time.perf_counter() - started):.0f} | - |")
+    places |= {"MLFLOW_TRACKING_URI": store.tracking_uri, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", SHOW, "study", "show", "stub"]
+    shown = subprocess.run(command, env={**os.environ, **places}, capture_output=True, text=True, check=True)
+    for what, line in zip((name, "the imports before it"), shown.stderr.splitlines()[-2:], strict=True):
+        wall, used = map(float, line.split())
+        print(f"| {what} | {wall:.0f} ({used:.0f} of a processor) | - |", flush=True)
 
 
 def _record(study: optuna.Study, context: StudyContext, number: int) -> None:
     """Record finished trials, each with the attributes that a study's trials have."""
     generator = np.random.default_rng(1)
-    training = context.settings.training
+    training, skills = context.settings.training, generator.normal(0.7, 0.1, PEOPLE)
     for i in range(number):
         params = {"learning_rate": float(10 ** generator.uniform(-4, -2)), "tuning": ("head", "layer5")[i % 2]}
         settings: TrainingSettings = training.model_copy(update=params)
+        scores = skills + generator.normal(-0.05 * abs(np.log10(params["learning_rate"] / 2e-3)), 0.04, len(skills))
         study.add_trial(
             create_trial(
-                value=float(generator.uniform()),
+                value=float(scores.mean()),
                 params=params,
                 distributions=SPACE,
                 user_attrs={
@@ -247,7 +272,7 @@ def _record(study: optuna.Study, context: StudyContext, number: int) -> None:
                     "best_epoch": 1,
                     "host": "stub",
                     "measured": {"trainable_parameters": 1.0},
-                    "people": {"1": 0.5, "2": 0.6},
+                    "people": {str(who): float(score) for who, score in enumerate(scores)},
                 },
             )
         )

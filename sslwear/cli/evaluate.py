@@ -35,11 +35,12 @@ def evaluate(
         from sslwear.utils.processes import end_with_parent
 
         end_with_parent()
-        settings, store = load(file, set_ or [], "evaluate"), open_store(storage, tracking)
+        settings = load(file, set_ or [], "evaluate")
+        store = open_store(storage, tracking, settings)
         console, number = standard_output(), number_of_workers(workers)
         if number > 1:
             run_in_workers(["evaluate", str(file), "--join"], set_ or [], settings, number, console)
-        with ConsoleProgress(console, epochs=False) as progress:
+        with ConsoleProgress(console, epochs=False, before=number == 1) as progress:  # its workers said it
             table = evaluate_study(settings, store, progress, joint=joint or number > 1)
         if joint:
             return

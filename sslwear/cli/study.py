@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,12 +16,17 @@ from sslwear.utils.words import count
 if TYPE_CHECKING:
     import optuna
 
+    from sslwear.reports.study_report import StudyReport
     from sslwear.studies.compare import Side
     from sslwear.studies.trials import TrialRow
     from sslwear.tracking import Store
 
 MOST_COLUMNS = 1000
 """Width of the widest table, in characters."""
+MOST_TRIALS, BEST_TRIALS = 100, 50
+"""Number of trials above which only some of them are shown, and how many of the best are."""
+MOST_FAILURES = 10
+"""Maximum number of failed trials whose reasons are shown."""
 
 study_app = typer.Typer(no_args_is_help=True, help="Run, resume, show, list, compare and report studies.")
 
@@ -50,11 +56,12 @@ def study_run(
         from sslwear.studies.progress import ConsoleProgress
 
         overrides = [*(set_ or []), *([f"trials={trials}"] if trials is not None else [])]
-        settings, store = load(file, overrides, "study"), open_store(storage, tracking)
+        settings = load(file, overrides, "study")
+        store = open_store(storage, tracking, settings)
         console, number = standard_output(), number_of_workers(workers)
         if number > 1:
             run_in_workers(["study", "worker", str(file)], overrides, settings, number, console)
-        with ConsoleProgress(console, epochs=False) as progress:
+        with ConsoleProgress(console, epochs=False, before=number == 1) as progress:  # its workers said it
             study = run_study(settings, store, progress, joint=number > 1)
         _print_study(console, study, store)
 
@@ -76,13 +83,19 @@ def study_worker(
 
         end_with_parent()
         overrides = [*(set_ or []), *([f"trials={trials}"] if trials is not None else [])]
-        settings, store = load(file, overrides, "study"), open_store(storage, tracking)
+        settings = load(file, overrides, "study")
+        store = open_store(storage, tracking, settings)
         with ConsoleProgress(standard_output(), epochs=False) as progress:
             run_study(settings, store, progress, joint=True)
 
 
 @study_app.command("show")
-def study_show(name: Annotated[str, typer.Argument(metavar="NAME", help="The study's name.")]) -> None:
+def study_show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The study's name.")],
+    all_: Annotated[
+        bool, typer.Option("--all", help="Show all trials; of more than 100, only the best 50 and running ones are.")
+    ] = False,
+) -> None:
     """Show the trials of a study with the best one and its scores, and the methods of an evaluation of that name."""
     with user_errors():
         from sslwear.cli.evaluate import print_evaluation
@@ -95,7 +108,7 @@ def study_show(name: Annotated[str, typer.Argument(metavar="NAME", help="The stu
         with store_errors(store):
             evaluation = find_evaluation(name, store)
             if evaluation is None or name in [study.study_name for study in all_studies(store)]:
-                _print_study(console, find_study(name, store), store)
+                _print_study(console, find_study(name, store), store, all_)
             if evaluation is not None:
                 console.print()
                 if evaluation.done is not None:
@@ -207,21 +220,27 @@ def study_check(
             raise typer.Exit(1)
 
 
-def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
+def _print_study(console: Console, study: optuna.Study, store: Store, all_: bool = False) -> None:
     from sslwear.cli.study_tables import scores_table, trials_table
     from sslwear.cli.ui import ui_command
     from sslwear.reports.study_text import verdict
     from sslwear.studies.tested import main_scores, past_evaluations
-    from sslwear.studies.trials import kept_settings, network_run, rows, winner
+    from sslwear.studies.trials import kept_settings, network_run, rows
     from sslwear.studies.verdict import report
 
-    settings, best, trials, found = kept_settings(study), winner(study), rows(study), report(study)
-    alike = [one.number for one in found.candidates] if len(found.candidates) > 1 else []
-    table = trials_table(trials, settings.objective, best.number if best else None, settings.search.space, alike)
+    settings, trials, found = kept_settings(study), rows(study), report(study)
+    best = None if found.winner is None else study.get_trials(deepcopy=False)[found.winner]
+    candidates = {one.number for one in found.candidates}
+    alike = candidates if len(candidates) > 1 else set()
+    some = trials if all_ else _most_interesting(trials, found)
+    table = trials_table(some, settings.objective, found.winner, settings.search.space, alike)
     if not console.is_terminal:  # a file or pipe has room for all columns
         needed = console.measure(table, options=console.options.update(max_width=MOST_COLUMNS)).maximum
         console.width = max(console.width, needed)
     console.print(table)
+    if len(some) < len(trials):
+        left = count(len(trials) - len(some), "more trial")
+        print_line(console, f"{left}: sslwear study show {study.study_name} --all")
     print_line(console, "")
     if best is None:
         print_line(console, f"No trial of {study.study_name} has finished yet.")
@@ -241,17 +260,35 @@ def _print_study(console: Console, study: optuna.Study, store: Store) -> None:
     if found.importances:
         text = ", ".join(f"{name} {share.text()}" for name, share in found.importances.items())
         print_line(console, f"Importance of the searched settings for {settings.objective}: {text}.")
-    for row in trials:
-        if row.outcome == "running":
-            print_line(console, f"Running: {_trial_name(row)} on {row.host}, {count(row.epochs, 'epoch')} so far.")
-        if row.outcome == "failed":
-            why = row.error or "its process ended without an error message"
-            print_line(console, f"Failed: {_trial_name(row)}: {why}.")
+    _print_unfinished(console, trials, all_)
     if best is not None:
         print_line(console, f"Repeat a trial with: sslwear rerun {study.study_name} --trial N")
         if (kept := network_run(study, best)) is not None:
             print_line(console, f"Weights of the selected trial: runs:/{kept}")
     print_line(console, f"Browse the study with: {ui_command(store)}")
+
+
+def _most_interesting(trials: Sequence[TrialRow], report: StudyReport) -> Sequence[TrialRow]:
+    """Of many trials, the selected one, the best ones and the running ones, in order."""
+    if len(trials) <= MOST_TRIALS:
+        return trials
+    shown = {report.winner, *(one.number for one in report.finished[:BEST_TRIALS])}
+    return [row for row in trials if row.number in shown or row.outcome == "running"]
+
+
+def _print_unfinished(console: Console, trials: Sequence[TrialRow], all_: bool) -> None:
+    """Where trials are running, and why trials failed; of many failed ones the last."""
+    failed = [row for row in trials if row.outcome == "failed"]
+    left = 0 if all_ else max(0, len(failed) - MOST_FAILURES)
+    shown = {row.number for row in failed[left:]}
+    for row in trials:
+        if row.outcome == "running":
+            print_line(console, f"Running: {_trial_name(row)} on {row.host}, {count(row.epochs, 'epoch')} so far.")
+        if row.number in shown:
+            why = row.error or "its process ended without an error message"
+            print_line(console, f"Failed: {_trial_name(row)}: {why}.")
+    if left:
+        print_line(console, f"{count(left, 'earlier trial')} failed too. --all lists them.")
 
 
 def _print_comparison(left: Side, right: Side) -> None:

@@ -17,8 +17,8 @@ def train(file: StudyFile, set_: Overrides = None) -> None:
         from sslwear.studies.single_run import train_once
         from sslwear.tracking import Store
 
-        settings, store = load(file, set_ or [], "train"), Store.from_environment()
-        console = standard_output()
+        settings, console = load(file, set_ or [], "train"), standard_output()
+        store = Store.from_environment(settings=settings)
         with ConsoleProgress(console, epochs=True) as progress:
             run, result = train_once(settings, store, progress)
         scores = ", ".join(f"{name} {value:.3f}" for name, value in result.validation.scores.items())
@@ -36,8 +36,8 @@ def pretrain(file: StudyFile, set_: Overrides = None) -> None:
         from sslwear.studies.single_run import pretrain_once
         from sslwear.tracking import Store
 
-        settings, store = load(file, set_ or [], "pretrain"), Store.from_environment()
-        console = standard_output()
+        settings, console = load(file, set_ or [], "pretrain"), standard_output()
+        store = Store.from_environment(settings=settings)
         with ConsoleProgress(console, epochs=True) as progress:
             run_id, scores = pretrain_once(settings, store, progress)
         text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())

@@ -26,8 +26,8 @@ Tracking = Annotated[
 Workers = Annotated[str, typer.Option(metavar="N", help="The number of processes that share the cores.")]
 
 
-def open_store(storage: str | None, tracking: str | None) -> Store:
-    """The store that options or, where they are not given, the environment names; processes started later use it too.
+def open_store(storage: str | None, tracking: str | None, settings: Settings) -> Store:
+    """The store that options name, or the environment, or the settings; processes started later use it too.
 
     Raises:
         StudyError: when an address has no meaning.
@@ -38,7 +38,7 @@ def open_store(storage: str | None, tracking: str | None) -> Store:
     for variable, address in ((STORAGE_VARIABLE, storage), (TRACKING_VARIABLE, tracking)):
         if address is not None:
             os.environ[variable] = address
-    return Store.from_environment()
+    return Store.from_environment(settings=settings)
 
 
 def number_of_workers(text: str) -> int:

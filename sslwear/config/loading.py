@@ -13,6 +13,8 @@ from sslwear.config.unused import COMMANDS, SECTIONS, Command, KeyPath, unused_k
 from sslwear.config.values import dotted, plain
 from sslwear.errors import SettingsError
 
+ADDRESSES = ("storage", "tracking")
+"""Keys with the addresses of stores, which may have passwords."""
 DIRECT = "the settings"
 """Origin of settings that are not from a file."""
 
@@ -56,6 +58,8 @@ def from_python(
             f"a study cannot be read from {type(study).__name__}. Give a path, a mapping or sslwear.Settings"
         )
     content = plain(study)
+    if isinstance(study, Settings):  # which leaves out what is kept nowhere
+        content |= {key: value for key in ADDRESSES if (value := getattr(study, key)) is not None}
     if isinstance(study, Mapping):
         content = with_base(content, Path(), DIRECT)
     found = check(content, [change], DIRECT, command)
@@ -106,7 +110,7 @@ def parse(content: Mapping[str, Any], origin: str) -> Settings:
 
 def with_effect(settings: Settings, command: Command) -> Settings:
     """Settings with defaults in place of the keys that have no effect on a command."""
-    content = settings.model_dump(mode="json")
+    content = settings.model_dump(mode="json") | {key: getattr(settings, key) for key in ADDRESSES}
     for path in unused_keys(content, command):
         section = content
         for name in path[:-1]:

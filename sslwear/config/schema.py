@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
-from sslwear.config.kinds import Count, OneOrMore, Paths, Positive, Section, Seed
+from sslwear.config.kinds import NO_BOOLEAN, Count, OneOrMore, Paths, Positive, Section, Seed
 from sslwear.config.messages import sentence
 from sslwear.config.search import Range, SearchSettings
 from sslwear.config.sections import (
@@ -208,6 +208,8 @@ class Settings(Section):
     """Number of trials of the study in all. A grid has no more than its combinations, and all of them by default."""
     hours: Positive | None = None
     """Hours after which the study starts no further trial, over all sessions. The study ends by what is spent first."""
+    target_score: Annotated[float, Field(ge=-1, le=1), NO_BOOLEAN] | None = None
+    """Score that ends the study: it starts no further trial when the objective of a finished one reaches it."""
     objective: Literal["kappa", "f1"] = "kappa"
     """Score that the search maximises, as a mean over participants: Cohen's kappa or macro F1."""
     second_objective: Literal["trainable_parameters", "windows_per_second"] | None = None
@@ -233,6 +235,10 @@ class Settings(Section):
     """Most cores to compute on; auto for those that are idle when a run starts. Small batches are computed on one."""
     include_nonwear: bool = False
     """Whether windows in which the device was not worn are used."""
+    storage: Annotated[str | None, Field(exclude=True)] = None
+    """Address of Optuna's storage, where neither --storage nor SSLWEAR_STORAGE gives one. It is kept nowhere."""
+    tracking: Annotated[str | None, Field(exclude=True)] = None
+    """Address of MLflow's store, where neither --tracking nor MLFLOW_TRACKING_URI gives one. It is kept nowhere."""
     plugins: Paths = ()
     """Python files with sources, augmentations, encoders, pretext tasks, tuning strategies or baselines."""
     split: SplitSettings = SplitSettings()

@@ -18,7 +18,7 @@ COMBINED = ("baseline", "ensemble", "select_on_validation", "probe")
 """Keys of a method that trains no network of its own."""
 SECTIONS = frozenset({"split", "training", "pretraining", "search", "sampler", "pruner", "cache"})
 SEARCHING = (
-    *("search", "sampler", "pruner", "trials", "hours"),
+    *("search", "sampler", "pruner", "trials", "hours", "target_score"),
     *("second_objective", "constraint", "select", "baseline", "keep_checkpoints"),
 )
 NETWORK = ("weights", "training", "pretraining", "cache", "precision", "device")
@@ -189,7 +189,7 @@ def _search(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     for key in ("sampler", "pruner"):
         yield (key,), "nothing is searched (section search)"
     if _only_evaluated(content):
-        for key in ("trials", "hours"):
+        for key in ("trials", "hours", "target_score"):
             yield (key,), "the file has an evaluation and searches nothing"
         yield ("seed",), "an evaluation has its own seeds (evaluation.seeds)"
 

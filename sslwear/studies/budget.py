@@ -1,4 +1,4 @@
-"""Budget of a study: a number of trials, and hours."""
+"""Budget of a study: a number of trials, hours, and a score that is enough."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import time
 from typing import Any
 
 import optuna
+from optuna.trial import TrialState
 
 from sslwear.config import Settings
 from sslwear.studies.failures import counted
+from sslwear.studies.limits import excess
 from sslwear.utils.words import count, shown
 
 SECONDS, END = "seconds", "end"
@@ -22,11 +24,12 @@ class Budget:
 
     Args:
         study: the Optuna study, which keeps what was spent.
-        settings: its settings, with `trials` and `hours`.
+        settings: its settings, with `trials`, `hours` and `target_score`.
     """
 
     def __init__(self, study: optuna.Study, settings: Settings) -> None:
-        self._study, self._trials, self._hours = study, settings.trials, settings.hours
+        self._study, self._settings = study, settings
+        self._trials, self._hours = settings.trials, settings.hours
         self._before = study.user_attrs.get(SECONDS, _seconds_of_trials(study))
         self._start = time.monotonic()
 
@@ -42,11 +45,22 @@ class Budget:
     def spent(self) -> dict[str, Any] | None:
         """What is spent, as `end` and `end_note` have it; None while the study goes on."""
         done = len(counted(self._study))
+        if (reached := self._reached()) is not None:
+            return {"by": "score", "score": self._settings.target_score, "trial": reached, "trials": done}
         if done >= self._trials:
             return {"by": "trials", "trials": done}
         if self._hours is not None and self.seconds >= 3600 * self._hours:
             return {"by": "hours", "hours": self._hours, "trials": done, "of": self._trials}
         return None
+
+    def _reached(self) -> int | None:
+        """Number of the first finished trial with the target score that keeps the constraints; None if none has it."""
+        target = self._settings.target_score
+        if target is None:
+            return None
+        complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        kept = (trial for trial in complete if all(over <= 0 for over in excess(trial, self._settings)))
+        return next((trial.number for trial in kept if trial.values and trial.values[0] >= target), None)
 
     def end(self, spent: dict[str, Any] | None) -> None:
         """Let the study keep by what it ended; None while it goes on."""
@@ -60,6 +74,11 @@ def end_note(study: optuna.Study) -> str | None:
         return None
     if end["by"] == "trials":
         return f"Ended by the number of trials: {count(end['trials'], 'trial')}."
+    if end["by"] == "score":
+        return (
+            f"Ended by the target score: trial {end['trial']} reached {shown(end['score'])} after "
+            f"{count(end['trials'], 'trial')}."
+        )
     return f"Ended by time: {shown(end['hours'])} h were spent after {end['trials']} of {count(end['of'], 'trial')}."
 
 

@@ -50,7 +50,7 @@ def evaluate_study(
 
     Args:
         settings: the study file's, with a section `evaluation`, to whose methods its baselines are added.
-        store: receives the runs; by default the store that the environment names.
+        store: receives the runs; by default the store that the environment or the settings name.
         progress: receives progress; silent by default.
         joint: whether other processes do jobs of the evaluation too.
 
@@ -62,7 +62,7 @@ def evaluate_study(
             participants, another process runs the study, or a job failed; jobs that finished are kept.
         KeyboardInterrupt: when the user interrupts; no run is left open.
     """
-    store, progress = store or Store.from_environment(), progress or ProgressCallback()
+    store, progress = store or Store.from_environment(settings=settings), progress or ProgressCallback()
     settings, left_out = with_baselines(settings)
     for text in left_out:
         progress.note(text)

@@ -17,7 +17,7 @@ from sslwear.studies.pretraining import PRETRAINING_VERSION
 from sslwear.training.cache import FEATURES_VERSION
 
 FREE_KEYS = (
-    *("trials", "hours", "select", "baseline", "keep_checkpoints"),
+    *("trials", "hours", "target_score", "select", "baseline", "keep_checkpoints"),
     *("device", "threads", "cache", "evaluation"),
 )
 """Settings that may differ when a study is resumed, because they do not change the result of a trial."""

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sklearn.ensemble import RandomForestRegressor
 
 from sslwear.evaluation.intervals import LEVEL, Interval
+from sslwear.studies.kept_verdict import kept_importances
 from sslwear.studies.trials import score_of
 
 FEWEST_TRIALS, FOR_EACH = 20, 10
@@ -43,6 +44,8 @@ def importances(study: optuna.Study) -> dict[str, Interval]:
         is the number of trials. Empty if there are fewer finished trials than `FEWEST_TRIALS`, or `FOR_EACH` for each
         setting, or if the scores are not predictable.
     """
+    if (kept := kept_importances(study)) is not None:
+        return kept
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     names = _varied(complete)
     if not names or len(complete) < max(FEWEST_TRIALS, FOR_EACH * len(names)):

@@ -49,7 +49,7 @@ def run_study(
 
     Args:
         settings: the study file's.
-        store: receives trials, runs and checkpoints; by default the store that the environment names.
+        store: receives trials, runs and checkpoints; by default the store that the environment or the settings name.
         progress: receives progress; silent by default.
         joint: whether other processes may run the study on this machine too. On other machines they always may.
 
@@ -62,7 +62,7 @@ def run_study(
             interrupts it, the last trials failed in the same way, or no trial finished.
         KeyboardInterrupt: when the user interrupts; no run is left open.
     """
-    store, progress = store or Store.from_environment(), progress or ProgressCallback()
+    store, progress = store or Store.from_environment(settings=settings), progress or ProgressCallback()
     exclusive = nullcontext() if joint else alone(store, settings.study)
     with store_errors(store), exclusive:
         context = StudyContext.open(_as_started(settings, store), store)

@@ -99,10 +99,11 @@ class ConsoleProgress(ProgressCallback):
     Args:
         console: where to print.
         epochs: whether every epoch gets a line, or only every trial.
+        before: whether to say how many trials or jobs were finished before.
     """
 
-    def __init__(self, console: Console, epochs: bool) -> None:
-        self._console = console
+    def __init__(self, console: Console, epochs: bool, before: bool = True) -> None:
+        self._console, self._say_before = console, before
         self._epoch_lines = epochs
         self._study: TaskID | None = None
         self._run: TaskID | None = None
@@ -137,7 +138,7 @@ class ConsoleProgress(ProgressCallback):
         self._done = self._before = done
         self._total = total
         self._study_start = time.monotonic()
-        if done:
+        if done and self._say_before:
             self._line(f"{done} of {total} were finished before")
 
     def done(self, done: int) -> None:

@@ -35,7 +35,7 @@ MOST_POSTPONED = 2
 def run_trials(
     context: StudyContext, study: optuna.Study, budget: Budget, parent: Run, crew: Crew, progress: ProgressCallback
 ) -> None:
-    """Run trials until their number or the hours are spent, and no other worker runs one.
+    """Run trials until the budget is spent, and no other worker runs one.
 
     Args:
         context: the study's.
@@ -54,7 +54,8 @@ def run_trials(
     while (spent := search.step()) is None:
         pass
     budget.end(spent)
-    if context.settings.hours is not None and (note := end_note(study)) is not None:
+    limited = context.settings.hours is not None or context.settings.target_score is not None
+    if limited and (note := end_note(study)) is not None:
         progress.note(note)
 
 
@@ -184,7 +185,13 @@ def search_in_fold(
     Raises:
         StudyError: when no trial finished.
     """
-    changes = {"search": method.search, "trials": method.trials, "hours": None, "training": training}
+    changes = {
+        "search": method.search,
+        "trials": method.trials,
+        "hours": None,
+        "target_score": None,
+        "training": training,
+    }
     settings = context.settings.model_copy(update={**changes, "keep_checkpoints": False, "second_objective": None})
     folds = inner_folds(context.dataset, context.split, settings.split)
     inner = replace(context, settings=settings, folds=folds)

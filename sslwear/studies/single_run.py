@@ -24,7 +24,7 @@ def train_once(
     Raises:
         SslwearError: when settings, data or weights cannot be used.
     """
-    store, progress = store or Store.from_environment(), progress or ProgressCallback()
+    store, progress = store or Store.from_environment(settings=settings), progress or ProgressCallback()
     with store_errors(store):
         context = _build(settings, store, progress)
         context.check_objective()
@@ -49,7 +49,7 @@ def pretrain_once(
     """
     pretext = settings.training.pretext
     check_pretext(pretext)
-    store, progress = store or Store.from_environment(), progress or ProgressCallback()
+    store, progress = store or Store.from_environment(settings=settings), progress or ProgressCallback()
     with store_errors(store):
         context = _build(settings, store, progress)
         place = describe_experiment(context, single_note(context))

@@ -16,14 +16,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sslwear.errors import StudyError
 from sslwear.studies.content import check_content
+from sslwear.studies.trial_reader import ReadingStorage
 from sslwear.tracking import STORAGE_VARIABLE, Store, databases, mlflow_database, open_runs, outages
-from sslwear.tracking.patience import PatientStorage
+from sslwear.tracking.patience import PatientStorage, patient
 from sslwear.utils.masking import masked, one_line
 
 NESTED = "/"
 """Character in the names of the studies inside of evaluations, which no study file may have."""
 CONTENT = ("studies",)
 """Tables of Optuna with rows that somebody made."""
+
+
+class PatientReadingStorage(PatientStorage, ReadingStorage):
+    """Storage on a server, whose calls wait while the server restarts."""
+
+    _get_trials = patient(ReadingStorage._get_trials)
 
 
 def open_storage(store: Store) -> RDBStorage:
@@ -113,9 +120,9 @@ def _connected(url: str) -> RDBStorage:
     """Storage of an address, of any version of the schema; on a server its calls wait while the server restarts."""
     if url.startswith("sqlite"):
         options = {"connect_args": {"timeout": databases.LOCKED_S}}
-        return RDBStorage(url, engine_kwargs=options, skip_compatibility_check=True)
+        return ReadingStorage(url, engine_kwargs=options, skip_compatibility_check=True)
     with databases.one_at_a_time(url):
-        return PatientStorage(url, engine_kwargs={"pool_pre_ping": True}, skip_compatibility_check=True)
+        return PatientReadingStorage(url, engine_kwargs={"pool_pre_ping": True}, skip_compatibility_check=True)
 
 
 def _read_only(store: Store) -> RDBStorage:

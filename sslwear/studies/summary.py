@@ -8,6 +8,7 @@ from sslwear.reports.study_page import study_page
 from sslwear.reports.study_pictures import study_pictures
 from sslwear.reports.study_report import StudyReport
 from sslwear.reports.study_text import study_markdown
+from sslwear.studies.kept_verdict import keep
 from sslwear.studies.mlflow_page import LIKE_BEST
 from sslwear.studies.verdict import report
 from sslwear.tracking import Run
@@ -20,6 +21,7 @@ MARKS = "marks"
 def log(study: optuna.Study, parent: Run) -> None:
     """Log the page, pictures and a description on the study's run."""
     found = report(study)
+    keep(study, [one.number for one in found.trials if one.candidate], found.importances)
     for name, picture in study_pictures(found).items():
         parent.figure(picture, f"{name}.png")
     parent.page(study_page(found), PAGE)

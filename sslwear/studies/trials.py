@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from sslwear.config.unused import unused_keys
 from sslwear.errors import StudyError
 from sslwear.evaluation.selection import candidates
 from sslwear.reports.study_figures import TrialPoint
+from sslwear.studies.kept_verdict import kept_alike
 from sslwear.studies.limits import MEASURED, excess
 
 BY_PARTICIPANT, SELECT, NETWORKS = "by_participant", "select", "networks"
@@ -90,16 +91,32 @@ def best_trial(study: optuna.Study) -> FrozenTrial | None:
     return max(found, key=lambda trial: (score_of(trial) or 0.0, -trial.number)) if found else None
 
 
-def winner(study: optuna.Study) -> FrozenTrial | None:
-    """The trial that the study selects, see `Settings.select`; None if none finished."""
+def winner(study: optuna.Study, alike: Sequence[int] | None = None) -> FrozenTrial | None:
+    """The trial that the study selects, see `Settings.select`; None if none finished.
+
+    Args:
+        study: the study.
+        alike: numbers of the trials that cannot be told from the best, if they are known, see `alike_trials`.
+    """
     best = best_trial(study)
     if best is None or study.user_attrs.get(SELECT, "best") == "best":
         return best
     found = {trial.number: trial for trial in eligible(study)}
-    alike = [found[number] for number in candidates(scores_table(study))]
-    if not alike:  # a study of version 0.1
+    simple = [found[number] for number in (alike_trials(study, scores_table(study)) if alike is None else alike)]
+    if not simple:  # a study of version 0.1
         return best
-    return min(alike, key=lambda trial: (trial.user_attrs[MEASURED]["trainable_parameters"], _cost(trial)))
+    return min(simple, key=lambda trial: (trial.user_attrs[MEASURED]["trainable_parameters"], _cost(trial)))
+
+
+def alike_trials(study: optuna.Study, table: pd.DataFrame) -> list[int]:
+    """Numbers of the trials that cannot be told from the best.
+
+    Args:
+        study: the study.
+        table: its `scores_table`.
+    """
+    kept = kept_alike(study)
+    return kept if kept is not None else candidates(table) if len(table) else []
 
 
 def _cost(trial: FrozenTrial) -> tuple[bool, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from itertools import takewhile
@@ -16,7 +17,6 @@ from sslwear.encoders.base import get as get_encoder
 from sslwear.errors import SettingsError
 from sslwear.evaluation.intervals import Interval, interval
 from sslwear.evaluation.selection import (
-    candidates,
     corrected_estimate,
     finding,
     group_means,
@@ -34,6 +34,7 @@ from sslwear.studies.trials import (
     PEOPLE,
     SELECT,
     TrialRow,
+    alike_trials,
     best_trial,
     effective,
     eligible,
@@ -72,11 +73,12 @@ def judged_in_words(settings: Settings, folds: tuple[Split, ...]) -> str:
 
 def report(study: optuna.Study) -> StudyReport:
     """What a person is told about a study."""
-    settings, best, table = kept_settings(study), winner(study), scores_table(study)
-    alike = candidates(table) if len(table) else []
+    settings, table = kept_settings(study), scores_table(study)
+    alike = alike_trials(study, table)
+    best = winner(study, alike)
     trials = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
-    every = rows(study)
-    results = tuple(_result(row, trials[row.number], row.number in alike, settings) for row in every)
+    every, candidate = rows(study), set(alike)
+    results = tuple(_result(row, trials[row.number], row.number in candidate, settings) for row in every)
     own = _default(study, settings)
     selected = _selected(study, best, table)
     pareto = tuple(trial.number for trial in study.best_trials) if settings.second_objective is not None else ()
@@ -116,16 +118,17 @@ def _finding(settings: Settings, alike: list[int], known: list[TrialRow], partic
     try:
         load_plugins(settings)
         blocks = get_encoder(settings.encoder).block_names()
-        first = {row.number: _first_tuned(row, settings) for row in known}
+        first_of = functools.cache(functools.partial(_first_tuned, settings=settings))
+        first = {row.number: first_of(row.settings.tuning if row.settings else "all") for row in known}
     except SettingsError:  # the file of a plug-in is gone
         blocks, first = (), {}
     return finding(alike, len(known), properties, first, blocks, participants)
 
 
-def _first_tuned(row: TrialRow, settings: Settings) -> int:
-    """Place of the first block that a trial tunes; the number of blocks if it tunes the head only."""
+def _first_tuned(tuning: str, settings: Settings) -> int:
+    """Place of the first block that a tuning strategy tunes; the number of blocks if it tunes the head only."""
     encoder = get_encoder(settings.encoder)
-    frozen = parse_tuning(row.settings.tuning if row.settings else "all", encoder).frozen
+    frozen = parse_tuning(tuning, encoder).frozen
     return len(list(takewhile(frozen.__contains__, encoder.block_names())))
 
 
@@ -171,8 +174,9 @@ def _result(row: TrialRow, trial: FrozenTrial, candidate: bool, settings: Settin
 
 def _default(study: optuna.Study, settings: Settings) -> FrozenTrial | None:
     """The finished trial with the study file's own settings."""
-    own = effective(settings)
-    return next((one for one in eligible(study) if effective(settings_of(one, settings)) == own), None)
+    own, rate = effective(settings), settings.training.learning_rate
+    some = (one for one in eligible(study) if one.user_attrs["settings"].get("learning_rate", rate) == rate)
+    return next((one for one in some if effective(settings_of(one, settings)) == own), None)
 
 
 def _rated(trial: FrozenTrial, name: str) -> Rated | None:

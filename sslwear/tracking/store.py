@@ -19,6 +19,7 @@ from mlflow.entities.lifecycle_stage import LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
+from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
 from sslwear.data.loading import open_data, open_windows
 from sslwear.data.pretraining import PretrainingData, open_pretraining_data
@@ -60,11 +61,12 @@ class Store:
         set_defaults()
 
     @classmethod
-    def from_environment(cls, write: bool = True) -> Store:
+    def from_environment(cls, write: bool = True, settings: Settings | None = None) -> Store:
         """Store of ``SSLWEAR_HOME`` (default ``mlruns``), ``MLFLOW_TRACKING_URI`` and ``SSLWEAR_STORAGE``.
 
         Args:
             write: whether the caller writes to the store; reading alone needs no permission to write.
+            settings: a study file's, whose addresses are used where the environment has none.
 
         Raises:
             StudyError: when the folder cannot be written to, or an address has no meaning.
@@ -81,10 +83,15 @@ class Store:
         if read_only and write:
             raise StudyError(f"cannot write to the store in {home}. Set {HOME_VARIABLE} to another folder")
         runs, trials = (databases.url_of(path, read_only) for path in files)
-        if (tracking := os.environ.get(TRACKING_VARIABLE)) is not None and tracking:
+        tracking, storage = os.environ.get(TRACKING_VARIABLE), os.environ.get(STORAGE_VARIABLE)
+        if tracking:
             addresses.check_tracking(TRACKING_VARIABLE, tracking)
-        if (storage := os.environ.get(STORAGE_VARIABLE)) is not None and storage:
+        elif settings is not None and (tracking := settings.tracking):
+            addresses.check_tracking("tracking of the study file", tracking)
+        if storage:
             addresses.check_database(STORAGE_VARIABLE, storage)
+        elif settings is not None and (storage := settings.storage):
+            addresses.check_database("storage of the study file", storage)
         return cls(home, tracking or runs, storage or trials, read_only)
 
     def open_dataset(self, data: str) -> Dataset:

@@ -206,6 +206,19 @@ def test_two_that_start_at_once_share_one_study(
     }
 
 
+def test_workers_leave_when_a_trial_reaches_the_target_score(store: Store, file: Path, start: Start) -> None:
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "trials": 500, "target_score": 0.3}))
+    command = start(store, file, command=("study", "run", str(file), "--workers", "2"))
+    out = command.ended()
+    study = find_study("tiny", store)
+    reached = [trial for trial in study.trials if trial.value is not None and trial.value >= 0.3]
+    assert 1 <= len(reached) <= 2  # the other worker may have had one in hand
+    assert len(counted(study)) < 100
+    assert "Ended by the target score: trial" in out
+    assert "were finished before" not in out
+    assert "RUNNING" not in str(statuses(store))
+
+
 def test_a_killed_workers_trial_is_run_by_another(shared: Store, file: Path, start: Start) -> None:
     first = start(shared, file, seconds=60)
     lost = in_hand(shared, first)

@@ -158,7 +158,14 @@ def test_halving_needs_more_epochs_than_its_warm_up_in_some_trial() -> None:
         read(**halving, search={"training.max_epochs": {"low": 1, "high": 3}})
 
 
-def test_hours_are_for_searches() -> None:
-    assert read(search={"tuning": ["all"]}, hours=0.5).hours == 0.5
-    with pytest.raises(SettingsError, match="hours would do nothing"):
-        read(evaluation={"methods": {"a": {}}}, hours=1)
+@pytest.mark.parametrize("key", ["hours", "target_score"])
+def test_limits_of_a_study_are_for_searches(key: str) -> None:
+    assert getattr(read(search={"tuning": ["all"]}, **{key: 0.5}), key) == 0.5
+    with pytest.raises(SettingsError, match=f"{key} would do nothing"):
+        read(evaluation={"methods": {"a": {}}}, **{key: 1})
+
+
+@pytest.mark.parametrize("score", [1.1, -2, True, "high"])
+def test_a_target_score_is_a_score(score: object) -> None:
+    with pytest.raises(SettingsError, match="target_score"):
+        read(search={"tuning": ["all"]}, target_score=score)

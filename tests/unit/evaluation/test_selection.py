@@ -139,9 +139,29 @@ def test_flips_are_all_or_random_and_fewer_for_many_trials() -> None:
     assert len(np.unique(selection._flips(12, 600), axis=0)) == 4096
     assert selection._flips(40, 200).shape == (10_000, 40)
     assert len(selection._flips(40, 1265)) == 2499
-    assert len(selection._flips(40, 9_000)) == 1000
+    assert len(selection._flips(40, 2_000)) == 1000
+    assert len(selection._flips(40, 20_000)) == 40
     for participants in (5, 40):
         assert (selection._flips(participants, 24)[0] == 1).all()
+
+
+@pytest.mark.parametrize("at_once", [1, 1000, 1_000_000], ids=["one by one", "in parts", "the highest first"])
+@pytest.mark.parametrize("noise", [0.05, 1e-7, 0.0])
+def test_trials_are_compared_with_all_others_under_all_flips(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, noise: float
+) -> None:
+    monkeypatch.setattr(selection, "AT_ONCE", at_once)
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.7, 0.1, 8) - 0.03 * rng.integers(4, size=(150, 1)) + rng.normal(0, noise, (150, 8))
+    sums = selection._flips(8, 150) @ values.T
+    expected = []
+    for own, scores in zip(sums.T, values, strict=True):
+        lengths = np.sqrt(((values - scores) ** 2).sum(axis=1))
+        others = lengths > selection.SAME
+        t = ((sums - own[:, None])[:, others] / lengths[others]).max(axis=1)
+        expected.append(t[0] <= 0 or bool(np.mean(t >= t[0] - selection.TOLERANCE) >= 0.05))
+    assert selection._stay(values, sums, 0.05).tolist() == expected
+    assert 0 < sum(expected) < 150
 
 
 def test_corrected_scores_of_participants_are_those_of_trials_chosen_without_them() -> None:

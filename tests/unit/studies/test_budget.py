@@ -45,6 +45,20 @@ def test_the_first_that_is_spent_ends_the_study(clock: Clock) -> None:
     assert budget.spent() == {"by": "trials", "trials": 3}
 
 
+def test_a_score_that_is_enough_ends_the_study(clock: Clock) -> None:
+    study = optuna.create_study(direction="maximize")
+    budget = Budget(study, settings(trials=9, target_score=0.8, constraint={"trainable_parameters": 5}))
+    for value, parameters in ((0.79, 5), (0.9, 6)):
+        study.add_trial(optuna.create_trial(value=value, user_attrs={"measured": {"trainable_parameters": parameters}}))
+    study.add_trial(optuna.create_trial(state=optuna.trial.TrialState.PRUNED, intermediate_values={1: 0.95}))
+    assert budget.spent() is None
+    study.add_trial(optuna.create_trial(value=0.8, user_attrs={"measured": {"trainable_parameters": 5}}))
+    assert budget.spent() == {"by": "score", "score": 0.8, "trial": 3, "trials": 4}
+    budget.end(budget.spent())
+    assert end_note(study) == "Ended by the target score: trial 3 reached 0.8 after 4 trials."
+    assert Budget(study, settings(trials=9, target_score=0.95)).spent() is None
+
+
 def test_time_of_earlier_sessions_counts_and_time_between_them_does_not(clock: Clock) -> None:
     study = optuna.create_study()
     first = Budget(study, settings(hours=1))

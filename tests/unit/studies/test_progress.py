@@ -43,6 +43,13 @@ def test_a_study_prints_a_line_when_a_trial_starts_and_ends(clock: list[float]) 
     ]
 
 
+def test_what_was_finished_before_is_left_out_where_workers_said_it() -> None:
+    file = io.StringIO()
+    with ConsoleProgress(Console(file=file), epochs=False, before=False) as progress:
+        progress.study("tiny", 12, 12)
+    assert file.getvalue() == ""
+
+
 def test_a_single_training_prints_a_line_for_each_epoch(clock: list[float]) -> None:
     file = io.StringIO()
     with ConsoleProgress(Console(file=file), epochs=True) as progress:

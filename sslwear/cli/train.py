@@ -7,6 +7,7 @@ from sslwear.cli.terminal import print_line, standard_output, user_errors
 from sslwear.cli.ui import ui_command
 
 NOTHING_KEPT = "nothing was kept; the same command starts again"
+GOES_ON = "the same command goes on from the last checkpoint"
 
 
 def train(file: StudyFile, set_: Overrides = None) -> None:
@@ -29,8 +30,11 @@ def train(file: StudyFile, set_: Overrides = None) -> None:
 
 
 def pretrain(file: StudyFile, set_: Overrides = None) -> None:
-    """Pre-train the encoder on the pretext task under training; a run with the same settings is reused."""
-    with user_errors(NOTHING_KEPT):
+    """Pre-train the encoder on the pretext task under training; a run with the same settings is reused.
+
+    The same command goes on with a pre-training that was interrupted.
+    """
+    with user_errors(GOES_ON):
         from sslwear.config import load
         from sslwear.studies.progress import ConsoleProgress
         from sslwear.studies.single_run import pretrain_once

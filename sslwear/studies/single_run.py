@@ -5,7 +5,8 @@ from __future__ import annotations
 from sslwear.config import Settings
 from sslwear.studies.context import StudyContext
 from sslwear.studies.mlflow_page import describe_experiment, single_note
-from sslwear.studies.pretraining import check_pretext, check_pretraining, pretrained
+from sslwear.studies.pretraining import pretrained
+from sslwear.studies.pretraining_checks import check_pretext, check_pretraining
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.storage import store_errors
 from sslwear.studies.trial import note, run_name, train

@@ -1,0 +1,121 @@
+"""Steps of a training: the loss of a batch, its gradients, and the update of the weights."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from sslwear.encoders.base import Network
+from sslwear.training.averaging import WeightAverage
+from sslwear.training.device import Stream, generator
+from sslwear.training.evaluation import forward
+from sslwear.training.results import FitSettings
+from sslwear.training.task import Task
+from sslwear.training.windows import WindowSource
+
+GRADIENT_BATCHES = 5
+"""Batches whose gradients a tuning strategy may use before an epoch, as many as Lee et al. use."""
+
+
+class Steps:
+    """Steps of a training, with the random numbers of the task and of dropout.
+
+    Args:
+        network: network in training.
+        task: supervised classification or a pretext task.
+        settings: settings of the training.
+        optimizer: updates the weights.
+        average: average of the weights; None for none.
+        samples: window length of the encoder, in samples.
+        features: number of features of the encoder.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        task: Task,
+        settings: FitSettings,
+        optimizer: torch.optim.Optimizer,
+        average: WeightAverage | None,
+        samples: int,
+        features: int,
+    ) -> None:
+        self._network, self._task, self._settings, self._optimizer = network, task, settings, optimizer
+        self._average, self._samples, self._features = average, samples, features
+        streams = {"task": Stream.TRAINING, "gradients": Stream.GRADIENTS, "dropout": Stream.DROPOUT}
+        self.draws = {name: generator(settings.seed, stream) for name, stream in streams.items()}
+
+    def take(self, x: Tensor, labels: Tensor, depth: int) -> Tensor:
+        """Update the weights with a batch; returns the sum of its losses and the sum of their weights (2,).
+
+        Args:
+            x: windows (B, 3, samples), or their outputs of the first `depth` blocks.
+            labels: class indices (B,).
+            depth: number of blocks that `x` has passed.
+        """
+        loss, weight = self._loss(x, labels, self.draws["task"], depth, self.draws["dropout"])
+        self._optimizer.zero_grad(set_to_none=True)
+        (loss / weight).backward()  # type: ignore[no-untyped-call]
+        if self._settings.clip_norm is not None:
+            learning = [value for group in self._optimizer.param_groups for value in group["params"]]
+            torch.nn.utils.clip_grad_norm_(learning, self._settings.clip_norm)
+        self._optimizer.step()
+        if self._average is not None:
+            self._average.after_step()
+        return torch.stack([loss.detach(), weight])
+
+    def gradients(self, windows: WindowSource, view: int) -> Iterator[Mapping[str, Tensor]]:
+        """Gradients of a few batches of training windows, see `sslwear.tuning.base.Gradients`."""
+        settings, network, draws = self._settings, self._network, self.draws["gradients"]
+        buffers = {name: value.clone() for name, value in network.named_buffers()}
+        trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
+        batches = windows.batches(settings.batch_size, self._samples, settings.device, draws, view)
+        try:
+            for x, labels in itertools.islice(batches, GRADIENT_BATCHES):
+                loss, weight = self._loss(x, labels, draws, depth=0)
+                yield dict(zip(trained, torch.autograd.grad(loss / weight, list(trained.values())), strict=True))
+        finally:
+            for name, value in network.named_buffers():  # the forward passes updated batch-norm statistics
+                value.copy_(buffers[name])
+
+    def passes(self, network: Network, source: WindowSource, view: int) -> Iterator[Tensor]:
+        """Forward passes of a network for all training windows."""
+        settings, draws = self._settings, generator(self._settings.seed, Stream.AVERAGE)
+        for x, labels in source.batches(settings.batch_size, self._samples, settings.device, None, view):
+            inputs, _ = self._task.batch(x, labels, draws, training=True)
+            yield forward(network, inputs, settings, source.depth)
+
+    def _loss(
+        self,
+        x: Tensor,
+        labels: Tensor,
+        draws: torch.Generator,
+        depth: int,
+        dropout_draws: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Sum of the losses of a batch, and the sum of their weights.
+
+        Args:
+            x: windows (B, 3, samples), or their outputs of the first `depth` blocks.
+            labels: class indices (B,).
+            draws: CPU generator of the task's random numbers.
+            depth: number of blocks that `x` has passed.
+            dropout_draws: CPU generator of dropout; None for no dropout.
+        """
+        inputs, target = self._task.batch(x, labels, draws, training=True)
+        factors = self._dropout(len(inputs), dropout_draws)
+        return self._task.loss(forward(self._network, inputs, self._settings, depth, factors), target)
+
+    def _dropout(self, rows: int, draws: torch.Generator | None) -> Tensor | None:
+        """Factors of the features (rows, features): 0 for dropped ones, and more than 1 for the others.
+
+        PyTorch's module draws from its global generator, which folds in several threads would share.
+        """
+        kept = 1 - self._settings.dropout
+        if kept == 1 or draws is None:
+            return None
+        factors = torch.empty(rows, self._features).bernoulli_(kept, generator=draws) / kept
+        return factors.to(self._settings.device)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from sslwear.cli.study import Overrides, StudyFile
-from sslwear.cli.terminal import print_line, standard_output, user_errors
+from sslwear.cli.terminal import first_process, print_line, standard_output, user_errors
 from sslwear.cli.ui import ui_command
 
-NOTHING_KEPT = "nothing was kept; the same command starts again"
 GOES_ON = "the same command goes on from the last checkpoint"
 
 
 def train(file: StudyFile, set_: Overrides = None) -> None:
-    """Train once with the settings under training; nothing is searched."""
-    with user_errors(NOTHING_KEPT):
+    """Train once with the settings under training; nothing is searched.
+
+    The same command goes on with a training that was interrupted.
+    """
+    with user_errors(GOES_ON):
         from sslwear.config import load
         from sslwear.studies.progress import ConsoleProgress
         from sslwear.studies.single_run import train_once
+        from sslwear.studies.together import take_part
         from sslwear.tracking import Store
 
         settings, store = load(file, set_ or [], "train"), Store.from_environment()
+        if not first_process():
+            take_part(settings, store)
+            return
         console = standard_output()
         with ConsoleProgress(console, epochs=True) as progress:
             run, result = train_once(settings, store, progress)
@@ -38,9 +44,13 @@ def pretrain(file: StudyFile, set_: Overrides = None) -> None:
         from sslwear.config import load
         from sslwear.studies.progress import ConsoleProgress
         from sslwear.studies.single_run import pretrain_once
+        from sslwear.studies.together import take_part
         from sslwear.tracking import Store
 
         settings, store = load(file, set_ or [], "pretrain"), Store.from_environment()
+        if not first_process():
+            take_part(settings, store)
+            return
         console = standard_output()
         with ConsoleProgress(console, epochs=True) as progress:
             run_id, scores = pretrain_once(settings, store, progress)

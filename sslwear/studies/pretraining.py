@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from sklearn.model_selection import ShuffleSplit
@@ -25,12 +25,14 @@ from sslwear.tracking import RUN_URI, Run, participant_params
 from sslwear.tracking.checkpoints import load_weights
 from sslwear.tracking.outages import is_outage
 from sslwear.tracking.system_metrics import monitored
-from sslwear.training import Checkpoints, EpochRecord, FitData, FitSettings, fit
+from sslwear.training import Checkpoints, EpochRecord, FitData, FitResult, FitSettings, fit
 from sslwear.training.task import Classification, Task
 from sslwear.training.windows import SampledWindows
 from sslwear.tuning.base import parse as parse_tuning
 from sslwear.utils.words import count
 
+PRETRAINING = "pretraining"
+"""What the first of several processes says to the others before they pre-train."""
 PRETRAINING_VERSION = 3
 """Raise it when the arithmetic of pre-training changes: encoders of another version are pre-trained again."""
 
@@ -142,6 +144,7 @@ def setting_key(context: StudyContext, pretext: str) -> str:
             "precision": context.precision,
             "include_nonwear": settings.include_nonwear,
             "version": PRETRAINING_VERSION,
+            **({"processes": context.processes.count} if context.processes.several else {}),
         }
     )
 
@@ -172,25 +175,8 @@ def pretrain(
     if checkpoints is not None:
         checkpoints.on_resume = logged_again(log, progress)
     with context.unchanged_data(), monitored(run):
-        result = fit(
-            context.new_encoder(),
-            task,
-            data,
-            parse_tuning("all", context.encoder),
-            FitSettings(
-                settings.learning_rate,
-                settings.batch_size,
-                settings.max_epochs,
-                settings.patience,
-                context.settings.seed,
-                context.device,
-                context.precision,
-                threads=context.threads,
-                **settings.model_dump(include=set(OptimizationSettings.model_fields)),
-            ),
-            on_epoch,
-            checkpoints=checkpoints,
-        )
+        context.processes.of_first(PRETRAINING)  # see `sslwear.studies.together`
+        result = _fit(context, task, data, on_epoch, checkpoints)
     scores = result.validation.scores
     run.metrics({"loss": result.validation.loss, "best_epoch": result.best_epoch}, result.best_epoch)
     run.figure(learning_curves(result.history, result.best_epoch, task.headline), "learning_curves.png")
@@ -205,6 +191,36 @@ def pretrain(
         f"pretext {pretext}: held-out {beside_chance(scores, task.headline)} after "
         f"{count(len(result.history), 'epoch')}, reused by all trials with the same settings"
     )
+
+
+def take_part(context: StudyContext, pretext: str) -> None:
+    """Do the part of another process than the first in a pre-training."""
+    with context.unchanged_data():
+        _fit(context, new_task(context, pretext), pretraining_windows(context, pretext))
+
+
+def _fit(
+    context: StudyContext,
+    task: Task,
+    data: FitData,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> FitResult:
+    settings = context.settings.pretraining
+    how = FitSettings(
+        settings.learning_rate,
+        settings.batch_size,
+        settings.max_epochs,
+        settings.patience,
+        context.settings.seed,
+        context.device,
+        context.precision,
+        threads=context.threads,
+        processes=context.processes,
+        **settings.model_dump(include=set(OptimizationSettings.model_fields)),
+    )
+    tuning = parse_tuning("all", context.encoder)
+    return fit(context.new_encoder(), task, data, tuning, how, on_epoch, checkpoints=checkpoints)
 
 
 def _card(context: StudyContext, pretext: str) -> Card:

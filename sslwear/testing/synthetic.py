@@ -73,7 +73,7 @@ class ArmSwings(WindowSource):
         swing = reach * torch.where(phase < 0.2, 5 * phase, 1.25 * (1 - phase))
         windows = torch.stack([swing, 0.3 - 0.5 * swing, 1 - 0.2 * swing], dim=1)
         for chosen in islice(index_batches(self.count, size, shuffle), reading.skip, None):
-            yield windows[chosen], torch.zeros(len(chosen), dtype=torch.long)
+            yield windows[chosen[reading.part(len(chosen))]], torch.zeros(len(chosen), dtype=torch.long)
 
 
 def fitted(task: PretextTask, tuning: str = "all", **changes: Any) -> FitResult:

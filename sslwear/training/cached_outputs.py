@@ -52,7 +52,7 @@ class CachedOutputs(WindowSource):
         labels = self.windows.labels
         places = np.searchsorted(self.windows.whole().rows, self.windows.rows)
         for chosen in islice(index_batches(len(self), size, shuffle), reading.skip, None):
-            x = torch.from_numpy(self.values[places[chosen]])
+            x = torch.from_numpy(self.values[places[chosen[reading.part(len(chosen))]]])
             release(self.values)
             x = x.view(torch.bfloat16) if x.dtype == torch.uint16 else x
             yield x.to(device), torch.from_numpy(labels[chosen]).to(device)

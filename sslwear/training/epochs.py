@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
+
+from torch import nn
 
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import DivergenceError
@@ -16,9 +19,10 @@ from sslwear.training.averaging import WeightAverage
 from sslwear.training.cache import COMPUTE_BATCH, FeatureCache, FrozenBlocks
 from sslwear.training.device import Stream, generator, seeded
 from sslwear.training.evaluation import EVALUATION_BATCH, Scorer, evaluate, mean_loss
+from sslwear.training.norms import in_step
 from sslwear.training.optimizer import new_optimizer
 from sslwear.training.position import Position, global_state, network_state, restore_global, restore_network
-from sslwear.training.reading import Reading, read
+from sslwear.training.reading import read
 from sslwear.training.results import EpochRecord, Evaluation, FitSettings
 from sslwear.training.steps import Steps
 from sslwear.training.task import Task
@@ -76,13 +80,14 @@ class Training:
         with seeded(generator(settings.seed, Stream.HEAD).initial_seed()):
             head = task.head(encoder.features)
         self._trained = Network(encoder, head).to(settings.device)
+        settings.processes.share(self._trained)
         self._frozen_blocks = FrozenBlocks(self._trained, self._samples, settings.precision)
         self._operations = operations_from(self._trained, self._samples)
 
         groups = tuning.parameter_groups(self._trained, settings.learning_rate)
         self._optimizer = new_optimizer(groups, settings)
         self._base_rates = [group["lr"] for group in self._optimizer.param_groups]
-        steps = -(-len(windows) // settings.batch_size)
+        steps = -(-len(windows) // settings.whole_batch)
         averages = settings.weight_average != "none"
         self._average = WeightAverage(self._trained, settings, steps) if averages else None
         self.network = self._trained if self._average is None else self._average.network
@@ -159,30 +164,37 @@ class Training:
 
         Afterwards the optimizer has the mean learning rates over the steps.
         """
-        settings, at = self._settings, self._position
+        settings, at, together, stopped = self._settings, self._position, self._settings.processes, False
         source = self._source(self._windows, self._view)
         with self._threads(settings.batch_size, source.depth):
             # Batches that were seen before an interruption are not read again.
-            how = self._samples, settings.device, self._order, self._view, Reading(at.batches)
-            batches = read(source, settings.batch_size, *how)
-            with signals_deferred() if self.on_batch is not None else nullcontext():
+            how = self._samples, settings.device, self._order, self._view, together.reading(at.batches)
+            batches = read(source, settings.whole_batch, *how)
+            with signals_deferred() if self._heeds_signals else nullcontext():
                 for x, labels in batches:
                     if self.cancelled:
                         raise CancelledError
                     self.at_rest = False
-                    factor = settings.schedule_factor(epoch, (at.windows + len(x)) / len(source))
+                    factor = settings.schedule_factor(epoch, (at.windows + len(labels)) / len(source))
                     self._set_rates(at.rates, factor)
-                    at.add(self._steps.take(x, labels, source.depth), factor, len(x))
+                    at.add(self._steps.take(x, labels, source.depth), factor, len(labels))
                     self.at_rest = True
                     if self.on_batch is not None:
                         at.seconds = time.perf_counter() - started
                         self.on_batch()
-                        if is_deferred():
-                            break  # the end of the block interrupts
+                    if stopped := together.any(is_deferred() and self._heeds_signals):
+                        break
+            if stopped:  # here, or in another process
+                raise KeyboardInterrupt
             self._after_batches(epoch, source)
         self._set_rates(at.rates, at.factors[0] if len(set(at.factors)) == 1 else math.fsum(at.factors) / at.batches)
         self._optimizer.zero_grad(set_to_none=True)  # a network that waits for other folds needs no gradients
         return mean_loss(at.sums)
+
+    @property
+    def _heeds_signals(self) -> bool:
+        """Whether it ends after a batch when a signal arrives, and not within one."""
+        return self.on_batch is not None or self._settings.processes.several
 
     def _after_batches(self, epoch: int, source: WindowSource) -> None:
         """Average the weights after the last batch of an epoch."""
@@ -191,6 +203,13 @@ class Training:
         self.at_rest = False
         self._average.after_epoch(epoch, lambda network: self._steps.passes(network, source, self._view))
         self._position.averaged = self.at_rest = True
+
+    @contextmanager
+    def in_step(self) -> Iterator[None]:
+        """Block in which batch norms of several processes have the statistics of whole batches."""
+        averaged = self.network if self._average is not None else nn.Module()
+        with in_step(self._trained, self._settings.processes), in_step(averaged, self._settings.processes):
+            yield
 
     def state(self) -> dict[str, Any]:
         """Everything that `load` needs to go on from here to the last bit; only where `at_rest` is true."""
@@ -229,7 +248,9 @@ class Training:
         """Evaluation of the network on windows, see `evaluate`."""
         source = self._source(windows)
         with self._threads(min(EVALUATION_BATCH, len(windows)), source.depth):
-            return evaluate(self.network, self._samples, self._task, source, self._settings, self._scores)
+            found = evaluate(self.network, self._samples, self._task, source, self._settings, self._scores)
+        # Processors may round differently, and all processes must stop after the same epoch.
+        return replace(found, loss=self._settings.processes.of_first(found.loss))
 
     def _threads(self, batch_size: int, depth: int = 0) -> AbstractContextManager[None]:
         """Block with the number of threads for batches that have passed `depth` blocks, see `threads_for`."""

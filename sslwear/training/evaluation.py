@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from sslwear.encoders.base import Network
+from sslwear.training.batch import Batch
 from sslwear.training.device import Stream, autocast, generator
+from sslwear.training.reading import read
 from sslwear.training.results import Evaluation, FitSettings
 from sslwear.training.task import Task
 from sslwear.training.threads import operations_from, threads_for
@@ -34,6 +36,8 @@ def evaluate(
 ) -> Evaluation:
     """Predict windows and score the predictions; the task's random numbers are the same in every call.
 
+    Several processes predict a part of each batch each, and all of them have the whole evaluation.
+
     Args:
         network: put into evaluation mode.
         samples: window length of its encoder, in samples.
@@ -46,9 +50,11 @@ def evaluate(
         set_mode(part, training=False)
     draws = generator(settings.seed, Stream.VALIDATION)
     sums, answers = [], []
-    for x, labels in windows.batches(EVALUATION_BATCH, samples, settings.device):
-        inputs, target = task.batch(x, labels, draws, training=False)
-        output = forward(network, inputs, settings, windows.depth)
+    together = settings.processes
+    for x, labels in read(windows, EVALUATION_BATCH, samples, settings.device, reading=together.reading()):
+        batch = Batch.of(task, x, labels, draws, training=False, processes=together)
+        output = batch.whole(forward(network, batch.inputs, settings, windows.depth))
+        target = batch.whole(batch.target)
         sums.append(torch.stack(task.loss(output, target)))
         answers.append(task.answers(output, target))
     truth, predicted = (torch.cat(side).cpu().numpy() for side in zip(*answers, strict=True))
@@ -76,7 +82,7 @@ def outputs(network: Network, samples: int, windows: WindowSource, settings: Fit
 
 
 def forward(
-    network: Network, inputs: Tensor, settings: FitSettings, depth: int, factors: Tensor | None = None
+    network: nn.Module, inputs: Tensor, settings: FitSettings, depth: int, factors: Tensor | None = None
 ) -> Tensor:
     """Output of a network in float32, computed in the precision of the settings; see `Network.forward`."""
     with autocast(settings.device, settings.precision):

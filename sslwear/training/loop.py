@@ -54,8 +54,8 @@ def fit(
     if len(data.train) == 0 or len(data.validation) == 0:
         raise SslwearError("there are no windows to train or to validate on. Check the split")
     training = Training(encoder, task, data.train, tuning, settings, cache, data.validation, scores)
-    so_far = SoFar(training)
-    with deterministic(settings.device), so_far.kept(checkpoints):
+    so_far = SoFar(training, settings.processes)
+    with settings.processes.noticing(), deterministic(settings.device), training.in_step(), so_far.kept(checkpoints):
         while not so_far.ended(tuning, settings):
             epoch = training.epochs + 1
             frozen = tuning.frozen_in(epoch)

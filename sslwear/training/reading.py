@@ -21,9 +21,17 @@ class Reading:
 
     Attributes:
         skip: first batches that are left out, because an interrupted training has seen them.
+        rank: number of this process, from 0, among those that read a part of each batch each.
+        count: number of these processes.
     """
 
     skip: int = 0
+    rank: int = 0
+    count: int = 1
+
+    def part(self, windows: int) -> slice:
+        """The part of a batch of so many windows that this process reads; the parts differ by one window at most."""
+        return slice(self.rank * windows // self.count, (self.rank + 1) * windows // self.count)
 
 
 EVERYTHING = Reading()

@@ -15,6 +15,7 @@ from sslwear.encoders.base import Network
 from sslwear.errors import DivergenceError
 from sslwear.training.checkpoint import Checkpoints, State
 from sslwear.training.epochs import Training, stops_early
+from sslwear.training.processes import Processes
 from sslwear.training.results import EpochRecord, Evaluation, FitResult, FitSettings
 from sslwear.tuning.base import Learning, TuningStrategy, parts
 from sslwear.utils.interrupts import signals_deferred
@@ -25,14 +26,15 @@ class SoFar:
 
     Args:
         training: the training.
+        together: this process among those that train.
 
     Attributes:
         history: records of the epochs so far.
         best_weights: weights of the epoch with the lowest validation loss.
     """
 
-    def __init__(self, training: Training) -> None:
-        self._training = training
+    def __init__(self, training: Training, together: Processes) -> None:
+        self._training, self._together = training, together
         self.history: list[EpochRecord] = []
         self.best_weights = BestWeights(training.network)
         self._best: tuple[int, Evaluation] | None = None
@@ -63,13 +65,14 @@ class SoFar:
     @contextmanager
     def kept(self, checkpoints: Checkpoints | None) -> Iterator[None]:
         """Go on from the last checkpoint, and write checkpoints in the block, also when it is interrupted."""
-        if checkpoints is None:
+        state = self._together.of_first(None if checkpoints is None else checkpoints.read())
+        if state is not None:
+            self._load(state)
+        if checkpoints is None:  # also in all processes but the first one
             yield
             return
-        if (state := checkpoints.read()) is not None:
-            self._load(state)
-            if checkpoints.on_resume is not None:
-                checkpoints.on_resume(self.history)
+        if state is not None and checkpoints.on_resume is not None:
+            checkpoints.on_resume(self.history)
         begun = self._training.place
 
         def after_batch() -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Iterator, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from sslwear.encoders.base import Network
 from sslwear.training.averaging import WeightAverage
+from sslwear.training.batch import Batch
 from sslwear.training.device import Stream, generator
 from sslwear.training.evaluation import forward
+from sslwear.training.reading import read
 from sslwear.training.results import FitSettings
 from sslwear.training.task import Task
 from sslwear.training.windows import WindowSource
@@ -45,6 +49,8 @@ class Steps:
     ) -> None:
         self._network, self._task, self._settings, self._optimizer = network, task, settings, optimizer
         self._average, self._samples, self._features = average, samples, features
+        self._learns: list[str] | None = None
+        self._wrapped: DistributedDataParallel | None = None
         streams = {"task": Stream.TRAINING, "gradients": Stream.GRADIENTS, "dropout": Stream.DROPOUT}
         self.draws = {name: generator(settings.seed, stream) for name, stream in streams.items()}
 
@@ -56,27 +62,28 @@ class Steps:
             labels: class indices (B,).
             depth: number of blocks that `x` has passed.
         """
-        loss, weight = self._loss(x, labels, self.draws["task"], depth, self.draws["dropout"])
+        loss, sums = self._loss(self._parallel(), x, labels, self.draws["task"], depth, self.draws["dropout"])
         self._optimizer.zero_grad(set_to_none=True)
-        (loss / weight).backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]
         if self._settings.clip_norm is not None:
             learning = [value for group in self._optimizer.param_groups for value in group["params"]]
             torch.nn.utils.clip_grad_norm_(learning, self._settings.clip_norm)
         self._optimizer.step()
         if self._average is not None:
             self._average.after_step()
-        return torch.stack([loss.detach(), weight])
+        return sums
 
     def gradients(self, windows: WindowSource, view: int) -> Iterator[Mapping[str, Tensor]]:
         """Gradients of a few batches of training windows, see `sslwear.tuning.base.Gradients`."""
         settings, network, draws = self._settings, self._network, self.draws["gradients"]
         buffers = {name: value.clone() for name, value in network.named_buffers()}
         trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
-        batches = windows.batches(settings.batch_size, self._samples, settings.device, draws, view)
+        how = self._samples, settings.device, draws, view, settings.processes.reading()
         try:
-            for x, labels in itertools.islice(batches, GRADIENT_BATCHES):
-                loss, weight = self._loss(x, labels, draws, depth=0)
-                yield dict(zip(trained, torch.autograd.grad(loss / weight, list(trained.values())), strict=True))
+            for x, labels in itertools.islice(read(windows, settings.whole_batch, *how), GRADIENT_BATCHES):
+                loss, _ = self._loss(network, x, labels, draws, depth=0)
+                found = torch.autograd.grad(loss, list(trained.values()))
+                yield dict(zip(trained, map(settings.processes.mean, found), strict=True))
         finally:
             for name, value in network.named_buffers():  # the forward passes updated batch-norm statistics
                 value.copy_(buffers[name])
@@ -84,30 +91,59 @@ class Steps:
     def passes(self, network: Network, source: WindowSource, view: int) -> Iterator[Tensor]:
         """Forward passes of a network for all training windows."""
         settings, draws = self._settings, generator(self._settings.seed, Stream.AVERAGE)
-        for x, labels in source.batches(settings.batch_size, self._samples, settings.device, None, view):
-            inputs, _ = self._task.batch(x, labels, draws, training=True)
-            yield forward(network, inputs, settings, source.depth)
+        how = self._samples, settings.device, None, view, settings.processes.reading()
+        for x, labels in read(source, settings.whole_batch, *how):
+            batch = Batch.of(self._task, x, labels, draws, training=True, processes=settings.processes)
+            yield forward(network, batch.inputs, settings, source.depth)
+
+    def _parallel(self) -> nn.Module:
+        """The network, or its wrapper that averages gradients over the processes."""
+        if not self._settings.processes.several:
+            return self._network
+        learns = [name for name, value in self._network.named_parameters() if value.requires_grad]
+        if learns != self._learns:
+            self._wrapped = None
+            gc.collect()  # the wrapper before would go on averaging
+            # Buffers are the same everywhere, because batch norms are in step.
+            self._wrapped = DistributedDataParallel(self._network, forward_sync_buffers=False)
+            self._learns = learns
+        assert self._wrapped is not None
+        return self._wrapped
 
     def _loss(
         self,
+        network: nn.Module,
         x: Tensor,
         labels: Tensor,
         draws: torch.Generator,
         depth: int,
         dropout_draws: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Sum of the losses of a batch, and the sum of their weights.
+        """Loss of a batch whose mean gradient over the processes is that of the whole batch's mean loss, and sums.
 
         Args:
+            network: the network, or its wrapper.
             x: windows (B, 3, samples), or their outputs of the first `depth` blocks.
             labels: class indices (B,).
             draws: CPU generator of the task's random numbers.
             depth: number of blocks that `x` has passed.
             dropout_draws: CPU generator of dropout; None for no dropout.
+
+        Returns:
+            The loss, and the sum of the losses of the whole batch with the sum of their weights (2,).
         """
-        inputs, target = self._task.batch(x, labels, draws, training=True)
-        factors = self._dropout(len(inputs), dropout_draws)
-        return self._task.loss(forward(self._network, inputs, self._settings, depth, factors), target)
+        together = self._settings.processes
+        batch = Batch.of(self._task, x, labels, draws, training=True, processes=together)
+        factors = self._dropout(batch.count, dropout_draws)
+        if factors is not None and together.several:
+            factors = factors[batch.rows.to(factors.device)]
+        output = forward(network, batch.inputs, self._settings, depth, factors)
+        if self._task.across or not together.several:
+            loss, weight = self._task.loss(batch.whole(output), batch.whole(batch.target))
+            return loss / weight, torch.stack([loss.detach(), weight])
+        loss, weight = self._task.loss(output, batch.target)
+        sums = together.total(torch.stack([loss.detach(), weight]))
+        return loss * (together.count / sums[1]), sums
 
     def _dropout(self, rows: int, draws: torch.Generator | None) -> Tensor | None:
         """Factors of the features (rows, features): 0 for dropped ones, and more than 1 for the others.

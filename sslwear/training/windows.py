@@ -59,6 +59,8 @@ class WindowSource(ABC):
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of an epoch: windows (B, 3, samples) in g and class indices (B,), on the device.
 
+        With `reading` of a part, the windows are those of the part, and the class indices those of the whole batch.
+
         Args:
             size: batch size; some batches may be smaller, and the last one may have one window more.
             samples: window length of the encoder; windows of another length are resampled.
@@ -159,9 +161,10 @@ class Windows(WindowSource):
         drawn = views.draw(view, len(self.dataset)) if views is not None else None
         for chosen in islice(index_batches(len(self), size, shuffle), reading.skip, None):
             rows = self.rows[chosen]
-            x = self.dataset.gather(rows, samples).to(device)
+            mine = rows[reading.part(len(rows))]
+            x = self.dataset.gather(mine, samples).to(device)
             if views is not None and drawn is not None:
-                x = views.apply(x, drawn, rows)
+                x = views.apply(x, drawn, mine)
             yield x, torch.from_numpy(self.dataset.labels[rows]).to(device)
 
     def augmented(self, view: int) -> bool:
@@ -251,7 +254,8 @@ class SampledWindows(WindowSource):
                     left_out -= 1
                     continue
                 batch = batch[np.argsort(member[batch], kind="stable")]  # so that each array is read once
-                parts = [gather(array, rows[batch[member[batch] == i]], samples) for i, array in enumerate(arrays)]
+                mine = batch[reading.part(len(batch))]
+                parts = [gather(array, rows[mine[member[mine] == i]], samples) for i, array in enumerate(arrays)]
                 yield torch.cat(parts).to(device), torch.from_numpy(labels[batch]).to(device)
 
     def _sample_size(self, source: ParticipantWindows) -> int:

@@ -16,10 +16,13 @@ import pytest
 import torch
 import yaml
 
+from sslwear.config import Settings
+from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.single_run import train_once
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights
 from tests.conftest import heed_signals, store_at
-from tests.integration.conftest import statuses
+from tests.integration.conftest import Interrupting, statuses
 
 PATIENCE_S = 120.0
 Command = Callable[..., "Started"]
@@ -133,3 +136,31 @@ def test_a_killed_pretraining_goes_on_to_the_last_bit(file: Path, home: Callable
 
     assert "goes on" not in Started(broken, "pretrain", str(file)).ended()  # there is nothing to do
     assert len(statuses(broken)["pretraining"]) == 3
+
+
+def test_a_single_training_goes_on(make: Callable[..., Settings], home: Callable[[str], Store]) -> None:
+    training = {"tuning": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 3, "pretext": "reverse"}
+    settings = make(encoder="cnn5", training=training, search={}, trials=1)
+    whole, broken = home("whole"), home("broken")
+    _, expected = train_once(settings, whole, ProgressCallback())
+    with pytest.raises(KeyboardInterrupt):
+        train_once(settings, broken, Interrupting(3))  # one epoch of pre-training, and two
+    heard = Resumed()
+    run, result = train_once(settings, broken, heard)
+    assert heard.epochs == [2]
+    assert same(result.network.state_dict(), expected.network.state_dict())
+    assert len(broken.client.get_metric_history(run.id, "val_loss")) == 3
+    assert list((broken.home / "checkpoints").iterdir()) == []
+    train_once(settings, broken, heard)
+    assert heard.epochs == [2]  # the training has ended, so the next one starts anew
+
+
+class Resumed(ProgressCallback):
+    """Keeps after how many epochs trainings go on."""
+
+    def __init__(self) -> None:
+        self.epochs: list[int] = []
+
+    def resumed(self, epochs: int) -> None:
+        """Keep one."""
+        self.epochs.append(epochs)

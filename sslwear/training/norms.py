@@ -16,6 +16,19 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sslwear.training.processes import Processes
 
+_counted = True
+
+
+@contextmanager
+def left_out() -> Iterator[None]:
+    """Forward passes that no process's statistics count, of a process that has no window of a batch."""
+    global _counted
+    _counted = False
+    try:
+        yield
+    finally:
+        _counted = True
+
 
 class InStep(_BatchNorm):
     """Batch norm with the statistics of all processes, mixed into the class of a batch norm by `in_step`."""
@@ -27,7 +40,7 @@ class InStep(_BatchNorm):
         if not self.training:
             return super().forward(x)
         self._check_input_dim(x)  # type: ignore[no-untyped-call]
-        y, mean, variance, count = _Standardised.apply(x, self.weight, self.bias, self.eps, self.processes)  # type: ignore[no-untyped-call]
+        y, mean, variance, count = _Standardised.apply(x, self.weight, self.bias, self.eps, self.processes, _counted)  # type: ignore[no-untyped-call]
         if self.running_mean is not None and self.running_var is not None:
             assert self.num_batches_tracked is not None
             self.num_batches_tracked.add_(1)
@@ -42,15 +55,15 @@ class _Standardised(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        context: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, processes: Processes
+        context: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, processes: Processes, counted: bool
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Features in the type of `x`; and mean (C,), variance (C,) and number of values of all processes."""
         values, axes = x.float(), [0, *range(2, x.ndim)]
         count = values.numel() // values.shape[1]
-        mean = values.sum(axes) / max(1, count)
+        mean = values.sum(axes) / count
         squares = (values - _wide(mean, x)).square().sum(axes)
         # Means and squares of each process are combined as by Chan et al., which loses no digits.
-        mine = torch.cat([mean, squares, mean.new_tensor([count])])
+        mine = torch.cat([mean, squares, mean.new_tensor([count])]) * counted
         each = mine.new_zeros(processes.count, len(mine))
         each[processes.rank] = mine
         means, parts, counts = torch.tensor_split(processes.total(each), [len(mean), 2 * len(mean)], dim=1)
@@ -60,20 +73,21 @@ class _Standardised(torch.autograd.Function):
         scale = (variance + eps).rsqrt()
         standard = (values - _wide(mean, x)) * _wide(scale, x)
         context.save_for_backward(standard, weight, scale, total)
-        context.processes, context.axes = processes, axes
+        context.processes, context.axes, context.counted = processes, axes, counted
         context.mark_non_differentiable(mean, variance, total)
         y = (standard * _wide(weight, x) + _wide(bias, x)).to(x.dtype)
         return y, mean, variance, total
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+    def backward(context: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
         """Gradients of the features, and of this process's part of the scales and shifts."""
         standard, weight, scale, total = context.saved_tensors
         wide, axes = gradient.float(), context.axes
         shifts, scales = wide.sum(axes), (wide * standard).sum(axes)
         means = context.processes.total(torch.stack([shifts, scales])) / total
         x = wide - _wide(means[0], wide) - standard * _wide(means[1], wide)
-        return (x * _wide(weight * scale, wide)).to(gradient.dtype), scales, shifts, None, None
+        x = x * _wide(weight * scale, wide) if context.counted else torch.zeros_like(x)
+        return x.to(gradient.dtype), scales, shifts, None, None, None
 
 
 def _wide(values: Tensor, like: Tensor) -> Tensor:

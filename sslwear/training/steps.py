@@ -14,7 +14,7 @@ from sslwear.encoders.base import Network
 from sslwear.training.averaging import WeightAverage
 from sslwear.training.batch import Batch
 from sslwear.training.device import Stream, generator
-from sslwear.training.evaluation import forward
+from sslwear.training.evaluation import forward_part
 from sslwear.training.reading import read
 from sslwear.training.results import FitSettings
 from sslwear.training.task import Task
@@ -94,7 +94,7 @@ class Steps:
         how = self._samples, settings.device, None, view, settings.processes.reading()
         for x, labels in read(source, settings.whole_batch, *how):
             batch = Batch.of(self._task, x, labels, draws, training=True, processes=settings.processes)
-            yield forward(network, batch.inputs, settings, source.depth)
+            yield forward_part(network, batch, settings, source.depth)
 
     def _parallel(self) -> nn.Module:
         """The network, or its wrapper that averages gradients over the processes."""
@@ -135,9 +135,7 @@ class Steps:
         together = self._settings.processes
         batch = Batch.of(self._task, x, labels, draws, training=True, processes=together)
         factors = self._dropout(batch.count, dropout_draws)
-        if factors is not None and together.several:
-            factors = factors[batch.rows.to(factors.device)]
-        output = forward(network, batch.inputs, self._settings, depth, factors)
+        output = forward_part(network, batch, self._settings, depth, factors)
         if self._task.across or not together.several:
             loss, weight = self._task.loss(batch.whole(output), batch.whole(batch.target))
             return loss / weight, torch.stack([loss.detach(), weight])

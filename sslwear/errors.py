@@ -30,6 +30,10 @@ class DivergenceError(SslwearError):
     """The loss of a training is not finite."""
 
 
+class ProcessLostError(SslwearError):
+    """Another of the processes that train a network together has ended."""
+
+
 class WeightsError(SslwearError):
     """A checkpoint cannot be found, or does not fit the encoder."""
 

@@ -22,6 +22,7 @@ from sslwear.cli.rerun import rerun
 from sslwear.cli.schema import schema
 from sslwear.cli.store import store_app
 from sslwear.cli.study import study_app
+from sslwear.cli.terminal import first_process, print_warning, several_processes
 from sslwear.cli.train import pretrain, train
 from sslwear.cli.ui import dashboard, ui
 from sslwear.utils.console import escape_unencodable
@@ -56,11 +57,16 @@ app.command()(schema)
 
 @app.callback(invoke_without_command=True)
 def _version(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
 ) -> None:
     if version:
         print(__version__)
         raise typer.Exit
+    if context.invoked_subcommand not in ("train", "pretrain") and several_processes():
+        if first_process():
+            print_warning("torchrun is for sslwear pretrain and sslwear train. Start this command without it")
+        raise typer.Exit(1)
 
 
 def main() -> None:

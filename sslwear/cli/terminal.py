@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,8 @@ from sslwear.utils import interrupts
 from sslwear.utils.console import PlainConsole, printable
 from sslwear.utils.masking import masked
 
+ENDED_S = 5.0
+"""Seconds in which torchrun ends a process after another one has ended."""
 AGAIN_S = 0.1
 """Seconds after which an interruption that was lost is repeated."""
 
@@ -42,7 +45,7 @@ def user_errors(after_interrupt: str = "nothing was changed") -> Iterator[None]:
         _print_last(str(error))
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        _print_last(f"interrupted; {after_interrupt}")
+        _print_last(f"interrupted; {after_interrupt}", interrupted=True)
         raise typer.Exit(130) from error
     finally:
         _stop_handling_signals()
@@ -63,8 +66,28 @@ def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(unraisable)
 
 
-def _print_last(text: str) -> None:
+def first_process() -> bool:
+    """Whether this is the first of the processes that torchrun has started, or the only one."""
+    return os.environ.get("RANK", "0") == "0" or not several_processes()
+
+
+def several_processes() -> bool:
+    """Whether torchrun has started this process among others."""
+    return os.environ.get("WORLD_SIZE", "1") != "1"
+
+
+def _print_last(text: str, interrupted: bool = False) -> None:
+    """Print why the command ends.
+
+    Another process of torchrun than the first one says only what is not the first one's error too: torchrun ends it
+    soon after the first one has ended.
+    """
     _stop_handling_signals()
+    if not first_process():
+        if interrupted:
+            return
+        time.sleep(ENDED_S)
+        text = f"process {os.environ['RANK']}: {text}"
     print_warning(text)
 
 

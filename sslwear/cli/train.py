@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from sslwear.cli.study import Overrides, StudyFile
-from sslwear.cli.terminal import print_line, standard_output, user_errors
+from sslwear.cli.terminal import first_process, print_line, standard_output, user_errors
 from sslwear.cli.ui import ui_command
 
-NOTHING_KEPT = "nothing was kept; the same command starts again"
+GOES_ON = "the same command goes on from the last checkpoint"
 
 
 def train(file: StudyFile, set_: Overrides = None) -> None:
-    """Train once with the settings under training; nothing is searched."""
-    with user_errors(NOTHING_KEPT):
+    """Train once with the settings under training; nothing is searched.
+
+    The same command goes on with a training that was interrupted.
+    """
+    with user_errors(GOES_ON):
         from sslwear.config import load
         from sslwear.studies.progress import ConsoleProgress
         from sslwear.studies.single_run import train_once
+        from sslwear.studies.together import take_part
         from sslwear.tracking import Store
 
-        settings, console = load(file, set_ or [], "train"), standard_output()
+        settings = load(file, set_ or [], "train")
         store = Store.from_environment(settings=settings)
+        if not first_process():
+            take_part(settings, store)
+            return
+        console = standard_output()
         with ConsoleProgress(console, epochs=True) as progress:
             run, result = train_once(settings, store, progress)
         scores = ", ".join(f"{name} {value:.3f}" for name, value in result.validation.scores.items())
@@ -29,15 +37,23 @@ def train(file: StudyFile, set_: Overrides = None) -> None:
 
 
 def pretrain(file: StudyFile, set_: Overrides = None) -> None:
-    """Pre-train the encoder on the pretext task under training; a run with the same settings is reused."""
-    with user_errors(NOTHING_KEPT):
+    """Pre-train the encoder on the pretext task under training; a run with the same settings is reused.
+
+    The same command goes on with a pre-training that was interrupted.
+    """
+    with user_errors(GOES_ON):
         from sslwear.config import load
         from sslwear.studies.progress import ConsoleProgress
         from sslwear.studies.single_run import pretrain_once
+        from sslwear.studies.together import take_part
         from sslwear.tracking import Store
 
-        settings, console = load(file, set_ or [], "pretrain"), standard_output()
+        settings = load(file, set_ or [], "pretrain")
         store = Store.from_environment(settings=settings)
+        if not first_process():
+            take_part(settings, store)
+            return
+        console = standard_output()
         with ConsoleProgress(console, epochs=True) as progress:
             run_id, scores = pretrain_once(settings, store, progress)
         text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())

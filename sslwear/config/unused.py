@@ -63,6 +63,8 @@ def unused_keys(content: Mapping[str, Any], command: Command | None = None) -> d
         found |= {("split", key): "only sslwear study run has folds of its trials" for key in ("folds", "repeats")}
     if command == "pretrain":
         found |= dict(_not_pretraining(read))
+    if command in ("study", "evaluate") and not _pretrains(read):
+        found["checkpoint_minutes",] = "only pre-trainings have checkpoints here, and there is no pretext task"
     if command == "evaluate":
         found |= dict(_replaced(read))
     return {path: reason for path, reason in found.items() if _value(content, path) is not None}
@@ -169,10 +171,15 @@ def _is_rotation_of_true(augment: Any) -> bool:
         return False
 
 
+def _pretrains(content: Mapping[str, Any]) -> bool:
+    """Whether any training or probe has a pretext task."""
+    probed = [own.get("pretext", NO_PRETEXT) for own in _probes_of_the_study(content)]
+    return any(pretext != NO_PRETEXT for pretext in (*_choices(content, "pretext", NO_PRETEXT), *probed))
+
+
 def _pretraining(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     settings = _section(content, "pretraining")
-    probed = [own.get("pretext", NO_PRETEXT) for own in _probes_of_the_study(content)]
-    if all(pretext == NO_PRETEXT for pretext in (*_choices(content, "pretext", NO_PRETEXT), *probed)):
+    if not _pretrains(content):
         yield ("pretraining",), "there is no pretext task (training.pretext, search.pretext)"
         return
     if "data" in settings:

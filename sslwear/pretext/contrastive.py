@@ -31,6 +31,8 @@ class Contrastive(PretextTask):
     name = "contrastive"
     title = "Which two augmented views, of all in the batch, are of the same window?"
 
+    across = True
+
     def head(self, features: int) -> nn.Module:
         """Projection onto the unit sphere."""
         return Projection(features)
@@ -40,6 +42,10 @@ class Contrastive(PretextTask):
         count = len(x)
         target = torch.arange(2 * count, device=x.device).roll(count)
         return torch.cat([_view(x, generator), _view(x, generator)]), target
+
+    def rows_of(self, windows: Tensor, count: int) -> Tensor:
+        """Rows of the first views, then of the second ones."""
+        return torch.cat([windows, windows + count])
 
     def loss(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """NT-Xent loss: cross-entropy of each view's similarities to all others, divided by the temperature."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -29,6 +29,7 @@ from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import resolve_alias
 from sslwear.training import AugmentedViews, FeatureCache, FitSettings, Windows
 from sslwear.training.device import generator, resolve_device, resolve_precision, seeded
+from sslwear.training.processes import Processes
 from sslwear.training.task import Classification, inverse_frequency
 from sslwear.training.threads import use_threads
 from sslwear.tuning.base import TuningStrategy
@@ -56,6 +57,7 @@ class StudyContext:
         threads: number of threads of PyTorch for large batches.
         cache: cache of the outputs of frozen blocks.
         transductive: whether pre-training may use windows of validation and test participants, without labels.
+        processes: this process among those that train together.
     """
 
     settings: Settings
@@ -71,6 +73,7 @@ class StudyContext:
     cache: FeatureCache
     folds: tuple[Split, ...]
     transductive: bool = False
+    processes: Processes = field(default_factory=Processes)
 
     @classmethod
     def open(
@@ -80,6 +83,7 @@ class StudyContext:
         dataset: Dataset | None = None,
         split: Split | None = None,
         read_weights: bool = True,
+        processes: Processes = Processes(),  # noqa: B008 - it does not change
     ) -> StudyContext:
         """Open and check everything that the settings name, and set PyTorch's number of threads.
 
@@ -90,6 +94,7 @@ class StudyContext:
             split: the split; by default that of the settings, in folds or as a hold-out, in which each class must have
                 a training window.
             read_weights: False where no encoder starts from the settings' weights, as in a promotion.
+            processes: this process among those that train together.
 
         Raises:
             SslwearError: when a name does not exist, or data or weights cannot be used.
@@ -119,6 +124,7 @@ class StudyContext:
             threads=_use_threads(settings),
             cache=store.feature_cache(settings.cache.memory_gb, settings.cache.disk_gb),
             folds=folds,
+            processes=processes,
         )
         check_window_lengths(context._parts, encoder)
         return context
@@ -237,11 +243,12 @@ class StudyContext:
             dropout=training.dropout,
             weight_average=training.weight_average,
             threads=self.threads,
+            processes=self.processes,
             **training.model_dump(include=set(OptimizationSettings.model_fields)),
         )
 
     def runtime_params(self) -> dict[str, Any]:
-        """MLflow parameters of every run: encoder, weights, seed, device, precision, threads, window length."""
+        """MLflow parameters of every run: encoder, weights, seed, device, precision, threads, window, processes."""
         settings = self.settings
         return {
             "encoder": settings.encoder,
@@ -251,6 +258,7 @@ class StudyContext:
             "precision": self.precision,
             "threads": self.threads,
             "window_s": self.dataset.window_s,
+            **({"processes": self.processes.count} if self.processes.several else {}),
         }
 
     def tags(self) -> dict[str, str]:

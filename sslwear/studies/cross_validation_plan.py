@@ -19,7 +19,7 @@ from sslwear.studies.job_keys import job_key
 from sslwear.studies.keys import key_of
 from sslwear.studies.leakage import check_evaluation_weights
 from sslwear.studies.methods import Method, resolve_methods
-from sslwear.studies.pretraining import check_pretraining
+from sslwear.studies.pretraining_checks import check_pretraining
 from sslwear.studies.probe import rate_warning
 from sslwear.tracking import Store
 

@@ -18,7 +18,7 @@ from sslwear.training.cache import FEATURES_VERSION
 
 FREE_KEYS = (
     *("trials", "hours", "target_score", "select", "baseline", "keep_checkpoints"),
-    *("device", "threads", "cache", "evaluation"),
+    *("device", "threads", "checkpoint_minutes", "cache", "evaluation"),
 )
 """Settings that may differ when a study is resumed, because they do not change the result of a trial."""
 RESULTS_VERSIONS = {"features": FEATURES_VERSION, "pre-training": PRETRAINING_VERSION, "training": EVALUATION_VERSION}

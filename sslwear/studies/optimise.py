@@ -25,7 +25,7 @@ from sslwear.studies.leakage import check_weights
 from sslwear.studies.limits import directions
 from sslwear.studies.mlflow_page import TRIAL, describe_experiment, study_note
 from sslwear.studies.names import check_baseline
-from sslwear.studies.pretraining import check_pretraining
+from sslwear.studies.pretraining_checks import check_pretraining
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.sampling import pruner
 from sslwear.studies.search import run_trials

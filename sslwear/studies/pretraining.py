@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from sklearn.model_selection import ShuffleSplit
@@ -12,7 +12,7 @@ from sslwear.config import NO_PRETEXT, SUPERVISED, OptimizationSettings, Trainin
 from sslwear.data.pretraining import PretrainingData
 from sslwear.encoders.card import Card
 from sslwear.encoders.heads import PUBLISHED
-from sslwear.errors import DataError, LeakageError, SettingsError, WeightsError
+from sslwear.errors import DataError, WeightsError
 from sslwear.pretext.base import get as get_pretext
 from sslwear.reports.training_figures import learning_curves
 from sslwear.studies.context import StudyContext
@@ -20,16 +20,19 @@ from sslwear.studies.heartbeats import heartbeat_of
 from sslwear.studies.keys import digest, key_of, plugin_identities
 from sslwear.studies.network_card import network_card
 from sslwear.studies.progress import ProgressCallback, beside_chance
+from sslwear.studies.resuming import checkpoints_of, logged_again
 from sslwear.tracking import RUN_URI, Run, participant_params
 from sslwear.tracking.checkpoints import load_weights
 from sslwear.tracking.outages import is_outage
 from sslwear.tracking.system_metrics import monitored
-from sslwear.training import EpochRecord, FitData, FitSettings, fit
+from sslwear.training import Checkpoints, EpochRecord, FitData, FitResult, FitSettings, fit
 from sslwear.training.task import Classification, Task
 from sslwear.training.windows import SampledWindows
 from sslwear.tuning.base import parse as parse_tuning
 from sslwear.utils.words import count
 
+PRETRAINING = "pretraining"
+"""What the first of several processes says to the others before they pre-train."""
 PRETRAINING_VERSION = 3
 """Raise it when the arithmetic of pre-training changes: encoders of another version are pre-trained again."""
 
@@ -54,11 +57,14 @@ def pretrained(
         The weights by tensor name, and the id of their run.
     """
     key, store = setting_key(context, pretext), context.store
+    checkpoints = checkpoints_of(context, key, progress)
     with heartbeat_of(store).holding(_right(key)):  # one of several processes with the same key computes
         for earlier in store.find_runs(None, pretraining_key=key, outcome="finished"):
             origin = earlier.info.run_id
             try:
-                return load_weights(store, f"{RUN_URI}{origin}"), origin
+                weights = load_weights(store, f"{RUN_URI}{origin}")
+                checkpoints.delete()  # if the process that did it was killed before it could
+                return weights, origin
             except WeightsError as error:
                 if is_outage(error):
                     raise
@@ -66,7 +72,8 @@ def pretrained(
         tags = {**context.tags(), **_data_tags(context, pretext), "pretraining_key": key, "pretext": pretext}
         what = note(context, pretext)
         with store.start_run(experiment_id, f"pretext {pretext}", "pretraining", parent, what, **tags) as run:
-            pretrain(context, pretext, run, progress)
+            pretrain(context, pretext, run, progress, checkpoints)
+        checkpoints.delete()
     return load_weights(store, f"{RUN_URI}{run.id}"), run.id
 
 
@@ -137,11 +144,14 @@ def setting_key(context: StudyContext, pretext: str) -> str:
             "precision": context.precision,
             "include_nonwear": settings.include_nonwear,
             "version": PRETRAINING_VERSION,
+            **({"processes": context.processes.count} if context.processes.several else {}),
         }
     )
 
 
-def pretrain(context: StudyContext, pretext: str, run: Run, progress: ProgressCallback) -> None:
+def pretrain(
+    context: StudyContext, pretext: str, run: Run, progress: ProgressCallback, checkpoints: Checkpoints | None = None
+) -> None:
     """Pre-train an encoder and log it on an open run, which the caller ends.
 
     Args:
@@ -149,6 +159,7 @@ def pretrain(context: StudyContext, pretext: str, run: Run, progress: ProgressCa
         pretext: name of the pretext task.
         run: an open run.
         progress: receives the epochs.
+        checkpoints: of this pre-training, which goes on from the last one; None for none.
     """
     settings, data = context.settings.pretraining, pretraining_windows(context, pretext)
     task = new_task(context, pretext)
@@ -161,25 +172,11 @@ def pretrain(context: StudyContext, pretext: str, run: Run, progress: ProgressCa
         log(record)
         progress.epoch(record, task.headline)
 
+    if checkpoints is not None:
+        checkpoints.on_resume = logged_again(log, progress)
     with context.unchanged_data(), monitored(run):
-        result = fit(
-            context.new_encoder(),
-            task,
-            data,
-            parse_tuning("all", context.encoder),
-            FitSettings(
-                settings.learning_rate,
-                settings.batch_size,
-                settings.max_epochs,
-                settings.patience,
-                context.settings.seed,
-                context.device,
-                context.precision,
-                threads=context.threads,
-                **settings.model_dump(include=set(OptimizationSettings.model_fields)),
-            ),
-            on_epoch,
-        )
+        context.processes.of_first(PRETRAINING)  # see `sslwear.studies.together`
+        result = _fit(context, task, data, on_epoch, checkpoints)
     scores = result.validation.scores
     run.metrics({"loss": result.validation.loss, "best_epoch": result.best_epoch}, result.best_epoch)
     run.figure(learning_curves(result.history, result.best_epoch, task.headline), "learning_curves.png")
@@ -194,6 +191,36 @@ def pretrain(context: StudyContext, pretext: str, run: Run, progress: ProgressCa
         f"pretext {pretext}: held-out {beside_chance(scores, task.headline)} after "
         f"{count(len(result.history), 'epoch')}, reused by all trials with the same settings"
     )
+
+
+def take_part(context: StudyContext, pretext: str) -> None:
+    """Do the part of another process than the first in a pre-training."""
+    with context.unchanged_data():
+        _fit(context, new_task(context, pretext), pretraining_windows(context, pretext))
+
+
+def _fit(
+    context: StudyContext,
+    task: Task,
+    data: FitData,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> FitResult:
+    settings = context.settings.pretraining
+    how = FitSettings(
+        settings.learning_rate,
+        settings.batch_size,
+        settings.max_epochs,
+        settings.patience,
+        context.settings.seed,
+        context.device,
+        context.precision,
+        threads=context.threads,
+        processes=context.processes,
+        **settings.model_dump(include=set(OptimizationSettings.model_fields)),
+    )
+    tuning = parse_tuning("all", context.encoder)
+    return fit(context.new_encoder(), task, data, tuning, how, on_epoch, checkpoints=checkpoints)
 
 
 def _card(context: StudyContext, pretext: str) -> Card:
@@ -246,50 +273,3 @@ def pretraining_windows(context: StudyContext, pretext: str) -> FitData:
     return FitData(
         *(SampledWindows(side, share, settings.participants_at_a_time, by_motion) for side in (train, held_out))
     )
-
-
-def check_pretraining(context: StudyContext, names: Iterable[str]) -> None:
-    """Check before a study starts that its pretext tasks have participants to train on.
-
-    Args:
-        context: encoder, data and split.
-        names: pretext tasks that trials may ask for.
-
-    Raises:
-        DataError: when there are too few participants, or no labels for supervised pre-training.
-        LeakageError: when these labels may be of test participants.
-    """
-    for name in sorted(set(names) - {NO_PRETEXT}):
-        if name == SUPERVISED:
-            _check_labels(context)
-        pretraining_windows(context, name)
-
-
-def _check_labels(context: StudyContext) -> None:
-    """Check that supervised pre-training uses labels of other sources only."""
-    dataset = context.dataset
-    parts = pretraining_source(context, SUPERVISED).parts if context.pretraining_data is not None else ()
-    if not parts:
-        raise DataError(
-            f"the pretext task {SUPERVISED} needs the labels of other participants, and pretraining.data names no data "
-            "set with labels. Add one, such as pretraining.data: datasets/wisdm"
-        )
-    for part in parts:
-        if part.fingerprint == dataset.fingerprint or part.description.source in (None, dataset.description.source):
-            raise LeakageError(
-                f"the pretext task {SUPERVISED} would learn the labels of {part.folder}, whose participants may be "
-                f"those of {dataset.folder}. Use data sets of other sources (key source of their dataset.json)"
-            )
-
-
-def check_pretext(pretext: str) -> None:
-    """Check that there is a pretext task.
-
-    Raises:
-        SettingsError: when the pretext task is ``none``.
-    """
-    if pretext == NO_PRETEXT:
-        raise SettingsError(
-            "training.pretext is none, so there is nothing to pre-train on. Choose a task, for example with --set "
-            "training.pretext=reverse"
-        )

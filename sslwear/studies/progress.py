@@ -42,6 +42,9 @@ class ProgressCallback:
     def started(self, name: str, max_epochs: int) -> None:
         """A training or pre-training of at most `max_epochs` epochs starts."""
 
+    def resumed(self, epochs: int) -> None:
+        """The training that started goes on from a checkpoint, after so many epochs."""
+
     def epoch(self, record: EpochRecord, headline: str) -> None:
         """An epoch ended; `headline` names the score to show."""
 
@@ -68,6 +71,10 @@ class NestedProgress(ProgressCallback):
     def started(self, name: str, max_epochs: int) -> None:
         """A training starts."""
         self._outer.started(name, max_epochs)
+
+    def resumed(self, epochs: int) -> None:
+        """A training goes on."""
+        self._outer.resumed(epochs)
 
     def epoch(self, record: EpochRecord, headline: str) -> None:
         """An epoch ended."""
@@ -108,7 +115,7 @@ class ConsoleProgress(ProgressCallback):
         self._study: TaskID | None = None
         self._run: TaskID | None = None
         self._name = ""
-        self._max_epochs = 0
+        self._max_epochs = self._resumed = 0
         self._done = self._total = self._before = 0
         self._study_start = self._run_start = time.monotonic()
         self._progress = Progress(
@@ -156,10 +163,17 @@ class ConsoleProgress(ProgressCallback):
         """Show the run's bar."""
         if self._run is not None:
             self._progress.remove_task(self._run)
-        self._name, self._max_epochs, self._run_start = name, max_epochs, time.monotonic()
+        self._name, self._max_epochs, self._resumed, self._run_start = name, max_epochs, 0, time.monotonic()
         self._run = self._progress.add_task(f"  {name}", total=max_epochs, status="")
         if self._epoch_lines and self._progress.disable:
             self._line(f"{name}: started, at most {count(max_epochs, 'epoch')}")
+
+    def resumed(self, epochs: int) -> None:
+        """Advance the run's bar, and print that the training goes on."""
+        self._resumed = epochs
+        if self._run is not None:
+            self._progress.update(self._run, completed=epochs)
+        self._line(f"{self._name}: goes on from a checkpoint, after {count(epochs, 'epoch')}")
 
     def epoch(self, record: EpochRecord, headline: str) -> None:
         """Advance the run's bar."""
@@ -167,7 +181,7 @@ class ConsoleProgress(ProgressCallback):
         if self._run is not None:
             self._progress.update(self._run, advance=1, status=status)
         if self._epoch_lines:
-            left = _time_left(self._run_start, record.epoch, self._max_epochs - record.epoch)
+            left = _time_left(self._run_start, record.epoch - self._resumed, self._max_epochs - record.epoch)
             self._line(
                 f"{self._name}: epoch {record.epoch}, training loss {record.train_loss:.3f}, validation loss "
                 f"{record.validation_loss:.3f}, {status}, {record.seconds:.1f} s{f', at most {left}' if left else ''}"

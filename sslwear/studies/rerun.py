@@ -187,6 +187,11 @@ def _check(original: MlflowRun) -> str:
         raise StudyError(f"the run {run_id} trained nothing: it selected {chosen}. Repeat that run")
     if (members := reading.tag(original, "members")) is not None:
         raise StudyError(f"the run {run_id} trained nothing: it averages {members}. Repeat one of these")
+    if (processes := original.data.params.get("processes")) is not None:
+        raise StudyError(
+            f"the run {run_id} was trained by {processes} processes, and one process cannot repeat it to the last bit. "
+            "Start the same command with torchrun again"
+        )
     if outcome not in ("finished", "pruned"):
         raise StudyError(f"the run {run_id} did not finish ({outcome or 'it is running'}). Choose one that did")
     return kind

@@ -15,13 +15,16 @@ from sslwear.studies.context import StudyContext
 from sslwear.studies.network_card import network_card
 from sslwear.studies.pretraining import pretrained
 from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.resuming import logged_again
 from sslwear.studies.trials import pretraining_params, searched_pretraining
 from sslwear.tracking import Run, participant_params
 from sslwear.tracking.system_metrics import monitored
-from sslwear.training import EpochRecord, FitData, FitResult, fit, refit
+from sslwear.training import Checkpoints, EpochRecord, FitData, FitResult, fit, refit
 from sslwear.training.metrics import Labels, classification_scores, confusion
 from sslwear.utils.words import count
 
+TRAINING = "training"
+"""What the first of several processes says to the others before they train."""
 SUMMARY_SCORES = ("kappa", "f1", "precision", "recall")
 
 
@@ -64,6 +67,7 @@ def train(
     progress: ProgressCallback,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     keep: bool = True,
+    checkpoints: Checkpoints | None = None,
 ) -> FitResult:
     """Pre-train (or find the pre-trained encoder), fine-tune and log; test participants are not used.
 
@@ -75,6 +79,7 @@ def train(
         progress: receives the epochs.
         on_epoch: called after each epoch is logged; an exception from it ends the training.
         keep: whether the checkpoint and figures are logged too.
+        checkpoints: of this training, which goes on from the last one; None for none.
     """
     tuning = context.tuning(training)
     split = context.split
@@ -96,13 +101,17 @@ def train(
         if on_epoch is not None:
             on_epoch(record)
 
+    if checkpoints is not None:
+        checkpoints.on_resume = logged_again(log, progress)
     classes = len(context.dataset.class_names)
 
     def scores(truth: Labels, predicted: Labels) -> dict[str, float]:
         return mean_scores(per_participant(truth, predicted, validation.pid, classes))
 
     with context.unchanged_data(), monitored(run):
-        result = fit(encoder, task, data, tuning, context.fit_settings(training), after, context.cache, scores=scores)
+        context.processes.of_first(TRAINING)  # see `sslwear.studies.together`
+        how = context.fit_settings(training)
+        result = fit(encoder, task, data, tuning, how, after, context.cache, scores, checkpoints)
     best = result.validation
     table = per_participant(best.truth, best.predicted, validation.pid, classes)
     pooled = classification_scores(best.truth, best.predicted, classes)
@@ -113,6 +122,15 @@ def train(
     else:  # with a checkpoint its scores are logged
         run.metrics(result.validation.scores, result.best_epoch)
     return result
+
+
+def take_part(context: StudyContext, training: TrainingSettings) -> None:
+    """Do the part of another process than the first in a training, which has the encoder of the first one."""
+    split, how = context.split, context.fit_settings(training)
+    data = FitData(context.windows(split.train, training), context.windows(split.validation))
+    with context.unchanged_data():
+        task, tuning = context.classification(training), context.tuning(training)
+        fit(context.new_encoder(), task, data, tuning, how, cache=context.cache)
 
 
 def training_params(context: StudyContext, training: TrainingSettings) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from sslwear.encoders.harnet import Block, Harnet
 from sslwear.pretext.base import PretextTask
 from sslwear.training import FitData, FitResult, FitSettings, WindowSource, fit
 from sslwear.training.device import seeded as seeded_weights
-from sslwear.training.windows import index_batches
+from sslwear.training.reading import EVERYTHING, Reading, index_batches
 from sslwear.tuning.base import parse
 
 SAMPLES = 150
@@ -67,7 +68,13 @@ class ArmSwings(WindowSource):
         return [self.who]
 
     def batches(
-        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
+        self,
+        size: int,
+        samples: int,
+        device: torch.device,
+        shuffle: torch.Generator | None = None,
+        view: int = 0,
+        reading: Reading = EVERYTHING,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         draws = seeded(self.who)
         pace = 0.4 + 1.2 * torch.rand(self.count, 1, generator=draws)
@@ -75,8 +82,8 @@ class ArmSwings(WindowSource):
         phase = (pace * torch.arange(samples) / 30 + torch.rand(self.count, 1, generator=draws)) % 1
         swing = reach * torch.where(phase < 0.2, 5 * phase, 1.25 * (1 - phase))
         windows = torch.stack([swing, 0.3 - 0.5 * swing, 1 - 0.2 * swing], dim=1)
-        for chosen in index_batches(self.count, size, shuffle):
-            yield windows[chosen], torch.zeros(len(chosen), dtype=torch.long)
+        for chosen in islice(index_batches(self.count, size, shuffle), reading.skip, None):
+            yield windows[chosen[reading.part(len(chosen))]], torch.zeros(len(chosen), dtype=torch.long)
 
 
 def fitted(task: PretextTask, tuning: str = "all", **changes: Any) -> FitResult:

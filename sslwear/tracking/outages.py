@@ -15,7 +15,7 @@ from requests import RequestException
 from safetensors import SafetensorError
 from sqlalchemy.exc import SQLAlchemyError
 
-from sslwear.errors import DataChangedError, SslwearError
+from sslwear.errors import DataChangedError, ProcessLostError, SslwearError
 from sslwear.utils.masking import one_line
 
 STORE_ERRORS = (MlflowException, RequestException, SQLAlchemyError, StorageInternalError, sqlite3.Error)
@@ -39,7 +39,7 @@ def is_outage(error: BaseException) -> bool:
 
     What a user can correct (`SslwearError`) may be caused by a missing file or run, which is no outage.
     """
-    if isinstance(error, DataChangedError):
+    if isinstance(error, DataChangedError | ProcessLostError):
         return True
     if isinstance(error, SslwearError):
         cause = error.__cause__

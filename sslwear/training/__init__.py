@@ -1,6 +1,7 @@
 """Training of encoders, without Optuna and MLflow."""
 
 from sslwear.training.cache import FeatureCache, FrozenBlocks
+from sslwear.training.checkpoint import Checkpoints
 from sslwear.training.epochs import frozen_prefix_length
 from sslwear.training.evaluation import evaluate, outputs
 from sslwear.training.fold_group import Fold
@@ -11,6 +12,7 @@ from sslwear.training.windows import AugmentedViews, FitData, Windows, WindowSou
 
 __all__ = [
     "AugmentedViews",
+    "Checkpoints",
     "EpochRecord",
     "Evaluation",
     "FeatureCache",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 import torch
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -44,6 +45,14 @@ class WeightAverage:
         function = get_ema_multi_avg_fn(decay) if self._ema else None  # type: ignore[no-untyped-call]
         self._average = AveragedModel(network, multi_avg_fn=function)
         self.network = cast("Network", self._average.module)
+
+    def state(self) -> dict[str, Tensor]:
+        """The averaged weights, and how many were averaged."""
+        return self._average.state_dict()
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Go on from a state of `state`."""
+        self._average.load_state_dict(state)
 
     def after_step(self) -> None:
         """Add the weights after a step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sslwear.data.arrays import release
-from sslwear.training.windows import Windows, WindowSource, index_batches
+from sslwear.training.reading import EVERYTHING, Reading, index_batches
+from sslwear.training.windows import Windows, WindowSource
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,19 @@ class CachedOutputs(WindowSource):
         return self.windows.participants()
 
     def batches(
-        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
+        self,
+        size: int,
+        samples: int,
+        device: torch.device,
+        shuffle: torch.Generator | None = None,
+        view: int = 0,
+        reading: Reading = EVERYTHING,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches in the order of the windows' own batches, as (B, channels, length) and class indices (B,)."""
         labels = self.windows.labels
         places = np.searchsorted(self.windows.whole().rows, self.windows.rows)
-        for chosen in index_batches(len(self), size, shuffle):
-            x = torch.from_numpy(self.values[places[chosen]])
+        for chosen in islice(index_batches(len(self), size, shuffle), reading.skip, None):
+            x = torch.from_numpy(self.values[places[chosen[reading.part(len(chosen))]]])
             release(self.values)
             x = x.view(torch.bfloat16) if x.dtype == torch.uint16 else x
             yield x.to(device), torch.from_numpy(labels[chosen]).to(device)

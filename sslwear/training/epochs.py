@@ -5,28 +5,31 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
 
-import torch
-from torch import Tensor
+from torch import nn
 
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import DivergenceError
 from sslwear.training.averaging import WeightAverage
 from sslwear.training.cache import COMPUTE_BATCH, FeatureCache, FrozenBlocks
 from sslwear.training.device import Stream, generator, seeded
-from sslwear.training.evaluation import EVALUATION_BATCH, Scorer, evaluate, forward, mean_loss
+from sslwear.training.evaluation import EVALUATION_BATCH, Scorer, evaluate, mean_loss
+from sslwear.training.norms import in_step
 from sslwear.training.optimizer import new_optimizer
+from sslwear.training.position import Position, global_state, network_state, restore_global, restore_network
+from sslwear.training.reading import read
 from sslwear.training.results import EpochRecord, Evaluation, FitSettings
+from sslwear.training.steps import Steps
 from sslwear.training.task import Task
 from sslwear.training.threads import operations_from, threads_for
 from sslwear.training.windows import WindowSource
 from sslwear.tuning.base import TuningStrategy, learning
-
-GRADIENT_BATCHES = 5
-"""Batches whose gradients a tuning strategy may use before an epoch, as many as Lee et al. use."""
+from sslwear.utils.interrupts import is_deferred, signals_deferred
 
 
 class Training:
@@ -50,6 +53,8 @@ class Training:
         epochs: number of epochs so far.
         evaluation: evaluation after the last epoch; None before the first one, or without validation windows.
         cancelled: set it from another thread to end an epoch with `CancelledError` after the current batch.
+        on_batch: called after each batch, when `state` can be taken; None where nobody wants the state.
+        at_rest: whether the state is that between two batches, and not within a step.
     """
 
     def __init__(
@@ -66,28 +71,32 @@ class Training:
         self.epochs = 0
         self.evaluation: Evaluation | None = None
         self.cancelled = False
+        self.on_batch: Callable[[], None] | None = None
+        self.at_rest = True
         self._task, self._windows, self._tuning, self._settings, self._cache = task, windows, tuning, settings, cache
         self._validation, self._scores = validation, scores
-        self._samples, self._features = encoder.window_samples, encoder.features
+        self._samples = encoder.window_samples
 
         with seeded(generator(settings.seed, Stream.HEAD).initial_seed()):
             head = task.head(encoder.features)
         self._trained = Network(encoder, head).to(settings.device)
+        settings.processes.share(self._trained)
         self._frozen_blocks = FrozenBlocks(self._trained, self._samples, settings.precision)
         self._operations = operations_from(self._trained, self._samples)
 
         groups = tuning.parameter_groups(self._trained, settings.learning_rate)
         self._optimizer = new_optimizer(groups, settings)
         self._base_rates = [group["lr"] for group in self._optimizer.param_groups]
-        steps = -(-len(windows) // settings.batch_size)
+        steps = -(-len(windows) // settings.whole_batch)
         averages = settings.weight_average != "none"
         self._average = WeightAverage(self._trained, settings, steps) if averages else None
         self.network = self._trained if self._average is None else self._average.network
 
         self._order = generator(settings.seed, Stream.ORDER)
-        self._draws = generator(settings.seed, Stream.TRAINING)
-        self._gradient_draws = generator(settings.seed, Stream.GRADIENTS)
-        self._dropout_draws = generator(settings.seed, Stream.DROPOUT)
+        self._steps = Steps(
+            self._trained, task, settings, self._optimizer, self._average, self._samples, encoder.features
+        )
+        self._position = Position(self._order.get_state())
 
         # Set by prepare.
         self._prepared = 0  # epoch
@@ -123,129 +132,129 @@ class Training:
             CancelledError: when the training was cancelled.
         """
         self.prepare()
-        epoch, started = self.epochs + 1, time.perf_counter() - self._seconds
-        self._start(epoch)
-        train_loss, validation_loss, scores = self._train(epoch), math.nan, dict[str, float]()
+        epoch, started = self.epochs + 1, time.perf_counter() - self._seconds - self._position.seconds
+        if not self._position.rates:
+            self._start(epoch)
+        train_loss, validation_loss, scores = self._train(epoch, started), math.nan, dict[str, float]()
         rates = learning(self._trained, self._optimizer)
         _check_finite(epoch, train_loss)
         if self._validation is not None:
             self.evaluation = self._evaluate(self._validation)
             validation_loss, scores = self.evaluation.loss, self.evaluation.scores
             _check_finite(epoch, validation_loss)
-        self.epochs = epoch
+        self.at_rest = False
+        self.epochs, self._position = epoch, Position(self._order.get_state())
+        self.at_rest = True
         return EpochRecord(epoch, train_loss, validation_loss, scores, rates, time.perf_counter() - started)
 
     def _start(self, epoch: int) -> None:
         """Freeze blocks and set the learning rates of an epoch, without the factor of the schedule."""
+        self.at_rest = False
         for group, rate in zip(self._optimizer.param_groups, self._base_rates, strict=True):
             group["lr"] = rate
         with self._threads(self._settings.batch_size):
-            self._tuning.start_epoch(epoch, self._trained, self._optimizer, self._gradients)
+            self._tuning.start_epoch(
+                epoch, self._trained, self._optimizer, lambda: self._steps.gradients(self._windows, self._view)
+            )
+        self._position.rates = [group["lr"] for group in self._optimizer.param_groups]
+        self.at_rest = True
 
-    def _train(self, epoch: int) -> float:
+    def _train(self, epoch: int, started: float) -> float:
         """Train on all windows once; returns the mean loss over windows.
 
         Afterwards the optimizer has the mean learning rates over the steps.
         """
-        settings, sums, factors, seen = self._settings, list[Tensor](), list[float](), 0
-        rates = [group["lr"] for group in self._optimizer.param_groups]
+        settings, at, together, stopped = self._settings, self._position, self._settings.processes, False
         source = self._source(self._windows, self._view)
-        batches = source.batches(settings.batch_size, self._samples, settings.device, self._order, self._view)
         with self._threads(settings.batch_size, source.depth):
-            for x, labels in batches:
-                if self.cancelled:
-                    raise CancelledError
-                seen += len(x)
-                factors.append(settings.schedule_factor(epoch, seen / len(source)))
-                self._set_rates(rates, factors[-1])
-                sums.append(self._train_step(x, labels, source.depth))
-            if self._average is not None:
-                self._average.after_epoch(epoch, lambda network: self._passes(network, source))
-        self._set_rates(rates, factors[0] if len(set(factors)) == 1 else math.fsum(factors) / len(factors))
+            # Batches that were seen before an interruption are not read again.
+            how = self._samples, settings.device, self._order, self._view, together.reading(at.batches)
+            batches = read(source, settings.whole_batch, *how)
+            with signals_deferred() if self._heeds_signals else nullcontext():
+                for x, labels in batches:
+                    if self.cancelled:
+                        raise CancelledError
+                    self.at_rest = False
+                    factor = settings.schedule_factor(epoch, (at.windows + len(labels)) / len(source))
+                    self._set_rates(at.rates, factor)
+                    at.add(self._steps.take(x, labels, source.depth), factor, len(labels))
+                    self.at_rest = True
+                    if self.on_batch is not None:
+                        at.seconds = time.perf_counter() - started
+                        self.on_batch()
+                    if stopped := together.any(is_deferred() and self._heeds_signals):
+                        break
+            if stopped:  # here, or in another process
+                raise KeyboardInterrupt
+            self._after_batches(epoch, source)
+        self._set_rates(at.rates, at.factors[0] if len(set(at.factors)) == 1 else math.fsum(at.factors) / at.batches)
         self._optimizer.zero_grad(set_to_none=True)  # a network that waits for other folds needs no gradients
-        return mean_loss(sums)
+        return mean_loss(at.sums)
+
+    @property
+    def _heeds_signals(self) -> bool:
+        """Whether it ends after a batch when a signal arrives, and not within one."""
+        return self.on_batch is not None or self._settings.processes.several
+
+    def _after_batches(self, epoch: int, source: WindowSource) -> None:
+        """Average the weights after the last batch of an epoch."""
+        if self._average is None or self._position.averaged:
+            return
+        self.at_rest = False
+        self._average.after_epoch(epoch, lambda network: self._steps.passes(network, source, self._view))
+        self._position.averaged = self.at_rest = True
+
+    @contextmanager
+    def in_step(self) -> Iterator[None]:
+        """Block in which batch norms of several processes have the statistics of whole batches."""
+        averaged = self.network if self._average is not None else nn.Module()
+        with in_step(self._trained, self._settings.processes), in_step(averaged, self._settings.processes):
+            yield
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `load` needs to go on from here to the last bit; only where `at_rest` is true."""
+        return {
+            "epochs": self.epochs,
+            "position": self._position.state(),
+            "network": network_state(self._trained),
+            "optimizer": self._optimizer.state_dict(),
+            "average": None if self._average is None else self._average.state(),
+            "draws": {name: draws.get_state() for name, draws in self._steps.draws.items()},
+            "global": global_state(self._settings.device),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a state of a training with the same arguments."""
+        self.epochs, self._position = state["epochs"], Position.of(state["position"], self._settings.device)
+        restore_network(self._trained, state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        if self._average is not None:
+            self._average.load(state["average"])
+        self._order.set_state(self._position.order)
+        for name, draws in self._steps.draws.items():
+            draws.set_state(state["draws"][name])
+        restore_global(self._settings.device, state["global"])
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Number of epochs, and of batches of the next one, so far."""
+        return self.epochs, self._position.batches
 
     def _set_rates(self, rates: list[float], factor: float) -> None:
         for group, rate in zip(self._optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * factor
 
-    def _passes(self, network: Network, source: WindowSource) -> Iterator[Tensor]:
-        """Forward passes of a network for all training windows."""
-        settings, draws = self._settings, generator(self._settings.seed, Stream.AVERAGE)
-        for x, labels in source.batches(settings.batch_size, self._samples, settings.device, None, self._view):
-            inputs, _ = self._task.batch(x, labels, draws, training=True)
-            yield forward(network, inputs, settings, source.depth)
-
     def _evaluate(self, windows: WindowSource) -> Evaluation:
         """Evaluation of the network on windows, see `evaluate`."""
         source = self._source(windows)
         with self._threads(min(EVALUATION_BATCH, len(windows)), source.depth):
-            return evaluate(self.network, self._samples, self._task, source, self._settings, self._scores)
+            found = evaluate(self.network, self._samples, self._task, source, self._settings, self._scores)
+        # Processors may round differently, and all processes must stop after the same epoch.
+        return replace(found, loss=self._settings.processes.of_first(found.loss))
 
     def _threads(self, batch_size: int, depth: int = 0) -> AbstractContextManager[None]:
         """Block with the number of threads for batches that have passed `depth` blocks, see `threads_for`."""
         return threads_for(batch_size * self._operations[depth], self._settings.threads)
-
-    def _train_step(self, x: Tensor, labels: Tensor, depth: int) -> Tensor:
-        """Update the weights with a batch; returns the sum of its losses and the sum of their weights (2,)."""
-        loss, weight = self._loss(x, labels, self._draws, depth, self._dropout_draws)
-        self._optimizer.zero_grad(set_to_none=True)
-        (loss / weight).backward()  # type: ignore[no-untyped-call]
-        if self._settings.clip_norm is not None:
-            learning = [value for group in self._optimizer.param_groups for value in group["params"]]
-            torch.nn.utils.clip_grad_norm_(learning, self._settings.clip_norm)
-        self._optimizer.step()
-        if self._average is not None:
-            self._average.after_step()
-        return torch.stack([loss.detach(), weight])
-
-    def _loss(
-        self,
-        x: Tensor,
-        labels: Tensor,
-        draws: torch.Generator,
-        depth: int,
-        dropout_draws: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Sum of the losses of a batch, and the sum of their weights.
-
-        Args:
-            x: windows (B, 3, samples), or their outputs of the first `depth` blocks.
-            labels: class indices (B,).
-            draws: CPU generator of the task's random numbers.
-            depth: number of blocks that `x` has passed.
-            dropout_draws: CPU generator of dropout; None for no dropout.
-        """
-        inputs, target = self._task.batch(x, labels, draws, training=True)
-        factors = self._dropout(len(inputs), dropout_draws)
-        return self._task.loss(forward(self._trained, inputs, self._settings, depth, factors), target)
-
-    def _dropout(self, rows: int, draws: torch.Generator | None) -> Tensor | None:
-        """Factors of the features (rows, features): 0 for dropped ones, and more than 1 for the others.
-
-        PyTorch's module draws from its global generator, which folds in several threads would share.
-        """
-        kept = 1 - self._settings.dropout
-        if kept == 1 or draws is None:
-            return None
-        factors = torch.empty(rows, self._features).bernoulli_(kept, generator=draws) / kept
-        return factors.to(self._settings.device)
-
-    def _gradients(self) -> Iterator[Mapping[str, Tensor]]:
-        """Gradients of a few batches of training windows, see `sslwear.tuning.base.Gradients`."""
-        settings, network = self._settings, self._trained
-        buffers = {name: value.clone() for name, value in network.named_buffers()}
-        trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
-        batches = self._windows.batches(
-            settings.batch_size, self._samples, settings.device, self._gradient_draws, self._view
-        )
-        try:
-            for x, labels in itertools.islice(batches, GRADIENT_BATCHES):
-                loss, weight = self._loss(x, labels, self._gradient_draws, depth=0)
-                yield dict(zip(trained, torch.autograd.grad(loss / weight, list(trained.values())), strict=True))
-        finally:
-            for name, value in network.named_buffers():  # the forward passes updated batch-norm statistics
-                value.copy_(buffers[name])
 
     def _source(self, windows: WindowSource, view: int = 0) -> WindowSource:
         """Cached outputs of the frozen first blocks for windows, or the windows themselves where nothing is cached."""

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from sslwear.encoders.base import Network
+from sslwear.training.batch import Batch
 from sslwear.training.device import Stream, autocast, generator
+from sslwear.training.norms import left_out
+from sslwear.training.reading import read
 from sslwear.training.results import Evaluation, FitSettings
 from sslwear.training.task import Task
 from sslwear.training.threads import operations_from, threads_for
@@ -34,6 +37,8 @@ def evaluate(
 ) -> Evaluation:
     """Predict windows and score the predictions; the task's random numbers are the same in every call.
 
+    Several processes predict a part of each batch each, and all of them have the whole evaluation.
+
     Args:
         network: put into evaluation mode.
         samples: window length of its encoder, in samples.
@@ -46,9 +51,11 @@ def evaluate(
         set_mode(part, training=False)
     draws = generator(settings.seed, Stream.VALIDATION)
     sums, answers = [], []
-    for x, labels in windows.batches(EVALUATION_BATCH, samples, settings.device):
-        inputs, target = task.batch(x, labels, draws, training=False)
-        output = forward(network, inputs, settings, windows.depth)
+    together = settings.processes
+    for x, labels in read(windows, EVALUATION_BATCH, samples, settings.device, reading=together.reading()):
+        batch = Batch.of(task, x, labels, draws, training=False, processes=together)
+        output = batch.whole(forward_part(network, batch, settings, windows.depth))
+        target = batch.whole(batch.target)
         sums.append(torch.stack(task.loss(output, target)))
         answers.append(task.answers(output, target))
     truth, predicted = (torch.cat(side).cpu().numpy() for side in zip(*answers, strict=True))
@@ -76,12 +83,34 @@ def outputs(network: Network, samples: int, windows: WindowSource, settings: Fit
 
 
 def forward(
-    network: Network, inputs: Tensor, settings: FitSettings, depth: int, factors: Tensor | None = None
+    network: nn.Module, inputs: Tensor, settings: FitSettings, depth: int, factors: Tensor | None = None
 ) -> Tensor:
     """Output of a network in float32, computed in the precision of the settings; see `Network.forward`."""
     with autocast(settings.device, settings.precision):
         output: Tensor = network(inputs, depth, factors)
     return output.float()
+
+
+def forward_part(
+    network: nn.Module, batch: Batch, settings: FitSettings, depth: int, factors: Tensor | None = None
+) -> Tensor:
+    """Output of a network for this process's part of a batch, see `forward`.
+
+    A process without a window of the batch takes part in all that the others compute together, with a row that counts
+    nowhere, because networks need not accept batches of no rows.
+
+    Args:
+        network: the network.
+        batch: the part.
+        settings: device and precision are used.
+        depth: number of blocks that the inputs have passed.
+        factors: factors of the features of the whole batch (rows, features); None for no change.
+    """
+    if len(batch.rows):
+        mine = factors[batch.rows.to(factors.device)] if factors is not None and batch.processes.several else factors
+        return forward(network, batch.inputs, settings, depth, mine)
+    with left_out():
+        return forward(network, batch.inputs.new_zeros(1, *batch.inputs.shape[1:]), settings, depth)[:0]
 
 
 def mean_loss(sums: list[Tensor]) -> float:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-
-from torch import Tensor
 
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import SslwearError
 from sslwear.training.cache import FeatureCache
+from sslwear.training.checkpoint import Checkpoints
 from sslwear.training.device import deterministic
-from sslwear.training.epochs import Training, stops_early
+from sslwear.training.epochs import Training
 from sslwear.training.evaluation import Scorer
-from sslwear.training.results import EpochRecord, Evaluation, FitResult, FitSettings
+from sslwear.training.results import EpochRecord, FitResult, FitSettings
+from sslwear.training.so_far import SoFar
 from sslwear.training.task import Task
 from sslwear.training.windows import FitData, WindowSource
-from sslwear.tuning.base import TuningStrategy, parts
+from sslwear.tuning.base import TuningStrategy
 
 
 def fit(
@@ -28,10 +28,11 @@ def fit(
     on_epoch: Callable[[EpochRecord], None] | None = None,
     cache: FeatureCache | None = None,
     scores: Scorer | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> FitResult:
     """Train an encoder with a new head, and keep the weights of the epoch with the lowest validation loss.
 
-    The same arguments give the same result to the last bit.
+    The same arguments give the same result to the last bit, also after an interruption with checkpoints.
 
     Args:
         encoder: initial weights; its tensors are trained in place.
@@ -43,6 +44,8 @@ def fit(
         cache: stores the outputs of the frozen first blocks; without it they are computed for every batch. In float32
             it changes losses by rounding only.
         scores: scores of true and predicted answers for validation windows, in place of the task's own.
+        checkpoints: of an earlier call with the same arguments, which goes on from the last one, and of this one;
+            `on_epoch` is not called for epochs that are not trained again. None for none.
 
     Raises:
         DivergenceError: when the loss is not finite.
@@ -51,28 +54,18 @@ def fit(
     if len(data.train) == 0 or len(data.validation) == 0:
         raise SslwearError("there are no windows to train or to validate on. Check the split")
     training = Training(encoder, task, data.train, tuning, settings, cache, data.validation, scores)
-    network, best_weights = training.network, _BestWeights(training.network)
-    history: list[EpochRecord] = []
-    best: tuple[int, Evaluation] | None = None
-    frozen = tuning.frozen_in(1)
-    with deterministic(settings.device):
-        for epoch in range(1, settings.max_epochs + 1):
-            before, frozen = frozen, tuning.frozen_in(epoch)
-            if unfrozen := before - frozen:
-                best_weights.copy(unfrozen)  # they have not changed yet, so these are their weights of the best epoch
-            record = training.advance()
-            assert training.evaluation is not None
-            if best is None or record.validation_loss < best[1].loss:
-                best = epoch, training.evaluation
-                best_weights.copy(parts(network).keys() - frozen)
-            history.append(record)
+    so_far = SoFar(training, settings.processes)
+    with settings.processes.noticing(), deterministic(settings.device), training.in_step(), so_far.kept(checkpoints):
+        while not so_far.ended(tuning, settings):
+            epoch = training.epochs + 1
+            frozen = tuning.frozen_in(epoch)
+            unfrozen = tuning.frozen_in(max(1, epoch - 1)) - frozen
+            if unfrozen and training.place[1] == 0:  # not changed yet, so these are their weights of the best epoch
+                so_far.best_weights.copy(unfrozen)
+            so_far.add(training.advance(), frozen)
             if on_epoch is not None:
-                on_epoch(record)
-            if stops_early(tuning, settings, epoch, best[0]):
-                break
-    assert best is not None
-    best_weights.restore()
-    return FitResult(network.cpu().eval(), best[0], best[1], tuple(history))
+                on_epoch(so_far.history[-1])
+    return so_far.result()
 
 
 def refit(
@@ -113,26 +106,3 @@ def refit(
             if on_epoch is not None:
                 on_epoch(record.epoch, record.train_loss)
     return training.network.cpu().eval()
-
-
-class _BestWeights:
-    """Snapshot of the weights of the best epoch; blocks that never learnt are not copied."""
-
-    def __init__(self, network: Network) -> None:
-        self._parts = parts(network)
-        self._tensors: dict[str, dict[str, Tensor]] = {}
-
-    def copy(self, names: Iterable[str]) -> None:
-        """Copy the current tensors of some blocks, or of the head."""
-        for name in names:
-            state = self._parts[name].state_dict()
-            if name in self._tensors:
-                for key, value in state.items():
-                    self._tensors[name][key].copy_(value)
-            else:
-                self._tensors[name] = {key: value.clone() for key, value in state.items()}
-
-    def restore(self) -> None:
-        """Load the copied tensors into the network."""
-        for name, tensors in self._tensors.items():
-            self._parts[name].load_state_dict(tensors)

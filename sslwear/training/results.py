@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from sslwear.encoders.base import Network
+from sslwear.training.processes import Processes
 from sslwear.tuning.base import Learning
 
 CYCLE_RISE, CYCLE_FIRST, CYCLE_LAST = 0.3, 1 / 25, 1 / 25 / 1e4
@@ -40,6 +41,7 @@ class FitSettings:
         dropout: share of the features that are set to 0 in training.
         weight_average: ``none``, ``ema`` or ``swa``, see `sslwear.training.averaging`.
         threads: number of threads of PyTorch for large batches; None for the number that PyTorch has.
+        processes: this process among those that train together, each with `batch_size` windows of a batch.
     """
 
     learning_rate: float
@@ -58,6 +60,12 @@ class FitSettings:
     dropout: float = 0.0
     weight_average: Literal["none", "ema", "swa"] = "none"
     threads: int | None = None
+    processes: Processes = field(default_factory=Processes)
+
+    @property
+    def whole_batch(self) -> int:
+        """Windows in a batch of all processes."""
+        return self.batch_size * self.processes.count
 
     def schedule_factor(self, epoch: int, share: float = 1.0) -> float:
         """Factor of the learning rates in a step.

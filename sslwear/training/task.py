@@ -26,6 +26,9 @@ class Task(ABC):
     on_features: ClassVar[bool] = False
     """Whether `batch` does not change windows, so that it also accepts outputs of the first blocks."""
 
+    across: ClassVar[bool] = False
+    """Whether the loss of a window depends on the other windows of the batch."""
+
     @abstractmethod
     def head(self, features: int) -> nn.Module:
         """New head: maps features (B, features) to the output that `loss` and `answers` take."""
@@ -43,6 +46,15 @@ class Task(ABC):
         Returns:
             Inputs (rows, 3, samples), one or more rows for a window, and the target in the format of the task.
         """
+
+    def rows_of(self, windows: Tensor, count: int) -> Tensor:
+        """Indices of the rows of some windows among the rows that `batch` returns.
+
+        Args:
+            windows: indices of the windows in the batch (n,).
+            count: number of windows in the batch.
+        """
+        return windows
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

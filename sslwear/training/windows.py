@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from sslwear.data.dataset import Dataset, gather
 from sslwear.data.splits import rows
 from sslwear.errors import LeakageError
 from sslwear.training.device import generator
+from sslwear.training.reading import EVERYTHING, Reading, in_batches, index_batches
 
 VIEW_STREAMS = 1000
 """First stream of random numbers for augmented views; view n uses the stream VIEW_STREAMS + n."""
@@ -47,9 +49,17 @@ class WindowSource(ABC):
 
     @abstractmethod
     def batches(
-        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
+        self,
+        size: int,
+        samples: int,
+        device: torch.device,
+        shuffle: torch.Generator | None = None,
+        view: int = 0,
+        reading: Reading = EVERYTHING,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of an epoch: windows (B, 3, samples) in g and class indices (B,), on the device.
+
+        With `reading` of a part, the windows are those of the part, and the class indices those of the whole batch.
 
         Args:
             size: batch size; some batches may be smaller, and the last one may have one window more.
@@ -57,6 +67,7 @@ class WindowSource(ABC):
             device: device of the batches.
             shuffle: CPU generator of everything random; with None every call gives the same windows in the same order.
             view: augmented view of the windows, if they are augmented; 0 is as recorded.
+            reading: which batches are read.
         """
 
 
@@ -137,16 +148,23 @@ class Windows(WindowSource):
         return [pid.item() for pid in np.unique(self.pid)]
 
     def batches(
-        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
+        self,
+        size: int,
+        samples: int,
+        device: torch.device,
+        shuffle: torch.Generator | None = None,
+        view: int = 0,
+        reading: Reading = EVERYTHING,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of all windows, in a random order or in the data set's order."""
         views = self.views if self.augmented(view) else None
         drawn = views.draw(view, len(self.dataset)) if views is not None else None
-        for chosen in index_batches(len(self), size, shuffle):
+        for chosen in islice(index_batches(len(self), size, shuffle), reading.skip, None):
             rows = self.rows[chosen]
-            x = self.dataset.gather(rows, samples).to(device)
+            mine = rows[reading.part(len(rows))]
+            x = self.dataset.gather(mine, samples).to(device)
             if views is not None and drawn is not None:
-                x = views.apply(x, drawn, rows)
+                x = views.apply(x, drawn, mine)
             yield x, torch.from_numpy(self.dataset.labels[rows]).to(device)
 
     def augmented(self, view: int) -> bool:
@@ -157,24 +175,6 @@ class Windows(WindowSource):
         """All windows of the data set in which the device was worn, or all if some of these windows were not worn."""
         worn = self.dataset.worn
         return replace(self, rows=np.flatnonzero(worn) if worn[self.rows].all() else np.arange(len(worn)))
-
-
-def index_batches(count: int, size: int, shuffle: torch.Generator | None) -> Iterator[NDArray[np.int64]]:
-    """Batches of the indices 0 to `count` - 1, in a random order or in ascending order, see `in_batches`."""
-    order = np.arange(count) if shuffle is None else torch.randperm(count, generator=shuffle).numpy()
-    yield from in_batches(order, size)
-
-
-def in_batches(order: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    """Batches of indices; the last one is smaller, or has one more index where only one would be left.
-
-    Batch norm cannot standardise the features of a single window, and a contrastive task has nothing to compare with.
-    """
-    starts = list(range(0, len(order), size))
-    if size > 1 and len(starts) > 1 and len(order) % size == 1:
-        del starts[-1]
-    for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
-        yield order[start:stop]
 
 
 class ParticipantWindows(Protocol):
@@ -229,11 +229,18 @@ class SampledWindows(WindowSource):
         return [source.participant for source in self.sources]
 
     def batches(
-        self, size: int, samples: int, device: torch.device, shuffle: torch.Generator | None = None, view: int = 0
+        self,
+        size: int,
+        samples: int,
+        device: torch.device,
+        shuffle: torch.Generator | None = None,
+        view: int = 0,
+        reading: Reading = EVERYTHING,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of newly sampled windows; `view` is not used."""
         draws = shuffle or torch.Generator().manual_seed(VALIDATION_SEED)
         order = torch.randperm(len(self.sources), generator=draws).tolist()
+        left_out = reading.skip
         for first in range(0, len(order), self.group_size):
             group = [self.sources[i] for i in order[first : first + self.group_size]]
             arrays = [source.windows() for source in group]
@@ -243,8 +250,12 @@ class SampledWindows(WindowSource):
             labels = np.concatenate([source.labels(mine) for source, mine in zip(group, sampled, strict=True)])
             mixed = torch.randperm(len(rows), generator=draws).numpy()
             for batch in in_batches(mixed, size):
+                if left_out > 0:
+                    left_out -= 1
+                    continue
                 batch = batch[np.argsort(member[batch], kind="stable")]  # so that each array is read once
-                parts = [gather(array, rows[batch[member[batch] == i]], samples) for i, array in enumerate(arrays)]
+                mine = batch[reading.part(len(batch))]
+                parts = [gather(array, rows[mine[member[mine] == i]], samples) for i, array in enumerate(arrays)]
                 yield torch.cat(parts).to(device), torch.from_numpy(labels[batch]).to(device)
 
     def _sample_size(self, source: ParticipantWindows) -> int:

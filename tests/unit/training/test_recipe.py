@@ -189,7 +189,7 @@ def test_label_smoothing_is_that_of_pytorch() -> None:
 
 def test_dropout_keeps_the_mean_and_is_not_used_in_evaluation(data: FitData) -> None:
     training = in_training(data, dropout=0.25)
-    factors = training._dropout(400, training._dropout_draws)
+    factors = training._steps._dropout(400, training._steps.draws["dropout"])
     assert factors is not None
     assert factors.shape == (400, 256)
     assert factors.unique().tolist() == pytest.approx([0, 4 / 3])

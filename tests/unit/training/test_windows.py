@@ -20,7 +20,8 @@ from sslwear.data.dataset import Dataset
 from sslwear.data.pretraining import DatasetParticipant
 from sslwear.errors import LeakageError
 from sslwear.training.device import generator
-from sslwear.training.windows import VIEW_STREAMS, AugmentedViews, FitData, SampledWindows, Windows, index_batches
+from sslwear.training.reading import index_batches
+from sslwear.training.windows import VIEW_STREAMS, AugmentedViews, FitData, SampledWindows, Windows
 
 CPU = torch.device("cpu")
 

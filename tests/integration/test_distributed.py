@@ -1,0 +1,181 @@
+"""``sslwear pretrain`` and ``sslwear train`` under torchrun: two processes do what one does with twice the batch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from sslwear.errors import StudyError
+from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.rerun import rerun
+from sslwear.tracking import Store
+from sslwear.tracking.checkpoints import load_weights
+from tests.conftest import heed_signals, store_at
+from tests.integration.conftest import statuses
+
+PATIENCE_S = 200.0
+TOGETHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "sslwear")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def write(content: dict[str, Any], tmp_path: Path) -> Callable[..., Path]:
+    """Files of a pre-training by batch size."""
+
+    def file(batch_size: int, **training: Any) -> Path:
+        given = {key: content[key] for key in ("study", "data", "split")}
+        given |= {"encoder": "cnn5", "device": "cpu", "precision": "float32", "checkpoint_minutes": 1e-6}
+        given["pretraining"] = {"max_epochs": 6, "patience": 9, "batch_size": batch_size}
+        path = tmp_path / f"{batch_size}.yaml"
+        path.write_text(yaml.safe_dump({**given, "training": {"pretext": "reverse", **training}}))
+        return path
+
+    return file
+
+
+@pytest.fixture
+def home(empty_home: Path, tmp_path: Path) -> Callable[[str], Store]:
+    """New stores by name."""
+
+    def make(name: str) -> Store:
+        shutil.copytree(empty_home, tmp_path / name)
+        return store_at(tmp_path / name)
+
+    return make
+
+
+class Started:
+    """A command in a process of its own."""
+
+    def __init__(self, store: Store, *arguments: str) -> None:
+        self._output = store.home.parent / f"{store.home.name}-{time.monotonic_ns()}.txt"
+        with self._output.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, *arguments],
+                env={**os.environ, "SSLWEAR_HOME": str(store.home), "OMP_NUM_THREADS": "1"},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                preexec_fn=heed_signals,
+            )
+
+    def out(self) -> str:
+        """What it wrote so far."""
+        return self._output.read_text()
+
+    def wait_for(self, text: str) -> None:
+        """Wait until it has written something."""
+        until = time.monotonic() + PATIENCE_S
+        while text not in self.out():
+            assert self.process.poll() is None, self.out()
+            assert time.monotonic() < until, self.out()
+            time.sleep(0.01)
+
+    def ranks(self) -> dict[int, int]:
+        """Ids of the processes that torchrun started, by rank."""
+        found = {}
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                variables = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+                ranks = [int(text[5:]) for text in variables if text.startswith(b"RANK=")]
+                found.update(dict.fromkeys(ranks, int(child)))
+        return found
+
+    def ended(self) -> tuple[int, str]:
+        """Wait until it ends; returns its exit status and what it wrote."""
+        return self.process.wait(PATIENCE_S), self.out()
+
+
+def succeeded(store: Store, *arguments: str) -> str:
+    """Run a command that succeeds; returns what it wrote."""
+    code, text = Started(store, *arguments).ended()
+    assert code == 0, text
+    return text
+
+
+def weights(store: Store, kind: str) -> dict[str, torch.Tensor]:
+    """Weights of the one finished run of a kind."""
+    (run,) = store.find_runs(None, kind=kind, outcome="finished")
+    return dict(load_weights(store, f"runs:/{run.info.run_id}"))
+
+
+def furthest(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    """Largest difference of two tensors."""
+    assert one.keys() == other.keys()
+    return max(float((value.double() - other[name].double()).abs().max()) for name, value in one.items())
+
+
+def first_losses(store: Store) -> list[float]:
+    """Training losses of the first epochs of the finished pre-training."""
+    (run,) = store.find_runs(None, kind="pretraining", outcome="finished")
+    history = store.client.get_metric_history(run.info.run_id, "train_loss")
+    return [metric.value for metric in sorted(history, key=lambda metric: metric.step)][:2]
+
+
+def test_two_processes_pretrain_as_one_and_go_on(write: Callable[..., Path], home: Callable[[str], Store]) -> None:
+    one, two, broken = home("one"), home("two"), home("broken")
+    succeeded(one, "-m", "sslwear", "pretrain", str(write(8)))
+    text = succeeded(two, *TOGETHER, "pretrain", str(write(4)))
+    assert text.count("epoch 6, ") == text.count("reused by all trials") == 1  # one process prints
+    assert statuses(two)["pretraining"] == ["FINISHED"]
+    assert first_losses(two) == pytest.approx(first_losses(one), rel=1e-3)
+    assert furthest(weights(two, "pretraining"), weights(one, "pretraining")) < 5e-3
+
+    killed = Started(broken, *TOGETHER, "pretrain", str(write(4)))
+    killed.wait_for("epoch 2, ")
+    ranks = killed.ranks()
+    os.kill(ranks[1], signal.SIGKILL)
+    code, text = killed.ended()
+    assert code != 0
+    assert "another of the 2 processes has ended" in text or "sslwear: interrupted" in text
+    assert not Path(f"/proc/{ranks[0]}").exists()
+    assert statuses(broken)["pretraining"] == ["KILLED"]
+
+    stopped = Started(broken, *TOGETHER, "pretrain", str(write(4)))
+    stopped.wait_for("epoch 4, ")
+    stopped.process.send_signal(signal.SIGTERM)
+    code, text = stopped.ended()
+    assert code != 0
+    assert text.count("sslwear: interrupted; the same command goes on from the last checkpoint") == 1
+    assert "goes on from a checkpoint, after " in text
+    assert "epoch 1, " not in text
+    text = succeeded(broken, *TOGETHER, "pretrain", str(write(4)))
+    assert "goes on from a checkpoint, after " in text
+    assert furthest(weights(broken, "pretraining"), weights(two, "pretraining")) == 0
+    assert list((broken.home / "checkpoints").iterdir()) == []
+
+    (run,) = two.find_runs(None, kind="pretraining", outcome="finished")
+    with pytest.raises(StudyError, match="was trained by 2 processes, and one process cannot repeat it"):
+        rerun(run, two, ProgressCallback())
+
+
+def test_two_processes_train_as_one(write: Callable[..., Path], home: Callable[[str], Store]) -> None:
+    changes = {"tuning": "layer4-5", "max_epochs": 2, "augment": True, "dropout": 0.2, "weight_average": "ema"}
+    one, two = home("one"), home("two")
+    succeeded(one, "-m", "sslwear", "train", str(write(8, batch_size=8, **changes)))
+    text = succeeded(two, *TOGETHER, "train", str(write(4, batch_size=4, **changes)))
+    assert text.count("Over all windows of the validation participants") == 1
+    assert statuses(two) == {"train": ["FINISHED"], "pretraining": ["FINISHED"]}
+    assert furthest(weights(two, "train"), weights(one, "train")) < 5e-3
+    assert "processes" not in one.find_runs(None, kind="train")[0].data.params
+    assert two.find_runs(None, kind="train")[0].data.params["processes"] == "2"
+
+
+def test_an_error_of_all_processes_is_printed_once(write: Callable[..., Path], home: Callable[[str], Store]) -> None:
+    code, text = Started(home("wrong"), *TOGETHER, "pretrain", str(write(4, pretext="none"))).ended()
+    assert code != 0
+    assert text.count("there is nothing to pre-train on") == 1
+    code, text = Started(home("other"), *TOGETHER, "study", "list").ended()
+    assert code != 0
+    assert text.count("torchrun is for sslwear pretrain and sslwear train") == 1

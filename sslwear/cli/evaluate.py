@@ -37,7 +37,7 @@ def evaluate(
         end_with_parent()
         settings = load(file, set_ or [], "evaluate")
         store = open_store(storage, tracking, settings)
-        console, number = standard_output(), number_of_workers(workers)
+        console, number = standard_output(), number_of_workers(workers, settings)
         if number > 1:
             run_in_workers(["evaluate", str(file), "--join"], set_ or [], settings, number, console)
         with ConsoleProgress(console, epochs=False, before=number == 1) as progress:  # its workers said it

@@ -45,7 +45,9 @@ def study_run(
     file: StudyFile,
     trials: TotalTrials = None,
     set_: Overrides = None,
-    workers: Annotated[str, typer.Option(metavar="N", help="The number of processes that share the cores.")] = "1",
+    workers: Annotated[
+        str, typer.Option(metavar="N", help="The number of processes that share the cores, or auto.")
+    ] = "1",
     storage: Storage = None,
     tracking: Tracking = None,
 ) -> None:
@@ -58,7 +60,7 @@ def study_run(
         overrides = [*(set_ or []), *([f"trials={trials}"] if trials is not None else [])]
         settings = load(file, overrides, "study")
         store = open_store(storage, tracking, settings)
-        console, number = standard_output(), number_of_workers(workers)
+        console, number = standard_output(), number_of_workers(workers, settings)
         if number > 1:
             run_in_workers(["study", "worker", str(file)], overrides, settings, number, console)
         with ConsoleProgress(console, epochs=False, before=number == 1) as progress:  # its workers said it

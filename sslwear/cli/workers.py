@@ -23,7 +23,7 @@ Tracking = Annotated[
     str | None,
     typer.Option(metavar="URL", help="MLflow's store; by default that of MLFLOW_TRACKING_URI, or the embedded one."),
 ]
-Workers = Annotated[str, typer.Option(metavar="N", help="The number of processes that share the cores.")]
+Workers = Annotated[str, typer.Option(metavar="N", help="The number of processes that share the cores, or auto.")]
 
 
 def open_store(storage: str | None, tracking: str | None, settings: Settings) -> Store:
@@ -41,16 +41,19 @@ def open_store(storage: str | None, tracking: str | None, settings: Settings) ->
     return Store.from_environment(settings=settings)
 
 
-def number_of_workers(text: str) -> int:
+def number_of_workers(text: str, settings: Settings) -> int:
     """The number of workers that an option asks for.
 
     Raises:
-        SettingsError: when it is not a number from 1 on.
+        SettingsError: when it is neither a number from 1 on nor ``auto``.
     """
     from sslwear.errors import SettingsError
+    from sslwear.studies.local_workers import automatic_workers
 
+    if text == "auto":
+        return automatic_workers(settings)
     if not text.isdigit() or int(text) < 1:
-        raise SettingsError(f"--workers is {text!r}. Write a number from 1 on")
+        raise SettingsError(f"--workers is {text!r}. Write a number from 1 on, or auto")
     return int(text)
 
 

@@ -19,6 +19,8 @@ from sslwear.utils.masking import masked
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 REPEATED = 3
 """Number of trials in a row, failed in the same way, that stop a study."""
+MANY = 10
+"""Number of trials in a row, failed in any way, that stop a study."""
 ATTEMPTS = 3
 """Number of times after which a trial that runs out of memory, or that stopped its study, counts as failed."""
 NUMBER = re.compile(r"\d+(\.\d+)?(e[-+]?\d+)?")
@@ -110,10 +112,10 @@ def _last_attempt(study: optuna.Study, params: Mapping[str, Any]) -> bool:
 
 
 def check_failures(study: optuna.Study, total: int) -> None:
-    """Stop a study whose last trials all failed in the same way; they run again when it is resumed.
+    """Stop a study whose last trials all failed in the same way, or many in any way; they run again when it is resumed.
 
     Trials that stopped the study before count as failed after `ATTEMPTS` times, so that it can go on. Divergence is a
-    result of a search, and stops a study only as long as no trial succeeded.
+    result of a search: after a trial succeeded, it stops a study only with `MANY` failures in a row.
 
     Args:
         study: the study.
@@ -125,23 +127,36 @@ def check_failures(study: optuna.Study, total: int) -> None:
     trials = counted(study)
     if not trials or trials[-1].state != TrialState.FAIL or "error" not in trials[-1].user_attrs:
         return
-    why = str(trials[-1].user_attrs["error"])
-    if why.startswith(DivergenceError.__name__) and any(trial.state != TrialState.FAIL for trial in trials):
-        return
-    failed = takewhile(
-        lambda trial: trial.state == TrialState.FAIL and alike(trial.user_attrs.get("error", ""), why),
-        reversed(trials),
-    )
-    again = [trial for trial in failed if not _last_attempt(study, trial.params)]
-    if len(again) < min(REPEATED, total):
-        return
+    row = list(takewhile(lambda trial: trial.state == TrialState.FAIL, reversed(trials)))
+    again = [trial for trial in row if not _last_attempt(study, trial.params)]
+    if len(again) >= MANY:
+        which = f"the last {len(again)} trials failed ({'; '.join(_reasons(again))})"
+    else:
+        why = str(trials[-1].user_attrs["error"])
+        if why.startswith(DivergenceError.__name__) and len(row) < len(trials):
+            return
+        same = takewhile(lambda trial: alike(trial.user_attrs.get("error", ""), why), row)
+        again = [trial for trial in same if not _last_attempt(study, trial.params)]
+        if len(again) < min(REPEATED, total):
+            return
+        which = f"the last {len(again)} trials failed in the same way" if len(again) > 1 else "the trial failed"
+        which = f"{which} ({why})"
     with signals_deferred():
         interrupt(study, reversed(again))
-    which = f"the last {len(again)} trials failed in the same way" if len(again) > 1 else "the trial failed"
     raise StudyError(
-        f"{study.study_name}: {which} ({why}). traceback.txt of their runs has more. Correct the cause and run the "
+        f"{study.study_name}: {which}. traceback.txt of their runs has more. Correct the cause and run the "
         "same command again, which repeats them; or start another study with --set study=NAME"
     )
+
+
+def _reasons(trials: Sequence[FrozenTrial]) -> list[str]:
+    """The ways in which trials failed, the most frequent first, with the number of trials."""
+    found: dict[str, list[str]] = {}
+    for trial in trials:
+        why = str(trial.user_attrs.get("error", "no reason is known"))
+        found.setdefault(NUMBER.sub("0", why), []).append(why)
+    ordered = sorted(found.values(), key=len, reverse=True)
+    return [f"{len(same)} times {same[0]}" if len(same) > 1 else same[0] for same in ordered]
 
 
 def failed_note(study: optuna.Study) -> str | None:

@@ -12,12 +12,29 @@ from typing import IO
 
 import joblib
 
+from sslwear.config import Settings
 from sslwear.errors import StudyError
 from sslwear.utils.processes import PARENT_VARIABLE
 
 ENDING_S = 20.0
 """Seconds that a worker has to end when it is asked to, twice what it needs on a busy machine; then it is killed."""
+MOST_AUTOMATIC = 8
+"""Largest number of workers without graphics cards that `automatic_workers` gives, because all write to one store."""
 CARDS_VARIABLE = "CUDA_VISIBLE_DEVICES"
+
+
+def automatic_workers(settings: Settings) -> int:
+    """Number of workers of ``--workers auto``: one for each graphics card, or without any one for each core.
+
+    Workers of one thread do more training steps in all than one worker with all cores, for every network that was
+    measured, see ``benchmarks/RESULTS.md``. Nothing is measured here, so that the number is the same each time.
+
+    Args:
+        settings: with the device, and with the threads of each worker where they are not ``auto``.
+    """
+    found = 0 if settings.device == "cpu" else len(cards())
+    each = 1 if settings.threads == "auto" else settings.threads
+    return found or max(1, min(MOST_AUTOMATIC, int(joblib.cpu_count()) // each))
 
 
 def threads_each(workers: int) -> int:

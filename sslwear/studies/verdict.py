@@ -175,8 +175,13 @@ def _result(row: TrialRow, trial: FrozenTrial, candidate: bool, settings: Settin
 def _default(study: optuna.Study, settings: Settings) -> FrozenTrial | None:
     """The finished trial with the study file's own settings."""
     own, rate = effective(settings), settings.training.learning_rate
-    some = (one for one in eligible(study) if one.user_attrs["settings"].get("learning_rate", rate) == rate)
-    return next((one for one in some if effective(settings_of(one, settings)) == own), None)
+    for one in eligible(study):
+        kept = one.user_attrs.get("settings")
+        if isinstance(kept, Mapping) and kept.get("learning_rate", rate) != rate:  # which is soon told
+            continue
+        if effective(settings_of(one, settings)) == own:
+            return one
+    return None
 
 
 def _rated(trial: FrozenTrial, name: str) -> Rated | None:

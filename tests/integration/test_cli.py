@@ -95,7 +95,7 @@ def test_help_does_not_wait_for_heavy_libraries() -> None:
 @pytest.mark.parametrize("number", ["0", "-1", "two", "1.5"])
 def test_a_number_of_workers_that_is_none_is_refused(home: Path, file: Path, number: str) -> None:
     assert refusal("study", "run", file, "--workers", number) == (
-        f"sslwear: --workers is {number!r}. Write a number from 1 on\n"
+        f"sslwear: --workers is {number!r}. Write a number from 1 on, or auto\n"
     )
 
 

@@ -21,7 +21,8 @@ from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.rerun import rerun
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights
-from tests.conftest import heed_signals, store_at
+from tests.commands import heed_signals
+from tests.conftest import store_at
 from tests.integration.conftest import statuses
 
 PATIENCE_S = 200.0

@@ -27,7 +27,7 @@ from sslwear.studies.failures import counted
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.rerun import rerun
 from sslwear.studies.storage import find_study, open_storage
-from sslwear.tracking import Store
+from sslwear.tracking import Store, patience
 from tests.commands import CONTEXT, heed_signals
 from tests.integration.conftest import statuses
 
@@ -117,6 +117,10 @@ class Worker:
 def stub_command(arguments: tuple[str, ...], variables: dict[str, str], output: str) -> None:
     """Run the command in this process."""
     os.environ.update(variables)
+    if ahead := float(os.environ.get("CLOCK_S", "0")):
+        right = time.time
+        time.time = lambda: right() + ahead
+    patience.LONGEST_S = float(os.environ.get("PATIENCE_S", patience.LONGEST_S))
     handle = os.open(output, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
@@ -241,6 +245,15 @@ def test_a_worker_that_was_stopped_for_long_drops_its_trial(shared: Store, file:
     assert f"#{lost.number} " in first.ended().split(" was given to another worker")[0].splitlines()[-1]
     second.ended()
     assert check(shared, 8).user_attrs["interrupted"] == [lost.number]
+
+
+def test_clocks_of_workers_may_be_an_hour_apart(shared: Store, file: Path, start: Start) -> None:
+    clocks = [start(shared, file, seconds=3, CLOCK_S=clock) for clock in ("3600", "-3600")]
+    for process in clocks:
+        process.ended()
+    study = check(shared, 8)
+    assert "interrupted" not in study.user_attrs
+    assert len({trial.user_attrs["process"] for trial in study.trials}) == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGINT])

@@ -77,6 +77,18 @@ def test_failures_alike_stop_it_and_run_again(errors: list[str | None], total: i
     assert waiting == [i / 100 for i in range(len(errors) - stopped, len(errors))]
 
 
+def test_ten_failures_in_a_row_stop_it_with_a_diagnosis() -> None:
+    diverged = "DivergenceError: the loss is not finite after epoch 1"
+    errors = [None, *[diverged, LOUD, diverged] * 3]
+    check_failures(study(errors), 20)
+    made = study([*errors, "KeyError: 'x'"])
+    with pytest.raises(StudyError) as caught:
+        check_failures(made, 20)
+    assert f"the last 10 trials failed (6 times {diverged}; 3 times {LOUD}; KeyError: 'x'). " in str(caught.value)
+    assert len(counted(made)) == 1
+    assert len(made.get_trials(states=(TrialState.WAITING,))) == 10
+
+
 def test_a_study_that_stopped_twice_for_the_same_trials_goes_on_without_them() -> None:
     made = study([LOUD] * 3)
     for _ in range(2):

@@ -1,0 +1,43 @@
+"""How many workers share a machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from sslwear.cli.workers import number_of_workers
+from sslwear.config import Settings, parse
+from sslwear.errors import SettingsError
+from sslwear.studies import local_workers
+
+
+def settings(**changes: object) -> Settings:
+    """Settings of a study."""
+    return parse({"study": "a", "data": "b", "search": {"tuning": ["all"]}, **changes}, "the test")
+
+
+@pytest.mark.parametrize(
+    ("cores", "cards", "changes", "expected"),
+    [
+        (2, 0, {}, 2),
+        (1, 0, {}, 1),
+        (64, 0, {}, 8),
+        (8, 0, {"threads": 3}, 2),
+        (2, 0, {"threads": 2}, 1),
+        (64, 2, {}, 2),
+        (64, 2, {"device": "cpu"}, 8),
+        (2, 4, {}, 4),
+    ],
+)
+def test_there_is_one_for_each_card_or_each_core(
+    monkeypatch: pytest.MonkeyPatch, cores: int, cards: int, changes: dict[str, object], expected: int
+) -> None:
+    monkeypatch.setattr(local_workers.joblib, "cpu_count", lambda: cores)
+    monkeypatch.setattr(local_workers, "cards", lambda: [str(card) for card in range(cards)])
+    assert number_of_workers("auto", settings(**changes)) == expected
+    assert number_of_workers("3", settings(**changes)) == 3
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", ""])
+def test_a_number_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="Write a number from 1 on, or auto"):
+        number_of_workers(text, settings())

@@ -247,10 +247,10 @@ CHANGES: list[tuple[str, str]] = [
 
 
 def refusal(path: Path, *overrides: str) -> str:
-    start = time.perf_counter()
+    start = time.process_time()  # which other programs on the machine do not lengthen
     with pytest.raises(SettingsError) as caught:
         load(path, overrides)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     message = str(caught.value)
     assert "\n" not in message
     assert len(message) < 900

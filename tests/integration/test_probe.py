@@ -66,7 +66,7 @@ def test_a_probe_is_a_logistic_regression_on_the_features_of_the_weights(
     probing: Callable[..., Settings], store: Store, small: Dataset, tmp_path: Path
 ) -> None:
     torch.manual_seed(2)
-    encoder = get("harnet5")()
+    encoder = get("cnn5")()
     save(Network(encoder, nn.Identity()), tmp_path / "weights.safetensors")
     weights = str(tmp_path / "weights.safetensors")
     methods = {"random": {"probe": "logistic"}, "file": {"probe": "logistic", "weights": weights}}

@@ -114,7 +114,7 @@ def _finding(settings: Settings, alike: list[int], known: list[TrialRow], partic
         return ""
     properties = {name: {row.number: shown(row.searched(name)) for row in known} for name in settings.search.space}
     try:
-        load_plugins(settings)
+        load_plugins(settings.plugins)
         blocks = get_encoder(settings.encoder).block_names()
         first = {row.number: _first_tuned(row, settings) for row in known}
     except SettingsError:  # the file of a plug-in is gone

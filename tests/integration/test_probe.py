@@ -109,7 +109,7 @@ def test_windows_of_less_than_half_the_rate_are_warned_about(
     probing: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     methods = {name: {"probe": "logistic", "encoder": name} for name in ("moments", "random")}
-    load_plugins(probing(methods, plugins=PLUGINS))
+    load_plugins(probing(methods, plugins=PLUGINS).plugins)
     monkeypatch.setattr(get_foreign("random"), "rate_hz", 80.0)
     found = CrossValidationPlan.build(probing(methods, plugins=PLUGINS), store).warnings()
     assert [text for text in found if "encoder" in text] == [

@@ -127,13 +127,9 @@ def main() -> None:
     write_section(f"Many recordings in one command: `python benchmarks/cohort.py {what}`", text)
 
 
-def measure(place: Path, options: argparse.Namespace) -> str:
-    """Run all, and put it into words."""
-    home, folder = place / "home", place / "recordings"
-    home.mkdir()
-    folder.mkdir()
-    model, reference = untrained(new_store(home), options.encoder)
-    files = []
+def recordings(folder: Path, options: argparse.Namespace) -> list[Path]:
+    """Write the recordings; only the first ones differ."""
+    files: list[Path] = []
     for i in range(options.recordings):
         file = folder / f"P{i:03d}.parquet"
         if i < DIFFERENT:
@@ -141,6 +137,16 @@ def measure(place: Path, options: argparse.Namespace) -> str:
         else:
             os.link(files[i % DIFFERENT], file)
         files.append(file)
+    return files
+
+
+def measure(place: Path, options: argparse.Namespace) -> str:
+    """Run all, and put it into words."""
+    home, folder = place / "home", place / "recordings"
+    home.mkdir()
+    folder.mkdir()
+    model, reference = untrained(new_store(home), options.encoder)
+    files = recordings(folder, options)
     (place / "none").mkdir()
     for i in range(options.jobs):  # each process starts
         write(place / "none" / f"short{i}.parquet", 0.01, options.rate, i)

@@ -136,6 +136,14 @@ def read(file: Path, place: Path) -> None:
             pass
 
 
+def copies_of(file: Path, count: int) -> list[Path]:
+    """Further names of a file."""
+    copies = [file.parent / f"copy{i}.cwa" for i in range(count)]
+    for copy in copies:
+        os.link(file, copy)
+    return copies
+
+
 def measure(place: Path, options: argparse.Namespace) -> str:
     """Run all, and put it into words."""
     home, days = place / "home", f"{options.days} days"
@@ -145,9 +153,7 @@ def measure(place: Path, options: argparse.Namespace) -> str:
     short, long = place / "short.cwa", place / "long.cwa"
     short.write_bytes(content)
     long.write_bytes(week_of(content, options.days))
-    copies = [place / f"copy{i}.cwa" for i in range(options.jobs)]
-    for copy in copies:
-        os.link(short, copy)
+    copies = copies_of(short, options.jobs)
     rows = {}
 
     def add(what: str, command: list[str]) -> Measured:

@@ -22,7 +22,7 @@ def with_baselines(settings: Settings) -> tuple[Settings, list[str]]:
     evaluation = settings.evaluation
     if evaluation is None:
         return settings, []
-    load_plugins(settings)
+    load_plugins(settings.plugins)
     for name, method in evaluation.methods.items():
         if method.baseline is not None:
             check_baseline(method.baseline, f"evaluation.methods.{name}.baseline")

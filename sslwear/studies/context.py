@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -99,9 +99,9 @@ class StudyContext:
         Raises:
             SslwearError: when a name does not exist, or data or weights cannot be used.
         """
-        load_plugins(settings)
+        load_plugins(settings.plugins)
         encoder = get_encoder(settings.encoder)
-        check_names(settings, encoder)
+        check_names(settings.training, settings.search, encoder)
         device = resolve_device(settings.device)
         dataset = dataset or open_labelled(settings, store)
         encoder = encoder.for_windows(dataset.window_s)
@@ -121,7 +121,7 @@ class StudyContext:
             initial=initial_weights(settings.weights, encoder, store) if read_weights else None,
             device=device,
             precision=resolve_precision(settings.precision, device),
-            threads=_use_threads(settings),
+            threads=_use_threads(settings.threads),
             cache=store.feature_cache(settings.cache.memory_gb, settings.cache.disk_gb),
             folds=folds,
             processes=processes,
@@ -160,7 +160,7 @@ class StudyContext:
 
     def for_run(self) -> StudyContext:
         """The context for a new run: with ``threads: auto`` its number of threads follows the idle cores."""
-        threads = _use_threads(self.settings)
+        threads = _use_threads(self.settings.threads)
         return self if threads == self.threads else replace(self, threads=threads)
 
     def check_objective(self) -> None:
@@ -283,10 +283,10 @@ class StudyContext:
 
 def open_labelled(settings: Settings, store: Store) -> Dataset:
     """Open the labelled windows of a study; with `include_nonwear`, windows not worn are used like any other."""
-    load_plugins(settings)
+    load_plugins(settings.plugins)
     dataset = store.open_dataset(settings.data)
     return replace(dataset, worn=np.ones(len(dataset), bool)) if settings.include_nonwear else dataset
 
 
-def _use_threads(settings: Settings) -> int:
-    return use_threads(None if settings.threads == "auto" else settings.threads)
+def _use_threads(threads: int | Literal["auto"]) -> int:
+    return use_threads(None if threads == "auto" else threads)

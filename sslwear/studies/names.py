@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sslwear.augmentations.base import Augmentations
 from sslwear.augmentations.base import parse as parse_augmentations
 from sslwear.augmentations.rotation import Rotation
-from sslwear.config import NO_PRETEXT, SUPERVISED, SearchSettings, Settings, TrainingSettings
+from sslwear.config import NO_PRETEXT, SUPERVISED, SearchSettings, TrainingSettings
 from sslwear.encoders.base import Encoder
 from sslwear.errors import SettingsError
 from sslwear.evaluation.baselines.base import get as get_baseline
@@ -15,26 +17,26 @@ from sslwear.tuning.base import parse as parse_tuning
 from sslwear.utils import plugins
 
 
-def load_plugins(settings: Settings) -> None:
+def load_plugins(paths: Iterable[str]) -> None:
     """Load the plug-in files of a study.
 
     Raises:
         SettingsError: when a file cannot be loaded.
     """
-    for path in settings.plugins:
+    for path in paths:
         plugins.load_file(path)
 
 
-def check_names(settings: Settings, encoder: type[Encoder]) -> None:
+def check_names(training: TrainingSettings, search: SearchSettings, encoder: type[Encoder]) -> None:
     """Check that all tuning strategies, augmentations and pretext tasks exist and that no choice is given twice.
 
     Raises:
         SettingsError: naming the key and the choices.
     """
-    parse_tuning(settings.training.tuning, encoder, "training.tuning")
-    check_augmentation(settings.training.augment, "training.augment")
-    check_pretext_name(settings.training.pretext, "training.pretext")
-    check_search_names(settings.search, encoder, "search")
+    parse_tuning(training.tuning, encoder, "training.tuning")
+    check_augmentation(training.augment, "training.augment")
+    check_pretext_name(training.pretext, "training.pretext")
+    check_search_names(search, encoder, "search")
 
 
 def check_search_names(search: SearchSettings, encoder: type[Encoder], key: str) -> None:

@@ -116,7 +116,7 @@ def _finding(settings: Settings, alike: list[int], known: list[TrialRow], partic
         return ""
     properties = {name: {row.number: shown(row.searched(name)) for row in known} for name in settings.search.space}
     try:
-        load_plugins(settings)
+        load_plugins(settings.plugins)
         blocks = get_encoder(settings.encoder).block_names()
         first_of = functools.cache(functools.partial(_first_tuned, settings=settings))
         first = {row.number: first_of(row.settings.tuning if row.settings else "all") for row in known}

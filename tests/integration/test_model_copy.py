@@ -147,6 +147,7 @@ def test_copies_that_cannot_be_made_are_refused(
     assert "cannot be an alias" in refusal(*bad)
     _ = store_at(home).client
     (weights,) = set(home.rglob("artifacts/model/model.safetensors"))
-    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     other = tmp_path / "other" / "mlflow.db"
     assert "is damaged" in refusal("models", "copy", "tiny/1", "--to", f"sqlite:///{other}")

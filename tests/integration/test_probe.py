@@ -66,7 +66,7 @@ def test_a_probe_is_a_logistic_regression_on_the_features_of_the_weights(
     probing: Callable[..., Settings], store: Store, small: Dataset, tmp_path: Path
 ) -> None:
     torch.manual_seed(2)
-    encoder = get("harnet5")()
+    encoder = get("cnn5")()
     save(Network(encoder, nn.Identity()), tmp_path / "weights.safetensors")
     weights = str(tmp_path / "weights.safetensors")
     methods = {"random": {"probe": "logistic"}, "file": {"probe": "logistic", "weights": weights}}
@@ -109,7 +109,7 @@ def test_windows_of_less_than_half_the_rate_are_warned_about(
     probing: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     methods = {name: {"probe": "logistic", "encoder": name} for name in ("moments", "random")}
-    load_plugins(probing(methods, plugins=PLUGINS))
+    load_plugins(probing(methods, plugins=PLUGINS).plugins)
     monkeypatch.setattr(get_foreign("random"), "rate_hz", 80.0)
     found = CrossValidationPlan.build(probing(methods, plugins=PLUGINS), store).warnings()
     assert [text for text in found if "encoder" in text] == [

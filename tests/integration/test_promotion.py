@@ -179,7 +179,7 @@ def test_a_worse_trial_is_refused_unless_forced(store: Store) -> None:
     assert registry.find_version(store, "tiny").version == 1
     with pytest.raises(StudyError, match="tiny@champion has no previous version"):
         registry.rollback(store, "tiny")
-    allowed = promote("tiny", store, worst.number, rule=Rule("kappa", "mean", 2.0))
+    allowed = promote("tiny", store, worst.number, rule=Rule("f1", "mean", 0.99))
     assert allowed.moved
     assert allowed.version == "2"  # the same trial is not registered twice
     assert len(past_evaluations(find_study("tiny", store))) == allowed.test_evaluations == 2

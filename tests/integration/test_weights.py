@@ -21,6 +21,7 @@ from sslwear.studies.single_run import train_once
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights, logged_checkpoints
 from sslwear.training.device import seeded
+from tests.integration.conftest import tiny_content
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 HUBCONF = """
@@ -39,6 +40,12 @@ def harnet5(pretrained=False, **kwargs):
     assert pretrained
     return Published(torch.load(Path(__file__).parent / "weights.mdl", weights_only=True))
 """
+
+
+@pytest.fixture(scope="module")
+def content(small_folder: Path) -> dict[str, Any]:
+    """A study file with an encoder that has published weights."""
+    return {**tiny_content(small_folder), "encoder": "harnet5"}
 
 
 @pytest.fixture

@@ -247,7 +247,7 @@ CHANGES: list[tuple[str, str]] = [
 
 
 def refusal(path: Path, *overrides: str) -> str:
-    start = time.process_time()
+    start = time.process_time()  # which other programs on the machine do not lengthen
     with pytest.raises(SettingsError) as caught:
         load(path, overrides)
     assert time.process_time() - start < 5

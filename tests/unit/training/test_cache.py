@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import resource
 import shutil
@@ -37,6 +36,7 @@ from sslwear.training.cached_outputs import CachedOutputs
 from sslwear.training.device import seeded
 from sslwear.training.task import Classification
 from sslwear.tuning.base import parse
+from tests.commands import CONTEXT
 
 CPU = torch.device("cpu")
 SETTINGS = FitSettings(learning_rate=1e-3, batch_size=32, max_epochs=3, patience=5, seed=3, augmented_views=2)
@@ -419,7 +419,7 @@ def _compute(folder: Path, cache: Path) -> tuple[int, bytes]:
 
 
 def test_one_of_several_processes_computes_an_entry(small_folder: Path, tmp_path: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
+    with CONTEXT.Pool(3) as pool:
         results = pool.starmap(_compute, [(small_folder, tmp_path)] * 3)
     assert sum(made for made, _ in results) == 1
     assert len({content for _, content in results}) == 1

@@ -22,7 +22,7 @@ from sslwear.cli.rerun import rerun
 from sslwear.cli.schema import schema
 from sslwear.cli.store import store_app
 from sslwear.cli.study import study_app
-from sslwear.cli.terminal import first_process, print_warning, several_processes
+from sslwear.cli.terminal import end_at_once, first_process, print_warning, several_processes
 from sslwear.cli.train import pretrain, train
 from sslwear.cli.ui import dashboard, ui
 from sslwear.utils.console import escape_unencodable
@@ -72,4 +72,9 @@ def _version(
 def main() -> None:
     """Entry point of the command."""
     escape_unencodable()
-    app(prog_name="sslwear")
+    try:
+        app(prog_name="sslwear")
+    except SystemExit as end:
+        if several_processes():
+            end_at_once(end)
+        raise

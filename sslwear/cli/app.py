@@ -5,6 +5,7 @@ Heavy imports stay inside the commands, so that ``--help`` is quick.
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
@@ -22,7 +23,7 @@ from sslwear.cli.rerun import rerun
 from sslwear.cli.schema import schema
 from sslwear.cli.store import store_app
 from sslwear.cli.study import study_app
-from sslwear.cli.terminal import first_process, print_warning, several_processes
+from sslwear.cli.terminal import ENDED_S, end_at_once, first_process, print_warning, several_processes
 from sslwear.cli.train import pretrain, train
 from sslwear.cli.ui import dashboard, ui
 from sslwear.utils.console import escape_unencodable
@@ -64,12 +65,19 @@ def _version(
         print(__version__)
         raise typer.Exit
     if context.invoked_subcommand not in ("train", "pretrain") and several_processes():
-        if first_process():
-            print_warning("torchrun is for sslwear pretrain and sslwear train. Start this command without it")
+        if not first_process():
+            time.sleep(ENDED_S)  # torchrun would end the first one before it has printed this
+            raise typer.Exit(1)
+        print_warning("torchrun is for sslwear pretrain and sslwear train. Start this command without it")
         raise typer.Exit(1)
 
 
 def main() -> None:
     """Entry point of the command."""
     escape_unencodable()
-    app(prog_name="sslwear")
+    try:
+        app(prog_name="sslwear")
+    except SystemExit as end:
+        if several_processes():
+            end_at_once(end)
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -74,6 +76,14 @@ def first_process() -> bool:
 def several_processes() -> bool:
     """Whether torchrun has started this process among others."""
     return os.environ.get("WORLD_SIZE", "1") != "1"
+
+
+def end_at_once(end: SystemExit) -> NoReturn:
+    """End this process without what Python does last, in which threads of PyTorch's process groups may abort it."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
 
 
 def _print_last(text: str, interrupted: bool = False) -> None:

@@ -43,10 +43,6 @@ class Contrastive(PretextTask):
         target = torch.arange(2 * count, device=x.device).roll(count)
         return torch.cat([_view(x, generator), _view(x, generator)]), target
 
-    def rows_of(self, windows: Tensor, count: int) -> Tensor:
-        """Rows of the first views, then of the second ones."""
-        return torch.cat([windows, windows + count])
-
     def loss(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """NT-Xent loss: cross-entropy of each view's similarities to all others, divided by the temperature."""
         each = functional.cross_entropy(_similarities(output) / TEMPERATURE, target, reduction="none")

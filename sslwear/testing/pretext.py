@@ -69,6 +69,17 @@ class PretextTaskContract:
         assert inputs.isfinite().all()
         assert torch.equal(x, windows(samples=samples))
 
+    def test_a_loss_is_the_sum_of_those_of_the_windows_unless_it_says_otherwise(self) -> None:
+        """Several processes each compute the loss of their windows."""
+        task = self.new()
+        target = batch(task)[1]
+        if task.across:
+            pytest.skip("the loss of a window depends on the others")
+        output, half = answers(task, len(target)), len(target) // 2
+        parts = [task.loss(output[side], target[side]) for side in (slice(half), slice(half, None))]
+        for whole, first, second in zip(task.loss(output, target), *parts, strict=True):
+            assert torch.allclose(whole, first + second, rtol=1e-4)
+
     def test_a_batch_of_one_window_will_do(self) -> None:
         task = self.new()
         inputs, target = task.batch(windows()[:1], torch.zeros(1, dtype=torch.long), seeded(), training=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sslwear.errors import SslwearError
 from sslwear.training.processes import Processes
 from sslwear.training.task import Task
 
@@ -46,9 +45,6 @@ class Batch:
             draws: CPU generator of the task's random numbers.
             training: whether the batch is for training.
             processes: this process among the others.
-
-        Raises:
-            SslwearError: when the task does not say which rows are those of a window.
         """
         if not processes.several:
             inputs, target = task.batch(x, labels, draws, training)
@@ -58,12 +54,7 @@ class Batch:
         places = (windows - mine[0]) % len(x) if len(x) else windows
         whole = x[places] if len(x) else x.new_zeros(len(labels), *x.shape[1:])
         inputs, target = task.batch(whole, labels, draws, training)
-        if len(inputs) != len(task.rows_of(windows, len(labels))):
-            raise SslwearError(
-                f"the task {type(task).__name__} makes several rows of a window and does not say which (rows_of), so "
-                "several processes cannot train on it. Start one process"
-            )
-        rows = task.rows_of(mine, len(labels))
+        rows = torch.cat([mine + first for first in range(0, len(inputs), len(labels))])
         return cls(inputs[rows], target[rows], rows, len(inputs), processes)
 
     def whole(self, part: Tensor) -> Tensor:

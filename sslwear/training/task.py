@@ -27,7 +27,7 @@ class Task(ABC):
     """Whether `batch` does not change windows, so that it also accepts outputs of the first blocks."""
 
     across: ClassVar[bool] = False
-    """Whether the loss of a window depends on the other windows of the batch."""
+    """Whether the loss of a row depends on other rows of the batch, so that it has to be computed of all together."""
 
     @abstractmethod
     def head(self, features: int) -> nn.Module:
@@ -44,17 +44,9 @@ class Task(ABC):
             training: whether the batch is for training.
 
         Returns:
-            Inputs (rows, 3, samples), one or more rows for a window, and the target in the format of the task.
+            Inputs (rows, 3, samples), one or more rows for a window (the first rows of all windows, then the second
+            ones), and the target in the format of the task.
         """
-
-    def rows_of(self, windows: Tensor, count: int) -> Tensor:
-        """Indices of the rows of some windows among the rows that `batch` returns.
-
-        Args:
-            windows: indices of the windows in the batch (n,).
-            count: number of windows in the batch.
-        """
-        return windows
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sslwear.data.dataset import Dataset
-from sslwear.errors import ProcessLostError, SettingsError, SslwearError
+from sslwear.errors import ProcessLostError, SettingsError
 from sslwear.pretext.contrastive import Contrastive
 from sslwear.training.batch import Batch
 from sslwear.training.processes import Processes, of_environment, own_device
@@ -70,16 +70,13 @@ def test_the_parts_of_a_batch_are_the_batch(windows: int, count: int) -> None:
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-class Silent(Contrastive):
-    """A task that does not say which rows belong to a window."""
-
-    rows_of = Contrastive.__mro__[1].rows_of  # type: ignore[assignment]
-
-
-def test_a_task_that_does_not_say_whose_rows_it_makes_is_refused() -> None:
-    x, labels = torch.zeros(2, 3, 150), torch.zeros(4, dtype=torch.long)
-    with pytest.raises(SslwearError, match=r"the task Silent makes several rows of a window .* \(rows_of\)"):
-        Batch.of(Silent(), x, labels, torch.Generator(), True, Processes(0, 2))
+def test_a_part_has_all_rows_of_its_windows() -> None:
+    x, labels = torch.randn(4, 3, 150), torch.zeros(4, dtype=torch.long)
+    whole, _ = Contrastive().batch(x, labels, torch.Generator(), True)
+    part = Batch.of(Contrastive(), x[2:], labels, torch.Generator(), True, Processes(1, 2))
+    assert part.rows.tolist() == [2, 3, 6, 7]
+    assert torch.equal(part.inputs, whole[part.rows])
+    assert part.target.tolist() == [6, 7, 2, 3]
 
 
 def test_torchrun_with_one_process_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,7 @@ class Checkpoints:
         torch.save({"version": CHECKPOINT_VERSION, "state": state}, content)
         folder = self._path.parent
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder, prefix=".", suffix=ENDING)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{self._path.stem}-", suffix=ENDING)
         unfinished = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -107,8 +107,9 @@ class Checkpoints:
             unfinished.unlink(missing_ok=True)
 
     def delete(self) -> None:
-        """Delete the checkpoints of a training that has ended."""
-        for path in (self._path, self._before):
+        """Delete the checkpoints of a training that has ended, and what killed processes did not finish of them."""
+        unfinished = self._path.parent.glob(f".{self._path.stem}-*{ENDING}")
+        for path in (self._path, self._before, *unfinished):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 

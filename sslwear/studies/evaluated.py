@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from sslwear.errors import StudyError
 from sslwear.evaluation.baselines.base import get as get_baseline
+from sslwear.evaluation.best_trials import candidates
 from sslwear.evaluation.comparison import Summary, summaries
 from sslwear.evaluation.intervals import Interval
 from sslwear.evaluation.participants import per_participant
-from sslwear.evaluation.selection import candidates, corrected_estimate
+from sslwear.evaluation.selection import corrected_estimate
 from sslwear.studies.cross_validation_job import PROBABILITIES
 from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
 from sslwear.studies.cross_validation_results import PLAN, finished_jobs, newest_evaluation, results

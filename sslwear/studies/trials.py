@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sslwear.config import NO_PRETEXT, Settings, TrainingSettings, from_yaml, parse, section_and_key
 from sslwear.config.unused import unused_keys
 from sslwear.errors import StudyError
-from sslwear.evaluation.selection import candidates
+from sslwear.evaluation.best_trials import candidates
 from sslwear.reports.study_figures import TrialPoint
 from sslwear.studies.kept_verdict import kept_alike
 from sslwear.studies.limits import MEASURED, excess

@@ -8,7 +8,7 @@ import optuna
 from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
-from sslwear.cli.study import _print_study
+from sslwear.cli.study_output import print_study
 from sslwear.tracking import Store
 from tests.unit.studies.test_verdict import PEOPLE, study
 
@@ -16,7 +16,7 @@ from tests.unit.studies.test_verdict import PEOPLE, study
 def printed(made: optuna.Study, store: Store, all_: bool = False) -> list[str]:
     """Lines that are printed of a study."""
     text = StringIO()
-    _print_study(Console(file=text, width=200), made, store, all_)
+    print_study(Console(file=text, width=200), made, store, all_)
     return text.getvalue().splitlines()
 
 

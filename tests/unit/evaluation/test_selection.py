@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from sslwear.evaluation import selection
+from sslwear.evaluation import best_trials
+from sslwear.evaluation.best_trials import candidates
 from sslwear.evaluation.intervals import Interval, interval
 from sslwear.evaluation.selection import (
-    candidates,
     corrected_estimate,
     corrected_scores,
     finding,
@@ -135,14 +135,14 @@ def test_few_trials() -> None:
 
 
 def test_flips_are_all_or_random_and_fewer_for_many_trials() -> None:
-    assert selection._flips(5, 10).shape == (32, 5)
-    assert len(np.unique(selection._flips(12, 600), axis=0)) == 4096
-    assert selection._flips(40, 200).shape == (10_000, 40)
-    assert len(selection._flips(40, 1265)) == 2499
-    assert len(selection._flips(40, 2_000)) == 1000
-    assert len(selection._flips(40, 20_000)) == 40
+    assert best_trials._flips(5, 10).shape == (32, 5)
+    assert len(np.unique(best_trials._flips(12, 600), axis=0)) == 4096
+    assert best_trials._flips(40, 200).shape == (10_000, 40)
+    assert len(best_trials._flips(40, 1265)) == 2499
+    assert len(best_trials._flips(40, 2_000)) == 1000
+    assert len(best_trials._flips(40, 20_000)) == 40
     for participants in (5, 40):
-        assert (selection._flips(participants, 24)[0] == 1).all()
+        assert (best_trials._flips(participants, 24)[0] == 1).all()
 
 
 @pytest.mark.parametrize("at_once", [1, 1000, 1_000_000], ids=["one by one", "in parts", "the highest first"])
@@ -150,17 +150,17 @@ def test_flips_are_all_or_random_and_fewer_for_many_trials() -> None:
 def test_trials_are_compared_with_all_others_under_all_flips(
     monkeypatch: pytest.MonkeyPatch, at_once: int, noise: float
 ) -> None:
-    monkeypatch.setattr(selection, "AT_ONCE", at_once)
+    monkeypatch.setattr(best_trials, "AT_ONCE", at_once)
     rng = np.random.default_rng(0)
     values = rng.normal(0.7, 0.1, 8) - 0.03 * rng.integers(4, size=(150, 1)) + rng.normal(0, noise, (150, 8))
-    sums = selection._flips(8, 150) @ values.T
+    sums = best_trials._flips(8, 150) @ values.T
     expected = []
     for own, scores in zip(sums.T, values, strict=True):
         lengths = np.sqrt(((values - scores) ** 2).sum(axis=1))
-        others = lengths > selection.SAME
+        others = lengths > best_trials.SAME
         t = ((sums - own[:, None])[:, others] / lengths[others]).max(axis=1)
-        expected.append(t[0] <= 0 or bool(np.mean(t >= t[0] - selection.TOLERANCE) >= 0.05))
-    assert selection._stay(values, sums, 0.05).tolist() == expected
+        expected.append(t[0] <= 0 or bool(np.mean(t >= t[0] - best_trials.TOLERANCE) >= 0.05))
+    assert best_trials._stay(values, sums, 0.05).tolist() == expected
     assert 0 < sum(expected) < 150
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -102,11 +104,11 @@ def prepare(
         try:
             _assemble(source, plan, key, ordered, places, whole)
         except DataError:
-            shutil.rmtree(partial, ignore_errors=True)
+            _remove(partial)
             raise
         if not take_name(whole, folder):
             raise DataError(f"cannot write {folder}: it exists; give an unused directory")
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove(partial)
     return ordered
 
 
@@ -141,7 +143,7 @@ def _places(source: Source, partial: Path, key: str) -> dict[int | str, Path]:
     participants = source.participants()
     kept = partial / "plan.json"
     if kept.is_file() and kept.read_text() != key:
-        shutil.rmtree(partial)
+        _remove(partial)
     shards = partial / "shards"
     shards.mkdir(parents=True, exist_ok=True)
     kept.write_text(key)
@@ -240,6 +242,14 @@ def _locked(partial: Path, folder: Path, wait_s: float) -> Iterator[None]:
         Path(lock.lock_file).unlink(missing_ok=True)
 
 
+def _remove(partial: Path) -> None:
+    """Remove a temporary folder; under another name first, so that no worker that is still ending writes into it."""
+    with suppress(OSError):
+        removed = Path(tempfile.mkdtemp(dir=partial.parent, prefix=f"{partial.name}-"))
+        partial.rename(removed)
+        shutil.rmtree(removed, ignore_errors=True)
+
+
 def _wait_for_workers(shards: Path, folder: Path) -> None:
     """Wait until the workers of a killed run have ended, which takes them a moment."""
     try:
@@ -276,7 +286,10 @@ def _run(tasks: list[tuple[Source, int | str, WindowPlan, Path]], jobs: int) -> 
 
 def _prepare_in_worker(source: Source, participant: int | str, plan: WindowPlan, shard: Path) -> PreparationResult:
     """Prepare a participant under a lock, which tells a later run that this worker still writes."""
-    with FileLock(f"{shard}.lock"):
+    processes.exit_if_orphaned()
+    # A file lock of the library would make a folder anew that a later run has removed.
+    with Path(f"{shard}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         processes.exit_if_orphaned()
         return prepare_participant(source, participant, plan, shard)
 

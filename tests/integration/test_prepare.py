@@ -18,7 +18,7 @@ from filelock import FileLock
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sslwear.data.dataset import open_dataset
-from sslwear.data.prepare import PreparationResult, WindowPlan, prepare
+from sslwear.data.prepare import PreparationResult, WindowPlan, _prepare_in_worker, prepare
 from sslwear.data.shards import open_shards
 from sslwear.data.sources.base import Options, Recording, Source
 from sslwear.errors import DataError
@@ -310,6 +310,12 @@ def test_a_run_waits_for_the_workers_of_a_killed_one(
     assert not (tmp_path / "data").exists()
     prepare(Toy(raw), tmp_path / "data", PLAN, jobs=2)
     assert not (tmp_path / ".data.partial").exists()
+
+
+def test_a_worker_does_not_make_a_removed_folder_anew(raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        _prepare_in_worker(Toy(raw), "p0", PLAN, tmp_path / ".data.partial" / "shards" / "0000-p0")
+    assert list(tmp_path.iterdir()) == [raw]
 
 
 def test_a_run_with_other_settings_starts_anew(raw: Path, tmp_path: Path) -> None:

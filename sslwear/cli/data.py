@@ -16,9 +16,9 @@ from sslwear.cli.predict_options import (
     NonwearThreshold,
     Rate,
     StartTime,
+    TableUnit,
     TimeFormat,
     Timezone,
-    Units,
     given_reading,
 )
 from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
@@ -133,7 +133,7 @@ def data_import(
     ] = None,
     columns: Columns = None,
     time_format: TimeFormat = None,
-    units: Units = None,
+    units: TableUnit = "g",
     rate: Rate = None,
     start_time: StartTime = None,
     timezone: Timezone = None,

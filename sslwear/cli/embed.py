@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,13 +21,17 @@ from sslwear.cli.predict_options import (
     Precision,
     Rate,
     StartTime,
+    TableUnit,
     TimeFormat,
     Timezone,
-    Units,
     computation,
     given_reading,
 )
 from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
+
+if TYPE_CHECKING:
+    from sslwear.data.recording_format import Reading
+    from sslwear.deployment.embedder import Embedder
 
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with an encoder; repeatable.")
@@ -53,7 +58,7 @@ def embed(
     precision: Precision = "float32",
     columns: Columns = None,
     time_format: TimeFormat = None,
-    units: Units = None,
+    units: TableUnit = "g",
     rate: Rate = None,
     start_time: StartTime = None,
     timezone: Timezone = None,
@@ -63,11 +68,7 @@ def embed(
 ) -> None:
     """Write the features of each window of recordings, for a classifier of your own: NAME.features.parquet."""
     with user_errors(f"finished recordings are in {out}"):
-        from sslwear.cli.progress import PredictProgress
-        from sslwear.cli.tables import outcomes_table
         from sslwear.deployment.embedder import open_embedder
-        from sslwear.deployment.embedding import ENDING
-        from sslwear.deployment.embedding import embed as write_features
         from sslwear.studies.storage import store_errors
         from sslwear.tracking import Store
         from sslwear.training.threads import use_threads
@@ -82,14 +83,27 @@ def embed(
         with store_errors(store):
             embedder = open_embedder(store, model, weights, where, how)
         use_threads(None)
-        console = standard_output()
-        with PredictProgress(console, len(recordings)) as progress:
-            outcomes = list(write_features(recordings, embedder, out, overwrite, progress, reading))
-        console.print(outcomes_table(outcomes, "no features"))
-        for outcome in outcomes:
-            if outcome.error:
-                print_warning(f"{outcome.name} was left out: {outcome.error}")
-        windows = f"{embedder.window_s:g} s at {embedder.rate_hz:g} Hz"
-        print_line(console, f"\nWindows of {windows}. Files in {out}: NAME{ENDING}.")
-        if any(outcome.error for outcome in outcomes):
-            raise typer.Exit(1)
+        _write(recordings, embedder, out, overwrite, reading)
+
+
+def _write(recordings: Sequence[Path], embedder: Embedder, out: Path, overwrite: bool, reading: Reading | None) -> None:
+    """Write the features of recordings, and print what was written.
+
+    Raises:
+        typer.Exit: with code 1, when a recording was left out.
+    """
+    from sslwear.cli.progress import PredictProgress
+    from sslwear.cli.tables import outcomes_table
+    from sslwear.deployment.embedding import ENDING, embed
+
+    console = standard_output()
+    with PredictProgress(console, len(recordings)) as progress:
+        outcomes = list(embed(recordings, embedder, out, overwrite, progress, reading))
+    console.print(outcomes_table(outcomes, "no features"))
+    for outcome in outcomes:
+        if outcome.error:
+            print_warning(f"{outcome.name} was left out: {outcome.error}")
+    windows = f"{embedder.window_s:g} s at {embedder.rate_hz:g} Hz"
+    print_line(console, f"\nWindows of {windows}. Files in {out}: NAME{ENDING}.")
+    if any(outcome.error for outcome in outcomes):
+        raise typer.Exit(1)

@@ -84,6 +84,9 @@ Units = Annotated[
     str | None,
     typer.Option(metavar="g|m/s2|mg", help="Unit of acceleration in tables; found by default.", rich_help_panel=FILES),
 ]
+TableUnit = Annotated[
+    str, typer.Option("--units", metavar="g|m/s2|mg", help="Unit of acceleration in tables.", rich_help_panel=FILES)
+]
 Rate = Annotated[
     float | None,
     typer.Option(metavar="HZ", help="Samples per second of tables; by default by their times.", rich_help_panel=FILES),
@@ -174,7 +177,7 @@ def reading_of(
 def given_reading(
     columns: str | None,
     time_format: str | None,
-    units: str | None,
+    units: str,
     rate: float | None,
     start_time: str | None,
     timezone: str | None,
@@ -182,15 +185,14 @@ def given_reading(
     nonwear_threshold: float,
     nonwear_minutes: float,
 ) -> Reading | None:
-    """How whole recordings are read, from the options; None for the defaults.
+    """How whole recordings are read, from the options; None if all are the defaults of `Reading`.
 
     Raises:
         SettingsError: when a value is impossible.
     """
-    given = (columns, time_format, units, rate, start_time, timezone)
-    if not any(given) and (clock, nonwear_threshold, nonwear_minutes) == ("fixed", STILL_MG, NONWEAR_MINUTES):
-        return None
-    return reading_of(*given, clock, None, None, nonwear_threshold, nonwear_minutes)
+    given = (start_time, timezone, clock, None, None, nonwear_threshold, nonwear_minutes)
+    reading = reading_of(columns, time_format, units, rate, *given)
+    return None if reading.is_default else reading
 
 
 def rule_of(min_wear: str, cover: str, min_days: int, min_weekdays: int, min_weekend_days: int) -> CountingRule:

@@ -34,10 +34,8 @@ def print_study(console: Console, study: optuna.Study, store: Store, all_: bool 
         store: its store.
         all_: whether all of many trials are shown.
     """
-    from sslwear.cli.study_tables import scores_table, trials_table
+    from sslwear.cli.study_tables import trials_table
     from sslwear.cli.ui import ui_command
-    from sslwear.reports.study_text import verdict
-    from sslwear.studies.tested import main_scores, past_evaluations
     from sslwear.studies.trials import kept_settings, network_run, rows
     from sslwear.studies.verdict import report
 
@@ -58,16 +56,7 @@ def print_study(console: Console, study: optuna.Study, store: Store, all_: bool 
     if best is None:
         print_line(console, f"No trial of {study.study_name} has finished yet.")
     else:
-        for line in verdict(found):
-            print_line(console, line)
-        console.print(scores_table(found))
-        if found.warning is not None:
-            print_line(console, found.warning)
-        scores, what = main_scores(study, best.number)
-        if scores:
-            text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-            seen = len(past_evaluations(study))
-            print_line(console, f"Test scores, {what} (test evaluations: {seen}): {text}.")
+        _print_verdict(console, study, found, best.number)
     for note in found.notes:
         print_line(console, note)
     if found.importances:
@@ -79,6 +68,24 @@ def print_study(console: Console, study: optuna.Study, store: Store, all_: bool 
         if (kept := network_run(study, best)) is not None:
             print_line(console, f"Weights of the selected trial: runs:/{kept}")
     print_line(console, f"Browse the study with: {ui_command(store)}")
+
+
+def _print_verdict(console: Console, study: optuna.Study, found: StudyReport, winner: int) -> None:
+    """Which trial is selected and how sure that is, with its scores."""
+    from sslwear.cli.study_tables import scores_table
+    from sslwear.reports.study_text import verdict
+    from sslwear.studies.tested import main_scores, past_evaluations
+
+    for line in verdict(found):
+        print_line(console, line)
+    console.print(scores_table(found))
+    if found.warning is not None:
+        print_line(console, found.warning)
+    scores, what = main_scores(study, winner)
+    if scores:
+        text = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+        seen = len(past_evaluations(study))
+        print_line(console, f"Test scores, {what} (test evaluations: {seen}): {text}.")
 
 
 def _most_interesting(trials: Sequence[TrialRow], report: StudyReport) -> Sequence[TrialRow]:

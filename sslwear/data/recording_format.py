@@ -133,6 +133,11 @@ class Reading:
         if len(limits) == 2 and limits[0] >= limits[1]:
             raise SettingsError(f"--start {self.start} is not before --end {self.end}. Give an earlier start")
 
+    @property
+    def is_default(self) -> bool:
+        """Whether it changes nothing."""
+        return self == Reading()
+
     def identity(self) -> dict[str, Any]:
         """The settings as JSON values."""
         found = asdict(self)

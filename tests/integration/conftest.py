@@ -46,6 +46,17 @@ def tiny_content(small_folder: Path) -> dict[str, Any]:
     }
 
 
+@pytest.fixture
+def home(empty_home: Path, tmp_path: Path) -> Callable[[str], Store]:
+    """New stores by name."""
+
+    def make(name: str) -> Store:
+        shutil.copytree(empty_home, tmp_path / name)
+        return store_at(tmp_path / name)
+
+    return make
+
+
 @pytest.fixture(scope="module")
 def make(content: dict[str, Any]) -> Callable[..., Settings]:
     """Settings of the small study, with some replaced."""

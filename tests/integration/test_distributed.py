@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,11 +19,9 @@ from sslwear.studies.rerun import rerun
 from sslwear.studies.single_run import pretrain_once, train_once
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights
-from tests.commands import heed_signals
-from tests.conftest import store_at
 from tests.integration.conftest import statuses
+from tests.integration.started import Started
 
-PATIENCE_S = 200.0
 TOGETHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "sslwear")
 
 pytestmark = pytest.mark.slow
@@ -48,42 +42,8 @@ def write(content: dict[str, Any], tmp_path: Path) -> Callable[..., Path]:
     return file
 
 
-@pytest.fixture
-def home(empty_home: Path, tmp_path: Path) -> Callable[[str], Store]:
-    """New stores by name."""
-
-    def make(name: str) -> Store:
-        shutil.copytree(empty_home, tmp_path / name)
-        return store_at(tmp_path / name)
-
-    return make
-
-
-class Started:
-    """A command in a process of its own."""
-
-    def __init__(self, store: Store, *arguments: str) -> None:
-        self._output = store.home.parent / f"{store.home.name}-{time.monotonic_ns()}.txt"
-        with self._output.open("wb") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, *arguments],
-                env={**os.environ, "SSLWEAR_HOME": str(store.home), "OMP_NUM_THREADS": "1"},
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                preexec_fn=heed_signals,
-            )
-
-    def out(self) -> str:
-        """What it wrote so far."""
-        return self._output.read_text()
-
-    def wait_for(self, text: str) -> None:
-        """Wait until it has written something."""
-        until = time.monotonic() + PATIENCE_S
-        while text not in self.out():
-            assert self.process.poll() is None, self.out()
-            assert time.monotonic() < until, self.out()
-            time.sleep(0.01)
+class Together(Started):
+    """A command of torchrun with its processes."""
 
     def ranks(self) -> dict[int, int]:
         """Ids of the processes that torchrun started, by rank."""
@@ -94,10 +54,6 @@ class Started:
                 ranks = [int(text[5:]) for text in variables if text.startswith(b"RANK=")]
                 found.update(dict.fromkeys(ranks, int(child)))
         return found
-
-    def ended(self) -> tuple[int, str]:
-        """Wait until it ends; returns its exit status and what it wrote."""
-        return self.process.wait(PATIENCE_S), self.out()
 
 
 def succeeded(store: Store, *arguments: str) -> str:
@@ -135,7 +91,7 @@ def test_two_processes_pretrain_as_one_and_go_on(write: Callable[..., Path], hom
     assert first_losses(two) == pytest.approx(first_losses(one), rel=1e-4)
     assert furthest(weights(two, "pretraining"), weights(one, "pretraining")) < 1e-3
 
-    killed = Started(broken, *TOGETHER, "pretrain", str(write(4)))
+    killed = Together(broken, *TOGETHER, "pretrain", str(write(4)))
     killed.wait_for("epoch 2, ")
     ranks = killed.ranks()
     os.kill(ranks[1], signal.SIGKILL)
@@ -145,7 +101,7 @@ def test_two_processes_pretrain_as_one_and_go_on(write: Callable[..., Path], hom
     assert not Path(f"/proc/{ranks[0]}").exists()
     assert statuses(broken)["pretraining"] == ["KILLED"]
 
-    stopped = Started(broken, *TOGETHER, "pretrain", str(write(4)))
+    stopped = Together(broken, *TOGETHER, "pretrain", str(write(4)))
     stopped.wait_for("epoch 4, ")
     stopped.process.send_signal(signal.SIGTERM)
     code, text = stopped.ended()

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,12 +16,8 @@ from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.single_run import train_once
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights
-from tests.commands import heed_signals
-from tests.conftest import store_at
 from tests.integration.conftest import Interrupting, statuses
-
-PATIENCE_S = 120.0
-Command = Callable[..., "Started"]
+from tests.integration.started import Started
 
 pytestmark = pytest.mark.slow
 
@@ -43,52 +34,17 @@ def file(content: dict[str, Any], tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def home(empty_home: Path, tmp_path: Path) -> Callable[[str], Store]:
-    """New stores by name."""
-
-    def make(name: str) -> Store:
-        shutil.copytree(empty_home, tmp_path / name)
-        return store_at(tmp_path / name)
-
-    return make
+def command(store: Store, *arguments: str) -> Started:
+    """A command of sslwear."""
+    return Started(store, "-m", "sslwear", *arguments)
 
 
-class Started:
-    """A command in a process of its own."""
-
-    def __init__(self, store: Store, *arguments: str) -> None:
-        self._output = store.home.parent / f"{store.home.name}-{time.monotonic_ns()}.txt"
-        with self._output.open("wb") as out:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "sslwear", *arguments],
-                env={**os.environ, "SSLWEAR_HOME": str(store.home), "OMP_NUM_THREADS": "1"},
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                preexec_fn=heed_signals,
-            )
-
-    def out(self) -> str:
-        """What it wrote so far."""
-        return self._output.read_text()
-
-    def wait_for(self, text: str) -> None:
-        """Wait until it has written something."""
-        until = time.monotonic() + PATIENCE_S
-        while text not in self.out():
-            assert self._process.poll() is None, self.out()
-            assert time.monotonic() < until, self.out()
-            time.sleep(0.01)
-
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal."""
-        self._process.send_signal(number)
-
-    def ended(self, code: int = 0) -> str:
-        """Wait until it ends as expected; returns what it wrote."""
-        assert self._process.wait(PATIENCE_S) == code, self.out()
-        assert "Traceback" not in self.out()
-        return self.out()
+def ended(started: Started, code: int = 0) -> str:
+    """Wait until a command ends as expected; returns what it wrote."""
+    found, text = started.ended()
+    assert found == code, text
+    assert "Traceback" not in text
+    return text
 
 
 def weights(store: Store) -> dict[str, torch.Tensor]:
@@ -108,25 +64,25 @@ def history(store: Store, name: str = "train_loss") -> list[tuple[int, float]]:
 
 def test_a_killed_pretraining_goes_on_to_the_last_bit(file: Path, home: Callable[[str], Store]) -> None:
     whole, broken = home("whole"), home("broken")
-    Started(whole, "pretrain", str(file)).ended()
+    ended(command(whole, "pretrain", str(file)))
 
-    killed = Started(broken, "pretrain", str(file))
+    killed = command(broken, "pretrain", str(file))
     killed.wait_for("epoch 3,")
     killed.send(signal.SIGKILL)
-    assert "epoch 12," not in killed.ended(-signal.SIGKILL)
+    assert "epoch 12," not in ended(killed, -signal.SIGKILL)
     assert len(list((broken.home / "checkpoints").glob("*.training"))) >= 2
 
-    stopped = Started(broken, "pretrain", str(file))
+    stopped = command(broken, "pretrain", str(file))
     stopped.wait_for("epoch 7,")
     stopped.send(signal.SIGTERM)
-    text = stopped.ended(130)
+    text = ended(stopped, 130)
     assert "goes on from a checkpoint, after " in text
     assert "epoch 1," not in text
     assert "interrupted; the same command goes on from the last checkpoint" in text
 
     (newest,) = (broken.home / "checkpoints").glob("[!.]" + "[!.]" * 31 + ".training")
     newest.write_bytes(newest.read_bytes()[:-100])
-    text = Started(broken, "pretrain", str(file)).ended()
+    text = ended(command(broken, "pretrain", str(file)))
     assert f"the checkpoint {newest} is damaged or of another version, so it is not used" in text
     assert "goes on from a checkpoint, after " in text
     assert same(weights(broken), weights(whole))
@@ -135,7 +91,7 @@ def test_a_killed_pretraining_goes_on_to_the_last_bit(file: Path, home: Callable
     assert statuses(broken)["pretraining"] == ["KILLED", "KILLED", "FINISHED"]
     assert list((broken.home / "checkpoints").iterdir()) == []
 
-    assert "goes on" not in Started(broken, "pretrain", str(file)).ended()  # there is nothing to do
+    assert "goes on" not in ended(command(broken, "pretrain", str(file)))  # there is nothing to do
     assert len(statuses(broken)["pretraining"]) == 3
 
 

@@ -15,7 +15,7 @@ TREES = 1000
 
 
 class ExtraTrees(ProbabilityBaseline):
-    """Balanced extremely randomised trees on the features of `sslwear.evaluation.window_features`.
+    """Balanced extremely randomised trees on the features of `sslwear.encoders.window_features`.
 
     A node takes the best of random thresholds, one for each of some features, and each tree learns from all windows
     (Geurts et al., Machine Learning 2006, 63:3).

@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 
 from sslwear.data.arrays import release
 from sslwear.data.dataset import Dataset
-from sslwear.encoders.minirocket import MiniRocketClassifier
+from sslwear.encoders.minirocket import LENGTH, MiniRocketClassifier
 from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.baselines.base import ProbabilityBaseline, missing
 from sslwear.evaluation.ridge import Features, ridge_logits, ridge_probabilities
 from sslwear.training import Windows
 
 KERNELS = 10_000
-SHORTEST = 9
-"""Length of the kernels in samples."""
 EXAMPLES = 10_000
 """Largest number of windows of which one is drawn for each kernel, whose quantiles are its thresholds."""
 BATCH = 256
@@ -79,9 +77,9 @@ class MiniRocket(ProbabilityBaseline):
 
 
 def _check_length(dataset: Dataset, samples: int) -> None:
-    if samples < SHORTEST:
+    if samples < LENGTH:
         raise DataError(
-            f"{dataset.folder} has windows of {samples} samples, and {MiniRocket.name} needs {SHORTEST} or more. "
+            f"{dataset.folder} has windows of {samples} samples, and {MiniRocket.name} needs {LENGTH} or more. "
             "Prepare longer windows, or leave this baseline out"
         )
 

@@ -15,7 +15,7 @@ TREES = 1000
 
 
 class RandomForest(ProbabilityBaseline):
-    """Balanced random forest on the features of `sslwear.evaluation.window_features`."""
+    """Balanced random forest on the features of `sslwear.encoders.window_features`."""
 
     name = "random_forest"
 

@@ -34,6 +34,7 @@ from sslwear.training.device import seeded
 from sslwear.training.task import Classification, Task
 from sslwear.training.windows import SampledWindows
 from sslwear.tuning.base import parse
+from tests.unit.training.fit_together import Person
 
 SETTINGS = FitSettings(learning_rate=1e-3, batch_size=8, max_epochs=4, patience=9, seed=3, threads=1)
 Make = Callable[..., Checkpoints]
@@ -150,35 +151,14 @@ def test_a_training_that_is_killed_again_and_again_ends_the_same(data: FitData, 
 
 
 def test_sampled_windows_go_on_within_a_group(small: Dataset, make: Make) -> None:
-    persons = [Sampled(small, participant) for participant in (1, 2, 5, 6)]
-    held_out = SampledWindows([Sampled(small, 7)], 10, 2, by_motion=True)  # type: ignore[list-item]
+    persons = [Person(small, participant) for participant in (1, 2, 5, 6)]
+    held_out = SampledWindows([Person(small, 7)], 10, 2, by_motion=True)  # type: ignore[list-item]
     data = FitData(SampledWindows(persons, 14, 2, by_motion=True), held_out)  # type: ignore[arg-type]
     whole = run(data, None, get_pretext("permutation")())
     for after in (3, 4, 6):
         with pytest.raises(Killed):
             run(data, make(after=after, key=str(after)), get_pretext("permutation")())
         assert same(run(data, make(key=str(after)), get_pretext("permutation")()), whole)
-
-
-class Sampled:
-    """One participant's windows."""
-
-    def __init__(self, dataset: Dataset, participant: int) -> None:
-        self.participant = participant
-        self._dataset, self._rows = dataset, np.flatnonzero(dataset.pid == participant)
-        self.count = len(self._rows)
-
-    def windows(self) -> Any:
-        return self._dataset.windows
-
-    def rows(self) -> Any:
-        return self._rows
-
-    def motion(self, rows: Any) -> Any:
-        return np.linspace(1, 2, len(rows), dtype=np.float32)
-
-    def labels(self, rows: Any) -> Any:
-        return np.zeros(len(rows), np.int64)
 
 
 def test_cached_outputs_of_augmented_views_go_on(data: FitData, make: Make, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from sslwear.data.dataset import Dataset
 from sslwear.encoders.window_features import BANDS_HZ, feature_names, features
-from sslwear.evaluation import window_features
-from sslwear.evaluation.window_features import features_of
+from sslwear.evaluation import trees
+from sslwear.evaluation.trees import features_of
 from sslwear.training import Windows
 
 RATE_HZ, SAMPLES = 30.0, 300
@@ -98,7 +98,7 @@ def test_the_rate_is_that_of_the_windows(
         seen.add(rate)
         return np.asarray(windows[:, 0], np.float64)
 
-    monkeypatch.setattr(window_features, "features", spy)
+    monkeypatch.setattr(trees, "features", spy)
     rows = np.arange(3)
     assert len(features_of(Windows(replace(small, window_s=window_s), rows))) == 3
     assert seen == {rate_hz}

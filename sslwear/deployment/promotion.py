@@ -26,7 +26,7 @@ from sslwear.studies.tested import count_evaluation, past_evaluations
 from sslwear.studies.trials import kept_settings, network_run, training_of, winner
 from sslwear.studies.verdict import report
 from sslwear.studies.winner import trial_network
-from sslwear.studies.workers import Team
+from sslwear.studies.workers import Team, team_name
 from sslwear.tracking import Run, Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training import frozen_prefix_length
@@ -61,7 +61,7 @@ def promote(
     registry.check_alias(alias)
     with store_errors(store), alone(store, study_name), registry.locked(store, name or study_name):
         study = find_study(study_name, store)
-        if Team(store, study_name).others():
+        if Team(store, team_name(study_name)).others():
             raise StudyError(f"workers are running the study {study_name!r}. Wait for them or stop them")
         settings = kept_settings(study)
         rule, name = rule or Rule(settings.objective), name or study_name

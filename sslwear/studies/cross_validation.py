@@ -27,7 +27,7 @@ from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.storage import store_errors
 from sslwear.studies.workers import Team
 from sslwear.tracking import MAX_PARAM, Run, Store
-from sslwear.tracking.outages import is_interruption, is_memory, is_outage
+from sslwear.tracking.outages import is_memory, is_outage
 from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.words import count
@@ -96,14 +96,14 @@ def _share(
 ) -> pd.DataFrame:
     """Do jobs of an evaluation together with other workers; the last one logs the results."""
     store, name = plan.context.store, plan.context.settings.study
-    team = Team(store, f"evaluation {name}")
+    team = Team(store, f"evaluation:{name}")
     parent: Run | None = None
     with team.joined():
         try:
-            with team.heartbeat.holding(f"evaluation:{name}"), signals_deferred():
+            with team.asking(), signals_deferred():
                 parent = _opened(plan, experiment_id)
             _share_jobs(plan, list(missing), parent, done, team, progress)
-            with team.heartbeat.holding(f"evaluation:{name}"):
+            with team.asking():
                 team.look_after()
                 table = results(name, store)
                 found = store.find_run(parent.id)
@@ -112,9 +112,8 @@ def _share(
                     parent.end("FINISHED", "finished")
         except BaseException as error:
             with signals_deferred():
+                team.leave(error, parent)
                 if parent is not None:
-                    if not team.others():
-                        parent.end(*(("KILLED", "interrupted") if is_interruption(error) else ("FAILED", "failed")))
                     _clear(parent)
             raise
     return table

@@ -32,9 +32,8 @@ from sslwear.studies.search import run_trials
 from sslwear.studies.storage import open_storage, store_errors
 from sslwear.studies.tested import is_tested
 from sslwear.studies.verdict import JUDGED, judged_in_words
-from sslwear.studies.workers import Crew
+from sslwear.studies.workers import Crew, team_name
 from sslwear.tracking import Run, Store, participant_params
-from sslwear.tracking.outages import is_interruption
 from sslwear.utils.interrupts import signals_deferred
 
 
@@ -103,10 +102,8 @@ def _study_run(context: StudyContext, study: optuna.Study, crew: Crew) -> Iterat
         yield run
     except BaseException as error:
         with signals_deferred():
-            crew.leave()
+            crew.leave(error, run)
             if run is not None:
-                if not crew.others():
-                    run.end(*(("KILLED", "interrupted") if is_interruption(error) else ("FAILED", "failed")))
                 context.store.close_leftovers(run.experiment, run.id)
         raise
 
@@ -176,7 +173,7 @@ def _open(context: StudyContext, store: Store) -> optuna.Study:
     storage = open_storage(store)
     store.experiment(settings.study)  # raises for a deleted experiment before a study is created
     identity = identity_of(context)
-    with heartbeat_of(store).holding(f"study:{settings.study}"), signals_deferred():
+    with heartbeat_of(store).holding(team_name(settings.study)), signals_deferred():
         study = optuna.create_study(
             study_name=settings.study,
             storage=storage,

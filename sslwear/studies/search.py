@@ -200,9 +200,9 @@ def search_in_fold(
     try:
         with crew.joined():
             run_trials(inner, study, Budget(study, settings), run, crew, progress)
-    except BaseException:
+    except BaseException as error:
         with signals_deferred():
-            crew.leave()
+            crew.leave(error)
         raise
     best = winner(study)
     if best is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,32 +26,65 @@ SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.2, 2.0
 """Seconds between two looks of a worker that has nothing to do until others have ended."""
 
 
+def team_name(study: str) -> str:
+    """Name of the team of a study's workers."""
+    return f"study:{study}"
+
+
 class Team:
     """Workers that do something together, as one of them sees them.
 
     Args:
         store: their store.
-        name: what they do.
+        name: what they do, such as ``study:NAME``; also the right to change what they share.
 
     Attributes:
         heartbeat: of this worker.
     """
 
     def __init__(self, store: Store, name: str) -> None:
-        self._store = store
+        self._store, self._name = store, name
         self.heartbeat: Heartbeat = heartbeat_of(store)
         self._prefix = f"worker\t{name}\t"  # no name has a tab
+        self._joined, self._guard = False, threading.Lock()
         self._wait_s = SHORTEST_WAIT_S
 
     @contextmanager
     def joined(self) -> Iterator[None]:
-        """Be one of the workers during the block."""
+        """Be one of the workers during the block, unless this one leaves before."""
         with self.heartbeat.running(self._after_beat):
+            self._joined = True
             self._join()
             try:
                 yield
             finally:
-                self.heartbeat.claims.release(f"{self._prefix}{self.heartbeat.owner}")
+                if self._joined:
+                    self._quit()
+
+    @contextmanager
+    def asking(self, timeout_s: float = float("inf")) -> Iterator[bool]:
+        """Be the only worker that changes what they share; gives whether this worker is."""
+        with self.heartbeat.holding(self._name, timeout_s) as mine:
+            yield mine
+
+    def leave(self, error: BaseException, run: Run | None = None) -> None:
+        """Be none of the workers any more; the last one ends the run that they share.
+
+        If the database does not answer, the others will notice this worker's silence.
+
+        Args:
+            error: why this worker leaves.
+            run: the shared run.
+        """
+        try:
+            with impatient(), self.asking(LEAVING_S):
+                self._quit()  # before the others are counted: of two that leave at once, one is the last
+                if run is not None and not self.others():
+                    run.end(*(("KILLED", "interrupted") if outages.is_interruption(error) else ("FAILED", "failed")))
+        except Exception as failure:
+            if not outages.is_outage(failure):
+                raise
+            self._joined = False
 
     def others(self) -> list[str]:
         """Names of the other workers that are alive."""
@@ -72,7 +106,14 @@ class Team:
         self._wait_s = SHORTEST_WAIT_S
 
     def _join(self) -> None:
-        self.heartbeat.claims.take(f"{self._prefix}{self.heartbeat.owner}")
+        with self._guard:
+            if self._joined:
+                self.heartbeat.claims.take(f"{self._prefix}{self.heartbeat.owner}")
+
+    def _quit(self) -> None:
+        with self._guard:
+            self._joined = False
+            self.heartbeat.claims.release(f"{self._prefix}{self.heartbeat.owner}")
 
     def _after_beat(self) -> None:
         self._join()  # again, if the others gave this worker up
@@ -91,7 +132,7 @@ class Crew(Team):
     """
 
     def __init__(self, store: Store, study: optuna.Study, joint: bool = False) -> None:
-        super().__init__(store, study.study_name)
+        super().__init__(store, team_name(study.study_name))
         self._study, self.joint = study, joint
         self._run: Run | None = None
         self._mine: set[int] = set()
@@ -107,14 +148,14 @@ class Crew(Team):
     @contextmanager
     def asking(self, timeout_s: float = float("inf")) -> Iterator[bool]:
         """Be the only worker that changes which trials there are; trials of dead workers wait again then."""
-        with self.heartbeat.holding(f"study:{self._study.study_name}", timeout_s) as mine:
+        with super().asking(timeout_s) as mine:
             if mine:
                 self._give_back()
             yield mine
 
     def is_asking(self) -> bool:
         """Whether this worker is still the one that may change which trials there are."""
-        return self.heartbeat.claims.has(f"study:{self._study.study_name}")
+        return self.heartbeat.claims.has(self._name)
 
     def drop(self) -> None:
         """Let go of all trials; they wait again the next time that a worker asks."""
@@ -165,15 +206,10 @@ class Crew(Team):
         self._mine.discard(trial._trial_id)
         self.heartbeat.trials.discard(trial._trial_id)
 
-    def leave(self) -> None:
-        """Give back what this worker has in hand; if the database does not answer, others will notice its silence."""
-        self.drop()
-        try:
-            with impatient(), self.asking(LEAVING_S):  # gives back trials that are in nobody's hand
-                pass
-        except Exception as error:
-            if not outages.is_outage(error):
-                raise
+    def leave(self, error: BaseException, run: Run | None = None) -> None:
+        """Give back what this worker has in hand, and be none of the workers any more."""
+        self.drop()  # trials that are in nobody's hand are given back by the one who asks
+        super().leave(error, run)
 
     def _give_back(self) -> None:
         """Let the trials of dead workers wait again; the caller is the only one that changes which trials there are."""
@@ -217,7 +253,7 @@ class Crew(Team):
         super()._after_beat()
         if not self.heartbeat.claims.others(self._prefix, gone=True) and not self._lost():
             return
-        with self.heartbeat.trying(f"study:{self._study.study_name}") as mine:
+        with self.heartbeat.trying(self._name) as mine:
             if mine:
                 self._give_back()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -64,7 +66,7 @@ def test_trials_in_hand_are_kept_and_those_of_nobody_wait_again(store: Store, st
     assert study.user_attrs["interrupted"] == [dead.number]
     assert study.trials[3].system_attrs["fixed_params"] == dead.params
     assert crew.numbers() == (0, 2)
-    crew.leave()
+    crew.leave(KeyboardInterrupt())
     assert study.user_attrs["interrupted"] == [mine.number, dead.number]
     assert study.trials[elsewhere.number].state == TrialState.RUNNING
     assert not crew.is_asking()
@@ -95,6 +97,30 @@ def test_a_study_that_another_worker_stopped_is_left(store: Store, study: optuna
             crew.check_stopped()
     with crew.joined():  # nobody else works on it any more
         crew.check_stopped()
+
+
+def test_of_workers_that_leave_at_once_the_last_one_ends_their_run(store: Store) -> None:
+    first, last = Team(store, "a"), Team(store, "a")
+    run = store.create_run(store.experiment("a"), "a", "study", None, "")
+    shared = first.heartbeat  # both have it, because they are one process here
+
+    @contextmanager
+    def elsewhere() -> Iterator[None]:
+        shared.owner = shared.claims.owner = "elsewhere-1"
+        yield
+        shared.owner = shared.claims.owner = store.process()
+
+    last._joined = first._joined = True  # not `joined`, whose thread would see the changed owner
+    last._join()
+    with elsewhere():
+        first._join()
+        first.leave(KeyboardInterrupt(), run)
+        first._after_beat()  # its heartbeats go on until its process ends
+    assert store.client.get_run(run.id).info.status == "RUNNING"
+    last.leave(KeyboardInterrupt(), run)
+    last._after_beat()
+    assert store.client.get_run(run.id).info.status == "KILLED"
+    assert first.others() == []
 
 
 def test_teams_with_similar_names_are_not_one(store: Store) -> None:

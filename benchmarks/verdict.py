@@ -3,8 +3,9 @@
 In each outer fold, a study searches on the other participants, its winner is trained again and scored on the outer test
 participants. Optimism is the estimate of the winner minus its score on them. The search in folds has 24 combinations of
 mask, rate and pretext task. The search by hold-out, whose trials are cheaper, has twice as many rates, so that both
-take about the same time. With --hindsight no trial ends early, and all are trained again on the other participants and
-scored; the loss in hindsight is the score of the best combination over all outer folds minus that of the winners.
+take about the same time. Network and recipe are those of the first study, `experiments/quickstart.yaml`. With
+--hindsight no trial ends early, and all are trained again on the other participants and scored; the loss in hindsight
+is the score of the best combination over all outer folds minus that of the winners.
 
     python benchmarks/verdict.py [--data smartwatch ...] [--seeds 1] [--outer 5] [--epochs 12] [--hindsight]
 """
@@ -35,7 +36,18 @@ from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.words import count
 
 SEARCH = {"tuning": ["head", "layer4-5", "layer2-5", "all"], "pretext": ["none", "reverse"]}
-TRAINING = {"tuning": "all", "learning_rate": 1e-3, "schedule": "cosine", "batch_size": 32, "head": "linear"}
+TRAINING = {
+    "tuning": "all",
+    "learning_rate": 3e-3,
+    "optimizer": "adamw",
+    "weight_decay": 0.05,
+    "schedule": "one_cycle",
+    "batch_size": 32,
+    "augment": ["rotate(20)", "scale(0.1)", "tempo(0.15)"],
+    "head": "linear",
+    "dropout": 0.3,
+    "label_smoothing": 0.1,
+}
 SIDES = {"hold-out": {"validation": 0.125}, "folds": {"folds": 4}}
 RATES = {"hold-out": np.geomspace(1e-3, 1e-2, 6), "folds": np.geomspace(1e-3, 1e-2, 3)}
 
@@ -47,13 +59,14 @@ def study(data: str, side: str, given: argparse.Namespace) -> sslwear.Settings:
     return sslwear.Settings(
         study=f"{Path(data).name}-{side}",
         data=data,
-        encoder="cnn10",
+        encoder="multiscale",
         split=SIDES[side],
         training={**TRAINING, "max_epochs": given.epochs, "patience": given.epochs},
         pretraining={"max_epochs": 3, "patience": 2},
         sampler={"name": "grid"},
         pruner={"name": "none"} if given.hindsight else {},
         evaluation={
+            "baselines": "none",
             "folds": given.outer,
             "seeds": list(range(1, given.seeds + 1)),
             "methods": {"search": {"search": {**SEARCH, "learning_rate": rates}, "trials": trials}},

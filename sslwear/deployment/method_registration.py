@@ -32,14 +32,11 @@ from sslwear.evaluation.comparison import protocol_title
 from sslwear.studies.context import StudyContext
 from sslwear.studies.cross_validation_results import PARTICIPANTS
 from sslwear.studies.evaluated import Evaluated
-from sslwear.studies.method_networks import NO_TUNING, NetworkPlan, all_participants, train_network
+from sslwear.studies.method_networks import METHOD, NO_TUNING, NetworkPlan, all_participants, train_network
 from sslwear.studies.network_card import network_card
 from sslwear.studies.progress import ProgressCallback
 from sslwear.tracking import RUN_URI, Run, participant_params
 from sslwear.utils.words import count
-
-KIND = "method"
-"""Kind of the run of a promoted method, the parent of those of its networks."""
 
 
 def register_method(
@@ -66,13 +63,13 @@ def register_method(
         comparison: section of the card about the previous champion, Markdown.
         progress: receives notes.
     """
-    plan, split = evaluated.plan, all_participants(evaluated)
+    plan, split = evaluated.plan, all_participants(evaluated.plan.context.dataset)
     context = replace(plan.context, split=split, folds=(), transductive=False)
     store, experiment = context.store, evaluated.run.info.experiment_id
     what = f"The method `{method}`, trained on all participants for promotion: {count(len(plans), 'classifier')}."
     tags = {**plan.tags(), "method": method}
     name = f"{method}, all participants"
-    with store.start_run(experiment, name, KIND, evaluated.run.info.run_id, what, **tags) as run:
+    with store.start_run(experiment, name, METHOD, evaluated.run.info.run_id, what, **tags) as run:
         run.params({"method": method, **context.runtime_params(), **participant_params(train=split.train)})
         run.dataset(context.dataset, {"train": len(context.windows(split.train))})
         run.table(table, PARTICIPANTS)
@@ -145,7 +142,7 @@ def _details(
         protocol=protocol_title(evaluated.plan.settings.protocol),
         networks=list(zip(plans, runs, strict=True)),
         commit=run.data.tags.get("mlflow.source.git.commit", ""),
-        participants=all_participants(evaluated).train,
+        participants=all_participants(evaluated.plan.context.dataset).train,
         scores=score_intervals(table),
         single=f"{objective} {summary.scores[objective].text(spread=True)}",
         choice=choice,

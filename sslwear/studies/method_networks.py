@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sslwear.config import NO_PRETEXT
+from sslwear.config import NO_PRETEXT, TrainingSettings
+from sslwear.data.dataset import Dataset
 from sslwear.data.splits import Split
 from sslwear.encoders import weights
 from sslwear.encoders.arrays import Arrays
@@ -15,6 +16,7 @@ from sslwear.encoders.base import Network
 from sslwear.encoders.card import CARD, Card, fitted_kind, member
 from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.studies.context import StudyContext
+from sslwear.studies.cross_validation_plan import CrossValidationPlan
 from sslwear.studies.evaluated import Evaluated
 from sslwear.studies.job_keys import job_key
 from sslwear.studies.keys import key_of
@@ -28,6 +30,8 @@ from sslwear.utils.words import count
 
 KIND = "method_network"
 """Kind of the runs with these networks."""
+METHOD = "method"
+"""Kind of the run of a promoted method, the parent of those of its networks."""
 NO_TUNING = "none"
 """Tuning strategy in the card of a classifier without an encoder."""
 
@@ -49,9 +53,8 @@ class NetworkPlan:
     key: str
 
 
-def all_participants(evaluated: Evaluated) -> Split:
+def all_participants(dataset: Dataset) -> Split:
     """The split in which all participants of an evaluation are training participants."""
-    dataset = evaluated.plan.context.dataset
     return Split(tuple(np.unique(dataset.pid[dataset.worn]).tolist()), (), ())
 
 
@@ -61,7 +64,7 @@ def network_plans(evaluated: Evaluated, name: str) -> list[NetworkPlan]:
     Raises:
         StudyError: when the method cannot be kept, see `Evaluated.networks`.
     """
-    plan, split = evaluated.plan, all_participants(evaluated)
+    plan, split = evaluated.plan, all_participants(evaluated.plan.context.dataset)
     found = []
     for method in evaluated.networks(name):
         epochs = 0 if method.given.baseline is not None else evaluated.epochs(method)
@@ -86,8 +89,8 @@ def train_network(
         The network or the fitted classifier, and the id of its run.
     """
     plan, method, training = evaluated.plan, wanted.method, wanted.method.training
-    split = all_participants(evaluated)
-    context = plan.context.variant(split, wanted.seed, method.weights, method.initial, transductive=False).for_run()
+    context = network_context(plan, method, wanted.seed)
+    split = context.split
     for run in context.store.find_runs(parent.experiment, kind=KIND, outcome="finished", network_key=wanted.key):
         return _kept(context, f"{RUN_URI}{run.info.run_id}"), str(run.info.run_id)
     people, name = count(len(split.train), "participant"), f"{method.name}, seed {wanted.seed}, all participants"
@@ -104,12 +107,30 @@ def train_network(
     tags = {**context.tags(), "method": method.name, "seed": str(wanted.seed), "network_key": wanted.key}
     tags["supervised"] = ", ".join(method.supervised)
     with context.store.start_run(parent.experiment, name, KIND, parent.id, what, **tags) as new:
-        new.params(participant_params(train=split.train))
-        new.dataset(context.dataset, {"train": len(context.windows(split.train))})
         if method.given.baseline is not None:
             return _fit_baseline(context, method.given.baseline, wanted.seed, new), new.id
-        new.params({**training_params(context, training), "best_epoch": wanted.epochs})
-        return log_network(context, training, wanted.epochs, {}, new, parent, progress), new.id
+        return log_on_everybody(context, training, wanted.epochs, new, parent, progress), new.id
+
+
+def network_context(plan: CrossValidationPlan, method: Method, seed: int) -> StudyContext:
+    """Context of a method's network for all participants."""
+    split = all_participants(plan.context.dataset)
+    return plan.context.variant(split, seed, method.weights, method.initial, transductive=False).for_run()
+
+
+def log_on_everybody(
+    context: StudyContext, training: TrainingSettings, epochs: int, run: Run, parent: Run, progress: ProgressCallback
+) -> Network:
+    """Train a network on all participants, and log it on a run; `parent` is the parent run of a pre-training."""
+    _log_participants(context, run)
+    run.params({**training_params(context, training), "best_epoch": epochs})
+    return log_network(context, training, epochs, {}, run, parent, progress)
+
+
+def _log_participants(context: StudyContext, run: Run) -> None:
+    train = context.split.train
+    run.params(participant_params(train=train))
+    run.dataset(context.dataset, {"train": len(context.windows(train))})
 
 
 def _kept(context: StudyContext, origin: str) -> Network | Arrays:
@@ -123,6 +144,7 @@ def _kept(context: StudyContext, origin: str) -> Network | Arrays:
 
 def _fit_baseline(context: StudyContext, name: str, seed: int, run: Run) -> Arrays:
     """Fit a baseline to windows of the model's length, and log it."""
+    _log_participants(context, run)
     run.params({"baseline": name, "seed": seed})
     windows, classes = context.windows(context.split.train), len(context.dataset.class_names)
     with context.unchanged_data():

@@ -19,6 +19,8 @@ from sslwear.studies.context import StudyContext
 from sslwear.studies.cross_validation_job import run_job
 from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
 from sslwear.studies.judging import Judgement, Watch, first_folds, judge
+from sslwear.studies.method_networks import KIND as NETWORK
+from sslwear.studies.method_networks import METHOD, all_participants, log_on_everybody
 from sslwear.studies.pretraining import pretrain, pretraining_source, pretraining_windows
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.rerun_comparison import RerunResult, compare
@@ -30,7 +32,7 @@ from sslwear.tracking.provenance import provenance
 from sslwear.training import EpochRecord, FeatureCache
 from sslwear.utils.words import count
 
-KINDS = ("train", "trial", "winner", "pretraining", "cross_validation_job")
+KINDS = ("train", "trial", "winner", "pretraining", "cross_validation_job", NETWORK)
 COPIED_TAGS = ("transductive", "supervised")
 """Tags that a repeated run copies from the original."""
 COMMIT = "mlflow.source.git.commit"
@@ -77,7 +79,7 @@ def rerun(original: MlflowRun, store: Store, progress: ProgressCallback) -> Reru
     experiment = store.experiment(store.client.get_experiment(original.info.experiment_id).name)  # not a deleted one
     with tempfile.TemporaryDirectory() as folder:
         logged = _with_runtime(_settings(original, kind, store), original, progress)
-        runs = [run_id for run_id in (original.info.run_id, original.data.tags.get(PARENT)) if run_id is not None]
+        runs = [run.info.run_id for run in (original, *_above(original, store))]
         settings = reading.with_plugins(logged, store, runs, Path(folder))
         place = _find_job(settings, original, kind, store)
         context = StudyContext.open(settings, store) if place is None else place[0].of(place[1])
@@ -110,6 +112,9 @@ def _repeat(
     """Repeat a run in a new one; `place` is the evaluation and the job of a run that belongs to one."""
     if kind == "pretraining":
         pretrain(context, original.data.params["pretext"], run, progress)
+    elif place is not None and kind == NETWORK:
+        log_on_everybody(context, place[1].method.training, int(original.data.params["best_epoch"]), run, run, progress)
+        _same_start(original, run, progress)
     elif place is not None:
         plan = replace(place[0], context=replace(place[0].context, cache=context.cache))
         again = replace(place[1], key=f"{place[1].key}-{run.id}")  # a search is not to find its own trials
@@ -132,20 +137,24 @@ def _find_job(
     Raises:
         StudyError: when its settings have no such job.
     """
-    above = original.data.tags.get(PARENT)
-    parent = store.find_run(above) if above is not None else None
-    if parent is None or reading.kind_of(parent) != "cross_validation":
-        if kind == "cross_validation_job":
+    kinds = [reading.kind_of(run) for run in _above(original, store)]
+    if kinds[-1:] != ["cross_validation"]:
+        if kind in ("cross_validation_job", NETWORK):
             raise StudyError(
                 f"the evaluation of the run {original.info.run_id} was deleted, and its settings with it. Restore it "
                 "in the UI, or run sslwear evaluate again"
             )
         return None
     plan = CrossValidationPlan.build(settings, store)
+    if kinds[0] == METHOD:  # a promotion, whose networks are trained on all participants
+        everybody = all_participants(plan.context.dataset)
+        jobs = tuple(replace(job, fold=0, split=everybody) for job in plan.jobs)
+        plan = replace(plan, settings=plan.settings.model_copy(update={"transductive": False}), jobs=jobs)
     for job in plan.jobs:
-        if kind == "cross_validation_job":
-            own = [job.method.name, str(job.fold), str(job.seed)]
-            found = own == [reading.tag(original, name) for name in ("method", "fold", "seed")]
+        if kind in ("cross_validation_job", NETWORK):
+            names = ("method", "seed", "fold") if kind == "cross_validation_job" else ("method", "seed")
+            own = {"method": job.method.name, "fold": str(job.fold), "seed": str(job.seed)}
+            found = all(own[name] == reading.tag(original, name) for name in names)
         else:
             found = job.method.uses_encoder and _pretrained_alike(plan.of(job), original)
         if found:
@@ -154,6 +163,19 @@ def _find_job(
         f"by its settings, the evaluation of the run {original.info.run_id} has no such job, so the run cannot be "
         "repeated"
     )
+
+
+def _above(run: MlflowRun, store: Store) -> list[MlflowRun]:
+    """The parent of a run, and of a promoted method's run the evaluation above it; without those that were deleted."""
+    parents = [_parent(run, store)]
+    if parents[0] is not None and reading.kind_of(parents[0]) == METHOD:
+        parents.append(_parent(parents[0], store))
+    return [parent for parent in parents if parent is not None]
+
+
+def _parent(run: MlflowRun, store: Store) -> MlflowRun | None:
+    above = run.data.tags.get(PARENT)
+    return None if above is None else store.find_run(above)
 
 
 def _pretraining_context(context: StudyContext, original: MlflowRun) -> StudyContext:
@@ -187,6 +209,10 @@ def _check(original: MlflowRun) -> str:
         raise StudyError(f"the run {run_id} trained nothing: it selected {chosen}. Repeat that run")
     if (members := reading.tag(original, "members")) is not None:
         raise StudyError(f"the run {run_id} trained nothing: it averages {members}. Repeat one of these")
+    if kind == NETWORK and (baseline := original.data.params.get("baseline")) is not None:
+        raise StudyError(
+            f"the run {run_id} fitted the baseline {baseline}, and has no metrics to compare. Choose a network's run"
+        )
     if (processes := original.data.params.get("processes")) is not None:
         raise StudyError(
             f"the run {run_id} was trained by {processes} processes, and one process cannot repeat it to the last bit. "
@@ -199,9 +225,8 @@ def _check(original: MlflowRun) -> str:
 
 def _settings(original: MlflowRun, kind: str, store: Store) -> Settings:
     """Settings of a run: its own, or those of its parent run."""
-    parent = original.data.tags.get(PARENT)
-    for run_id in (original.info.run_id, parent):
-        if run_id is not None and (found := reading.settings(store, run_id)) is not None:
+    for run in (original, *_above(original, store)):
+        if (found := reading.settings(store, run.info.run_id)) is not None:
             return _with_own(found, original) if kind in ("trial", "winner") else found
     storage, name = open_storage(store), reading.tag(original, "study")
     if kind == "trial" and name in optuna.get_all_study_names(storage):  # a trial of a study that has not ended

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from sslwear.cli.app import app
 from sslwear.config import Settings
+from sslwear.deployment.promoting import promote_any
 from sslwear.deployment.promotion import promote
 from sslwear.errors import DataError, StudyError
 from sslwear.studies.cross_validation import evaluate_study
@@ -234,3 +235,22 @@ def test_a_part_that_the_settings_no_longer_name_is_refused(evaluated: Store) ->
     evaluated.client.set_tag(run.info.run_id, "sslwear.method", "gone")
     with pytest.raises(StudyError, match="has no such job, so the run cannot be repeated"):
         rerun(evaluated.client.get_run(run.info.run_id), evaluated, ProgressCallback())
+
+
+@pytest.mark.slow
+def test_the_networks_of_a_promoted_method_are_repeated(evaluated: Store) -> None:
+    promote_any("tiny", evaluated, method="pre-trained", force="test")
+    promote_any("tiny", evaluated, method="forest", force="test")
+    forest = logged(evaluated, "method_network", baseline="random_forest")[0]
+    with pytest.raises(StudyError, match="fitted the baseline random_forest, and has no metrics to compare"):
+        rerun(forest, evaluated, ProgressCallback())
+    networks = logged(evaluated, "method_network", pretext="reverse")
+    above = [run.data.tags["mlflow.parentRunId"] for run in networks]
+    assert len(networks) == 2
+    pretrainings = [run for run in logged(evaluated, "pretraining") if run.data.tags["mlflow.parentRunId"] in above]
+    for run in [*networks, *pretrainings]:
+        found = rerun(run, evaluated, ProgressCallback())
+        assert found.differing is None
+        assert histories(evaluated, found.run_id) == histories(evaluated, run.info.run_id) != {}
+        assert evaluated.client.get_run(found.run_id).data.params == run.data.params
+    assert pretrainings

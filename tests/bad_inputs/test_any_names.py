@@ -164,9 +164,11 @@ def test_a_study_has_a_plain_name(name: str) -> None:
 
 @pytest.mark.parametrize("names", [AWKWARD[i : i + 10] for i in range(0, len(AWKWARD), 10)])
 def test_a_figure_can_be_drawn_with_any_names(names: list[str]) -> None:
+    drawn = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # letters that the font lacks
-        confusion_figure(np.eye(len(names), dtype=np.int64), names, names[0]).savefig(io.BytesIO(), dpi=20)
+        confusion_figure(np.eye(len(names), dtype=np.int64), names, names[0]).savefig(drawn, dpi=20)
+    assert drawn.getvalue().startswith(b"\x89PNG")
 
 
 def test_names_that_stand_for_a_missing_value_are_left_out_of_these_tests() -> None:

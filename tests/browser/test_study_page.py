@@ -160,3 +160,4 @@ def test_a_picture_is_shown_on_its_runs_page(
     picture = page.locator("img[src^='blob:']").first
     picture.wait_for()
     page.wait_for_function("image => image.naturalWidth > 300", arg=picture.element_handle())
+    assert picture.is_visible()

@@ -37,11 +37,9 @@ class EvaluationResult:
 
     @cached_property
     def _group(self) -> Group:
-        from sslwear.reports.report import grouped
+        from sslwear.reports.report import grouped, with_baselines
 
-        methods = self.settings.evaluation.methods if self.settings.evaluation is not None else {}
-        baselines = frozenset(name for name, method in methods.items() if method.baseline is not None)
-        (group,) = grouped(self.scores, self.settings.objective, None, baselines)
+        (group,) = grouped(self.scores, self.settings.objective, None, with_baselines(self.settings))
         return group
 
     @property

@@ -11,6 +11,7 @@ from sslwear.config.values import dotted, shown
 
 ALLOWED = {
     "search.tuning": "input should be 'any' or a list such as [all, head, layer4-5]",
+    "split.folds": "input should be a number of folds, 2 or more, or participants for one fold each",
     "threads": "input should be auto or a number of cores, 1 or more",
     "device": "input should be auto, cpu, cuda, cuda:N or mps",
     "study": "input should be a name of letters, digits, '.', '_' and '-' that starts with a letter or a digit",

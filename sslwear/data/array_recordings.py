@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sslwear.data.arrays import release
 from sslwear.data.buffer import AXES, TIME
-from sslwear.data.recording_format import RecordingFormat
+from sslwear.data.recording_format import OTHER_COLUMNS, RecordingFormat, TableError
 
 
 class NumpyTable:
@@ -56,7 +56,8 @@ class NumpyTable:
             if array.ndim != 1:
                 raise ValueError(f"it has records of shape {array.shape}, not one record for each sample")
             if missing := [name for name in given if name not in array.dtype.names]:
-                raise ValueError(f"it has no column {', '.join(missing)}, but {', '.join(array.dtype.names)}")
+                what = f"it has no column {', '.join(missing)}, but {', '.join(array.dtype.names)}"
+                raise TableError(what, OTHER_COLUMNS)
             return list(zip(read_as, given, strict=True))
         if array.ndim != 2 or array.dtype.kind not in "fiu":
             raise ValueError(f"it has {array.dtype} of shape {array.shape}, not a table of numbers")

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sslwear.data.recording_format import OTHER_COLUMNS, TableError
+
 SEPARATORS = (",", ";", "\t")
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*")
 JUDGED_LINES = 50
@@ -59,7 +61,8 @@ def find_dialect(beginning: bytes, columns: Sequence[str], read_as: Sequence[str
         header, places = _numbered(given, columns)
     else:
         if missing := [name for name in columns if name not in given]:
-            raise ValueError(f"it has no column {', '.join(missing)}; its first line is {first.strip()[:100]!r}")
+            what = f"it has no column {', '.join(missing)}; its first line is {first.strip()[:100]!r}"
+            raise TableError(what, OTHER_COLUMNS)
         if repeated := [name for name in columns if given.count(name) > 1]:
             raise ValueError(f"it has the column {repeated[0]} more than once")
         places = [given.index(name) for name in columns]

@@ -21,6 +21,7 @@ import numpy as np
 
 from sslwear.data.clock import Clock, texts
 from sslwear.data.cuts import duration
+from sslwear.data.recording_format import TableError
 from sslwear.errors import DataError
 from sslwear.utils.words import count
 
@@ -156,7 +157,8 @@ def capture_output(read: Callable[[], Result], file: Path) -> tuple[Result, str]
             output.seek(0)
             lines = output.read().decode(errors="replace").strip().splitlines()
             reason = lines[0] if lines else " ".join(str(error).split())[:200] or type(error).__name__
-            raise DataError(f"{file} cannot be read ({reason}); {advice(file)}") from error
+            what_to_do = error.advice if isinstance(error, TableError) else advice(file)
+            raise DataError(f"{file} cannot be read ({reason}); {what_to_do}") from error
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)

@@ -18,6 +18,22 @@ UNITS: Mapping[str, float] = {"g": 1.0, "m/s2": 9.80665, "mg": 1000.0}
 EPOCHS: Mapping[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Units of times that are numbers since 1970 in UTC, in nanoseconds."""
 CLOCKS = ("fixed", "local")
+OTHER_COLUMNS = "name its columns with --columns TIME,X,Y,Z, or without times with --columns X,Y,Z --rate --start-time"
+OTHER_TIMES = "give the form of its times with --time-format, such as '%d/%m/%Y %H:%M:%S'"
+"""What to do about tables with other columns or times than the usual ones."""
+
+
+class TableError(ValueError):
+    """A table that cannot be read as it was to be.
+
+    Args:
+        what: what is wrong.
+        advice: what to do.
+    """
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(what)
+        self.advice = advice
 
 
 @dataclass(frozen=True)

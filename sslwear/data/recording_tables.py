@@ -16,6 +16,7 @@ from sslwear.data.annotations import (
 )
 from sslwear.data.identity import participants_of_recordings, recording_key, similar
 from sslwear.errors import DataError
+from sslwear.utils.words import count
 
 SHOWN_NAMES = 5
 DECLARE = "with --participants, a CSV file with the columns recording,participant"
@@ -129,7 +130,7 @@ def _about_labels(
         )
     if unused:
         names = dict.fromkeys(interval.recording or interval.participant for interval in unused)
-        found.append(f"{file}: {len(unused)} lines are of names without a file: {_some(names)}")
+        found.append(f"{file}: {count(len(unused), 'line')} with names that no file has: {_some(names)}")
     if unlabelled:
         found.append(f"{file} has no label for {_some(unlabelled)}. Windows of these recordings are left out")
     return found

@@ -175,7 +175,7 @@ def open_shards(folder: Path) -> Shards:
             shards.append(Shard(note.parent, report.participant, count, report.fingerprint, file_states(note.parent)))
     if not shards:
         raise DataError(
-            f"{folder} has neither shards of unlabelled windows nor a data set; write it with sslwear data prepare "
-            "SOURCE --unlabelled, or with sslwear data import"
+            f"{folder} has neither a data set (X.npy) nor shards of unlabelled windows. Save your arrays there, or "
+            "write them with sslwear data import or sslwear data prepare"
         )
     return Shards(folder, tuple(shards), describe(folder))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sslwear.data.buffer import NO_TIME
 from sslwear.data.clock import LocalTimes
-from sslwear.data.recording_format import EPOCHS, Reading, moment
+from sslwear.data.recording_format import EPOCHS, OTHER_TIMES, Reading, TableError, moment
 
 ZONE = r":\d\d[\d.]*\s*(?:Z|[+-]\d\d:?(?:\d\d)?)$"
 """A time of day with a time zone."""
@@ -96,10 +96,10 @@ class TableTimes:
             return self._placed(numbers, known, 10**9, self._start())
         if self._unit is None:
             if not FIRST_EPOCH <= first < 1e19 or self._reading.zone is None:
-                raise ValueError(not_a_time(str(first) if np.ndim(first) == 0 else repr(first), self._reading.zone))
+                raise not_a_time(str(first) if np.ndim(first) == 0 else repr(first), self._reading.zone)
             self._unit = "s" if first < 1e11 else "ms" if first < 1e14 else "us" if first < 1e17 else "ns"
         if self._reading.zone is None:
-            raise ValueError(not_a_time(str(first), None))
+            raise not_a_time(str(first), None)
         self.note, self.absolute, self._local = f"times in {WORDS[self._unit]} since 1970", True, None
         return self._placed(numbers, known, EPOCHS[self._unit], 0)
 
@@ -128,7 +128,7 @@ class TableTimes:
         self._check_kind("dates with an offset" if offset else "dates", values.dropna().iloc[0])
         if offset:
             if self._reading.zone is None:
-                raise ValueError(not_a_time(_first_wrong(values), None))
+                raise not_a_time(_first_wrong(values), None)
             self.absolute, self._local, self.note = True, None, "times with an offset from UTC"
             dates = dates.dt.tz_convert("UTC").dt.tz_localize(None)
         try:
@@ -157,13 +157,13 @@ class TableTimes:
                 return pd.to_datetime(text, format=given, utc=True)
             offset = text.dropna().astype(str).str.contains(ZONE)
             if self._reading.zone is None or not offset.all():
-                raise ValueError(not_a_time(_first_wrong(text), self._reading.zone)) from error
+                raise not_a_time(_first_wrong(text), self._reading.zone) from error
             try:
                 return pd.to_datetime(text, format=form, utc=True)  # two offsets, as over a change of the clocks
             except ValueError:
-                raise ValueError(not_a_time(_first_wrong(text), self._reading.zone)) from error
+                raise not_a_time(_first_wrong(text), self._reading.zone) from error
         if found.dtype == object:
-            raise ValueError(not_a_time(_first_wrong(text), self._reading.zone))
+            raise not_a_time(_first_wrong(text), self._reading.zone)
         return found
 
     def _start(self) -> int:
@@ -194,14 +194,16 @@ class TableTimes:
         return np.where(time == NO_TIME, NO_TIME, spread)
 
 
-def not_a_time(text: str, zone: str | None) -> str:
-    """What is wrong with a text that is not a date and time without time zone."""
+def not_a_time(text: str, zone: str | None) -> TableError:
+    """The error about a text that is not a date and time without time zone."""
     if zone is not None:
-        return f"the column time has {text!r}, not a date and time, or a number of seconds since 1970"
-    return (
-        f"the column time has {text!r}, not a date and time without time zone; times since 1970 or with an offset are "
-        "taken if --timezone is given"
-    )
+        what = f"the column time has {text!r}, not a date and time, or a number of seconds since 1970"
+    else:
+        what = (
+            f"the column time has {text!r}, not a date and time without time zone; times since 1970 or with an offset "
+            "are taken if --timezone is given"
+        )
+    return TableError(what, OTHER_TIMES)
 
 
 def _first_wrong(time: pd.Series[Any]) -> str:

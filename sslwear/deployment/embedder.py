@@ -14,7 +14,7 @@ from sslwear.deployment.registry import load_model
 from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.foreign.base import PACKAGE, ForeignEncoder, features_network
 from sslwear.encoders.foreign.base import get as get_foreign
-from sslwear.encoders.weights import load_encoder
+from sslwear.encoders.weights import HUB_ENCODERS, load_encoder
 from sslwear.errors import SettingsError
 from sslwear.studies.initial_weights import initial_weights
 from sslwear.studies.keys import digest
@@ -112,10 +112,8 @@ def open_embedder(store: Store, model: str, weights: str | None, device: torch.d
 
 def _own(encoder: type[Encoder], weights: str | None, store: Store) -> Embedder:
     if weights is None or weights == "none":
-        raise SettingsError(
-            f"--model {encoder.name} is an encoder without weights. Add --weights FILE, or --weights hub for the "
-            "published ones"
-        )
+        hub = ", or --weights hub for the published ones" if encoder.name in HUB_ENCODERS else ""
+        raise SettingsError(f"--model {encoder.name} is an encoder without weights. Add --weights FILE{hub}")
     state = initial_weights(weights, encoder, store)
     assert state is not None
     made = encoder()

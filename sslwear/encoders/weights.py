@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 HUB_REPOSITORY = "OxWearables/ssl-wearables"
 HUB_COMMIT = "24176102ee6e02a6179c48eea473a3db6b08eb72"
 """Commit of the repository, which contains the weights and the code that `torch.hub` runs."""
+HUB_ENCODERS = ("harnet5", "harnet10", "harnet30")
+"""Encoders with published weights."""
 HUB_LICENCE = (
     "The harnet weights that torch.hub fetches from OxWearables/ssl-wearables are published for academic use only. "
     f"Their licence: https://github.com/{HUB_REPOSITORY}/blob/{HUB_COMMIT}/LICENSE.md"
@@ -147,6 +149,11 @@ def from_hub(
     Raises:
         WeightsError: when the licence is not accepted, the hub cannot be reached or it does not have the encoder.
     """
+    if source == "github" and name not in HUB_ENCODERS:
+        raise WeightsError(
+            f"weights: {name} has no published weights, but {', '.join(HUB_ENCODERS)} have. Use weights: none, or give "
+            "the path of a checkpoint"
+        )
     log.warning(HUB_LICENCE)
     pinned = repository
     if source == "github":

@@ -100,7 +100,7 @@ def write_report(results: pd.DataFrame, inputs: ReportInputs, folder: Path, refe
     """
     if results.empty:
         raise StudyError(f"the study {inputs.settings.study!r} has no evaluation yet. Run sslwear evaluate first")
-    groups = grouped(results, inputs.settings.objective, reference, _baselines(inputs.settings))
+    groups = grouped(results, inputs.settings.objective, reference, with_baselines(inputs.settings))
     score = inputs.settings.objective
     differences = {group.title: group.comparisons[score] for group in groups}
     networks = {
@@ -126,13 +126,23 @@ def write_report(results: pd.DataFrame, inputs: ReportInputs, folder: Path, refe
     return [folder / name for name in files]
 
 
-def _baselines(settings: Settings) -> frozenset[str]:
+def with_baselines(settings: Settings) -> dict[str, str]:
+    """Methods of an evaluation that are no networks, or not only networks, and what each is in words."""
     methods = settings.evaluation.methods if settings.evaluation is not None else {}
-    return frozenset(name for name, given in methods.items() if given.baseline is not None)
+
+    def has_baseline(name: str) -> bool:
+        given = methods.get(name)
+        return given is not None and (given.baseline is not None or any(map(has_baseline, given.ensemble or ())))
+
+    return {
+        name: "a baseline" if given.baseline is not None else "an average with a baseline"
+        for name, given in methods.items()
+        if has_baseline(name)
+    }
 
 
 def grouped(
-    results: pd.DataFrame, score: str, reference: str | None = None, baselines: frozenset[str] = frozenset()
+    results: pd.DataFrame, score: str, reference: str | None = None, baselines: Mapping[str, str] | None = None
 ) -> list[Group]:
     """Methods by data set and protocol, compared with the reference.
 
@@ -140,7 +150,7 @@ def grouped(
         results: one row for each data set, protocol, method, seed, fold and participant.
         score: name of the score by which methods are ranked.
         reference: the method that the others are compared with; by default the first one of the results.
-        baselines: names of the methods without a network.
+        baselines: methods that are not only networks, see `with_baselines`.
 
     Raises:
         StudyError: when a data set and protocol lack the reference.
@@ -152,7 +162,7 @@ def grouped(
     for methods in found.values():
         base = find_method(methods, reference)
         scores = {name: compare(methods, base, name) for name in COMPARED}
-        groups.append(Group(methods, base, score, scores, baselines))
+        groups.append(Group(methods, base, score, scores, baselines or {}))
     return groups
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 import numpy as np
@@ -38,14 +38,14 @@ class Group:
         reference: the method that the others are compared with.
         score: the study's objective, by which methods are ranked.
         comparisons: comparisons of the other methods with the reference, by name of the score.
-        baselines: names of the methods without a network.
+        baselines: methods that are no networks, or not only networks, and what each is in words.
     """
 
     summaries: Sequence[Summary]
     reference: Summary
     score: str
     comparisons: Mapping[str, Sequence[Comparison]]
-    baselines: frozenset[str] = frozenset()
+    baselines: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -61,7 +61,7 @@ class Group:
 def answer(group: Group) -> str:
     """The main result: the best method, its difference from the reference, and which methods differ significantly.
 
-    If a baseline is best, the best network is named too, and its difference is given.
+    If a baseline or an average with one is best, the best network is named too, and its difference is given.
     """
     best, reference, score = group.ranked[0], group.reference, group.score
     comparisons = group.comparisons[score]
@@ -73,8 +73,8 @@ def answer(group: Group) -> str:
         return f"{sentences[0]} No other method was evaluated."
     networks = [one for one in group.ranked if one.method not in group.baselines]
     if best.method in group.baselines and best is not reference and networks:
-        best = networks[0]
-        sentences.append(f"It is a baseline; the best network is `{best.label}`: {best.scores[score]}.")
+        what, best = group.baselines[best.method], networks[0]
+        sentences.append(f"It is {what}; the best network is `{best.label}`: {best.scores[score]}.")
     if best is reference:
         return " ".join([*sentences, "It is the reference.", *_significant(group)])
     (mine,) = (one for one in comparisons if one.summary is best)

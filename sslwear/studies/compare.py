@@ -117,7 +117,7 @@ def incomparable(left: Side, right: Side) -> list[str]:
         )
     for which in ("validation", "test"):
         people = [_participants(side, which) for side in (left, right)]
-        if people[0] != people[1]:
+        if set(people[0]) != set(people[1]):
             only = [[one for one in people[i] if one not in people[1 - i]] for i in (0, 1)]
             said = [f"{side.name} has {_some(names)}" for side, names in zip((left, right), only, strict=True) if names]
             reasons.append(f"the {which} participants differ: only {' and only '.join(said)}")
@@ -128,7 +128,8 @@ def incomparable(left: Side, right: Side) -> list[str]:
         reasons.append(f"{older.name} has scores over all windows, the other one means over participants")
     folds = [(side.settings.split.folds, side.settings.split.repeats) for side in (left, right)]
     if folds[0] != folds[1]:
-        reasons.append(f"the folds differ: split.folds is {shown(folds[0][0])} and {shown(folds[1][0])}")
+        texts = [f"{shown(number)} (split.repeats {repeats})" for number, repeats in folds]
+        reasons.append(f"the folds differ: split.folds is {' and '.join(texts)}")
     if left.settings.objective != right.settings.objective:
         reasons.append(f"the objectives differ: {left.settings.objective} and {right.settings.objective}")
     return reasons

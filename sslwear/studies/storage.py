@@ -218,7 +218,7 @@ def find_study(name: str, store: Store) -> optuna.Study:
                 f"{name!r} is an evaluation, which has jobs and no trials. Ids of its runs are in the REPORT.json of "
                 f"'sslwear study report {name} --out DIR'"
             )
-        there = f"It has {', '.join(sorted(names))}" if names else "It has none yet: run make study first"
+        there = f"It has {', '.join(sorted(names))}" if names else "It is empty. Run sslwear study run FILE first"
         raise StudyError(f"there is no study {name!r} in {masked(store.storage_url)}. {there}")
     study = optuna.load_study(study_name=name, storage=storage)
     check_content(study)

@@ -215,12 +215,13 @@ def _selection(study: optuna.Study, best: FrozenTrial | None, alike: list[int]) 
     if highest is None or study.user_attrs.get(SELECT, "best") == "best":
         value = score_of(best) or 0.0
         return f"Trial {best.number} is selected, because it has the best mean ({value:.3f})."
+    if len(alike) < 2:
+        return f"Trial {best.number} is selected (select: simplest), because it is the best and all others are worse."
     parameters = best.user_attrs[MEASURED]["trainable_parameters"]
-    others = f"the {len(alike)} trials" if len(alike) > 1 else "the trial"
     return (
-        f"Trial {best.number} is selected (select: simplest), because it tunes the fewest parameters "
-        f"({parameters:,.0f}) of {others} that cannot be told from the best, trial {highest.number}. "
-        f"It fine-tunes {training_of(best).tuning}."
+        f"Trial {best.number} is selected (select: simplest) of the {len(alike)} trials that cannot be told from the "
+        f"best, trial {highest.number}: none of them tunes fewer parameters ({parameters:,.0f}). Its tuning strategy "
+        f"is {training_of(best).tuning}."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -82,6 +82,26 @@ def test_what_differs_between_two_studies_and_why_their_scores_cannot_be_compare
     assert f"the validation participants differ: {expected}" in reasons
     assert "the objectives differ: kappa and f1" in reasons
     assert not any("fingerprint" in reason for reason in reasons)
+
+
+def test_people_in_another_order_are_the_same_people_and_repeats_are_told(two: Store) -> None:
+    class Judged(Side):
+        who = "4 6 10"
+
+        @property
+        def params(self) -> Mapping[str, str]:
+            return {**super().params, "validation_participants": self.who}
+
+    class Reversed(Judged):
+        who = "10 6 4"
+
+    study = sides(two)[0].study
+    left, same = Judged(study, two), Reversed(study, two)
+    assert incomparable(left, same) == []
+    for side, repeats in ((left, 1), (same, 2)):
+        split = side.settings.split.model_copy(update={"folds": 3, "repeats": repeats})
+        side.__dict__["settings"] = side.settings.model_copy(update={"split": split})
+    assert incomparable(left, same) == ["the folds differ: split.folds is 3 (split.repeats 1) and 3 (split.repeats 2)"]
 
 
 def test_studies_of_different_data_are_not_comparable(two: Store) -> None:

@@ -161,7 +161,8 @@ def test_tables_of_another_format_have_the_same_features(weights: Path, tmp_path
 def test_refusals(weights: Path, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "anna.csv", 1)
     arguments = ("embed", file, "--out", tmp_path / "out", "--model")
-    assert "is an encoder without weights. Add --weights FILE" in refusal(*arguments, "harnet5")
+    assert "without weights. Add --weights FILE, or --weights hub for the published" in refusal(*arguments, "harnet5")
+    assert refusal(*arguments, "cnn5").rstrip().endswith("is an encoder without weights. Add --weights FILE")
     assert "does not fit harnet10" in refusal(*arguments, "harnet10", "--weights", weights)
     assert "there is no registered model 'nosuch'" in refusal(*arguments, "nosuch")
     assert "nosuch is no encoder. Remove --weights" in refusal(*arguments, "nosuch", "--weights", weights)

@@ -352,7 +352,7 @@ def test_shards_can_be_put_together_and_damaged_ones_are_refused(raw: Path, tmp_
     (tmp_path / "shards" / "0004-p4" / "report.json").write_text("{}")
     with pytest.raises(DataError, match=r"0004-p4/report\.json is not the report of a shard; prepare the data again"):
         open_shards(tmp_path / "shards")
-    with pytest.raises(DataError, match="has neither shards of unlabelled windows nor a data set"):
+    with pytest.raises(DataError, match=r"has neither a data set \(X.npy\) nor shards of unlabelled windows"):
         open_shards(raw)
 
 

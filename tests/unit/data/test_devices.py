@@ -126,7 +126,7 @@ def test_a_whole_cohorts_labels_serve_for_some_of_its_files(tmp_path: Path) -> N
     source = DeviceFiles([tmp_path / "ben.csv", tmp_path / "dora.csv"], tmp_path / "labels.csv")
     assert source.class_names == ("run",)
     unused, unlabelled = source.warnings
-    assert unused.endswith("labels.csv: 1 lines are of names without a file: carl")
+    assert unused.endswith("labels.csv: 1 line with names that no file has: carl")
     assert unlabelled.endswith("labels.csv has no label for dora. Windows of these recordings are left out")
     with pytest.raises(DataError, match="line 2: start is 'noon'"):
         labels_of(tmp_path / "labels.csv", content.replace("carl,2024-05-01", "carl,noon"))
@@ -179,7 +179,7 @@ def test_whole_seconds_may_be_written_without_a_fraction(tmp_path: Path) -> None
     ["01/05/2024 12:00:00", "1714564800000", "2024-05-01 12:00:00+01:00", "12:00:00", "5/1/2024 9:00 AM", "45413.5"],
 )
 def test_times_that_must_be_guessed_at_are_refused_with_how_to_write_them(tmp_path: Path, time: str) -> None:
-    reason = rf"anna\.csv cannot be read \(the column time has '{re.escape(time)}.*check .* \(such as 2024-04-30"
+    reason = rf"anna\.csv cannot be read \(the column time has '{re.escape(time)}.*its times with --time-format"
     with pytest.raises(DataError, match=reason):
         read(tmp_path / "anna.csv", f"time,x,y,z\n{time},0,0,1\n")
     with pytest.raises(DataError, match=reason):
@@ -460,6 +460,6 @@ def test_the_command_says_what_may_be_wrong_with_the_tables(tmp_path: Path) -> N
     said = result.stderr
     assert "S1_visit1, S1_visit2 are taken as recordings of one participant, S1" in said
     assert "1 of 2 lines have no label, first line 3" in said
-    assert "1 lines are of names without a file: 9" in said
+    assert "1 line with names that no file has: 9" in said
     assert "has no label for 002" in said
     assert set(np.load(tmp_path / "out" / "pid.npy").tolist()) == {"S1"}

@@ -135,7 +135,7 @@ def test_data_sets_shards_and_sources_that_come_along_are_opened(
     ("place", "message"),
     [
         ("nowhere", "is neither a directory nor a source"),
-        (".", "has neither shards of unlabelled windows nor a data set; write it with"),
+        (".", r"has neither a data set \(X.npy\) nor shards of unlabelled windows"),
     ],
 )
 def test_what_is_neither_is_refused(place: str, message: str, tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_columns_by_name_and_by_place(tmp_path: Path) -> None:
         np.testing.assert_allclose(values.mean(axis=0), table[["x", "y", "z"]].mean(), atol=1e-3)
     with pytest.raises(DataError, match=r"it has 5 columns, and no column 6"):
         read(tmp_path / "bare.csv", tmp_path, columns=("2", "4", "5", "6"))
-    with pytest.raises(DataError, match="it has no column Accelerometer Q; its first line is"):
+    with pytest.raises(DataError, match=r"it has no column Accelerometer Q; its first line is .* with --columns"):
         read(
             tmp_path / "named.csv",
             tmp_path,

@@ -333,6 +333,12 @@ def hub_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hub"
 
 
+def test_an_encoder_without_published_weights_costs_no_licence_question(hub_folder: Path) -> None:
+    with pytest.raises(WeightsError, match="multiscale has no published weights, but harnet5, harnet10, harnet30 have"):
+        weights.from_hub("multiscale")
+    assert not hub_folder.exists()
+
+
 def test_default_hub_is_a_fixed_commit_of_the_published_weights(
     hub_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

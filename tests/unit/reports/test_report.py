@@ -12,7 +12,7 @@ import pytest
 
 from sslwear.config import parse
 from sslwear.errors import StudyError
-from sslwear.reports.report import ReportInputs, grouped, write_report
+from sslwear.reports.report import ReportInputs, grouped, with_baselines, write_report
 from sslwear.reports.report_figures import MOST_BYTES, NAMES, MethodPoint, differences_figure, effect_figure
 from sslwear.reports.report_text import answer, significance
 from sslwear.reports.study_figures import TrialPoint
@@ -74,18 +74,33 @@ def test_a_significant_method_beside_the_best_is_named() -> None:
 def test_a_baseline_that_is_best_does_not_hide_the_best_network() -> None:
     forest = [value + 0.2 for value in BETTER]
     table = results({"base": {1: BASE}, "better": {1: BETTER}, "forest": {1: forest}})
-    (group,) = grouped(table, "f1", None, frozenset({"forest"}))
+    (group,) = grouped(table, "f1", None, {"forest": "a baseline"})
     scores = {one.method: one.scores["f1"] for one in group.summaries}
     assert answer(group) == (
         f"On adl, leave-one-out, `forest` has the highest mean macro F1 over 10 participants: {scores['forest']}. It "
         f"is a baseline; the best network is `better`: {scores['better']}. Its difference from the reference `base` "
         "(0.565) is +0.104 [+0.103, +0.106], which is significant (Wilcoxon signed-rank test, Holm-corrected p 0.004)."
     )
-    (group,) = grouped(table[table["method"] != "better"], "f1", None, frozenset({"forest"}))
+    (group,) = grouped(table[table["method"] != "better"], "f1", None, {"forest": "a baseline"})
     assert answer(group).endswith(
         f"the best network is `base`: {scores['base']}. It is the reference. Significantly better than the reference "
         "`base`: `forest` (corrected p 0.002)."
     )
+
+
+def test_an_average_with_a_baseline_is_not_called_a_network() -> None:
+    methods = {
+        "head": {"tuning": "head"},
+        "forest": {"baseline": "random_forest"},
+        "both": {"ensemble": ["head", "forest"]},
+        "seeds": {"ensemble": ["head"], "over_seeds": True},
+    }
+    content = {"study": "tiny", "data": "smartwatch", "evaluation": {"methods": methods, "seeds": [1, 2]}}
+    kinds = with_baselines(parse(content, "the test"))
+    assert kinds == {"forest": "a baseline", "both": "an average with a baseline"}
+    table = results({"head": {1: BASE}, "both": {1: BETTER}})
+    (group,) = grouped(table, "f1", "head", kinds)
+    assert "It is an average with a baseline; the best network is `head`" in answer(group)
 
 
 def test_one_method_alone_is_not_compared() -> None:

@@ -57,8 +57,16 @@ def test_the_best_trial_is_selected_or_the_simplest_of_those_that_cannot_be_told
     assert (best.params["tuning"], simplest.params["tuning"]) == ("all", "head")
     found = verdict.report(study(select="simplest"))
     assert [one.number for one in found.trials if one.candidate] == [0, 1]
-    assert "select: simplest" in found.selection
-    assert "fewest parameters (10)" in found.selection
+    assert found.selection == (
+        "Trial 1 is selected (select: simplest) of the 2 trials that cannot be told from the best, trial 0: none of "
+        "them tunes fewer parameters (10). Its tuning strategy is head."
+    )
+
+
+def test_a_best_trial_that_stands_alone_is_not_called_simple() -> None:
+    people = {**PEOPLE, "head": PEOPLE["layer5"]}
+    found = verdict.report(study(select="simplest", people=people))
+    assert "because it is the best and all others are worse" in found.selection
 
 
 def test_the_finding_says_which_blocks_none_of_the_best_tunes() -> None:

@@ -107,9 +107,7 @@ class StudyContext:
         encoder = encoder.for_windows(dataset.window_s)
         folds: tuple[Split, ...] = () if split is None else (split,)
         if split is None:
-            settings = settings.model_copy(update={"split": settings.split.for_study(len(dataset.participants))})
-            split, folds = study_split(dataset, settings.split)
-            check_classes(dataset, split)
+            settings, split, folds = _divided(settings, dataset)
         places = settings.pretraining.data
         context = cls(
             settings=settings,
@@ -286,6 +284,14 @@ def open_labelled(settings: Settings, store: Store) -> Dataset:
     load_plugins(settings.plugins)
     dataset = store.open_dataset(settings.data)
     return replace(dataset, worn=np.ones(len(dataset), bool)) if settings.include_nonwear else dataset
+
+
+def _divided(settings: Settings, dataset: Dataset) -> tuple[Settings, Split, tuple[Split, ...]]:
+    """The settings with all of their split, that split and its folds; each class must have a training window."""
+    settings = settings.model_copy(update={"split": settings.split.for_study(len(dataset.participants))})
+    split, folds = study_split(dataset, settings.split)
+    check_classes(dataset, split)
+    return settings, split, folds
 
 
 def _use_threads(threads: int | Literal["auto"]) -> int:

@@ -272,7 +272,7 @@ def test_a_stopped_run_leaves_no_data_set_and_no_process_and_the_next_one_uses_w
 def test_a_run_waits_for_the_workers_of_a_killed_one(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sslwear.data.prepare.WORKERS_END_S", 0.1)
+    monkeypatch.setattr("sslwear.data.unfinished.WORKERS_END_S", 0.1)
     shards = tmp_path / ".data.partial" / "shards"
     shards.mkdir(parents=True)
     with FileLock(shards / "0003-p3.lock"), pytest.raises(DataError, match="is being written by another process"):

@@ -172,13 +172,13 @@ def models_rollback(
 ) -> None:
     """Move an alias back to its previous version."""
     with user_errors("the alias was not moved"):
-        from sslwear.deployment import registry
+        from sslwear.deployment import model_aliases
         from sslwear.studies.storage import store_errors
         from sslwear.tracking import Store
 
         store = Store.from_environment()
-        with store_errors(store), registry.locked(store, name):
-            now, before = registry.rollback(store, name, alias)
+        with store_errors(store), model_aliases.locked(store, name):
+            now, before = model_aliases.rollback(store, name, alias)
         print_line(standard_output(), f"{name}@{alias} is version {before} again; it was {now}.")
 
 

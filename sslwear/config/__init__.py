@@ -1,8 +1,9 @@
 """The study file: its schema, and how it is read."""
 
+from sslwear.config.evaluation import EvaluationSettings, MethodSettings
 from sslwear.config.kinds import NO_PRETEXT, SUPERVISED
 from sslwear.config.loading import from_python, load, parse, with_effect
-from sslwear.config.schema import EvaluationSettings, MethodSettings, Settings
+from sslwear.config.schema import Settings
 from sslwear.config.search import ANY, LogRange, Range, SearchSettings, section_and_key
 from sslwear.config.sections import (
     CacheSettings,

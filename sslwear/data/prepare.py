@@ -7,15 +7,12 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from sslwear.data import unfinished
 from sslwear.data.arrays import Description, describe, join, take_name
 from sslwear.data.participant import RATE_HZ, PreparationResult, WindowPlan, prepare_participant, raw_state
 from sslwear.data.sources.base import Source
@@ -34,8 +31,6 @@ __all__ = [
 
 PREPARATION_VERSION = 3
 """Version of the arithmetic from raw files to windows; raise it by hand when other windows come out."""
-WORKERS_END_S = 20.0
-"""Seconds to wait for the workers of a run that was killed."""
 
 
 class NoWindowsError(DataError):
@@ -94,21 +89,21 @@ def prepare(
     plan = plan or WindowPlan(source.window_s, source.step_s)
     key = _key(source, plan)
     partial = folder.parent / f".{folder.name}.partial"
-    with _locked(partial, folder, wait_s):
+    with unfinished.locked(partial, folder, wait_s):
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
             return _existing_results(source, folder, key)
-        _wait_for_workers(partial / "shards", folder)
+        unfinished.wait_for_workers(partial / "shards", folder)
         places = _places(source, partial, key)
         ordered = _read_all(source, plan, places, jobs, progress)
         whole = partial / "whole"
         try:
             _assemble(source, plan, key, ordered, places, whole)
         except DataError:
-            _remove(partial)
+            unfinished.remove(partial)
             raise
         if not take_name(whole, folder):
             raise DataError(f"cannot write {folder}: it exists; give an unused directory")
-        _remove(partial)
+        unfinished.remove(partial)
     return ordered
 
 
@@ -143,7 +138,7 @@ def _places(source: Source, partial: Path, key: str) -> dict[int | str, Path]:
     participants = source.participants()
     kept = partial / "plan.json"
     if kept.is_file() and kept.read_text() != key:
-        _remove(partial)
+        unfinished.remove(partial)
     shards = partial / "shards"
     shards.mkdir(parents=True, exist_ok=True)
     kept.write_text(key)
@@ -220,44 +215,6 @@ def _existing_results(source: Source, folder: Path, key: str) -> list[Preparatio
             "or delete it"
         )
     return results
-
-
-@contextmanager
-def _locked(partial: Path, folder: Path, wait_s: float) -> Iterator[None]:
-    """Lock against other processes that write the same directory."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{partial}.lock", timeout=wait_s)
-        lock.acquire()
-    except Timeout as error:
-        raise DataError(f"{folder} is being written by another process; wait for it or stop it") from error
-    except OSError as error:
-        raise DataError(f"cannot write {folder}: {error.strerror}; give an unused directory") from error
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"cannot write {folder}: {error.strerror}; make room, then repeat the command") from error
-    finally:
-        lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
-
-
-def _remove(partial: Path) -> None:
-    """Remove a temporary folder; under another name first, so that no worker that is still ending writes into it."""
-    with suppress(OSError):
-        removed = Path(tempfile.mkdtemp(dir=partial.parent, prefix=f"{partial.name}-"))
-        partial.rename(removed)
-        shutil.rmtree(removed, ignore_errors=True)
-
-
-def _wait_for_workers(shards: Path, folder: Path) -> None:
-    """Wait until the workers of a killed run have ended, which takes them a moment."""
-    try:
-        for file in shards.glob("*.lock"):
-            with FileLock(file, timeout=WORKERS_END_S):
-                pass
-    except Timeout as error:
-        raise DataError(f"{folder} is being written by another process; wait for it or stop it") from error
 
 
 def _run(tasks: list[tuple[Source, int | str, WindowPlan, Path]], jobs: int) -> Iterator[PreparationResult]:

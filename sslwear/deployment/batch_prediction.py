@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from sslwear.data.sources.raw import natural
 from sslwear.deployment import prediction_record
-from sslwear.deployment.learnt_smoothing import model_of
+from sslwear.deployment.card_smoothing import model_of
 from sslwear.deployment.prediction_files import Options, Outcome, check_outputs, earlier_outcome, write_outputs
 from sslwear.deployment.recording_prediction import PredictionProgress, label
 from sslwear.encoders.card import Card

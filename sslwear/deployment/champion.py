@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
-from sslwear.deployment import registry
+from sslwear.deployment import model_aliases, registry
 from sslwear.deployment.promotion_rule import Rule
 from sslwear.evaluation.intervals import Difference, Interval, difference, p_text
 from sslwear.tracking import Store
@@ -134,4 +134,4 @@ def move(store: Store, request: Request, version: ModelVersion, champion: ModelV
         if request.force is not None:
             store.client.set_model_version_tag(request.name, number, f"{PREFIX}forced", masked(request.force))
         expected = str(champion.version) if champion is not None else None
-        registry.move_alias(store, request.name, request.alias, number, reason, expected)
+        model_aliases.move_alias(store, request.name, request.alias, number, reason, expected)

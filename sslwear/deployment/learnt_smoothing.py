@@ -1,4 +1,4 @@
-"""Smoothing that was learnt with a model: fitted at its promotion, carried in its card, and used by predictions."""
+"""Smoothing that is learnt with a model: fitted at its promotion, and carried in its card."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
 
 from sslwear.data.splits import Split
+from sslwear.deployment.card_smoothing import tables_of
 from sslwear.encoders.base import Network
-from sslwear.encoders.card import Card
-from sslwear.errors import DataError, StudyError, WeightsError
-from sslwear.evaluation.smoothing import HiddenMarkovModel, check_consecutive, fit_adjacent
+from sslwear.errors import DataError, StudyError
+from sslwear.evaluation.smoothing import check_consecutive, fit_adjacent
 from sslwear.studies.context import StudyContext
 from sslwear.studies.final_test import score_network
 from sslwear.studies.judging import CONFUSION
@@ -26,7 +26,6 @@ from sslwear.tracking.provenance import PREFIX
 from sslwear.training.metrics import confusion
 
 NOT_CONSECUTIVE = "the windows of its training data do not follow each other as in a recording"
-TABLES = ("initial", "transition", "emission")
 REPEATED = f"{PREFIX}duplicate_of"
 """Tag of a repeated trial's run with the id of the first trial's run."""
 
@@ -81,9 +80,7 @@ def _is_consecutive(context: StudyContext) -> bool:
 
 def _fitted(context: StudyContext, confusions: NDArray[np.int64]) -> Mapping[str, Any]:
     model = fit_adjacent(context.dataset, context.windows(context.split.train).rows, confusions)
-    assert model.emission is not None
-    tables = (model.initial, model.transition, model.emission)
-    return {name: np.round(table, 9).tolist() for name, table in zip(TABLES, tables, strict=True)}
+    return tables_of(model)
 
 
 def _judged(context: StudyContext, trial: FrozenTrial) -> NDArray[np.int64] | None:
@@ -108,28 +105,3 @@ def _on_validation(context: StudyContext, network: Network) -> NDArray[np.int64]
     names = context.dataset.class_names
     found = score_network(judged, network, context.encoder.window_samples, names)
     return confusion(found.truth, found.predicted, len(names))
-
-
-def model_of(card: Card) -> HiddenMarkovModel | None:
-    """The hidden Markov model of a card; None if it has none.
-
-    Raises:
-        WeightsError: when its tables are not those of the card's classes.
-    """
-    if card.smoothing is None:
-        return None
-    try:
-        initial, transition, emission = (np.array(card.smoothing[name], np.float64) for name in TABLES)
-        if len(initial) != len(card.class_names):
-            raise ValueError("another number of classes")
-        return HiddenMarkovModel(_rows(initial), _rows(transition), _rows(emission))
-    except (KeyError, TypeError, ValueError) as error:
-        raise WeightsError(
-            "the smoothing in the model's card cannot be used. Promote the trial again, or label with --no-smooth"
-        ) from error
-
-
-def _rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rounded probabilities with rows that add up to 1."""
-    scaled: NDArray[np.float64] = table / table.sum(axis=-1, keepdims=True)
-    return scaled

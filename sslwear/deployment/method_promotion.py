@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
-from sslwear.deployment import model_package, registry
+from sslwear.deployment import model_aliases, model_package, registry
 from sslwear.deployment.champion import (
     Promotion,
     Request,
@@ -67,11 +67,11 @@ def promote_method(
     """
     name = name or study_name
     registry.check_name(name)
-    registry.check_alias(alias)
+    model_aliases.check_alias(alias)
     with (
         store_errors(store),
         alone(store, study_name),
-        registry.locked(store, name),
+        model_aliases.locked(store, name),
         tempfile.TemporaryDirectory() as folder,
     ):
         evaluated = Evaluated.open(study_name, store, Path(folder))

@@ -14,7 +14,7 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from sslwear.deployment import registry
+from sslwear.deployment import model_aliases, registry
 from sslwear.encoders import checksums
 from sslwear.encoders.card import CARD, CHECKPOINT, Card
 from sslwear.errors import StudyError, WeightsError
@@ -68,7 +68,7 @@ def copy_model(store: Store, reference: str, to: str, name: str | None = None, a
         WeightsError: when its files are missing or damaged.
     """
     alias = alias or (reference.partition("@")[2] or None)
-    for value, check in ((name, registry.check_name), (alias, registry.check_alias)):
+    for value, check in ((name, registry.check_name), (alias, model_aliases.check_alias)):
         if value is not None:
             check(value)
     with store_errors(store):
@@ -77,7 +77,7 @@ def copy_model(store: Store, reference: str, to: str, name: str | None = None, a
     with tempfile.TemporaryDirectory() as temporary, _opened(to, store) as target:
         with store_errors(store):
             folder, digest = _fetch(store, version, Path(temporary))
-        with store_errors(target), registry.locked(target, name):
+        with store_errors(target), model_aliases.locked(target, name):
             found, existed = _find_copy(target, name, digest), True
             if found is None:
                 found, existed = _publish(store, version, folder, digest, target, name), False
@@ -204,5 +204,5 @@ def _set_alias(target: Store, name: str, alias: str, version: str, store: Store,
     before = None if now is None else str(now)
     if before != version:
         why = f"copied from {origin.name}/{origin.version} of {masked(store.tracking_uri)}"
-        registry.move_alias(target, name, alias, version, why, before)
+        model_aliases.move_alias(target, name, alias, version, why, before)
     return before

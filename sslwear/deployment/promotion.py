@@ -8,7 +8,7 @@ import optuna
 from mlflow.entities.model_registry import ModelVersion
 from optuna.trial import FrozenTrial, TrialState
 
-from sslwear.deployment import model_package, registry
+from sslwear.deployment import model_aliases, model_package, registry
 from sslwear.deployment.champion import Promotion, Request, comparison_text, decide, differences_of, find_champion, move
 from sslwear.deployment.promotion_rule import Rule
 from sslwear.deployment.registration import register_trial, score_intervals
@@ -58,8 +58,8 @@ def promote(
             cannot be compared and no `force` is given.
     """
     registry.check_name(name or study_name)
-    registry.check_alias(alias)
-    with store_errors(store), alone(store, study_name), registry.locked(store, name or study_name):
+    model_aliases.check_alias(alias)
+    with store_errors(store), alone(store, study_name), model_aliases.locked(store, name or study_name):
         study = find_study(study_name, store)
         if Team(store, team_name(study_name)).others():
             raise StudyError(f"workers are running the study {study_name!r}. Wait for them or stop them")

@@ -1,18 +1,14 @@
-"""Model registry: registered versions, aliases with their history, and loading of models."""
+"""Model registry: registered models and versions, and loading of models."""
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import Timeout
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
@@ -28,8 +24,6 @@ from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.masking import masked
 
 CHAMPION = "champion"
-HISTORY = f"{PREFIX}history."
-"""Prefix of tags of a registered model that store the history of an alias."""
 
 
 def load_model(store: Store, reference: str, device: torch.device | None = None, precision: str | None = None) -> Model:
@@ -137,90 +131,6 @@ def check_name(name: str) -> None:
         raise StudyError(f"{name!r} cannot be the name of a model. Use letters, digits, '.', '_' and '-'")
 
 
-def check_alias(alias: str) -> None:
-    """Check an alias by MLflow's rules.
-
-    Raises:
-        StudyError: when MLflow does not allow it.
-    """
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,99}", alias) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
-        raise StudyError(
-            f"{alias!r} cannot be an alias. Use a letter, then letters, digits, '_' and '-', but not latest or v1"
-        )
-
-
-@contextmanager
-def locked(store: Store, name: str) -> Iterator[None]:
-    """Lock of a registered model's aliases on this machine.
-
-    Raises:
-        StudyError: when another process holds the lock.
-    """
-    try:
-        with store.lock(f"model-{name}", timeout_s=0):
-            yield
-    except Timeout as error:
-        raise StudyError(f"another process is changing the aliases of {name!r}. Wait until it has ended") from error
-
-
-def move_alias(store: Store, name: str, alias: str, version: str, why: str, expected: str | None) -> None:
-    """Set an alias to a version, and add the change to the history of the alias.
-
-    Args:
-        store: the store.
-        name: name of the model.
-        alias: alias to move.
-        version: new version of the alias.
-        why: reason in one sentence.
-        expected: current version of the alias; None if it is not set.
-
-    Raises:
-        StudyError: when the alias has another version, because it was moved since the comparison.
-    """
-    now = find_model(store, name).aliases.get(alias)
-    if (None if now is None else str(now)) != expected:
-        raise StudyError(
-            f"{name}@{alias} was {'deleted' if now is None else f'moved to version {now}'} during the comparison. "
-            "Repeat the command"
-        )
-    steps = history(store, name, alias)
-    if expected is not None and (not steps or steps[-1]["version"] != expected):
-        steps.append({"version": expected, "when": "", "why": "set by hand"})
-    when = datetime.now(UTC).isoformat(timespec="seconds")
-    store.client.set_registered_model_alias(name, alias, version)
-    steps.append({"version": version, "when": when, "why": masked(why)})
-    store.client.set_registered_model_tag(name, f"{HISTORY}{alias}", json.dumps(steps))
-
-
-def history(store: Store, name: str, alias: str) -> list[dict[str, str]]:
-    """Versions of an alias with time and reason, oldest first, without versions that were rolled back."""
-    steps: list[dict[str, str]] = json.loads(find_model(store, name).tags.get(f"{HISTORY}{alias}", "[]"))
-    return steps
-
-
-def rollback(store: Store, name: str, alias: str = CHAMPION) -> tuple[str, str]:
-    """Set an alias back to its previous version.
-
-    Returns:
-        The version until now, or ``no version`` if it was deleted, and the new one.
-
-    Raises:
-        StudyError: when the model does not exist, or the alias has no previous version.
-    """
-    current = find_model(store, name).aliases.get(alias)
-    now = "no version" if current is None else str(current)  # its version was deleted
-    known = {str(version.version) for version in versions(store, name)}
-    steps = history(store, name, alias)
-    while steps and (steps[-1]["version"] == now or steps[-1]["version"] not in known):
-        steps.pop()
-    if not steps:
-        raise StudyError(f"{name}@{alias} has no previous version. It is {_numbered(now)}")
-    before = steps[-1]["version"]
-    store.client.set_registered_model_alias(name, alias, before)
-    store.client.set_registered_model_tag(name, f"{HISTORY}{alias}", json.dumps(steps))
-    return _numbered(now), before
-
-
 def register(
     store: Store,
     name: str,
@@ -296,7 +206,3 @@ def publish(
         description=description,
         model_id=logged.model_id,
     )
-
-
-def _numbered(version: str) -> str:
-    return version if version == "no version" else f"version {version}"

@@ -22,11 +22,10 @@ from sslwear.data.splits import Split, check_classes
 from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
 from sslwear.encoders.base import get as get_encoder
-from sslwear.studies.data_checks import check_objective, check_window_lengths, data_warnings
-from sslwear.studies.initial_weights import initial_weights
+from sslwear.studies.data_checks import check_window_lengths, data_warnings
 from sslwear.studies.names import augmentation_of, check_names, load_plugins
 from sslwear.tracking import Store
-from sslwear.tracking.checkpoints import resolve_alias
+from sslwear.tracking.checkpoints import initial_weights, resolve_alias
 from sslwear.training import AugmentedViews, FeatureCache, FitSettings, Windows
 from sslwear.training.device import generator, resolve_device, resolve_precision, seeded
 from sslwear.training.processes import Processes
@@ -107,9 +106,7 @@ class StudyContext:
         encoder = encoder.for_windows(dataset.window_s)
         folds: tuple[Split, ...] = () if split is None else (split,)
         if split is None:
-            settings = settings.model_copy(update={"split": settings.split.for_study(len(dataset.participants))})
-            split, folds = study_split(dataset, settings.split)
-            check_classes(dataset, split)
+            settings, split, folds = _divided(settings, dataset)
         places = settings.pretraining.data
         context = cls(
             settings=settings,
@@ -162,10 +159,6 @@ class StudyContext:
         """The context for a new run: with ``threads: auto`` its number of threads follows the idle cores."""
         threads = _use_threads(self.settings.threads)
         return self if threads == self.threads else replace(self, threads=threads)
-
-    def check_objective(self) -> None:
-        """Check that the objective tells models apart on the judged participants, see `data_checks.check_objective`."""
-        check_objective(self.dataset, self.judged, self.settings.objective)
 
     @contextmanager
     def unchanged_data(self) -> Iterator[None]:
@@ -286,6 +279,14 @@ def open_labelled(settings: Settings, store: Store) -> Dataset:
     load_plugins(settings.plugins)
     dataset = store.open_dataset(settings.data)
     return replace(dataset, worn=np.ones(len(dataset), bool)) if settings.include_nonwear else dataset
+
+
+def _divided(settings: Settings, dataset: Dataset) -> tuple[Settings, Split, tuple[Split, ...]]:
+    """The settings with all of their split, that split and its folds; each class must have a training window."""
+    settings = settings.model_copy(update={"split": settings.split.for_study(len(dataset.participants))})
+    split, folds = study_split(dataset, settings.split)
+    check_classes(dataset, split)
+    return settings, split, folds
 
 
 def _use_threads(threads: int | Literal["auto"]) -> int:

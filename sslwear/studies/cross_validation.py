@@ -12,7 +12,6 @@ import pandas as pd
 from mlflow.entities import Run as MlflowRun
 
 from sslwear.config import Settings
-from sslwear.errors import StudyError
 from sslwear.evaluation.comparison import Summary, as_frame, interval_note, protocol_title
 from sslwear.reports.report import COMPARED, grouped
 from sslwear.reports.report_figures import DIFFERENCES, differences_figure
@@ -20,7 +19,7 @@ from sslwear.studies.added_baselines import with_baselines
 from sslwear.studies.cross_validation_job import TRANSDUCTIVE, job_name, run_job
 from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
 from sslwear.studies.cross_validation_results import PLAN, finished_jobs, newest_evaluation, results
-from sslwear.studies.failures import REPEATED, alike, describe
+from sslwear.studies.failures import FailedJobs, describe
 from sslwear.studies.mlflow_page import JOB, describe_experiment, evaluation_name, evaluation_note
 from sslwear.studies.optimise import alone
 from sslwear.studies.progress import ProgressCallback
@@ -132,7 +131,7 @@ def _share_jobs(
     Raises:
         StudyError: when jobs failed; at once when several in a row failed in the same way.
     """
-    failures = _Failures(len(plan.jobs))
+    failures = FailedJobs(len(plan.jobs))
     while pending:
         worked = False
         for job in tuple(pending):
@@ -144,7 +143,7 @@ def _share_jobs(
                     done.update(finished_jobs(plan.context.store, parent.experiment))  # it may have ended meanwhile
                     if job.key not in done:
                         worked = True
-                        failures.note(job, _run_job(plan, job, parent, done, progress))
+                        failures.note(job_name(job), _run_job(plan, job, parent, done, progress))
                 pending.remove(job)
             elif job.key in done:
                 pending.remove(job)
@@ -205,52 +204,10 @@ def _run_jobs(
     Raises:
         StudyError: when jobs failed; at once when several in a row failed in the same way.
     """
-    failures = _Failures(len(plan.jobs))
+    failures = FailedJobs(len(plan.jobs))
     for job in jobs:
-        failures.note(job, _run_job(plan, job, parent, done, progress))
+        failures.note(job_name(job), _run_job(plan, job, parent, done, progress))
     failures.check()
-
-
-class _Failures:
-    """Failed jobs of an evaluation.
-
-    Args:
-        total: number of all jobs.
-    """
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._failed: list[Job] = []
-        self._in_a_row: list[str] = []
-
-    def note(self, job: Job, why: str | None) -> None:
-        """Note how a job ended; None for one that finished.
-
-        Raises:
-            StudyError: when several jobs in a row failed in the same way.
-        """
-        if why is None:
-            self._in_a_row.clear()
-            return
-        self._failed.append(job)
-        self._in_a_row = [*self._in_a_row, why] if self._in_a_row and alike(self._in_a_row[0], why) else [why]
-        if len(self._in_a_row) == REPEATED:
-            raise StudyError(
-                f"{REPEATED} jobs in a row failed in the same way ({why}). traceback.txt of their runs has more. "
-                "Correct the cause and run the same command again, which repeats them"
-            )
-
-    def check(self) -> None:
-        """Check that no job failed.
-
-        Raises:
-            StudyError: when some did.
-        """
-        if self._failed:
-            raise StudyError(
-                f"{len(self._failed)} of {self._total} jobs failed, the first one {job_name(self._failed[0])}. "
-                "Their runs in the UI have the tracebacks; the same command runs them again"
-            )
 
 
 def _run_job(

@@ -15,6 +15,7 @@ from sslwear.data.splits import Split, check_several_classes, missing_classes
 from sslwear.errors import SettingsError
 from sslwear.evaluation.smoothing import check_consecutive
 from sslwear.studies.context import StudyContext, open_labelled
+from sslwear.studies.data_checks import check_objective
 from sslwear.studies.job_keys import job_key
 from sslwear.studies.keys import key_of
 from sslwear.studies.leakage import check_evaluation_weights
@@ -89,7 +90,7 @@ class CrossValidationPlan:
         for split in splits:  # every fold must be able to run every job
             fold = replace(context, split=split, transductive=evaluation.transductive)
             if any(method.given.select_on_validation for method in methods):
-                fold.check_objective()
+                check_objective(fold.dataset, fold.judged, settings.objective)
             check_pretraining(fold, pretexts)
             for inner in inner_folds(dataset, split, settings.split) if any(m.given.search for m in methods) else ():
                 check_pretraining(fold.in_fold(inner), pretexts)

@@ -1,4 +1,6 @@
-"""Failed and interrupted trials of a study: which count, which run again, and when failures stop the study."""
+"""Failed and interrupted trials of a study, and failed jobs of an evaluation: which count, which run again, and when
+failures stop it.
+"""
 
 from __future__ import annotations
 
@@ -166,3 +168,45 @@ def failed_note(study: optuna.Study) -> str | None:
     if not failed:
         return None
     return f"{len(failed)} of {len(trials)} trials failed. sslwear study show {study.study_name} says why"
+
+
+class FailedJobs:
+    """Failed jobs of an evaluation.
+
+    Args:
+        total: number of all jobs.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._failed: list[str] = []
+        self._in_a_row: list[str] = []
+
+    def note(self, name: str, why: str | None) -> None:
+        """Note how a job ended; None for one that finished.
+
+        Raises:
+            StudyError: when several jobs in a row failed in the same way.
+        """
+        if why is None:
+            self._in_a_row.clear()
+            return
+        self._failed.append(name)
+        self._in_a_row = [*self._in_a_row, why] if self._in_a_row and alike(self._in_a_row[0], why) else [why]
+        if len(self._in_a_row) == REPEATED:
+            raise StudyError(
+                f"{REPEATED} jobs in a row failed in the same way ({why}). traceback.txt of their runs has more. "
+                "Correct the cause and run the same command again, which repeats them"
+            )
+
+    def check(self) -> None:
+        """Check that no job failed.
+
+        Raises:
+            StudyError: when some did.
+        """
+        if self._failed:
+            raise StudyError(
+                f"{len(self._failed)} of {self._total} jobs failed, the first one {self._failed[0]}. "
+                "Their runs in the UI have the tracebacks; the same command runs them again"
+            )

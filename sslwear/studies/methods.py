@@ -10,11 +10,11 @@ from torch import Tensor
 from sslwear.config import EvaluationSettings, MethodSettings, TrainingSettings
 from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.studies.context import StudyContext
-from sslwear.studies.initial_weights import initial_weights
 from sslwear.studies.keys import digest
 from sslwear.studies.leakage import supervised_datasets
 from sslwear.studies.names import check_augmentation, check_pretext_name, check_search_names
 from sslwear.studies.probe import foreign_network
+from sslwear.tracking.checkpoints import initial_weights
 from sslwear.tuning.base import parse as parse_tuning
 
 

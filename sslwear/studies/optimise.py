@@ -17,6 +17,7 @@ from sslwear.studies.baseline import is_scored
 from sslwear.studies.budget import Budget
 from sslwear.studies.content import check_content
 from sslwear.studies.context import StudyContext
+from sslwear.studies.data_checks import check_objective
 from sslwear.studies.failures import counted, failed_note
 from sslwear.studies.final_test import finalise
 from sslwear.studies.heartbeats import heartbeat_of
@@ -74,7 +75,7 @@ def run_study(
         search, training = settings.search, settings.training
         for fold in context.folds:
             check_pretraining(context.in_fold(fold), search.choices("pretext") or (training.pretext,))
-        context.check_objective()
+        check_objective(context.dataset, context.judged, settings.objective)
         study = _open(context, store)
         budget = Budget(study, settings)
         progress.study(settings.study, len(counted(study)), settings.trials)

@@ -23,7 +23,7 @@ from sslwear.studies.method_networks import KIND as NETWORK
 from sslwear.studies.method_networks import METHOD, all_participants, log_on_everybody
 from sslwear.studies.pretraining import pretrain, pretraining_source, pretraining_windows
 from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.rerun_comparison import RerunResult, compare
+from sslwear.studies.rerun_comparison import RerunResult, compare, warn_of_another_start
 from sslwear.studies.storage import open_storage
 from sslwear.studies.trial import log_network, train
 from sslwear.studies.trials import kept_settings
@@ -119,12 +119,12 @@ def _repeat(
         plan = replace(place[0], context=replace(place[0].context, cache=context.cache))
         again = replace(place[1], key=f"{place[1].key}-{run.id}")  # a search is not to find its own trials
         run_job(plan, again, run, run, {}, progress)
-        _same_start(original, run, progress)
+        warn_of_another_start(original, run, progress)
     elif kind == "winner":
         epochs, objective = int(original.data.params["best_epoch"]), context.settings.objective
         scores: dict[str, float] = {objective: original.data.metrics[objective]}  # of the search, not repeated
         log_network(context, context.settings.training, epochs, scores, run, run, progress)
-        _same_start(original, run, progress)
+        warn_of_another_start(original, run, progress)
     else:
         _train(context, original, run, progress)
 
@@ -301,7 +301,7 @@ def _train(context: StudyContext, original: MlflowRun, run: Run, progress: Progr
     training, watch = context.settings.training, None
     if reading.kind_of(original) != "trial":
         train(context, training, run, run.id, progress)
-        _same_start(original, run, progress)
+        warn_of_another_start(original, run, progress)
         return
     if reading.tag(original, "outcome") == "pruned":
         metrics, first = original.data.metrics, first_folds(context)
@@ -313,15 +313,4 @@ def _train(context: StudyContext, original: MlflowRun, run: Run, progress: Progr
             log_network(context, training, judgement.epochs, judgement.means, run, run, progress)
     except _StopHere:
         progress.note("ended where the original was pruned")
-    _same_start(original, run, progress)
-
-
-def _same_start(original: MlflowRun, run: Run, progress: ProgressCallback) -> None:
-    """Warn if the rerun started from another pre-training or another version of a model."""
-    now = run.store.client.get_run(run.id)
-    before, origin = (reading.tag(one, "pretraining_run") for one in (original, now))
-    if origin != before:
-        progress.warn(f"the rerun starts from the pre-training {origin}, the original from {before}")
-    before, origin = (one.data.params.get("weights") for one in (original, now))
-    if origin != before:
-        progress.warn(f"the rerun starts from the weights {origin}, the original from {before}")
+    warn_of_another_start(original, run, progress)

@@ -1,11 +1,14 @@
-"""Comparison of a repeated training with the original: all metrics, to the bit."""
+"""Comparison of a repeated training with the original: all metrics, to the bit, and what they start from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlflow.entities import Run as MlflowRun
+
 from sslwear.evaluation.participants import POOLED
-from sslwear.tracking import Store, reading
+from sslwear.studies.progress import ProgressCallback
+from sslwear.tracking import Run, Store, reading
 from sslwear.training.metrics import SCORES
 from sslwear.utils.words import shown
 
@@ -64,6 +67,17 @@ def compare(before: str, now: str, store: Store) -> RerunResult:
             differing = MetricDifference(*key, *values)
             break
     return RerunResult(now, len({name for _, name in new}), sum(map(len, new.values())), differing)
+
+
+def warn_of_another_start(original: MlflowRun, run: Run, progress: ProgressCallback) -> None:
+    """Warn if the rerun started from another pre-training or another version of a model."""
+    now = run.store.client.get_run(run.id)
+    before, origin = (reading.tag(one, "pretraining_run") for one in (original, now))
+    if origin != before:
+        progress.warn(f"the rerun starts from the pre-training {origin}, the original from {before}")
+    before, origin = (one.data.params.get("weights") for one in (original, now))
+    if origin != before:
+        progress.warn(f"the rerun starts from the weights {origin}, the original from {before}")
 
 
 def _comparable(old: History, new: History) -> tuple[History, History]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from sslwear.config import NO_PRETEXT, Settings
 from sslwear.studies.context import StudyContext
+from sslwear.studies.data_checks import check_objective
 from sslwear.studies.heartbeats import heartbeat_of
 from sslwear.studies.identity import RESULTS_VERSIONS
 from sslwear.studies.keys import digest, key_of, plugin_identities
@@ -41,7 +42,7 @@ def train_once(
     store, progress = store or Store.from_environment(settings=settings), progress or ProgressCallback()
     with store_errors(store), leading(settings) as (mine, processes):
         context = _build(mine, store, progress, processes)
-        context.check_objective()
+        check_objective(context.dataset, context.judged, settings.objective)
         name, what = run_name(settings.training), note(settings.training)
         place = describe_experiment(context, single_note(context))
         with _checkpoints(context, progress) as checkpoints:

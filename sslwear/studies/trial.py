@@ -82,28 +82,15 @@ def train(
         checkpoints: of this training, which goes on from the last one; None for none.
     """
     tuning = context.tuning(training)
-    split = context.split
-    who = participant_params(train=split.train, validation=split.validation)
-    run.params({**training_params(context, training), **who})
-    learning = context.windows(split.train, training)
-    validation = context.windows(split.validation)
-    data = FitData(learning, validation)
-    run.dataset(context.dataset, {"train": len(learning), "validation": len(validation)})
+    data = _log_inputs(context, training, run)
     encoder = first_encoder(context, training, run, parent, progress)
     task = context.classification(training)
     progress.started(run_name(training), training.max_epochs)
-
     log = run.epochs()
-
-    def after(record: EpochRecord) -> None:
-        log(record)
-        progress.epoch(record, context.settings.objective)
-        if on_epoch is not None:
-            on_epoch(record)
-
+    after = _after_epoch(log, progress, context.settings.objective, on_epoch)
     if checkpoints is not None:
         checkpoints.on_resume = logged_again(log, progress)
-    classes = len(context.dataset.class_names)
+    classes, validation = len(context.dataset.class_names), context.windows(context.split.validation)
 
     def scores(truth: Labels, predicted: Labels) -> dict[str, float]:
         return mean_scores(per_participant(truth, predicted, validation.pid, classes))
@@ -112,16 +99,30 @@ def train(
         context.processes.of_first(TRAINING)  # see `sslwear.studies.together`
         how = context.fit_settings(training)
         result = fit(encoder, task, data, tuning, how, after, context.cache, scores, checkpoints)
-    best = result.validation
-    table = per_participant(best.truth, best.predicted, validation.pid, classes)
-    pooled = classification_scores(best.truth, best.predicted, classes)
-    run.metrics({f"{POOLED}{name}": value for name, value in pooled.items()}, result.best_epoch)
-    _log_result(training, table, result, run)
+    table = per_participant(result.validation.truth, result.validation.predicted, validation.pid, classes)
+    _log_result(training, table, result, classes, run)
     if keep:
         _log_network(context, training, table, result, run)
     else:  # with a checkpoint its scores are logged
         run.metrics(result.validation.scores, result.best_epoch)
     return result
+
+
+def _after_epoch(
+    log: Callable[[EpochRecord], None],
+    progress: ProgressCallback,
+    objective: str,
+    on_epoch: Callable[[EpochRecord], None] | None,
+) -> Callable[[EpochRecord], None]:
+    """Function that logs an epoch, shows it, and hands it to the caller's function."""
+
+    def after(record: EpochRecord) -> None:
+        log(record)
+        progress.epoch(record, objective)
+        if on_epoch is not None:
+            on_epoch(record)
+
+    return after
 
 
 def take_part(context: StudyContext, training: TrainingSettings) -> None:
@@ -150,9 +151,21 @@ def first_encoder(
     return context.new_encoder(state, f"the pre-training run {origin}")
 
 
-def _log_result(training: TrainingSettings, table: pd.DataFrame, result: FitResult, run: Run) -> None:
+def _log_inputs(context: StudyContext, training: TrainingSettings, run: Run) -> FitData:
+    """Log parameters, participants and the data set of a training; returns its windows."""
+    split = context.split
+    who = participant_params(train=split.train, validation=split.validation)
+    run.params({**training_params(context, training), **who})
+    data = FitData(context.windows(split.train, training), context.windows(split.validation))
+    run.dataset(context.dataset, {"train": len(data.train), "validation": len(data.validation)})
+    return data
+
+
+def _log_result(training: TrainingSettings, table: pd.DataFrame, result: FitResult, classes: int, run: Run) -> None:
     """Log metrics, tables and the description."""
     best = result.validation
+    pooled = classification_scores(best.truth, best.predicted, classes)
+    run.metrics({f"{POOLED}{name}": value for name, value in pooled.items()}, result.best_epoch)
     summary = {"loss": best.loss, "best_epoch": result.best_epoch, "epochs": len(result.history)}
     run.metrics(summary, result.best_epoch)
     run.table(table, "participants.csv")

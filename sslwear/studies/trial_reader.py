@@ -11,7 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Container
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, json_to_distribution
@@ -27,6 +27,14 @@ class ReadingStorage(RDBStorage):
 
     Later, Optuna reads only the trials that it does not know or that have not ended.
     """
+
+    _head_version: ClassVar[str | None] = None
+
+    def get_head_version(self) -> str:
+        """Newest version of the schema, which Optuna finds by running the files of all its versions; it is kept."""
+        if ReadingStorage._head_version is None:
+            ReadingStorage._head_version = super().get_head_version()
+        return ReadingStorage._head_version
 
     def _get_trials(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import optuna
@@ -65,7 +66,13 @@ def kept_settings(study: optuna.Study) -> Settings:
     """
     if "settings" not in study.user_attrs:
         raise StudyError(f"the study {study.study_name!r} was not created by sslwear. Choose another name")
-    return parse(from_yaml(study.user_attrs["settings"]), f"the settings kept with study {study.study_name}")
+    return _parsed(study.user_attrs["settings"], study.study_name)
+
+
+@lru_cache
+def _parsed(text: str, name: str) -> Settings:
+    """Settings of a text, read once for the many functions that ask for them."""
+    return parse(from_yaml(text), f"the settings kept with study {name}")
 
 
 def is_by_participant(study: optuna.Study) -> bool:

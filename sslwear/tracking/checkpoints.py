@@ -1,10 +1,10 @@
-"""Weights and cards of runs and of registered models, found by their MLflow URI."""
+"""Weights and cards of runs and of registered models, found by their MLflow URI, and initial weights from anywhere."""
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from sslwear.encoders.card import CARD, CHECKPOINT, ENCODER, encoder_class
 from sslwear.errors import WeightsError
 from sslwear.tracking import CLASSIFIER, MODEL_URI, RUN_URI, Store
 from sslwear.utils.masking import masked, one_line
+from sslwear.utils.paths import user_path
 
 MODEL_ARTIFACTS = "artifacts/model"
 """Folder of the weights and the card in an MLflow model."""
@@ -39,6 +40,29 @@ def load_weights(store: Store, uri: str) -> dict[str, Tensor]:
     with model_folder(store, uri, (CHECKPOINT,)) as folder:
         checksums.verify(folder)
         return weights.read(folder / CHECKPOINT)
+
+
+def initial_weights(origin: str, encoder: type[Encoder], store: Store) -> Mapping[str, Tensor] | None:
+    """Read initial weights and check that they fit the encoder; None for ``none``.
+
+    Args:
+        origin: the value of ``weights:``.
+        encoder: class of the encoder.
+        store: store of runs and registered models.
+
+    Raises:
+        WeightsError: when it cannot be read or does not fit.
+    """
+    if origin == "none":
+        return None
+    if origin == "hub":
+        state = weights.from_hub(encoder.name)
+    elif origin.startswith((RUN_URI, MODEL_URI)):
+        state = load_weights(store, origin)
+    else:
+        state = weights.read(user_path(origin))
+    weights.load_encoder(encoder(), state, origin)
+    return state
 
 
 def load_encoder(store: Store, uri: str, name: str) -> Encoder:

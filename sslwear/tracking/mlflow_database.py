@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -100,6 +101,7 @@ def relocate(database: Path, artifacts: Path) -> None:
                     connection.execute(change, (new, len(old) + 1, len(old) + 1, f"{old}/"))
 
 
+@cache
 def _revisions() -> tuple[str, ...]:
     """Versions of the schema that the installed MLflow knows, newest first."""
     scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))

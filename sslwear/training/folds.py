@@ -79,21 +79,27 @@ def fit_folds(
     first = min(max(first, 1), len(folds))
     with deterministic(settings.device), FoldGroup(folds, settings, cache, ahead) as group:
         for stage in range(first, len(folds) + 1):
-            history: list[EpochRecord] = []
-            best = 1
-            for epoch in range(1, settings.max_epochs + 1):
-                trained = group.train(stage, epoch)
-                history.append(_mean_record(trained, epoch))
-                if history[-1].validation_loss < history[best - 1].validation_loss:
-                    best = epoch
-                evaluations = tuple(tuple(fold.evaluations[:epoch]) for fold in trained)
-                result = FoldedResult(best, tuple(history), evaluations)
-                if on_epoch is not None and stage == first:
-                    on_epoch(stage, result)
-                if stops_early(trained[0].fold.tuning, settings, epoch, best):
-                    break
+            result = _train_stage(group, stage, settings, on_epoch if stage == first else None)
             if on_stage is not None:
                 on_stage(stage, result)
+    return result
+
+
+def _train_stage(group: FoldGroup, folds: int, settings: FitSettings, on_epoch: Listener | None) -> FoldedResult:
+    """Train the first `folds` folds until their mean validation loss stops them."""
+    history: list[EpochRecord] = []
+    best = 1
+    for epoch in range(1, settings.max_epochs + 1):
+        trained = group.train(folds, epoch)
+        history.append(_mean_record(trained, epoch))
+        if history[-1].validation_loss < history[best - 1].validation_loss:
+            best = epoch
+        evaluations = tuple(tuple(fold.evaluations[:epoch]) for fold in trained)
+        result = FoldedResult(best, tuple(history), evaluations)
+        if on_epoch is not None:
+            on_epoch(folds, result)
+        if stops_early(trained[0].fold.tuning, settings, epoch, best):
+            break
     return result
 
 

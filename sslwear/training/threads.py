@@ -103,6 +103,16 @@ def threads_for(operations: float, most: int | None = None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def threads_kept() -> Iterator[None]:
+    """Restore PyTorch's number of threads after a block in which Numba computes, which sets it to all cores."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @torch.no_grad()
 def operations_from(network: Network, samples: int) -> list[int]:
     """Floating-point operations of a forward pass of one window, from each block to the output, and of the head alone.

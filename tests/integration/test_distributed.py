@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from sslwear.studies.rerun import rerun
 from sslwear.studies.single_run import pretrain_once, train_once
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights
+from tests.commands import Command
 from tests.integration.conftest import statuses
-from tests.integration.started import Started
+from tests.integration.started import PATIENCE_S, Started
 
 TOGETHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "sslwear")
 
@@ -56,11 +58,24 @@ class Together(Started):
         return found
 
 
-def succeeded(store: Store, *arguments: str) -> str:
-    """Run a command that succeeds; returns what it wrote."""
-    code, text = Started(store, *arguments).ended()
-    assert code == 0, text
-    return text
+def together(store: Store, *arguments: str) -> str:
+    """Run a command that succeeds in two processes with torchrun's variables; returns what they wrote.
+
+    They are forked, because torchrun and new interpreters spend many seconds on imports.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    shared = {"SSLWEAR_HOME": str(store.home), "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
+    shared |= {"MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    ranks = [Command(*arguments, variables={**shared, "RANK": rank, "LOCAL_RANK": rank}) for rank in ("0", "1")]
+    try:
+        texts = ["".join(process.communicate(PATIENCE_S)) for process in ranks]
+    finally:
+        for process in ranks:
+            process.kill()
+    assert [process.returncode for process in ranks] == [0, 0], texts
+    return "".join(texts)
 
 
 def weights(store: Store, kind: str) -> dict[str, torch.Tensor]:
@@ -85,7 +100,7 @@ def first_losses(store: Store) -> list[float]:
 def test_two_processes_pretrain_as_one_and_go_on(write: Callable[..., Path], home: Callable[[str], Store]) -> None:
     one, two, broken = home("one"), home("two"), home("broken")
     pretrain_once(load(write(8), [], "pretrain"), one)
-    text = succeeded(two, *TOGETHER, "pretrain", str(write(4)))
+    text = together(two, "pretrain", str(write(4)))
     assert text.count("epoch 6, ") == text.count("reused by all trials") == 1  # one process prints
     assert statuses(two)["pretraining"] == ["FINISHED"]
     assert first_losses(two) == pytest.approx(first_losses(one), rel=1e-4)
@@ -109,7 +124,8 @@ def test_two_processes_pretrain_as_one_and_go_on(write: Callable[..., Path], hom
     assert text.count("sslwear: interrupted; the same command goes on from the last checkpoint") == 1
     assert "goes on from a checkpoint, after " in text
     assert "epoch 1, " not in text
-    text = succeeded(broken, *TOGETHER, "pretrain", str(write(4)))
+    code, text = Started(broken, *TOGETHER, "pretrain", str(write(4))).ended()
+    assert code == 0, text
     assert "goes on from a checkpoint, after " in text
     assert furthest(weights(broken, "pretraining"), weights(two, "pretraining")) == 0
     assert list((broken.home / "checkpoints").iterdir()) == []
@@ -123,7 +139,7 @@ def test_two_processes_train_as_one(write: Callable[..., Path], home: Callable[[
     changes = {"tuning": "layer4-5", "max_epochs": 2, "augment": True, "dropout": 0.2, "weight_average": "ema"}
     one, two = home("one"), home("two")
     train_once(load(write(8, batch_size=8, **changes), [], "train"), one)
-    text = succeeded(two, *TOGETHER, "train", str(write(4, batch_size=4, **changes)))
+    text = together(two, "train", str(write(4, batch_size=4, **changes)))
     assert text.count("Over all windows of the validation participants") == 1
     assert statuses(two) == {"train": ["FINISHED"], "pretraining": ["FINISHED"]}
     assert furthest(weights(two, "train"), weights(one, "train")) < 1e-3

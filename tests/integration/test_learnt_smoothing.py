@@ -18,7 +18,7 @@ from sslwear.config import parse
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.deployment import registry
 from sslwear.deployment.batch_prediction import about_labels
-from sslwear.deployment.learnt_smoothing import model_of
+from sslwear.deployment.card_smoothing import model_of
 from sslwear.deployment.prediction_files import Options
 from sslwear.deployment.promotion import promote
 from sslwear.encoders.card import Card

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from sslwear.config import Settings
-from sslwear.deployment import registry
+from sslwear.deployment import model_aliases, registry
 from sslwear.deployment.promotion import promote
 from sslwear.deployment.registry import load_model
 from sslwear.studies.leakage import training_provenance
@@ -94,7 +94,7 @@ def test_a_model_is_copied_to_a_server_with_what_it_was_trained_on(
         assert copied.tags[f"sslwear.{tag}"] == origin.tags[f"sslwear.{tag}"]
     assert len(steps(pretrained, "models:/tiny/1")) == 2
     assert steps(target, "models:/tiny/1") == steps(pretrained, "models:/tiny/1")
-    (step,) = registry.history(target, "tiny", "champion")
+    (step,) = model_aliases.history(target, "tiny", "champion")
     assert step["why"].startswith("copied from tiny/1 of sqlite:///")
     again = call("models", "copy", "tiny@champion", "--to", server)
     assert "tiny/1" in again.stdout

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,12 +31,11 @@ from sslwear.encoders.distribution_shift import STATISTICS
 from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.smoothing import HiddenMarkovModel, smooth
 from sslwear.tracking import HOME_VARIABLE, Store
-from tests.commands import Command, heed_signals
+from tests.commands import Command
 from tests.cutting import cut_recording
 
 CLASSES = ("rest", "walk", "run")
 CARD = Card("harnet5", 150, 30.0, "g", CLASSES, "small", "0" * 64, None, reference_ranges={})
-COMMAND = str(Path(sys.executable).parent / "sslwear")
 NOON = np.datetime64("2024-05-01T12:00", "ns")
 
 
@@ -346,11 +344,9 @@ def test_processes_side_by_side_give_the_same_and_share_the_cores(
 def test_all_processes_end_with_the_command(reference: str, tmp_path: Path, number: signal.Signals) -> None:
     files = [write_csv(tmp_path / f"P{i}.csv", 20) for i in range(3)]
     out = tmp_path / "out"
-    arguments = [COMMAND, "predict", *map(str, files), "--model", reference, "--jobs", "2", "--out", str(out)]
-    with subprocess.Popen(
-        arguments, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals, start_new_session=True
-    ) as process:
-        while len(children(process.pid)) < 3:  # two workers, and what tracks their semaphores
+    process = Command("predict", *map(str, files), "--model", reference, "--jobs", "2", "--out", str(out))
+    try:
+        while len(children(process.pid)) < 2:
             assert process.poll() is None
             time.sleep(0.05)
         if number == signal.SIGINT:
@@ -358,6 +354,8 @@ def test_all_processes_end_with_the_command(reference: str, tmp_path: Path, numb
         else:
             process.send_signal(number)
         said = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
     if number == signal.SIGINT:
         assert process.returncode == 130
         assert said == f"sslwear: interrupted; finished recordings are in {out}\n"

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,50 +20,20 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sslwear.data.dataset import open_dataset
 from sslwear.data.prepare import PreparationResult, WindowPlan, _prepare_in_worker, prepare
 from sslwear.data.shards import open_shards
-from sslwear.data.sources.base import Options, Recording, Source
+from sslwear.data.sources.base import Options, Recording
 from sslwear.errors import DataError
 from tests.commands import heed_signals
 from tests.samples import adl
+from tests.samples.toy import PLAN, Toy
 
-PLAN = WindowPlan(window_s=5, step_s=5)
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Toy(Source):
-    """Six participants with a file each; `!` in a file is an error, `~` waits until somebody stops the process."""
-
-    title = licence = citation = homepage = "nobody's"
-    class_names = ("sit", "walk")  # type: ignore[assignment]
-
-    def participants(self) -> Sequence[str]:
-        return [match[1] for _, match in self.raw.find(r"(\w+)\.txt")]
-
-    def files(self, participant: int | str) -> Sequence[str]:
-        return [name for name, _ in self.raw.find(rf"{participant}\.txt")]
-
-    def recordings(self, participant: int | str) -> Iterator[Recording]:
-        text = self.raw.read_text(f"{participant}.txt")
-        if "!" in text:
-            raise DataError(f"{participant}.txt is damaged; download it again")
-        if "?" in text:
-            raise ZeroDivisionError("division by zero")
-        if "x" in text:
-            os._exit(9)
-        while "~" in text:
-            (self.raw.path / f"waiting-{os.getpid()}").touch()
-            time.sleep(0.01)
-        generator = np.random.default_rng(len(text))
-        for label in text.split():
-            samples = generator.normal([0, 0, 1], 0.1, (660, 3))
-            yield Recording(participant, samples, 30, None if label == "none" else label)
-
-
-Toy.name = "toy"  # after its definition, so that it is no plug-in's
 RUN = """
 import sys
 from pathlib import Path
 from sslwear.data.prepare import prepare
-from tests.integration.test_prepare import PLAN, Toy
+from tests.samples.toy import PLAN, Toy
 if __name__ == "__main__":
     prepare(Toy(Path(sys.argv[1])), Path(sys.argv[2]), PLAN, jobs=int(sys.argv[3]))
 """
@@ -302,7 +272,7 @@ def test_a_stopped_run_leaves_no_data_set_and_no_process_and_the_next_one_uses_w
 def test_a_run_waits_for_the_workers_of_a_killed_one(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sslwear.data.prepare.WORKERS_END_S", 0.1)
+    monkeypatch.setattr("sslwear.data.unfinished.WORKERS_END_S", 0.1)
     shards = tmp_path / ".data.partial" / "shards"
     shards.mkdir(parents=True)
     with FileLock(shards / "0003-p3.lock"), pytest.raises(DataError, match="is being written by another process"):

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
-from sslwear.deployment import promotion, registry
+from sslwear.deployment import model_aliases, promotion, registry
 from sslwear.deployment.promotion import promote
 from sslwear.deployment.promotion_rule import Rule
 from sslwear.errors import SettingsError, StudyError
@@ -178,7 +178,7 @@ def test_a_worse_trial_is_refused_unless_forced(store: Store) -> None:
     assert "tiny@champion is version 1 again; it was version 2." in output
     assert registry.find_version(store, "tiny").version == 1
     with pytest.raises(StudyError, match="tiny@champion has no previous version"):
-        registry.rollback(store, "tiny")
+        model_aliases.rollback(store, "tiny")
     allowed = promote("tiny", store, worst.number, rule=Rule("f1", "mean", 0.99))
     assert allowed.moved
     assert allowed.version == "2"  # the same trial is not registered twice
@@ -201,7 +201,7 @@ def test_each_alias_has_its_own_history(store: Store) -> None:
     output = cli("models", "list")[1]
     assert "tiny@champion" in output
     assert "tiny@challenger" in output
-    assert [step["why"] for step in registry.history(store, "tiny", "challenger")] == ["there was no champion"]
+    assert [step["why"] for step in model_aliases.history(store, "tiny", "challenger")] == ["there was no champion"]
 
 
 def test_a_card_has_the_rate_of_resampled_windows(make: Callable[..., Settings], store: Store) -> None:
@@ -376,9 +376,9 @@ def test_rollback_includes_manual_changes_and_skips_deleted_versions(store: Stor
     promote("tiny", store, numbers[1], alias="other", force="for the test")
     store.client.set_registered_model_alias("tiny", "champion", "2")
     promote("tiny", store, numbers[2], force="for the test")
-    assert registry.rollback(store, "tiny") == ("version 3", "2")
+    assert model_aliases.rollback(store, "tiny") == ("version 3", "2")
     store.client.delete_model_version("tiny", "2")
-    assert registry.rollback(store, "tiny") == ("no version", "1")
+    assert model_aliases.rollback(store, "tiny") == ("no version", "1")
 
 
 def test_a_champion_without_files_is_replaced_by_force(store: Store) -> None:

@@ -17,6 +17,7 @@ from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.baselines.base import ProbabilityBaseline, missing
 from sslwear.evaluation.ridge import Features, ridge_logits, ridge_probabilities
 from sslwear.training import Windows
+from sslwear.training.threads import threads_kept
 
 KERNELS = 10_000
 EXAMPLES = 10_000
@@ -89,7 +90,8 @@ def _features(dataset: Dataset, rows: NDArray[np.int64], test: NDArray[np.int64]
     transform = _fitted(dataset, rows, seed)
 
     def compute(wanted: NDArray[np.int64]) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = transform.transform(_channels(dataset, wanted))
+        with threads_kept():
+            found: NDArray[np.float32] = transform.transform(_channels(dataset, wanted))
         return found
 
     return _kept(compute, np.concatenate([rows, test]))
@@ -122,7 +124,8 @@ def _fitted(dataset: Dataset, rows: NDArray[np.int64], seed: int, samples: int |
     transform = Transform(n_kernels=KERNELS, n_jobs=threads, random_state=seed)
     before = np.random.get_state()  # noqa: NPY002 - aeon seeds the global random numbers
     try:
-        transform.fit(_channels(dataset, examples, samples))
+        with threads_kept():
+            transform.fit(_channels(dataset, examples, samples))
     finally:
         np.random.set_state(before)  # noqa: NPY002
     return transform

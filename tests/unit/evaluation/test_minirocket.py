@@ -8,6 +8,7 @@ from dataclasses import replace
 import joblib
 import numpy as np
 import pytest
+import torch
 
 from sslwear.data.dataset import Dataset
 from sslwear.errors import DataError, SettingsError
@@ -60,6 +61,17 @@ def test_a_seed_gives_the_same_on_any_number_of_cores_and_leaves_global_random_n
         assert drawn == np.random.random()  # noqa: NPY002
     assert np.array_equal(*found)
     assert not np.array_equal(found[0], MiniRocket().probabilities(*sides(small), 3, seed=2))
+
+
+@installed
+def test_pytorch_keeps_its_number_of_threads(small: Dataset) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        MiniRocket().probabilities(*sides(small), 3, seed=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 @installed

@@ -6,7 +6,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,9 @@ from sslwear.errors import StudyError
 from sslwear.tracking import addresses, databases, open_runs
 from sslwear.tracking.client import TRACKING_VARIABLE, all_pages, end_runs, open_client
 from sslwear.tracking.environment import set_defaults
+from sslwear.tracking.kept_records import KeptRecords, kept_records
 from sslwear.tracking.outages import is_interruption
+from sslwear.tracking.patience import impatient, is_lost_connection
 from sslwear.tracking.provenance import PREFIX, provenance
 from sslwear.tracking.run import NOTE, OLD_KINDS, Run
 from sslwear.training import FeatureCache
@@ -133,6 +135,21 @@ class Store:
         path = self.home / "mlflow.db"
         return self.tracking_uri in (databases.url_of(path), databases.url_of(path, read_only=True))
 
+    @property
+    def remote(self) -> bool:
+        """Whether runs are on a server, which may be away for a while."""
+        return databases.path_of(self.tracking_uri) is None and not self.embedded
+
+    @cached_property
+    def kept(self) -> KeptRecords | None:
+        """What runs of this process log while the server is away; None for a file, which is never away."""
+        return kept_records(self.home, self.tracking_uri) if self.remote else None
+
+    def settle(self) -> None:
+        """Wait for the server, if something that was logged is kept, and send it."""
+        if self.kept is not None and self.kept.waiting:
+            self.kept.settle(self.client)
+
     @cached_property
     def client(self) -> MlflowClient:
         """MLflow client; a missing database is created, and runs that a killed process left open are ended.
@@ -218,7 +235,7 @@ class Store:
             with signals_deferred():
                 run.end("FINISHED", "finished")
         except BaseException as error:
-            with signals_deferred():
+            with signals_deferred(), impatient() if is_lost_connection(error) else nullcontext():
                 if run is not None and is_interruption(error):
                     run.end("KILLED", "interrupted")
                 elif run is not None and close_children is None:

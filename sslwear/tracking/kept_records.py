@@ -19,12 +19,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
+from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 
 from sslwear.tracking import kept_folder, open_runs, records
 from sslwear.tracking.environment import DEFAULTS
 from sslwear.tracking.outages import OWN_CODES
 from sslwear.tracking.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, impatient, is_lost_connection, patient
+from sslwear.tracking.provenance import PREFIX
 from sslwear.tracking.records import Record
 from sslwear.utils.masking import one_line
 from sslwear.utils.words import count
@@ -226,6 +228,16 @@ class KeptRecords:
             if sent:
                 parts = count(sent.total(), "kept record"), count(len(sent), "run")
                 log.warning("uploaded %s of %s to %s", *parts, self.server)
+
+
+def kept_elsewhere(run: MlflowRun) -> str:
+    """What may be missing of a run that has ended, and is not said to have: a sentence.
+
+    Args:
+        run: a run on a server.
+    """
+    host = run.data.tags.get(f"{PREFIX}host", "another machine")
+    return f"What it logged may still be kept on {host}, where the next command that opens the store uploads it"
 
 
 def waiting_records(home: Path) -> dict[str, Counter[str]]:

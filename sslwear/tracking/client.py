@@ -50,7 +50,8 @@ def open_client(store: Store) -> MlflowClient:
             mlflow_database.relocate(store.home / "mlflow.db", artifacts)
         client = _connected(store)
         if store.kept is not None:
-            store.kept.upload(client)  # before the runs of killed processes are ended
+            for process in store.kept.upload(client):  # before the runs of killed processes are ended
+                end_runs(client, process)  # it may have been interrupted
         open_runs.end_abandoned(store.home / "locks", lambda process: end_runs(client, process))
     if isinstance(client, PatientClient) and store.kept is not None:
         client.before = partial(store.kept.flush, client)

@@ -148,22 +148,29 @@ class KeptRecords:
         """Wait for the server and send what this process keeps; see `flush`."""
         self.flush(client)
 
-    def upload(self, client: MlflowClient) -> None:
+    def upload(self, client: MlflowClient) -> list[str]:
         """Send what ended processes of this machine kept for the server; the caller holds the store's lock.
 
         What cannot be sent waits for the next command.
+
+        Returns:
+            Names of the processes of which something was sent.
         """
+        done = []
         for place in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
             if open_runs.is_dead(self._locks, place.name) is not True:
                 continue
             try:
                 with impatient():
-                    self._send(client, place)
+                    sent = self._send(client, place)
             except Exception as error:
                 if not is_lost_connection(error):
                     raise
-                return
+                break
+            if sent:
+                done.append(place.name)
             kept_folder.clear(place)
+        return done
 
     def copy_checkpoint(self, run: str, place: Path) -> Path | None:
         """Copy of the files of a run's newest checkpoint, if this process keeps it.
@@ -185,7 +192,7 @@ class KeptRecords:
             return Path(shutil.copytree(found[-1], place / "kept"))
 
     def _keep(self, record: Record, owner: Callable[[], str]) -> None:
-        self._own = self.folder / owner()
+        self._own = self._own or self.folder / owner()
         kept_folder.keep(self._own, self.server, record)
         self._waiting = True
 
@@ -205,8 +212,8 @@ class KeptRecords:
         self._pause = min(2 * self._pause or FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._next = now + max(self._pause, SHARE * (now - start))
 
-    def _send(self, client: MlflowClient, place: Path) -> None:
-        """Send the records of a process for this server."""
+    def _send(self, client: MlflowClient, place: Path) -> int:
+        """Send the records of a process for this server; returns their number."""
         sent: Counter[str] = Counter()
         try:
             for kept in kept_folder.records_of(place):
@@ -228,6 +235,7 @@ class KeptRecords:
             if sent:
                 parts = count(sent.total(), "kept record"), count(len(sent), "run")
                 log.warning("uploaded %s of %s to %s", *parts, self.server)
+        return sent.total()
 
 
 def kept_elsewhere(run: MlflowRun) -> str:

@@ -6,7 +6,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -235,7 +235,7 @@ class Store:
             with signals_deferred():
                 run.end("FINISHED", "finished")
         except BaseException as error:
-            with signals_deferred(), impatient() if is_lost_connection(error) else nullcontext():
+            with signals_deferred():
                 if run is not None and is_interruption(error):
                     run.end("KILLED", "interrupted")
                 elif run is not None and close_children is None:
@@ -243,8 +243,22 @@ class Store:
                 elif run is not None:
                     run.end("FAILED", "failed")
                 if run is not None and close_children is not None:
-                    close_children(run)
+                    with self._unless_away(error):
+                        close_children(run)
             raise
+
+    @contextmanager
+    def _unless_away(self, error: BaseException) -> Iterator[None]:
+        """Block that ends runs after an error; if the server is away, the next command ends them."""
+        if not is_lost_connection(error) and (self.kept is None or not self.kept.waiting):
+            yield
+            return
+        try:
+            with impatient():
+                yield
+        except Exception as lost:
+            if not is_lost_connection(lost):
+                raise
 
     def find_run(self, run_id: str) -> MlflowRun | None:
         """Run by id; None if it does not exist or was deleted in the UI."""

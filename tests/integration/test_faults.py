@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -93,15 +94,17 @@ def test_a_server_that_stays_away_is_one_sentence_and_the_next_command_goes_on(
     assert left(served) == []
 
 
-def test_a_process_that_is_killed_while_the_server_is_away_leaves_what_it_kept(
-    server: MlflowServer, served: Store, file: Path, start: Start
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_process_that_is_stopped_while_the_server_is_away_leaves_what_it_kept(
+    server: MlflowServer, served: Store, file: Path, start: Start, number: int
 ) -> None:
     worker = start(served, file, 8, ("study", "worker", str(file), "--trials", "1"), **QUICK)
     run = in_hand(served, worker).user_attrs["run_id"]
     waiting(lambda: served.client.get_run(run).data.metrics, worker)
     server.stop()
     waiting(lambda: left(served), worker)
-    worker.close()
+    worker.send(number)
+    worker.ended(-number if number == signal.SIGKILL else 130, within_s=15)
     server.start()
     assert "uploaded" in start(served, file, 0, ("store", "check")).ended()
     assert [metric.step for metric in served.client.get_metric_history(run, "val_loss")][:2] == [1, 2]

@@ -392,9 +392,9 @@ def test_the_next_command_sends_what_an_ended_process_kept(kept: KeptRecords, se
         later.upload(server)
         assert server.calls == []
     server.until = 1
-    later.upload(server)  # the server goes away again
+    assert later.upload(server) == []  # the server goes away again
     server.until = 10**6
-    later.upload(server)
+    assert later.upload(server) == [name]
     assert steps(server) == [1, 2]
     assert list(waiting_records(home)) == ["http://other"]
     KeptRecords(home, "http://other").upload(server)

@@ -114,7 +114,8 @@ def _share(
             with signals_deferred():
                 team.leave(error, parent)
                 if parent is not None:
-                    _clear(parent)
+                    with store.unless_away(error):
+                        _clear(parent)
             raise
     return table
 

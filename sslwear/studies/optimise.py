@@ -104,7 +104,8 @@ def _study_run(context: StudyContext, study: optuna.Study, crew: Crew) -> Iterat
         with signals_deferred():
             crew.leave(error, run)
             if run is not None:
-                context.store.close_leftovers(run.experiment, run.id)
+                with context.store.unless_away(error):
+                    context.store.close_leftovers(run.experiment, run.id)
         raise
 
 

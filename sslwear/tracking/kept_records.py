@@ -118,9 +118,8 @@ class KeptRecords:
                 self._keep(record, owner)
                 self._later(start)
                 log.warning(
-                    "the MLflow store %s does not answer (%s). The command goes on, and what runs log is kept in %s",
+                    "the MLflow store %s does not answer. The command goes on, and what runs log is kept in %s",
                     self.server,
-                    one_line(error, 100),
                     self.folder,
                 )
 

@@ -243,12 +243,12 @@ class Store:
                 elif run is not None:
                     run.end("FAILED", "failed")
                 if run is not None and close_children is not None:
-                    with self._unless_away(error):
+                    with self.unless_away(error):
                         close_children(run)
             raise
 
     @contextmanager
-    def _unless_away(self, error: BaseException) -> Iterator[None]:
+    def unless_away(self, error: BaseException) -> Iterator[None]:
         """Block that ends runs after an error; if the server is away, the next command ends them."""
         if not is_lost_connection(error) and (self.kept is None or not self.kept.waiting):
             yield

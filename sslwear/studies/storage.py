@@ -166,7 +166,8 @@ def store_errors(store: Store) -> Iterator[None]:
     """
     try:
         yield
-        store.settle()
+        if store.kept is not None and store.kept.waiting:
+            store.kept.settle(store.client)
     except BrokenPipeError:  # nobody reads the output any more
         raise
     except outages.STORE_ERRORS as error:

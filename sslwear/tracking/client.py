@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sslwear.errors import StudyError
 from sslwear.tracking import addresses, databases, mlflow_database, open_runs
 from sslwear.tracking.kept_records import FOLDER, waiting_records
-from sslwear.tracking.patience import PatientClient, impatient
+from sslwear.tracking.patience import PatientClient, impatient, is_lost_connection
 from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.masking import masked, one_line
 from sslwear.utils.words import count
@@ -96,6 +97,25 @@ def _kept(store: Store) -> str:
     """What waits for a server that does not answer, as a sentence behind another one."""
     runs = waiting_records(store.home).get(store.kept.server) if store.kept is not None else None
     return f". What {count(len(runs), 'run')} logged waits for it in {store.home / FOLDER}" if runs else ""
+
+
+@contextmanager
+def unless_away(store: Store, error: BaseException) -> Iterator[None]:
+    """Block that ends runs after an error; if the server is away, the next command ends them.
+
+    Args:
+        store: store of the runs.
+        error: the error.
+    """
+    if not is_lost_connection(error) and (store.kept is None or not store.kept.waiting):
+        yield
+        return
+    try:
+        with impatient():
+            yield
+    except Exception as lost:
+        if not is_lost_connection(lost):
+            raise
 
 
 def end_runs(client: MlflowClient, process: str) -> None:

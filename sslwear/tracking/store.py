@@ -26,11 +26,10 @@ from sslwear.data.pretraining import PretrainingData, open_pretraining_data
 from sslwear.data.shards import Shards
 from sslwear.errors import StudyError
 from sslwear.tracking import addresses, databases, open_runs
-from sslwear.tracking.client import TRACKING_VARIABLE, all_pages, end_runs, open_client
+from sslwear.tracking.client import TRACKING_VARIABLE, all_pages, end_runs, open_client, unless_away
 from sslwear.tracking.environment import set_defaults
 from sslwear.tracking.kept_records import KeptRecords, kept_records
 from sslwear.tracking.outages import is_interruption
-from sslwear.tracking.patience import impatient, is_lost_connection
 from sslwear.tracking.provenance import PREFIX, provenance
 from sslwear.tracking.run import NOTE, OLD_KINDS, Run
 from sslwear.training import FeatureCache
@@ -145,11 +144,6 @@ class Store:
         """What runs of this process log while the server is away; None for a file, which is never away."""
         return kept_records(self.home, self.tracking_uri) if self.remote else None
 
-    def settle(self) -> None:
-        """Wait for the server, if something that was logged is kept, and send it."""
-        if self.kept is not None and self.kept.waiting:
-            self.kept.settle(self.client)
-
     @cached_property
     def client(self) -> MlflowClient:
         """MLflow client; a missing database is created, and runs that a killed process left open are ended.
@@ -243,22 +237,9 @@ class Store:
                 elif run is not None:
                     run.end("FAILED", "failed")
                 if run is not None and close_children is not None:
-                    with self.unless_away(error):
+                    with unless_away(self, error):
                         close_children(run)
             raise
-
-    @contextmanager
-    def unless_away(self, error: BaseException) -> Iterator[None]:
-        """Block that ends runs after an error; if the server is away, the next command ends them."""
-        if not is_lost_connection(error) and (self.kept is None or not self.kept.waiting):
-            yield
-            return
-        try:
-            with impatient():
-                yield
-        except Exception as lost:
-            if not is_lost_connection(lost):
-                raise
 
     def find_run(self, run_id: str) -> MlflowRun | None:
         """Run by id; None if it does not exist or was deleted in the UI."""

@@ -14,6 +14,7 @@ from sslwear.studies.storage import find_study, store_errors
 from sslwear.studies.trials import OUTCOMES, is_by_participant, kept_settings, score_of
 from sslwear.studies.workers import PROCESS, Crew
 from sslwear.tracking import Run, Store
+from sslwear.tracking.kept_records import kept_elsewhere
 from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.words import count
 
@@ -107,7 +108,7 @@ def _differences(study: optuna.Study, store: Store) -> Iterator[Difference]:
         runs = {run.info.run_id: run for run in all_ if run.data.tags.get("mlflow.parentRunId") == parent}
     for trial, outcome in _outcomes(study):
         run = runs.pop(trial.user_attrs.get("run_id"), None)
-        yield from _of_trial(trial, outcome, run, score)
+        yield from _of_trial(trial, outcome, run, score, store.remote)
     for run in runs.values():
         number = run.data.tags.get(f"{PREFIX}trial", "?")
         if run.info.status in ("RUNNING", "FINISHED"):
@@ -115,8 +116,10 @@ def _differences(study: optuna.Study, store: Store) -> Iterator[Difference]:
             yield Difference(text, run)
 
 
-def _of_trial(trial: FrozenTrial, outcome: str, run: MlflowRun | None, score: str | None) -> Iterator[Difference]:
-    """What differs between a trial and its run."""
+def _of_trial(
+    trial: FrozenTrial, outcome: str, run: MlflowRun | None, score: str | None, remote: bool
+) -> Iterator[Difference]:
+    """What differs between a trial and its run, which may be on a server that was away."""
     if run is None:
         if outcome in ("finished", "pruned"):
             yield Difference(f"trial {trial.number} is {outcome}, and its run is missing or deleted")
@@ -128,7 +131,8 @@ def _of_trial(trial: FrozenTrial, outcome: str, run: MlflowRun | None, score: st
         return
     if status != STATUSES[outcome] or run.data.tags.get(f"{PREFIX}outcome") != outcome:
         said = run.data.tags.get(f"{PREFIX}outcome", "no outcome")
-        yield Difference(f"trial {trial.number} is {outcome}, and its run is {status} ({said})", run, outcome)
+        text = f"trial {trial.number} is {outcome}, and its run is {status} ({said})"
+        yield Difference(f"{text}. {kept_elsewhere(run)}" if remote else text, run, outcome)
     logged = run.data.metrics.get(score) if score is not None and outcome == "finished" else None
     value = score_of(trial)
     if logged is not None and value is not None and abs(logged - value) > SAME_SCORE:

@@ -26,6 +26,7 @@ from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.storage import store_errors
 from sslwear.studies.workers import Team
 from sslwear.tracking import MAX_PARAM, Run, Store
+from sslwear.tracking.client import unless_away
 from sslwear.tracking.outages import is_memory, is_outage
 from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.interrupts import signals_deferred
@@ -113,7 +114,8 @@ def _share(
             with signals_deferred():
                 team.leave(error, parent)
                 if parent is not None:
-                    _clear(parent)
+                    with unless_away(store, error):
+                        _clear(parent)
             raise
     return table
 

@@ -35,6 +35,7 @@ from sslwear.studies.tested import is_tested
 from sslwear.studies.verdict import JUDGED, judged_in_words
 from sslwear.studies.workers import Crew, team_name
 from sslwear.tracking import Run, Store, participant_params
+from sslwear.tracking.client import unless_away
 from sslwear.utils.interrupts import signals_deferred
 
 
@@ -105,7 +106,8 @@ def _study_run(context: StudyContext, study: optuna.Study, crew: Crew) -> Iterat
         with signals_deferred():
             crew.leave(error, run)
             if run is not None:
-                context.store.close_leftovers(run.experiment, run.id)
+                with unless_away(context.store, error):
+                    context.store.close_leftovers(run.experiment, run.id)
         raise
 
 

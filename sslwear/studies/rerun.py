@@ -28,6 +28,7 @@ from sslwear.studies.storage import open_storage
 from sslwear.studies.trial import log_network, train
 from sslwear.studies.trials import kept_settings
 from sslwear.tracking import Run, Store, participant_params, reading
+from sslwear.tracking.kept_records import kept_elsewhere
 from sslwear.tracking.provenance import provenance
 from sslwear.training import EpochRecord, FeatureCache
 from sslwear.utils.words import count
@@ -75,7 +76,7 @@ def rerun(original: MlflowRun, store: Store, progress: ProgressCallback) -> Reru
     Raises:
         SslwearError: when it is no such run, its settings are missing, or its data changed or cannot be used.
     """
-    kind = _check(original)
+    kind = _check(original, store.remote)
     experiment = store.experiment(store.client.get_experiment(original.info.experiment_id).name)  # not a deleted one
     with tempfile.TemporaryDirectory() as folder:
         logged = _with_runtime(_settings(original, kind, store), original, progress)
@@ -193,8 +194,8 @@ def _pretrained_alike(context: StudyContext, original: MlflowRun) -> bool:
     return all(params[name] == value for name, value in now.items())
 
 
-def _check(original: MlflowRun) -> str:
-    """Kind of a run that can be repeated.
+def _check(original: MlflowRun, remote: bool) -> str:
+    """Kind of a run that can be repeated; it may be on a server that was away.
 
     Raises:
         StudyError: when it cannot be repeated.
@@ -219,7 +220,8 @@ def _check(original: MlflowRun) -> str:
             "Start the same command with torchrun again"
         )
     if outcome not in ("finished", "pruned"):
-        raise StudyError(f"the run {run_id} did not finish ({outcome or 'it is running'}). Choose one that did")
+        advice = f"{kept_elsewhere(original)}, or choose another run" if remote else "Choose one that did"
+        raise StudyError(f"the run {run_id} did not finish ({outcome or 'it is running'}). {advice}")
     return kind
 
 

@@ -166,16 +166,19 @@ def store_errors(store: Store) -> Iterator[None]:
     """
     try:
         yield
+        if store.kept is not None and store.kept.waiting:
+            store.kept.settle(store.client)
     except BrokenPipeError:  # nobody reads the output any more
         raise
     except outages.STORE_ERRORS as error:
         ours = isinstance(error, MlflowException | RequestException) or _raised_in("mlflow", error)
+        lost = "Fix it and run the same command again"
+        if store.kept is not None and store.kept.waiting:
+            lost = store.kept.sentence()
         which = masked(f"MLflow store {store.tracking_uri}" if ours else f"Optuna storage {store.storage_url}")
         if (reason := databases.failure(error)) is not None:
             raise StudyError(f"the {which} {reason}, and run the same command again") from error
-        raise StudyError(
-            f"the {which} became unavailable ({one_line(error)}). Fix it and run the same command again"
-        ) from error
+        raise StudyError(f"the {which} became unavailable ({one_line(error)}). {lost}") from error
     except ImportError as error:
         if not _raised_in("mlflow", error):
             raise

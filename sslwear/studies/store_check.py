@@ -18,6 +18,8 @@ from sslwear.errors import SslwearError, StudyError
 from sslwear.studies.storage import all_studies, open_storage
 from sslwear.tracking import Store, all_pages, databases
 from sslwear.tracking.checkpoints import model_folder
+from sslwear.tracking.kept_folder import set_aside
+from sslwear.tracking.kept_records import FOLDER, waiting_records
 from sslwear.utils.masking import masked
 from sslwear.utils.words import count
 
@@ -53,13 +55,25 @@ def check_store(store: Store) -> Iterator[Finding]:
     try:
         client, _ = store.client, open_storage(store)
     except StudyError as error:
+        yield from _kept(store)
         yield Finding("opening", str(error), True)
         return
+    yield from _kept(store)  # opening the store uploads what can be uploaded
     experiments = all_pages(lambda token: client.search_experiments(page_token=token))
     ours = {experiment.name: experiment.experiment_id for experiment in experiments}
     yield from _studies(store, ours)
     yield from _checkpoints(store, list(ours.values()))
     yield from _models(store)
+
+
+def _kept(store: Store) -> Iterator[Finding]:
+    """Whether something that runs logged while a server was away has not been uploaded."""
+    for server, runs in waiting_records(store.home).items():
+        what = f"{count(runs.total(), 'record')} of {count(len(runs), 'run')} in {store.home / FOLDER}"
+        advice = "The next command on the machine that kept them uploads them, when their process has ended"
+        yield Finding(f"kept for {server}", f"{what}. {advice}")
+    for place in set_aside(store.home / FOLDER):
+        yield Finding("kept", f"{place} is damaged or was refused. Look at it, then delete it", True)
 
 
 def _database(what: str, address: str, read_only: bool) -> Finding:

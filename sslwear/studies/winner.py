@@ -12,8 +12,9 @@ from sslwear.studies.context import StudyContext
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.trial import log_network, note, run_name, training_params
 from sslwear.studies.trials import NETWORKS, network_run, score_of, settings_of, training_of
-from sslwear.tracking import RUN_URI, Run, participant_params
+from sslwear.tracking import RUN_URI, Run, participant_params, reading
 from sslwear.tracking.checkpoints import load_weights
+from sslwear.tracking.kept_records import kept_elsewhere
 from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.words import count
 
@@ -40,6 +41,9 @@ def trial_network(
     try:
         state = load_weights(context.store, origin)
     except WeightsError as error:
+        found = context.store.find_run(run_id) if context.store.remote else None
+        if found is not None and reading.tag(found, "outcome") != "finished":
+            raise StudyError(f"trial {trial.number} has no checkpoint yet. {kept_elsewhere(found)}") from error
         raise StudyError(
             f"the checkpoint of trial {trial.number} cannot be used ({error}). Restore the store from a backup, or "
             "start a new study with --set study=NAME"

@@ -9,12 +9,15 @@ The store, from its outside to its inside:
 - `databases`: SQLite files, also Optuna's: addresses, checks, safe replacement, backups and failures.
 - `store_folder`: the folder of the embedded store as a whole: moving and backup.
 - `open_runs`: runs that a killed process left open.
+- `patience`: waiting for servers that restart.
+- `kept_records`, `kept_folder`: what runs log while a server is away, and its files.
 - `outages`: which errors are failures of a store, a disk, the memory or the device.
 - `environment`: settings of MLflow's environment.
 
 Its runs:
 
 - `run`: writing a run: parameters, metrics, files, weights.
+- `records`: what a run logs, in a form that can be kept and sent later.
 - `reading`: settings, tags and metrics of logged runs.
 - `checkpoints`: weights and cards of runs and registered models.
 - `provenance`: command, commit and versions of libraries.

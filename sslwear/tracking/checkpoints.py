@@ -99,6 +99,11 @@ def model_folder(store: Store, uri: str, names: Sequence[str] = (CHECKPOINT, CAR
         WeightsError: when a file does not exist.
     """
     with tempfile.TemporaryDirectory() as temporary:
+        if store.kept is not None and uri.startswith(RUN_URI):
+            kept = store.kept.copy_checkpoint(uri.removeprefix(RUN_URI).strip("/"), Path(temporary))
+            if kept is not None:
+                yield kept
+                return
         try:
             folder = _fetch(store, _location(store, uri).rstrip("/"), names, Path(temporary))
         except (MlflowException, OSError) as error:

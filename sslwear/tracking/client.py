@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import mlflow
@@ -13,9 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sslwear.errors import StudyError
 from sslwear.tracking import addresses, databases, mlflow_database, open_runs
-from sslwear.tracking.patience import PatientClient, impatient
+from sslwear.tracking.kept_records import FOLDER, waiting_records
+from sslwear.tracking.patience import PatientClient, impatient, is_lost_connection
 from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.masking import masked, one_line
+from sslwear.utils.words import count
 
 if TYPE_CHECKING:
     from sslwear.tracking.store import Store
@@ -46,7 +50,12 @@ def open_client(store: Store) -> MlflowClient:
             artifacts.mkdir(mode=0o700, exist_ok=True)
             mlflow_database.relocate(store.home / "mlflow.db", artifacts)
         client = _connected(store)
+        if store.kept is not None:
+            for process in store.kept.upload(client):  # before the runs of killed processes are ended
+                end_runs(client, process)  # it may have been interrupted
         open_runs.end_abandoned(store.home / "locks", lambda process: end_runs(client, process))
+    if isinstance(client, PatientClient) and store.kept is not None:
+        client.before = partial(store.kept.flush, client)
     return client
 
 
@@ -67,9 +76,7 @@ def all_pages(search: Callable[[str | None], PagedList[Item]]) -> list[Item]:
 def _connected(store: Store) -> MlflowClient:
     try:
         with databases.one_at_a_time(store.tracking_uri):
-            kind = (
-                MlflowClient if databases.path_of(store.tracking_uri) is not None or store.embedded else PatientClient
-            )
+            kind = PatientClient if store.remote else MlflowClient
             client = kind(store.tracking_uri, store.tracking_uri)
             with impatient():  # a wrong address is reported at once
                 client.search_experiments(max_results=1)
@@ -81,9 +88,34 @@ def _connected(store: Store) -> MlflowClient:
             ) from error
         raise StudyError(
             f"the MLflow store {masked(store.tracking_uri)} does not answer ({one_line(error)}). "
-            f"Check {TRACKING_VARIABLE}, or unset it to use the embedded store"
+            f"Check {TRACKING_VARIABLE}, or unset it to use the embedded store{_kept(store)}"
         ) from error
     return client
+
+
+def _kept(store: Store) -> str:
+    """What waits for a server that does not answer, as a sentence behind another one."""
+    runs = waiting_records(store.home).get(store.kept.server) if store.kept is not None else None
+    return f". What {count(len(runs), 'run')} logged waits for it in {store.home / FOLDER}" if runs else ""
+
+
+@contextmanager
+def unless_away(store: Store, error: BaseException) -> Iterator[None]:
+    """Block that ends runs after an error; if the server is away, the next command ends them.
+
+    Args:
+        store: store of the runs.
+        error: the error.
+    """
+    if not is_lost_connection(error) and (store.kept is None or not store.kept.waiting):
+        yield
+        return
+    try:
+        with impatient():
+            yield
+    except Exception as lost:
+        if not is_lost_connection(lost):
+            raise
 
 
 def end_runs(client: MlflowClient, process: str) -> None:

@@ -109,14 +109,28 @@ class PatientStorage(RDBStorage):
 
 
 class PatientClient(MlflowClient):
-    """MLflow's client whose calls wait while the server restarts.
+    """MLflow's client whose calls wait while the server restarts; see `sslwear.tracking.kept_records`.
 
-    What is logged meanwhile arrives in order, because the training waits with it, and once, because MLflow keeps equal
-    metrics of a step only once.
+    Attributes:
+        before: called before each call, so that what was logged meanwhile is there when something is read.
     """
+
+    before: Callable[[], None] | None = None
+
+
+def _prepared(function: Function) -> Function:
+    """Method of the client that does first what has to be done before."""
+
+    @functools.wraps(function)
+    def after(client: PatientClient, *arguments: Any, **named: Any) -> Any:
+        if client.before is not None:
+            client.before()
+        return function(client, *arguments, **named)
+
+    return after  # type: ignore[return-value]
 
 
 for _base, _class in ((RDBStorage, PatientStorage), (MlflowClient, PatientClient)):
     for _name, _function in vars(_base).items():
         if isinstance(_function, FunctionType) and not _name.startswith("__"):
-            setattr(_class, _name, patient(_function))
+            setattr(_class, _name, patient(_prepared(_function) if _class is PatientClient else _function))

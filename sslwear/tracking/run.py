@@ -1,11 +1,10 @@
-"""MLflow runs, written by id and in batches."""
+"""MLflow runs, written by id and in batches, through `sslwear.tracking.records`."""
 
 from __future__ import annotations
 
 import json
 import shlex
 import tempfile
-import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Dataset as TrackedDataset
-from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag
+from mlflow.entities import DatasetInput, InputTag
 
 from sslwear.data.dataset import Dataset
 from sslwear.data.shards import Shards
 from sslwear.encoders import checksums, weights
 from sslwear.encoders.base import Network
 from sslwear.encoders.card import CARD, CHECKPOINT, Card, write_encoder
+from sslwear.tracking import records
 from sslwear.tracking.provenance import PREFIX
+from sslwear.tracking.records import Record
 from sslwear.training import EpochRecord
 from sslwear.utils import plugins
 from sslwear.utils.csv_cells import csv_text
@@ -82,7 +83,7 @@ class Run:
 
     def params(self, params: Mapping[str, Any]) -> None:
         """Log parameters in one request."""
-        self._client.log_batch(self.id, params=[Param(key, masked(str(value))) for key, value in params.items()])
+        self._write(records.batch(self.id, params={key: masked(str(value)) for key, value in params.items()}))
 
     def has_params(self) -> bool:
         """Whether the run has parameters."""
@@ -90,8 +91,7 @@ class Run:
 
     def metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics of a step in one request."""
-        now = int(time.time() * 1000)
-        self._client.log_batch(self.id, metrics=[Metric(key, value, now, step) for key, value in metrics.items()])
+        self._write(records.batch(self.id, metrics=metrics, step=step))
 
     def epochs(self) -> Callable[[EpochRecord], None]:
         """Callback of `sslwear.training.fit` that logs losses, scores and changed learning rates of each epoch.
@@ -118,7 +118,7 @@ class Run:
 
     def tags(self, **tags: str) -> None:
         """Set tags, by name without the prefix ``sslwear.``."""
-        self._client.log_batch(self.id, tags=[RunTag(f"{PREFIX}{key}", masked(value)) for key, value in tags.items()])
+        self._write(records.batch(self.id, tags={f"{PREFIX}{key}": masked(value) for key, value in tags.items()}))
 
     def copy(self, origin: str) -> None:
         """Copy the parameters, last metrics and data sets of another run to this one."""
@@ -128,15 +128,15 @@ class Run:
         metrics = {key: value for key, value in run.data.metrics.items() if not key.startswith(SYSTEM_METRICS)}
         self.metrics(metrics, step)
         if run.inputs is not None:
-            self._client.log_inputs(self.id, run.inputs.dataset_inputs)
+            self._write(records.datasets(self.id, run.inputs.dataset_inputs))
 
     def describe(self, text: str) -> None:
         """Set the description of the run, Markdown."""
-        self._client.set_tag(self.id, NOTE, masked(text))
+        self._write(records.tag(self.id, NOTE, masked(text)))
 
     def text(self, text: str, path: str) -> None:
         """Log a text file with passwords masked."""
-        self._client.log_text(self.id, masked(text), path)
+        self._write(records.text(self.id, masked(text), path))
 
     def table(self, table: pd.DataFrame, path: str) -> None:
         """Log a table as a CSV file that is safe to open in a spreadsheet, with passwords masked."""
@@ -145,18 +145,18 @@ class Run:
     def plugins(self, paths: Iterable[str]) -> None:
         """Log the loaded content of plug-in files, in the folder ``plugins``, numbered as in the settings."""
         for number, path in enumerate(paths):
-            self._client.log_text(self.id, plugins.content(path).decode(), f"{PLUGINS}/{number}.py")
+            self._write(records.text(self.id, plugins.content(path).decode(), f"{PLUGINS}/{number}.py"))
 
     def page(self, html: str, path: str) -> None:
         """Log a generated HTML page without masking, which would damage its scripts."""
-        self._client.log_text(self.id, html, path)
+        self._write(records.text(self.id, html, path))
 
     def figure(self, figure: Figure, path: str) -> None:
         """Log a figure as an image file."""
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / Path(path).name
             figure.savefig(local, dpi=130)
-            self._client.log_artifact(self.id, str(local), str(Path(path).parent) if "/" in path else None)
+            self._write(records.file(self.id, Path(folder), str(Path(path).parent) if "/" in path else None))
 
     def dataset(self, dataset: Dataset | Shards, windows: Mapping[str, int]) -> None:
         """Log a data set with its fingerprint, and the number of windows by use, such as ``train``."""
@@ -165,7 +165,7 @@ class Run:
     def datasets(self, parts: Iterable[Dataset | Shards], windows: Mapping[str, int]) -> None:
         """Log several data sets with their fingerprints, and the total number of windows by use."""
         context = InputTag("mlflow.data.context", ", ".join(windows))  # MLflow shows one context for a data set
-        self._client.log_inputs(self.id, [DatasetInput(self._tracked(part), [context]) for part in parts])
+        self._write(records.datasets(self.id, [DatasetInput(self._tracked(part), [context]) for part in parts]))
         self.params({f"{side}_windows": count for side, count in windows.items()})
 
     @staticmethod
@@ -195,20 +195,14 @@ class Run:
             metrics: scores of the network.
             step: epoch of the weights.
         """
-        model = self._client.create_logged_model(
-            self.experiment, name=card.encoder, source_run_id=self.id, model_type=card.encoder
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            weights.save(network, Path(folder) / CHECKPOINT)
-            (Path(folder) / CARD).write_text(card.to_json())
-            write_encoder(Path(folder), card)
-            checksums.write(Path(folder))
-            self._client.log_model_artifacts(model.model_id, folder)
-        self._client.finalize_logged_model(model.model_id, "READY")
-        self._client.log_outputs(self.id, [LoggedModelOutput(model.model_id, step)])
-        now = int(time.time() * 1000)
-        scored = [Metric(key, value, now, step, model_id=model.model_id) for key, value in metrics.items()]
-        self._client.log_batch(self.id, metrics=scored)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            weights.save(network, folder / CHECKPOINT)
+            (folder / CARD).write_text(card.to_json())
+            write_encoder(folder, card)
+            checksums.write(folder)
+            known = self.store.kept is not None
+            self._write(records.checkpoint(self.id, self.experiment, card.encoder, folder, metrics, step, known))
 
     def end(self, status: str, outcome: str) -> None:
         """End the run.
@@ -218,7 +212,7 @@ class Run:
             outcome: value of the tag ``outcome``: ``finished``, ``pruned``, ``failed`` or ``interrupted``.
         """
         self.tags(outcome=outcome)
-        self._client.set_terminated(self.id, status)
+        self._write(records.end(self.id, status))
 
     def fail(self, error: BaseException) -> None:
         """End the run as failed, and log the traceback as a text file."""
@@ -228,4 +222,11 @@ class Run:
     def reopen(self) -> None:
         """Set the status of an ended run to running, as a run of this process."""
         self.tags(process=self.store.process())
-        self._client.update_run(self.id, status="RUNNING")
+        self._write(records.reopened(self.id))
+
+    def _write(self, record: Record) -> None:
+        """Log something; while a server cannot be reached, it is kept on disk."""
+        if self.store.kept is None:
+            records.send(self._client, record)
+        else:
+            self.store.kept.write(self._client, record, self.store.process)

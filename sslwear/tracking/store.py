@@ -26,8 +26,9 @@ from sslwear.data.pretraining import PretrainingData, open_pretraining_data
 from sslwear.data.shards import Shards
 from sslwear.errors import StudyError
 from sslwear.tracking import addresses, databases, open_runs
-from sslwear.tracking.client import TRACKING_VARIABLE, all_pages, end_runs, open_client
+from sslwear.tracking.client import TRACKING_VARIABLE, all_pages, end_runs, open_client, unless_away
 from sslwear.tracking.environment import set_defaults
+from sslwear.tracking.kept_records import KeptRecords, kept_records
 from sslwear.tracking.outages import is_interruption
 from sslwear.tracking.provenance import PREFIX, provenance
 from sslwear.tracking.run import NOTE, OLD_KINDS, Run
@@ -133,6 +134,16 @@ class Store:
         path = self.home / "mlflow.db"
         return self.tracking_uri in (databases.url_of(path), databases.url_of(path, read_only=True))
 
+    @property
+    def remote(self) -> bool:
+        """Whether runs are on a server, which may be away for a while."""
+        return databases.path_of(self.tracking_uri) is None and not self.embedded
+
+    @cached_property
+    def kept(self) -> KeptRecords | None:
+        """What runs of this process log while the server is away; None for a file, which is never away."""
+        return kept_records(self.home, self.tracking_uri) if self.remote else None
+
     @cached_property
     def client(self) -> MlflowClient:
         """MLflow client; a missing database is created, and runs that a killed process left open are ended.
@@ -226,7 +237,8 @@ class Store:
                 elif run is not None:
                     run.end("FAILED", "failed")
                 if run is not None and close_children is not None:
-                    close_children(run)
+                    with unless_away(self, error):
+                        close_children(run)
             raise
 
     def find_run(self, run_id: str) -> MlflowRun | None:

@@ -92,6 +92,8 @@ class _Helped(Helpers):
             run.tags(helpers="; ".join(f"fold {fold + 1}: {owner}" for fold, owner in sorted(self.helped.items())))
         if self._epochs is not None:
             self._epochs.forget(self._trial)
+        for name, owner in self._heartbeat.claims.others(rights(self._trial), gone=True).items():
+            self._heartbeat.claims.forget(name, owner)
 
 
 @contextmanager

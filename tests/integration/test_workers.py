@@ -360,65 +360,6 @@ def test_a_trial_of_several_workers_is_repeated_to_the_bit(
         assert rerun(original, store, ProgressCallback()).differing is None
 
 
-def folded(file: Path, content: dict[str, Any], **changes: Any) -> None:
-    """Write a study of one trial, in four folds, of which each epoch takes a while."""
-    training = {**content["training"], "tuning": "layer5", "max_epochs": 12, "patience": 12}
-    given = {key: value for key, value in content.items() if key not in ("search", "split", "pretraining")}
-    split = {"test": 0.2, "folds": 4}
-    fixed = {"split": split, "trials": 1, "threads": 1, "search": {"learning_rate": [1e-3, 3e-3]}}
-    file.write_text(yaml.safe_dump({**given, **fixed, "training": training, **changes}))
-
-
-HELPED = {"REAL": "1", "STUB_EPOCH_S": "0.3"}
-
-
-def helps(owner: Worker, helper: Worker) -> None:
-    """Wait until a worker helps with the trial of another one."""
-    waiting(lambda: "helps with the folds of trial" in helper.out(), owner)
-
-
-def result(store: Store) -> dict[str, Any]:
-    """What Optuna and MLflow keep of the study's only trial that counts, but for durations and identities."""
-    study = find_study("tiny", store)
-    (trial,) = counted(study)
-    run = store.client.get_run(trial.user_attrs["run_id"])
-    other = ("system/", "epoch_seconds", "inference", "latency", "windows_per")
-    metrics = {
-        name: [(one.step, one.value) for one in store.client.get_metric_history(run.info.run_id, name)]
-        for name in run.data.metrics
-        if not name.startswith(other)
-    }
-    return {
-        "values": trial.values,
-        "reported": trial.intermediate_values,
-        "kept": {name: value for name, value in trial.user_attrs.items() if name in ("best_epoch", "participants")},
-        "metrics": metrics,
-        "params": run.data.params,
-        "tables": [store.read_text(run, name) for name in ("participants.csv", "validation_confusion.csv")],
-    }
-
-
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_a_trial_with_a_helper_is_that_of_one_worker_to_the_bit(
-    request: pytest.FixtureRequest, content: dict[str, Any], file: Path, home: Any, start: Start, kind: str
-) -> None:
-    shared = request.getfixturevalue("store" if kind == "sqlite" else "on_postgres")
-    folded(file, content)
-    alone = home("alone")
-    start(alone, file, REAL="1").ended()
-    owner = start(shared, file, **HELPED)
-    waiting(lambda: "#0" in owner.out(), owner)
-    helper = start(shared, file, **HELPED)
-    helps(owner, helper)
-    out = [owner.ended(), helper.ended()]
-    print(out)
-    (run,) = shared.find_runs(None, kind="trial")
-    print(run.data.tags)
-    assert "sslwear.helpers" in run.data.tags
-    assert result(shared) == result(alone)
-    check(shared, 1)
-
-
 def test_workers_of_one_command_end_with_it(store: Store, file: Path, start: Start) -> None:
     command = start(store, file, command=("study", "run", str(file), "--workers", "2", "--trials", "500"))
     waiting(lambda: "worker 1: #" in command.out() and "worker 2: #" in command.out(), command)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import yaml
 from optuna.trial import TrialState
 
-from sslwear.studies.claims import CLAIMS
+from sslwear.studies.claims import CLAIMS, Claims
 from sslwear.studies.failures import counted
 from sslwear.studies.fold_epochs import EPOCHS, FoldEpochs
 from sslwear.studies.storage import find_study, open_storage
@@ -123,6 +123,12 @@ def nothing_is_left(store: Store) -> None:
     with open_storage(store).engine.connect() as connection:
         assert connection.execute(sa.select(EPOCHS.c.fold)).all() == []
         assert connection.execute(sa.select(CLAIMS.c.owner).where(CLAIMS.c.name.startswith("fold:"))).all() == []
+
+
+def test_a_right_is_taken_at_once(shared: Store) -> None:
+    claims = [Claims(open_storage(shared).engine, owner, lambda *_: False) for owner in ("one", "other")]
+    assert [one.take("x") for one in claims] == [True, False]
+    assert claims[0].release("x")
 
 
 def test_a_trial_with_a_helper_is_that_of_one_worker_to_the_bit(

@@ -70,8 +70,9 @@ class Helper:
         trials = self.study.get_trials(deepcopy=False)
         running = [trial for trial in trials if trial.state == TrialState.RUNNING]
         claims, epochs = self.heartbeat.claims, None
-        for trial in sorted(running, key=lambda trial: len(claims.others(rights(trial._trial_id)))):
-            if self._can_help(trial):
+        taken = {trial._trial_id: len(claims.others(rights(trial._trial_id))) for trial in running}
+        for trial in sorted(running, key=lambda trial: taken[trial._trial_id]):
+            if taken[trial._trial_id] < len(self.context.folds) - 1 and self._can_help(trial):
                 epochs = epochs or FoldEpochs(self.heartbeat.engine)
                 epochs.forget_ended([one._trial_id for one in trials if one.state.is_finished()])
                 if _Help(self, trial, epochs).run():
@@ -150,12 +151,15 @@ class _Help:
         for number in self._order:
             if (self._id, number) in helper.failed or number in [one.number for one in self._mine]:
                 continue
-            right = self._rights.enter_context(ExitStack())
+            right = ExitStack()
             with signals_deferred():
-                taken = right.enter_context(helper.heartbeat.trying(f"{rights(self._id)}{number}"))
-            if not taken or self._look(now=True):
-                right.close()
-                continue
+                if right.enter_context(helper.heartbeat.trying(f"{rights(self._id)}{number}")):
+                    self._rights.push(right)
+                else:
+                    right.close()
+                    continue
+            if self._look(now=True):
+                return False
             if not self._mine:
                 helper.progress.note(f"this worker helps with the folds of trial {self._trial.number}")
             self._epochs.forget(self._id, number)

@@ -22,17 +22,21 @@ from sslwear.errors import DivergenceError
 from sslwear.evaluation.participants import per_participant
 from sslwear.studies import final_test, pretraining, search_trial, summary, winner
 from sslwear.studies.context import StudyContext
+from sslwear.studies.helping import Helper
 from sslwear.studies.judging import Judgement, Watch
 from sslwear.studies.pretraining import pretrain
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.trial import first_encoder, run_name
 from sslwear.tracking import Run
-from sslwear.training import EpochRecord
+from sslwear.training import EpochRecord, Helpers
+from sslwear.training.fold_group import TrainedFold
 
 SECONDS, FAILURE = "STUB_S", "STUB_FAILURE"
 """Environment variables with the duration of a trial, and how trials fail: ``memory``, ``nan`` or ``error``."""
 FINAL_SECONDS, PRETRAINING_SECONDS = "STUB_FINAL_S", "STUB_PRETRAINING_S"
 """Environment variables with how long finalising and a pre-training wait before they train."""
+EPOCH_SECONDS = "STUB_EPOCH_S"
+"""Environment variable with how long an epoch of a fold waits before it trains, where trials are no stubs."""
 FAILING_RATE = 3e-3
 """Learning rate from which on trials fail."""
 STEPS = 4
@@ -45,6 +49,7 @@ def judge(
     parent: str | None,
     progress: ProgressCallback,
     watch: Watch | None = None,
+    helpers: Helpers | None = None,
 ) -> Judgement:
     """Sleep, and score predictions some of which are wrong, depending on the learning rate."""
     windows = context.windows(context.judged)
@@ -102,6 +107,17 @@ def _slow_pretraining(*arguments: Any, **named: Any) -> None:
     pretrain(*arguments, **named)
 
 
+def delay() -> None:
+    """Let each epoch of a fold take longer."""
+    advance = TrainedFold.advance
+
+    def delayed(fold: TrainedFold) -> None:
+        time.sleep(float(os.environ.get(EPOCH_SECONDS, "0")))
+        advance(fold)
+
+    TrainedFold.advance = delayed  # type: ignore[method-assign]
+
+
 def replace() -> None:
     """Replace training, figures and the page of a study by stubs."""
     search_trial.judge = judge
@@ -109,6 +125,7 @@ def replace() -> None:
     summary.log = _nothing
     final_test.trial_network = _slow_final
     pretraining.pretrain = _slow_pretraining
+    Helper.help = _nothing
 
 
 if __name__ == "__main__":

@@ -68,8 +68,9 @@ class Claims:
                         ~sa.exists().where(CLAIMS.c.name == name)
                     ),
                 )
+                counting = {"preserve_rowcount": True}  # of an INSERT it is not kept for every database
                 try:
-                    return connection.execute(new).rowcount == 1
+                    return connection.execute(new, execution_options=counting).rowcount == 1
                 except IntegrityError:  # another process was faster
                     return False
             if row.owner != self.owner and not self._is_gone(row.owner, row.age):

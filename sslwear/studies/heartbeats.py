@@ -66,6 +66,7 @@ class Heartbeat:
 
     Attributes:
         owner: name of this process in the store.
+        engine: of Optuna's database.
         claims: its rights.
         trials: ids of the trials that it runs, in Optuna's storage.
     """
@@ -74,7 +75,8 @@ class Heartbeat:
         self._store, self._interval = store, _interval()
         self._storage = _storage(open_storage(store), self._interval)
         self.owner = store.process()
-        self.claims = Claims(self._storage.engine, self.owner, self._is_gone)
+        self.engine = self._storage.engine
+        self.claims = Claims(self.engine, self.owner, self._is_gone)
         self.trials: set[int] = set()
         self._watchers: list[Callable[[], None]] = []
         self._users, self._stop = 0, threading.Event()

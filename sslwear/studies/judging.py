@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
 from sslwear.config import NO_PRETEXT, TrainingSettings
-from sslwear.data.splits import Split
+from sslwear.encoders.base import Encoder
 from sslwear.evaluation.intervals import FEWEST
 from sslwear.evaluation.participants import POOLED, mean_scores, per_participant, standard_errors
 from sslwear.studies.context import StudyContext
@@ -21,7 +21,7 @@ from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.trial import first_encoder, run_name, training_params
 from sslwear.tracking import Run, participant_params
 from sslwear.tracking.system_metrics import monitored
-from sslwear.training import EpochRecord, Evaluation, FitData, Fold, FoldedResult, Windows, fit_folds
+from sslwear.training import EpochRecord, Evaluation, FitData, Fold, FoldedResult, Helpers, Windows, fit_folds
 from sslwear.training.metrics import HEADLINE_SCORES, classification_scores, confusion
 from sslwear.utils.words import count
 
@@ -91,6 +91,7 @@ def judge(
     parent: str | None,
     progress: ProgressCallback,
     watch: Watch | None = None,
+    helpers: Helpers | None = None,
 ) -> Judgement:
     """Train in each fold of a study, score each participant, and log the scores; test participants are not used.
 
@@ -103,6 +104,7 @@ def judge(
         parent: id of the parent run of a pre-training.
         progress: receives the folds and epochs.
         watch: ends the trial early.
+        helpers: train folds too.
     """
     watch, total = watch or Watch(), len(context.folds)
     judged = [context.windows(fold.validation) for fold in context.folds]
@@ -130,13 +132,14 @@ def judge(
     try:
         with context.unchanged_data(), monitored(run):
             fit_folds(
-                [_fold(context, fold, training, run, parent, progress) for fold in context.folds],
+                [_fold(context.in_fold(fold), training, run, parent, progress) for fold in context.folds],
                 context.fit_settings(training),
                 first=first,
                 on_epoch=after_epoch,
                 on_stage=after_folds,
                 cache=context.cache,
                 ahead=training.pretext == NO_PRETEXT,  # a pre-training is not to be for nothing
+                helpers=helpers,
             )
     finally:
         if seen:
@@ -181,22 +184,16 @@ def first_folds(context: StudyContext) -> int:
 
 
 def _fold(
-    context: StudyContext,
-    fold: Split,
-    training: TrainingSettings,
-    run: Run,
-    parent: str | None,
-    progress: ProgressCallback,
+    context: StudyContext, training: TrainingSettings, run: Run, parent: str | None, progress: ProgressCallback
 ) -> Callable[[], Fold]:
     """What a fold trains on, made when the fold's turn comes, because it may need a pre-training of its own."""
+    return lambda: fold_with(context, training, first_encoder(context, training, run, parent, progress))
 
-    def make() -> Fold:
-        mine = context.in_fold(fold)
-        data = FitData(mine.windows(fold.train, training), mine.windows(fold.validation))
-        encoder = first_encoder(mine, training, run, parent, progress)
-        return Fold(encoder, mine.classification(training), data, mine.tuning(training))
 
-    return make
+def fold_with(context: StudyContext, training: TrainingSettings, encoder: Encoder) -> Fold:
+    """What the fold of a context trains on, with an encoder."""
+    data = FitData(context.windows(context.split.train, training), context.windows(context.split.validation))
+    return Fold(encoder, context.classification(training), data, context.tuning(training))
 
 
 class _Scorer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import optuna
@@ -16,6 +17,7 @@ from sslwear.studies.budget import Budget, end_note
 from sslwear.studies.context import StudyContext
 from sslwear.studies.failures import check_failures
 from sslwear.studies.first_trials import first_trials
+from sslwear.studies.helping import Helper
 from sslwear.studies.limits import directions
 from sslwear.studies.pretraining import pretraining_rights
 from sslwear.studies.progress import ProgressCallback
@@ -23,7 +25,7 @@ from sslwear.studies.sampling import pruner, tuning_parameter
 from sslwear.studies.search_trial import Proposal, propose, run_trial
 from sslwear.studies.storage import NESTED, open_storage
 from sslwear.studies.trials import BY_PARTICIPANT, SELECT, winner
-from sslwear.studies.workers import Crew
+from sslwear.studies.workers import STOPPED, Crew
 from sslwear.tracking import Run, Store
 from sslwear.tracking.outages import is_memory
 from sslwear.utils.interrupts import signals_deferred
@@ -92,11 +94,24 @@ class _Search:
             if proposal is None:
                 if running == 0:
                     return spent
-                self.crew.wait()
+                if self.crew.joint and self._helper.help():
+                    self.crew.worked()
+                else:
+                    self.crew.wait()
                 return None
         self.crew.worked()
         self._run(context, proposal)
         return None
+
+    @cached_property
+    def _helper(self) -> Helper:
+        """Helps with the trials of other workers."""
+        return Helper(self.context, self.study, self.parent, self.progress, self._has_work)
+
+    def _has_work(self) -> bool:
+        """Whether there is a trial to ask for, or the study was stopped."""
+        stopped = self.study.user_attrs.get(STOPPED) is not None
+        return stopped or (self.budget.spent() is None and sum(self.crew.numbers()) < self.context.settings.trials)
 
     def _ask(self) -> tuple[dict[str, Any] | None, int, Proposal | None]:
         """What of the budget is spent, the number of running trials, and the next trial if there is one to run."""

@@ -19,6 +19,7 @@ from sslwear.studies.judging import Judgement, Watch, is_worse, judge, sentence
 from sslwear.studies.limits import MEASURED, values
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.sampling import chosen, earlier_duplicate, next_trial
+from sslwear.studies.shared_folds import helped
 from sslwear.studies.trial import log_figures, log_network, note, run_name, tensor_rates
 from sslwear.studies.trials import (
     NETWORK,
@@ -122,7 +123,9 @@ def _judge(
     """Train and score a trial, and record how it ended."""
     name = run_name(training, trial.number)
     try:
-        judgement = judge(context, training, run, parent.id, progress, _Watch(study, trial, context.settings))
+        with helped(context, trial, run) as helpers:
+            watch = _Watch(study, trial, context.settings)
+            judgement = judge(context, training, run, parent.id, progress, watch, helpers)
         value = _value(study, judgement, context.settings.objective)
         run.describe(f"{note(training)}\n\n{sentence(judgement, context.settings.objective)}")
         _log_network(context, training, judgement, run, trial, parent, progress)

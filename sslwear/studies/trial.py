@@ -144,11 +144,20 @@ def first_encoder(
     context: StudyContext, training: TrainingSettings, run: Run, parent: str | None, progress: ProgressCallback
 ) -> Encoder:
     """The encoder that fine-tuning starts from, pre-trained if the settings ask for it; see `train`."""
+    encoder, origin = pretrained_encoder(context, training, run.experiment, parent, progress)
+    if origin is not None:
+        run.tags(pretraining_run=origin)
+    return encoder
+
+
+def pretrained_encoder(
+    context: StudyContext, training: TrainingSettings, experiment: str, parent: str | None, progress: ProgressCallback
+) -> tuple[Encoder, str | None]:
+    """The encoder of `first_encoder`, and the id of its pre-training's run."""
     if training.pretext == NO_PRETEXT:
-        return context.new_encoder()
-    state, origin = pretrained(context, run.experiment, training.pretext, parent, progress)
-    run.tags(pretraining_run=origin)
-    return context.new_encoder(state, f"the pre-training run {origin}")
+        return context.new_encoder(), None
+    state, origin = pretrained(context, experiment, training.pretext, parent, progress)
+    return context.new_encoder(state, f"the pre-training run {origin}"), origin
 
 
 def _log_inputs(context: StudyContext, training: TrainingSettings, run: Run) -> FitData:

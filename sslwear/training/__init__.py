@@ -4,7 +4,7 @@ from sslwear.training.cache import FeatureCache, FrozenBlocks
 from sslwear.training.checkpoint import Checkpoints
 from sslwear.training.epochs import frozen_prefix_length
 from sslwear.training.evaluation import evaluate, outputs
-from sslwear.training.fold_group import Fold
+from sslwear.training.fold_group import Fold, Helpers
 from sslwear.training.folds import FoldedResult, fit_folds
 from sslwear.training.loop import fit, refit
 from sslwear.training.results import EpochRecord, Evaluation, FitResult, FitSettings
@@ -22,6 +22,7 @@ __all__ = [
     "Fold",
     "FoldedResult",
     "FrozenBlocks",
+    "Helpers",
     "WindowSource",
     "Windows",
     "evaluate",

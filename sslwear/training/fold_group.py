@@ -47,12 +47,30 @@ class Fold:
     tuning: TuningStrategy
 
 
+class Helpers:
+    """Others who train folds too; by default there are none. Folds are counted from 0, and epochs from 1."""
+
+    def look(self, epoch: int) -> None:
+        """Look what they have done; `epoch` is the one that is needed now."""
+
+    def epochs(self, fold: int, known: int) -> list[tuple[EpochRecord, Evaluation]]:
+        """What they have done of a fold after the first `known` epochs."""
+        return []
+
+    def ahead(self, fold: int, epochs: int) -> bool:
+        """Whether one of them trains a fold, and has done more than so many epochs of it."""
+        return False
+
+    def wait(self) -> None:
+        """Wait a little for them."""
+
+
 class TrainedFold:
     """A fold with its network, and its epochs so far.
 
     Attributes:
         fold: the fold.
-        training: its network in training.
+        training: its network in training; helpers may have done more epochs of the fold than it has.
         history: records by epoch.
         evaluations: evaluations by epoch.
         error: what ended its training.
@@ -79,10 +97,16 @@ class TrainedFold:
         self._attempt(self._advance)
 
     def _advance(self) -> None:
-        self.history.append(self.training.advance())
+        record = self.training.advance()
         evaluation = self.training.evaluation
         assert evaluation is not None
         self.training.evaluation = None
+        if self.training.epochs > len(self.history):
+            self.add(record, evaluation)
+
+    def add(self, record: EpochRecord, evaluation: Evaluation) -> None:
+        """Add the next epoch."""
+        self.history.append(record)
         truth, predicted = _small(evaluation.truth), _small(evaluation.predicted)
         if self.evaluations and np.array_equal(truth, self.evaluations[0].truth):
             truth = self.evaluations[0].truth
@@ -104,19 +128,30 @@ class FoldGroup:
         settings: settings of the training.
         cache: stores the outputs of the frozen first blocks.
         ahead: whether idle threads train further folds.
+        helpers: train folds too.
+        total: number of folds that there may be; by default that of `folds`.
+
+    Attributes:
+        at_once: number of folds that are trained at the same time.
     """
 
     def __init__(
-        self, folds: Sequence[Callable[[], Fold]], settings: FitSettings, cache: FeatureCache | None, ahead: bool
+        self,
+        folds: Sequence[Callable[[], Fold]],
+        settings: FitSettings,
+        cache: FeatureCache | None,
+        ahead: bool,
+        helpers: Helpers | None = None,
+        total: int | None = None,
     ) -> None:
-        self._folds, self._cache, self._ahead = folds, cache, ahead
+        self._folds, self._cache, self._ahead, self._helpers = folds, cache, ahead, helpers or Helpers()
         self._trained: list[TrainedFold] = []
-        several = len(folds) > 1
+        total = len(folds) if total is None else total
         threads = settings.threads or torch.get_num_threads()
-        self._at_once = min(threads, len(folds)) if settings.device.type == "cpu" else 1
+        self.at_once = min(threads, total) if settings.device.type == "cpu" else 1
         # One thread a fold rounds in the same way, whatever the number of folds at the same time.
-        self._settings = replace(settings, threads=1) if several else settings
-        self._pool = ThreadPoolExecutor(self._at_once, "fold")  # starts no thread before it is used
+        self._settings = replace(settings, threads=1) if total > 1 else settings
+        self._pool = ThreadPoolExecutor(self.at_once, "fold")  # starts no thread before it is used
 
     def __enter__(self) -> FoldGroup:
         return self
@@ -127,40 +162,67 @@ class FoldGroup:
     def train(self, count: int, epoch: int) -> list[TrainedFold]:
         """The first `count` folds, after at least `epoch` epochs each; they must have been trained for one less."""
         self._make(count)
-        needed = [fold for fold in self._trained[:count] if len(fold.history) < epoch]
-        if needed:
-            self._advance([*needed, *self._further(count, -len(needed) % self._at_once, epoch)])
-        for fold in needed:
-            if fold.error is not None:
-                raise fold.error
+        while needed := [fold for fold in self._trained[:count] if len(fold.history) < epoch]:
+            if needed[0].error is not None:
+                raise needed[0].error
+            self._train([fold for fold in needed if fold.error is None], count, epoch)
         return self._trained[:count]
+
+    def _train(self, needed: list[TrainedFold], count: int, epoch: int) -> None:
+        """Train folds for one epoch, but for those that helpers are ahead with; take over what these have done."""
+        self._helpers.look(epoch)
+        for fold in needed:
+            for done in self._helpers.epochs(self._trained.index(fold), len(fold.history)):
+                fold.add(*done)
+        left = [fold for fold in needed if len(fold.history) < epoch]
+        mine = [fold for fold in left if not self._is_lent(fold)]
+        idle = -len(mine) % self.at_once if mine or not left else self.at_once
+        mine += self._further(count, idle, epoch)
+        if mine:
+            self.advance(mine)
+        elif left:
+            self._helpers.wait()
+
+    def _is_lent(self, fold: TrainedFold) -> bool:
+        """Whether a helper is ahead with a fold; a helper that is not would only be waited for."""
+        return self._helpers.ahead(self._trained.index(fold), fold.training.epochs)
 
     def _further(self, count: int, idle: int, epoch: int) -> list[TrainedFold]:
         """Folds after the first `count` ones to train for an epoch on idle threads."""
-        if not self._ahead:
-            return []
-        try:
-            self._make(min(count + idle, len(self._folds)))
-        except SslwearError:  # raised when the fold's turn comes
-            return []
-        return [fold for fold in self._trained[count : count + idle] if len(fold.history) < epoch]
+        found, place = list[TrainedFold](), count
+        while self._ahead and place < min(count + idle, len(self._folds)):
+            try:
+                self._make(place + 1)
+            except SslwearError:  # raised when the fold's turn comes
+                return []
+            if self._is_lent(self._trained[place]):
+                idle += 1
+            elif self._trained[place].error is None and len(self._trained[place].history) < epoch:
+                found.append(self._trained[place])
+            place += 1
+        return found
 
     def _make(self, count: int) -> None:
         """Make folds until there are `count`."""
         while len(self._trained) < count:
-            fold = TrainedFold(self._folds[len(self._trained)](), self._settings, self._cache)
-            if self._at_once > 1 and draws_globally(fold.training.network, fold.fold.encoder.window_samples):
-                self._at_once = 1
-            self._trained.append(fold)
+            self.add(self._folds[len(self._trained)])
 
-    def _advance(self, folds: list[TrainedFold]) -> None:
-        """Train folds for one epoch each."""
-        if self._at_once > 1 and len(folds) > 1:
+    def add(self, make: Callable[[], Fold]) -> TrainedFold:
+        """Make one more fold."""
+        fold = TrainedFold(make(), self._settings, self._cache)
+        if self.at_once > 1 and draws_globally(fold.training.network, fold.fold.encoder.window_samples):
+            self.at_once = 1
+        self._trained.append(fold)
+        return fold
+
+    def advance(self, folds: list[TrainedFold]) -> None:
+        """Train folds for one epoch each; what ends the training of one is kept as its error."""
+        if self.at_once > 1 and len(folds) > 1:
             self._advance_at_once(folds)
             return
         for fold in folds:
             # The global generator is seeded in case that the network draws from it, for example for dropout.
-            seed = generator(self._settings.seed, GLOBAL_STREAMS + len(fold.history) + 1).initial_seed()
+            seed = generator(self._settings.seed, GLOBAL_STREAMS + fold.training.epochs + 1).initial_seed()
             with seeded(seed, self._settings.device):
                 fold.advance()
             if fold.error is not None:

@@ -10,7 +10,7 @@ from sslwear.errors import SslwearError
 from sslwear.training.cache import FeatureCache
 from sslwear.training.device import deterministic
 from sslwear.training.epochs import stops_early
-from sslwear.training.fold_group import Fold, FoldGroup, TrainedFold
+from sslwear.training.fold_group import Fold, FoldGroup, Helpers, TrainedFold
 from sslwear.training.results import EpochRecord, Evaluation, FitSettings
 
 
@@ -48,6 +48,7 @@ def fit_folds(
     on_stage: Listener | None = None,
     cache: FeatureCache | None = None,
     ahead: bool = True,
+    helpers: Helpers | None = None,
 ) -> FoldedResult:
     """Train a network in each fold, and choose one number of epochs for all of them.
 
@@ -68,6 +69,7 @@ def fit_folds(
         cache: stores the outputs of the frozen first blocks.
         ahead: whether otherwise idle threads train further folds before their turn. It changes no result, but makes
             folds that are not needed if the training is ended. False suits folds that take long to make.
+        helpers: train folds too, as this function does; None for nobody.
 
     Raises:
         DivergenceError: when a loss is not finite.
@@ -77,7 +79,7 @@ def fit_folds(
     if not folds:
         raise SslwearError("there are no folds to train in. Check the split")
     first = min(max(first, 1), len(folds))
-    with deterministic(settings.device), FoldGroup(folds, settings, cache, ahead) as group:
+    with deterministic(settings.device), FoldGroup(folds, settings, cache, ahead, helpers) as group:
         for stage in range(first, len(folds) + 1):
             result = _train_stage(group, stage, settings, on_epoch if stage == first else None)
             if on_stage is not None:

@@ -96,16 +96,16 @@ class SoFar:
         return {
             "training": self._training.state(),
             "history": [asdict(record) for record in self.history],
-            "best": None if best is None else (best[0], _tensors(best[1])),
+            "best": None if best is None else (best[0], evaluation_state(best[1])),
             "best_weights": self.best_weights.tensors,
         }
 
     def _load(self, state: State) -> None:
         self._training.load(state["training"])
-        self.history = [_record(content) for content in state["history"]]
+        self.history = [record_of(content) for content in state["history"]]
         self.best_weights.load(state["best_weights"])
         if state["best"] is not None:
-            self._best = state["best"][0], _evaluation(state["best"][1])
+            self._best = state["best"][0], evaluation_of(state["best"][1])
 
 
 class BestWeights:
@@ -141,7 +141,7 @@ class BestWeights:
             self._parts[name].load_state_dict(tensors)
 
 
-def _tensors(evaluation: Evaluation) -> dict[str, Any]:
+def evaluation_state(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation with tensors in place of arrays."""
     arrays = {
         name: torch.from_numpy(np.ascontiguousarray(getattr(evaluation, name))) for name in ("truth", "predicted")
@@ -149,10 +149,12 @@ def _tensors(evaluation: Evaluation) -> dict[str, Any]:
     return {"loss": evaluation.loss, "scores": dict(evaluation.scores), **arrays}
 
 
-def _evaluation(content: dict[str, Any]) -> Evaluation:
+def evaluation_of(content: dict[str, Any]) -> Evaluation:
+    """The evaluation with a state of `evaluation_state`."""
     return Evaluation(**{**content, "truth": content["truth"].numpy(), "predicted": content["predicted"].numpy()})
 
 
-def _record(content: dict[str, Any]) -> EpochRecord:
+def record_of(content: dict[str, Any]) -> EpochRecord:
+    """The record with the content that `dataclasses.asdict` gives."""
     learning = {part: Learning(**how) for part, how in content["learning"].items()}
     return EpochRecord(**{**content, "learning": learning})

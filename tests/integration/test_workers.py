@@ -126,7 +126,9 @@ def stub_command(arguments: tuple[str, ...], variables: dict[str, str], output: 
     os.dup2(handle, 2)
     heed_signals()
     sys.argv = ["sslwear", *arguments]
-    if "REAL" not in os.environ:
+    if "REAL" in os.environ:
+        stub_worker.delay()
+    else:
         stub_worker.replace()
     stub_worker.main()
 

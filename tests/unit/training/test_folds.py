@@ -22,12 +22,15 @@ from sslwear.encoders.cnn import Cnn5
 from sslwear.errors import DivergenceError, SslwearError
 from sslwear.training import (
     AugmentedViews,
+    EpochRecord,
+    Evaluation,
     FeatureCache,
     FitData,
     FitSettings,
     Fold,
     FoldedResult,
     FrozenBlocks,
+    Helpers,
     Windows,
     fit,
     fit_folds,
@@ -482,3 +485,93 @@ def test_answers_that_are_not_small_integers_are_kept_as_they_are(small: Dataset
     made = Fold(encoder(), Other(3), data, parse("head", Cnn5))
     ((one,),) = fit_folds([lambda: made], replace(SETTINGS, max_epochs=1)).evaluations
     assert np.array_equal(one.truth, data.validation.labels + offset)
+
+
+class Scripts(Helpers):
+    """Helpers that are at given epochs of folds by the number of times that the owner has looked.
+
+    Attributes:
+        waited: how often the owner waited.
+    """
+
+    def __init__(self, done: FoldedResult, alone: Sequence[FoldedResult], come: Callable[[int, int], int]) -> None:
+        self._done, self._alone, self._come = done, alone, come
+        self._looks = self.waited = 0
+
+    def look(self, epoch: int) -> None:
+        self._looks += 1
+
+    def epochs(self, fold: int, known: int) -> list[tuple[EpochRecord, Evaluation]]:
+        records, evaluations = self._alone[fold].history, self._done.evaluations[fold]
+        return list(zip(records, evaluations, strict=False))[known : self._come(fold, self._looks)]
+
+    def ahead(self, fold: int, epochs: int) -> bool:
+        return self._come(fold, self._looks) > epochs
+
+    def wait(self) -> None:
+        self.waited += 1
+
+
+SCHEDULES: dict[str, Callable[[int, int], int]] = {
+    "of the last fold": lambda fold, looks: 8 if fold == 2 else 0,
+    "in all but the first fold": lambda fold, looks: looks // 2 if fold > 0 else 0,
+    "that are slow": lambda fold, looks: min(8, looks // 9) if fold > 0 else 0,
+    "that are lost": lambda fold, looks: looks if fold > 0 and looks < 4 else 0,
+    "one after another": lambda fold, looks: looks % 5 if fold > 0 else 0,
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_helpers_change_no_result(
+    small: Dataset, schedule: Callable[[int, int], int], threads: int, first: int, advanced: list[int]
+) -> None:
+    settings = replace(SETTINGS, max_epochs=6, patience=2, learning_rate=3e-2)
+    seen: list[list[tuple[int, FoldedResult]]] = [[], []]
+
+    def trained(which: int, helpers: Helpers | None) -> FoldedResult:
+        def note(count: int, result: FoldedResult) -> None:
+            seen[which].append((count, result))
+
+        how = replace(settings, threads=threads)
+        return fit_folds(folds(small, 3), how, first=first, on_epoch=note, on_stage=note, helpers=helpers)
+
+    whole = fit_folds(folds(small, 3), replace(settings, patience=6), first=3)
+    alone = [_one_of_several(small, number, replace(settings, patience=6)) for number in range(3)]
+    advanced.clear()
+    expected = trained(0, None)
+    without = len(advanced)
+    helpers = Scripts(whole, alone, schedule)
+    assert_same(trained(1, helpers), expected)
+    assert len(seen[1]) == len(seen[0])
+    for (count, one), (counted, other) in zip(*seen, strict=True):
+        assert count == counted
+        assert_same(one, other)
+    if schedule is SCHEDULES["of the last fold"]:
+        assert len(advanced) - without < without
+
+
+def _one_of_several(small: Dataset, number: int, settings: FitSettings) -> FoldedResult:
+    """A fold's own records, trained on one thread as one of several."""
+    return fit_folds(folds(small, 3)[number : number + 1], replace(settings, threads=1), first=1)
+
+
+def test_a_fold_that_fails_with_a_helper_fails_in_the_same_epoch(small: Dataset) -> None:
+    losses = [1.0, 1.0, float("nan")]
+    whole = fit_folds(scripted(small, [1.0] * 3, [1.0] * 3), replace(SETTINGS, patience=3), first=2)
+    alone = [
+        fit_folds(scripted(small, [1.0] * 3)[:1], SETTINGS),
+        fit_folds([fold(small, 1, "head", Scripted([1.0] * 3))], SETTINGS),
+    ]
+    seen: list[int] = []
+    helpers = Scripts(whole, alone, lambda fold, looks: 2 if fold == 1 and looks < 4 else 0)
+    with pytest.raises(DivergenceError, match="after epoch 3"):
+        fit_folds(
+            scripted(small, [1.0] * 3, losses),
+            SETTINGS,
+            first=2,
+            on_epoch=lambda _, result: seen.append(len(result.history)),
+            helpers=helpers,
+        )
+    assert seen == [1, 2]

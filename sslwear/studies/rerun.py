@@ -115,7 +115,7 @@ def _repeat(
         pretrain(context, original.data.params["pretext"], run, progress)
     elif place is not None and kind == NETWORK:
         log_on_everybody(context, place[1].method.training, int(original.data.params["best_epoch"]), run, run, progress)
-        _same_start(original, run, progress)
+        warn_of_another_start(original, run, progress)
     elif place is not None:
         plan = replace(place[0], context=replace(place[0].context, cache=context.cache))
         again = replace(place[1], key=f"{place[1].key}-{run.id}")  # a search is not to find its own trials

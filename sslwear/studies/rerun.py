@@ -20,14 +20,15 @@ from sslwear.studies.cross_validation_job import run_job
 from sslwear.studies.cross_validation_plan import CrossValidationPlan, Job
 from sslwear.studies.judging import Judgement, Watch, first_folds, judge
 from sslwear.studies.method_networks import KIND as NETWORK
-from sslwear.studies.method_networks import METHOD, all_participants, log_on_everybody
-from sslwear.studies.pretraining import pretrain, pretraining_source, pretraining_windows
+from sslwear.studies.method_networks import log_on_everybody
+from sslwear.studies.pretraining import pretrain, pretraining_source
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.rerun_comparison import RerunResult, compare, warn_of_another_start
+from sslwear.studies.rerun_place import find_job, pretrained_alike, pretraining_context, runs_above
 from sslwear.studies.storage import open_storage
 from sslwear.studies.trial import log_network, train
 from sslwear.studies.trials import kept_settings
-from sslwear.tracking import Run, Store, participant_params, reading
+from sslwear.tracking import Run, Store, reading
 from sslwear.tracking.kept_records import kept_elsewhere
 from sslwear.tracking.provenance import provenance
 from sslwear.training import EpochRecord, FeatureCache
@@ -37,7 +38,6 @@ KINDS = ("train", "trial", "winner", "pretraining", "cross_validation_job", NETW
 COPIED_TAGS = ("transductive", "supervised")
 """Tags that a repeated run copies from the original."""
 COMMIT = "mlflow.source.git.commit"
-PARENT = "mlflow.parentRunId"
 
 
 class _StopHere(Exception):  # noqa: N818 - ends the training and is no error
@@ -80,12 +80,12 @@ def rerun(original: MlflowRun, store: Store, progress: ProgressCallback) -> Reru
     experiment = store.experiment(store.client.get_experiment(original.info.experiment_id).name)  # not a deleted one
     with tempfile.TemporaryDirectory() as folder:
         logged = _with_runtime(_settings(original, kind, store), original, progress)
-        runs = [run.info.run_id for run in (original, *_above(original, store))]
+        runs = [run.info.run_id for run in (original, *runs_above(original, store))]
         settings = reading.with_plugins(logged, store, runs, Path(folder))
-        place = _find_job(settings, original, kind, store)
+        place = find_job(settings, original, kind, store)
         context = StudyContext.open(settings, store) if place is None else place[0].of(place[1])
         if kind == "pretraining" and place is None:
-            context = _pretraining_context(context, original)
+            context = pretraining_context(context, original)
         _check_same(context, original, kind, progress)
         name, run_id = original.info.run_name, original.info.run_id
         what = f"Repeats [{name}](#/experiments/{original.info.experiment_id}/runs/{run_id})"
@@ -130,70 +130,6 @@ def _repeat(
         _train(context, original, run, progress)
 
 
-def _find_job(
-    settings: Settings, original: MlflowRun, kind: str, store: Store
-) -> tuple[CrossValidationPlan, Job] | None:
-    """The evaluation that a run belongs to, and its job or the job that it pre-trained for; None if there is none.
-
-    Raises:
-        StudyError: when its settings have no such job.
-    """
-    kinds = [reading.kind_of(run) for run in _above(original, store)]
-    if kinds[-1:] != ["cross_validation"]:
-        if kind in ("cross_validation_job", NETWORK):
-            raise StudyError(
-                f"the evaluation of the run {original.info.run_id} was deleted, and its settings with it. Restore it "
-                "in the UI, or run sslwear evaluate again"
-            )
-        return None
-    plan = CrossValidationPlan.build(settings, store)
-    if kinds[0] == METHOD:  # a promotion, whose networks are trained on all participants
-        everybody = all_participants(plan.context.dataset)
-        jobs = tuple(replace(job, fold=0, split=everybody) for job in plan.jobs)
-        plan = replace(plan, settings=plan.settings.model_copy(update={"transductive": False}), jobs=jobs)
-    for job in plan.jobs:
-        if kind in ("cross_validation_job", NETWORK):
-            names = ("method", "seed", "fold") if kind == "cross_validation_job" else ("method", "seed")
-            own = {"method": job.method.name, "fold": str(job.fold), "seed": str(job.seed)}
-            found = all(own[name] == reading.tag(original, name) for name in names)
-        else:
-            found = job.method.uses_encoder and _pretrained_alike(plan.of(job), original)
-        if found:
-            return plan, job
-    raise StudyError(
-        f"by its settings, the evaluation of the run {original.info.run_id} has no such job, so the run cannot be "
-        "repeated"
-    )
-
-
-def _above(run: MlflowRun, store: Store) -> list[MlflowRun]:
-    """The parent of a run, and of a promoted method's run the evaluation above it; without those that were deleted."""
-    parents = [_parent(run, store)]
-    if parents[0] is not None and reading.kind_of(parents[0]) == METHOD:
-        parents.append(_parent(parents[0], store))
-    return [parent for parent in parents if parent is not None]
-
-
-def _parent(run: MlflowRun, store: Store) -> MlflowRun | None:
-    above = run.data.tags.get(PARENT)
-    return None if above is None else store.find_run(above)
-
-
-def _pretraining_context(context: StudyContext, original: MlflowRun) -> StudyContext:
-    """The context of a study's fold that a pre-training was for, or that of all participants."""
-    found = (context, *map(context.in_fold, context.folds), context.on_all())
-    return next((one for one in found if _pretrained_alike(one, original)), context)
-
-
-def _pretrained_alike(context: StudyContext, original: MlflowRun) -> bool:
-    """Whether a pre-training had these participants, this seed and these initial weights."""
-    params = original.data.params
-    data = pretraining_windows(context, params["pretext"])
-    whose = participant_params(train=data.train.participants(), held_out=data.validation.participants())
-    now = {**whose, "seed": str(context.settings.seed), "weights": context.origin}
-    return all(params[name] == value for name, value in now.items())
-
-
 def _check(original: MlflowRun, remote: bool) -> str:
     """Kind of a run that can be repeated; it may be on a server that was away.
 
@@ -227,7 +163,7 @@ def _check(original: MlflowRun, remote: bool) -> str:
 
 def _settings(original: MlflowRun, kind: str, store: Store) -> Settings:
     """Settings of a run: its own, or those of its parent run."""
-    for run in (original, *_above(original, store)):
+    for run in (original, *runs_above(original, store)):
         if (found := reading.settings(store, run.info.run_id)) is not None:
             return _with_own(found, original) if kind in ("trial", "winner") else found
     storage, name = open_storage(store), reading.tag(original, "study")
@@ -284,7 +220,7 @@ def _check_same(context: StudyContext, original: MlflowRun, kind: str, progress:
             f"{data.place} changed since the run {run_id}: its fingerprint is {data.fingerprint[:12]} and was "
             f"{str(before)[:12]}. Restore the data"
         )
-    if kind == "pretraining" and not _pretrained_alike(context, original):
+    if kind == "pretraining" and not pretrained_alike(context, original):
         raise DataError(
             f"by its settings, the run {run_id} would have other participants, seed or weights now, so it cannot be "
             "repeated"

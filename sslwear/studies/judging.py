@@ -106,45 +106,30 @@ def judge(
         watch: ends the trial early.
         helpers: train folds too.
     """
-    watch, total = watch or Watch(), len(context.folds)
+    total = len(context.folds)
     judged = [context.windows(fold.validation) for fold in context.folds]
     limits = measured(context, training)
     _introduce(context, training, judged, limits, run)
     progress.started(run_name(training), training.max_epochs)
     scorer = _Scorer(len(context.dataset.class_names), [windows.pid for windows in judged], limits)
-    first, objective, log = first_folds(context), context.settings.objective, run.epochs()
-    seen: list[FoldedResult] = []
-
-    def after_epoch(folds: int, result: FoldedResult) -> None:
-        seen[:] = [result]
-        record = scorer.history(result)[-1]
-        if folds == total:  # otherwise the means change with each further fold
-            log(record)
-        progress.epoch(record, objective)
-        watch.epoch(record)
-
-    def after_folds(folds: int, result: FoldedResult) -> None:
-        seen[:] = [result]
-        judgement = scorer.judgement(result)
-        progress.fold(folds, total, judgement.means[objective], objective)
-        watch.folds(judgement, total)
-
+    first = first_folds(context)
+    teller = _Teller(scorer, total, context.settings.objective, run.epochs(), progress, watch or Watch())
     try:
         with context.unchanged_data(), monitored(run):
-            fit_folds(
+            result = fit_folds(
                 [_fold(context.in_fold(fold), training, run, parent, progress) for fold in context.folds],
                 context.fit_settings(training),
                 first=first,
-                on_epoch=after_epoch,
-                on_stage=after_folds,
+                on_epoch=teller.epoch,
+                on_stage=teller.folds,
                 cache=context.cache,
                 ahead=training.pretext == NO_PRETEXT,  # a pre-training is not to be for nothing
                 helpers=helpers,
             )
     finally:
-        if seen:
-            _log_history(scorer.judgement(seen[0]), run, epochs=first < total)
-    judgement = scorer.judgement(seen[0])
+        if teller.newest is not None:
+            _log_history(scorer.judgement(teller.newest), run, epochs=first < total)
+    judgement = scorer.judgement(result)
     _log_scores(judgement, run)
     run.table(confusion_table(judgement, context.dataset.class_names), CONFUSION)
     return judgement
@@ -194,6 +179,39 @@ def fold_with(context: StudyContext, training: TrainingSettings, encoder: Encode
     """What the fold of a context trains on, with an encoder."""
     data = FitData(context.windows(context.split.train, training), context.windows(context.split.validation))
     return Fold(encoder, context.classification(training), data, context.tuning(training))
+
+
+@dataclass
+class _Teller:
+    """Tells of a trial while it is trained: its run, the progress, and what may end it.
+
+    Attributes:
+        newest: result of the folds so far; None before the first epoch.
+    """
+
+    scorer: _Scorer
+    total: int
+    objective: str
+    log: Callable[[EpochRecord], None]
+    progress: ProgressCallback
+    watch: Watch
+    newest: FoldedResult | None = None
+
+    def epoch(self, folds: int, result: FoldedResult) -> None:
+        """Called after each epoch of the first folds."""
+        self.newest = result
+        record = self.scorer.history(result)[-1]
+        if folds == self.total:  # otherwise the means change with each further fold
+            self.log(record)
+        self.progress.epoch(record, self.objective)
+        self.watch.epoch(record)
+
+    def folds(self, folds: int, result: FoldedResult) -> None:
+        """Called after the first folds and after each further one."""
+        self.newest = result
+        judgement = self.scorer.judgement(result)
+        self.progress.fold(folds, self.total, judgement.means[self.objective], self.objective)
+        self.watch.folds(judgement, self.total)
 
 
 class _Scorer:

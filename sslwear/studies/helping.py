@@ -23,6 +23,7 @@ from sslwear.studies.shared_folds import JUDGING, PAUSE_S, rights
 from sslwear.studies.trial import pretrained_encoder
 from sslwear.studies.trials import settings_of
 from sslwear.tracking import Run, outages
+from sslwear.tracking.patience import impatient
 from sslwear.training import Fold
 from sslwear.training.device import deterministic
 from sslwear.training.fold_group import FoldGroup, TrainedFold
@@ -125,13 +126,24 @@ class _Help:
 
     def run(self) -> bool:
         """Train folds until there is no need; returns False if there was none that this process can train."""
-        helper = self._helper
+        try:
+            if not self._help():
+                return False
+        except BaseException:
+            self._leave()
+            raise
+        if not self._trial_runs():  # whoever ended it may have gone before
+            self._epochs.forget(self._id)
+        return True
+
+    def _help(self) -> bool:
+        """Train folds until there is no need; returns False if there was none that this process can train."""
         with (
             ExitStack() as self._rights,
             self._context.unchanged_data(),
             deterministic(self._context.device),
             self._group,
-            helper.heartbeat.running(self._look_in_epoch),
+            self._helper.heartbeat.running(self._look_in_epoch),
         ):
             if not self._take():
                 return False
@@ -141,9 +153,19 @@ class _Help:
                     self._train(ready)
                 elif self._come is None or not self._take():
                     time.sleep(PAUSE_S)
-        if not self._trial_runs():  # whoever ended it may have gone before
-            self._epochs.forget(self._id)
         return True
+
+    def _leave(self) -> None:
+        """Delete the epochs that the owner does not know of, because it would not delete them."""
+        if self._come is not None:
+            return
+        try:
+            with signals_deferred(), impatient():
+                for one in self._mine:
+                    self._epochs.forget(self._id, one.number)
+        except Exception as error:
+            if not outages.is_outage(error):
+                raise
 
     def _take(self) -> bool:
         """Take the right to one more fold that nobody trains, and make the fold."""

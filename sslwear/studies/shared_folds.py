@@ -50,6 +50,10 @@ class _Helped(Helpers):
         """Look whether somebody helps; called in the thread of the heartbeats, so that training does not wait."""
         self.noticed = self.noticed or bool(self._heartbeat.claims.others(rights(self._trial)))
 
+    def killed(self) -> bool:
+        """Whether a helper was killed, perhaps before it was noticed."""
+        return bool(self._heartbeat.claims.others(rights(self._trial), gone=True))
+
     def look(self, epoch: int) -> None:
         """See `Helpers`."""
         if not self.noticed or time.monotonic() - self._looked < PAUSE_S:
@@ -90,8 +94,7 @@ class _Helped(Helpers):
         trial.set_user_attr(JUDGING, False)
         if self.helped:
             run.tags(helpers="; ".join(f"fold {fold + 1}: {owner}" for fold, owner in sorted(self.helped.items())))
-        if self._epochs is not None:
-            self._epochs.forget(self._trial)
+        (self._epochs or FoldEpochs(self._heartbeat.engine)).forget(self._trial)
         for name, owner in self._heartbeat.claims.others(rights(self._trial), gone=True).items():
             self._heartbeat.claims.forget(name, owner)
 
@@ -105,7 +108,8 @@ def helped(context: StudyContext, trial: optuna.Trial, run: Run) -> Iterator[Hel
     helpers = _Helped(heartbeat_of(context.store), trial)
 
     def end() -> None:
-        if helpers.noticed or context.settings.keep_checkpoints:  # otherwise the trial ends now
+        # without helpers the trial ends now, but if its network is trained first
+        if helpers.noticed or context.settings.keep_checkpoints or helpers.killed():
             with signals_deferred():
                 helpers.end(trial, run)
 

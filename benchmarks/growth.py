@@ -32,7 +32,7 @@ from machine import describe, new_store, peak_mb, write_section
 from optuna.trial import TrialState
 from rich.console import Console
 
-from sslwear.cli.study import _print_study
+from sslwear.cli.study_output import print_study
 from sslwear.cli.study_tables import studies_table
 from sslwear.config import Settings, TrainingSettings, parse
 from sslwear.data.arrays import Description, write_dataset
@@ -164,7 +164,7 @@ def multiply(store: Store, size: int) -> None:
 
 def show(store: Store) -> None:
     """What ``sslwear study show`` does."""
-    _print_study(Console(file=io.StringIO(), width=120), find_study("growth", store), store)
+    print_study(Console(file=io.StringIO(), width=120), find_study("growth", store), store)
 
 
 def timed(what: Callable[[], object]) -> float:

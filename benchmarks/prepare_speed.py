@@ -33,7 +33,7 @@ import pandas as pd
 from sslwear.data.arrays import WORN, Fingerprint
 from sslwear.data.prepare import prepare
 from sslwear.data.sources.capture24 import Capture24
-from sslwear.data.windowing import cut_recording
+from sslwear.data.windowing import cut_usable, usable_part
 
 ANNOTATIONS = {
     "7030 sleeping;MET 0.95": ("sleep", "sleep"),
@@ -130,7 +130,7 @@ def parts(folder: Path) -> dict[str, float]:
     began = time.perf_counter()
     (recording,) = source.recordings("P001")
     read = time.perf_counter()
-    found = cut_recording(recording, 30, 30, 30, source.limit_g)
+    found = cut_usable(*usable_part(recording), 30, 30, 30, source.limit_g)
     cut = time.perf_counter()
     with tempfile.TemporaryDirectory() as place:
         np.save(Path(place) / "X.npy", found.samples)

@@ -27,6 +27,7 @@ import numpy as np
 from machine import describe, new_store, write_section
 
 from sslwear.deployment import registry
+from sslwear.deployment.model_aliases import move_alias
 from sslwear.encoders.base import get as get_encoder
 from sslwear.encoders.card import Card, network
 from sslwear.encoders.classifier import Model
@@ -42,7 +43,7 @@ def register(store: Store, encoder: str) -> None:
     run = store.create_run(store.experiment("bench"), "bench", "train")
     example = np.zeros((1, kind.window_samples, 3), np.float32) + np.float32(0.6)
     version = registry.register(store, "bench", run.id, network(card), card, example, "", {}, {})
-    registry.move_alias(store, "bench", registry.CHAMPION, str(version.version), "to be measured", None)
+    move_alias(store, "bench", registry.CHAMPION, str(version.version), "to be measured", None)
     run.end("FINISHED", "finished")
 
 

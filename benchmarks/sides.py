@@ -113,9 +113,10 @@ def arrays_of(context: StudyContext) -> dict[str, Any]:
         "validation_x": np.array(dataset.windows[validation]),
         "validation_y": dataset.labels[validation],
     }
-    if context.settings.search.pretext is None:
+    tasks = [task for task in context.settings.search.choices("pretext") or () if task != "none"]
+    if not tasks:
         return found
-    sides = pretraining_windows(context)
+    sides = pretraining_windows(context, tasks[0])  # the same windows for each task
     for name, side in (("pretext_x", sides.train), ("held_out_x", sides.validation)):
         found[name] = np.array(dataset.windows[np.isin(dataset.pid, side.participants())])
     return found
@@ -154,7 +155,7 @@ def single(
         if side == "reference":
             run(1)
         else:
-            run(1, None)  # not into the cache
+            run(1, None)  # type: ignore[call-arg] # not into the cache
             if warm:
                 run(1)
         began = time.perf_counter()

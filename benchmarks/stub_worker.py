@@ -120,10 +120,10 @@ def delay() -> None:
 
 def replace() -> None:
     """Replace training, figures and the page of a study by stubs."""
-    search_trial.judge = judge
+    search_trial.judge = judge  # type: ignore[attr-defined]
     search_trial._log_network = _nothing
     summary.log = _nothing
-    final_test.trial_network = _slow_final
+    final_test.trial_network = _slow_final  # type: ignore[attr-defined]
     pretraining.pretrain = _slow_pretraining
     Helper.help = _nothing
 

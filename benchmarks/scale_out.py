@@ -19,18 +19,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import optuna
+import sqlalchemy as sa
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from deploy.throwaway import MissingError, Postgres  # noqa: E402 - the folder is found by the path above
+from deploy.throwaway import MissingError, MlflowServer, Postgres  # noqa: E402 - the folder is found by the path above
 from sslwear.config import TrainingSettings, load  # noqa: E402
 from sslwear.data.arrays import Description, write_dataset  # noqa: E402
 from sslwear.studies.context import StudyContext  # noqa: E402
@@ -45,6 +47,8 @@ from sslwear.studies.verdict import report  # noqa: E402
 from sslwear.studies.workers import Crew  # noqa: E402
 from sslwear.tracking import Store  # noqa: E402
 
+SERVED_S = 10.0
+"""Seconds during which an MLflow server is asked."""
 STUB = ROOT / "benchmarks" / "stub_worker.py"
 PEOPLE = 24
 """Number of participants of recorded trials."""
@@ -106,6 +110,7 @@ def main() -> None:
         print("\n| storage | seconds from kill -9 of a worker until its trial runs again |\n|---|---|")
         for kind, storage in kinds.items():
             print(f"| {kind} | {_takeover(storage(), file):.1f} |", flush=True)
+        _server(Path(folder))
     print(f"\nload of the machine after: {os.getloadavg()[0]:.1f}")
 
 
@@ -233,6 +238,10 @@ def _latencies(kind: str, new_store: Callable[[], Store], file: Path, recorded: 
             other.tell(trial, 0.5)
             plain["ask"].append(asked - started)
             plain["tell"].append(time.perf_counter() - asked)
+    if kind == "PostgreSQL":
+        with open_storage(store).engine.connect() as connection:
+            query = "select count(*) from pg_stat_activity where datname = current_database()"
+            print(f"| {kind}: connections of one worker | {connection.execute(sa.text(query)).scalar()} | - |")
     for name, values in ours.items():
         other = f"{1000 * statistics.median(plain[name]):.0f}" if name in plain else "-"
         print(f"| {kind}: {name} | {1000 * statistics.median(values):.0f} | {other} |", flush=True)
@@ -300,6 +309,31 @@ def _takeover(store: Store, file: Path) -> float:
             if process is not None:
                 process.kill()
                 process.wait()
+
+
+def _server(folder: Path) -> None:
+    """Print how many epochs a second an MLflow server on PostgreSQL takes from clients that log at the same time."""
+    try:
+        database = Postgres()
+    except MissingError:
+        return
+    print("\n| clients that log to one MLflow server on PostgreSQL | epochs/s, 12 metrics each |\n|---|---|")
+    with database, MlflowServer(database.database("mlflow"), folder) as server:
+        (folder / "client").mkdir()
+        store = Store(folder / "client", server.address, f"sqlite:///{folder}/client.db")
+        runs = [store.create_run(store.experiment("bench"), "bench", "train") for _ in range(8)]
+        for clients in (1, 8):
+            end = time.monotonic() + SERVED_S
+
+            def log(number: int, end: float = end) -> int:
+                step = 0
+                while time.monotonic() < end:
+                    step += 1
+                    runs[number].metrics({f"metric_{i}": float(step) for i in range(12)}, step)
+                return step
+
+            with ThreadPoolExecutor(clients) as pool:
+                print(f"| {clients} | {sum(pool.map(log, range(clients))) / SERVED_S:.0f} |", flush=True)
 
 
 def _wait_for(

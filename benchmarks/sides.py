@@ -57,6 +57,7 @@ def settings(place: Path, study: str, **changes: Any) -> Settings:
         "data": str(place / ("few" if few else "all")),
         "weights": str(place / ("pretrained" if study.startswith("masks") else "random") / "body.safetensors"),
         "trials": TRIALS,
+        "split": {"validation": 0.125},  # the reference has one hold-out
         "sampler": {"startup_trials": TRIALS},
         "training": {
             "tuning": "all",

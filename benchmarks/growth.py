@@ -18,23 +18,25 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import numpy as np
 import optuna
+import stub_worker
 from machine import describe, new_store, peak_mb, write_section
 from optuna.trial import TrialState
 from rich.console import Console
 
 from sslwear.cli.study_output import print_study
 from sslwear.cli.study_tables import studies_table
-from sslwear.config import Settings, TrainingSettings, parse
+from sslwear.config import Settings, parse
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.data.prepare import prepare
@@ -46,8 +48,8 @@ from sslwear.studies import final_test, optimise, search_trial
 from sslwear.studies.optimise import run_study
 from sslwear.studies.progress import ProgressCallback
 from sslwear.studies.storage import all_studies, find_study
-from sslwear.tracking import Run, Store
-from sslwear.training import EpochRecord, Evaluation, FeatureCache, FitData, FitResult, FitSettings, Windows, fit
+from sslwear.tracking import Store
+from sslwear.training import FeatureCache, FitData, FitSettings, Windows, fit
 from sslwear.training.device import resolve_device, resolve_precision, seeded
 from sslwear.training.task import Classification
 from sslwear.tuning.base import parse as parse_tuning
@@ -68,20 +70,16 @@ class Clock(ProgressCallback):
         self.times.append(time.perf_counter())
 
 
-def stub(
-    experiment: Any, training: TrainingSettings, run: Run, _: Any, listener: ProgressCallback, on_epoch: Any
-) -> FitResult:
-    """A training that reports its epochs, whose score depends on the learning rate, and logs what a trial logs."""
-    run.params({**training.model_dump(), **experiment.runtime_params()})
-    run.dataset(experiment.dataset, {"train": 1, "validation": 1})
-    log, score = run.epochs(), 1 - abs(np.log10(training.learning_rate) + 3)
-    for epoch in range(1, EPOCHS + 1):
-        record = EpochRecord(epoch, 1 / epoch, 1 / epoch, {"kappa": score * epoch / EPOCHS}, {}, 0.0)
-        log(record)
-        listener.epoch(record, "kappa")
-        on_epoch(record)
-    nothing = np.zeros(0, np.int64)
-    return FitResult(None, EPOCHS, Evaluation(0.1, {"kappa": score}, nothing, nothing), ())  # type: ignore[arg-type]
+@contextmanager
+def stubs() -> Iterator[None]:
+    """Trials report epochs and scores that depend on the learning rate, and train nothing."""
+    with (
+        mock.patch.dict(os.environ, {stub_worker.SECONDS: "0"}),
+        mock.patch.object(stub_worker, "first_encoder"),
+        mock.patch.object(search_trial, "judge", stub_worker.judge),
+        mock.patch.object(search_trial, "_log_network", stub_worker._nothing),
+    ):
+        yield
 
 
 def study_settings(place: Path, trials: int) -> Settings:
@@ -106,7 +104,7 @@ def trials(place: Path, most: int) -> str:
     """Time per trial around the 10th, the 100th, ... trial."""
     clock = Clock()
     with (
-        mock.patch.object(search_trial, "train", stub),
+        stubs(),
         mock.patch.object(optimise, "finalise", return_value=None),  # there is no network to test
     ):
         run_study(study_settings(place, most), new_store(place / "store"), clock)
@@ -129,7 +127,7 @@ def reading(place: Path, sizes: list[int]) -> str:
     for size in sizes:
         store = new_store(place / f"store-{size}")
         with (
-            mock.patch.object(search_trial, "train", stub),
+            stubs(),
             mock.patch.object(final_test, "is_tested", return_value=True),  # there is no network to test
         ):
             run_study(study_settings(place, 20), store)

@@ -30,6 +30,17 @@ CLOCKS = {
 """Seconds since 1970 by the clock of each kind of database."""
 
 
+@patient
+def create_table(engine: sa.Engine, table: sa.Table) -> None:
+    """Create a table unless it exists."""
+    if not sa.inspect(engine).has_table(table.name):
+        try:
+            table.create(engine)
+        except SQLAlchemyError:  # another process has just created it
+            if not sa.inspect(engine).has_table(table.name):
+                raise
+
+
 class Claims:
     """Rights of a process.
 
@@ -45,16 +56,7 @@ class Claims:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._is_gone = is_gone
         self._now: sa.TextClause = sa.text(CLOCKS[engine.dialect.name])
-        self._create()
-
-    @patient
-    def _create(self) -> None:
-        if not sa.inspect(self._engine).has_table(CLAIMS.name):
-            try:
-                CLAIMS.create(self._engine)
-            except SQLAlchemyError:  # another process has just created it
-                if not sa.inspect(self._engine).has_table(CLAIMS.name):
-                    raise
+        create_table(self._engine, CLAIMS)
 
     @patient
     def take(self, name: str) -> bool:

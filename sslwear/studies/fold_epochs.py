@@ -14,8 +14,9 @@ from typing import Any
 
 import sqlalchemy as sa
 import torch
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
+from sslwear.studies.claims import create_table
 from sslwear.tracking.patience import patient
 from sslwear.training import EpochRecord, Evaluation
 from sslwear.training.so_far import evaluation_of, evaluation_state, record_of
@@ -43,16 +44,7 @@ class FoldEpochs:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._create()
-
-    @patient
-    def _create(self) -> None:
-        if not sa.inspect(self._engine).has_table(EPOCHS.name):
-            try:
-                EPOCHS.create(self._engine)
-            except SQLAlchemyError:  # another process has just created it
-                if not sa.inspect(self._engine).has_table(EPOCHS.name):
-                    raise
+        create_table(self._engine, EPOCHS)
 
     @patient
     def add(self, trial: int, fold: int, epochs: Sequence[Epoch]) -> None:

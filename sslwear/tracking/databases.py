@@ -13,6 +13,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, NullPool, create_engine, make_url, text
 
 from sslwear.errors import StudyError
+from sslwear.utils.files import synchronise
 from sslwear.utils.locks import owned_by
 
 LOCKED_S = 60
@@ -157,9 +158,9 @@ def replaced(path: Path) -> Iterator[Path]:
         yield making
         with connect(making) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
-        _synchronise(making)
+        synchronise(making)
         making.rename(path)
-        _synchronise(path.parent)
+        synchronise(path.parent)
     finally:
         _delete(making)
 
@@ -168,14 +169,6 @@ def _delete(path: Path) -> None:
     """Delete a database with its journals."""
     for end in ("", "-journal", "-wal", "-shm"):
         path.with_name(f"{path.name}{end}").unlink(missing_ok=True)
-
-
-def _synchronise(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def copy(path: Path, target: Path, read_only: bool = False) -> None:

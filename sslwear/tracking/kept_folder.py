@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sslwear.tracking.records import Record
+from sslwear.utils.files import synchronise
 
 CONTENT, FILES, ASIDE = "record.json", "files", "aside-"
 
@@ -68,13 +69,13 @@ def keep(place: Path, server: str, record: Record) -> None:
             (making / FILES).mkdir(mode=0o700)
             for path in sorted(record.files.iterdir()):
                 sizes[path.name] = _write(making / FILES / path.name, path.read_bytes())
-            _synchronise(making / FILES)
+            synchronise(making / FILES)
         content = {"server": server, "run": record.run, "kind": record.kind, "content": record.content, "files": sizes}
         text = json.dumps({**content, "has_files": record.files is not None}).encode()
         _write(making / CONTENT, b"%08x\n%s\n" % (zlib.crc32(text), text))
-        _synchronise(making)
+        synchronise(making)
         making.rename(place / name)
-        _synchronise(place)
+        synchronise(place)
     except OSError:
         shutil.rmtree(making, ignore_errors=True)
         raise
@@ -128,12 +129,3 @@ def _write(path: Path, content: bytes) -> int:
         file.flush()
         os.fsync(file.fileno())  # otherwise a power failure could leave a named file without its content
     return len(content)
-
-
-def _synchronise(folder: Path) -> None:
-    """Let a folder have its names after a power failure."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,8 +17,8 @@ from pathlib import Path
 from machine import describe, new_store
 
 import sslwear
-from sslwear.studies.optimise import run_study
-from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.progress import ProgressCallback
 
 MASKS = ("head", "layer5", "layer4-5", "layer3-5", "layer2-5", "all")
 RATES = (1e-3, 3e-4)

@@ -44,10 +44,10 @@ from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.data.splits import hold_out
 from sslwear.encoders.base import get as get_encoder
 from sslwear.evaluation.participants import per_participant
-from sslwear.studies import final_test, optimise, search_trial
-from sslwear.studies.optimise import run_study
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.storage import all_studies, find_study
+from sslwear.studies.database.storage import all_studies, find_study
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.search.trials_loop import final_test, optimise, search_trial
+from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import Store
 from sslwear.training import FeatureCache, FitData, FitSettings, Windows, fit
 from sslwear.training.device import resolve_device, resolve_precision, seeded

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from sslwear.studies.storage import open_storage
+from sslwear.studies.database.storage import open_storage
 from sslwear.tracking import Store
 
 RESULTS = Path(__file__).parent / "RESULTS.md"

@@ -26,10 +26,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from sslwear.config import NO_PRETEXT
 from sslwear.encoders.base import Network
 from sslwear.encoders.heads import Classifier
-from sslwear.studies.context import StudyContext
-from sslwear.studies.first_trials import first_trials
-from sslwear.studies.pretraining import pretraining_windows
-from sslwear.studies.sampling import chosen
+from sslwear.studies.search.first_trials import first_trials
+from sslwear.studies.search.sampling import chosen
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.trial.pretraining import pretraining_windows
 
 TITLES = {"pretext": "pretext task, mask and learning rate", "masks": "mask and learning rate"}
 HEADING = "Fine-tuning, operations of whole studies: `python benchmarks/operations.py`"

@@ -19,7 +19,7 @@ from machine import describe, new_store
 import sslwear
 from sslwear.config import load
 from sslwear.evaluation.intervals import difference
-from sslwear.studies.cross_validation import evaluate_study
+from sslwear.studies.evaluations.cross_validation import evaluate_study
 
 RECIPE = Path(__file__).parents[1] / "experiments" / "networks_smartwatch.yaml"
 PRECISIONS = ("float32", "bf16")

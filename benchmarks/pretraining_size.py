@@ -23,7 +23,7 @@ import sslwear
 from sslwear.config import load
 from sslwear.evaluation.intervals import difference
 from sslwear.pretext.base import get as get_pretext
-from sslwear.studies.cross_validation import evaluate_study
+from sslwear.studies.evaluations.cross_validation import evaluate_study
 from sslwear.tracking import Store
 
 RECIPE = Path(__file__).parents[1] / "experiments" / "networks_smartwatch.yaml"

@@ -35,16 +35,16 @@ sys.path.insert(0, str(ROOT))
 from deploy.throwaway import MissingError, MlflowServer, Postgres  # noqa: E402 - the folder is found by the path above
 from sslwear.config import TrainingSettings, load  # noqa: E402
 from sslwear.data.arrays import Description, write_dataset  # noqa: E402
-from sslwear.studies.context import StudyContext  # noqa: E402
-from sslwear.studies.failures import tell  # noqa: E402
-from sslwear.studies.first_trials import first_trials  # noqa: E402
-from sslwear.studies.kept_verdict import keep  # noqa: E402
-from sslwear.studies.optimise import _open  # noqa: E402
-from sslwear.studies.sampling import earlier_duplicate, sampler  # noqa: E402
-from sslwear.studies.search_trial import propose  # noqa: E402
-from sslwear.studies.storage import find_study, open_storage  # noqa: E402
-from sslwear.studies.verdict import report  # noqa: E402
-from sslwear.studies.workers import Crew  # noqa: E402
+from sslwear.studies.database.failures import tell  # noqa: E402
+from sslwear.studies.database.kept_verdict import keep  # noqa: E402
+from sslwear.studies.database.storage import find_study, open_storage  # noqa: E402
+from sslwear.studies.results.verdict import report  # noqa: E402
+from sslwear.studies.search.first_trials import first_trials  # noqa: E402
+from sslwear.studies.search.optimise import _open  # noqa: E402
+from sslwear.studies.search.sampling import earlier_duplicate, sampler  # noqa: E402
+from sslwear.studies.search.search_trial import propose  # noqa: E402
+from sslwear.studies.setup.context import StudyContext  # noqa: E402
+from sslwear.studies.workers.team import Crew  # noqa: E402
 from sslwear.tracking import Store  # noqa: E402
 
 SERVED_S = 10.0
@@ -79,7 +79,7 @@ SHOW = """
 import sys, time
 clocks = time.perf_counter, time.process_time
 started = [clock() for clock in clocks]
-import sslwear.cli.app as app, sslwear.cli.evaluate, sslwear.cli.study, sslwear.studies.verdict
+import sslwear.cli.app as app, sslwear.cli.evaluate, sslwear.cli.study, sslwear.studies.results.verdict
 imported = [clock() for clock in clocks]
 try:
     app.main()

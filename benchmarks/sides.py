@@ -25,13 +25,14 @@ from sslwear.encoders.base import Network
 from sslwear.encoders.base import get as get_encoder
 from sslwear.encoders.heads import Classifier
 from sslwear.encoders.weights import save
-from sslwear.studies import trial, trials
-from sslwear.studies.context import StudyContext
-from sslwear.studies.first_trials import first_trials
-from sslwear.studies.optimise import run_study
-from sslwear.studies.pretraining import pretraining_windows
-from sslwear.studies.single_run import pretrain_once
-from sslwear.studies.trials import winner
+from sslwear.studies.database import trials
+from sslwear.studies.database.trials import winner
+from sslwear.studies.search.first_trials import first_trials
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.trial.pretraining import pretraining_windows
+from sslwear.studies.trial.single_run import pretrain_once
+from sslwear.studies.trial.training_run import training_run as trial
 from sslwear.tracking import RUN_URI, Run, Store
 from sslwear.tracking.checkpoints import load_weights
 from sslwear.training import FeatureCache, FitData, FitSettings, fit

@@ -25,12 +25,12 @@ from machine import describe, new_store
 
 import sslwear
 from sslwear.evaluation.intervals import difference, interval
-from sslwear.studies.cross_validation import evaluate_study
-from sslwear.studies.cross_validation_plan import CrossValidationPlan
-from sslwear.studies.final_test import score_network
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.search import search_in_fold
-from sslwear.studies.winner import trial_network
+from sslwear.studies.evaluations.cross_validation import evaluate_study
+from sslwear.studies.evaluations.plan import CrossValidationPlan
+from sslwear.studies.search.final_test import score_network
+from sslwear.studies.search.trials_loop import search_in_fold
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.winner import trial_network
 from sslwear.tracking import Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.words import count

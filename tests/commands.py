@@ -19,7 +19,7 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [
         "benchmarks.stub_worker",
-        "sslwear.studies.optimise",
+        "sslwear.studies.search.optimise",
         "sslwear.data.loading",
         "sslwear.deployment.batch_prediction",
         "sslwear.deployment.registry",

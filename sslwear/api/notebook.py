@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from sslwear.studies.progress import ProgressCallback
+    from sslwear.studies.setup.progress import ProgressCallback
 
 PNG_DPI = 90
 
@@ -23,7 +23,7 @@ def progress_shown(shown: bool, epochs: bool) -> Iterator[ProgressCallback]:
     """Progress on a terminal or in a notebook; elsewhere, and if not `shown`, only warnings, which are logged."""
     from rich.console import Console
 
-    from sslwear.studies.progress import ConsoleProgress, ProgressCallback
+    from sslwear.studies.setup.progress import ConsoleProgress, ProgressCallback
 
     console = Console()
     if not shown or not (console.is_terminal or console.is_jupyter):

@@ -46,7 +46,7 @@ def run_study(
         >>> figure = study.plot()
     """
     from sslwear.config import from_python
-    from sslwear.studies.optimise import run_study as run
+    from sslwear.studies.search.optimise import run_study as run
 
     settings = from_python(study, {} if trials is None else {"trials": trials}, "study")
     with progress_shown(progress, epochs=False) as callback:
@@ -76,8 +76,8 @@ def evaluate(question: Settings | Mapping[str, Any] | str | Path, *, progress: b
         >>> figure = report.plot()
     """
     from sslwear.config import from_python
-    from sslwear.studies.added_baselines import with_baselines
-    from sslwear.studies.cross_validation import evaluate_study
+    from sslwear.studies.evaluations.added_baselines import with_baselines
+    from sslwear.studies.evaluations.cross_validation import evaluate_study
 
     settings = from_python(question, {}, "evaluate")
     with progress_shown(progress, epochs=False) as callback:
@@ -101,7 +101,7 @@ def train(study: Settings | Mapping[str, Any] | str | Path, *, progress: bool = 
         (1, True)
     """
     from sslwear.config import from_python
-    from sslwear.studies.single_run import train_once
+    from sslwear.studies.trial.single_run import train_once
     from sslwear.tracking import RUN_URI
 
     with progress_shown(progress, epochs=True) as callback:
@@ -126,7 +126,7 @@ def pretrain(study: Settings | Mapping[str, Any] | str | Path, *, progress: bool
         ['accuracy', 'chance']
     """
     from sslwear.config import from_python
-    from sslwear.studies.single_run import pretrain_once
+    from sslwear.studies.trial.single_run import pretrain_once
     from sslwear.tracking import RUN_URI
 
     with progress_shown(progress, epochs=True) as callback:

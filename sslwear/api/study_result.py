@@ -55,7 +55,7 @@ class StudyResult:
     @cached_property
     def settings(self) -> Settings:
         """Settings that the study was started with."""
-        from sslwear.studies.trials import kept_settings
+        from sslwear.studies.database.trials import kept_settings
 
         return kept_settings(self.study)
 
@@ -69,7 +69,7 @@ class StudyResult:
         """
         import pandas as pd
 
-        from sslwear.studies.trials import rows
+        from sslwear.studies.database.trials import rows
 
         columns = list(type(self.settings.training).model_fields)
         table = [
@@ -95,7 +95,7 @@ class StudyResult:
             StudyError: when no trial has finished.
         """
         from sslwear.errors import StudyError
-        from sslwear.studies.trials import network_run, score_of, settings_of, winner
+        from sslwear.studies.database.trials import network_run, score_of, settings_of, winner
         from sslwear.tracking import RUN_URI
 
         trial = winner(self.study)
@@ -112,14 +112,14 @@ class StudyResult:
         Means over the participants by name of the score, and scores over all windows by ``pooled_`` and the name.
         Studies of version 0.1 have the second kind only.
         """
-        from sslwear.studies.tested import scores_of
+        from sslwear.studies.database.tested import scores_of
 
         return scores_of(self.study, self.best.number)
 
     @cached_property
     def verdict(self) -> StudyReport:
         """What won and how sure that is: estimates with intervals, and the trials that cannot be told from the best."""
-        from sslwear.studies.verdict import report
+        from sslwear.studies.results.verdict import report
 
         return report(self.study)
 
@@ -135,7 +135,7 @@ class StudyResult:
         return displayable(study_overview(self.verdict))
 
     def __repr__(self) -> str:
-        from sslwear.studies.trials import winner
+        from sslwear.studies.database.trials import winner
 
         if winner(self.study) is None:
             return f"StudyResult({self.name!r}, {len(self.trials)} trials, none finished)"
@@ -148,8 +148,8 @@ class StudyResult:
     def _repr_html_(self) -> str:
         from sslwear.evaluation.participants import validation_title
         from sslwear.reports.study_text import verdict
-        from sslwear.studies.tested import main_scores
-        from sslwear.studies.trials import is_by_participant, winner
+        from sslwear.studies.database.tested import main_scores
+        from sslwear.studies.database.trials import is_by_participant, winner
 
         if winner(self.study) is None:
             return f"<p>{escape(repr(self))}</p>"

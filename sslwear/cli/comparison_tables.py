@@ -11,7 +11,7 @@ from sslwear.cli.tables import score_text, table
 from sslwear.utils.words import shown
 
 if TYPE_CHECKING:
-    from sslwear.studies.compare import Row, Side
+    from sslwear.studies.results.compare import Row, Side
 
 
 def settings_table(differing: Sequence[Row], left: str, right: str) -> Table:
@@ -25,7 +25,7 @@ def settings_table(differing: Sequence[Row], left: str, right: str) -> Table:
 def best_table(left: Side, right: Side) -> Table:
     """Best trials of two studies: settings and scores."""
     from sslwear.evaluation.participants import POOLED, validation_title
-    from sslwear.studies.trials import logged_settings
+    from sslwear.studies.database.trials import logged_settings
     from sslwear.training.metrics import HEADLINE_SCORES
 
     made = table("best trial", left.name, right.name)
@@ -73,7 +73,7 @@ def groups_table(left: Side, right: Side, score: str, by: str) -> Table:
         by: ``tuning`` or ``pretext``.
     """
     from sslwear.evaluation.participants import validation_title
-    from sslwear.studies.compare import groups
+    from sslwear.studies.results.compare import groups
 
     title = validation_title(score, _pooled(left, right))
     made = table(f"{title} by {'pretext task' if by == 'pretext' else 'tuning strategy'}")

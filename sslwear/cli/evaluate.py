@@ -30,8 +30,8 @@ def evaluate(
     """Compare the methods of the file by cross-validation; the same command resumes an interrupted evaluation."""
     with user_errors("finished jobs are kept; the same command resumes the evaluation"):
         from sslwear.config import load
-        from sslwear.studies.cross_validation import evaluate_study
-        from sslwear.studies.progress import ConsoleProgress
+        from sslwear.studies.evaluations.cross_validation import evaluate_study
+        from sslwear.studies.setup.progress import ConsoleProgress
         from sslwear.utils.processes import end_with_parent
 
         end_with_parent()
@@ -53,11 +53,11 @@ def print_evaluation(console: Console, table: pd.DataFrame) -> None:
 
     Args:
         console: where to print.
-        table: scores of the test participants, see `sslwear.studies.cross_validation_results.results`.
+        table: scores of the test participants, see `sslwear.studies.evaluations.results.results`.
     """
     from sslwear.cli.study_tables import methods_table
     from sslwear.evaluation.comparison import compare, interval_note, protocol_title, summaries
-    from sslwear.studies.cross_validation_job import TRANSDUCTIVE
+    from sslwear.studies.evaluations.job import TRANSDUCTIVE
 
     if table.empty:
         print_line(console, "No job has finished yet, so there are no scores.")

@@ -1,6 +1,6 @@
 """Progress bars of the commands about data and predictions.
 
-Progress of studies and trainings is in `sslwear.studies.progress`, which the Python interface uses too. This
+Progress of studies and trainings is in `sslwear.studies.setup.progress`, which the Python interface uses too. This
 module does not import PyTorch, so that ``sslwear data`` starts quickly.
 """
 

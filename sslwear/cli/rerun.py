@@ -15,10 +15,10 @@ def rerun(
 ) -> None:
     """Repeat a training, trial, pre-training or evaluation job from its logged settings; metrics must be identical."""
     with user_errors("the original run was not changed"):
-        from sslwear.studies.compare import find_run, find_trial_run
-        from sslwear.studies.progress import ConsoleProgress
-        from sslwear.studies.rerun import rerun as repeat
-        from sslwear.studies.storage import store_errors
+        from sslwear.studies.database.storage import store_errors
+        from sslwear.studies.reruns.rerun import rerun as repeat
+        from sslwear.studies.results.compare import find_run, find_trial_run
+        from sslwear.studies.setup.progress import ConsoleProgress
         from sslwear.tracking import Store
 
         store, console = Store.from_environment(), standard_output()

@@ -40,8 +40,8 @@ def study_run(
     """Run a study; the same command resumes an interrupted one."""
     with user_errors("finished trials are kept; the same command resumes the study"):
         from sslwear.config import load
-        from sslwear.studies.optimise import run_study
-        from sslwear.studies.progress import ConsoleProgress
+        from sslwear.studies.search.optimise import run_study
+        from sslwear.studies.setup.progress import ConsoleProgress
 
         overrides = [*(set_ or []), *([f"trials={trials}"] if trials is not None else [])]
         settings = load(file, overrides, "study")
@@ -65,8 +65,8 @@ def study_worker(
     """Join a study with any number of other workers, also on other machines, until its trials or hours are spent."""
     with user_errors("finished trials are kept; others go on, or the same command does"):
         from sslwear.config import load
-        from sslwear.studies.optimise import run_study
-        from sslwear.studies.progress import ConsoleProgress
+        from sslwear.studies.search.optimise import run_study
+        from sslwear.studies.setup.progress import ConsoleProgress
         from sslwear.utils.processes import end_with_parent
 
         end_with_parent()
@@ -87,9 +87,9 @@ def study_show(
     """Show the trials of a study with the best one and its scores, and the methods of an evaluation of that name."""
     with user_errors():
         from sslwear.cli.evaluate import print_evaluation
-        from sslwear.studies.cross_validation_results import results
-        from sslwear.studies.evaluations import find_evaluation
-        from sslwear.studies.storage import all_studies, find_study, store_errors
+        from sslwear.studies.database.storage import all_studies, find_study, store_errors
+        from sslwear.studies.evaluations.listing import find_evaluation
+        from sslwear.studies.evaluations.results import results
         from sslwear.tracking import Store
 
         store, console = Store.from_environment(write=False), standard_output()
@@ -110,8 +110,8 @@ def study_list() -> None:
     with user_errors():
         from sslwear.cli.study_tables import evaluations_table, studies_table
         from sslwear.cli.ui import NO_STUDY
-        from sslwear.studies.evaluations import all_evaluations
-        from sslwear.studies.storage import all_studies, store_errors
+        from sslwear.studies.database.storage import all_studies, store_errors
+        from sslwear.studies.evaluations.listing import all_evaluations
         from sslwear.tracking import Store
 
         store, console = Store.from_environment(write=False), standard_output()
@@ -140,8 +140,8 @@ def study_compare(
 ) -> None:
     """Compare two studies: whether scores are comparable, different settings, best trials, and scores by group."""
     with user_errors():
-        from sslwear.studies.compare import Side
-        from sslwear.studies.storage import find_study, store_errors
+        from sslwear.studies.database.storage import find_study, store_errors
+        from sslwear.studies.results.compare import Side
         from sslwear.tracking import Store
 
         store = Store.from_environment(write=False)
@@ -163,11 +163,11 @@ def study_report(
         from sslwear.errors import StudyError
         from sslwear.reports.report import write_report
         from sslwear.reports.study_page import study_page
-        from sslwear.studies.cross_validation_results import results
-        from sslwear.studies.report_inputs import gather_report_inputs
-        from sslwear.studies.storage import all_studies, find_study, store_errors
-        from sslwear.studies.summary import PAGE
-        from sslwear.studies.verdict import report
+        from sslwear.studies.database.storage import all_studies, find_study, store_errors
+        from sslwear.studies.evaluations.results import results
+        from sslwear.studies.results.report_inputs import gather_report_inputs
+        from sslwear.studies.results.summary import PAGE
+        from sslwear.studies.results.verdict import report
         from sslwear.tracking import Store
 
         store = Store.from_environment(write=False)
@@ -196,7 +196,7 @@ def study_check(
 ) -> None:
     """Check that Optuna and MLflow say the same about a study's trials; the exit status is 1 if they do not."""
     with user_errors():
-        from sslwear.studies.check import check_study
+        from sslwear.studies.workers.check import check_study
         from sslwear.tracking import Store
 
         store = Store.from_environment(write=repair)

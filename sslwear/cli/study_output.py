@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sslwear.reports.study_report import StudyReport
-    from sslwear.studies.compare import Side
-    from sslwear.studies.trials import TrialRow
+    from sslwear.studies.database.trials import TrialRow
+    from sslwear.studies.results.compare import Side
     from sslwear.tracking import Store
 
 MOST_COLUMNS = 1000
@@ -36,8 +36,8 @@ def print_study(console: Console, study: optuna.Study, store: Store, all_: bool 
     """
     from sslwear.cli.study_tables import trials_table
     from sslwear.cli.ui import ui_command
-    from sslwear.studies.trials import kept_settings, network_run, rows
-    from sslwear.studies.verdict import report
+    from sslwear.studies.database.trials import kept_settings, network_run, rows
+    from sslwear.studies.results.verdict import report
 
     settings, trials, found = kept_settings(study), rows(study), report(study)
     best = None if found.winner is None else study.get_trials(deepcopy=False)[found.winner]
@@ -74,7 +74,7 @@ def _print_verdict(console: Console, study: optuna.Study, found: StudyReport, wi
     """Which trial is selected and how sure that is, with its scores."""
     from sslwear.cli.study_tables import scores_table
     from sslwear.reports.study_text import verdict
-    from sslwear.studies.tested import main_scores, past_evaluations
+    from sslwear.studies.database.tested import main_scores, past_evaluations
 
     for line in verdict(found):
         print_line(console, line)
@@ -114,7 +114,7 @@ def _print_unfinished(console: Console, trials: Sequence[TrialRow], all_: bool) 
 def print_comparison(left: Side, right: Side) -> None:
     """Print what differs between two studies, and their best trials and means."""
     from sslwear.cli.comparison_tables import best_table, groups_table, settings_table
-    from sslwear.studies.compare import different_settings, incomparable
+    from sslwear.studies.results.compare import different_settings, incomparable
     from sslwear.training.metrics import HEADLINE_SCORES
 
     console = standard_output()

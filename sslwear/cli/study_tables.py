@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sslwear.config import TrainingSettings
     from sslwear.evaluation.comparison import Comparison, Summary
     from sslwear.reports.study_report import StudyReport
-    from sslwear.studies.evaluations import Evaluation
-    from sslwear.studies.trials import TrialRow
+    from sslwear.studies.database.trials import TrialRow
+    from sslwear.studies.evaluations.listing import Evaluation
 
 RUN_LETTERS = 8
 """Number of first letters of a run's id, which are enough for ``sslwear rerun``."""
@@ -45,7 +45,7 @@ def trials_table(
         searched: names of the searched keys; those that have no column of their own get one.
         alike: numbers of the trials that cannot be told from the best.
     """
-    from sslwear.studies.trial import brief
+    from sslwear.studies.trial.training_run import brief
 
     others = [name for name in searched if "." in name]
     differing = _differing(rows)
@@ -140,8 +140,8 @@ def studies_table(studies: Sequence[optuna.Study]) -> Table:
 
 def _study_cells(study: optuna.Study) -> list[str]:
     """Cells of a study in `studies_table`."""
-    from sslwear.studies.tested import ABOUT, main_scores
-    from sslwear.studies.trials import kept_settings, rows, score_of, training_of, winner
+    from sslwear.studies.database.tested import ABOUT, main_scores
+    from sslwear.studies.database.trials import kept_settings, rows, score_of, training_of, winner
 
     if "settings" not in study.user_attrs:
         return [study.study_name, "(not created by sslwear)"]

@@ -16,9 +16,9 @@ def train(file: StudyFile, set_: Overrides = None) -> None:
     """
     with user_errors(GOES_ON):
         from sslwear.config import load
-        from sslwear.studies.progress import ConsoleProgress
-        from sslwear.studies.single_run import train_once
-        from sslwear.studies.together import take_part
+        from sslwear.studies.setup.progress import ConsoleProgress
+        from sslwear.studies.trial.single_run import train_once
+        from sslwear.studies.trial.together import take_part
         from sslwear.tracking import Store
 
         settings = load(file, set_ or [], "train")
@@ -43,9 +43,9 @@ def pretrain(file: StudyFile, set_: Overrides = None) -> None:
     """
     with user_errors(GOES_ON):
         from sslwear.config import load
-        from sslwear.studies.progress import ConsoleProgress
-        from sslwear.studies.single_run import pretrain_once
-        from sslwear.studies.together import take_part
+        from sslwear.studies.setup.progress import ConsoleProgress
+        from sslwear.studies.trial.single_run import pretrain_once
+        from sslwear.studies.trial.together import take_part
         from sslwear.tracking import Store
 
         settings = load(file, set_ or [], "pretrain")

@@ -27,7 +27,7 @@ def ui(
     """Browse studies and models in the MLflow UI, on this machine only."""
     with user_errors("the server has ended"):
         from sslwear.deployment import server
-        from sslwear.studies.mlflow_page import lines
+        from sslwear.studies.results.mlflow_page import lines
         from sslwear.tracking import Store
 
         store = Store.from_environment()
@@ -57,7 +57,7 @@ def dashboard(port: Annotated[int, typer.Option(help="Port to listen on.", min=1
         from sslwear.deployment import server
         from sslwear.deployment.access import checked_wsgi
         from sslwear.errors import StudyError
-        from sslwear.studies.storage import all_studies, open_storage
+        from sslwear.studies.database.storage import all_studies, open_storage
         from sslwear.tracking import Store
 
         try:

@@ -48,7 +48,7 @@ def number_of_workers(text: str, settings: Settings) -> int:
         SettingsError: when it is neither a number from 1 on nor ``auto``.
     """
     from sslwear.errors import SettingsError
-    from sslwear.studies.local_workers import automatic_workers
+    from sslwear.studies.workers.local_workers import automatic_workers
 
     if text == "auto":
         return automatic_workers(settings)
@@ -59,7 +59,7 @@ def number_of_workers(text: str, settings: Settings) -> int:
 
 def run_in_workers(command: list[str], overrides: list[str], settings: Settings, number: int, console: Console) -> None:
     """Run a command in several processes, with their lines on one console."""
-    from sslwear.studies.local_workers import run_workers, threads_each
+    from sslwear.studies.workers.local_workers import run_workers, threads_each
 
     threads = [f"threads={threads_each(number)}"] if settings.threads == "auto" else []
     options = [part for one in (*overrides, *threads) for part in ("--set", one)]

@@ -16,7 +16,7 @@ from sslwear.encoders.foreign.base import PACKAGE, ForeignEncoder, features_netw
 from sslwear.encoders.foreign.base import get as get_foreign
 from sslwear.encoders.weights import HUB_ENCODERS, load_encoder
 from sslwear.errors import SettingsError
-from sslwear.studies.keys import digest
+from sslwear.studies.setup.keys import digest
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import initial_weights
 from sslwear.training.evaluation import EVALUATION_BATCH

@@ -18,10 +18,10 @@ from sslwear.deployment.card_smoothing import tables_of
 from sslwear.encoders.base import Network
 from sslwear.errors import DataError, StudyError
 from sslwear.evaluation.smoothing import check_consecutive, fit_adjacent
-from sslwear.studies.context import StudyContext
-from sslwear.studies.final_test import score_network
-from sslwear.studies.judging import CONFUSION
-from sslwear.studies.trials import is_by_participant
+from sslwear.studies.database.trials import is_by_participant
+from sslwear.studies.search.final_test import score_network
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.trial.judging import CONFUSION
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training.metrics import confusion
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sslwear.deployment.model_card import purpose, terms
 from sslwear.encoders.card import Card
 from sslwear.evaluation.intervals import Interval
-from sslwear.studies.method_networks import NetworkPlan
+from sslwear.studies.evaluations.method_networks import NetworkPlan
 from sslwear.utils.words import count, shown
 
 

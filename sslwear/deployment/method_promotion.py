@@ -28,13 +28,13 @@ from sslwear.deployment.promotion_rule import Rule
 from sslwear.deployment.registration import score_intervals
 from sslwear.deployment.registry import CHAMPION
 from sslwear.errors import StudyError
-from sslwear.studies.cross_validation_results import PARTICIPANTS, read_participants
-from sslwear.studies.evaluated import Evaluated
-from sslwear.studies.keys import key_of
-from sslwear.studies.method_networks import network_plans
-from sslwear.studies.optimise import alone
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.storage import store_errors
+from sslwear.studies.database.storage import store_errors
+from sslwear.studies.evaluations.evaluated import Evaluated
+from sslwear.studies.evaluations.method_networks import network_plans
+from sslwear.studies.evaluations.results import PARTICIPANTS, read_participants
+from sslwear.studies.search.optimise import alone
+from sslwear.studies.setup.keys import key_of
+from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import Store
 from sslwear.tracking.provenance import PREFIX
 

@@ -29,12 +29,12 @@ from sslwear.encoders.average import averaged
 from sslwear.encoders.base import Network
 from sslwear.encoders.card import Card, fitted_kind
 from sslwear.evaluation.comparison import protocol_title
-from sslwear.studies.context import StudyContext
-from sslwear.studies.cross_validation_results import PARTICIPANTS
-from sslwear.studies.evaluated import Evaluated
-from sslwear.studies.method_networks import METHOD, NO_TUNING, NetworkPlan, all_participants, train_network
-from sslwear.studies.network_card import network_card
-from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.evaluations.evaluated import Evaluated
+from sslwear.studies.evaluations.method_networks import METHOD, NO_TUNING, NetworkPlan, all_participants, train_network
+from sslwear.studies.evaluations.results import PARTICIPANTS
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.setup.network_card import network_card
+from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import RUN_URI, Run, participant_params
 from sslwear.utils.words import count
 

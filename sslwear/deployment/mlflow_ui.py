@@ -21,7 +21,7 @@ from starlette.routing import Mount, Route
 from sslwear.deployment.access import CheckedAccess
 from sslwear.deployment.rounding import RoundedValues
 from sslwear.deployment.server import HOST_VARIABLE, LOOPBACK
-from sslwear.studies.mlflow_page import SHORT, page
+from sslwear.studies.results.mlflow_page import SHORT, page
 from sslwear.tracking import Store
 
 ASSISTANT = "/ajax-api/3.0/mlflow/assistant"

@@ -12,10 +12,10 @@ from sslwear.deployment.promotion import promote
 from sslwear.deployment.promotion_rule import Rule
 from sslwear.deployment.registry import CHAMPION
 from sslwear.errors import SettingsError, StudyError
-from sslwear.studies.evaluations import find_evaluation
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.storage import find_study, open_storage, store_errors
-from sslwear.studies.trials import kept_settings
+from sslwear.studies.database.storage import find_study, open_storage, store_errors
+from sslwear.studies.database.trials import kept_settings
+from sslwear.studies.evaluations.listing import find_evaluation
+from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import Store
 
 

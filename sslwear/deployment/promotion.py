@@ -15,18 +15,18 @@ from sslwear.deployment.registration import register_trial, score_intervals
 from sslwear.deployment.registry import CHAMPION
 from sslwear.encoders.card import Card
 from sslwear.errors import SettingsError, StudyError, WeightsError
-from sslwear.studies.context import StudyContext
-from sslwear.studies.final_test import HeldOutScores, score_network
-from sslwear.studies.leakage import seen_participants
-from sslwear.studies.optimise import alone
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.storage import find_study, store_errors
-from sslwear.studies.summary import description
-from sslwear.studies.tested import count_evaluation, past_evaluations
-from sslwear.studies.trials import kept_settings, network_run, training_of, winner
-from sslwear.studies.verdict import report
-from sslwear.studies.winner import trial_network
-from sslwear.studies.workers import Team, team_name
+from sslwear.studies.database.storage import find_study, store_errors
+from sslwear.studies.database.tested import count_evaluation, past_evaluations
+from sslwear.studies.database.trials import kept_settings, network_run, training_of, winner
+from sslwear.studies.results.summary import description
+from sslwear.studies.results.verdict import report
+from sslwear.studies.search.final_test import HeldOutScores, score_network
+from sslwear.studies.search.optimise import alone
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.setup.leakage import seen_participants
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.winner import trial_network
+from sslwear.studies.workers.team import Team, team_name
 from sslwear.tracking import Run, Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training import frozen_prefix_length

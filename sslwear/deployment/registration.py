@@ -21,13 +21,13 @@ from sslwear.encoders.card import Card
 from sslwear.encoders.distribution_shift import reference_ranges, statistics
 from sslwear.evaluation.intervals import Interval, interval
 from sslwear.evaluation.participants import validation_title
-from sslwear.studies.context import StudyContext
-from sslwear.studies.final_test import HeldOutScores
-from sslwear.studies.leakage import supervised_datasets
-from sslwear.studies.network_card import network_card
-from sslwear.studies.pretraining import pretraining_source
-from sslwear.studies.tested import past_evaluations
-from sslwear.studies.trials import is_by_participant, kept_settings, logged_settings, score_of, training_of
+from sslwear.studies.database.tested import past_evaluations
+from sslwear.studies.database.trials import is_by_participant, kept_settings, logged_settings, score_of, training_of
+from sslwear.studies.search.final_test import HeldOutScores
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.setup.leakage import supervised_datasets
+from sslwear.studies.setup.network_card import network_card
+from sslwear.studies.trial.pretraining import pretraining_source
 from sslwear.tracking import RUN_URI, participant_params
 from sslwear.training.metrics import SCORES
 

@@ -2,7 +2,7 @@
 
 `study_overview` puts the two views of the README on one figure: all trials with pruned ones, and scores by tuning
 strategy. `groups_chart` colours the scores by a second property and needs no Optuna trials, so that reports use it too.
-Optuna's own charts are in `sslwear.studies.summary`.
+Optuna's own charts are in `sslwear.studies.results.summary`.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ import optuna
 import pytest
 
 from sslwear.config import Settings, parse
-from sslwear.studies.optimise import run_study
-from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.commands import heed_signals
 from tests.conftest import store_at

@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 import pytest
 
-from sslwear.studies.trials import winner
+from sslwear.studies.database.trials import winner
 from sslwear.tracking import Store
 from tests.browser.conftest import Ui
 

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 
 from sslwear.config import Settings, parse
 from sslwear.deployment.promotion import promote
-from sslwear.studies import summary
-from sslwear.studies.optimise import run_study
-from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.results import summary
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import Store
 from sslwear.training import EpochRecord
 from tests.conftest import store_at

@@ -15,13 +15,13 @@ from optuna.trial import TrialState
 
 from sslwear.config import Settings
 from sslwear.encoders.cnn import Cnn5
-from sslwear.studies import judging, pretraining
-from sslwear.studies.context import StudyContext
-from sslwear.studies.first_trials import first_trials
-from sslwear.studies.optimise import run_study
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.sampling import pruner
-from sslwear.studies.single_run import pretrain_once
+from sslwear.studies.search.first_trials import first_trials
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.search.sampling import pruner
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.single_run import pretrain_once
+from sslwear.studies.trial.training_run import judging, pretraining
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights
 from sslwear.training import threads

@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.errors import StudyError
-from sslwear.studies.compare import Side, different_settings, find_run, groups, incomparable
-from sslwear.studies.optimise import run_study
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.storage import find_study
-from sslwear.studies.trials import winner
+from sslwear.studies.database.storage import find_study
+from sslwear.studies.database.trials import winner
+from sslwear.studies.results.compare import Side, different_settings, find_run, groups, incomparable
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import store_at
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sslwear.studies.failures import counted
-from sslwear.studies.storage import find_study
+from sslwear.studies.database.failures import counted
+from sslwear.studies.database.storage import find_study
 from sslwear.tracking import Store
 from tests.integration.conftest import statuses
 from tests.integration.test_workers import Start, start

@@ -15,9 +15,9 @@ import yaml
 
 from sslwear.config import load
 from sslwear.errors import StudyError
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.rerun import rerun
-from sslwear.studies.single_run import pretrain_once, train_once
+from sslwear.studies.reruns.rerun import rerun
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.single_run import pretrain_once, train_once
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights
 from tests.commands import Command

@@ -16,8 +16,8 @@ import yaml
 from optuna.trial import TrialState
 
 from deploy.throwaway import MlflowServer
-from sslwear.studies.check import check_study
-from sslwear.studies.failures import counted
+from sslwear.studies.database.failures import counted
+from sslwear.studies.workers.check import check_study
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights
 from tests.conftest import store_at

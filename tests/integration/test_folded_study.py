@@ -13,16 +13,16 @@ from typer.testing import CliRunner
 from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
-from sslwear.studies import search_trial
-from sslwear.studies.context import StudyContext
-from sslwear.studies.cross_validation import evaluate_study
-from sslwear.studies.judging import is_worse
-from sslwear.studies.optimise import run_study
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.rerun import rerun
-from sslwear.studies.storage import all_studies
-from sslwear.studies.trials import PEOPLE, winner
-from sslwear.studies.verdict import estimate, report
+from sslwear.studies.database.storage import all_studies
+from sslwear.studies.database.trials import PEOPLE, winner
+from sslwear.studies.evaluations.cross_validation import evaluate_study
+from sslwear.studies.reruns.rerun import rerun
+from sslwear.studies.results.verdict import estimate, report
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.search.trials_loop import search_trial
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.judging import is_worse
 from sslwear.tracking import HOME_VARIABLE, Store
 
 QUIET = ProgressCallback()

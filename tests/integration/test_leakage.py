@@ -15,9 +15,9 @@ from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.deployment.promotion import promote
 from sslwear.encoders.card import CHECKPOINT
 from sslwear.errors import LeakageError
-from sslwear.studies.leakage import seen_participants, training_provenance
-from sslwear.studies.optimise import run_study
-from sslwear.studies.single_run import pretrain_once, train_once
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.leakage import seen_participants, training_provenance
+from sslwear.studies.trial.single_run import pretrain_once, train_once
 from sslwear.tracking import Store
 from tests.conftest import SMALL_PARTICIPANTS
 

@@ -24,8 +24,8 @@ from sslwear.deployment.promotion import promote
 from sslwear.encoders.card import Card
 from sslwear.errors import WeightsError
 from sslwear.evaluation.smoothing import HiddenMarkovModel, smooth
-from sslwear.studies.optimise import run_study
-from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import store_at
 from tests.integration.conftest import tiny_content

@@ -24,10 +24,10 @@ from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.baselines import random_forest
 from sslwear.evaluation.baselines.base import Baseline
 from sslwear.evaluation.baselines.random_forest import RandomForest
-from sslwear.studies.cross_validation import evaluate_study
-from sslwear.studies.evaluated import Evaluated
-from sslwear.studies.leakage import seen_participants
-from sslwear.studies.method_networks import KIND
+from sslwear.studies.evaluations.cross_validation import evaluate_study
+from sslwear.studies.evaluations.evaluated import Evaluated
+from sslwear.studies.evaluations.method_networks import KIND
+from sslwear.studies.setup.leakage import seen_participants
 from sslwear.tracking import RUN_URI, Store
 from sslwear.training import Windows
 from tests.conftest import SMALL_PARTICIPANTS, store_at

@@ -18,9 +18,9 @@ from sslwear.config import Settings
 from sslwear.deployment import model_aliases, registry
 from sslwear.deployment.promotion import promote
 from sslwear.deployment.registry import load_model
-from sslwear.studies.leakage import training_provenance
-from sslwear.studies.optimise import run_study
-from sslwear.studies.progress import ProgressCallback
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.leakage import training_provenance
+from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.bad_inputs.answers import call, refusal
 from tests.commands import heed_signals

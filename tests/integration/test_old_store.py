@@ -18,11 +18,11 @@ from typer.testing import CliRunner
 from sslwear.cli.app import app
 from sslwear.config import Settings, parse
 from sslwear.deployment import registry
-from sslwear.studies.cross_validation import results
-from sslwear.studies.optimise import run_study
-from sslwear.studies.report_inputs import gather_report_inputs
-from sslwear.studies.storage import find_study
-from sslwear.studies.trials import kept_settings, rows, winner
+from sslwear.studies.database.storage import find_study
+from sslwear.studies.database.trials import kept_settings, rows, winner
+from sslwear.studies.evaluations.cross_validation import results
+from sslwear.studies.results.report_inputs import gather_report_inputs
+from sslwear.studies.search.optimise import run_study
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import store_at
 

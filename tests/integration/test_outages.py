@@ -18,13 +18,13 @@ from sslwear.config import Settings
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.errors import DataChangedError, DataError, StudyError, WeightsError
-from sslwear.studies import judging, pretraining
-from sslwear.studies import trial as trial_module
-from sslwear.studies.cross_validation import evaluate_study
-from sslwear.studies.failures import counted
-from sslwear.studies.optimise import run_study
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.single_run import train_once
+from sslwear.studies.database.failures import counted
+from sslwear.studies.evaluations.cross_validation import evaluate_study
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.single_run import train_once
+from sslwear.studies.trial.training_run import judging, pretraining
+from sslwear.studies.trial.training_run import training_run as trial_module
 from sslwear.tracking import Store
 from sslwear.training import EpochRecord
 from tests.integration.conftest import Hearing, statuses

@@ -20,13 +20,13 @@ from sslwear.deployment.promotion import promote
 from sslwear.encoders.base import get as get_encoder
 from sslwear.encoders.classifier import Model
 from sslwear.errors import SettingsError, StudyError
-from sslwear.studies.context import StudyContext
-from sslwear.studies.cross_validation_plan import CrossValidationPlan
-from sslwear.studies.optimise import run_study
-from sslwear.studies.pretraining import setting_key
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.rerun import rerun
-from sslwear.studies.trials import NETWORKS
+from sslwear.studies.database.trials import NETWORKS
+from sslwear.studies.evaluations.plan import CrossValidationPlan
+from sslwear.studies.reruns.rerun import rerun
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.pretraining import setting_key
 from sslwear.tracking import Store
 from sslwear.utils import plugins
 

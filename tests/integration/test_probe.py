@@ -20,12 +20,12 @@ from sslwear.encoders.foreign.base import get as get_foreign
 from sslwear.encoders.weights import save
 from sslwear.errors import LeakageError, SettingsError
 from sslwear.evaluation.probe import logistic_probabilities
-from sslwear.studies.cross_validation import evaluate_study
-from sslwear.studies.cross_validation_plan import CrossValidationPlan
-from sslwear.studies.names import load_plugins
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.rerun import rerun
-from sslwear.studies.single_run import pretrain_once
+from sslwear.studies.evaluations.cross_validation import evaluate_study
+from sslwear.studies.evaluations.plan import CrossValidationPlan
+from sslwear.studies.reruns.rerun import rerun
+from sslwear.studies.setup.names import load_plugins
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.single_run import pretrain_once
 from sslwear.tracking import Store
 from sslwear.training import Windows
 from tests.conftest import SMALL_CLASSES, SMALL_PARTICIPANTS
@@ -142,8 +142,9 @@ def test_probes_are_smoothed_without_those_who_are_tested(
     probing: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    from sslwear.studies import cross_validation_job, cross_validation_plan
-    from sslwear.studies.probe import Probe
+    from sslwear.studies.evaluations.listing import job as cross_validation_job
+    from sslwear.studies.evaluations.listing import plan as cross_validation_plan
+    from sslwear.studies.evaluations.probe import Probe
 
     fit = Probe.fit
 

@@ -27,14 +27,14 @@ from sslwear.deployment.promotion_rule import Rule
 from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.intervals import Difference, Interval
 from sslwear.evaluation.participants import per_participant
-from sslwear.studies.context import StudyContext
-from sslwear.studies.network_card import network_card
-from sslwear.studies.optimise import run_study
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.storage import find_study
-from sslwear.studies.tested import past_evaluations, scores_of
-from sslwear.studies.trials import network_run, winner
-from sslwear.studies.winner import trial_network
+from sslwear.studies.database.storage import find_study
+from sslwear.studies.database.tested import past_evaluations, scores_of
+from sslwear.studies.database.trials import network_run, winner
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.setup.network_card import network_card
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.winner import trial_network
 from sslwear.tracking import Run, Store
 from sslwear.tracking.checkpoints import model_folder
 from sslwear.training.metrics import SCORES

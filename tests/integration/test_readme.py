@@ -34,7 +34,7 @@ from sslwear.data.sources.base import find
 from sslwear.encoders.base import Encoder
 from sslwear.encoders.base import get as get_encoder
 from sslwear.pretext.base import find as find_pretext
-from sslwear.studies.optimise import run_study
+from sslwear.studies.search.optimise import run_study
 from sslwear.tracking import Store
 from sslwear.tuning.base import TuningStrategy
 from sslwear.tuning.base import parse as parse_tuning

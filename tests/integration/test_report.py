@@ -15,11 +15,11 @@ from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.errors import StudyError
 from sslwear.reports.report import write_report
-from sslwear.studies.cross_validation import evaluate_study
-from sslwear.studies.optimise import run_study
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.report_inputs import gather_report_inputs
-from sslwear.studies.single_run import train_once
+from sslwear.studies.evaluations.cross_validation import evaluate_study
+from sslwear.studies.results.report_inputs import gather_report_inputs
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.single_run import train_once
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import store_at
 from tests.unit.evaluation.test_comparison import results
@@ -54,7 +54,7 @@ def evaluated(done: Store, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch)
             raise StudyError(f"the study {name!r} was not evaluated yet")
         return frame
 
-    monkeypatch.setattr("sslwear.studies.cross_validation_results.results", found)
+    monkeypatch.setattr("sslwear.studies.evaluations.results.results", found)
 
 
 @pytest.mark.usefixtures("evaluated", "drawn")

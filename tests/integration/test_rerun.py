@@ -18,11 +18,11 @@ from sslwear.config import Settings
 from sslwear.deployment.promoting import promote_any
 from sslwear.deployment.promotion import promote
 from sslwear.errors import DataError, StudyError
-from sslwear.studies.cross_validation import evaluate_study
-from sslwear.studies.optimise import run_study
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.rerun import rerun
-from sslwear.studies.single_run import train_once
+from sslwear.studies.evaluations.cross_validation import evaluate_study
+from sslwear.studies.reruns.rerun import rerun
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.single_run import train_once
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import store_at
 from tests.integration.conftest import Hearing

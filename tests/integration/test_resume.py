@@ -12,8 +12,8 @@ import torch
 import yaml
 
 from sslwear.config import Settings
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.single_run import train_once
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.single_run import train_once
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights
 from tests.integration.conftest import Interrupting, statuses

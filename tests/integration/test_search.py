@@ -16,12 +16,13 @@ from sslwear.api.study_result import StudyResult
 from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.errors import StudyError
-from sslwear.studies import budget, search_trial
-from sslwear.studies.optimise import run_study
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.rerun import rerun
-from sslwear.studies.storage import find_study
-from sslwear.studies.verdict import report
+from sslwear.studies.database import budget
+from sslwear.studies.database.storage import find_study
+from sslwear.studies.reruns.rerun import rerun
+from sslwear.studies.results.verdict import report
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.search.trials_loop import search_trial
+from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import store_at
 from tests.integration.conftest import Hearing, Interrupting

@@ -16,11 +16,11 @@ import sqlalchemy as sa
 import yaml
 from optuna.trial import TrialState
 
-from sslwear.studies.claims import CLAIMS, Claims
-from sslwear.studies.failures import counted
-from sslwear.studies.fold_epochs import EPOCHS, FoldEpochs
-from sslwear.studies.storage import find_study, open_storage
-from sslwear.studies.trials import PEOPLE
+from sslwear.studies.database.failures import counted
+from sslwear.studies.database.storage import find_study, open_storage
+from sslwear.studies.database.trials import PEOPLE
+from sslwear.studies.workers.claims import CLAIMS, Claims
+from sslwear.studies.workers.fold_epochs import EPOCHS, FoldEpochs
 from sslwear.tracking import Store
 from tests.conftest import store_at
 from tests.integration.conftest import statuses

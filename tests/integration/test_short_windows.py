@@ -13,8 +13,8 @@ from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import open_dataset
 from sslwear.deployment import registry
 from sslwear.deployment.promotion import promote
-from sslwear.studies.context import StudyContext
-from sslwear.studies.optimise import run_study
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.context import StudyContext
 from sslwear.tracking import Store
 
 SECONDS, SAMPLES = 2, 60

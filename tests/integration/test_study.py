@@ -26,13 +26,13 @@ from sslwear.config import Settings, from_yaml
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.errors import DataError, StudyError
-from sslwear.studies import judging
-from sslwear.studies.context import StudyContext
-from sslwear.studies.mlflow_page import lines
-from sslwear.studies.optimise import run_study
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.single_run import train_once
-from sslwear.studies.trials import kept_settings, network_run, winner
+from sslwear.studies.database.trials import kept_settings, network_run, winner
+from sslwear.studies.results.mlflow_page import lines
+from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.single_run import train_once
+from sslwear.studies.trial.training_run import judging
 from sslwear.tracking import Run, Store
 from sslwear.tracking.checkpoints import load_weights, logged_checkpoints
 from sslwear.utils import interrupts
@@ -210,7 +210,7 @@ def test_only_the_winner_is_scored_on_test_participants_and_only_once(
     assert parent.data.metrics["pooled_test_accuracy"] == pytest.approx(
         np.average(table["accuracy"], weights=table["windows"])
     )
-    monkeypatch.setattr("sslwear.studies.final_test.score_network", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr("sslwear.studies.search.final_test.score_network", lambda *_: pytest.fail("scored again"))
     again = run_study(make(), store, QUIET)
     assert len(again.trials) == 3
     assert statuses(store)["study"] == ["FINISHED"]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sslwear.config import Settings
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.single_run import train_once
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.single_run import train_once
 from sslwear.tracking import Store, system_metrics
 from tests.integration.conftest import Interrupting, statuses
 

@@ -18,7 +18,7 @@ from sslwear.data.shards import open_shards
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.data.splits import hold_out
 from sslwear.errors import DataError, LeakageError
-from sslwear.studies.single_run import pretrain_once, train_once
+from sslwear.studies.trial.single_run import pretrain_once, train_once
 from sslwear.tracking import Store
 
 

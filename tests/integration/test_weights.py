@@ -14,10 +14,10 @@ from sslwear.config import Settings, load
 from sslwear.encoders import weights
 from sslwear.encoders.harnet import Harnet5
 from sslwear.errors import WeightsError
-from sslwear.studies.context import StudyContext
-from sslwear.studies.cross_validation import evaluate_study
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.single_run import train_once
+from sslwear.studies.evaluations.cross_validation import evaluate_study
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.single_run import train_once
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights, logged_checkpoints
 from sslwear.training.device import seeded

@@ -21,12 +21,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks import stub_worker
 from deploy.throwaway import MissingError, Postgres
-from sslwear.studies.check import check_study
-from sslwear.studies.cross_validation_results import results
-from sslwear.studies.failures import counted
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.rerun import rerun
-from sslwear.studies.storage import find_study, open_storage
+from sslwear.studies.database.failures import counted
+from sslwear.studies.database.storage import find_study, open_storage
+from sslwear.studies.evaluations.results import results
+from sslwear.studies.reruns.rerun import rerun
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.workers.check import check_study
 from sslwear.tracking import Store, patience
 from tests.commands import CONTEXT, heed_signals
 from tests.integration.conftest import statuses

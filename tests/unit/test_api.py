@@ -23,7 +23,7 @@ from rich.console import Console
 import sslwear
 from sslwear.api import evaluation_result, loading, notebook, running, study_result, training_results
 from sslwear.config import to_yaml
-from sslwear.studies.progress import ConsoleProgress
+from sslwear.studies.setup.progress import ConsoleProgress
 
 CONTENT: dict[str, Any] = {
     "study": "my-study",
@@ -60,7 +60,7 @@ sslwear.load_encoder("cnn5")
 first = sorted({"mlflow", "optuna"} & set(sys.modules))
 import optuna
 level = optuna.logging.get_verbosity()
-import sslwear.studies.optimise, sslwear.deployment.registry
+import sslwear.studies.search.optimise, sslwear.deployment.registry
 import mlflow.telemetry.client as client
 print(json.dumps({
     "first": first,

@@ -10,6 +10,7 @@ import sslwear
 
 PACKAGE = Path(sslwear.__file__).parent
 ROOT = PACKAGE.parent
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 ORDER = (
     "errors",
     "utils",
@@ -32,25 +33,29 @@ ORDER = (
     "testing",
 )
 """Folders and modules directly under the package, in the order of imports."""
+STUDIES = ("setup", "database", "results", "workers", "trial", "search", "evaluations", "reruns")
+"""Folders of ``studies/``, in the order of imports."""
 ENDS = (PACKAGE / "__init__.py", PACKAGE / "__main__.py")
 """Modules that only pass on the public interface and the command."""
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path not in ENDS]
 
 
-def imported(path: Path) -> set[str]:
-    """Folders that a module imports from, imports inside functions included."""
+def imported(path: Path, within: str = "sslwear") -> set[str]:
+    """Folders of a package that a module imports from, imports inside functions included."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "sslwear":
-            names = (node.module or "").split(".")[1:2] or [alias.name for alias in node.names]
-            found.update(name for name in names if not name.startswith("__"))
+        if isinstance(node, ast.ImportFrom):
+            modules = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
-            found.update(alias.name.split(".")[1] for alias in node.names if alias.name.startswith("sslwear."))
-    return found
+            modules = [alias.name for alias in node.names]
+        else:
+            continue
+        found.update(name.removeprefix(f"{within}.").split(".")[0] for name in modules if name.startswith(f"{within}."))
+    return {name for name in found if not name.startswith("__")}
 
 
-def folder(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def folder(path: Path, within: Path = PACKAGE) -> str:
+    return path.relative_to(within).parts[0].removesuffix(".py")
 
 
 def listed(lines: str) -> tuple[str, ...]:
@@ -59,18 +64,18 @@ def listed(lines: str) -> tuple[str, ...]:
 
 
 def test_the_documents_list_the_folders_in_the_order_of_imports() -> None:
-    table = (ROOT / "docs" / "architecture.md").read_text().split("| folder | content |")[1].split("\n\n")[0]
+    table, inner = (rows.split("\n\n")[0] for rows in ARCHITECTURE.split("| content |")[1:3])
     block = (ROOT / "README.md").read_text().split("## The package\n")[1].split("```")[1]
     assert listed(table) == ORDER
     assert listed(block) == ORDER
+    assert listed(inner) == STUDIES
 
 
 def test_every_module_that_the_architecture_document_names_exists() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text()
-    table = text.split("| folder | content |")[1].split("\n\n")[0]
+    table = ARCHITECTURE.split("| content |")[1].split("\n\n")[0]
     rows = [row.split("|") for row in table.splitlines()[2:]]
-    named = {row[1].strip(" `") + module for row in rows for module in re.findall(r"`(\w+\.py)`", row[3])}
-    named |= {path for path in re.findall(r"`(\w+/\w+\.py)`", text) if not path.startswith("tests/")}
+    named = {row[1].strip(" `") + module for row in rows for module in re.findall(r"`([\w/]+\.py)`", row[3])}
+    named |= {path for path in re.findall(r"`((?:\w+/)+\w+\.py)`", ARCHITECTURE) if not path.startswith("tests/")}
     assert len(named) > len(ORDER)
     assert [path for path in sorted(named) if not (PACKAGE / path).is_file()] == []
 
@@ -81,6 +86,17 @@ def test_a_module_imports_only_folders_before_its_own(path: Path) -> None:
     assert mine in ORDER, f"{mine} has no place in the order yet"
     for other in imported(path):
         assert ORDER.index(other) <= ORDER.index(mine), f"{mine} must not import {other}, which comes after it"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if folder(path) == "studies" and path.parent.name != "studies"],
+    ids=lambda path: path.stem,
+)
+def test_a_module_of_studies_imports_only_its_folders_before_its_own(path: Path) -> None:
+    mine = folder(path, PACKAGE / "studies")
+    for other in imported(path, "sslwear.studies"):
+        assert STUDIES.index(other) <= STUDIES.index(mine), f"{mine} must not import {other}, which comes after it"
 
 
 @pytest.mark.parametrize("library", ["optuna", "mlflow"])

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from sslwear.cli.study_tables import studies_table, trials_table
 from sslwear.config import TrainingSettings
-from sslwear.studies.storage import all_studies, open_storage
-from sslwear.studies.trials import rows
+from sslwear.studies.database.storage import all_studies, open_storage
+from sslwear.studies.database.trials import rows
 from sslwear.tracking import Store, databases
 
 

@@ -14,8 +14,8 @@ from sslwear.evaluation.baselines import base
 from sslwear.evaluation.baselines.extra_trees import ExtraTrees
 from sslwear.evaluation.baselines.minirocket import MiniRocket
 from sslwear.evaluation.baselines.random_forest import RandomForest
-from sslwear.studies.added_baselines import with_baselines
-from sslwear.studies.names import check_baseline
+from sslwear.studies.evaluations.added_baselines import with_baselines
+from sslwear.studies.setup.names import check_baseline
 
 OWN = ["extra_trees", "minirocket", "random_forest"]
 

@@ -14,9 +14,9 @@ from sslwear.config import SearchSettings, TrainingSettings
 from sslwear.encoders.base import Network
 from sslwear.encoders.cnn import Cnn5
 from sslwear.errors import SettingsError
-from sslwear.studies.keys import plugin_identities
-from sslwear.studies.names import augmentation_of, check_augmentation, check_search_names
-from sslwear.studies.trial import note, run_name
+from sslwear.studies.setup.keys import plugin_identities
+from sslwear.studies.setup.names import augmentation_of, check_augmentation, check_search_names
+from sslwear.studies.trial.training_run import note, run_name
 from sslwear.testing.baselines import dataset
 from sslwear.training import AugmentedViews, FrozenBlocks, Windows
 from sslwear.utils import plugins

@@ -9,8 +9,8 @@ import optuna
 import pytest
 
 from sslwear.config import Settings, parse
-from sslwear.studies import budget as module
-from sslwear.studies.budget import Budget, end_note
+from sslwear.studies.database import budget as module
+from sslwear.studies.database.budget import Budget, end_note
 
 
 class Clock:

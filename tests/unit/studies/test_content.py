@@ -9,10 +9,10 @@ import pytest
 
 from sslwear.config import parse
 from sslwear.errors import StudyError
-from sslwear.studies.content import check_content
-from sslwear.studies.storage import find_study, open_storage
-from sslwear.studies.tested import count_evaluation, keep_scores
-from sslwear.studies.trials import training_of
+from sslwear.studies.database.content import check_content
+from sslwear.studies.database.storage import find_study, open_storage
+from sslwear.studies.database.tested import count_evaluation, keep_scores
+from sslwear.studies.database.trials import training_of
 from sslwear.tracking import Store
 
 CHANGES = [

@@ -11,10 +11,10 @@ import pytest
 from sslwear.data.dataset import Dataset
 from sslwear.encoders.base import get
 from sslwear.errors import DataError
-from sslwear.studies.context import StudyContext
-from sslwear.studies.data_checks import check_window_lengths, data_warnings
-from sslwear.studies.job_keys import _content
-from sslwear.studies.methods import Method
+from sslwear.studies.evaluations.job_keys import _content
+from sslwear.studies.evaluations.methods import Method
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.setup.data_checks import check_window_lengths, data_warnings
 
 
 def test_windows_of_unknown_length_need_the_samples_of_the_encoder(small: Dataset) -> None:

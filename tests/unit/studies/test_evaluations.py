@@ -6,8 +6,8 @@ import sqlite3
 
 import pytest
 
-from sslwear.studies.cross_validation_results import PLAN
-from sslwear.studies.evaluations import all_evaluations
+from sslwear.studies.evaluations.listing import all_evaluations
+from sslwear.studies.evaluations.results import PLAN
 from sslwear.tracking import Store
 
 

@@ -10,7 +10,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from sslwear.errors import StudyError
-from sslwear.studies.failures import check_failures, counted, failed_note, interrupts
+from sslwear.studies.database.failures import check_failures, counted, failed_note, interrupts
 
 RATE = {"rate": FloatDistribution(0.0, 1.0)}
 LOUD = "ValueError: 3 channels are too few"

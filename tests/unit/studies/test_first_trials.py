@@ -14,8 +14,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from sslwear.config import parse
 from sslwear.encoders.cnn import Cnn5
-from sslwear.studies.first_trials import combinations, even_draws
-from sslwear.studies.sampling import distributions
+from sslwear.studies.search.first_trials import combinations, even_draws
+from sslwear.studies.search.sampling import distributions
 
 SPACES: dict[str, BaseDistribution] = {
     "tuning": CategoricalDistribution(["all", "head", "layer5", "layer4-5", "layer1"]),

@@ -9,7 +9,7 @@ import pytest
 
 from sslwear.config import parse
 from sslwear.errors import StudyError
-from sslwear.studies.identity import RESULTS_VERSIONS, check_same
+from sslwear.studies.workers.identity import RESULTS_VERSIONS, check_same
 
 NOW = {"fingerprint": "1", "weights": "2", "split": "3", "versions": RESULTS_VERSIONS}
 

@@ -8,8 +8,8 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from sslwear.evaluation.intervals import Interval
-from sslwear.studies import importances as module
-from sslwear.studies.importances import importances
+from sslwear.studies.results import importances as module
+from sslwear.studies.results.importances import importances
 
 CHOICES: dict[str, BaseDistribution] = {
     "learning_rate": FloatDistribution(1e-5, 1e-1, log=True),

@@ -10,11 +10,11 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from sslwear.errors import StudyError, WeightsError
-from sslwear.studies import winner
-from sslwear.studies.check import _of_trial
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.rerun import _check
-from sslwear.studies.trials import NETWORK
+from sslwear.studies.database.trials import NETWORK
+from sslwear.studies.reruns.rerun import _check
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.training_run import winner
+from sslwear.studies.workers.check import _of_trial
 
 SAID = "What it logged may still be kept on node-7, where the next command that opens the store uploads it"
 

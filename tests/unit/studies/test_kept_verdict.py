@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from sslwear.evaluation.intervals import Interval
-from sslwear.studies import trials, verdict
-from sslwear.studies.importances import importances
-from sslwear.studies.kept_verdict import keep, kept_alike, kept_importances
+from sslwear.studies.database import trials
+from sslwear.studies.database.kept_verdict import keep, kept_alike, kept_importances
+from sslwear.studies.results import verdict
+from sslwear.studies.results.importances import importances
 from tests.unit.studies.test_verdict import study
 
 SHARES = {"tuning": Interval(0.9, 0.1, 0.8, 1.0, 3)}

@@ -7,8 +7,8 @@ from typing import cast
 import pytest
 
 from sslwear.data.dataset import Dataset
-from sslwear.studies import leakage
-from sslwear.studies.leakage import Source, TrainingStep, seen_participants
+from sslwear.studies.setup import leakage
+from sslwear.studies.setup.leakage import Source, TrainingStep, seen_participants
 from sslwear.tracking import Store
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sslwear.config import TrainingSettings
-from sslwear.studies.mlflow_page import BEST_FIRST, JOB, TRIAL, lines, page, view
-from sslwear.studies.trial import brief, run_name
+from sslwear.studies.results.mlflow_page import BEST_FIRST, JOB, TRIAL, lines, page, view
+from sslwear.studies.trial.training_run import brief, run_name
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import time
 import pytest
 from rich.console import Console
 
-from sslwear.studies.progress import ConsoleProgress, beside_chance
+from sslwear.studies.setup.progress import ConsoleProgress, beside_chance
 from sslwear.training import EpochRecord
 
 

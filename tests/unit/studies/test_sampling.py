@@ -11,8 +11,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from sslwear.config import SamplerSettings, Settings, parse
 from sslwear.encoders.cnn import Cnn5
-from sslwear.studies.sampling import chosen, distributions, reference_params, sampler
-from sslwear.studies.trials import effective
+from sslwear.studies.database.trials import effective
+from sslwear.studies.search.sampling import chosen, distributions, reference_params, sampler
 
 SPACE = {
     "tuning": CategoricalDistribution(["all", "head", "layer5"]),

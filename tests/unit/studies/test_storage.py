@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from sslwear.errors import StudyError
-from sslwear.studies.progress import ProgressCallback
-from sslwear.studies.rerun import rerun
-from sslwear.studies.storage import store_errors
+from sslwear.studies.database.storage import store_errors
+from sslwear.studies.reruns.rerun import rerun
+from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import Store
 
 

@@ -11,8 +11,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
-from sslwear.studies.storage import open_storage
-from sslwear.studies.trial_reader import ReadingStorage
+from sslwear.studies.database.storage import open_storage
+from sslwear.studies.database.trial_reader import ReadingStorage
 from sslwear.tracking import Store
 
 SPACE = {

@@ -9,10 +9,11 @@ import pytest
 from optuna.trial import TrialState
 
 from sslwear.config import TrainingSettings, parse
-from sslwear.studies import trials, verdict
-from sslwear.studies.limits import MEASURED
-from sslwear.studies.tested import keep_scores
-from sslwear.studies.trials import best_trial, network_run, scores_table, winner
+from sslwear.studies.database import trials
+from sslwear.studies.database.tested import keep_scores
+from sslwear.studies.database.trials import best_trial, network_run, scores_table, winner
+from sslwear.studies.results import verdict
+from sslwear.studies.setup.limits import MEASURED
 
 CHOICES = {"tuning": optuna.distributions.CategoricalDistribution(["all", "head", "layer5"])}
 CONTENT = {"study": "tiny", "data": "smartwatch", "search": {"tuning": ["all", "head", "layer5"]}}

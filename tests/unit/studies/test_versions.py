@@ -26,8 +26,7 @@ from sslwear.evaluation.baselines.minirocket import MiniRocket
 from sslwear.evaluation.baselines.random_forest import RandomForest
 from sslwear.evaluation.participants import per_participant
 from sslwear.pretext.base import get as get_pretext
-from sslwear.studies.job_keys import EVALUATION_VERSION
-from sslwear.studies.pretraining import PRETRAINING_VERSION
+from sslwear.studies.setup.keys import EVALUATION_VERSION, PRETRAINING_VERSION
 from sslwear.training import AugmentedViews, FitData, FitSettings, FrozenBlocks, Windows, fit
 from sslwear.training.cache import FEATURES_VERSION
 from sslwear.training.device import seeded

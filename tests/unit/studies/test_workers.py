@@ -11,9 +11,9 @@ import pytest
 from optuna.trial import TrialState
 
 from sslwear.errors import StudyError
-from sslwear.studies.failures import counted, tell
-from sslwear.studies.storage import open_storage
-from sslwear.studies.workers import Crew, Team
+from sslwear.studies.database.failures import counted, tell
+from sslwear.studies.database.storage import open_storage
+from sslwear.studies.workers.team import Crew, Team
 from sslwear.tracking import Store
 
 RATE = {"rate": optuna.distributions.FloatDistribution(0, 1)}

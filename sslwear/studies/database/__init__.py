@@ -1,0 +1,1 @@
+"""Studies in Optuna's database: their trials, outcomes, test scores and budget."""

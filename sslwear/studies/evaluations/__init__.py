@@ -1,0 +1,1 @@
+"""Evaluations by cross-validation: their methods, jobs and results."""

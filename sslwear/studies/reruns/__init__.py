@@ -1,0 +1,1 @@
+"""Repetitions of logged runs, and their comparison."""

@@ -1,0 +1,1 @@
+"""What is shown of a study: its verdict, comparisons with other studies, and its pages."""

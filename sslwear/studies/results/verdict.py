@@ -1,0 +1,231 @@
+"""The verdict of a study: its trials, what cannot be told from the best one, and how sure the scores are."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from itertools import takewhile
+
+import optuna
+import pandas as pd
+from optuna.trial import FrozenTrial
+
+from sslwear.config import Settings
+from sslwear.data.splits import Split
+from sslwear.encoders.base import get as get_encoder
+from sslwear.errors import SettingsError
+from sslwear.evaluation.intervals import Interval, interval
+from sslwear.evaluation.selection import (
+    corrected_estimate,
+    finding,
+    group_means,
+    outside,
+    standard_error,
+)
+from sslwear.reports.study_report import Rated, StudyReport, TrialResult
+from sslwear.studies.database.budget import end_note
+from sslwear.studies.database.tested import past_evaluations, people_of
+from sslwear.studies.database.trials import (
+    PEOPLE,
+    SELECT,
+    TrialRow,
+    alike_trials,
+    best_trial,
+    effective,
+    eligible,
+    kept_settings,
+    rows,
+    score_of,
+    scores_table,
+    settings_of,
+    training_of,
+    winner,
+)
+from sslwear.studies.results.baseline import kept_baseline
+from sslwear.studies.results.importances import importances
+from sslwear.studies.setup.limits import MEASURED
+from sslwear.studies.setup.names import load_plugins
+from sslwear.tuning.base import parse as parse_tuning
+from sslwear.utils.words import count, shown
+
+JUDGED = "judged"
+"""Attribute of a study: how its trials are judged, in words."""
+CORRECTED = (
+    "The estimate of the winner is corrected for choosing among the trials: each participant counts with the scores of "
+    "trials that were chosen without that participant (bootstrap bias-corrected cross-validation)."
+)
+
+
+def judged_in_words(settings: Settings, folds: tuple[Split, ...]) -> str:
+    """How the trials of a study are judged, in a sentence."""
+    people = len({participant for fold in folds for participant in fold.validation})
+    what = f"mean {settings.objective} over {count(people, 'participant')}"
+    if settings.split.folds is None:
+        return f"Trials are judged by the {what} of a hold-out, who are not in the training data."
+    cuts = count(len(folds) // settings.split.repeats, "fold")
+    repeated = f", {settings.split.repeats} times" if settings.split.repeats > 1 else ""
+    return (
+        f"Trials are judged by the {what} in {cuts}{repeated}: each participant is scored by a network that was not "
+        "trained on that participant."
+    )
+
+
+def report(study: optuna.Study) -> StudyReport:
+    """What a person is told about a study."""
+    settings, table = kept_settings(study), scores_table(study)
+    alike = alike_trials(study, table)
+    best = winner(study, alike)
+    trials = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
+    every, candidate = rows(study), set(alike)
+    results = tuple(_result(row, trials[row.number], row.number in candidate, settings) for row in every)
+    own = _default(study, settings)
+    selected = _selected(study, best, table)
+    pareto = tuple(trial.number for trial in study.best_trials) if settings.second_objective is not None else ()
+    compared = set(table.index)
+    known = [row for row in every if row.number in compared and row.settings is not None]
+    by = {name: {row.number: str(getattr(row.settings, name)) for row in known} for name in ("tuning", "pretext")}
+    return StudyReport(
+        name=study.study_name,
+        objective=settings.objective,
+        data=settings.data,
+        encoder=settings.encoder,
+        weights=settings.weights,
+        judged=study.user_attrs.get(JUDGED, "Trials are judged by the score over all windows of a hold-out."),
+        trials=results,
+        winner=None if best is None else best.number,
+        selection=_selection(study, best, alike),
+        finding=_finding(settings, alike, known, table.dropna(axis="columns").shape[1]),
+        estimate_note=_estimate_note(study, len(table)),
+        selected=selected,
+        default=None if own is None else _rated(own, f"trial {own.number}"),
+        baseline=_baseline(study),
+        warning=_warning(selected),
+        notes=tuple(text for text in (end_note(study),) if text is not None),
+        groups={name: group_means(table, groups) for name, groups in by.items() if len(table)},
+        importances=importances(study),
+        pareto=pareto,
+        second=settings.second_objective,
+        test_evaluations=len(past_evaluations(study)),
+    )
+
+
+def _finding(settings: Settings, alike: list[int], known: list[TrialRow], participants: int) -> str:
+    """What the trials that cannot be told from the best have in common; empty with fewer than two trials."""
+    if len(known) < 2:
+        return ""
+    properties = {name: {row.number: shown(row.searched(name)) for row in known} for name in settings.search.space}
+    try:
+        load_plugins(settings.plugins)
+        blocks = get_encoder(settings.encoder).block_names()
+        first_of = functools.cache(functools.partial(_first_tuned, settings=settings))
+        first = {row.number: first_of(row.settings.tuning if row.settings else "all") for row in known}
+    except SettingsError:  # the file of a plug-in is gone
+        blocks, first = (), {}
+    return finding(alike, len(known), properties, first, blocks, participants)
+
+
+def _first_tuned(tuning: str, settings: Settings) -> int:
+    """Place of the first block that a tuning strategy tunes; the number of blocks if it tunes the head only."""
+    encoder = get_encoder(settings.encoder)
+    frozen = parse_tuning(tuning, encoder).frozen
+    return len(list(takewhile(frozen.__contains__, encoder.block_names())))
+
+
+def _estimate_note(study: optuna.Study, trials: int) -> str:
+    if trials < 2:
+        return ""
+    if study.user_attrs.get(SELECT, "best") == "simplest":
+        return f"{CORRECTED} It is the estimate of taking the best trial, although the simplest one is selected."
+    return CORRECTED
+
+
+def estimate(study: optuna.Study) -> Interval | None:
+    """Mean score of the winner over participants, corrected for the choice; None without scores by participant."""
+    table = scores_table(study)
+    return corrected_estimate(table) if len(table) else None
+
+
+def _result(row: TrialRow, trial: FrozenTrial, candidate: bool, settings: Settings) -> TrialResult:
+    people: Mapping[str, float] = trial.user_attrs.get(PEOPLE, {})
+    error = standard_error(list(people.values()))
+    measured = trial.user_attrs.get(MEASURED, {})
+    parameters = measured.get("trainable_parameters")
+    curve = tuple(value for _, value in sorted(trial.intermediate_values.items()))
+    return TrialResult(
+        number=row.number,
+        outcome=row.outcome,
+        searched={name: row.searched(name) for name in settings.search.space},
+        tuning=row.settings.tuning if row.settings else "-",
+        pretext=row.settings.pretext if row.settings else "-",
+        mean=row.value,
+        error=None if math.isnan(error) else error,
+        participants=people,
+        epochs=trial.user_attrs.get("best_epoch", row.epochs),
+        seconds=row.seconds,
+        parameters=None if parameters is None else int(parameters),
+        windows_per_second=measured.get("windows_per_second"),
+        candidate=candidate,
+        run_id=row.run_id,
+        curve=curve,
+        second=trial.values[1] if trial.values and len(trial.values) > 1 else None,
+    )
+
+
+def _default(study: optuna.Study, settings: Settings) -> FrozenTrial | None:
+    """The finished trial with the study file's own settings."""
+    own, rate = effective(settings), settings.training.learning_rate
+    for one in eligible(study):
+        kept = one.user_attrs.get("settings")
+        if isinstance(kept, Mapping) and kept.get("learning_rate", rate) != rate:  # which is soon told
+            continue
+        if effective(settings_of(one, settings)) == own:
+            return one
+    return None
+
+
+def _rated(trial: FrozenTrial, name: str) -> Rated | None:
+    people = trial.user_attrs.get(PEOPLE)
+    if people is None:
+        return None
+    return Rated(name, interval(list(people.values())), None, people, trial=trial.number)
+
+
+def _selected(study: optuna.Study, best: FrozenTrial | None, table: pd.DataFrame) -> Rated | None:
+    if best is None:
+        return None
+    people, tested = best.user_attrs.get(PEOPLE, {}), people_of(study, best.number)
+    found = corrected_estimate(table) if len(table) else None
+    test = interval(list(tested.values())) if tested else None
+    return Rated(f"trial {best.number}", found, test, people, tested, best.number)
+
+
+def _baseline(study: optuna.Study) -> Rated | None:
+    kept = kept_baseline(study)
+    if kept is None:
+        return None
+    scores, tested = kept["scores"], kept["test"]
+    return Rated(kept["name"], interval(list(scores.values())), interval(list(tested.values())), scores, tested)
+
+
+def _selection(study: optuna.Study, best: FrozenTrial | None, alike: list[int]) -> str:
+    if best is None:
+        return ""
+    highest = best_trial(study)
+    if highest is None or study.user_attrs.get(SELECT, "best") == "best":
+        value = score_of(best) or 0.0
+        return f"Trial {best.number} is selected, because it has the best mean ({value:.3f})."
+    if len(alike) < 2:
+        return f"Trial {best.number} is selected (select: simplest), because it is the best and all others are worse."
+    parameters = best.user_attrs[MEASURED]["trainable_parameters"]
+    return (
+        f"Trial {best.number} is selected (select: simplest) of the {len(alike)} trials that cannot be told from the "
+        f"best, trial {highest.number}: none of them tunes fewer parameters ({parameters:,.0f}). Its tuning strategy "
+        f"is {training_of(best).tuning}."
+    )
+
+
+def _warning(selected: Rated | None) -> str | None:
+    if selected is None or selected.estimate is None or selected.test is None:
+        return None
+    return outside(selected.estimate, selected.test)

@@ -1,0 +1,154 @@
+"""Scores on the test participants of a study, and the end of a study: its winner is scored on them once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import optuna
+import pandas as pd
+from numpy.typing import NDArray
+from optuna.trial import FrozenTrial
+from scipy.special import softmax
+
+from sslwear.encoders.base import Network
+from sslwear.errors import StudyError
+from sslwear.evaluation.participants import POOLED, mean_scores, per_participant
+from sslwear.reports.training_figures import confusion_figure
+from sslwear.studies.database.tested import count_evaluation, is_tested, keep_scores
+from sslwear.studies.database.trials import score_of, training_of, winner
+from sslwear.studies.results import summary
+from sslwear.studies.results.baseline import score_baseline
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.winner import trial_network
+from sslwear.tracking import Run
+from sslwear.training import FrozenBlocks, frozen_prefix_length, outputs
+from sslwear.training.metrics import HEADLINE_SCORES, classification_scores, confusion
+from sslwear.utils.interrupts import signals_deferred
+
+CONFUSION = "test_confusion.png"
+
+
+def finalise(context: StudyContext, study: optuna.Study, trials: int, parent: Run, progress: ProgressCallback) -> None:
+    """Score the winner on the test participants and log the study's results.
+
+    Args:
+        context: the study's.
+        study: a study whose trials have all ended.
+        trials: number of trials that count.
+        parent: the study's run.
+        progress: receives notes.
+
+    Raises:
+        StudyError: when no trial finished.
+    """
+    best = winner(study)
+    if best is None:
+        raise StudyError(
+            f"none of the {trials} trials of {study.study_name!r} finished. Read traceback.txt of a failed run in the "
+            "UI"
+        )
+    parent.text(context.settings.to_yaml(), "settings.yaml")
+    objective = context.settings.objective
+    value = score_of(best) or 0.0
+    parent.metrics({f"best_{objective}": value, "best_trial": best.number, "trials": trials})
+    run = context.store.find_run(best.user_attrs["run_id"])
+    if run is not None:  # the winner's scores, so that the study's row in the table has scores too
+        parent.metrics({score: run.data.metrics[score] for score in HEADLINE_SCORES if score in run.data.metrics})
+    network, run_id = trial_network(context, study, best, parent, progress)
+    parent.tags(best_trial=str(best.number), best_run=run_id)
+    if not is_tested(study, best.number):
+        progress.note(f"scoring trial {best.number}, the winner, on the test participants")
+        result = _test(context, best, network, parent)
+        people = dict(zip(map(str, result.table["participant"]), map(float, result.table[objective]), strict=True))
+        with signals_deferred():
+            count_evaluation(study, best.number, f"trial {best.number}, the winner")
+            known = {name: score for name, score in people.items() if not math.isnan(score)}
+            keep_scores(study, best.number, result.means, result.pooled, known)
+    score_baseline(context, study, parent, progress)
+    summary.log(study, parent)
+
+
+def _test(context: StudyContext, best: FrozenTrial, network: Network, parent: Run) -> HeldOutScores:
+    training = training_of(best)
+    depth = frozen_prefix_length(context.tuning(training).frozen, network)
+    names = context.dataset.class_names
+    result = score_network(context, network, context.encoder.window_samples, names, depth)
+    parent.metrics(result.metrics)
+    title = f"test participants, trial {best.number}"
+    parent.figure(confusion_figure(confusion(result.truth, result.predicted, len(names)), names, title), CONFUSION)
+    parent.table(result.table, "test_participants.csv")
+    return result
+
+
+@dataclass(frozen=True)
+class HeldOutScores:
+    """Predictions for the test participants, and their scores.
+
+    Attributes:
+        truth: true class indices (N,).
+        predicted: predicted class indices (N,).
+        table: scores, one row a participant, see `sslwear.evaluation.participants.per_participant`.
+        pooled: the same scores over all windows.
+        probabilities: class probabilities (N, classes), if known.
+    """
+
+    truth: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    table: pd.DataFrame
+    pooled: dict[str, float]
+    probabilities: NDArray[np.float64] | None = None
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Test scores by name: means over the participants."""
+        return mean_scores(self.table)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Metrics of a run: ``test_kappa`` and others are means, ``pooled_test_kappa`` and others over all windows."""
+        means = {f"test_{name}": value for name, value in self.means.items()}
+        return {**means, **{f"{POOLED}test_{name}": value for name, value in self.pooled.items()}}
+
+
+def score_network(
+    context: StudyContext, network: Network, samples: int, class_names: Sequence[str], depth: int = 0
+) -> HeldOutScores:
+    """Score a network on the test participants.
+
+    Args:
+        context: the study's.
+        network: a classifier of the study's classes.
+        samples: window length of the network, in samples.
+        class_names: classes in the order of the network's outputs.
+        depth: number of first blocks whose outputs are cached.
+
+    Raises:
+        StudyError: when it has other classes than the study.
+    """
+    names = context.dataset.class_names
+    if sorted(class_names) != sorted(names):
+        raise StudyError(
+            f"the model has the classes {', '.join(class_names)}, and the test participants of "
+            f"{context.settings.study!r} have {', '.join(names)}"
+        )
+    training = context.settings.training
+    settings, windows = context.fit_settings(training), context.windows(context.split.test)
+    network.to(settings.device).eval()
+    blocks = FrozenBlocks(network, samples, settings.precision)
+    source = context.cache.source(blocks, windows, 0, depth)
+    with context.unchanged_data():
+        logits = outputs(network, samples, source, settings)[:, [class_names.index(name) for name in names]]
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    return replace(score_predictions(context, logits.argmax(axis=1)), probabilities=probabilities)
+
+
+def score_predictions(context: StudyContext, predicted: NDArray[np.int64]) -> HeldOutScores:
+    """Score classes (N,), wherever they are from, predicted for the windows of an experiment's test participants."""
+    windows, classes = context.windows(context.split.test), len(context.dataset.class_names)
+    truth = windows.labels
+    table = per_participant(truth, predicted, windows.pid, classes)
+    return HeldOutScores(truth, predicted, table, classification_scores(truth, predicted, classes))

@@ -1,0 +1,1 @@
+"""One trial: pre-training, training in each fold, scores, and the training of the winner."""

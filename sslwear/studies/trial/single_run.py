@@ -1,0 +1,121 @@
+"""One training or one pre-training with the settings of a file, without a search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sslwear.config import NO_PRETEXT, Settings
+from sslwear.studies.database.storage import store_errors
+from sslwear.studies.results.mlflow_page import describe_experiment, single_note
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.setup.data_checks import check_objective
+from sslwear.studies.setup.keys import digest, key_of, plugin_identities
+from sslwear.studies.setup.names import augmentation_of
+from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.setup.resuming import checkpoints_of
+from sslwear.studies.trial.pretraining import pretrained, setting_key
+from sslwear.studies.trial.pretraining_checks import check_pretext, check_pretraining
+from sslwear.studies.trial.together import leading
+from sslwear.studies.trial.training_run import note, run_name, train
+from sslwear.studies.workers.heartbeats import heartbeat_of
+from sslwear.studies.workers.identity import RESULTS_VERSIONS
+from sslwear.tracking import Run, Store
+from sslwear.training import Checkpoints, FitResult
+from sslwear.training.processes import Processes
+from sslwear.utils import plugins
+
+
+def train_once(
+    settings: Settings, store: Store | None = None, progress: ProgressCallback | None = None
+) -> tuple[Run, FitResult]:
+    """Train once and score on validation participants; test participants are not used.
+
+    Under torchrun this is the first process; the others call `sslwear.studies.trial.together.take_part`.
+
+    Returns:
+        The ended run and the result of the training.
+
+    Raises:
+        SslwearError: when settings, data or weights cannot be used.
+    """
+    store, progress = store or Store.from_environment(settings=settings), progress or ProgressCallback()
+    with store_errors(store), leading(settings) as (mine, processes):
+        context = _build(mine, store, progress, processes)
+        check_objective(context.dataset, context.judged, settings.objective)
+        name, what = run_name(settings.training), note(settings.training)
+        place = describe_experiment(context, single_note(context))
+        with _checkpoints(context, progress) as checkpoints:
+            with store.start_run(place, name, "train", note=what, **context.tags()) as run:
+                run.text(context.settings.to_yaml(), "settings.yaml")
+                run.plugins(settings.plugins)
+                result = train(context, settings.training, run, run.id, progress, checkpoints=checkpoints)
+            if checkpoints is not None:
+                checkpoints.delete()
+        return run, result
+
+
+@contextmanager
+def _checkpoints(context: StudyContext, progress: ProgressCallback) -> Iterator[Checkpoints | None]:
+    """Checkpoints of a single training; None where another process does the same one, or where they are not enough.
+
+    A tuning strategy from elsewhere may have a state, which a checkpoint does not have.
+    """
+    key, tuning = _training_key(context), type(context.tuning(context.settings.training))
+    with heartbeat_of(context.store).trying(f"training:{key}") as mine:
+        yield checkpoints_of(context, key, progress) if mine and not plugins.identity(tuning) else None
+
+
+def _training_key(context: StudyContext) -> str:
+    """Key of everything that the result of a single training depends on."""
+    settings, training = context.settings, context.settings.training
+    tuning, augmentation = type(context.tuning(training)), augmentation_of(training)
+    return key_of(
+        {
+            "plugins": plugin_identities(context.encoder, training.pretext, tuning, augmentation),
+            "encoder": settings.encoder,
+            "weights": digest(context.initial),
+            "data": context.dataset.fingerprint,
+            "split": vars(context.split),
+            "training": training.model_dump(),
+            "pretraining": setting_key(context, training.pretext) if training.pretext != NO_PRETEXT else None,
+            "seed": settings.seed,
+            "device": context.device.type,
+            "precision": context.precision,
+            "include_nonwear": settings.include_nonwear,
+            "versions": RESULTS_VERSIONS,
+            "processes": context.processes.count,
+        }
+    )
+
+
+def pretrain_once(
+    settings: Settings, store: Store | None = None, progress: ProgressCallback | None = None
+) -> tuple[str, dict[str, float]]:
+    """Pre-train once on the pretext task `training.pretext`, or find the run that did; see `train_once`.
+
+    Returns:
+        The run's id and the scores on held-out participants.
+
+    Raises:
+        SslwearError: when settings, data or weights cannot be used, or the pretext task is ``none``.
+    """
+    pretext = settings.training.pretext
+    check_pretext(pretext)
+    store, progress = store or Store.from_environment(settings=settings), progress or ProgressCallback()
+    with store_errors(store), leading(settings) as (mine, processes):
+        context = _build(mine, store, progress, processes)
+        place = describe_experiment(context, single_note(context))
+        _, run_id = pretrained(context, place, pretext, None, progress)
+        metrics = store.client.get_run(run_id).data.metrics
+    by_epoch = {name.removeprefix("val_") for name in metrics if name.startswith("val_")}
+    return run_id, {name: value for name, value in metrics.items() if name in by_epoch - {"loss"}}
+
+
+def _build(settings: Settings, store: Store, progress: ProgressCallback, processes: Processes) -> StudyContext:
+    single = settings.model_copy(update={"split": settings.split.for_training()})
+    context = StudyContext.open(single, store, processes=processes)
+    check_pretraining(context, [settings.training.pretext])
+    for warning in context.data_warnings():
+        progress.warn(warning)
+    return context

@@ -27,10 +27,10 @@ import pandas as pd
 from machine import describe, new_store, write_section
 from prediction import Measured, run, untrained
 
-from sslwear.data.device_reader import open_recording
-from sslwear.data.recording_format import Reading, RecordingFormat
-from sslwear.deployment.batch_prediction import predict
-from sslwear.deployment.prediction_files import Options
+from sslwear.data.files.device_reader import open_recording
+from sslwear.data.files.recording_format import Reading, RecordingFormat
+from sslwear.deployment.prediction.batch_prediction import predict
+from sslwear.deployment.prediction.files import Options
 from sslwear.encoders.classifier import Model
 from sslwear.training.threads import use_threads
 

@@ -26,7 +26,7 @@ import torch
 from machine import describe, new_store, write_section
 from memory import tree_of, week_of
 
-from sslwear.data import device_reader
+from sslwear.data.files import device_reader
 from sslwear.encoders.base import get
 from sslwear.encoders.card import Card, network
 from sslwear.encoders.classifier import Model

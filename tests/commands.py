@@ -21,7 +21,7 @@ CONTEXT.set_forkserver_preload(
         "benchmarks.stub_worker",
         "sslwear.studies.search.optimise",
         "sslwear.data.loading",
-        "sslwear.deployment.batch_prediction",
+        "sslwear.deployment.prediction.batch_prediction",
         "sslwear.deployment.registry",
     ]
 )

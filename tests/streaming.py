@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from actipy import processing
 
-from sslwear.data.device_checks import capture_output, is_table, reading_note, span
-from sslwear.data.device_reader import DeviceRecording, open_recording
+from sslwear.data.files.device_checks import capture_output, is_table, reading_note, span
+from sslwear.data.files.device_reader import DeviceRecording, open_recording
 from sslwear.data.recording import Recording
 from tests.cutting import cut_recording
 

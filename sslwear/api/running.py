@@ -15,7 +15,7 @@ from sslwear.api.training_results import PretrainingResult, TrainingResult
 
 if TYPE_CHECKING:
     from sslwear.config import Settings
-    from sslwear.deployment.champion import Promotion
+    from sslwear.deployment.promotion.champion import Promotion
 
 
 def run_study(
@@ -178,7 +178,7 @@ def promote(
         >>> promotion.name, promotion.alias, promotion.version
         ('my-study', 'champion', '1')
     """
-    from sslwear.deployment.promoting import promote_any
+    from sslwear.deployment.promotion.promoting import promote_any
     from sslwear.tracking import Store
 
     store, criterion = Store.from_environment(), (score, rule, margin)

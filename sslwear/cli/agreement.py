@@ -39,7 +39,7 @@ def agreement(
     """Compare predicted minutes with labels, person by person: bias, limits of agreement, correlation, confusion."""
     with user_errors():
         from sslwear.cli.tables import agreement_table
-        from sslwear.deployment.label_comparison import compare
+        from sslwear.deployment.prediction.label_comparison import compare
         from sslwear.evaluation.agreement import by_class
         from sslwear.evaluation.intervals import FEWEST, TOO_FEW
         from sslwear.reports.agreement_report import score_texts, write_agreement
@@ -89,8 +89,8 @@ def _check(people: Path | None, by: Sequence[str] | None, out: Path | None, tabl
 def _groups(participants: Sequence[str], people: Path | None, by: Sequence[str]) -> tuple[list[Group], list[str]]:
     """All participants, and those with each value of each column; and notes about participants in no group."""
     from sslwear.data.identity import participant_key
-    from sslwear.data.people_table import read_people
     from sslwear.data.sources.raw import natural
+    from sslwear.data.tables.people_table import read_people
     from sslwear.evaluation.agreement import ALL, Group
 
     groups, notes = [Group("", ALL, tuple(participants))], list[str]()

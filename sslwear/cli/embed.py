@@ -30,8 +30,8 @@ from sslwear.cli.predict_options import (
 from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
 
 if TYPE_CHECKING:
-    from sslwear.data.recording_format import Reading
-    from sslwear.deployment.embedder import Embedder
+    from sslwear.data.files.recording_format import Reading
+    from sslwear.deployment.prediction.embedder import Embedder
 
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with an encoder; repeatable.")
@@ -68,7 +68,7 @@ def embed(
 ) -> None:
     """Write the features of each window of recordings, for a classifier of your own: NAME.features.parquet."""
     with user_errors(f"finished recordings are in {out}"):
-        from sslwear.deployment.embedder import open_embedder
+        from sslwear.deployment.prediction.embedder import open_embedder
         from sslwear.studies.database.storage import store_errors
         from sslwear.tracking import Store
         from sslwear.training.threads import use_threads
@@ -94,7 +94,7 @@ def _write(recordings: Sequence[Path], embedder: Embedder, out: Path, overwrite:
     """
     from sslwear.cli.progress import PredictProgress
     from sslwear.cli.tables import outcomes_table
-    from sslwear.deployment.embedding import ENDING, embed
+    from sslwear.deployment.prediction.embedding import ENDING, embed
 
     console = standard_output()
     with PredictProgress(console, len(recordings)) as progress:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
-from sslwear.deployment.server import LOOPBACK
+from sslwear.deployment.serving.server import LOOPBACK
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sslwear.deployment.champion import Promotion
+    from sslwear.deployment.promotion.champion import Promotion
     from sslwear.tracking import Store
 
 models_app = typer.Typer(no_args_is_help=True, help="List, show, copy and roll back registered models.")
@@ -61,7 +61,7 @@ def promote(
     and its networks are trained on all participants.
     """
     with user_errors("the alias was not moved"):
-        from sslwear.deployment.promoting import promote_any
+        from sslwear.deployment.promotion.promoting import promote_any
         from sslwear.errors import SettingsError
         from sslwear.studies.setup.progress import ConsoleProgress
         from sslwear.tracking import Store
@@ -240,7 +240,8 @@ def serve(
 ) -> None:
     """Serve a registered model over HTTP, on this machine only."""
     with user_errors("the server has ended"):
-        from sslwear.deployment import registry, server
+        from sslwear.deployment import registry
+        from sslwear.deployment.serving import server
         from sslwear.studies.database.storage import store_errors
         from sslwear.tracking import Store
 
@@ -257,7 +258,7 @@ def serve(
         print_line(console, "It starts in a few seconds and serves this version until it is restarted.")
         print_line(console, "Press Ctrl-C to end it.")
         environment = {"MLFLOW_TRACKING_URI": store.tracking_uri, server.MODEL_VARIABLE: registry.uri_of(version)}
-        raise typer.Exit(server.run("sslwear.deployment.scoring:app", host, port, environment))
+        raise typer.Exit(server.run("sslwear.deployment.serving.scoring:app", host, port, environment))
 
 
 def _test_evaluations(store: Store, tags: dict[str, str]) -> int:

@@ -50,7 +50,7 @@ from sslwear.errors import SettingsError
 from sslwear.utils.processes import max_parallel_jobs
 
 if TYPE_CHECKING:
-    from sslwear.deployment.prediction_files import Options, Outcome
+    from sslwear.deployment.prediction.files import Options, Outcome
     from sslwear.encoders.classifier import Model
     from sslwear.tracking import Store
 
@@ -88,7 +88,7 @@ def predict(
 ) -> None:
     """Predict activities in recordings: windows, bouts, days and a page for each, and a table with one row a person."""
     with user_errors(f"finished recordings are in {out}"):
-        from sslwear.deployment.prediction_files import Options
+        from sslwear.deployment.prediction.files import Options
         from sslwear.evaluation.smoothing import BOUT_MINUTES
 
         where, how = computation(device, precision)
@@ -114,8 +114,8 @@ def _predict(
         options: options of the prediction.
         jobs: number of recordings at a time; by default as many as fit.
     """
-    from sslwear.deployment.array_prediction import is_array, predict_arrays
-    from sslwear.deployment.batch_prediction import in_order
+    from sslwear.deployment.prediction.array_prediction import is_array, predict_arrays
+    from sslwear.deployment.prediction.batch_prediction import in_order
     from sslwear.studies.database.storage import store_errors
     from sslwear.tracking import Store
 
@@ -153,7 +153,7 @@ class _Named:
 def _people(files: Sequence[Path], participants: Path | None) -> Mapping[str, str]:
     """The person of each recording, by the table or by the names of the files."""
     from sslwear.data.devices import recordings_by_name
-    from sslwear.data.recording_tables import read_tables
+    from sslwear.data.tables.recording_tables import read_tables
 
     tables = read_tables(recordings_by_name(files), None, participants)
     for warning in tables.warnings:
@@ -164,8 +164,8 @@ def _people(files: Sequence[Path], participants: Path | None) -> Mapping[str, st
 def _label(files: Sequence[Path], model: _Named, options: Options, jobs: int | None) -> list[Outcome]:
     """Label recordings, with a progress bar."""
     from sslwear.cli.progress import PredictProgress
-    from sslwear.deployment.batch_prediction import predict as label
-    from sslwear.deployment.cohort_files import check_cohort
+    from sslwear.deployment.prediction.batch_prediction import predict as label
+    from sslwear.deployment.prediction.cohort_files import check_cohort
 
     check_cohort(options)
     with PredictProgress(standard_output(), len(files)) as progress:
@@ -191,8 +191,8 @@ def _tell(outcomes: Sequence[Outcome], others: Sequence[Path]) -> None:
 def _cohort(labelled: Sequence[Outcome], people: Mapping[str, str], model: _Named, options: Options) -> None:
     """Write the tables of people, and print the summary."""
     from sslwear.data.identity import participants_of_recordings
-    from sslwear.deployment.batch_prediction import about_labels
-    from sslwear.deployment.cohort_files import earlier_recordings, summary, write_cohort
+    from sslwear.deployment.prediction.batch_prediction import about_labels
+    from sslwear.deployment.prediction.cohort_files import earlier_recordings, summary, write_cohort
 
     console, found = standard_output(), []
     print_line(console, "")
@@ -218,7 +218,7 @@ def _finalise(tables: Sequence[Outcome], labelled: Sequence[Outcome], options: O
     Raises:
         typer.Exit: with code 1, when a file was left out.
     """
-    from sslwear.deployment.prediction_files import COHORT
+    from sslwear.deployment.prediction.files import COHORT
 
     for outcome in tables:
         if not outcome.error:

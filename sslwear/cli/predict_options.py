@@ -15,7 +15,7 @@ from sslwear.errors import DataError, SettingsError
 if TYPE_CHECKING:
     import torch
 
-    from sslwear.data.recording_format import Reading
+    from sslwear.data.files.recording_format import Reading
     from sslwear.evaluation.counting import CountingRule
 
 DEVICES, PRECISIONS = r"auto|cpu|mps|cuda(:\d+)?", ("auto", "float32", "bf16")
@@ -167,7 +167,7 @@ def reading_of(
     Raises:
         SettingsError: when a value is impossible.
     """
-    from sslwear.data.recording_format import NonwearRule, Reading, RecordingFormat
+    from sslwear.data.files.recording_format import NonwearRule, Reading, RecordingFormat
 
     names = {} if columns is None else {"columns": tuple(name.strip() for name in columns.split(","))}
     given = RecordingFormat(time_format=time_format, unit=units, rate_hz=rate, start_time=start_time, **names)
@@ -216,7 +216,7 @@ def expanded(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     Raises:
         DataError: when a folder has no recordings.
     """
-    from sslwear.data.device_checks import DEVICE_ENDINGS, TABLE_ENDINGS
+    from sslwear.data.files.device_checks import DEVICE_ENDINGS, TABLE_ENDINGS
 
     found: list[Path] = []
     others: list[Path] = []

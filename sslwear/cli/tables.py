@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sslwear.data.facts import Facts
     from sslwear.data.prepare import PreparationResult
     from sslwear.data.sources.base import Source
-    from sslwear.deployment.champion import Promotion
-    from sslwear.deployment.prediction_files import Outcome
+    from sslwear.deployment.prediction.files import Outcome
+    from sslwear.deployment.promotion.champion import Promotion
     from sslwear.evaluation.agreement import Agreement
     from sslwear.pretext.base import PretextTask
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
-from sslwear.deployment.server import LOOPBACK
+from sslwear.deployment.serving.server import LOOPBACK
 from sslwear.utils.masking import masked
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def ui(
 ) -> None:
     """Browse studies and models in the MLflow UI, on this machine only."""
     with user_errors("the server has ended"):
-        from sslwear.deployment import server
+        from sslwear.deployment.serving import server
         from sslwear.studies.results.mlflow_page import lines
         from sslwear.tracking import Store
 
@@ -48,14 +48,14 @@ def ui(
             "_MLFLOW_SERVER_ARTIFACT_ROOT": str(store.home / "artifacts"),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }
-        raise typer.Exit(server.run("sslwear.deployment.mlflow_ui:app", host, port, environment))
+        raise typer.Exit(server.run("sslwear.deployment.serving.mlflow_ui:app", host, port, environment))
 
 
 def dashboard(port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8080) -> None:
     """Browse trials in Optuna's dashboard, on this machine only (extra: dashboard)."""
     with user_errors("the server has ended"):
-        from sslwear.deployment import server
-        from sslwear.deployment.access import checked_wsgi
+        from sslwear.deployment.serving import server
+        from sslwear.deployment.serving.access import checked_wsgi
         from sslwear.errors import StudyError
         from sslwear.studies.database.storage import all_studies, open_storage
         from sslwear.tracking import Store

@@ -15,14 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sslwear.data.arrays import Stamp, stamp
-from sslwear.data.clock import Clock
-from sslwear.data.device_checks import name_of
-from sslwear.data.device_reader import open_recording
+from sslwear.data.files.clock import Clock
+from sslwear.data.files.device_checks import name_of
+from sslwear.data.files.device_reader import open_recording
+from sslwear.data.files.recording_format import Reading
 from sslwear.data.recording import NO_LABEL, Recording, RecordingInfo
-from sslwear.data.recording_format import Reading
-from sslwear.data.recording_tables import read_tables
 from sslwear.data.sources.base import Source
 from sslwear.data.sources.raw import natural
+from sslwear.data.tables.recording_tables import read_tables
 from sslwear.data.windowing import Windows
 from sslwear.errors import DataError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sslwear.data.clock import texts
+from sslwear.data.files.clock import texts
 from sslwear.evaluation.daily import LabelledRecording
 
 GAP_NS = 10**6

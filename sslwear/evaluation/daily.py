@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sslwear.data.clock import edges, to_local
+from sslwear.data.files.clock import edges, to_local
 
 NONWEAR, MISSING = "nonwear_minutes", "missing_minutes"
 LONGEST_WINDOW_NS = 3600 * 10**9

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sslwear.data.clock import edges, to_local
+from sslwear.data.files.clock import edges, to_local
 from sslwear.evaluation.counting import CountingRule
 from sslwear.evaluation.minute_table import MINUTE, MinuteTable
 

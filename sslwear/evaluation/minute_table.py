@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sslwear.data.clock import edges
+from sslwear.data.files.clock import edges
 from sslwear.evaluation.daily import LabelledRecording, split
 
 MINUTE = 60 * 10**9

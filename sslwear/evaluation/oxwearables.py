@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sslwear.data.clock import to_local
+from sslwear.data.files.clock import to_local
 from sslwear.evaluation.counting import CountingRule
 from sslwear.evaluation.day_table import DAY, day_table
 from sslwear.evaluation.minute_table import MINUTE, MinuteTable

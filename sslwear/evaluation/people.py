@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sslwear.data.clock import texts
-from sslwear.data.quality import Quality
+from sslwear.data.files.clock import texts
+from sslwear.data.files.quality import Quality
 from sslwear.evaluation.counting import CountingRule
 from sslwear.evaluation.day_table import day_table, uncovered_hours
 from sslwear.evaluation.minute_table import MinuteTable, joined

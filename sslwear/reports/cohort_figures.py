@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from sslwear.data.clock import to_local
+from sslwear.data.files.clock import to_local
 from sslwear.evaluation.day_table import DAY
 from sslwear.evaluation.minute_table import MINUTE, MinuteTable
 from sslwear.evaluation.people import Person

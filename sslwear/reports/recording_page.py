@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sslwear.data.cuts import duration
-from sslwear.data.quality import Quality
+from sslwear.data.files.quality import Quality
 from sslwear.evaluation.counting import CountingRule
 from sslwear.evaluation.daily import LabelledRecording
 from sslwear.evaluation.day_table import day_table

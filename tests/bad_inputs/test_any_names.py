@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from sslwear.cli.tables import facts_table
 from sslwear.config import from_python
-from sslwear.data.annotations import read_labels, read_participants
 from sslwear.data.checks import MISSING, is_missing
 from sslwear.data.dataset import open_dataset
 from sslwear.data.devices import recordings_by_name
-from sslwear.deployment.prediction_files import Options
+from sslwear.data.tables.annotations import read_labels, read_participants
+from sslwear.deployment.prediction.files import Options
 from sslwear.encoders.classifier import table
 from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.daily import LabelledRecording, minutes

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from sslwear.deployment import scoring
+from sslwear.deployment.serving import scoring
 from sslwear.encoders.base import get
 from sslwear.encoders.weights import PREFIX
 from tests.bad_inputs.answers import MOST_CHARACTERS, refusal, short

@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from sslwear.deployment import registry
-from sslwear.deployment.promotion import promote
+from sslwear.deployment.promotion.promotion import promote
 from sslwear.tracking import Store
 from tests.browser.conftest import Ui
 

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from sslwear.config import Settings, parse
-from sslwear.deployment.promotion import promote
+from sslwear.deployment.promotion.promotion import promote
 from sslwear.studies.results import summary
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.progress import ProgressCallback

@@ -13,11 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from sslwear.cli.app import app
-from sslwear.data.annotations import read_labels
 from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.data.devices import DeviceFiles
 from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.data.shards import open_shards
+from sslwear.data.tables.annotations import read_labels
 from sslwear.errors import DataError
 
 HEADER = "participant,start,end,label\n"

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from sslwear.data.devices import DeviceFiles
-from sslwear.deployment import embedding
-from sslwear.deployment.embedding import METADATA
+from sslwear.deployment.prediction import embedding
+from sslwear.deployment.prediction.embedding import METADATA
 from sslwear.deployment.registry import load_model
 from sslwear.encoders.base import Network, get
 from sslwear.encoders.weights import save

@@ -12,7 +12,7 @@ import pytest
 from sslwear.config import Settings
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset, open_dataset
-from sslwear.deployment.promotion import promote
+from sslwear.deployment.promotion.promotion import promote
 from sslwear.encoders.card import CHECKPOINT
 from sslwear.errors import LeakageError
 from sslwear.studies.search.optimise import run_study

@@ -17,10 +17,10 @@ from sslwear.cli.app import app
 from sslwear.config import parse
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.deployment import registry
-from sslwear.deployment.batch_prediction import about_labels
 from sslwear.deployment.card_smoothing import model_of
-from sslwear.deployment.prediction_files import Options
-from sslwear.deployment.promotion import promote
+from sslwear.deployment.prediction.batch_prediction import about_labels
+from sslwear.deployment.prediction.files import Options
+from sslwear.deployment.promotion.promotion import promote
 from sslwear.encoders.card import Card
 from sslwear.errors import WeightsError
 from sslwear.evaluation.smoothing import HiddenMarkovModel, smooth

@@ -17,9 +17,9 @@ from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
 from sslwear.deployment import registry
-from sslwear.deployment.method_promotion import promote_method
-from sslwear.deployment.promoting import promote_any
-from sslwear.deployment.promotion_rule import Rule
+from sslwear.deployment.promotion.method_promotion import promote_method
+from sslwear.deployment.promotion.promoting import promote_any
+from sslwear.deployment.promotion.rule import Rule
 from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.baselines import random_forest
 from sslwear.evaluation.baselines.base import Baseline

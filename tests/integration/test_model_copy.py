@@ -16,7 +16,7 @@ import pytest
 
 from sslwear.config import Settings
 from sslwear.deployment import model_aliases, registry
-from sslwear.deployment.promotion import promote
+from sslwear.deployment.promotion.promotion import promote
 from sslwear.deployment.registry import load_model
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.leakage import training_provenance

@@ -16,7 +16,7 @@ import sslwear
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
 from sslwear.deployment import model_package, registry
-from sslwear.deployment.promotion import promote
+from sslwear.deployment.promotion.promotion import promote
 from sslwear.encoders.base import get as get_encoder
 from sslwear.encoders.classifier import Model
 from sslwear.errors import SettingsError, StudyError

@@ -21,10 +21,10 @@ from typer.testing import CliRunner
 
 from sslwear.cli.app import app
 from sslwear.data.devices import DeviceFiles
-from sslwear.deployment import batch_prediction
-from sslwear.deployment.batch_prediction import predict
-from sslwear.deployment.prediction_files import ENDINGS, RECORD, Options
-from sslwear.deployment.recording_prediction import Labelled
+from sslwear.deployment.prediction import batch_prediction
+from sslwear.deployment.prediction.batch_prediction import predict
+from sslwear.deployment.prediction.files import ENDINGS, RECORD, Options
+from sslwear.deployment.prediction.recording_prediction import Labelled
 from sslwear.encoders.card import Card, network
 from sslwear.encoders.classifier import Model
 from sslwear.encoders.distribution_shift import STATISTICS

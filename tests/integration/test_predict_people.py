@@ -16,11 +16,11 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from sslwear.cli.app import app
-from sslwear.data.device_reader import open_recording
-from sslwear.deployment import batch_prediction
-from sslwear.deployment.batch_prediction import predict
-from sslwear.deployment.cohort_files import write_cohort
-from sslwear.deployment.prediction_files import COHORT, ENDINGS, Options
+from sslwear.data.files.device_reader import open_recording
+from sslwear.deployment.prediction import batch_prediction
+from sslwear.deployment.prediction.batch_prediction import predict
+from sslwear.deployment.prediction.cohort_files import write_cohort
+from sslwear.deployment.prediction.files import COHORT, ENDINGS, Options
 from sslwear.encoders.card import Card, network
 from sslwear.encoders.classifier import Model
 from sslwear.tracking import HOME_VARIABLE, Store

@@ -21,9 +21,9 @@ from typer.testing import CliRunner
 from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
-from sslwear.deployment import model_aliases, promotion, registry
-from sslwear.deployment.promotion import promote
-from sslwear.deployment.promotion_rule import Rule
+from sslwear.deployment import model_aliases, registry
+from sslwear.deployment.promotion.promotion import promote, promotion
+from sslwear.deployment.promotion.rule import Rule
 from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.intervals import Difference, Interval
 from sslwear.evaluation.participants import per_participant

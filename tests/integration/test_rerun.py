@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from sslwear.cli.app import app
 from sslwear.config import Settings
-from sslwear.deployment.promoting import promote_any
-from sslwear.deployment.promotion import promote
+from sslwear.deployment.promotion.promoting import promote_any
+from sslwear.deployment.promotion.promotion import promote
 from sslwear.errors import DataError, StudyError
 from sslwear.studies.evaluations.cross_validation import evaluate_study
 from sslwear.studies.reruns.rerun import rerun

@@ -159,7 +159,7 @@ def test_passwords_are_not_on_the_command_line(promoted: Store, monkeypatch: pyt
         started.append((command, env))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sslwear.deployment.server.subprocess.Popen", popen)
+    monkeypatch.setattr("sslwear.deployment.serving.server.subprocess.Popen", popen)
     secret = f"{promoted.tracking_uri}?password=s3cret"
     monkeypatch.setenv("SSLWEAR_HOME", str(promoted.home))
     monkeypatch.setattr(Store, "from_environment", lambda: Store(promoted.home, secret, promoted.storage_url))

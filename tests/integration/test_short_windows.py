@@ -12,7 +12,7 @@ from sslwear.config import Settings
 from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import open_dataset
 from sslwear.deployment import registry
-from sslwear.deployment.promotion import promote
+from sslwear.deployment.promotion.promotion import promote
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.context import StudyContext
 from sslwear.tracking import Store

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 from sslwear.data.cuts import TWICE
-from sslwear.data.device_reader import open_recording
 from sslwear.data.devices import DeviceFiles
+from sslwear.data.files.device_reader import open_recording
 from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.errors import DataError
 from tests.cutting import cut_recording
@@ -162,7 +162,7 @@ def test_a_process_that_is_killed_while_it_reads_leaves_no_samples_and_no_java(m
 def test_import_gives_the_windows_of_actipy_in_small_pieces_with_a_step(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sslwear.data.device_reader.PIECE_SAMPLES", 4001)
+    monkeypatch.setattr("sslwear.data.files.device_reader.PIECE_SAMPLES", 4001)
     whole = read_with_actipy(made)
     begin, end = (str(whole.start + np.timedelta64(minutes, "m"))[:19] for minutes in (3, 20))
     labels = tmp_path / "labels.csv"

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sslwear.data.quality import Quality
-from sslwear.deployment.prediction_files import Options, write_outputs
-from sslwear.deployment.recording_prediction import Labelled
+from sslwear.data.files.quality import Quality
+from sslwear.deployment.prediction.files import Options, write_outputs
+from sslwear.deployment.prediction.recording_prediction import Labelled
 from sslwear.evaluation.daily import LabelledRecording
 
 WINDOW = np.timedelta64(10, "s")

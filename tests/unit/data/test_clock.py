@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sslwear.data.clock import Clock, LocalTimes, edges, texts, to_instants, to_local
-from sslwear.data.recording_format import Reading
+from sslwear.data.files.clock import Clock, LocalTimes, edges, texts, to_instants, to_local
+from sslwear.data.files.recording_format import Reading
 from sslwear.errors import SettingsError
 
 LONDON = "Europe/London"

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sslwear.data import csv_recordings
 from sslwear.data.cuts import NOT_LATER, TWICE
-from sslwear.data.device_reader import open_recording
+from sslwear.data.files import csv_recordings
+from sslwear.data.files.device_reader import open_recording
 from sslwear.errors import DataError
 from tests.samples.days import miscalibrated
 from tests.streaming import compare
@@ -54,7 +54,7 @@ def test_what_is_above_20_hz_is_filtered_out_across_pieces(tmp_path: Path, monke
     file = tmp_path / "anna.csv"
     table_of(samples, 100).to_csv(file, index=False)
     compare(file, tmp_path / "work", 7919, 5)
-    monkeypatch.setattr("sslwear.data.calibration.FILTER_SAMPLES", 700)
+    monkeypatch.setattr("sslwear.data.files.calibration.FILTER_SAMPLES", 700)
     with open_recording(file, tmp_path / "work") as recording:
         (found,) = [part.samples for part in recording.windows(100, 50, 50) if len(part)]
     np.testing.assert_allclose(found[0, 100:, 0], samples[100:5000, 0], atol=1e-3)

@@ -15,12 +15,12 @@ import pytest
 from typer.testing import CliRunner
 
 from sslwear.cli.app import app
-from sslwear.data.annotations import read_labels
 from sslwear.data.cuts import NOT_LATER, TWICE
-from sslwear.data.device_checks import reading_note
 from sslwear.data.devices import DeviceFiles
+from sslwear.data.files.device_checks import reading_note
 from sslwear.data.prepare import NoWindowsError, WindowPlan, prepare
 from sslwear.data.sources.base import Recording
+from sslwear.data.tables.annotations import read_labels
 from sslwear.errors import DataError
 
 HEADER = "participant,start,end,label\n"

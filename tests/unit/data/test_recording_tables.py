@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sslwear.data.recording_tables import RecordingTables, read_tables
+from sslwear.data.tables.recording_tables import RecordingTables, read_tables
 from sslwear.errors import DataError
 
 LABELS = "participant,start,end,label\n"

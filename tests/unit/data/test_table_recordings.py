@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sslwear.data.device_reader import DeviceRecording, open_recording
-from sslwear.data.recording_format import NonwearRule, Reading, RecordingFormat
+from sslwear.data.files.device_reader import DeviceRecording, open_recording
+from sslwear.data.files.recording_format import NonwearRule, Reading, RecordingFormat
 from sslwear.errors import DataError, SettingsError
 
 NOON = np.datetime64("2024-05-01T12:00", "ns")
@@ -336,7 +336,7 @@ def test_non_wear_that_cannot_be_is_refused(options: dict[str, float], said: str
 
 
 def test_times_of_two_kinds_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sslwear.data.table_recordings.PIECE_SAMPLES", 100)
+    monkeypatch.setattr("sslwear.data.files.table_recordings.PIECE_SAMPLES", 100)
     table = samples()
     kinds = {
         "dates": table["time"].astype(str),

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from sslwear.data import unpacking
-from sslwear.data.java_reader import read_device
+from sslwear.data.files.java_reader import read_device
+from sslwear.data.files.table_recordings import read_table_recording
 from sslwear.data.sources.raw import Raw
-from sslwear.data.table_recordings import read_table_recording
 from sslwear.errors import DataError
 
 ZEROS = bytes(2**22)

@@ -10,7 +10,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sslwear.data.buffer import SampleBuffer
+from sslwear.data.files.buffer import SampleBuffer
 from sslwear.data.sources.base import Recording
 from sslwear.data.windowing import Windower, Windows, concatenate
 from tests.cutting import cut_recording

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.responses import PlainTextResponse
 
-from sslwear.deployment.access import CheckedAccess, checked_wsgi, refusal
+from sslwear.deployment.serving.access import CheckedAccess, checked_wsgi, refusal
 from tests.unit.deployment.asgi import ask
 
 HERE = "127.0.0.1"

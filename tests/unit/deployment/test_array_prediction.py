@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
-from sslwear.deployment.array_prediction import is_array, predict_arrays
-from sslwear.deployment.prediction_files import Options
+from sslwear.deployment.prediction.array_prediction import is_array, predict_arrays
+from sslwear.deployment.prediction.files import Options
 from sslwear.encoders.card import Card, network
 from sslwear.encoders.classifier import Model
 from sslwear.errors import DataError, SettingsError

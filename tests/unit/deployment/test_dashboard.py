@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 import pytest
 
-from sslwear.deployment.access import checked_wsgi
+from sslwear.deployment.serving.access import checked_wsgi
 
 
 @pytest.mark.parametrize(

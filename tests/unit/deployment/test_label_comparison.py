@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sslwear.data.annotations import Interval
-from sslwear.deployment import label_comparison, prediction_files
-from sslwear.deployment.label_comparison import compare, true_classes
-from sslwear.deployment.predicted_folder import PredictedWindows, read_predictions
+from sslwear.data.tables.annotations import Interval
+from sslwear.deployment.prediction import files as prediction_files
+from sslwear.deployment.prediction import label_comparison
+from sslwear.deployment.prediction.label_comparison import compare, true_classes
+from sslwear.deployment.prediction.predicted_folder import PredictedWindows, read_predictions
 from sslwear.errors import DataError
 from tests.samples.predictions import write_prediction
 

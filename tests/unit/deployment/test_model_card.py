@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sslwear.deployment.model_card import ModelDetails, markdown
+from sslwear.deployment.promotion.model_card import ModelDetails, markdown
 from sslwear.encoders.card import Card
 from sslwear.evaluation.intervals import interval
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sslwear.deployment.prediction_files import Options, check_outputs, earlier_outcome
+from sslwear.deployment.prediction.files import Options, check_outputs, earlier_outcome
 from sslwear.errors import DataError
 
 

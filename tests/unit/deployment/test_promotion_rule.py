@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sslwear.deployment.promotion_rule import Rule
+from sslwear.deployment.promotion.rule import Rule
 from sslwear.evaluation.intervals import Difference, Interval
 
 NAN = float("nan")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
-from sslwear.deployment.rounding import PATHS, RoundedValues, round_values, rounded
+from sslwear.deployment.serving.rounding import PATHS, RoundedValues, round_values, rounded
 from tests.unit.deployment.asgi import ask
 
 RUNS = {

@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from sslwear.deployment import scoring
+from sslwear.deployment.serving import scoring
 from sslwear.encoders.card import Card, network
 from sslwear.encoders.classifier import Model
 from tests.unit.deployment.asgi import ask

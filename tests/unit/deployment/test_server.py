@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from sslwear.deployment.server import check_address
+from sslwear.deployment.serving.server import check_address
 from sslwear.errors import SslwearError
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sslwear.data.quality import Quality
+from sslwear.data.files.quality import Quality
 from sslwear.errors import SettingsError
 from sslwear.evaluation.bouts import bouts
 from sslwear.evaluation.counting import CountingRule

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sslwear.data.quality import Quality
+from sslwear.data.files.quality import Quality
 from sslwear.evaluation.counting import CountingRule
 from sslwear.evaluation.daily import LabelledRecording
 from sslwear.evaluation.minute_table import MinuteTable, minute_table

@@ -1,0 +1,1 @@
+"""Reading of recordings from device files and tables: times, units, calibration, non-wear and quality."""

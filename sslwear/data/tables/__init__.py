@@ -1,0 +1,1 @@
+"""Tables about recordings: labelled intervals, participants, and minutes of each class."""

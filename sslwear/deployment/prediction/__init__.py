@@ -1,0 +1,1 @@
+"""Prediction of recordings: labels, features, output files, and what reads them."""

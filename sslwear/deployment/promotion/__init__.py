@@ -1,0 +1,1 @@
+"""Promotion: registration of models with their cards, and comparison with the champion."""

@@ -1,0 +1,1 @@
+"""Web servers: a model over HTTP, and the pages of studies."""

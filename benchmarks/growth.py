@@ -45,8 +45,8 @@ from sslwear.data.splits import hold_out
 from sslwear.encoders.base import get as get_encoder
 from sslwear.evaluation.participants import per_participant
 from sslwear.studies.database.storage import all_studies, find_study
+from sslwear.studies.search import final_test, optimise, search_trial
 from sslwear.studies.search.optimise import run_study
-from sslwear.studies.search.trials_loop import final_test, optimise, search_trial
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import Store
 from sslwear.training import FeatureCache, FitData, FitSettings, Windows, fit

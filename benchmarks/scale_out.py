@@ -99,7 +99,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
     with tempfile.TemporaryDirectory() as folder, _kinds(Path(folder)) as kinds:
-        file = _study_file(Path(folder))
+        file = study_file(Path(folder))
         print("| storage | workers | sslwear, trials/s | efficiency | plain Optuna, trials/s | efficiency |")
         print("|---|---|---|---|---|---|")
         for kind, storage in kinds.items():
@@ -150,7 +150,7 @@ def _made(store: Store) -> Store:
     return store
 
 
-def _study_file(folder: Path) -> Path:
+def study_file(folder: Path) -> Path:
     """A study file on a few artificial windows."""
     generator, count = np.random.default_rng(0), 120
     names = np.array(["sit", "walk"])[np.arange(count) % 2]

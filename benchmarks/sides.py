@@ -30,9 +30,9 @@ from sslwear.studies.database.trials import winner
 from sslwear.studies.search.first_trials import first_trials
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.trial import training_run as trial
 from sslwear.studies.trial.pretraining import pretraining_windows
 from sslwear.studies.trial.single_run import pretrain_once
-from sslwear.studies.trial.training_run import training_run as trial
 from sslwear.tracking import RUN_URI, Run, Store
 from sslwear.tracking.checkpoints import load_weights
 from sslwear.training import FeatureCache, FitData, FitSettings, fit

@@ -21,13 +21,14 @@ from sslwear.config import NO_PRETEXT, TrainingSettings
 from sslwear.errors import DivergenceError
 from sslwear.evaluation.participants import per_participant
 from sslwear.studies.results import summary
+from sslwear.studies.search import final_test, search_trial
 from sslwear.studies.search.helping import Helper
-from sslwear.studies.search.trials_loop import final_test, search_trial
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial import pretraining, winner
 from sslwear.studies.trial.judging import Judgement, Watch
 from sslwear.studies.trial.pretraining import pretrain
-from sslwear.studies.trial.training_run import first_encoder, pretraining, run_name, winner
+from sslwear.studies.trial.training_run import first_encoder, run_name
 from sslwear.tracking import Run
 from sslwear.training import EpochRecord, Helpers
 from sslwear.training.fold_group import TrainedFold

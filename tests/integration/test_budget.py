@@ -20,8 +20,8 @@ from sslwear.studies.search.optimise import run_study
 from sslwear.studies.search.sampling import pruner
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial import judging, pretraining
 from sslwear.studies.trial.single_run import pretrain_once
-from sslwear.studies.trial.training_run import judging, pretraining
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights
 from sslwear.training import threads

@@ -35,15 +35,15 @@ from sslwear.evaluation.baselines.random_forest import RandomForest
 from sslwear.evaluation.comparison import summaries
 from sslwear.reports.report import grouped
 from sslwear.reports.report_text import incomplete
+from sslwear.studies.evaluations import job as job_module
 from sslwear.studies.evaluations.cross_validation import evaluate_study, results
 from sslwear.studies.evaluations.listing import find_evaluation
-from sslwear.studies.evaluations.listing import job as job_module
 from sslwear.studies.evaluations.results import COLUMNS
 from sslwear.studies.reruns.rerun import rerun
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial import training_run as trial_module
 from sslwear.studies.trial.single_run import pretrain_once, train_once
-from sslwear.studies.trial.training_run import training_run as trial_module
 from sslwear.tracking import Store, reading
 from sslwear.tracking.checkpoints import logged_checkpoints
 from sslwear.training import Windows, refit

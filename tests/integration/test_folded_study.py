@@ -18,8 +18,8 @@ from sslwear.studies.database.trials import PEOPLE, winner
 from sslwear.studies.evaluations.cross_validation import evaluate_study
 from sslwear.studies.reruns.rerun import rerun
 from sslwear.studies.results.verdict import estimate, report
+from sslwear.studies.search import search_trial
 from sslwear.studies.search.optimise import run_study
-from sslwear.studies.search.trials_loop import search_trial
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.judging import is_worse

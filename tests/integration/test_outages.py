@@ -22,9 +22,9 @@ from sslwear.studies.database.failures import counted
 from sslwear.studies.evaluations.cross_validation import evaluate_study
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial import judging, pretraining
+from sslwear.studies.trial import training_run as trial_module
 from sslwear.studies.trial.single_run import train_once
-from sslwear.studies.trial.training_run import judging, pretraining
-from sslwear.studies.trial.training_run import training_run as trial_module
 from sslwear.tracking import Store
 from sslwear.training import EpochRecord
 from tests.integration.conftest import Hearing, statuses

@@ -142,8 +142,8 @@ def test_probes_are_smoothed_without_those_who_are_tested(
     probing: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    from sslwear.studies.evaluations.listing import job as cross_validation_job
-    from sslwear.studies.evaluations.listing import plan as cross_validation_plan
+    from sslwear.studies.evaluations import job as cross_validation_job
+    from sslwear.studies.evaluations import plan as cross_validation_plan
     from sslwear.studies.evaluations.probe import Probe
 
     fit = Probe.fit

@@ -20,8 +20,8 @@ from sslwear.studies.database import budget
 from sslwear.studies.database.storage import find_study
 from sslwear.studies.reruns.rerun import rerun
 from sslwear.studies.results.verdict import report
+from sslwear.studies.search import search_trial
 from sslwear.studies.search.optimise import run_study
-from sslwear.studies.search.trials_loop import search_trial
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.conftest import store_at

@@ -31,8 +31,8 @@ from sslwear.studies.results.mlflow_page import lines
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial import judging
 from sslwear.studies.trial.single_run import train_once
-from sslwear.studies.trial.training_run import judging
 from sslwear.tracking import Run, Store
 from sslwear.tracking.checkpoints import load_weights, logged_checkpoints
 from sslwear.utils import interrupts

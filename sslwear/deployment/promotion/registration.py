@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial
 
 from sslwear.config import NO_PRETEXT
 from sslwear.deployment import registry
+from sslwear.deployment.promotion import model_card
 from sslwear.deployment.promotion.learnt_smoothing import learnt_smoothing
-from sslwear.deployment.promotion.promotion import model_card
 from sslwear.encoders.base import Network
 from sslwear.encoders.card import Card
 from sslwear.encoders.distribution_shift import reference_ranges, statistics

@@ -14,8 +14,8 @@ from sslwear.config import Settings
 from sslwear.errors import StudyError
 from sslwear.studies.database.storage import store_errors
 from sslwear.studies.setup.context import StudyContext
-from sslwear.studies.trial.training_run import pretraining
-from sslwear.studies.trial.training_run import training_run as trial
+from sslwear.studies.trial import pretraining
+from sslwear.studies.trial import training_run as trial
 from sslwear.studies.workers.local_workers import threads_each
 from sslwear.tracking import Store
 from sslwear.training.processes import Processes, joined, of_environment, own_device

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from sslwear.errors import StudyError
+from sslwear.studies.workers import heartbeats
 from sslwear.studies.workers.claims import CLAIMS, Claims
 from sslwear.studies.workers.heartbeats import INTERVAL_VARIABLE, heartbeat_of
-from sslwear.studies.workers.team import heartbeats
 from sslwear.tracking import Store
 
 

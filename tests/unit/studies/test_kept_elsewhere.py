@@ -13,7 +13,7 @@ from sslwear.errors import StudyError, WeightsError
 from sslwear.studies.database.trials import NETWORK
 from sslwear.studies.reruns.rerun import _check
 from sslwear.studies.setup.progress import ProgressCallback
-from sslwear.studies.trial.training_run import winner
+from sslwear.studies.trial import winner
 from sslwear.studies.workers.check import _of_trial
 
 SAID = "What it logged may still be kept on node-7, where the next command that opens the store uploads it"

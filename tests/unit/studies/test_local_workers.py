@@ -7,7 +7,7 @@ import pytest
 from sslwear.cli.workers import number_of_workers
 from sslwear.config import Settings, parse
 from sslwear.errors import SettingsError
-from sslwear.studies.workers.team import local_workers
+from sslwear.studies.workers import local_workers
 
 
 def settings(**changes: object) -> Settings:

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from sslwear.studies.database.storage import open_storage
+from sslwear.studies.workers import shared_folds
 from sslwear.studies.workers.fold_epochs import OWNER, FoldEpochs
 from sslwear.studies.workers.heartbeats import heartbeat_of
 from sslwear.studies.workers.shared_folds import PAUSE_S, SILENT_S, _Helped, rights
-from sslwear.studies.workers.team import shared_folds
 from sslwear.tracking import Store
 from sslwear.training import EpochRecord, Evaluation
 from sslwear.tuning.base import Learning

@@ -11,7 +11,8 @@ import torch
 from sslwear.studies.database.storage import open_storage
 from sslwear.tracking import Store
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 
 
 def describe() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
 import optuna
@@ -78,7 +78,8 @@ def report(study: optuna.Study) -> StudyReport:
     best = winner(study, alike)
     trials = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
     every, candidate = rows(study), set(alike)
-    results = tuple(_result(row, trials[row.number], row.number in candidate, settings) for row in every)
+    searched = tuple(settings.search.space)
+    results = tuple(_result(row, trials[row.number], row.number in candidate, searched) for row in every)
     own = _default(study, settings)
     selected = _selected(study, best, table)
     pareto = tuple(trial.number for trial in study.best_trials) if settings.second_objective is not None else ()
@@ -146,7 +147,7 @@ def estimate(study: optuna.Study) -> Interval | None:
     return corrected_estimate(table) if len(table) else None
 
 
-def _result(row: TrialRow, trial: FrozenTrial, candidate: bool, settings: Settings) -> TrialResult:
+def _result(row: TrialRow, trial: FrozenTrial, candidate: bool, searched: Sequence[str]) -> TrialResult:
     people: Mapping[str, float] = trial.user_attrs.get(PEOPLE, {})
     error = standard_error(list(people.values()))
     measured = trial.user_attrs.get(MEASURED, {})
@@ -155,7 +156,7 @@ def _result(row: TrialRow, trial: FrozenTrial, candidate: bool, settings: Settin
     return TrialResult(
         number=row.number,
         outcome=row.outcome,
-        searched={name: row.searched(name) for name in settings.search.space},
+        searched={name: row.searched(name) for name in searched},
         tuning=row.settings.tuning if row.settings else "-",
         pretext=row.settings.pretext if row.settings else "-",
         mean=row.value,

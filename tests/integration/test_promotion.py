@@ -22,7 +22,8 @@ from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
 from sslwear.deployment import model_aliases, registry
-from sslwear.deployment.promotion.promotion import promote, promotion
+from sslwear.deployment.promotion import promotion
+from sslwear.deployment.promotion.promotion import promote
 from sslwear.deployment.promotion.rule import Rule
 from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.intervals import Difference, Interval

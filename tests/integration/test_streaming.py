@@ -134,7 +134,7 @@ def test_a_few_damaged_blocks_are_noted_alike(shared_recordings: Path, tmp_path:
 
 def test_a_process_that_is_killed_while_it_reads_leaves_no_samples_and_no_java(made: Path, tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from sslwear.data import buffer, device_reader\n"
+        "import os, signal, sys; from pathlib import Path; from sslwear.data.files import buffer, device_reader\n"
         "count = []\n"
         "append = buffer.SampleBuffer.append\n"
         "def die(*arguments):\n"

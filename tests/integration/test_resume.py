@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.single_run import train_once
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights
+from tests.commands import Command
 from tests.integration.conftest import Interrupting, statuses
-from tests.integration.started import Started
 
 pytestmark = pytest.mark.slow
 
@@ -27,22 +28,34 @@ def file(content: dict[str, Any], tmp_path: Path) -> Path:
     """A pre-training of some seconds with a checkpoint after each batch."""
     path = tmp_path / "tiny.yaml"
     kept = {key: content[key] for key in ("study", "data", "split")}
-    pretraining = {"max_epochs": 12, "patience": 12, "batch_size": 4}
+    pretraining = {"max_epochs": 6, "patience": 6, "batch_size": 4}
     training = {"pretext": "contrastive"}
     given = {**kept, "encoder": "cnn5", "checkpoint_minutes": 1e-6, "threads": 1, "device": "cpu"}
     path.write_text(yaml.safe_dump({**given, "pretraining": pretraining, "training": training}))
     return path
 
 
-def command(store: Store, *arguments: str) -> Started:
-    """A command of sslwear."""
-    return Started(store, "-m", "sslwear", *arguments)
+PATIENCE_S = 200.0
 
 
-def ended(started: Started, code: int = 0) -> str:
+def started(store: Store, file: Path) -> Command:
+    """The command that pre-trains."""
+    return Command("pretrain", str(file), variables={"SSLWEAR_HOME": str(store.home), "OMP_NUM_THREADS": "1"})
+
+
+def wait_for(command: Command, text: str) -> None:
+    """Wait until a command has written something."""
+    until = time.monotonic() + PATIENCE_S
+    while text not in "".join(command.written()):
+        assert command.poll() is None, command.written()
+        assert time.monotonic() < until, command.written()
+        time.sleep(0.01)
+
+
+def ended(command: Command, code: int = 0) -> str:
     """Wait until a command ends as expected; returns what it wrote."""
-    found, text = started.ended()
-    assert found == code, text
+    text = "".join(command.communicate(PATIENCE_S))
+    assert command.returncode == code, text
     assert "Traceback" not in text
     return text
 
@@ -64,17 +77,17 @@ def history(store: Store, name: str = "train_loss") -> list[tuple[int, float]]:
 
 def test_a_killed_pretraining_goes_on_to_the_last_bit(file: Path, home: Callable[[str], Store]) -> None:
     whole, broken = home("whole"), home("broken")
-    ended(command(whole, "pretrain", str(file)))
+    ended(started(whole, file))
 
-    killed = command(broken, "pretrain", str(file))
-    killed.wait_for("epoch 3,")
-    killed.send(signal.SIGKILL)
-    assert "epoch 12," not in ended(killed, -signal.SIGKILL)
+    killed = started(broken, file)
+    wait_for(killed, "epoch 2,")
+    killed.send_signal(signal.SIGKILL)
+    assert "epoch 6," not in ended(killed, -signal.SIGKILL)
     assert len(list((broken.home / "checkpoints").glob("*.training"))) >= 2
 
-    stopped = command(broken, "pretrain", str(file))
-    stopped.wait_for("epoch 7,")
-    stopped.send(signal.SIGTERM)
+    stopped = started(broken, file)
+    wait_for(stopped, "epoch 4,")
+    stopped.send_signal(signal.SIGTERM)
     text = ended(stopped, 130)
     assert "goes on from a checkpoint, after " in text
     assert "epoch 1," not in text
@@ -82,16 +95,16 @@ def test_a_killed_pretraining_goes_on_to_the_last_bit(file: Path, home: Callable
 
     (newest,) = (broken.home / "checkpoints").glob("[!.]" + "[!.]" * 31 + ".training")
     newest.write_bytes(newest.read_bytes()[:-100])
-    text = ended(command(broken, "pretrain", str(file)))
+    text = ended(started(broken, file))
     assert f"the checkpoint {newest} is damaged or of another version, so it is not used" in text
     assert "goes on from a checkpoint, after " in text
     assert same(weights(broken), weights(whole))
     assert history(broken) == history(whole)
-    assert [step for step, _ in history(broken)] == list(range(1, 13))
+    assert [step for step, _ in history(broken)] == list(range(1, 7))
     assert statuses(broken)["pretraining"] == ["KILLED", "KILLED", "FINISHED"]
     assert list((broken.home / "checkpoints").iterdir()) == []
 
-    assert "goes on" not in ended(command(broken, "pretrain", str(file)))  # there is nothing to do
+    assert "goes on" not in ended(started(broken, file))  # there is nothing to do
     assert len(statuses(broken)["pretraining"]) == 3
 
 

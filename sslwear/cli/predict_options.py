@@ -23,7 +23,7 @@ FILES, PEOPLE = "Files", "Days and people"
 STILL_MG, NONWEAR_MINUTES = 15.0, 90.0
 RECORDING_GB = 1.0
 """Memory of one prediction, independent of the recording's length: Python with PyTorch, Java, buffered samples."""
-DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(h|min)?\s*")
+DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(h|min)\s*")
 
 Recordings = Annotated[
     list[Path],

@@ -235,6 +235,7 @@ def test_options_that_cannot_be_are_refused_in_one_sentence(command: Callable[..
     recording("2024-05-06T00:00", 0.01).to_parquet(tmp_path / "anna.parquet")
     for arguments, said in (
         (["--min-wear", "long"], "--min-wear long is not a length of time"),
+        (["--min-wear", "5"], "--min-wear 5 is not a length of time. Write e.g. 10h or 600min"),
         (["--min-wear", "25h"], "--min-wear 25 is not from 0 to 24 hours"),
         (["--timezone", "Mars/Olympus"], "--timezone Mars/Olympus is not in the time zone database"),
         (["--columns", "a,b"], "--columns a,b is not four different names"),

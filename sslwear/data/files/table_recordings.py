@@ -16,7 +16,8 @@ from sslwear.data.files.csv_recordings import PIECE_SAMPLES, CsvTable
 from sslwear.data.files.device_checks import CSV_ENDINGS
 from sslwear.data.files.recording_format import UNITS, Reading
 from sslwear.data.files.table_times import TableTimes
-from sslwear.data.gravity import unit_of
+from sslwear.data.gravity import gravity_problem, unit_of
+from sslwear.errors import DataError
 
 
 def read_table_recording(
@@ -52,6 +53,7 @@ def read_table_recording(
         found = unit
         if len(buffer):
             found = unit or _convert(buffer)
+            _check_given(file, buffer, found)
             check_unit_of(file, buffer, UNCALIBRATED)
         for i, j in buffer.ranges(PIECE_SAMPLES):
             check_range(file, buffer.values(i, j), i)  # the filter would spread such a sample
@@ -71,6 +73,18 @@ def _values(piece: pd.DataFrame, axis: str, scale: float) -> Any:
         raise ValueError(f"the column {axis} has {piece[axis].dropna().iloc[:1].tolist()!r}, which is not a number")
     values = piece[axis].to_numpy(np.float32, na_value=np.nan)
     return values if scale == 1 else values / np.float32(scale)
+
+
+def _check_given(file: Path, buffer: SampleBuffer, unit: str) -> None:
+    """Refuse a unit where gravity says that the samples are in another one of `UNITS`."""
+    rest = rest_of(buffer, UNCALIBRATED)
+    probable = unit_of(rest * UNITS[unit])
+    if probable != unit and gravity_problem(rest) is not None:
+        raise DataError(
+            f"{file} is not in {unit}: by the length of its acceleration at rest it is in {probable}. "
+            f"Give --units {probable}",
+            reason="not in g",
+        )
 
 
 def _convert(buffer: SampleBuffer) -> str:

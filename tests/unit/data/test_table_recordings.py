@@ -159,9 +159,11 @@ def test_units_are_found_or_stated(tmp_path: Path, unit: str, factor: float) -> 
         found, _, values = read(tmp_path / "anna.csv", tmp_path, unit=given)
         assert np.median(np.linalg.norm(values, axis=1)) == pytest.approx(1, abs=0.01)
         assert (f"in {unit}," in found.note) == (unit != "g")
-    if unit != "g":
-        with pytest.raises(DataError, match=r"cannot be in g: .*(m/s\^2|mg): divide by"):
-            read(tmp_path / "anna.csv", tmp_path, unit="g")
+    for other in {"g", "m/s2", "mg"} - {unit}:
+        with pytest.raises(
+            DataError, match=rf"anna\.csv is not in {other}: .* at rest it is in {unit}\. Give --units {unit}"
+        ):
+            read(tmp_path / "anna.csv", tmp_path, unit=other)
 
 
 @pytest.mark.parametrize("rate_hz", [25, 31.25, 50, 85.7, 800])

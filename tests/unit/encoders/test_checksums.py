@@ -50,4 +50,8 @@ def test_a_model_without_checksums_loads(intact: dict[str, bytes], tmp_path: Pat
 
 
 def test_files_that_were_not_fetched_are_not_compared(intact: dict[str, bytes], tmp_path: Path) -> None:
-    checksums.verify(written(tmp_path, {name: intact[name] for name in (CHECKPOINT, checksums.CHECKSUMS)}))
+    folder = written(tmp_path, {name: intact[name] for name in (CHECKPOINT, checksums.CHECKSUMS)})
+    checksums.verify(folder)
+    (folder / CHECKPOINT).write_bytes(intact[CHECKPOINT][:-1])
+    with pytest.raises(WeightsError, match=f"{CHECKPOINT} is damaged"):
+        checksums.verify(folder)

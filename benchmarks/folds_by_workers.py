@@ -21,7 +21,7 @@ from pathlib import Path
 from machine import ROOT, describe, new_store
 from optuna.trial import TrialState
 
-from sslwear.studies.database.storage import find_study
+from sslwear.studies.database.optuna_storage import find_study
 from sslwear.tracking import HOME_VARIABLE
 
 SIDES = ("no", "yes")
@@ -29,7 +29,7 @@ WORKER = """
 import sys
 from sslwear.cli.app import main
 if sys.argv.pop(1) == "no":
-    from sslwear.studies.search.helping import Helper
+    from sslwear.studies.search.fold_helper import Helper
     Helper.help = lambda _: False
 main()
 """

@@ -44,7 +44,7 @@ from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.data.splits import hold_out
 from sslwear.encoders.base import get as get_encoder
 from sslwear.evaluation.participants import per_participant
-from sslwear.studies.database.storage import all_studies, find_study
+from sslwear.studies.database.optuna_storage import all_studies, find_study
 from sslwear.studies.search import final_test, optimise, search_trial
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.progress import ProgressCallback

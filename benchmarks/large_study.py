@@ -38,7 +38,7 @@ from stub_study import STUB, kinds, study_file
 from sslwear.config import TrainingSettings, load
 from sslwear.studies.database.failures import tell
 from sslwear.studies.database.kept_verdict import keep
-from sslwear.studies.database.storage import open_storage
+from sslwear.studies.database.optuna_storage import open_storage
 from sslwear.studies.results.verdict import report
 from sslwear.studies.search.first_trials import first_trials
 from sslwear.studies.search.optimise import _open as open_study

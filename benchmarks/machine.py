@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from sslwear.studies.database.storage import open_storage
+from sslwear.studies.database.optuna_storage import open_storage
 from sslwear.tracking import Store
 
 ROOT = Path(__file__).parents[1]

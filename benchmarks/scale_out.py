@@ -27,7 +27,7 @@ from optuna.trial import TrialState
 from stub_study import STUB, kinds, study_file
 
 from deploy.throwaway import MissingError, MlflowServer, Postgres
-from sslwear.studies.database.storage import find_study, open_storage
+from sslwear.studies.database.optuna_storage import find_study, open_storage
 from sslwear.tracking import Store
 
 SERVED_S = 10.0

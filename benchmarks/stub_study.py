@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from deploy.throwaway import MissingError, Postgres
 from sslwear.data.arrays import Description, write_dataset
-from sslwear.studies.database.storage import open_storage
+from sslwear.studies.database.optuna_storage import open_storage
 from sslwear.tracking import Store
 
 STUB = ROOT / "benchmarks" / "stub_worker.py"

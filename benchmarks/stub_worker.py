@@ -22,7 +22,7 @@ from sslwear.errors import DivergenceError
 from sslwear.evaluation.participants import per_participant
 from sslwear.studies.results import summary
 from sslwear.studies.search import final_test, search_trial
-from sslwear.studies.search.helping import Helper
+from sslwear.studies.search.fold_helper import Helper
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial import pretraining, winner

@@ -17,7 +17,7 @@ from sslwear.data.arrays import Description, write_dataset
 from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.data.sources.smartwatch import Smartwatch
-from sslwear.studies.database.storage import open_storage
+from sslwear.studies.database.optuna_storage import open_storage
 from sslwear.tracking import HOME_VARIABLE, STORAGE_VARIABLE, Store
 from sslwear.utils import interrupts, plugins
 

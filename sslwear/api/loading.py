@@ -144,7 +144,7 @@ def load_model(reference: str) -> Model:
         >>> list(model.predict(windows[:10]).columns)
         ['label', 'p_abduction', 'p_pendulum', 'p_upright row']
     """
-    from sslwear.studies.database.storage import store_errors
+    from sslwear.studies.database.optuna_storage import store_errors
     from sslwear.tracking import Store
 
     store = Store.from_environment()

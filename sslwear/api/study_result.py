@@ -112,7 +112,7 @@ class StudyResult:
         Means over the participants by name of the score, and scores over all windows by ``pooled_`` and the name.
         Studies of version 0.1 have the second kind only.
         """
-        from sslwear.studies.database.tested import scores_of
+        from sslwear.studies.database.tested_trials import scores_of
 
         return scores_of(self.study, self.best.number)
 
@@ -148,7 +148,7 @@ class StudyResult:
     def _repr_html_(self) -> str:
         from sslwear.evaluation.participants import validation_title
         from sslwear.reports.study_text import verdict
-        from sslwear.studies.database.tested import main_scores
+        from sslwear.studies.database.tested_trials import main_scores
         from sslwear.studies.database.trials import is_by_participant, winner
 
         if winner(self.study) is None:

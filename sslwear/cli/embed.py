@@ -69,7 +69,7 @@ def embed(
     """Write the features of each window of recordings, for a classifier of your own: NAME.features.parquet."""
     with user_errors(f"finished recordings are in {out}"):
         from sslwear.deployment.prediction.embedder import open_embedder
-        from sslwear.studies.database.storage import store_errors
+        from sslwear.studies.database.optuna_storage import store_errors
         from sslwear.tracking import Store
         from sslwear.training.threads import use_threads
         from sslwear.utils import plugins

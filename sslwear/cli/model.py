@@ -120,7 +120,7 @@ def models_list() -> None:
     with user_errors():
         from sslwear.cli.tables import models_table
         from sslwear.deployment import registry
-        from sslwear.studies.database.storage import store_errors
+        from sslwear.studies.database.optuna_storage import store_errors
         from sslwear.tracking import Store
 
         store, console = Store.from_environment(write=False), standard_output()
@@ -148,7 +148,7 @@ def models_show(reference: Reference) -> None:
         from rich.markdown import Markdown
 
         from sslwear.deployment import registry
-        from sslwear.studies.database.storage import store_errors
+        from sslwear.studies.database.optuna_storage import store_errors
         from sslwear.tracking import Store
 
         store, console = Store.from_environment(write=False), standard_output()
@@ -173,7 +173,7 @@ def models_rollback(
     """Move an alias back to its previous version."""
     with user_errors("the alias was not moved"):
         from sslwear.deployment import model_aliases
-        from sslwear.studies.database.storage import store_errors
+        from sslwear.studies.database.optuna_storage import store_errors
         from sslwear.tracking import Store
 
         store = Store.from_environment()
@@ -215,7 +215,7 @@ def export(
     with user_errors():
         from sslwear.deployment import registry
         from sslwear.deployment.onnx_export import to_onnx
-        from sslwear.studies.database.storage import store_errors
+        from sslwear.studies.database.optuna_storage import store_errors
         from sslwear.tracking import Store
 
         store = Store.from_environment(write=False)
@@ -242,7 +242,7 @@ def serve(
     with user_errors("the server has ended"):
         from sslwear.deployment import registry
         from sslwear.deployment.serving import server
-        from sslwear.studies.database.storage import store_errors
+        from sslwear.studies.database.optuna_storage import store_errors
         from sslwear.tracking import Store
 
         store = Store.from_environment()
@@ -264,8 +264,8 @@ def serve(
 def _test_evaluations(store: Store, tags: dict[str, str]) -> int:
     """Number of test evaluations of a version's study; 0 if it is not known."""
     from sslwear.errors import StudyError
-    from sslwear.studies.database.storage import find_study
-    from sslwear.studies.database.tested import past_evaluations
+    from sslwear.studies.database.optuna_storage import find_study
+    from sslwear.studies.database.tested_trials import past_evaluations
 
     if "sslwear.method" in tags:  # of an evaluation, which has no test participants of its own
         return 0

@@ -116,7 +116,7 @@ def _predict(
     """
     from sslwear.deployment.prediction.array_prediction import is_array, predict_arrays
     from sslwear.deployment.prediction.batch_prediction import in_order
-    from sslwear.studies.database.storage import store_errors
+    from sslwear.studies.database.optuna_storage import store_errors
     from sslwear.tracking import Store
 
     files, others = expanded(recordings)

@@ -15,7 +15,7 @@ def rerun(
 ) -> None:
     """Repeat a training, trial, pre-training or evaluation job from its logged settings; metrics must be identical."""
     with user_errors("the original run was not changed"):
-        from sslwear.studies.database.storage import store_errors
+        from sslwear.studies.database.optuna_storage import store_errors
         from sslwear.studies.reruns.rerun import rerun as repeat
         from sslwear.studies.results.compare import find_run, find_trial_run
         from sslwear.studies.setup.progress import ConsoleProgress

@@ -16,7 +16,7 @@ store_app = typer.Typer(no_args_is_help=True, help="Check, back up, move and upg
 def store_check() -> None:
     """Check databases, files of checkpoints and models, and whether trials have their runs."""
     with user_errors():
-        from sslwear.studies.database.storage import store_errors
+        from sslwear.studies.database.optuna_storage import store_errors
         from sslwear.studies.database.store_check import check_store
         from sslwear.tracking import Store
 
@@ -68,7 +68,7 @@ def store_move(
 def store_upgrade() -> None:
     """Upgrade databases that an older MLflow or Optuna made; a backup of each is kept beside it."""
     with user_errors("the databases are complete, upgraded or as before"):
-        from sslwear.studies.database.storage import upgrade_store
+        from sslwear.studies.database.optuna_storage import upgrade_store
         from sslwear.tracking import Store
 
         console = standard_output()

@@ -87,7 +87,7 @@ def study_show(
     """Show the trials of a study with the best one and its scores, and the methods of an evaluation of that name."""
     with user_errors():
         from sslwear.cli.evaluate import print_evaluation
-        from sslwear.studies.database.storage import all_studies, find_study, store_errors
+        from sslwear.studies.database.optuna_storage import all_studies, find_study, store_errors
         from sslwear.studies.evaluations.listing import find_evaluation
         from sslwear.studies.evaluations.results import results
         from sslwear.tracking import Store
@@ -110,7 +110,7 @@ def study_list() -> None:
     with user_errors():
         from sslwear.cli.study_tables import evaluations_table, studies_table
         from sslwear.cli.ui import NO_STUDY
-        from sslwear.studies.database.storage import all_studies, store_errors
+        from sslwear.studies.database.optuna_storage import all_studies, store_errors
         from sslwear.studies.evaluations.listing import all_evaluations
         from sslwear.tracking import Store
 
@@ -140,7 +140,7 @@ def study_compare(
 ) -> None:
     """Compare two studies: whether scores are comparable, different settings, best trials, and scores by group."""
     with user_errors():
-        from sslwear.studies.database.storage import find_study, store_errors
+        from sslwear.studies.database.optuna_storage import find_study, store_errors
         from sslwear.studies.results.compare import Side
         from sslwear.tracking import Store
 
@@ -163,7 +163,7 @@ def study_report(
         from sslwear.errors import StudyError
         from sslwear.reports.report import write_report
         from sslwear.reports.study_page import study_page
-        from sslwear.studies.database.storage import all_studies, find_study, store_errors
+        from sslwear.studies.database.optuna_storage import all_studies, find_study, store_errors
         from sslwear.studies.evaluations.results import results
         from sslwear.studies.results.report_inputs import gather_report_inputs
         from sslwear.studies.results.summary import PAGE

@@ -74,7 +74,7 @@ def _print_verdict(console: Console, study: optuna.Study, found: StudyReport, wi
     """Which trial is selected and how sure that is, with its scores."""
     from sslwear.cli.study_tables import scores_table
     from sslwear.reports.study_text import verdict
-    from sslwear.studies.database.tested import main_scores, past_evaluations
+    from sslwear.studies.database.tested_trials import main_scores, past_evaluations
 
     for line in verdict(found):
         print_line(console, line)

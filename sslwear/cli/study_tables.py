@@ -140,7 +140,7 @@ def studies_table(studies: Sequence[optuna.Study]) -> Table:
 
 def _study_cells(study: optuna.Study) -> list[str]:
     """Cells of a study in `studies_table`."""
-    from sslwear.studies.database.tested import ABOUT, main_scores
+    from sslwear.studies.database.tested_trials import ABOUT, main_scores
     from sslwear.studies.database.trials import kept_settings, rows, score_of, training_of, winner
 
     if "settings" not in study.user_attrs:

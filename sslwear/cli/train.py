@@ -18,7 +18,7 @@ def train(file: StudyFile, set_: Overrides = None) -> None:
         from sslwear.config import load
         from sslwear.studies.setup.progress import ConsoleProgress
         from sslwear.studies.trial.single_run import train_once
-        from sslwear.studies.trial.together import take_part
+        from sslwear.studies.trial.torchrun import take_part
         from sslwear.tracking import Store
 
         settings = load(file, set_ or [], "train")
@@ -45,7 +45,7 @@ def pretrain(file: StudyFile, set_: Overrides = None) -> None:
         from sslwear.config import load
         from sslwear.studies.setup.progress import ConsoleProgress
         from sslwear.studies.trial.single_run import pretrain_once
-        from sslwear.studies.trial.together import take_part
+        from sslwear.studies.trial.torchrun import take_part
         from sslwear.tracking import Store
 
         settings = load(file, set_ or [], "pretrain")

@@ -57,7 +57,7 @@ def dashboard(port: Annotated[int, typer.Option(help="Port to listen on.", min=1
         from sslwear.deployment.serving import server
         from sslwear.deployment.serving.access import checked_wsgi
         from sslwear.errors import StudyError
-        from sslwear.studies.database.storage import all_studies, open_storage
+        from sslwear.studies.database.optuna_storage import all_studies, open_storage
         from sslwear.tracking import Store
 
         try:

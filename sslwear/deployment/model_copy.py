@@ -18,7 +18,7 @@ from sslwear.deployment import model_aliases, registry
 from sslwear.encoders import checksums
 from sslwear.encoders.card import CARD, CHECKPOINT, Card
 from sslwear.errors import StudyError, WeightsError
-from sslwear.studies.database.storage import store_errors
+from sslwear.studies.database.optuna_storage import store_errors
 from sslwear.studies.setup.leakage import MAX_STEPS
 from sslwear.tracking import MODEL_URI, RUN_URI, Store, addresses, databases
 from sslwear.tracking.checkpoints import MODEL_ARTIFACTS, registered_version

@@ -9,8 +9,8 @@ The store, from its outside to its inside:
 - `databases`: SQLite files, also Optuna's: addresses, checks, safe replacement, backups and failures.
 - `store_folder`: the folder of the embedded store as a whole: moving and backup.
 - `open_runs`: runs that a killed process left open.
-- `patience`: waiting for servers that restart.
-- `kept_records`, `kept_folder`: what runs log while a server is away, and its files.
+- `retry`: waiting for servers that restart.
+- `offline_records`, `offline_folder`: what runs log while a server is away, and its files.
 - `outages`: which errors are failures of a store, a disk, the memory or the device.
 - `environment`: settings of MLflow's environment.
 

@@ -15,9 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sslwear.errors import StudyError
 from sslwear.tracking import addresses, databases, mlflow_database, open_runs
-from sslwear.tracking.kept_records import FOLDER, waiting_records
-from sslwear.tracking.patience import PatientClient, impatient, is_lost_connection
+from sslwear.tracking.offline_records import FOLDER, waiting_records
 from sslwear.tracking.provenance import PREFIX
+from sslwear.tracking.retry import PatientClient, impatient, is_lost_connection
 from sslwear.utils.masking import masked, one_line
 from sslwear.utils.words import count
 

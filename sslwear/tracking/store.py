@@ -28,7 +28,7 @@ from sslwear.errors import StudyError
 from sslwear.tracking import addresses, databases, open_runs
 from sslwear.tracking.client import TRACKING_VARIABLE, all_pages, end_runs, open_client, unless_away
 from sslwear.tracking.environment import set_defaults
-from sslwear.tracking.kept_records import KeptRecords, kept_records
+from sslwear.tracking.offline_records import KeptRecords, kept_records
 from sslwear.tracking.outages import is_interruption
 from sslwear.tracking.provenance import PREFIX, provenance
 from sslwear.tracking.run import NOTE, OLD_KINDS, Run

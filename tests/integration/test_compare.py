@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.errors import StudyError
-from sslwear.studies.database.storage import find_study
+from sslwear.studies.database.optuna_storage import find_study
 from sslwear.studies.database.trials import winner
 from sslwear.studies.results.compare import Side, different_settings, find_run, groups, incomparable
 from sslwear.studies.search.optimise import run_study

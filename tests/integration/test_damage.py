@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from sslwear.studies.database.failures import counted
-from sslwear.studies.database.storage import find_study
+from sslwear.studies.database.optuna_storage import find_study
 from sslwear.tracking import Store
 from tests.integration.conftest import statuses
 from tests.integration.test_workers import Start, start

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
-from sslwear.studies.database.storage import all_studies
+from sslwear.studies.database.optuna_storage import all_studies
 from sslwear.studies.database.trials import PEOPLE, winner
 from sslwear.studies.evaluations.cross_validation import evaluate_study
 from sslwear.studies.reruns.rerun import rerun

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from sslwear.cli.app import app
 from sslwear.config import Settings, parse
 from sslwear.deployment import registry
-from sslwear.studies.database.storage import find_study
+from sslwear.studies.database.optuna_storage import find_study
 from sslwear.studies.database.trials import kept_settings, rows, winner
 from sslwear.studies.evaluations.cross_validation import results
 from sslwear.studies.results.report_inputs import gather_report_inputs

@@ -28,8 +28,8 @@ from sslwear.deployment.promotion.rule import Rule
 from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.intervals import Difference, Interval
 from sslwear.evaluation.participants import per_participant
-from sslwear.studies.database.storage import find_study
-from sslwear.studies.database.tested import past_evaluations, scores_of
+from sslwear.studies.database.optuna_storage import find_study
+from sslwear.studies.database.tested_trials import past_evaluations, scores_of
 from sslwear.studies.database.trials import network_run, winner
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.context import StudyContext

@@ -17,7 +17,7 @@ from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.errors import StudyError
 from sslwear.studies.database import budget
-from sslwear.studies.database.storage import find_study
+from sslwear.studies.database.optuna_storage import find_study
 from sslwear.studies.reruns.rerun import rerun
 from sslwear.studies.results.verdict import report
 from sslwear.studies.search import search_trial

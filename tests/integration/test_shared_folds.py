@@ -17,7 +17,7 @@ import yaml
 from optuna.trial import TrialState
 
 from sslwear.studies.database.failures import counted
-from sslwear.studies.database.storage import find_study, open_storage
+from sslwear.studies.database.optuna_storage import find_study, open_storage
 from sslwear.studies.database.trials import PEOPLE
 from sslwear.studies.workers.claims import CLAIMS, Claims
 from sslwear.studies.workers.fold_epochs import EPOCHS, FoldEpochs

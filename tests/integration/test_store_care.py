@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from sslwear.deployment.registry import load_model
 from sslwear.errors import StudyError
-from sslwear.studies.database.storage import find_study
+from sslwear.studies.database.optuna_storage import find_study
 from sslwear.tracking import HOME_VARIABLE, Store, databases, store_folder
 from tests.bad_inputs.answers import call, refusal
 from tests.conftest import store_at

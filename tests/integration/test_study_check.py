@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from sslwear.errors import StudyError
 from sslwear.studies.database.failures import counted
-from sslwear.studies.database.storage import find_study
+from sslwear.studies.database.optuna_storage import find_study
 from sslwear.studies.workers.check import check_study
 from sslwear.tracking import Run, Store
 from tests.conftest import store_at

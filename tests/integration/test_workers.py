@@ -22,12 +22,12 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmarks import stub_worker
 from deploy.throwaway import MissingError, Postgres
 from sslwear.studies.database.failures import counted
-from sslwear.studies.database.storage import find_study, open_storage
+from sslwear.studies.database.optuna_storage import find_study, open_storage
 from sslwear.studies.evaluations.results import results
 from sslwear.studies.reruns.rerun import rerun
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.workers.check import check_study
-from sslwear.tracking import Store, patience
+from sslwear.tracking import Store, retry
 from tests.commands import CONTEXT, heed_signals
 from tests.integration.conftest import statuses
 
@@ -122,7 +122,7 @@ def stub_command(arguments: tuple[str, ...], variables: dict[str, str], output: 
     if ahead := float(os.environ.get("CLOCK_S", "0")):
         right = time.time
         time.time = lambda: right() + ahead
-    patience.LONGEST_S = float(os.environ.get("PATIENCE_S", patience.LONGEST_S))
+    retry.LONGEST_S = float(os.environ.get("PATIENCE_S", retry.LONGEST_S))
     handle = os.open(output, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(handle, 1)
     os.dup2(handle, 2)

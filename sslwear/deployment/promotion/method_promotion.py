@@ -28,7 +28,7 @@ from sslwear.deployment.promotion.registration import score_intervals
 from sslwear.deployment.promotion.rule import Rule
 from sslwear.deployment.registry import CHAMPION
 from sslwear.errors import StudyError
-from sslwear.studies.database.storage import store_errors
+from sslwear.studies.database.optuna_storage import store_errors
 from sslwear.studies.evaluations.evaluated import Evaluated
 from sslwear.studies.evaluations.method_networks import network_plans
 from sslwear.studies.evaluations.results import PARTICIPANTS, read_participants

@@ -12,7 +12,7 @@ from sslwear.deployment.promotion.promotion import promote
 from sslwear.deployment.promotion.rule import Rule
 from sslwear.deployment.registry import CHAMPION
 from sslwear.errors import SettingsError, StudyError
-from sslwear.studies.database.storage import find_study, open_storage, store_errors
+from sslwear.studies.database.optuna_storage import find_study, open_storage, store_errors
 from sslwear.studies.database.trials import kept_settings
 from sslwear.studies.evaluations.listing import find_evaluation
 from sslwear.studies.setup.progress import ProgressCallback

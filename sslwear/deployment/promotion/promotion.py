@@ -23,8 +23,8 @@ from sslwear.deployment.promotion.rule import Rule
 from sslwear.deployment.registry import CHAMPION
 from sslwear.encoders.card import Card
 from sslwear.errors import SettingsError, StudyError, WeightsError
-from sslwear.studies.database.storage import find_study, store_errors
-from sslwear.studies.database.tested import count_evaluation, past_evaluations
+from sslwear.studies.database.optuna_storage import find_study, store_errors
+from sslwear.studies.database.tested_trials import count_evaluation, past_evaluations
 from sslwear.studies.database.trials import kept_settings, network_run, training_of, winner
 from sslwear.studies.results.summary import description
 from sslwear.studies.results.verdict import report

@@ -22,7 +22,7 @@ from sslwear.encoders.card import Card
 from sslwear.encoders.distribution_shift import reference_ranges, statistics
 from sslwear.evaluation.intervals import Interval, interval
 from sslwear.evaluation.participants import validation_title
-from sslwear.studies.database.tested import past_evaluations
+from sslwear.studies.database.tested_trials import past_evaluations
 from sslwear.studies.database.trials import is_by_participant, kept_settings, logged_settings, score_of, training_of
 from sslwear.studies.search.final_test import HeldOutScores
 from sslwear.studies.setup.context import StudyContext

@@ -15,11 +15,11 @@ from optuna.trial import TrialState
 from sslwear.encoders import checksums
 from sslwear.encoders.card import CARD, CHECKPOINT, Card
 from sslwear.errors import SslwearError, StudyError
-from sslwear.studies.database.storage import all_studies, open_storage
+from sslwear.studies.database.optuna_storage import all_studies, open_storage
 from sslwear.tracking import Store, all_pages, databases
 from sslwear.tracking.checkpoints import model_folder
-from sslwear.tracking.kept_folder import set_aside
-from sslwear.tracking.kept_records import FOLDER, waiting_records
+from sslwear.tracking.offline_folder import set_aside
+from sslwear.tracking.offline_records import FOLDER, waiting_records
 from sslwear.utils.masking import masked
 from sslwear.utils.words import count
 

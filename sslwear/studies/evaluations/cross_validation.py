@@ -16,7 +16,7 @@ from sslwear.evaluation.comparison import Summary, as_frame, interval_note, prot
 from sslwear.reports.report import COMPARED, grouped
 from sslwear.reports.report_figures import DIFFERENCES, differences_figure
 from sslwear.studies.database.failures import FailedJobs, describe
-from sslwear.studies.database.storage import store_errors
+from sslwear.studies.database.optuna_storage import store_errors
 from sslwear.studies.evaluations.added_baselines import with_baselines
 from sslwear.studies.evaluations.job import TRANSDUCTIVE, job_name, run_job
 from sslwear.studies.evaluations.plan import CrossValidationPlan, Job

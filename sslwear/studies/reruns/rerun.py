@@ -15,7 +15,7 @@ from sslwear.config import PretrainingSettings, Settings, TrainingSettings, from
 from sslwear.config.kinds import SPELLINGS
 from sslwear.data.pretraining import PretrainingData
 from sslwear.errors import DataError, StudyError
-from sslwear.studies.database.storage import open_storage
+from sslwear.studies.database.optuna_storage import open_storage
 from sslwear.studies.database.trials import kept_settings
 from sslwear.studies.evaluations.job import run_job
 from sslwear.studies.evaluations.method_networks import KIND as NETWORK
@@ -29,7 +29,7 @@ from sslwear.studies.trial.judging import Judgement, Watch, first_folds, judge
 from sslwear.studies.trial.pretraining import pretrain, pretraining_source
 from sslwear.studies.trial.training_run import log_network, train
 from sslwear.tracking import Run, Store, reading
-from sslwear.tracking.kept_records import kept_elsewhere
+from sslwear.tracking.offline_records import kept_elsewhere
 from sslwear.tracking.provenance import provenance
 from sslwear.training import EpochRecord, FeatureCache
 from sslwear.utils.words import count

@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial
 
 from sslwear.config import Settings
 from sslwear.errors import StudyError
-from sslwear.studies.database.storage import find_study
-from sslwear.studies.database.tested import scores_of
+from sslwear.studies.database.optuna_storage import find_study
+from sslwear.studies.database.tested_trials import scores_of
 from sslwear.studies.database.trials import is_by_participant, kept_settings, rows, winner
 from sslwear.tracking import Store, participant_names
 from sslwear.training.metrics import HEADLINE_SCORES
@@ -82,7 +82,7 @@ class Side:
 
     @property
     def tests(self) -> dict[str, float]:
-        """Test scores of the best trial, see `sslwear.studies.database.tested.scores_of`."""
+        """Test scores of the best trial, see `sslwear.studies.database.tested_trials.scores_of`."""
         return scores_of(self.study, self.best.number) if self.best is not None else {}
 
 

@@ -13,7 +13,7 @@ from mlflow.entities import Run as MlflowRun
 from sslwear.errors import StudyError
 from sslwear.evaluation.comparison import summaries
 from sslwear.reports.report import Pretrained, ReportInputs
-from sslwear.studies.database.storage import open_storage
+from sslwear.studies.database.optuna_storage import open_storage
 from sslwear.studies.database.trials import kept_settings, points, rows, winner
 from sslwear.tracking import Store, reading
 from sslwear.training import EpochRecord

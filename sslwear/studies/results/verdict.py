@@ -25,7 +25,7 @@ from sslwear.evaluation.selection import (
 )
 from sslwear.reports.study_report import Rated, StudyReport, TrialResult
 from sslwear.studies.database.budget import end_note
-from sslwear.studies.database.tested import past_evaluations, people_of
+from sslwear.studies.database.tested_trials import past_evaluations, people_of
 from sslwear.studies.database.trials import (
     PEOPLE,
     SELECT,

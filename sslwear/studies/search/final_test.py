@@ -17,7 +17,7 @@ from sslwear.encoders.base import Network
 from sslwear.errors import StudyError
 from sslwear.evaluation.participants import POOLED, mean_scores, per_participant
 from sslwear.reports.training_figures import confusion_figure
-from sslwear.studies.database.tested import count_evaluation, is_tested, keep_scores
+from sslwear.studies.database.tested_trials import count_evaluation, is_tested, keep_scores
 from sslwear.studies.database.trials import score_of, training_of, winner
 from sslwear.studies.results import summary
 from sslwear.studies.results.baseline import score_baseline

@@ -14,10 +14,10 @@ from sslwear.data.splits import missing_classes
 from sslwear.errors import StudyError
 from sslwear.studies.database import trials
 from sslwear.studies.database.budget import Budget
-from sslwear.studies.database.content import check_content
+from sslwear.studies.database.content_check import check_content
 from sslwear.studies.database.failures import counted, failed_note
-from sslwear.studies.database.storage import open_storage, store_errors
-from sslwear.studies.database.tested import is_tested
+from sslwear.studies.database.optuna_storage import open_storage, store_errors
+from sslwear.studies.database.tested_trials import is_tested
 from sslwear.studies.results.baseline import is_scored
 from sslwear.studies.results.mlflow_page import TRIAL, describe_experiment, study_note
 from sslwear.studies.results.verdict import JUDGED, judged_in_words

@@ -15,10 +15,10 @@ from sslwear.data.folds import inner_folds
 from sslwear.errors import StudyError
 from sslwear.studies.database.budget import Budget, end_note
 from sslwear.studies.database.failures import check_failures
-from sslwear.studies.database.storage import NESTED, open_storage
+from sslwear.studies.database.optuna_storage import NESTED, open_storage
 from sslwear.studies.database.trials import BY_PARTICIPANT, SELECT, winner
 from sslwear.studies.search.first_trials import first_trials
-from sslwear.studies.search.helping import Helper
+from sslwear.studies.search.fold_helper import Helper
 from sslwear.studies.search.sampling import pruner, tuning_parameter
 from sslwear.studies.search.search_trial import Proposal, propose, run_trial
 from sslwear.studies.setup.context import StudyContext

@@ -173,7 +173,7 @@ def pretrain(
     if checkpoints is not None:
         checkpoints.on_resume = logged_again(log, progress)
     with context.unchanged_data(), monitored(run):
-        context.processes.of_first(PRETRAINING)  # see `sslwear.studies.trial.together`
+        context.processes.of_first(PRETRAINING)  # see `sslwear.studies.trial.torchrun`
         result = _fit(context, task, data, on_epoch, checkpoints)
     scores = result.validation.scores
     run.metrics({"loss": result.validation.loss, "best_epoch": result.best_epoch}, result.best_epoch)

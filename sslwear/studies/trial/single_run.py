@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sslwear.config import NO_PRETEXT, Settings
-from sslwear.studies.database.storage import store_errors
+from sslwear.studies.database.optuna_storage import store_errors
 from sslwear.studies.results.mlflow_page import describe_experiment, single_note
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.data_checks import check_objective
@@ -16,7 +16,7 @@ from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.setup.resuming import checkpoints_of
 from sslwear.studies.trial.pretraining import pretrained, setting_key
 from sslwear.studies.trial.pretraining_checks import check_pretext, check_pretraining
-from sslwear.studies.trial.together import leading
+from sslwear.studies.trial.torchrun import leading
 from sslwear.studies.trial.training_run import note, run_name, train
 from sslwear.studies.workers.heartbeats import heartbeat_of
 from sslwear.studies.workers.identity import RESULTS_VERSIONS
@@ -31,7 +31,7 @@ def train_once(
 ) -> tuple[Run, FitResult]:
     """Train once and score on validation participants; test participants are not used.
 
-    Under torchrun this is the first process; the others call `sslwear.studies.trial.together.take_part`.
+    Under torchrun this is the first process; the others call `sslwear.studies.trial.torchrun.take_part`.
 
     Returns:
         The ended run and the result of the training.

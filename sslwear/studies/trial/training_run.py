@@ -96,7 +96,7 @@ def train(
         return mean_scores(per_participant(truth, predicted, validation.pid, classes))
 
     with context.unchanged_data(), monitored(run):
-        context.processes.of_first(TRAINING)  # see `sslwear.studies.trial.together`
+        context.processes.of_first(TRAINING)  # see `sslwear.studies.trial.torchrun`
         how = context.fit_settings(training)
         result = fit(encoder, task, data, tuning, how, after, context.cache, scores, checkpoints)
     table = per_participant(result.validation.truth, result.validation.predicted, validation.pid, classes)

@@ -14,7 +14,7 @@ from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.training_run import log_network, note, run_name, training_params
 from sslwear.tracking import RUN_URI, Run, participant_params, reading
 from sslwear.tracking.checkpoints import load_weights
-from sslwear.tracking.kept_records import kept_elsewhere
+from sslwear.tracking.offline_records import kept_elsewhere
 from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.words import count
 

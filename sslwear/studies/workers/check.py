@@ -10,11 +10,11 @@ import optuna
 from mlflow.entities import Run as MlflowRun
 from optuna.trial import FrozenTrial, TrialState
 
-from sslwear.studies.database.storage import find_study, store_errors
+from sslwear.studies.database.optuna_storage import find_study, store_errors
 from sslwear.studies.database.trials import OUTCOMES, is_by_participant, kept_settings, score_of
 from sslwear.studies.workers.team import PROCESS, Crew
 from sslwear.tracking import Run, Store
-from sslwear.tracking.kept_records import kept_elsewhere
+from sslwear.tracking.offline_records import kept_elsewhere
 from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.words import count
 

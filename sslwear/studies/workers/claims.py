@@ -12,7 +12,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from sslwear.tracking.patience import patient
+from sslwear.tracking.retry import patient
 
 CLAIMS = sa.Table(
     "sslwear_claims",

@@ -17,7 +17,7 @@ import torch
 from sqlalchemy.exc import IntegrityError
 
 from sslwear.studies.workers.claims import create_table
-from sslwear.tracking.patience import patient
+from sslwear.tracking.retry import patient
 from sslwear.training import EpochRecord, Evaluation
 from sslwear.training.so_far import evaluation_of, evaluation_state, record_of
 

@@ -21,10 +21,10 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 
 from sslwear.errors import StudyError
-from sslwear.studies.database.storage import open_storage
+from sslwear.studies.database.optuna_storage import open_storage
 from sslwear.studies.workers.claims import Claims
 from sslwear.tracking import Store, outages
-from sslwear.tracking.patience import PatientStorage
+from sslwear.tracking.retry import PatientStorage
 
 INTERVAL_VARIABLE = "SSLWEAR_HEARTBEAT_S"
 INTERVAL_S = 10

@@ -15,7 +15,7 @@ from sslwear.errors import StudyError
 from sslwear.studies.database.failures import counted, interrupt
 from sslwear.studies.workers.heartbeats import Heartbeat, heartbeat_of
 from sslwear.tracking import Run, Store, outages
-from sslwear.tracking.patience import impatient
+from sslwear.tracking.retry import impatient
 from sslwear.utils.interrupts import signals_deferred
 
 PROCESS, STOPPED = "process", "stopped"

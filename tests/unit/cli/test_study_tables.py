@@ -8,7 +8,7 @@ from rich.console import Console
 
 from sslwear.cli.study_tables import studies_table, trials_table
 from sslwear.config import TrainingSettings
-from sslwear.studies.database.storage import all_studies, open_storage
+from sslwear.studies.database.optuna_storage import all_studies, open_storage
 from sslwear.studies.database.trials import rows
 from sslwear.tracking import Store, databases
 

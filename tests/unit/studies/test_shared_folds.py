@@ -10,7 +10,7 @@ import optuna
 import pytest
 import sqlalchemy as sa
 
-from sslwear.studies.database.storage import open_storage
+from sslwear.studies.database.optuna_storage import open_storage
 from sslwear.studies.workers import shared_folds
 from sslwear.studies.workers.fold_epochs import OWNER, FoldEpochs
 from sslwear.studies.workers.heartbeats import heartbeat_of

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from sslwear.config import TrainingSettings, parse
 from sslwear.studies.database import trials
-from sslwear.studies.database.tested import keep_scores
+from sslwear.studies.database.tested_trials import keep_scores
 from sslwear.studies.database.trials import best_trial, network_run, scores_table, winner
 from sslwear.studies.results import verdict
 from sslwear.studies.setup.limits import MEASURED

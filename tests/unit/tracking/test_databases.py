@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from sslwear.cli.app import app
 from sslwear.errors import StudyError
-from sslwear.studies.database.storage import all_studies, open_storage, store_errors, upgrade_store
+from sslwear.studies.database.optuna_storage import all_studies, open_storage, store_errors, upgrade_store
 from sslwear.tracking import HOME_VARIABLE, STORAGE_VARIABLE, Store, databases, mlflow_database
 from tests.conftest import store_at
 

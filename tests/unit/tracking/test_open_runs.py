@@ -11,7 +11,7 @@ import filelock
 import pytest
 
 from sslwear.errors import StudyError
-from sslwear.studies.database.storage import upgrade_store
+from sslwear.studies.database.optuna_storage import upgrade_store
 from sslwear.tracking import Store, open_runs
 from sslwear.utils import locks
 from tests.conftest import store_at

@@ -22,12 +22,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 
-from sslwear.tracking import kept_folder, open_runs, records
+from sslwear.tracking import offline_folder, open_runs, records
 from sslwear.tracking.environment import DEFAULTS
 from sslwear.tracking.outages import OWN_CODES
-from sslwear.tracking.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, impatient, is_lost_connection, patient
 from sslwear.tracking.provenance import PREFIX
 from sslwear.tracking.records import Record
+from sslwear.tracking.retry import FIRST_PAUSE_S, LONGEST_PAUSE_S, impatient, is_lost_connection, patient
 from sslwear.utils.masking import one_line
 from sslwear.utils.words import count
 
@@ -140,7 +140,7 @@ class KeptRecords:
             finally:
                 self._sending = False
             self._waiting, self._pause = False, 0.0
-            kept_folder.clear(self._own)
+            offline_folder.clear(self._own)
 
     @patient
     def settle(self, client: MlflowClient) -> None:
@@ -168,7 +168,7 @@ class KeptRecords:
                 break
             if sent:
                 done.append(place.name)
-            kept_folder.clear(place)
+            offline_folder.clear(place)
         return done
 
     def copy_checkpoint(self, run: str, place: Path) -> Path | None:
@@ -183,7 +183,7 @@ class KeptRecords:
         with _guard:
             found = [
                 kept.record.files
-                for kept in kept_folder.records_of(self._own)
+                for kept in offline_folder.records_of(self._own)
                 if not isinstance(kept, Path) and (kept.record.run, kept.record.kind) == (run, records.CHECKPOINT)
             ]
             if not found or found[-1] is None:
@@ -192,7 +192,7 @@ class KeptRecords:
 
     def _keep(self, record: Record, owner: Callable[[], str]) -> None:
         self._own = self._own or self.folder / owner()
-        kept_folder.keep(self._own, self.server, record)
+        offline_folder.keep(self._own, self.server, record)
         self._waiting = True
 
     def _attempt(self, client: MlflowClient) -> None:
@@ -215,9 +215,9 @@ class KeptRecords:
         """Send the records of a process for this server; returns their number."""
         sent: Counter[str] = Counter()
         try:
-            for kept in kept_folder.records_of(place):
+            for kept in offline_folder.records_of(place):
                 if isinstance(kept, Path):
-                    aside = kept.rename(kept.with_name(f"{kept_folder.ASIDE}{kept.name}"))
+                    aside = kept.rename(kept.with_name(f"{offline_folder.ASIDE}{kept.name}"))
                     log.warning("a kept record of a run is damaged, so it is not uploaded: %s", aside)
                 elif kept.server == self.server:
                     try:
@@ -256,7 +256,7 @@ def waiting_records(home: Path) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
     folder = home / FOLDER
     for place in sorted(folder.iterdir()) if folder.is_dir() else ():
-        for kept in kept_folder.records_of(place):
+        for kept in offline_folder.records_of(place):
             if not isinstance(kept, Path):
                 found.setdefault(kept.server, Counter())[kept.record.run] += 1
     return found

@@ -6,7 +6,7 @@ import optuna
 from optuna.trial import TrialState
 
 from sslwear.errors import SslwearError, StudyError
-from sslwear.studies.database.tested import main_scores, past_evaluations, scored_trials
+from sslwear.studies.database.tested_trials import main_scores, past_evaluations, scored_trials
 from sslwear.studies.database.trials import kept_settings, score_of
 from sslwear.tracking.outages import is_outage
 from sslwear.utils.masking import one_line

@@ -16,11 +16,11 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModel, Logged
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
-from sslwear.tracking import Run, Store, kept_folder, kept_records, open_runs, patience, records
+from sslwear.tracking import Run, Store, offline_folder, offline_records, open_runs, records, retry
 from sslwear.tracking.environment import set_defaults
-from sslwear.tracking.kept_records import KeptRecords, server_of, waiting_records
-from sslwear.tracking.patience import PatientClient
+from sslwear.tracking.offline_records import KeptRecords, server_of, waiting_records
 from sslwear.tracking.records import Record
+from sslwear.tracking.retry import PatientClient
 
 ADDRESS = "http://user:secret@host:5000"
 RUN = "0123"
@@ -43,7 +43,7 @@ class Server:
         self.seen: list[str | None] = []
 
     def _call(self, *call: Any) -> None:
-        self.seen.append(os.environ.get(kept_records.RETRIES))
+        self.seen.append(os.environ.get(offline_records.RETRIES))
         if self.away or len(self.calls) >= self.until:
             raise requests.ConnectionError(f"refused by {ADDRESS}")
         if call[1] == self.refused:
@@ -106,19 +106,19 @@ def server() -> Any:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The monotonic time, which a test sets."""
     now = [100.0]
-    monkeypatch.setattr(kept_records.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(offline_records.time, "monotonic", lambda: now[0])
     return now
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
-    kept_records._known.clear()
+    offline_records._known.clear()
 
 
 @pytest.fixture
 def kept(home: Path) -> KeptRecords:
-    return kept_records.kept_records(home, ADDRESS)
+    return offline_records.kept_records(home, ADDRESS)
 
 
 def owner() -> str:
@@ -188,7 +188,7 @@ def test_pauses_grow_while_the_server_is_away(kept: KeptRecords, server: Any, cl
     between = [later - earlier for earlier, later in pairwise(tried)]
     assert between == sorted(between)
     assert between[0] < 1
-    assert max(between) == pytest.approx(patience.LONGEST_PAUSE_S, abs=0.5)
+    assert max(between) == pytest.approx(retry.LONGEST_PAUSE_S, abs=0.5)
 
 
 def test_attempts_that_take_long_are_rare(kept: KeptRecords, server: Any, clock: list[float]) -> None:
@@ -210,11 +210,11 @@ def test_attempts_that_take_long_are_rare(kept: KeptRecords, server: Any, clock:
 def test_mlflow_itself_does_not_try_again_while_something_is_logged(
     kept: KeptRecords, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(kept_records.RETRIES, raising=False)
+    monkeypatch.delenv(offline_records.RETRIES, raising=False)
     set_defaults()
     write(kept, server, 1)
-    assert os.environ[kept_records.RETRIES] == "3"
-    monkeypatch.setenv(kept_records.RETRIES, "9")  # a user's
+    assert os.environ[offline_records.RETRIES] == "3"
+    monkeypatch.setenv(offline_records.RETRIES, "9")  # a user's
     write(kept, server, 2)
     assert server.seen == ["1", "9"]
     assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ
@@ -324,7 +324,7 @@ def test_a_damaged_record_is_named_and_the_others_are_sent(
     server.away = False
     kept.flush(server)
     assert steps(server)[-1] == 3
-    assert len(kept_folder.set_aside(home / "kept")) == 1
+    assert len(offline_folder.set_aside(home / "kept")) == 1
 
 
 def test_what_a_killed_process_did_not_finish_is_ignored(kept: KeptRecords, server: Any, home: Path) -> None:
@@ -367,7 +367,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing_half_written(
         def full(*_: Any) -> None:
             raise OSError(28, "No space left on device")
 
-        patched.setattr(kept_folder.os, "fsync", full)
+        patched.setattr(offline_folder.os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
             write(kept, server, 2)
     assert folders(home) == ["00000001"]
@@ -379,7 +379,7 @@ def test_the_next_command_sends_what_an_ended_process_kept(kept: KeptRecords, se
     for step in (1, 2):
         kept.write(server, records.batch(RUN, metrics={"loss": 1.0}, step=step), lambda: name)
     other = Record(RUN, "tag", {"key": "a", "value": "b"})
-    kept_folder.keep(home / "kept" / name, "http://other", other)
+    offline_folder.keep(home / "kept" / name, "http://other", other)
     server.away = False
     later = KeptRecords(home, server_of("http://another:user@host:5000/"))
     later.upload(server)

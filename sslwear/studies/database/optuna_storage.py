@@ -15,10 +15,10 @@ from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from sslwear.errors import StudyError
-from sslwear.studies.database.content import check_content
+from sslwear.studies.database.content_check import check_content
 from sslwear.studies.database.trial_reader import ReadingStorage
 from sslwear.tracking import STORAGE_VARIABLE, Store, databases, mlflow_database, open_runs, outages
-from sslwear.tracking.patience import PatientStorage, patient
+from sslwear.tracking.retry import PatientStorage, patient
 from sslwear.utils.masking import masked, one_line
 
 NESTED = "/"

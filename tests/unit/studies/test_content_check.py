@@ -9,9 +9,9 @@ import pytest
 
 from sslwear.config import parse
 from sslwear.errors import StudyError
-from sslwear.studies.database.content import check_content
-from sslwear.studies.database.storage import find_study, open_storage
-from sslwear.studies.database.tested import count_evaluation, keep_scores
+from sslwear.studies.database.content_check import check_content
+from sslwear.studies.database.optuna_storage import find_study, open_storage
+from sslwear.studies.database.tested_trials import count_evaluation, keep_scores
 from sslwear.studies.database.trials import training_of
 from sslwear.tracking import Store
 

@@ -12,8 +12,8 @@ from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import OperationalError, PendingRollbackError, ProgrammingError
 
-from sslwear.tracking import patience
-from sslwear.tracking.patience import impatient, patient
+from sslwear.tracking import retry
+from sslwear.tracking.retry import impatient, patient
 from sslwear.utils.interrupts import signals_deferred
 
 LOST = OperationalError("SELECT 1", {}, Exception("server closed the connection"))
@@ -36,7 +36,7 @@ def stuck() -> StorageInternalError:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that would have been made."""
     made: list[float] = []
-    monkeypatch.setattr(patience.time, "sleep", made.append)
+    monkeypatch.setattr(retry.time, "sleep", made.append)
     return made
 
 
@@ -87,17 +87,17 @@ def test_other_errors_are_raised_at_once(error: Exception, pauses: list[float]) 
 
 def test_a_server_that_stays_away_is_an_error(pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 10**6, 100))
-    monkeypatch.setattr(patience.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(retry.time, "monotonic", lambda: next(clock))
     with pytest.raises(OperationalError):
         failing(LOST, 10**6)()
-    assert len(pauses) == patience.LONGEST_S / 100
+    assert len(pauses) == retry.LONGEST_S / 100
 
 
 def test_who_is_about_to_end_does_not_wait(pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     with impatient(), pytest.raises(OperationalError):
         failing(LOST, 1)()
     with signals_deferred():
-        monkeypatch.setattr(patience, "is_deferred", lambda: True)
+        monkeypatch.setattr(retry, "is_deferred", lambda: True)
         with pytest.raises(OperationalError):
             failing(LOST, 1)()
     assert pauses == []

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from sslwear.errors import StudyError
-from sslwear.studies.database.storage import store_errors
+from sslwear.studies.database.optuna_storage import store_errors
 from sslwear.studies.reruns.rerun import rerun
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import Store

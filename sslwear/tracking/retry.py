@@ -109,7 +109,7 @@ class PatientStorage(RDBStorage):
 
 
 class PatientClient(MlflowClient):
-    """MLflow's client whose calls wait while the server restarts; see `sslwear.tracking.kept_records`.
+    """MLflow's client whose calls wait while the server restarts; see `sslwear.tracking.offline_records`.
 
     Attributes:
         before: called before each call, so that what was logged meanwhile is there when something is read.

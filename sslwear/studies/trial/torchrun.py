@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from sslwear.config import Settings
 from sslwear.errors import StudyError
-from sslwear.studies.database.storage import store_errors
+from sslwear.studies.database.optuna_storage import store_errors
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.trial import pretraining
 from sslwear.studies.trial import training_run as trial

@@ -5,7 +5,7 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from sslwear.studies.database.tested import (
+from sslwear.studies.database.tested_trials import (
     count_evaluation,
     is_tested,
     keep_scores,

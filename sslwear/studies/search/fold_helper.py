@@ -23,7 +23,7 @@ from sslwear.studies.workers.fold_epochs import OWNER, FoldEpochs
 from sslwear.studies.workers.heartbeats import heartbeat_of
 from sslwear.studies.workers.shared_folds import JUDGING, PAUSE_S, rights
 from sslwear.tracking import Run, outages
-from sslwear.tracking.patience import impatient
+from sslwear.tracking.retry import impatient
 from sslwear.training import Fold
 from sslwear.training.device import deterministic
 from sslwear.training.fold_group import FoldGroup, TrainedFold

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from sslwear.errors import StudyError
 from sslwear.studies.database.failures import counted, tell
-from sslwear.studies.database.storage import open_storage
+from sslwear.studies.database.optuna_storage import open_storage
 from sslwear.studies.workers.team import Crew, Team
 from sslwear.tracking import Store
 

@@ -28,7 +28,7 @@ from sslwear.reports.report_text import (
     searched,
     significance,
 )
-from sslwear.reports.study_figures import TrialPoint
+from sslwear.reports.study_report import TrialPoint
 from sslwear.training import EpochRecord
 from sslwear.utils.masking import masked
 from sslwear.utils.words import count

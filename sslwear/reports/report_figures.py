@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from sslwear.evaluation.comparison import Comparison, Summary
 from sslwear.reports.plain_text import plain
-from sslwear.reports.study_figures import TrialPoint, groups_chart
+from sslwear.reports.study_figures import groups_chart
+from sslwear.reports.study_report import TrialPoint
 from sslwear.reports.training_figures import BLUE, COLOURS, GREY, learning_curves
 from sslwear.training import EpochRecord
 

@@ -11,7 +11,7 @@ import numpy as np
 from sslwear.evaluation.comparison import SIGNIFICANT, TRANSDUCTIVE, Comparison, Summary, protocol_title, smallest_p
 from sslwear.evaluation.intervals import FEWEST, TOO_FEW, Interval, p_text
 from sslwear.reports.report_figures import CURVES, DIFFERENCES, MASKS, PRETEXT
-from sslwear.reports.study_figures import TrialPoint
+from sslwear.reports.study_report import TrialPoint
 from sslwear.utils.words import count
 
 TITLES = {

@@ -1,42 +1,18 @@
-"""Figures of a study's trials that Optuna does not draw, as matplotlib figures without global state.
-
-`study_overview` puts the two views of the README on one figure: all trials with pruned ones, and scores by tuning
-strategy. `groups_chart` colours the scores by a second property and needs no Optuna trials, so that reports use it too.
-Optuna's own charts are in `sslwear.studies.results.summary`.
-"""
+"""Chart of a study's scores by tuning strategy or pretext task, as a matplotlib figure without global state."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sslwear.evaluation.participants import validation_title
+from sslwear.reports.study_report import TrialPoint
 from sslwear.reports.training_figures import COLOURS, GREY
 
 NO_PRETEXT = "none"
-
-
-@dataclass(frozen=True)
-class TrialPoint:
-    """One trial in a figure.
-
-    Attributes:
-        number: number of the trial.
-        value: its objective; the last reported value of a pruned trial; None if it has none.
-        tuning: its tuning strategy.
-        pretext: its pretext task.
-        pruned: whether it was pruned.
-    """
-
-    number: int
-    value: float | None
-    tuning: str
-    pretext: str
-    pruned: bool
 
 
 def groups_chart(points: Sequence[TrialPoint], by: str, objective: str) -> Figure:

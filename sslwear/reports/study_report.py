@@ -23,6 +23,25 @@ TITLES = {"kappa": "kappa", "f1": "macro F1"}
 
 
 @dataclass(frozen=True)
+class TrialPoint:
+    """One trial in a figure.
+
+    Attributes:
+        number: number of the trial.
+        value: its objective; the last reported value of a pruned trial; None if it has none.
+        tuning: its tuning strategy.
+        pretext: its pretext task.
+        pruned: whether it was pruned.
+    """
+
+    number: int
+    value: float | None
+    tuning: str
+    pretext: str
+    pruned: bool
+
+
+@dataclass(frozen=True)
 class TrialResult:
     """One trial.
 

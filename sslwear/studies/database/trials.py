@@ -15,7 +15,7 @@ from sslwear.config import NO_PRETEXT, Settings, TrainingSettings, from_yaml, pa
 from sslwear.config.unused import unused_keys
 from sslwear.errors import StudyError
 from sslwear.evaluation.best_trials import candidates
-from sslwear.reports.study_figures import TrialPoint
+from sslwear.reports.study_report import TrialPoint
 from sslwear.studies.database.kept_verdict import kept_alike
 from sslwear.studies.setup.limits import MEASURED, excess
 

@@ -8,7 +8,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sslwear.reports.study_figures import TrialPoint, groups_chart
+from sslwear.reports.study_figures import groups_chart
+from sslwear.reports.study_report import TrialPoint
 
 POINTS = [
     TrialPoint(4, 0.7, "head", "reverse", False),

@@ -26,7 +26,7 @@ class BestTrial:
 
     Attributes:
         number: its number.
-        score: the study's objective over all windows of the validation participants.
+        score: the study's objective, a mean over participants; over all windows in studies of version 0.1.
         settings: the study's settings with those of this trial in `training` and `pretraining`.
         weights: address of its checkpoint, ``runs:/ID``, for `load_encoder`, `load_model` or a study's ``weights``.
     """

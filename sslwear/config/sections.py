@@ -102,7 +102,7 @@ class PretrainingSettings(OptimizationSettings):
     max_epochs: Count = 20
     """Largest number of epochs."""
     patience: Count = 5
-    """Early stopping after this number of epochs without a better score of held-out participants."""
+    """Early stopping after this number of epochs without a lower loss of held-out participants."""
     data: Annotated[OneOrMore, Field(min_length=1)] | None = None
     """Folders of unlabelled shards or of data sets, or names of sources. Only the pretext task activities uses
     labels. Without it, the training participants of the study are used."""
@@ -148,7 +148,7 @@ class TrainingSettings(OptimizationSettings):
     max_epochs: Count = 50
     """Largest number of epochs."""
     patience: Count = 5
-    """Early stopping after this number of epochs without a better validation score."""
+    """Early stopping after this number of epochs without a lower validation loss."""
 
 
 class SamplerSettings(Section):

@@ -110,7 +110,7 @@ class Interrupting(ProgressCallback):
 def statuses(store: Store, name: str = "tiny") -> dict[str, list[str]]:
     """Statuses of an experiment's runs by kind, oldest first."""
     found: dict[str, list[str]] = {}
-    for run in reversed(store.client.search_runs([store.experiment(name)])):
+    for run in reversed(store.search_runs([store.experiment(name)])):
         found.setdefault(run.data.tags["sslwear.kind"], []).append(run.info.status)
     return found
 

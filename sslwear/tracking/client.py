@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,8 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sslwear.errors import StudyError
 from sslwear.tracking import addresses, databases, mlflow_database, open_runs
 from sslwear.tracking.offline_records import FOLDER, waiting_records
+from sslwear.tracking.outages import is_interruption
 from sslwear.tracking.provenance import PREFIX
-from sslwear.tracking.retry import PatientClient, impatient, is_lost_connection
+from sslwear.tracking.retry import PatientClient, impatient, while_ending
 from sslwear.utils.masking import masked, one_line
 from sslwear.utils.words import count
 
@@ -107,15 +108,9 @@ def unless_away(store: Store, error: BaseException) -> Iterator[None]:
         store: store of the runs.
         error: the error.
     """
-    if not is_lost_connection(error) and (store.kept is None or not store.kept.waiting):
+    waits = not is_interruption(error) and (store.kept is None or not store.kept.waiting)
+    with nullcontext() if waits else while_ending():
         yield
-        return
-    try:
-        with impatient():
-            yield
-    except Exception as lost:
-        if not is_lost_connection(lost):
-            raise
 
 
 def end_runs(client: MlflowClient, process: str) -> None:

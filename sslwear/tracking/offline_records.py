@@ -18,9 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import requests
 from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, ErrorCode
 
 from sslwear.tracking import offline_folder, open_runs, records
 from sslwear.tracking.environment import DEFAULTS
@@ -37,6 +39,8 @@ FOLDER = "kept"
 """Folder of the store with records that wait."""
 SHARE = 4
 """Least length of a pause, in lengths of the attempt before it: a server that hangs does not hold up a training."""
+REFUSED = (400, 413, 422)
+"""Statuses of HTTP with which a server or a proxy before it refuses what is sent, whoever sends it."""
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 HASTE = {RETRIES: "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 """MLflow's variables while something is logged, where the user has set none: what cannot be sent is kept at once."""
@@ -222,8 +226,8 @@ class KeptRecords:
                 elif kept.server == self.server:
                     try:
                         _deliver(client, kept.record, again=True)
-                    except MlflowException as error:
-                        if error.error_code not in OWN_CODES:
+                    except (MlflowException, requests.HTTPError) as error:
+                        if not _is_refusal(error):
                             raise
                         reason, aside, run = one_line(error, 100), kept.put_aside(), kept.record.run
                         log.warning("a kept record of the run %s was refused (%s): %s", run, reason, aside)
@@ -235,6 +239,13 @@ class KeptRecords:
                 parts = count(sent.total(), "kept record"), count(len(sent), "run")
                 log.warning("uploaded %s of %s to %s", *parts, self.server)
         return sent.total()
+
+
+def _is_refusal(error: MlflowException | requests.HTTPError) -> bool:
+    """Whether a server will never take a record, and not only now or from this user."""
+    if isinstance(error, MlflowException):
+        return error.error_code in (*OWN_CODES, ErrorCode.Name(BAD_REQUEST))
+    return error.response is not None and error.response.status_code in REFUSED
 
 
 def kept_elsewhere(run: MlflowRun) -> str:

@@ -88,6 +88,17 @@ def impatient() -> Iterator[None]:
         _waiting.inside = before
 
 
+@contextmanager
+def while_ending() -> Iterator[None]:
+    """Block of a process that is about to end: calls do not wait for a server, and that it is away is no error."""
+    try:
+        with impatient():
+            yield
+    except Exception as error:
+        if not is_lost_connection(error):
+            raise
+
+
 def _retried(call: Callable[[], Any]) -> Any:
     start, pause, warned = time.monotonic(), FIRST_PAUSE_S, False
     while True:

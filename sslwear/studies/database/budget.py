@@ -39,7 +39,8 @@ class Budget:
         return float(self._before + time.monotonic() - self._start)
 
     def keep(self) -> None:
-        """Let the study keep the time spent so far."""
+        """Let the study keep the time spent so far: that of the worker that has been at it for longest."""
+        self._before += max(0.0, self._study.user_attrs.get(SECONDS, 0.0) - self.seconds)
         self._study.set_user_attr(SECONDS, self.seconds)
 
     def spent(self) -> dict[str, Any] | None:

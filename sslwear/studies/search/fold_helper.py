@@ -247,11 +247,11 @@ class _Help:
         """Write what was done, and look how far the owner is; returns whether there is nothing more to do here."""
         if not now and time.monotonic() - self._looked < PAUSE_S:
             return self._is_over
-        for one in self._mine:
-            self._write(one)
         lost = self._helper.heartbeat.claims.others(rights(self._id))
         for one in [one for one in self._mine if f"{rights(self._id)}{one.number}" in lost]:
             self._mine.remove(one)  # this process stood still, and another one took the fold
+        for one in self._mine:
+            self._write(one)
         self._come = self._epochs.progress(self._id).get(OWNER)
         self._is_over = self._is_over or not self._trial_runs() or self._helper.has_other_work()
         self._looked = time.monotonic()

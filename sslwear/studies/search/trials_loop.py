@@ -28,6 +28,7 @@ from sslwear.studies.trial.pretraining import pretraining_rights
 from sslwear.studies.workers.team import STOPPED, Crew
 from sslwear.tracking import Run, Store
 from sslwear.tracking.outages import is_memory
+from sslwear.tracking.retry import while_ending
 from sslwear.utils.interrupts import signals_deferred
 
 MOST_POSTPONED = 2
@@ -117,6 +118,8 @@ class _Search:
         """What of the budget is spent, the number of running trials, and the next trial if there is one to run."""
         settings, crew = self.context.settings, self.crew
         with crew.asking(), signals_deferred():
+            if settings.hours is not None:
+                self.budget.keep()
             spent, (done, running) = self.budget.spent(), crew.numbers()
             self.progress.done(done)
             if spent is not None or done + running >= settings.trials:
@@ -151,11 +154,16 @@ class _Search:
             run_trial(context, self.study, proposal, self.parent, self.progress)
         except Exception as error:
             if not (self.crew.joint and is_memory(error)):
+                with while_ending():
+                    self.budget.keep()
                 raise
             context.store.close_leftovers(self.parent.experiment, self.parent.id)
             self.progress.warn(f"trial {proposal.trial.number} ran out of memory. It will be tried again")
-        finally:
-            self.budget.keep()
+        except BaseException:
+            with while_ending():
+                self.budget.keep()
+            raise
+        self.budget.keep()
         self.crew.done(proposal.trial)
         if self.study._storage.get_trial(proposal.trial._trial_id).state == TrialState.FAIL:
             self._check_failures()

@@ -53,12 +53,16 @@ class FoldEpochs:
 
     @patient
     def read(self, trial: int, fold: int, known: int) -> list[Epoch]:
-        """The epochs of a fold after the first `known` ones."""
+        """The epochs of a fold after the first `known` ones, up to the first that is not there.
+
+        A helper that stood still for long may have written one after those that another helper has come to.
+        """
         mine = (EPOCHS.c.trial == trial) & (EPOCHS.c.fold == fold) & (EPOCHS.c.epoch > known)
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(EPOCHS.c.content).where(mine).order_by(EPOCHS.c.epoch)).all()
         found = [epoch for row in rows for epoch in _unpacked(row.content)]
-        return [epoch for epoch in found if epoch[0].epoch > known]
+        later = (epoch for epoch in found if epoch[0].epoch > known)
+        return [epoch for number, epoch in enumerate(later, start=known + 1) if epoch[0].epoch == number]
 
     @patient
     def progress(self, trial: int) -> dict[int, int]:

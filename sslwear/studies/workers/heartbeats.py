@@ -24,7 +24,7 @@ from sslwear.errors import StudyError
 from sslwear.studies.database.optuna_storage import open_storage
 from sslwear.studies.workers.claims import Claims
 from sslwear.tracking import Store, outages
-from sslwear.tracking.retry import PatientStorage
+from sslwear.tracking.retry import PatientStorage, impatient, while_ending
 
 INTERVAL_VARIABLE = "SSLWEAR_HEARTBEAT_S"
 INTERVAL_S = 10
@@ -119,11 +119,8 @@ class Heartbeat:
                 return
             try:
                 mine = self.claims.take(name)
-                try:
+                with self._let_go(name, mine):
                     yield mine
-                finally:
-                    if mine:
-                        self.claims.release(name)
             finally:
                 right.release()
 
@@ -139,15 +136,32 @@ class Heartbeat:
             Whether this process has the right.
         """
         deadline, pause, mine = time.monotonic() + timeout_s, FIRST_PAUSE_S, False
-        with self.running(), self._rights[name]:
-            while not (mine := self.claims.take(name)) and time.monotonic() < deadline:
-                time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that processes do not ask in step
-                pause = min(1.5 * pause, LONGEST_PAUSE_S)
+        with self.running():
+            right = self._rights[name]
+            if not right.acquire(timeout=min(timeout_s, threading.TIMEOUT_MAX)):  # another thread still has it
+                yield False
+                return
             try:
-                yield mine
+                while not (mine := self.claims.take(name)) and time.monotonic() < deadline:
+                    time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that processes do not ask in step
+                    pause = min(1.5 * pause, LONGEST_PAUSE_S)
+                with self._let_go(name, mine):
+                    yield mine
             finally:
-                if mine:
+                right.release()
+
+    @contextmanager
+    def _let_go(self, name: str, mine: bool) -> Iterator[None]:
+        """Block after which a right is given back, at once or not at all when the block raises."""
+        try:
+            yield
+        except BaseException:
+            if mine:
+                with while_ending():  # otherwise the others notice that this process is silent
                     self.claims.release(name)
+            raise
+        if mine:
+            self.claims.release(name)
 
     def add(self, trial_id: int) -> None:
         """Record heartbeats of a trial from now on."""
@@ -169,13 +183,16 @@ class Heartbeat:
         return dead is True or (silent_s > GRACE * self._interval and self._may_judge())
 
     def _may_judge(self) -> bool:
-        """Whether silence of others is theirs: the database may have been away for all until a moment ago."""
-        return time.monotonic() - self._lost > GRACE * self._interval
+        """Whether silence of others is theirs: the database may be away for all, or have been until a moment ago."""
+        now = time.monotonic()
+        recent = self._last is not None and now - self._last <= 2 * self._interval
+        return recent and now - self._lost > GRACE * self._interval
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
-                self._beat()
+                with impatient():  # what others log or do must not keep the heartbeats waiting
+                    self._beat()
             except Exception as error:  # any other would end the heartbeats
                 if not outages.is_outage(error):
                     log.exception("a heartbeat failed")

@@ -79,7 +79,10 @@ class Team:
         try:
             with impatient(), self.asking(LEAVING_S):
                 self._quit()  # before the others are counted: of two that leave at once, one is the last
-                if run is not None and not self.others():
+                others = self.others()
+                if run is not None and others:
+                    run.tags(process=others[0])  # if that one dies too, the run is ended with it
+                elif run is not None:
                     run.end(*(("KILLED", "interrupted") if outages.is_interruption(error) else ("FAILED", "failed")))
         except Exception as failure:
             if not outages.is_outage(failure):

@@ -90,3 +90,16 @@ def test_a_study_says_by_what_it_ended(clock: Clock) -> None:
     assert end_note(study) == "Ended by the number of trials: 4 trials."
     budget.end(None)
     assert end_note(study) is None
+
+
+def test_workers_have_the_hours_of_the_one_that_began_first(clock: Clock) -> None:
+    study = optuna.create_study()
+    first = Budget(study, settings(hours=1))
+    clock.now += 3000
+    late = Budget(study, settings(hours=1))  # while the first one runs its first trial
+    clock.now += 100
+    first.keep()
+    late.keep()
+    assert late.seconds == study.user_attrs[module.SECONDS] == 3100
+    clock.now += 500
+    assert late.spent() == {"by": "hours", "hours": 1, "trials": 0, "of": 20}

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import requests
 import sqlalchemy as sa
 
 from sslwear.errors import StudyError
@@ -13,6 +14,7 @@ from sslwear.studies.workers import heartbeats
 from sslwear.studies.workers.claims import CLAIMS, Claims
 from sslwear.studies.workers.heartbeats import INTERVAL_VARIABLE, heartbeat_of
 from sslwear.tracking import Store
+from sslwear.tracking.retry import patient
 
 
 @pytest.fixture
@@ -100,10 +102,47 @@ def test_who_could_not_reach_the_database_does_not_judge_others(store: Store, mo
     assert heartbeat._is_gone("elsewhere-1", 1e6)
     now = heartbeats.time.monotonic()
     monkeypatch.setattr(heartbeats.time, "monotonic", lambda: now + 1000)
+    assert not heartbeat._is_gone("elsewhere-1", 1e6)  # it has been silent itself, and does not know why
     heartbeat._beat()  # the first one after a long silence of its own
     assert not heartbeat._is_gone("elsewhere-1", 1e6)
-    monkeypatch.setattr(heartbeats.time, "monotonic", lambda: now + 1000 + 61)
+    for later in range(1010, 1070, 10):
+        monkeypatch.setattr(heartbeats.time, "monotonic", lambda later=later: now + later)
+        assert not heartbeat._is_gone("elsewhere-1", 1e6)
+        heartbeat._beat()
+    monkeypatch.setattr(heartbeats.time, "monotonic", lambda: now + 1070)
     assert heartbeat._is_gone("elsewhere-1", 1e6)
+
+
+def test_a_heartbeat_does_not_wait_for_a_server_that_is_away(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(INTERVAL_VARIABLE, "1")
+    heartbeat, beats, several = heartbeat_of(store), [], threading.Event()
+
+    def renew() -> None:
+        beats.append(1)
+        if len(beats) == 3:
+            several.set()
+
+    @patient
+    def away() -> None:
+        raise requests.ConnectionError("away")
+
+    monkeypatch.setattr(heartbeat.claims, "renew", renew)
+    with heartbeat.running(away):
+        assert several.wait(20)
+
+
+def test_a_right_that_another_thread_keeps_is_not_waited_for_without_end(store: Store) -> None:
+    heartbeat, found = heartbeat_of(store), []
+
+    def ask() -> None:
+        with heartbeat.holding("x", timeout_s=0.1) as mine:
+            found.append(mine)
+
+    with heartbeat.holding("x"):
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join(20)
+    assert found == [False]
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "a", "1.5"])

@@ -56,6 +56,9 @@ def test_epochs_are_read_as_they_were_written(table: FoldEpochs) -> None:
     table.come(1, 5)
     table.come(1, 6)
     assert table.progress(1) == {2: 4, 3: 1, OWNER: 6}
+    table.add(1, 2, epochs(6, 6))  # of a helper that stood still while another one came to epoch 4
+    assert same(table.read(1, 2, 1), epochs(2, 4))
+    assert table.read(1, 2, 4) == []
     table.forget(1, 2)
     assert table.progress(1) == {3: 1, OWNER: 6}
 

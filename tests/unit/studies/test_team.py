@@ -102,6 +102,7 @@ def test_a_study_that_another_worker_stopped_is_left(store: Store, study: optuna
 def test_of_workers_that_leave_at_once_the_last_one_ends_their_run(store: Store) -> None:
     first, last = Team(store, "a"), Team(store, "a")
     run = store.create_run(store.experiment("a"), "a", "study", None, "")
+    run.tags(process="elsewhere-1")
     shared = first.heartbeat  # both have it, because they are one process here
 
     @contextmanager
@@ -116,7 +117,9 @@ def test_of_workers_that_leave_at_once_the_last_one_ends_their_run(store: Store)
         first._join()
         first.leave(KeyboardInterrupt(), run)
         first._after_beat()  # its heartbeats go on until its process ends
-    assert store.client.get_run(run.id).info.status == "RUNNING"
+    left = store.client.get_run(run.id)
+    assert left.info.status == "RUNNING"
+    assert left.data.tags["sslwear.process"] == store.process()  # with whose end the run ends, however that is
     last.leave(KeyboardInterrupt(), run)
     last._after_beat()
     assert store.client.get_run(run.id).info.status == "KILLED"

@@ -40,6 +40,7 @@ class Server:
         self.calls: list[tuple[Any, ...]] = []
         self.models: list[LoggedModel] = []
         self.refused = ""
+        self.refusal: Exception | None = None
         self.seen: list[str | None] = []
 
     def _call(self, *call: Any) -> None:
@@ -47,7 +48,7 @@ class Server:
         if self.away or len(self.calls) >= self.until:
             raise requests.ConnectionError(f"refused by {ADDRESS}")
         if call[1] == self.refused:
-            raise MlflowException(f"there is no run {self.refused}", RESOURCE_DOES_NOT_EXIST)
+            raise self.refusal or MlflowException(f"there is no run {self.refused}", RESOURCE_DOES_NOT_EXIST)
         self.calls.append(call)
 
     def log_batch(self, run: str, metrics: Any = (), params: Any = (), tags: Any = ()) -> None:
@@ -348,6 +349,26 @@ def test_a_record_of_a_deleted_run_is_set_aside(kept: KeptRecords, server: Any, 
     assert steps(server) == [1]
     assert "the run deleted was refused (there is no run deleted)" in caplog.text
     assert folders(home) == ["aside-00000001"]
+
+
+@pytest.mark.parametrize("status", [413, 403])
+def test_a_record_that_a_proxy_never_takes_is_set_aside(
+    kept: KeptRecords, server: Any, home: Path, status: int
+) -> None:
+    server.away = True
+    kept.write(server, records.tag("large", "a", "b"), owner)
+    write(kept, server, 1)
+    answer = requests.Response()
+    answer.status_code = status
+    server.away, server.refused, server.refusal = False, "large", requests.HTTPError(response=answer)
+    if status == 413:
+        kept.flush(server)
+        assert steps(server) == [1]
+        assert folders(home) == ["aside-00000001"]
+    else:  # a user may be allowed later
+        with pytest.raises(requests.HTTPError):
+            kept.flush(server)
+        assert len(folders(home)) == 2
 
 
 def test_errors_of_a_server_that_answers_are_raised(kept: KeptRecords, server: Any) -> None:

@@ -54,11 +54,26 @@ def interrupt(study: optuna.Study, trials: Iterable[FrozenTrial]) -> None:
         study.set_user_attr("interrupted", sorted({*before, trial.number}))
         if trial.state == TrialState.RUNNING and not tell(study, trial.number, TrialState.FAIL):
             study.set_user_attr("interrupted", before)
-        elif "settings" in trial.user_attrs:
-            study.enqueue_trial(trial.params)
-        elif "fixed_params" in trial.system_attrs:  # one of the first trials, which was only partly proposed
-            study.enqueue_trial(trial.system_attrs["fixed_params"])
-        # Any other that was only partly proposed will be proposed again.
+    _enqueue_again(study)
+
+
+def _enqueue_again(study: optuna.Study) -> None:
+    """Enqueue interrupted trials that no later trial repeats, also those of a process that was killed before this."""
+    trials = study.get_trials(deepcopy=False)
+    for number in study.user_attrs.get("interrupted", []):
+        again = _parameters(trials[number])
+        if trials[number].state != TrialState.FAIL or again is None:
+            continue
+        later = trials[number + 1 :]
+        if not any(again in (one.params, one.system_attrs.get("fixed_params")) for one in later):
+            study.enqueue_trial(again)
+
+
+def _parameters(trial: FrozenTrial) -> dict[str, Any] | None:
+    """Parameters with which an interrupted trial runs again; None if it was only partly proposed."""
+    if "settings" in trial.user_attrs:
+        return trial.params
+    return trial.system_attrs.get("fixed_params")  # of one of the first trials
 
 
 def tell(

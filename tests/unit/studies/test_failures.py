@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import optuna
 import pytest
@@ -10,7 +11,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from sslwear.errors import StudyError
-from sslwear.studies.database.failures import check_failures, counted, failed_note, interrupts
+from sslwear.studies.database.failures import check_failures, counted, failed_note, interrupt, interrupts
 
 RATE = {"rate": FloatDistribution(0.0, 1.0)}
 LOUD = "ValueError: 3 channels are too few"
@@ -113,3 +114,25 @@ def test_a_trial_that_runs_out_of_memory_a_third_time_failed() -> None:
 
 def test_nothing_is_said_about_a_study_without_failures() -> None:
     assert failed_note(study([None])) is None
+
+
+def test_a_trial_runs_again_although_a_process_was_killed_before_it_was_enqueued(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = optuna.create_study(study_name="tiny", direction="maximize")
+    for _ in range(2):
+        made.ask(RATE).set_user_attr("settings", {})
+    with monkeypatch.context() as patched:
+        patched.setattr(optuna.Study, "enqueue_trial", killed)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt(made, made.trials)
+    assert [trial.state for trial in made.trials] == [TrialState.FAIL] * 2
+    interrupt(made, [])  # by the next worker
+    interrupt(made, [])
+    waiting = [trial.system_attrs["fixed_params"] for trial in made.get_trials(states=(TrialState.WAITING,))]
+    assert waiting == [trial.params for trial in made.trials[:2]]
+    assert counted(made) == []
+
+
+def killed(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +110,11 @@ def run_trial(
             if run is not None:
                 run.end("KILLED", "interrupted")
         progress.warn(f"{name} was given to another worker, because this one was not heard of for a while")
+    except BaseException:
+        with signals_deferred(), suppress(Exception):  # the error itself says more than that its run stays open
+            if run is not None:
+                run.end("KILLED", "interrupted")  # kept on disk while the server is away
+        raise
 
 
 def _judge(

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
@@ -192,7 +191,7 @@ def _in_browser(trials: int, home: Path, browser: Browser) -> str:
         pages = [_table_s(browser, f"{address}/study/stub") for _ in range(PAGES)]
         answers = [_request_s(address, experiment) for _ in range(PAGES)]
     finally:
-        server.send_signal(signal.SIGINT)
+        server.terminate()
         server.wait(timeout=60)
     return f"| {trials:,} | {recorded:.0f} | {statistics.median(pages):.1f} | {statistics.median(answers):.1f} |"
 

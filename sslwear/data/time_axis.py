@@ -215,6 +215,8 @@ def measure_rate(count: int, time_at: TimeAt) -> float | None:
             break
         median = float(np.median(steps))
         usual = np.abs(steps - median) <= median / 2
+        if not usual.any():  # of two steps, one much longer
+            usual = steps <= median
         found = float(size * SECOND / steps[usual].mean())
         if steps[usual].sum() > COMMON * steps.sum():
             break

@@ -96,7 +96,10 @@ def refusal(file: Path, folder: Path) -> str:
     [
         (lambda table: table[:0], "holds no samples.*; check that it is complete"),
         (lambda table: table.drop(columns="z"), r"cannot be read \(it has no column z; its first line is"),
-        (lambda table: table.assign(x=9.81 * table.x, y=9.81 * table.y, z=9.81 * table.z), r"in g: .* it is in m/s2\. Give --units m/s2"),
+        (
+            lambda table: table.assign(x=9.81 * table.x, y=9.81 * table.y, z=9.81 * table.z),
+            r"in g: .* it is in m/s2\. Give --units m/s2",
+        ),
         (lambda table: table.assign(z=table.z.where(table.index != 2500, -1e30)), "-1e.30 g, number 2501, which no"),
         (lambda table: table.assign(time=table.time.dt.floor("s")), "times that cannot be right: .*no later time"),
         (lambda table: table.assign(time="01/05/2024 12:00:00"), r"cannot be read \(.*; .*with --time-format"),

@@ -237,3 +237,8 @@ def test_a_rate_below_half_of_the_windows_is_refused() -> None:
 )
 def test_durations_are_in_words(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_of_two_different_steps_the_shorter_one_gives_the_rate() -> None:
+    time = np.array([0, 50, 950], np.int64) * (SECOND // 1000)
+    assert measure_rate(3, lambda first, last: time[first:last]) == pytest.approx(20)

@@ -12,18 +12,21 @@ from hypothesis import strategies as st
 
 from sslwear.data.files.buffer import SampleBuffer
 from sslwear.data.sources.base import Recording
-from sslwear.data.windowing import Windower, Windows, concatenate
+from sslwear.data.windowing import Windower, Windows, concatenate, usable_part
 from tests.cutting import cut_recording
 
 
 def in_pieces(
     recording: Recording, sizes: list[int], rate_hz: float, window_s: float, step_s: float, limit_g: float
 ) -> Windows:
+    recording, axis = usable_part(recording)  # with its true rate, by its times
     assert recording.time is not None
     assert recording.worn is not None
+    assert axis.rate_hz is not None
     assert isinstance(recording.label, pd.Categorical)
     names = recording.label.categories
-    windower, first, found = Windower(recording.rate_hz, rate_hz, window_s, step_s, len(names), limit_g), 0, []
+    windower = Windower(axis.rate_hz, rate_hz, window_s, step_s, len(names), limit_g, axis.resolution_s)
+    first, found = 0, list[Windows]()
     while first < len(recording.time):
         here = slice(first, first + sizes[len(found) % len(sizes)])
         codes = np.asarray(recording.label.codes)[here]

@@ -152,17 +152,13 @@ class _Search:
     def _run(self, context: StudyContext, proposal: Proposal) -> None:
         try:
             run_trial(context, self.study, proposal, self.parent, self.progress)
-        except Exception as error:
+        except BaseException as error:
             if not (self.crew.joint and is_memory(error)):
                 with while_ending():
                     self.budget.keep()
                 raise
             context.store.close_leftovers(self.parent.experiment, self.parent.id)
             self.progress.warn(f"trial {proposal.trial.number} ran out of memory. It will be tried again")
-        except BaseException:
-            with while_ending():
-                self.budget.keep()
-            raise
         self.budget.keep()
         self.crew.done(proposal.trial)
         if self.study._storage.get_trial(proposal.trial._trial_id).state == TrialState.FAIL:

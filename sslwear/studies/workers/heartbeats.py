@@ -183,10 +183,13 @@ class Heartbeat:
         return dead is True or (silent_s > GRACE * self._interval and self._may_judge())
 
     def _may_judge(self) -> bool:
-        """Whether silence of others is theirs: the database may be away for all, or have been until a moment ago."""
+        """Whether silence of others is theirs: the database may be away for all, or have been until a moment ago.
+
+        A process that has just begun cannot have been cut off, and takes over at once what others left.
+        """
         now = time.monotonic()
-        recent = self._last is not None and now - self._last <= 2 * self._interval
-        return recent and now - self._lost > GRACE * self._interval
+        heard = self._last is None or now - self._last <= 2 * self._interval
+        return heard and now - self._lost > GRACE * self._interval
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():

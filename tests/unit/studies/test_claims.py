@@ -98,6 +98,7 @@ def test_of_many_threads_one_has_a_right(store: Store) -> None:
 
 def test_who_could_not_reach_the_database_does_not_judge_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     heartbeat = heartbeat_of(store)
+    assert heartbeat._is_gone("elsewhere-1", 1e6)  # a command that has just begun
     heartbeat._beat()
     assert heartbeat._is_gone("elsewhere-1", 1e6)
     now = heartbeats.time.monotonic()

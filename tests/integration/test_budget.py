@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from sslwear.config import Settings
 from sslwear.encoders.cnn import Cnn5
+from sslwear.studies.database.failures import interrupted_trials
 from sslwear.studies.search.first_trials import first_trials
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.search.sampling import pruner
@@ -68,7 +69,7 @@ def test_a_study_runs_its_first_trials_in_that_order_also_when_it_is_interrupted
     with pytest.raises(KeyboardInterrupt):
         run_study(settings, store, Interrupting(2))
     study = run_study(settings, store, QUIET)
-    interrupted = study.user_attrs["interrupted"]
+    interrupted = interrupted_trials(study)
     assert len(interrupted) == 1
     assert [t.params for t in study.trials if t.number not in interrupted] == expected
 

@@ -16,7 +16,7 @@ import yaml
 from optuna.trial import TrialState
 
 from deploy.throwaway import MlflowServer
-from sslwear.studies.database.failures import counted
+from sslwear.studies.database.failures import counted, interrupted_trials
 from sslwear.studies.workers.check import check_study
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights
@@ -60,7 +60,7 @@ def test_metrics_of_an_outage_of_mlflows_server_arrive_in_order_and_once(
     assert out.count("what runs log is kept in") == 1
     assert "uploaded " in out
     study = check(served, 2)
-    assert "interrupted" not in study.user_attrs
+    assert not interrupted_trials(study)
     meanwhile = 0
     for trial in study.trials:
         history = served.client.get_metric_history(trial.user_attrs["run_id"], "val_loss")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 from mlflow.exceptions import MlflowException
 from optuna.trial import TrialState
@@ -18,8 +19,9 @@ from sslwear.config import Settings
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.errors import DataChangedError, DataError, StudyError, WeightsError
-from sslwear.studies.database.failures import counted
+from sslwear.studies.database.failures import check_failures, counted
 from sslwear.studies.evaluations.cross_validation import evaluate_study
+from sslwear.studies.search import trials_loop
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial import judging, pretraining
@@ -95,6 +97,24 @@ def test_trials_that_fail_alike_stop_a_study_and_run_again(
     study = run_study(quick(trials=5), store, QUIET)
     assert [trial.state for trial in counted(study)] == [TrialState.COMPLETE] * 5
     assert [trial.params for trial in study.trials[:3]] == [trial.params for trial in study.trials[3:6]]
+
+
+def test_a_worker_that_sees_the_last_trial_fail_first_does_not_finalise(
+    quick: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    def slow(study: optuna.Study, total: int) -> None:
+        """What one worker sees if another one stands still before it looks at its failed trials."""
+        looks.append(total)
+        if len(looks) > 3:
+            check_failures(study, total)
+
+    failing(monkeypatch, ValueError("a bad combination"), range(9))
+    monkeypatch.setattr(trials_loop, "check_failures", slow)
+    with pytest.raises(StudyError, match="the last 3 trials failed in the same way"):
+        run_study(quick(), store, QUIET)
+    assert statuses(store) == {"study": ["FAILED"], "trial": ["FAILED"] * 3}
 
 
 def test_a_study_with_failed_trials_says_so(

@@ -17,6 +17,7 @@ from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.errors import StudyError
 from sslwear.studies.database import budget
+from sslwear.studies.database.failures import interrupted_trials
 from sslwear.studies.database.optuna_storage import find_study
 from sslwear.studies.reruns.rerun import rerun
 from sslwear.studies.results.verdict import report
@@ -58,7 +59,7 @@ def done(make: Callable[..., Settings], empty_home: Path, tmp_path_factory: pyte
 def trials(store: Store) -> list[optuna.trial.FrozenTrial]:
     """Trials that count."""
     study = find_study("tiny", store)
-    return [trial for trial in study.trials if trial.number not in study.user_attrs["interrupted"]]
+    return [trial for trial in study.trials if trial.number not in interrupted_trials(study)]
 
 
 def test_a_grid_runs_each_combination_once_and_the_cheapest_first(done: Store) -> None:

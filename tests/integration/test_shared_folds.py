@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import yaml
 from optuna.trial import TrialState
 
-from sslwear.studies.database.failures import counted
+from sslwear.studies.database.failures import counted, interrupted_trials
 from sslwear.studies.database.optuna_storage import find_study, open_storage
 from sslwear.studies.database.trials import PEOPLE
 from sslwear.studies.workers.claims import CLAIMS, Claims
@@ -182,7 +182,7 @@ def test_a_helper_runs_the_trial_that_its_owner_gave_up(
     owner.send(number)
     out = helper.ended()
     assert "#1 " in out
-    assert check(shared, 1).user_attrs["interrupted"] == [0]
+    assert interrupted_trials(check(shared, 1)) == {0}
     assert result(shared) == alone
     assert statuses(shared)["trial"] == ["KILLED", "FINISHED"]
     nothing_is_left(shared)

@@ -26,6 +26,7 @@ from sslwear.config import Settings, from_yaml
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.errors import DataError, StudyError
+from sslwear.studies.database.failures import interrupted_trials
 from sslwear.studies.database.trials import kept_settings, network_run, winner
 from sslwear.studies.results.mlflow_page import lines
 from sslwear.studies.search.optimise import run_study
@@ -58,7 +59,7 @@ def read(store: Store, run: MlflowRun, path: str) -> str:
 
 def outcome(study: optuna.Study) -> list[tuple[dict[str, Any], float | None]]:
     """Parameters and values of the trials that count."""
-    interrupted = study.user_attrs.get("interrupted", [])
+    interrupted = interrupted_trials(study)
     return [(t.params, t.value) for t in study.trials if t.number not in interrupted]
 
 

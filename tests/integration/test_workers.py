@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks import stub_worker
 from deploy.throwaway import MissingError, Postgres
-from sslwear.studies.database.failures import counted
+from sslwear.studies.database.failures import counted, interrupted_trials
 from sslwear.studies.database.optuna_storage import find_study, open_storage
 from sslwear.studies.evaluations.results import results
 from sslwear.studies.reruns.rerun import rerun
@@ -235,7 +235,7 @@ def test_a_killed_workers_trial_is_run_by_another(shared: Store, file: Path, sta
     first.send(signal.SIGKILL)
     second.ended()
     study = check(shared, 8)
-    assert study.user_attrs["interrupted"] == [lost.number]
+    assert interrupted_trials(study) == {lost.number}
     assert len([trial for trial in counted(study) if trial.params == lost.params]) == 1
 
 
@@ -248,7 +248,7 @@ def test_a_worker_that_was_stopped_for_long_drops_its_trial(shared: Store, file:
     first.send(signal.SIGCONT)
     assert f"#{lost.number} " in first.ended().split(" was given to another worker")[0].splitlines()[-1]
     second.ended()
-    assert check(shared, 8).user_attrs["interrupted"] == [lost.number]
+    assert interrupted_trials(check(shared, 8)) == {lost.number}
 
 
 def test_clocks_of_workers_may_be_an_hour_apart(shared: Store, file: Path, start: Start) -> None:
@@ -256,7 +256,7 @@ def test_clocks_of_workers_may_be_an_hour_apart(shared: Store, file: Path, start
     for process in clocks:
         process.ended()
     study = check(shared, 8)
-    assert "interrupted" not in study.user_attrs
+    assert not interrupted_trials(study)
     assert len({trial.user_attrs["process"] for trial in study.trials}) == 2
 
 
@@ -272,7 +272,7 @@ def test_a_worker_that_is_asked_to_end_gives_its_trial_back(
     assert statuses(store) == {"study": ["KILLED"], "trial": ["KILLED"]}
     start(store, file).ended()
     study = check(store, 8)
-    assert study.user_attrs["interrupted"] == [lost.number]
+    assert interrupted_trials(study) == {lost.number}
     assert study.trials[1].params == lost.params
 
 
@@ -284,6 +284,22 @@ def test_another_finalises_a_study_whose_finaliser_was_killed(shared: Store, fil
     other.ended()
     study = check(shared, 8)
     assert len(study.user_attrs["test_looks"]) == 1
+
+
+def test_a_finaliser_that_was_stopped_for_long_leaves_the_study_to_another(
+    store: Store, file: Path, start: Start
+) -> None:
+    both = [start(store, file, seconds=0.1, STUB_FINAL_S="3") for _ in range(2)]
+    waiting(lambda: any("finalises" in one.out() for one in both), both[0])
+    finaliser, other = sorted(both, key=lambda one: "finalises" not in one.out())
+    finaliser.send(signal.SIGSTOP)
+    other.ended()
+    (ended,) = store.find_runs(None, kind="study")
+    finaliser.send(signal.SIGCONT)
+    finaliser.ended()
+    assert len(check(store, 8).user_attrs["test_looks"]) == 1
+    (after,) = store.find_runs(None, kind="study")
+    assert after.info.end_time == ended.info.end_time
 
 
 def test_a_pre_training_of_a_killed_worker_is_done_by_another_and_others_work_meanwhile(
@@ -320,7 +336,7 @@ def test_workers_wait_for_a_database_that_restarts(
     for process in several:
         process.ended()
     study = check(shared, 8)
-    assert len(study.trials) - len(study.user_attrs.get("interrupted", [])) == 8
+    assert len(study.trials) - len(interrupted_trials(study)) == 8
 
 
 def test_a_trial_that_fails_fails_alone(store: Store, file: Path, start: Start) -> None:

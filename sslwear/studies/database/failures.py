@@ -26,6 +26,16 @@ MANY = 10
 ATTEMPTS = 3
 """Number of times after which a trial that runs out of memory, or that stopped its study, counts as failed."""
 NUMBER = re.compile(r"\d+(\.\d+)?(e[-+]?\d+)?")
+INTERRUPTED = "interrupted"
+"""Attributes of a study: one of this prefix for each interrupted trial, so that two processes that mark trials at the
+same time lose no mark. Version 0.1 has one list of this name."""
+
+
+def interrupted_trials(study: optuna.Study) -> set[int]:
+    """Numbers of the trials that were interrupted, also of those that ended by themselves at that moment."""
+    found = study.user_attrs
+    marked = {int(key.removeprefix(f"{INTERRUPTED}:")) for key in found if key.startswith(f"{INTERRUPTED}:")}
+    return marked.union(found.get(INTERRUPTED, ()))
 
 
 def counted(study: optuna.Study, trials: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
@@ -35,7 +45,7 @@ def counted(study: optuna.Study, trials: Sequence[FrozenTrial] | None = None) ->
         study: the study.
         trials: its trials, if they were read already.
     """
-    interrupted = set(study.user_attrs.get("interrupted", []))
+    interrupted = interrupted_trials(study)
     return [
         trial
         for trial in (study.get_trials(deepcopy=False) if trials is None else trials)
@@ -50,17 +60,16 @@ def interrupt(study: optuna.Study, trials: Iterable[FrozenTrial]) -> None:
     `sslwear.studies.workers.team.Crew.asking`.
     """
     for trial in trials:
-        before = study.user_attrs.get("interrupted", [])
-        study.set_user_attr("interrupted", sorted({*before, trial.number}))
-        if trial.state == TrialState.RUNNING and not tell(study, trial.number, TrialState.FAIL):
-            study.set_user_attr("interrupted", before)
+        study.set_user_attr(f"{INTERRUPTED}:{trial.number}", True)
+        if trial.state == TrialState.RUNNING:
+            tell(study, trial.number, TrialState.FAIL)
     _enqueue_again(study)
 
 
 def _enqueue_again(study: optuna.Study) -> None:
     """Enqueue interrupted trials that no later trial repeats, also those of a process that was killed before this."""
     trials = study.get_trials(deepcopy=False)
-    for number in study.user_attrs.get("interrupted", []):
+    for number in sorted(interrupted_trials(study)):
         again = _parameters(trials[number])
         if trials[number].state != TrialState.FAIL or again is None:
             continue
@@ -90,7 +99,7 @@ def tell(
         found = study.get_trials(deepcopy=False)[number]
         if not found.state.is_finished():
             raise
-        if found.state != state or number in study.user_attrs.get("interrupted", []):
+        if found.state != state or (state == TrialState.FAIL and number in interrupted_trials(study)):
             return False
         # The answer to an earlier attempt was lost.
     return True
@@ -119,7 +128,7 @@ def interrupts(study: optuna.Study, trial: optuna.Trial, error: Exception) -> bo
 
 
 def _last_attempt(study: optuna.Study, params: Mapping[str, Any]) -> bool:
-    interrupted = set(study.user_attrs.get("interrupted", []))
+    interrupted = interrupted_trials(study)
     before = [
         trial
         for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,))

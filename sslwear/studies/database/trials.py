@@ -16,6 +16,7 @@ from sslwear.config.unused import unused_keys
 from sslwear.errors import StudyError
 from sslwear.evaluation.best_trials import candidates
 from sslwear.reports.study_report import TrialPoint
+from sslwear.studies.database.failures import interrupted_trials
 from sslwear.studies.database.kept_verdict import kept_alike
 from sslwear.studies.setup.limits import MEASURED, excess
 
@@ -148,9 +149,9 @@ def network_run(study: optuna.Study, trial: FrozenTrial) -> str | None:
 
 def rows(study: optuna.Study) -> list[TrialRow]:
     """Trials of a study in order, without waiting ones."""
-    interrupted = set(study.user_attrs.get("interrupted", []))
+    interrupted = interrupted_trials(study)
     return [
-        _row(trial, trial.number in interrupted)
+        _row(trial, trial.state == TrialState.FAIL and trial.number in interrupted)
         for trial in study.get_trials(deepcopy=False)
         if trial.state != TrialState.WAITING
     ]

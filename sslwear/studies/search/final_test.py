@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +32,18 @@ from sslwear.utils.interrupts import signals_deferred
 CONFUSION = "test_confusion.png"
 
 
-def finalise(context: StudyContext, study: optuna.Study, trials: int, parent: Run, progress: ProgressCallback) -> None:
+class FinaliserReplacedError(Exception):
+    """Another worker finalises the study, because this process was not heard of for a while."""
+
+
+def finalise(
+    context: StudyContext,
+    study: optuna.Study,
+    trials: int,
+    parent: Run,
+    progress: ProgressCallback,
+    is_mine: Callable[[], bool],
+) -> None:
     """Score the winner on the test participants and log the study's results.
 
     Args:
@@ -41,9 +52,11 @@ def finalise(context: StudyContext, study: optuna.Study, trials: int, parent: Ru
         trials: number of trials that count.
         parent: the study's run.
         progress: receives notes.
+        is_mine: whether this process still has the right to finalise the study.
 
     Raises:
         StudyError: when no trial finished.
+        FinaliserReplacedError: when this process has lost the right; it has not logged test scores since.
     """
     best = winner(study)
     if best is None:
@@ -62,26 +75,35 @@ def finalise(context: StudyContext, study: optuna.Study, trials: int, parent: Ru
     parent.tags(best_trial=str(best.number), best_run=run_id)
     if not is_tested(study, best.number):
         progress.note(f"scoring trial {best.number}, the winner, on the test participants")
-        result = _test(context, best, network, parent)
+        result = _test(context, best, network)
+        _check(is_mine)
+        _log(context, best, result, parent)
         people = dict(zip(map(str, result.table["participant"]), map(float, result.table[objective]), strict=True))
         with signals_deferred():
             count_evaluation(study, best.number, f"trial {best.number}, the winner")
             known = {name: score for name, score in people.items() if not math.isnan(score)}
             keep_scores(study, best.number, result.means, result.pooled, known)
     score_baseline(context, study, parent, progress)
+    _check(is_mine)
     summary.log(study, parent)
 
 
-def _test(context: StudyContext, best: FrozenTrial, network: Network, parent: Run) -> HeldOutScores:
-    training = training_of(best)
-    depth = frozen_prefix_length(context.tuning(training).frozen, network)
+def _check(is_mine: Callable[[], bool]) -> None:
+    if not is_mine():
+        raise FinaliserReplacedError
+
+
+def _test(context: StudyContext, best: FrozenTrial, network: Network) -> HeldOutScores:
+    depth = frozen_prefix_length(context.tuning(training_of(best)).frozen, network)
+    return score_network(context, network, context.encoder.window_samples, context.dataset.class_names, depth)
+
+
+def _log(context: StudyContext, best: FrozenTrial, result: HeldOutScores, parent: Run) -> None:
     names = context.dataset.class_names
-    result = score_network(context, network, context.encoder.window_samples, names, depth)
     parent.metrics(result.metrics)
     title = f"test participants, trial {best.number}"
     parent.figure(confusion_figure(confusion(result.truth, result.predicted, len(names)), names, title), CONFUSION)
     parent.table(result.table, "test_participants.csv")
-    return result
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 
 import optuna
 from filelock import Timeout
@@ -21,7 +22,7 @@ from sslwear.studies.database.tested_trials import is_tested
 from sslwear.studies.results.baseline import is_scored
 from sslwear.studies.results.mlflow_page import TRIAL, describe_experiment, study_note
 from sslwear.studies.results.verdict import JUDGED, judged_in_words
-from sslwear.studies.search.final_test import finalise
+from sslwear.studies.search.final_test import FinaliserReplacedError, finalise
 from sslwear.studies.search.sampling import pruner
 from sslwear.studies.search.trials_loop import run_trials
 from sslwear.studies.setup.context import StudyContext
@@ -114,13 +115,15 @@ def _study_run(context: StudyContext, study: optuna.Study, crew: Crew) -> Iterat
 def _finalise(context: StudyContext, study: optuna.Study, parent: Run, crew: Crew, progress: ProgressCallback) -> None:
     """Finalise a study whose trials have all ended, once: one worker does it, and another one if that one dies."""
     store, settings = context.store, context.settings
+    right = f"finalise:{settings.study}"
     while True:
-        with crew.heartbeat.trying(f"finalise:{settings.study}") as mine:
+        with crew.heartbeat.trying(right) as mine, suppress(FinaliserReplacedError):
             if mine:
                 if not _is_finalised(study, store, settings):
                     if crew.joint:
                         progress.note("this worker finalises the study")
-                    finalise(context, study, len(counted(study)), parent, progress)
+                    has_right = partial(crew.heartbeat.claims.has, right)
+                    finalise(context, study, len(counted(study)), parent, progress, has_right)
                     with signals_deferred():
                         parent.end("FINISHED", "finished")
                 return

@@ -94,6 +94,7 @@ class _Search:
                 proposal, _ = self.postponed.pop(0)
             if proposal is None:
                 if running == 0:
+                    self._check_failures()  # the worker of the last trial may not have done so yet
                     return spent
                 if self.crew.joint and self._helper.help():
                     self.crew.worked()

@@ -10,6 +10,7 @@ import optuna
 from mlflow.entities import Run as MlflowRun
 from optuna.trial import FrozenTrial, TrialState
 
+from sslwear.studies.database.failures import interrupted_trials
 from sslwear.studies.database.optuna_storage import find_study, store_errors
 from sslwear.studies.database.trials import OUTCOMES, is_by_participant, kept_settings, score_of
 from sslwear.studies.workers.team import PROCESS, Crew
@@ -90,7 +91,7 @@ def check_study(name: str, store: Store, repair: bool = False) -> Checked:
 
 def _outcomes(study: optuna.Study) -> Iterator[tuple[FrozenTrial, str]]:
     """Trials that have started, and how they ended."""
-    interrupted = set(study.user_attrs.get("interrupted", []))
+    interrupted = interrupted_trials(study)
     for trial in study.get_trials(deepcopy=False):
         if trial.state == TrialState.FAIL and trial.number in interrupted:
             yield trial, "interrupted"

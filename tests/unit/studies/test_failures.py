@@ -11,7 +11,16 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from sslwear.errors import StudyError
-from sslwear.studies.database.failures import check_failures, counted, failed_note, interrupt, interrupts
+from sslwear.studies.database.failures import (
+    INTERRUPTED,
+    check_failures,
+    counted,
+    failed_note,
+    interrupt,
+    interrupted_trials,
+    interrupts,
+    tell,
+)
 
 RATE = {"rate": FloatDistribution(0.0, 1.0)}
 LOUD = "ValueError: 3 channels are too few"
@@ -107,7 +116,7 @@ def test_a_trial_that_runs_out_of_memory_a_third_time_failed() -> None:
     for expected in (True, True, False):
         trial = made.ask(RATE)
         assert interrupts(made, trial, MemoryError()) is expected
-        made.set_user_attr("interrupted", [*made.user_attrs.get("interrupted", []), trial.number])
+        made.set_user_attr(f"{INTERRUPTED}:{trial.number}", True)
         made.tell(trial, state=TrialState.FAIL)
         made.enqueue_trial(trial.params)
 
@@ -136,3 +145,34 @@ def test_a_trial_runs_again_although_a_process_was_killed_before_it_was_enqueued
 
 def killed(*_: Any, **__: Any) -> None:
     raise KeyboardInterrupt
+
+
+def test_interrupted_trials_of_a_store_of_version_01_do_not_count() -> None:
+    made = study([None, LOUD, None])
+    made.set_user_attr("interrupted", [1])
+    assert [trial.number for trial in counted(made)] == [0, 2]
+    trial = made.ask(RATE)
+    interrupt(made, [made.trials[trial.number]])
+    assert interrupted_trials(made) == {1, trial.number}
+
+
+def test_a_trial_that_ends_while_another_process_interrupts_it_counts_once() -> None:
+    made = study([])
+    trial = made.ask(RATE)
+    running = made.trials[trial.number]
+    assert tell(made, trial, TrialState.COMPLETE, 0.5)
+    interrupt(made, [running])
+    assert tell(made, trial, TrialState.COMPLETE, 0.5)  # the answer to the first attempt was lost
+    assert [one.number for one in counted(made)] == [trial.number]
+    assert len(made.trials) == 1
+
+
+def test_a_trial_that_two_processes_interrupt_runs_again_once() -> None:
+    made = study([])
+    trial = made.ask(RATE)
+    trial.set_user_attr("settings", {})
+    seen_by_both = made.trials[trial.number]
+    interrupt(made, [seen_by_both])
+    interrupt(made, [seen_by_both])  # by a process that stood still after it had read the trial
+    assert not counted(made)
+    assert [one.state for one in made.trials] == [TrialState.FAIL, TrialState.WAITING]

@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 from sslwear.errors import StudyError
-from sslwear.studies.database.failures import counted, tell
+from sslwear.studies.database.failures import counted, interrupted_trials, tell
 from sslwear.studies.database.optuna_storage import open_storage
 from sslwear.studies.workers.team import Crew, Team
 from sslwear.tracking import Store
@@ -63,11 +63,11 @@ def test_trials_in_hand_are_kept_and_those_of_nobody_wait_again(store: Store, st
         assert crew.is_asking()
     states = [trial.state for trial in study.trials]
     assert states == [TrialState.RUNNING, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING]
-    assert study.user_attrs["interrupted"] == [dead.number]
+    assert interrupted_trials(study) == {dead.number}
     assert study.trials[3].system_attrs["fixed_params"] == dead.params
     assert crew.numbers() == (0, 2)
     crew.leave(KeyboardInterrupt())
-    assert study.user_attrs["interrupted"] == [mine.number, dead.number]
+    assert interrupted_trials(study) == {mine.number, dead.number}
     assert study.trials[elsewhere.number].state == TrialState.RUNNING
     assert not crew.is_asking()
 

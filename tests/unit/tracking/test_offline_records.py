@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ class Server:
         away: whether it cannot be reached.
         until: number of calls after which it is away.
         calls: what arrived, in order.
+        tags: of all runs together.
     """
 
     def __init__(self) -> None:
@@ -42,6 +44,7 @@ class Server:
         self.refused = ""
         self.refusal: Exception | None = None
         self.seen: list[str | None] = []
+        self.tags: dict[str, str] = {}
 
     def _call(self, *call: Any) -> None:
         self.seen.append(os.environ.get(offline_records.RETRIES))
@@ -54,6 +57,7 @@ class Server:
     def log_batch(self, run: str, metrics: Any = (), params: Any = (), tags: Any = ()) -> None:
         values = [(metric.key, metric.value, metric.timestamp, metric.step) for metric in metrics]
         self._call("batch", run, values, [tuple(one) for one in params], [tuple(one) for one in tags])
+        self.tags.update((one.key, one.value) for one in tags)
 
     def set_tag(self, run: str, key: str, value: str) -> None:
         self._call("tag", run, key, value)
@@ -86,7 +90,7 @@ class Server:
         self.models[0].status = status
 
     def get_run(self, run: str) -> Any:
-        return type("Found", (), {"outputs": RunOutputs([])})
+        return SimpleNamespace(outputs=RunOutputs([]), data=SimpleNamespace(tags=self.tags))
 
     def log_outputs(self, run: str, models: list[Any]) -> None:
         self._call("outputs", run, [model.model_id for model in models])
@@ -279,6 +283,32 @@ def test_a_checkpoint_that_was_half_sent_is_one_model(kept: KeptRecords, server:
     kept.flush(server)
     assert [call[0] for call in server.calls[2:]] == ["search", "files", "finalised", "outputs", "batch"]
     assert len(server.models) == 1
+
+
+@pytest.mark.parametrize(
+    ("process", "reopens", "expected"),
+    [
+        ("another-process", False, ["batch"]),
+        ("another-process", True, ["batch", "reopened", "batch", "batch", "end"]),
+        ("a-process", False, ["batch", "batch", "end"]),
+        (None, False, ["batch", "batch", "end"]),
+    ],
+    ids=["resumed elsewhere", "resumed here", "not resumed", "by version 0.1"],
+)
+def test_a_run_that_another_process_resumed_is_not_ended(
+    kept: KeptRecords, server: Any, process: str | None, reopens: bool, expected: list[str]
+) -> None:
+    server.tags |= {"sslwear.process": process} if process else {}
+    server.away = True
+    given = [records.batch(RUN, tags={"sslwear.process": owner()}), records.reopened(RUN)] if reopens else []
+    given += [records.batch(RUN, metrics={"loss": 0.5})]
+    given += [records.batch(RUN, tags={"sslwear.outcome": "interrupted"}), records.end(RUN, "KILLED")]
+    for record in given:
+        kept.write(server, record, owner)
+    server.away = False
+    kept.flush(server)
+    assert [call[0] for call in server.calls] == expected
+    assert not kept.waiting
 
 
 def test_files_are_for_this_user_and_have_no_password(kept: KeptRecords, server: Any, home: Path, caplog: Any) -> None:

@@ -41,8 +41,6 @@ SHARE = 4
 """Least length of a pause, in lengths of the attempt before it: a server that hangs does not hold up a training."""
 REFUSED = (400, 413, 422)
 """Statuses of HTTP with which a server or a proxy before it refuses what is sent, whoever sends it."""
-STATE = {f"{PREFIX}outcome", f"{PREFIX}process"}
-"""Tags of a run that belong to the process that has it."""
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 HASTE = {RETRIES: "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 """MLflow's variables while something is logged, where the user has set none: what cannot be sent is kept at once."""
@@ -227,7 +225,8 @@ class KeptRecords:
                     log.warning("a kept record of a run is damaged, so it is not uploaded: %s", aside)
                 elif kept.server == self.server:
                     try:
-                        if not _is_overtaken(client, kept.record, place.name):
+                        overtaken = records.is_overtaken(client, kept.record, place.name)
+                        if not overtaken:
                             _deliver(client, kept.record, again=True)
                     except (MlflowException, requests.HTTPError) as error:
                         if not _is_refusal(error):
@@ -236,27 +235,12 @@ class KeptRecords:
                         log.warning("a kept record of the run %s was refused (%s): %s", run, reason, aside)
                     else:
                         kept.delete()
-                        sent[kept.record.run] += 1
+                        sent[kept.record.run] += not overtaken
         finally:
-            if sent:
+            if sent.total():
                 parts = count(sent.total(), "kept record"), count(len(sent), "run")
                 log.warning("uploaded %s of %s to %s", *parts, self.server)
         return sent.total()
-
-
-def _is_overtaken(client: MlflowClient, record: Record, process: str) -> bool:
-    """Whether a record says how a run ended that another process has resumed since.
-
-    Args:
-        client: MLflow's client.
-        record: the record.
-        process: the one that kept it.
-    """
-    if record.kind != "end" and not record.content.get("tags", {}).keys() & STATE:
-        return False
-    with impatient():
-        found = client.get_run(record.run).data.tags.get(f"{PREFIX}process", process)
-    return found != process and record.content.get("tags", {}).get(f"{PREFIX}process") != process
 
 
 def _is_refusal(error: MlflowException | requests.HTTPError) -> bool:

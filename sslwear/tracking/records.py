@@ -26,9 +26,12 @@ from mlflow.entities import (
 )
 
 from sslwear.tracking.provenance import PREFIX
+from sslwear.tracking.retry import impatient
 
 TOKEN = f"{PREFIX}record"
 """Tag of a model that was logged on a server: the record that it belongs to."""
+STATE = {f"{PREFIX}outcome", f"{PREFIX}process"}
+"""Tags of a run that belong to the process that has it."""
 CHECKPOINT = "checkpoint"
 """Kind of the records with a network."""
 READY = LoggedModelStatus.READY
@@ -133,6 +136,22 @@ def send(client: MlflowClient, record: Record, again: bool = False) -> None:
         again: whether an earlier attempt may have reached the server.
     """
     SENDERS[record.kind](client, record, again)
+
+
+def is_overtaken(client: MlflowClient, record: Record, process: str) -> bool:
+    """Whether a record says how a run ended that another process has resumed since.
+
+    Args:
+        client: MLflow's client.
+        record: the record.
+        process: the one that made it.
+    """
+    tags = record.content.get("tags", {})
+    if record.kind != "end" and not tags.keys() & STATE:
+        return False
+    with impatient():
+        found = client.get_run(record.run).data.tags.get(f"{PREFIX}process", process)
+    return found != process and tags.get(f"{PREFIX}process") != process
 
 
 def _batch(client: MlflowClient, record: Record, _: bool) -> None:

@@ -17,7 +17,7 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.entities import ViewType
 from mlflow.entities.lifecycle_stage import LifecycleStage
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
@@ -171,7 +171,12 @@ class Store:
         found = self.client.get_experiment_by_name(name)
         if found is None:
             location = (self.home / "artifacts" / name).as_uri() if self.embedded else None
-            return self.client.create_experiment(name, artifact_location=location)
+            try:
+                return self.client.create_experiment(name, artifact_location=location)
+            except MlflowException as error:
+                if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                    raise
+                return self.experiment(name)  # another machine has just created it
         if found.lifecycle_stage == "deleted":
             raise StudyError(
                 f"the MLflow experiment {name!r} was deleted. Restore it with 'mlflow experiments restore "

@@ -26,7 +26,7 @@ from sslwear.config import Settings, from_yaml
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.errors import DataError, StudyError
-from sslwear.studies.database.failures import interrupted_trials
+from sslwear.studies.database.failures import counted, interrupted_trials
 from sslwear.studies.database.trials import kept_settings, network_run, winner
 from sslwear.studies.results.mlflow_page import lines
 from sslwear.studies.search.optimise import run_study
@@ -439,6 +439,31 @@ def test_a_study_is_not_resumed_on_other_data(
     copy_with(small, folder, np.array(small.windows)[:, ::-1])
     with pytest.raises(StudyError, match="was started with other data"):
         run_study(make(data=str(folder)), store, QUIET)
+
+
+def test_a_study_is_not_resumed_with_another_mlflow_store(
+    make: Callable[..., Settings], store: Store, tmp_path: Any
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_study(make(), store, Interrupting(1))
+    elsewhere = store_at(tmp_path / "elsewhere")
+    other = Store(elsewhere.home, elsewhere.tracking_uri, store.storage_url)
+    with pytest.raises(StudyError, match=r"are not in the MLflow store sqlite.*Set MLFLOW_TRACKING_URI or --tracking"):
+        run_study(make(), other, QUIET)
+    assert len(counted(run_study(make(), store, QUIET))) == 3
+
+
+def test_an_experiment_that_another_machine_creates_at_the_same_moment_is_used(store: Store, monkeypatch: Any) -> None:
+    look, theirs = store.client.get_experiment_by_name, []
+
+    def late(name: str) -> Any:
+        found = look(name)
+        if not theirs:
+            theirs.append(store.client.create_experiment(name))
+        return found
+
+    monkeypatch.setattr(store.client, "get_experiment_by_name", late)
+    assert store.experiment("tiny") == theirs[0]
 
 
 def test_a_study_is_run_by_one_process_at_a_time(make: Callable[..., Settings], store: Store) -> None:

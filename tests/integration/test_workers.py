@@ -298,6 +298,7 @@ def test_a_finaliser_that_was_stopped_for_long_leaves_the_study_to_another(
     finaliser.send(signal.SIGCONT)
     finaliser.ended()
     assert len(check(store, 8).user_attrs["test_looks"]) == 1
+    assert [run.info.status for run in store.find_runs(None, kind="winner")].count("FINISHED") == 1
     (after,) = store.find_runs(None, kind="study")
     assert after.info.end_time == ended.info.end_time
 
@@ -382,7 +383,8 @@ def test_workers_of_one_command_end_with_it(store: Store, file: Path, start: Sta
     command = start(store, file, command=("study", "run", str(file), "--workers", "2", "--trials", "500"))
     waiting(lambda: "worker 1: #" in command.out() and "worker 2: #" in command.out(), command)
     command.send(signal.SIGINT)
-    assert "\nsslwear: interrupted; finished trials are kept" in command.ended(130, within_s=40)
+    # 10 s are promised. On a loaded machine the command itself may need another 2 s to print and to exit.
+    assert "\nsslwear: interrupted; finished trials are kept" in command.ended(130, within_s=12)
     assert trials(store, TrialState.RUNNING) == []
     assert "RUNNING" not in str(statuses(store))
     others = {path.stem.removeprefix("process-") for path in (store.home / "locks").glob("process-*.lock")}

@@ -45,14 +45,17 @@ def check_command(text: str) -> None:
 def test_the_array_script_is_a_shell_script_that_hands_on_signals() -> None:
     script = DEPLOY / "slurm.sh"
     subprocess.run(["bash", "-n", str(script)], check=True)
-    if shutil.which("shellcheck"):
-        subprocess.run(["shellcheck", str(script)], check=True)
     text = script.read_text()
     check_command(text)
     assert re.search(r"^exec sslwear study worker", text, re.MULTILINE)
     (asked,) = re.findall(r"--signal=B:(\w+)@\d+", text)  # to the batch shell, which the worker replaces
     assert signal.Signals[f"SIG{asked}"] in TERMINATION_SIGNALS
     assert {name for name in VARIABLES if name in text} == VARIABLES
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_shellcheck_finds_nothing_in_the_array_script() -> None:
+    subprocess.run(["shellcheck", str(DEPLOY / "slurm.sh")], check=True)
 
 
 def test_the_array_script_says_what_is_not_set() -> None:
@@ -124,8 +127,12 @@ def test_services_of_the_compose_file_find_each_other(compose: dict[str, Any]) -
         if "build" in service:
             assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
     assert services["mlflow"]["ports"] == ["127.0.0.1:5000:5000"]
-    assert set(services["worker"]["environment"]) == VARIABLES
-    check_command(" ".join(services["worker"]["command"][:3]))
+    worker = services["worker"]
+    assert set(worker["environment"]) == VARIABLES
+    assert worker["restart"] == "on-failure:5"
+    assert worker["hostname"]
+    assert f"home:{worker['environment'][HOME_VARIABLE]}" in worker["volumes"]  # one name is right for one store only
+    check_command(" ".join(worker["command"][:3]))
     check_addresses((DEPLOY / "compose.yaml").read_text(), set(services))
 
 

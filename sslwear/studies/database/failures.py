@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
+from uuid import uuid4
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -27,15 +28,15 @@ ATTEMPTS = 3
 """Number of times after which a trial that runs out of memory, or that stopped its study, counts as failed."""
 NUMBER = re.compile(r"\d+(\.\d+)?(e[-+]?\d+)?")
 INTERRUPTED = "interrupted"
-"""Attributes of a study: one of this prefix for each interrupted trial, so that two processes that mark trials at the
-same time lose no mark. Version 0.1 has one list of this name."""
+"""Attributes of a study: one of this prefix for each mark of an interrupted trial, with a token of who made it, so that
+no process can undo the mark of another one. Version 0.1 has one list of this name."""
 
 
 def interrupted_trials(study: optuna.Study) -> set[int]:
-    """Numbers of the trials that were interrupted, also of those that ended by themselves at that moment."""
+    """Numbers of the trials that were interrupted."""
     found = study.user_attrs
-    marked = {int(key.removeprefix(f"{INTERRUPTED}:")) for key in found if key.startswith(f"{INTERRUPTED}:")}
-    return marked.union(found.get(INTERRUPTED, ()))
+    marks = (key.split(":") for key, kept in found.items() if key.startswith(f"{INTERRUPTED}:") and kept)
+    return {int(number) for _, number, _ in marks}.union(found.get(INTERRUPTED, ()))
 
 
 def counted(study: optuna.Study, trials: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
@@ -60,9 +61,10 @@ def interrupt(study: optuna.Study, trials: Iterable[FrozenTrial]) -> None:
     `sslwear.studies.workers.team.Crew.asking`.
     """
     for trial in trials:
-        study.set_user_attr(f"{INTERRUPTED}:{trial.number}", True)
-        if trial.state == TrialState.RUNNING:
-            tell(study, trial.number, TrialState.FAIL)
+        mark = f"{INTERRUPTED}:{trial.number}:{uuid4().hex[:8]}"
+        study.set_user_attr(mark, True)
+        if trial.state == TrialState.RUNNING and not tell(study, trial.number, TrialState.FAIL):
+            study.set_user_attr(mark, False)  # it ended by itself, or another process interrupted it
     _enqueue_again(study)
 
 

@@ -18,22 +18,18 @@ from sslwear.errors import StudyError
 from sslwear.evaluation.participants import POOLED, mean_scores, per_participant
 from sslwear.reports.training_figures import confusion_figure
 from sslwear.studies.database.tested_trials import count_evaluation, is_tested, keep_scores
-from sslwear.studies.database.trials import score_of, training_of, winner
+from sslwear.studies.database.trials import no_winner, score_of, training_of, winner
 from sslwear.studies.results import summary
 from sslwear.studies.results.baseline import score_baseline
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
-from sslwear.studies.trial.winner import trial_network
+from sslwear.studies.trial.winner import check_mine, trial_network
 from sslwear.tracking import Run
 from sslwear.training import FrozenBlocks, frozen_prefix_length, outputs
 from sslwear.training.metrics import HEADLINE_SCORES, classification_scores, confusion
 from sslwear.utils.interrupts import signals_deferred
 
 CONFUSION = "test_confusion.png"
-
-
-class FinaliserReplacedError(Exception):
-    """Another worker finalises the study, because this process was not heard of for a while."""
 
 
 def finalise(
@@ -60,6 +56,8 @@ def finalise(
     """
     best = winner(study)
     if best is None:
+        if why := no_winner(study):
+            raise StudyError(f"{study.study_name}: {why} Start a study with other limits: --set study=NAME")
         raise StudyError(
             f"none of the {trials} trials of {study.study_name!r} finished. Read traceback.txt of a failed run in the "
             "UI"
@@ -71,12 +69,13 @@ def finalise(
     run = context.store.find_run(best.user_attrs["run_id"])
     if run is not None:  # the winner's scores, so that the study's row in the table has scores too
         parent.metrics({score: run.data.metrics[score] for score in HEADLINE_SCORES if score in run.data.metrics})
-    network, run_id = trial_network(context, study, best, parent, progress)
+    network, run_id = trial_network(context, study, best, parent, progress, is_mine)
+    check_mine(is_mine)
     parent.tags(best_trial=str(best.number), best_run=run_id)
     if not is_tested(study, best.number):
         progress.note(f"scoring trial {best.number}, the winner, on the test participants")
         result = _test(context, best, network)
-        _check(is_mine)
+        check_mine(is_mine)
         _log(context, best, result, parent)
         people = dict(zip(map(str, result.table["participant"]), map(float, result.table[objective]), strict=True))
         with signals_deferred():
@@ -84,13 +83,8 @@ def finalise(
             known = {name: score for name, score in people.items() if not math.isnan(score)}
             keep_scores(study, best.number, result.means, result.pooled, known)
     score_baseline(context, study, parent, progress)
-    _check(is_mine)
+    check_mine(is_mine)
     summary.log(study, parent)
-
-
-def _check(is_mine: Callable[[], bool]) -> None:
-    if not is_mine():
-        raise FinaliserReplacedError
 
 
 def _test(context: StudyContext, best: FrozenTrial, network: Network) -> HeldOutScores:

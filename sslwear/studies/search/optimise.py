@@ -22,7 +22,7 @@ from sslwear.studies.database.tested_trials import is_tested
 from sslwear.studies.results.baseline import is_scored
 from sslwear.studies.results.mlflow_page import TRIAL, describe_experiment, study_note
 from sslwear.studies.results.verdict import JUDGED, judged_in_words
-from sslwear.studies.search.final_test import FinaliserReplacedError, finalise
+from sslwear.studies.search.final_test import finalise
 from sslwear.studies.search.sampling import pruner
 from sslwear.studies.search.trials_loop import run_trials
 from sslwear.studies.setup.context import StudyContext
@@ -32,12 +32,17 @@ from sslwear.studies.setup.limits import directions
 from sslwear.studies.setup.names import check_baseline
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.pretraining_checks import check_pretraining
+from sslwear.studies.trial.winner import FinaliserReplacedError
 from sslwear.studies.workers.heartbeats import heartbeat_of
 from sslwear.studies.workers.identity import check_same, identity_of
 from sslwear.studies.workers.team import Crew, team_name
 from sslwear.tracking import Run, Store, participant_params
-from sslwear.tracking.client import unless_away
+from sslwear.tracking.client import TRACKING_VARIABLE, unless_away
 from sslwear.utils.interrupts import signals_deferred
+from sslwear.utils.masking import masked
+
+EXPERIMENT = "experiment"
+"""Attribute of a study: its experiment in MLflow, by which another MLflow store is recognised."""
 
 
 def run_study(
@@ -189,6 +194,7 @@ def _open(context: StudyContext, store: Store) -> optuna.Study:
         )
         if "settings" in study.user_attrs:
             check_content(study)
+        _check_store(study, store)
         if not study.get_trials(deepcopy=False):
             for key in identity.keys() - study.user_attrs.keys():
                 study.set_user_attr(key, identity[key])
@@ -198,6 +204,24 @@ def _open(context: StudyContext, store: Store) -> optuna.Study:
     check_same(study, identity, settings)
     study.set_user_attr(trials.SELECT, settings.select)
     return study
+
+
+def _check_store(study: optuna.Study, store: Store) -> None:
+    """Check that a study's runs are in this MLflow store, and note which one it is at the start.
+
+    Raises:
+        StudyError: when they are in another one.
+    """
+    experiment = store.client.get_experiment(store.experiment(study.study_name))
+    now = f"{experiment.experiment_id}, created {experiment.creation_time}"
+    if EXPERIMENT not in study.user_attrs and "run_id" not in study.user_attrs:
+        study.set_user_attr(EXPERIMENT, now)
+    if study.user_attrs.get(EXPERIMENT, now) != now and _known_parent(study, store) is None:
+        raise StudyError(
+            f"the runs of the study {study.study_name!r} are not in the MLflow store {masked(store.tracking_uri)}. "
+            f"Set {TRACKING_VARIABLE} or --tracking to the store with which the study was started, or choose a new "
+            f"name with --set study={study.study_name}-2"
+        )
 
 
 def _known_parent(study: optuna.Study, store: Store) -> MlflowRun | None:

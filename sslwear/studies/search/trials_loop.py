@@ -16,7 +16,7 @@ from sslwear.errors import StudyError
 from sslwear.studies.database.budget import Budget, end_note
 from sslwear.studies.database.failures import check_failures
 from sslwear.studies.database.optuna_storage import NESTED, open_storage
-from sslwear.studies.database.trials import BY_PARTICIPANT, SELECT, winner
+from sslwear.studies.database.trials import BY_PARTICIPANT, SELECT, no_winner, winner
 from sslwear.studies.search.first_trials import first_trials
 from sslwear.studies.search.fold_helper import Helper
 from sslwear.studies.search.sampling import pruner, tuning_parameter
@@ -95,6 +95,7 @@ class _Search:
             if proposal is None:
                 if running == 0:
                     self._check_failures()  # the worker of the last trial may not have done so yet
+                    self.crew.check_stopped()  # or has just done so
                     return spent
                 if self.crew.joint and self._helper.help():
                     self.crew.worked()
@@ -171,12 +172,12 @@ class _Search:
         Raises:
             StudyError: saying how they failed.
         """
-        try:
-            with self.crew.asking():
+        with self.crew.asking():
+            try:
                 check_failures(self.study, self.context.settings.trials)
-        except StudyError as error:
-            self.crew.stop(str(error))
-            raise
+            except StudyError as error:
+                self.crew.stop(str(error))  # before another worker looks whether there is something left to do
+                raise
 
 
 def search_in_fold(
@@ -226,6 +227,8 @@ def search_in_fold(
         raise
     best = winner(study)
     if best is None:
+        if why := no_winner(study):
+            raise StudyError(f"its search has no winner. {why}")
         raise StudyError("no trial of its search finished. Read traceback.txt of a failed trial's run in the UI")
     return inner, study, best
 

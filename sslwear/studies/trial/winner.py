@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import optuna
 from optuna.trial import FrozenTrial
 
 from sslwear.encoders import weights
 from sslwear.encoders.base import Network
-from sslwear.errors import StudyError, WeightsError
+from sslwear.errors import ProcessLostError, StudyError, WeightsError
 from sslwear.studies.database.trials import NETWORKS, network_run, score_of, settings_of, training_of
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
@@ -22,19 +24,47 @@ KIND = "winner"
 """Kind of the runs with these networks."""
 
 
+class FinaliserReplacedError(ProcessLostError):
+    """Another worker finalises the study, because this process was not heard of for a while."""
+
+
+def check_mine(is_mine: Callable[[], bool]) -> None:
+    """Check that this process still has the right to finalise a study.
+
+    Raises:
+        FinaliserReplacedError: when it has not.
+    """
+    if not is_mine():
+        raise FinaliserReplacedError("another worker finalises the study")
+
+
 def trial_network(
-    context: StudyContext, study: optuna.Study, trial: FrozenTrial, parent: Run, progress: ProgressCallback
+    context: StudyContext,
+    study: optuna.Study,
+    trial: FrozenTrial,
+    parent: Run,
+    progress: ProgressCallback,
+    is_mine: Callable[[], bool] = lambda: True,
 ) -> tuple[Network, str]:
     """The network of a finished trial, which is trained if its weights are not kept, and the id of its run.
 
     Studies of version 0.1 have the network of each trial's best epoch.
 
+    Args:
+        context: the study's.
+        study: has the trial.
+        trial: the trial.
+        parent: parent run of a training.
+        progress: receives a note about a training.
+        is_mine: whether this process still has the right to keep a network that it trained.
+
     Raises:
         StudyError: when its checkpoint is missing or damaged.
+        FinaliserReplacedError: when the right was lost during the training.
     """
     run_id = network_run(study, trial)
     if run_id is None:
-        return _fit(context, study, trial, parent, progress)
+        return _fit(context, study, trial, parent, progress, is_mine)
     origin = f"{RUN_URI}{run_id}"
     encoder = context.encoder()
     network = Network(encoder, context.classification(training_of(trial)).head(encoder.features))
@@ -53,7 +83,12 @@ def trial_network(
 
 
 def _fit(
-    context: StudyContext, study: optuna.Study, trial: FrozenTrial, parent: Run, progress: ProgressCallback
+    context: StudyContext,
+    study: optuna.Study,
+    trial: FrozenTrial,
+    parent: Run,
+    progress: ProgressCallback,
+    is_mine: Callable[[], bool],
 ) -> tuple[Network, str]:
     """Train the network of a trial as a run of its own."""
     settings, epochs = settings_of(trial, context.settings), int(trial.user_attrs["best_epoch"])
@@ -75,6 +110,7 @@ def _fit(
         run.params({**training_params(context, training), **participant_params(train=people), "best_epoch": epochs})
         run.dataset(context.dataset, {"train": len(context.windows(people))})
         network = log_network(context, training, epochs, {context.settings.objective: value}, run, parent, progress)
+        check_mine(is_mine)
     with signals_deferred():
         study.set_user_attr(NETWORKS, {**study.user_attrs.get(NETWORKS, {}), str(trial.number): run.id})
     return network, run.id

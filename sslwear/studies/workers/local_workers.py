@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import IO
 
@@ -16,8 +17,11 @@ from sslwear.config import Settings
 from sslwear.errors import StudyError
 from sslwear.utils.processes import PARENT_VARIABLE
 
-ENDING_S = 20.0
-"""Seconds that a worker has to end when it is asked to, twice what it needs on a busy machine; then it is killed."""
+ENDING_S = 8.0
+"""Seconds that all workers together have to end when they are asked to; then those that still run are killed.
+
+The command is to end within 10 s. What a killed worker has in hand is given to others, as they miss its heartbeat.
+"""
 MOST_AUTOMATIC = 8
 """Largest number of workers without graphics cards that `automatic_workers` gives, because all write to one store."""
 CARDS_VARIABLE = "CUDA_VISIBLE_DEVICES"
@@ -26,8 +30,8 @@ CARDS_VARIABLE = "CUDA_VISIBLE_DEVICES"
 def automatic_workers(settings: Settings) -> int:
     """Number of workers of ``--workers auto``: one for each graphics card, or without any one for each core.
 
-    Workers of one thread do more training steps in all than one worker with all cores, for every network that was
-    measured, see ``benchmarks/RESULTS.md``. Nothing is measured here, so that the number is the same each time.
+    On busy cores, workers of one thread do more training steps in all than one worker with all cores, for cnn5, cnn10
+    and harnet5, see ``benchmarks/RESULTS.md``. Nothing is measured here, so that the number is the same each time.
 
     Args:
         settings: with the device, and with the threads of each worker where they are not ``auto``.
@@ -111,13 +115,15 @@ def _read(output: IO[str], number: int, tell: Callable[[int, str], None]) -> Non
 
 
 def _end(processes: Sequence[subprocess.Popen[str]]) -> None:
-    """Ask workers to end, and kill those that do not."""
-    for process in processes:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-    for process in processes:
+    """Ask workers to end, and kill those that still run after `ENDING_S`."""
+    running = [process for process in processes if process.poll() is None]
+    for process in running:
+        process.send_signal(signal.SIGTERM)
+    until = time.monotonic() + ENDING_S
+    for process in running:
         try:
-            process.wait(ENDING_S)
+            process.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+    for process in running:
+        process.wait()

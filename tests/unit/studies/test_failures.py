@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import optuna
@@ -11,6 +11,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from sslwear.errors import StudyError
+from sslwear.studies.database import failures
 from sslwear.studies.database.failures import (
     INTERRUPTED,
     check_failures,
@@ -116,7 +117,7 @@ def test_a_trial_that_runs_out_of_memory_a_third_time_failed() -> None:
     for expected in (True, True, False):
         trial = made.ask(RATE)
         assert interrupts(made, trial, MemoryError()) is expected
-        made.set_user_attr(f"{INTERRUPTED}:{trial.number}", True)
+        made.set_user_attr(f"{INTERRUPTED}:{trial.number}:x", True)
         made.tell(trial, state=TrialState.FAIL)
         made.enqueue_trial(trial.params)
 
@@ -156,23 +157,39 @@ def test_interrupted_trials_of_a_store_of_version_01_do_not_count() -> None:
     assert interrupted_trials(made) == {1, trial.number}
 
 
-def test_a_trial_that_ends_while_another_process_interrupts_it_counts_once() -> None:
-    made = study([])
-    trial = made.ask(RATE)
-    running = made.trials[trial.number]
-    assert tell(made, trial, TrialState.COMPLETE, 0.5)
-    interrupt(made, [running])
-    assert tell(made, trial, TrialState.COMPLETE, 0.5)  # the answer to the first attempt was lost
-    assert [one.number for one in counted(made)] == [trial.number]
-    assert len(made.trials) == 1
-
-
-def test_a_trial_that_two_processes_interrupt_runs_again_once() -> None:
+def test_a_trial_that_two_processes_interrupt_runs_again_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made = study([])
     trial = made.ask(RATE)
     trial.set_user_attr("settings", {})
     seen_by_both = made.trials[trial.number]
-    interrupt(made, [seen_by_both])
-    interrupt(made, [seen_by_both])  # by a process that stood still after it had read the trial
+    meanwhile(monkeypatch, lambda: interrupt(made, [seen_by_both]))
+    interrupt(made, [seen_by_both])  # the process stands still after it has marked the trial
     assert not counted(made)
+    assert interrupted_trials(made) == {trial.number}
     assert [one.state for one in made.trials] == [TrialState.FAIL, TrialState.WAITING]
+
+
+@pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.FAIL])
+def test_a_trial_that_ends_while_a_process_interrupts_it_counts(
+    monkeypatch: pytest.MonkeyPatch, state: TrialState
+) -> None:
+    made = study([])
+    trial = made.ask(RATE)
+    value = 0.5 if state == TrialState.COMPLETE else None
+    meanwhile(monkeypatch, lambda: tell(made, trial, state, value))
+    interrupt(made, [made.trials[trial.number]])
+    assert [one.number for one in counted(made)] == [trial.number]
+    assert not interrupted_trials(made)
+    assert len(made.trials) == 1
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, other: Callable[[], object]) -> None:
+    """Let another process do something after a trial was marked and before it is told."""
+    patched = iter((other,))
+
+    def late(*arguments: Any, **named: Any) -> bool:
+        for one in patched:
+            one()
+        return tell(*arguments, **named)
+
+    monkeypatch.setattr(failures, "tell", late)

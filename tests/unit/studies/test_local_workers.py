@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 from sslwear.cli.workers import number_of_workers
 from sslwear.config import Settings, parse
 from sslwear.errors import SettingsError
 from sslwear.studies.workers import local_workers
+
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
 
 
 def settings(**changes: object) -> Settings:
@@ -41,3 +48,18 @@ def test_there_is_one_for_each_card_or_each_core(
 def test_a_number_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="Write a number from 1 on, or auto"):
         number_of_workers(text, settings())
+
+
+def test_workers_that_do_not_end_are_killed_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert local_workers.ENDING_S < 10
+    monkeypatch.setattr(local_workers, "ENDING_S", 1.0)
+    workers = [subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "\n"  # it ignores the signal from now on
+    start = time.monotonic()
+    local_workers._end(workers)
+    assert 1 <= time.monotonic() - start < 3  # one after another they would take 4 s
+    assert [worker.returncode for worker in workers] == [-signal.SIGKILL] * 4
+    for worker in workers:
+        worker.communicate()

@@ -68,6 +68,7 @@ class ReportInputs:
         best_epoch: the epoch whose weights were kept.
         curves_of: name of the run with these epochs.
         pretrained: scores of the pre-trainings.
+        judged: how the trials of the search were judged, in a sentence; empty if the study did not keep it.
     """
 
     settings: Settings
@@ -80,6 +81,7 @@ class ReportInputs:
     best_epoch: int = 0
     curves_of: str = ""
     pretrained: Sequence[Pretrained] = ()
+    judged: str = ""
 
 
 def write_report(results: pd.DataFrame, inputs: ReportInputs, folder: Path, reference: str | None = None) -> list[Path]:
@@ -237,10 +239,11 @@ def _search(groups: Sequence[Group], inputs: ReportInputs) -> list[str]:
         return ["## Search", f"{evaluated} There was no search."]
     ended = ", ".join(f"{number} {outcome}" for outcome, number in inputs.outcomes.items())
     score = inputs.settings.objective
+    before = f"Trials were compared by {TITLES[score]} over all windows of the validation participants."  # version 0.1
     parts = [
         "## Search",
-        f"{evaluated} The search had {count(total, 'trial')}: {ended}. Trials were compared by {TITLES[score]} over "
-        "all windows of the validation participants. The highest of many validation scores is too optimistic.",
+        f"{evaluated} The search had {count(total, 'trial')}: {ended}. {inputs.judged or before} The highest of many "
+        "validation scores is too optimistic.",
     ]
     tables = [searched(inputs.points, by, score) for by in ("tuning", "pretext")]
     return parts + ["\n".join(table) for table in tables if table]
@@ -252,10 +255,10 @@ def _repeating(groups: Sequence[Group], inputs: ReportInputs) -> list[str]:
         parts.append("```sh\n" + "\n".join(inputs.commands) + "\n```")
     seeds = sorted({seed for group in groups for one in group.summaries for seed in one.seeds})
     commits = ", ".join(f"`{commit}`" for commit in inputs.commits) or "unknown"
+    searched_with = f"Seed of the search: {inputs.settings.seed}. " if sum(inputs.outcomes.values()) else ""
     parts.append(
-        f"Seed of the search: {inputs.settings.seed}. Seeds of the evaluation: {', '.join(map(str, seeds))}. Commit "
-        f"of the code: {commits}. `REPORT.json` has the ids of the runs; `sslwear rerun RUN_ID` repeats a run and "
-        "compares the results."
+        f"{searched_with}Seeds of the evaluation: {', '.join(map(str, seeds))}. Commit of the code: {commits}. "
+        "`REPORT.json` has the ids of the runs; `sslwear rerun RUN_ID` repeats a run and compares the results."
     )
     parts.append(f"Settings of the study, with all defaults:\n\n```yaml\n{inputs.settings.to_yaml().strip()}\n```")
     return parts

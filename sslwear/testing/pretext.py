@@ -12,9 +12,11 @@ import pytest
 import torch
 from torch import nn
 
-from sslwear.encoders.base import Network
+from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.cnn import Cnn10
+from sslwear.encoders.harnet import Harnet5
 from sslwear.encoders.heads import LinearHeads
+from sslwear.encoders.multiscale import Multiscale
 from sslwear.pretext.base import CHANCE, LevelTask, PretextTask, QuestionTask, TransformTask
 from sslwear.testing.batches import BATCH, FEATURES, answers, batch, by_window, scored, windows
 from sslwear.testing.synthetic import SAMPLES, SmallEncoder, fitted, seeded
@@ -86,17 +88,23 @@ class PretextTaskContract:
         loss, weight = task.loss(answers(task, len(inputs)), target)
         assert (loss / weight).isfinite()
 
+    @pytest.mark.parametrize("kind", [Cnn10, Harnet5, Multiscale], ids=lambda kind: kind.name)
     @torch.no_grad()
-    def test_an_untrained_network_guesses(self) -> None:
-        """The first loss is at most 0.3 above that of equal answers for all windows."""
+    def test_an_untrained_network_guesses(self, kind: type[Encoder]) -> None:
+        """The first loss is within 0.1 of that of equal answers for all windows.
+
+        Tasks that compare windows may begin below it: even with random weights, two views of a window are more alike
+        than views of different windows, and the temperature of `contrastive` multiplies that difference by ten.
+        """
         task = self.new()
         with seeded_weights(0):
-            encoder = Cnn10().train()
+            encoder = kind().train()
             network = Network(encoder, task.head(encoder.features))
         inputs, target = batch(task)
         output = network(inputs)
-        losses = [loss / weight for loss, weight in (task.loss(output, target), task.loss(0 * output, target))]
-        assert losses[0] < losses[1] + 0.3
+        first, equal = (loss / weight for loss, weight in (task.loss(output, target), task.loss(0 * output, target)))
+        assert first < equal + 0.1
+        assert task.across or first > equal - 0.1
 
     def test_the_generator_alone_decides(self) -> None:
         task = self.new()

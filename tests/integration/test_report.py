@@ -94,6 +94,7 @@ def test_report_inputs_have_the_kinds_and_the_winners_epochs(done: Store, frame:
     assert [record.scores["kappa"] for record in inputs.curves] == [metric.value for metric in history]
     assert inputs.best_epoch == best.data.metrics["best_epoch"]
     assert {point.number for point in inputs.points} == {0, 1, 2}
+    assert inputs.judged.startswith("Trials are judged by the mean kappa over ")
 
 
 def test_an_evaluation_without_a_search_has_report_inputs_too(done: Store, frame: pd.DataFrame, tmp_path: Path) -> None:
@@ -101,6 +102,7 @@ def test_an_evaluation_without_a_search_has_report_inputs_too(done: Store, frame
     inputs = gather_report_inputs("tiny", elsewhere, frame)
     assert inputs.settings.encoder == "cnn5"
     assert inputs.outcomes == {}
+    assert inputs.judged == ""
     assert inputs.curves_of.startswith("one run of `")
     assert len(inputs.curves) == 2
 

@@ -15,6 +15,7 @@ from sslwear.evaluation.comparison import summaries
 from sslwear.reports.report import Pretrained, ReportInputs
 from sslwear.studies.database.optuna_storage import open_storage
 from sslwear.studies.database.trials import kept_settings, points, rows, winner
+from sslwear.studies.results.verdict import JUDGED
 from sslwear.tracking import Store, reading
 from sslwear.training import EpochRecord
 
@@ -55,6 +56,7 @@ def gather_report_inputs(name: str, store: Store, results: pd.DataFrame) -> Repo
         best_epoch=best_epoch,
         curves_of=whose,
         pretrained=_pretrained(store, runs),
+        judged=str(study.user_attrs.get(JUDGED, "")) if study is not None else "",
     )
 
 

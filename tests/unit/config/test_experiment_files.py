@@ -9,9 +9,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from sslwear.config import from_yaml, load, parse
+from sslwear.evaluation.intervals import difference
 from sslwear.reports.report_figures import MOST_BYTES
 
 EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"
@@ -83,10 +85,21 @@ def test_a_report_opens_with_its_best_method_and_shows_few_small_pictures(folder
     assert all((folder / name).stat().st_size <= MOST_BYTES for name in pictures)
 
 
+def tables() -> list[list[list[str]]]:
+    """The tables of the index: cells by row, without the line below the heads."""
+    blocks = re.findall(r"(?:^\|.*\n)+", INDEX, re.MULTILINE)
+    return [[[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()] for block in blocks]
+
+
 def answers() -> Mapping[str, str]:
-    """The rows of the index that link to a report, by the report's folder."""
-    lines = [line for line in INDEX.splitlines() if line.startswith("| ")]
-    return {found[1]: line for line in lines if (found := re.search(r"\]\((\w+)/REPORT\.md\)", line))}
+    """What the index says of each report: the row with its link, or the column where a row has several links."""
+    found = {}
+    for table in tables():
+        for row in table:
+            links = {i: link[1] for i, cell in enumerate(row) if (link := re.search(r"\]\((\w+)/REPORT\.md\)", cell))}
+            for place, name in links.items():
+                found[name] = " ".join(row if len(links) == 1 else [line[place] for line in table])
+    return found
 
 
 def test_the_index_has_every_report() -> None:
@@ -99,3 +112,27 @@ def test_every_figure_of_the_index_is_in_the_report(name: str) -> None:
     figures = re.findall(r"0\.\d{3}", answers()[name])
     assert figures
     assert [figure for figure in figures if figure not in text] == []
+
+
+DIFFERENCES = {
+    "`no pre-training` minus the best baseline": ("no pre-training", None),
+    "average of the pre-trained minus the best baseline": ("average of the pre-trained", None),
+    "average of the methods of `own_data.yaml` minus the best baseline": ("average of own_data.yaml", None),
+    "`hidden_half` minus `no pre-training`": ("hidden_half", "no pre-training"),
+    "`contrastive` minus `no pre-training`": ("contrastive", "no pre-training"),
+}
+NETWORKS = ("networks_adl", "networks_smartwatch", "networks_wisdm")
+
+
+@pytest.mark.parametrize(("title", "methods"), DIFFERENCES.items(), ids=DIFFERENCES)
+def test_the_differences_of_the_index_follow_from_the_participants(title: str, methods: tuple[str, str | None]) -> None:
+    (said,) = [row[1:] for table in tables() for row in table if row[0] == title]
+    for text, name in zip(said, NETWORKS, strict=True):
+        known = {row["method"]: row for row in rows(EXPERIMENTS / name)}
+        baselines = [known[one] for one in ("minirocket", "extra_trees", "random_forest")]
+        best = max(baselines, key=lambda row: row["kappa_mean"])["method"]
+        one, other = (
+            pd.Series({who: scores["kappa"] for who, scores in known[method]["participants"].items()})
+            for method in (methods[0], methods[1] or best)
+        )
+        assert difference(one, other).interval.text("+") == text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -218,6 +219,25 @@ def test_all_files_are_written_and_say_the_same(tmp_path: Path) -> None:
         {"f1": 0.73, "precision": 0.63, "recall": 0.63, "kappa": None, "f1_all_classes": 0.63}
     )
     assert len(base["run_ids"]) == 20
+
+
+def test_a_report_says_how_the_trials_of_the_search_were_judged(tmp_path: Path) -> None:
+    frame, judged = results({"base": {1: BASE}}), "Trials are judged by the mean f1 over 8 participants in 5 folds."
+    text = write_report(frame, inputs(judged=judged), tmp_path)[0].read_text()
+    assert f"The search had 4 trials: 3 finished, 1 pruned. {judged} The highest of many validation scores" in text
+    assert "all windows of the validation participants" not in text
+    text = write_report(frame, inputs(), tmp_path)[0].read_text()  # a study of version 0.1 did not keep it
+    assert "1 pruned. Trials were compared by macro F1 over all windows of the validation participants. The" in text
+
+
+def test_a_report_has_a_seed_of_the_search_only_where_there_was_one(tmp_path: Path) -> None:
+    frame = results({"base": {1: BASE}})
+    text = write_report(frame, inputs(), tmp_path)[0].read_text()
+    assert "\nSeed of the search: 42. Seeds of the evaluation: 1. Commit" in text
+    text = write_report(frame, replace(inputs(), outcomes={}), tmp_path)[0].read_text()
+    assert "There was no search." in text
+    assert "Seed of the search" not in text
+    assert "\nSeeds of the evaluation: 1. Commit" in text
 
 
 def test_a_picture_of_an_earlier_report_does_not_stay(tmp_path: Path) -> None:

@@ -158,13 +158,12 @@ def study_report(
         typer.Option(metavar="METHOD", help="The method to compare the others with; by default the first one."),
     ] = None,
 ) -> None:
-    """Write the page of a study (study.html), or the report of an evaluation: REPORT.md, REPORT.json and figures."""
+    """Write the page of a study (study.html) and the report of its evaluation: REPORT.md, REPORT.json and figures."""
     with user_errors():
-        from sslwear.errors import StudyError
         from sslwear.reports.report import write_report
         from sslwear.reports.study_page import study_page
         from sslwear.studies.database.optuna_storage import all_studies, find_study, store_errors
-        from sslwear.studies.evaluations.results import results
+        from sslwear.studies.evaluations.results import is_evaluated, results
         from sslwear.studies.results.report_inputs import gather_report_inputs
         from sslwear.studies.results.summary import PAGE
         from sslwear.studies.results.verdict import report
@@ -172,16 +171,15 @@ def study_report(
 
         store = Store.from_environment(write=False)
         with store_errors(store):
-            try:
-                found = results(name, store)
-            except StudyError:
-                if name not in [study.study_name for study in all_studies(store)]:
-                    raise
-                page = study_page(report(find_study(name, store)))  # a study that was not evaluated
+            searched = name in [study.study_name for study in all_studies(store)]
+            if searched:
+                page = study_page(report(find_study(name, store)))
                 out.mkdir(parents=True, exist_ok=True)
                 (out / PAGE).write_text(page, encoding="utf-8")
                 print_line(standard_output(), str(out / PAGE))
+            if searched and not is_evaluated(name, store):
                 return
+            found = results(name, store)
             inputs = gather_report_inputs(name, store, found)
         for path in write_report(found, inputs, out, reference):
             print_line(standard_output(), str(path))

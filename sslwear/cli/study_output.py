@@ -36,6 +36,7 @@ def print_study(console: Console, study: optuna.Study, store: Store, all_: bool 
     """
     from sslwear.cli.study_tables import trials_table
     from sslwear.cli.ui import ui_command
+    from sslwear.reports.study_text import verdict
     from sslwear.studies.database.trials import kept_settings, network_run, rows
     from sslwear.studies.results.verdict import report
 
@@ -53,8 +54,10 @@ def print_study(console: Console, study: optuna.Study, store: Store, all_: bool 
         left = count(len(trials) - len(some), "more trial")
         print_line(console, f"{left}: sslwear study show {study.study_name} --all")
     print_line(console, "")
+    print_line(console, found.judged)
     if best is None:
-        print_line(console, f"No trial of {study.study_name} has finished yet.")
+        for line in verdict(found):
+            print_line(console, line)
     else:
         _print_verdict(console, study, found, best.number)
     for note in found.notes:
@@ -72,13 +75,17 @@ def print_study(console: Console, study: optuna.Study, store: Store, all_: bool 
 
 def _print_verdict(console: Console, study: optuna.Study, found: StudyReport, winner: int) -> None:
     """Which trial is selected and how sure that is, with its scores."""
-    from sslwear.cli.study_tables import scores_table
+    from sslwear.cli.study_tables import groups_table, pareto_table, scores_table
     from sslwear.reports.study_text import verdict
     from sslwear.studies.database.tested_trials import main_scores, past_evaluations
 
     for line in verdict(found):
         print_line(console, line)
     console.print(scores_table(found))
+    if found.second is not None:
+        console.print(pareto_table(found))
+    if found.grouped:
+        console.print(groups_table(found))
     if found.warning is not None:
         print_line(console, found.warning)
     scores, what = main_scores(study, winner)

@@ -124,6 +124,26 @@ def scores_table(report: StudyReport) -> Table:
     return made
 
 
+def groups_table(report: StudyReport) -> Table:
+    """Means over the trials with the same tuning strategy, and with the same pretext task, with their intervals."""
+    from sslwear.reports.study_text import limited
+
+    made = table("trials with the same", "", numbers=(f"mean {report.score} [95 % interval]",))
+    for by, groups in report.grouped.items():
+        for place, (name, found) in enumerate(groups.items()):
+            made.add_row("" if place else by, name, limited(found))
+    return made
+
+
+def pareto_table(report: StudyReport) -> Table:
+    """The trials on the Pareto front, the highest mean first."""
+    made = table("on the Pareto front", "", numbers=(f"{report.score} ± SE", str(report.second)))
+    for one in report.front:
+        second = "-" if one.second is None else f"{one.second:,.0f}"
+        made.add_row(f"trial {one.number}", report.named(one, most=4), one.text(), second)
+    return made
+
+
 def studies_table(studies: Sequence[optuna.Study]) -> Table:
     """Studies, one a row: number of trials, the best validation score and the test score of that trial."""
     made = table("study", "data", "encoder", "objective")

@@ -51,7 +51,7 @@ class MethodSettings(TrainingSettings):
             if names is not None and len(set(names)) == 1 == len(names) and self.over_seeds:
                 continue
             if names is not None and (len(names) < 2 or len(set(names)) < len(names)):
-                raise ValueError(f"{key} wants the names of two or more different methods")
+                raise ValueError(f"{key} must list two or more different methods")
         for key in ("select_on_validation", "ensemble", "baseline", "probe", "encoder"):
             if key in self.model_fields_set and getattr(self, key) is None:
                 raise ValueError(f"{key} is empty; give it a value, or leave it out")
@@ -141,8 +141,9 @@ class EvaluationSettings(Section):
             raise ValueError(f"folds is for k_fold only; leave it out with {self.protocol}")
         if self.refit and self.keep_checkpoints:
             raise ValueError("keep_checkpoints keeps networks before the refit; leave it or refit out")
-        if self.smoothing != "none" and any(method.ensemble for method in self.methods.values()):
-            raise ValueError("smoothing is not for methods with ensemble; leave one of them out")
+        for key in ("ensemble", "search"):
+            if self.smoothing != "none" and any(getattr(method, key) for method in self.methods.values()):
+                raise ValueError(f"smoothing is not for methods with {key}; leave one of them out")
         for name, method in self.methods.items():
             self._check_members(name, method)
             if method.over_seeds and len(self.seeds) < 2:
@@ -156,9 +157,10 @@ class EvaluationSettings(Section):
             ValueError: when one of them does not exist, or does not give it.
         """
         fitted = [key for key, other in self.methods.items() if other.baseline or other.probe]
-        trained = [key for key, other in self.methods.items() if other.trains]
+        trained = [key for key, other in self.methods.items() if other.trains and (method.ensemble or not other.search)]
         possible = [key for key in self.methods if key in trained or (method.ensemble and key in fitted)]
-        what = "train a network, or are baselines or probes" if method.ensemble else "train a network"
+        alone = "train a network without a search"  # which uses the validation participants too
+        what = "train a network, or are baselines or probes" if method.ensemble else alone
         for member in method.members:
             if member not in possible:
                 raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -65,10 +65,10 @@ def study_folds(
         seed: seed of the cuts.
 
     Returns:
-        The folds of the first cut, then those of the next one.
+        The folds of the first cut, then those of the next one. No two cuts have the same groups.
 
     Raises:
-        DataError: when there are fewer than three participants, or a side would be empty.
+        DataError: when there are fewer than three participants, a side would be empty, or there are too few cuts.
     """
     rest, tested = draw_test(np.unique(pid), test, test_seed)
     return _cut_rest(pid, labels, rest, tested, folds, repeats, seed)
@@ -113,26 +113,55 @@ def _cut_rest(
     counts = np.zeros((len(rest), len(classes)))
     for row, participant in enumerate(rest):
         counts[row] = np.bincount(place[pid == participant], minlength=len(classes))
+    cuts: list[list[NDArray[Any]]] = []
+    for repeat in range(repeats):
+        cuts.append(_even_cut(rest, counts, folds, seed + repeat * DRAWS, cuts))
     return [
         Split(tuple(rest[~np.isin(rest, group)].tolist()), tuple(group.tolist()), tuple(tested.tolist()))
-        for repeat in range(repeats)
-        for group in _even_cut(rest, counts, folds, seed + repeat * DRAWS)
+        for groups in cuts
+        for group in groups
     ]
 
 
 def _even_cut(
-    participants: NDArray[Any], counts: NDArray[np.float64], folds: int | str, seed: int
+    participants: NDArray[Any],
+    counts: NDArray[np.float64],
+    folds: int | str,
+    seed: int,
+    earlier: Sequence[list[NDArray[Any]]],
 ) -> list[NDArray[Any]]:
-    """The most even of `DRAWS` cuts, see `study_folds`; `counts` has windows by participant and class."""
-    if folds == "participants" or int(folds) >= len(participants):
-        return [participants[i : i + 1] for i in range(len(participants))]
+    """The most even of `DRAWS` cuts, see `study_folds`; `counts` has windows by participant and class.
+
+    Raises:
+        DataError: when all of them are among the earlier ones.
+    """
+    known = {_groups(one) for one in earlier}
+    drawn = _draws(participants, folds, seed)
+    others = [one for one in drawn if _groups(one) not in known] if known else drawn
+    if not others:
+        raise DataError(
+            f"{len(participants)} participants cannot be cut into {folds} folds in another way again; choose a smaller "
+            "split.repeats"
+        )
 
     def unevenness(groups: list[NDArray[Any]]) -> tuple[int, float]:
         inside = np.stack([counts[np.isin(participants, group)].sum(axis=0) for group in groups])
         shares = inside / np.maximum(counts.sum(axis=0), 1)
         return int((shares == 1).sum()), float(((shares - 1 / len(groups)) ** 2).sum())
 
-    return min((cut(participants, int(folds), one) for one in range(seed, seed + DRAWS)), key=unevenness)
+    return min(others, key=unevenness)
+
+
+def _groups(cut: list[NDArray[Any]]) -> frozenset[frozenset[Any]]:
+    """The groups of a cut without their order."""
+    return frozenset(frozenset(group.tolist()) for group in cut)
+
+
+def _draws(participants: NDArray[Any], folds: int | str, seed: int) -> list[list[NDArray[Any]]]:
+    """Cuts of which one is taken; a single one if each participant is a fold."""
+    if folds == "participants" or int(folds) >= len(participants):
+        return [[participants[i : i + 1] for i in range(len(participants))]]
+    return [cut(participants, int(folds), one) for one in range(seed, seed + DRAWS)]
 
 
 def cut(participants: NDArray[Any], folds: int, seed: int) -> list[NDArray[Any]]:

@@ -33,7 +33,7 @@ from sslwear.reports.study_text import (
     score_rows,
     verdict,
 )
-from sslwear.reports.trial_figures import MOST_DRAWN, pareto_trials, shown_curves
+from sslwear.reports.trial_figures import MOST_DRAWN, shown_curves
 from sslwear.utils.console import printable
 from sslwear.utils.words import count, shown
 
@@ -189,7 +189,7 @@ def _pareto_table(report: StudyReport) -> str:
     settings = any(report.named(one) for one in report.trials)
     heads = ["trial", f"{report.score} ± SE", str(report.second), *(["settings"] if settings else [])]
     lines = []
-    for one in pareto_trials(report):
+    for one in report.front:
         cells = [str(one.number), one.text(), _quantity(one.second), *([report.named(one, most=4)] if settings else [])]
         lines.append(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in cells)}</tr>")
     return f'<div class="wide">{_table(heads, lines)}</div>'

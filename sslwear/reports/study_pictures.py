@@ -27,7 +27,6 @@ from sslwear.reports.trial_figures import (
     finite,
     number,
     pareto_figure,
-    pareto_trials,
     short,
     shown_curves,
     shown_trials,
@@ -46,18 +45,18 @@ def study_pictures(report: StudyReport) -> dict[str, Figure]:
     """Figures of a study by name, in the order in which they are told; those without data are left out."""
     drawn: dict[str, tuple[bool, Callable[[StudyReport], Figure]]] = {
         TRIALS: (bool(shown_trials(report)), trials_figure),
-        GROUPS: (bool(shown_groups(report)), groups_figure),
+        GROUPS: (bool(report.grouped), groups_figure),
         PEOPLE: (bool(_sorted_people(_trial_scores(report))), people_figure),
         CURVES: (bool(shown_curves(report)), curves_figure),
         IMPORTANCES: (bool(report.importances), importances_figure),
-        PARETO: (bool(report.second and pareto_trials(report)), pareto_figure),
+        PARETO: (bool(report.second and report.front), pareto_figure),
     }
     return {name: draw(report) for name, (known, draw) in drawn.items() if known}
 
 
 def study_overview(report: StudyReport) -> Figure:
     """Draw a study on one figure: means of the trials, and means by tuning strategy and pretext task if they vary."""
-    groups = shown_groups(report)
+    groups = report.grouped
     if not groups:
         return trials_figure(report, f"Study {report.name}")
     rows = [len(found) + 1.5 for found in groups.values()]
@@ -71,17 +70,9 @@ def study_overview(report: StudyReport) -> Figure:
     return figure
 
 
-def shown_groups(report: StudyReport) -> dict[str, dict[str, Interval]]:
-    """Means by tuning strategy and by pretext task, the highest first, where there are several."""
-    known = {
-        by: {name: one for name, one in report.groups.get(by, {}).items() if math.isfinite(one.mean)} for by in GROUPED
-    }
-    return {by: _highest_first(found) for by, found in known.items() if len(found) > 1}
-
-
 def groups_figure(report: StudyReport) -> Figure:
     """Draw the means of the trials with the same tuning strategy, and with the same pretext task, with intervals."""
-    groups = shown_groups(report)
+    groups = report.grouped
     rows = [len(found) + 1.5 for found in groups.values()]
     figure = Figure(figsize=(WIDTH_IN, 0.6 + 0.3 * sum(rows)), layout="constrained")
     panels = figure.subplots(len(groups), 1, squeeze=False, sharex=True, height_ratios=rows)[:, 0].tolist()
@@ -201,15 +192,10 @@ def _draw_people(
 
 def importances_figure(report: StudyReport) -> Figure:
     """Draw the share of each searched setting in the variance of the objective, with intervals if known."""
-    found = _highest_first(report.importances)
+    found = dict(sorted(report.importances.items(), key=lambda item: -item[1].mean))
     figure = Figure(figsize=(WIDTH_IN, 0.9 + 0.3 * len(found)), layout="constrained")
     axes = figure.subplots()
     _draw_intervals(axes, found)
     known = any(finite(one.low) for one in found.values())
     axes.set(xlabel=f"importance{' and 95 % interval' if known else ''}", xlim=(-0.02, None))
     return figure
-
-
-def _highest_first(found: Mapping[str, Interval]) -> dict[str, Interval]:
-    means = {name: np.nan_to_num(one.mean, nan=-np.inf) for name, one in found.items()}
-    return {name: found[name] for name in sorted(found, key=lambda name: -means[name])}

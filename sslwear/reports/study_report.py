@@ -188,6 +188,28 @@ class StudyReport:
         return [one for one in self.finished if one.candidate or one.number == self.winner]
 
     @property
+    def grouped(self) -> dict[str, dict[str, Interval]]:
+        """Means by tuning strategy and by pretext task, the highest first, where there are several."""
+        known = {
+            by: {name: one for name, one in self.groups.get(by, {}).items() if math.isfinite(one.mean)}
+            for by in GROUPED
+        }
+        return {
+            by: dict(sorted(found.items(), key=lambda item: -item[1].mean))
+            for by, found in known.items()
+            if len(found) > 1
+        }
+
+    @property
+    def front(self) -> list[TrialResult]:
+        """Finished trials on the Pareto front, the highest mean first."""
+        return [
+            one
+            for one in self.finished
+            if one.number in self.pareto and one.second is not None and math.isfinite(one.second)
+        ]
+
+    @property
     def searched(self) -> list[str]:
         """Names of the searched settings in the order in which the trials have them."""
         return list(dict.fromkeys(name for one in self.trials for name in one.searched))

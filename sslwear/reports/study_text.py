@@ -72,7 +72,7 @@ def verdict(report: StudyReport) -> list[str]:
     """Sentences: which trial was selected, how sure its score is, and what cannot be told from it."""
     if report.winner is None:
         reason = f"{outcomes_text(report)}." if report.trials else "no trial has been run."
-        return [f"No trial has been selected: {reason}", *filter(None, [report.finding])]
+        return [f"No trial has been selected: {reason}", *filter(None, [report.selection, report.finding])]
     (trial,) = (one for one in report.trials if one.number == report.winner)
     settings = f" ({named})" if (named := report.named(trial)) else ""
     own = ", the file's own settings," if report.default is not None and report.default.trial == report.winner else ""
@@ -129,7 +129,10 @@ def paper(report: StudyReport) -> list[str]:
     if report.baseline is not None and _in_brackets(report.baseline):
         results.append(f"Baseline ({report.baseline.name}): {_in_brackets(report.baseline)}.")
     if len(report.finished) > 1:
-        results.append(f"{len(report.candidates)} of {configurations} could not be told from the best.")
+        compared = count(len(report.finished), "configuration")
+        results.append(
+            f"Of the {compared} that ran to the end, {len(report.candidates)} could not be told from the best."
+        )
     return [methods.strip(), " ".join(results)]
 
 
@@ -148,7 +151,7 @@ def _in_brackets(rated: Rated) -> str:
 
 def study_markdown(report: StudyReport) -> str:
     """A short description of a study in Markdown: the verdict, the scores, and the trials that cannot be told apart."""
-    blocks = [" ".join(map(markdown_text, verdict(report)))]
+    blocks = [markdown_text(report.judged), " ".join(map(markdown_text, verdict(report)))]
     if report.warning:
         blocks.append(f"**Warning:** {markdown_text(report.warning)}")
     if rows := score_rows(report):

@@ -124,7 +124,7 @@ def pareto_figure(report: StudyReport) -> Figure:
     """Draw the objective by the second objective; trials on the Pareto front are joined and have their numbers."""
     figure = Figure(figsize=(WIDTH_IN, 3.6), layout="constrained")
     axes = figure.subplots()
-    front = sorted(pareto_trials(report), key=lambda one: number(one.second))
+    front = sorted(report.front, key=lambda one: number(one.second))
     numbers = {one.number for one in front}
     others = [one for one in report.finished if one.number not in numbers and finite(one.second)][:MOST_DRAWN]
     for label, trials, size, colour in (("other trials", others, 18, GREY), ("Pareto front", front, 32, BLUE)):
@@ -143,11 +143,6 @@ def pareto_figure(report: StudyReport) -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8.5, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     return figure
-
-
-def pareto_trials(report: StudyReport) -> list[TrialResult]:
-    """Finished trials on the Pareto front, the highest mean first."""
-    return [one for one in report.finished if one.number in report.pareto and finite(one.second)]
 
 
 def label_of(report: StudyReport, trial: TrialResult) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from typer.testing import CliRunner
 
 from sslwear.cli.app import app
 from sslwear.config import Settings
+from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
 from sslwear.studies.database.optuna_storage import all_studies
 from sslwear.studies.database.trials import PEOPLE, winner
 from sslwear.studies.evaluations.cross_validation import evaluate_study
+from sslwear.studies.evaluations.plan import CrossValidationPlan
 from sslwear.studies.reruns.rerun import rerun
 from sslwear.studies.results.verdict import estimate, report
 from sslwear.studies.search import search_trial
@@ -24,6 +27,7 @@ from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.judging import is_worse
 from sslwear.tracking import HOME_VARIABLE, Store
+from tests.integration.conftest import Interrupting
 
 QUIET = ProgressCallback()
 SHORT = {"tuning": "head", "learning_rate": 1e-2, "batch_size": 32, "max_epochs": 2}
@@ -109,6 +113,7 @@ def test_a_search_on_shuffled_labels_has_an_estimate_around_zero(
     assert found is not None
     assert found.known
     assert abs(found.mean) < CHANCE
+    assert found.low <= 0 <= found.high
 
 
 def test_a_pruned_trial_has_no_score_that_could_be_taken_for_one_of_all_folds(
@@ -144,6 +149,105 @@ def test_a_method_that_searches_has_a_study_in_each_fold(folded: Callable[..., S
     assert all_studies(store) == []
     again = evaluate_study(settings, store, QUIET)
     assert again.equals(table)
+
+
+@pytest.fixture
+def elsewhere(small: Dataset, tmp_path: Path) -> str:
+    """Folder of a data set of another source, to pre-train on."""
+    description = small.description.model_copy(update={"name": "other", "source": "other", "fingerprint": None})
+    names = np.array(small.class_names)[small.labels]
+    write_dataset(tmp_path / "other", np.array(small.windows), names, small.pid, small.start, description)
+    return str(tmp_path / "other")
+
+
+@pytest.fixture
+def searching(folded: Callable[..., Settings]) -> Callable[..., Settings]:
+    """Settings of an evaluation with a method that searches."""
+
+    def settings(search: Mapping[str, Any] = SEARCH, **changes: Any) -> Settings:
+        methods = {"search": {"search": search, "trials": 2}}
+        evaluation = {"folds": 2, "methods": methods, "baselines": "none"}
+        return folded(**{"evaluation": evaluation, "split": {"folds": 2}, "search": {}, **changes})
+
+    return settings
+
+
+def test_an_interrupted_search_of_a_method_goes_on(searching: Callable[..., Settings], store: Store) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_study(searching(), store, Interrupting(3))  # in the second trial of the first fold
+    first = {run.info.run_id for run in store.find_runs(store.experiment("tiny"), kind="trial", outcome="finished")}
+    assert len(first) == 1
+    found = evaluate_study(searching(), store, QUIET)
+    ended = [run.info.run_id for run in store.find_runs(store.experiment("tiny"), kind="trial", outcome="finished")]
+    assert len(ended) == 4
+    assert first < set(ended)
+    whole = evaluate_study(searching(study="whole"), store, QUIET)
+    assert found.drop(columns="run_id").equals(whole.drop(columns="run_id"))
+
+
+def test_labels_of_outer_test_participants_change_no_estimate_of_a_search(
+    searching: Callable[..., Settings], store: Store, small: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def estimates(name: str) -> dict[str, float]:
+        evaluate_study(searching(study=name, evaluation=evaluation), store, QUIET)
+        (job,) = store.find_runs(store.experiment(name), kind="cross_validation_job")
+        return {key: job.data.metrics[key] for key in ("estimate", "best_kappa", "test_kappa")}
+
+    methods = {"search": {"search": {"tuning": ["all", "head"]}, "trials": 2, "max_epochs": 6}}
+    evaluation = {"protocol": "hold_out", "methods": methods, "baselines": "none"}
+    before, real = estimates("before"), Store.open_dataset
+    tested = StudyContext.open(searching(), store).split.test
+
+    def swapped(self: Store, place: str) -> Dataset:
+        data = real(self, place)
+        labels = np.array(data.labels)
+        mine = np.isin(data.pid, tested)
+        labels[mine] = (labels[mine] + 1) % len(data.class_names)
+        return replace(data, labels=labels)
+
+    monkeypatch.setattr(Store, "open_dataset", swapped)
+    after = estimates("after")
+    assert (after["estimate"], after["best_kappa"]) == (before["estimate"], before["best_kappa"])
+    assert after["test_kappa"] != before["test_kappa"]
+
+
+@pytest.mark.parametrize("changes", [{"max_epochs": 3}, {"learning_rate": 0.1}])
+def test_what_a_searched_pretext_task_depends_on_is_in_the_key_of_the_method(
+    searching: Callable[..., Settings], store: Store, elsewhere: str, changes: dict[str, float]
+) -> None:
+    def keys(pretexts: list[str], **pretraining: float) -> list[str]:
+        given = {"data": elsewhere, "max_epochs": 1, **pretraining}
+        settings = searching({**SEARCH, "pretext": pretexts}, pretraining=given)
+        return [job.key for job in CrossValidationPlan.build(settings, store).jobs]
+
+    assert keys(["none", "reverse"]) != keys(["none", "reverse"], **changes)
+    assert keys(["none"]) == keys(["none"], **changes)
+
+
+def test_a_method_that_may_search_for_a_supervised_pre_training_is_marked(
+    searching: Callable[..., Settings], store: Store, elsewhere: str
+) -> None:
+    for pretexts, marks in ((["none", "activities"], ("other",)), (["none", "reverse"], ())):
+        settings = searching({**SEARCH, "pretext": pretexts}, pretraining={"data": elsewhere})
+        assert {job.method.supervised for job in CrossValidationPlan.build(settings, store).jobs} == {marks}
+
+
+def test_a_comparison_of_searched_and_other_methods_without_refit_is_warned_about(
+    folded: Callable[..., Settings], store: Store
+) -> None:
+    methods = {"defaults": {}, "search": {"search": SEARCH, "trials": 2}}
+    for refit in (False, True):
+        evaluation = {"folds": 2, "methods": methods, "baselines": "none", "refit": refit}
+        warnings = CrossValidationPlan.build(folded(evaluation=evaluation, search={}), store).warnings()
+        assert any("Set evaluation.refit: true" in warning for warning in warnings) is not refit
+
+
+def test_one_pre_training_on_data_of_another_source_serves_all_folds(
+    folded: Callable[..., Settings], store: Store, elsewhere: str
+) -> None:
+    pretraining = {"data": elsewhere, "windows_per_participant": 4, "max_epochs": 1, "patience": 1}
+    run_study(folded(search={"tuning": ["head"], "pretext": ["reverse"]}, pretraining=pretraining), store, QUIET)
+    assert len(store.find_runs(store.experiment("tiny"), kind="pretraining")) == 1
 
 
 def test_a_trial_is_worse_if_most_participants_say_so() -> None:

@@ -25,7 +25,7 @@ from sslwear.encoders.card import Card
 from sslwear.errors import SettingsError, StudyError, WeightsError
 from sslwear.studies.database.optuna_storage import find_study, store_errors
 from sslwear.studies.database.tested_trials import count_evaluation, past_evaluations
-from sslwear.studies.database.trials import kept_settings, network_run, training_of, winner
+from sslwear.studies.database.trials import kept_settings, network_run, no_winner, training_of, winner
 from sslwear.studies.results.summary import description
 from sslwear.studies.results.verdict import report
 from sslwear.studies.search.final_test import HeldOutScores, score_network
@@ -90,7 +90,8 @@ def _finished_trial(study: optuna.Study, number: int | None) -> FrozenTrial:
     if number is None:
         best = winner(study)
         if best is None:
-            raise StudyError(f"no trial of {study.study_name!r} has finished yet. Run the study first")
+            why = no_winner(study) or "No trial has finished yet. Run the study first"
+            raise StudyError(f"{study.study_name!r} has no winner. {why}")
         return best
     found = {trial.number: trial for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))}
     if number not in found:

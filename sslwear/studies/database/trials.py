@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -9,6 +10,7 @@ from typing import Any
 
 import optuna
 import pandas as pd
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from sslwear.config import NO_PRETEXT, Settings, TrainingSettings, from_yaml, parse, section_and_key
@@ -19,6 +21,7 @@ from sslwear.reports.study_report import TrialPoint
 from sslwear.studies.database.failures import interrupted_trials
 from sslwear.studies.database.kept_verdict import kept_alike
 from sslwear.studies.setup.limits import MEASURED, excess
+from sslwear.utils.words import count
 
 BY_PARTICIPANT, SELECT, NETWORKS = "by_participant", "select", "networks"
 """Attributes of a study: whether its objective is a mean over participants, how it selects a trial, and the runs with
@@ -93,6 +96,30 @@ def eligible(study: optuna.Study) -> list[FrozenTrial]:
     return [trial for trial in complete if all(over <= 0 for over in excess(trial, settings))]
 
 
+def pareto_front(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> tuple[int, ...]:
+    """Numbers of the trials, in order, of which no other one is better in one of two objectives and not worse in the
+    other.
+    """
+    signs = [1 if direction == StudyDirection.MAXIMIZE else -1 for direction in directions]
+    found, highest, last = [], -math.inf, None
+    signed = [(tuple(s * v for s, v in zip(signs, one.values, strict=True)), one.number) for one in trials]
+    for values, number in sorted(signed, reverse=True):  # falling in the first objective
+        if values[1] > highest or values == last:
+            found.append(number)
+            highest, last = values[1], values
+    return tuple(sorted(found))
+
+
+def no_winner(study: optuna.Study) -> str:
+    """A sentence: why a study has no winner; empty if no trial finished."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not complete or eligible(study):
+        return ""
+    limits = kept_settings(study).constraint.model_dump(exclude_none=True)
+    which = ", ".join(f"{name}: {limit:g}" for name, limit in limits.items())
+    return f"None of the {count(len(complete), 'finished trial')} keeps the constraint ({which})."
+
+
 def best_trial(study: optuna.Study) -> FrozenTrial | None:
     """The finished trial with the best objective that keeps the constraints, the first of equals; None if none does."""
     found = eligible(study)
@@ -151,7 +178,7 @@ def rows(study: optuna.Study) -> list[TrialRow]:
     """Trials of a study in order, without waiting ones."""
     interrupted = interrupted_trials(study)
     return [
-        _row(trial, trial.state == TrialState.FAIL and trial.number in interrupted)
+        _row(trial, trial.number in interrupted)
         for trial in study.get_trials(deepcopy=False)
         if trial.state != TrialState.WAITING
     ]
@@ -163,7 +190,7 @@ def _row(trial: FrozenTrial, interrupted: bool) -> TrialRow:
     value = score_of(trial) if trial.state == TrialState.COMPLETE else reported[max(reported)] if reported else None
     return TrialRow(
         number=trial.number,
-        outcome="interrupted" if interrupted else OUTCOMES[trial.state],
+        outcome="interrupted" if interrupted and trial.state == TrialState.FAIL else OUTCOMES[trial.state],
         value=value,
         settings=_readable(settings),
         pretraining=trial.user_attrs.get("pretraining", {}),

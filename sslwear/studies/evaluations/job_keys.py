@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sslwear.config import NO_PRETEXT, EvaluationSettings
+from sslwear.config import EvaluationSettings, SearchSettings, TrainingSettings
 from sslwear.data.splits import Split
 from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.studies.evaluations.methods import Method
@@ -55,11 +55,13 @@ def job_key(
 
 
 def _pretrained_on(context: StudyContext, method: Method) -> dict[str, str]:
-    """Training and held-out participants of a method's pre-training."""
-    if not method.uses_encoder or method.training.pretext == NO_PRETEXT:
-        return {}
-    data = pretraining_windows(context, method.training.pretext)
-    return participant_params(train=data.train.participants(), held_out=data.validation.participants())
+    """Training and held-out participants of a method's pre-trainings."""
+    found: dict[str, str] = {}
+    for pretext in method.pretrains:
+        data = pretraining_windows(context, pretext)
+        who = participant_params(train=data.train.participants(), held_out=data.validation.participants())
+        found |= who if len(method.pretrains) == 1 else {f"{pretext} {side}": names for side, names in who.items()}
+    return found
 
 
 def _common(context: StudyContext, evaluation: EvaluationSettings) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def _content(context: StudyContext, method: Method) -> dict[str, Any]:
         return foreign_content(method.given.encoder, method.digest, context)
     settings = context.settings
     fitted = {"pretext": method.training.pretext} if method.given.probe else method.training.model_dump()
-    content = {
+    content: dict[str, Any] = {
         "encoder": settings.encoder,
         "weights": method.digest,
         "training": fitted,
@@ -90,7 +92,7 @@ def _content(context: StudyContext, method: Method) -> dict[str, Any]:
     }
     if method.given.probe is not None:
         content["probe"] = method.given.probe
-    if method.training.pretext != NO_PRETEXT:
+    if method.pretrains:
         others = context.pretraining_data.fingerprint if context.pretraining_data else ""
         content["pretraining"] = {**settings.pretraining.model_dump(exclude={"data"}), "others": others}
     if method.given.search is not None:
@@ -101,11 +103,23 @@ def _content(context: StudyContext, method: Method) -> dict[str, Any]:
             "split": settings.split.model_dump(include={"folds", "repeats", "validation", "validation_seed"}),
             **settings.model_dump(include=sections),
         }
-    training = method.training
-    trained = None if method.given.probe else training
-    tuning = None if trained is None else type(context.tuning(trained))
-    augmentation = None if trained is None else augmentation_of(trained)
-    identities = plugin_identities(context.encoder, training.pretext, tuning, augmentation)
-    if identities:
+        if searched := _searched_plugins(context, method.training, method.given.search):
+            content["search"]["plugins"] = searched
+    if identities := _plugins(context, method.training, bool(method.given.probe)):
         content["plugins"] = identities
     return content
+
+
+def _plugins(context: StudyContext, training: TrainingSettings, probe: bool) -> dict[str, str]:
+    """Versions or contents of the plug-ins of a training, or of a probe, that are not part of this package."""
+    tuning, augmentation = (None, None) if probe else (type(context.tuning(training)), augmentation_of(training))
+    return plugin_identities(context.encoder, training.pretext, tuning, augmentation)
+
+
+def _searched_plugins(
+    context: StudyContext, training: TrainingSettings, search: SearchSettings
+) -> dict[str, dict[str, str]]:
+    """Those of each choice of a search, by key and choice."""
+    changed = {f"{key} {one}": {key: one} for key in ("tuning", "pretext", "augment") for one in search.choices(key)}
+    found = {name: _plugins(context, training.model_copy(update=one), probe=False) for name, one in changed.items()}
+    return {name: identities for name, identities in found.items() if identities}

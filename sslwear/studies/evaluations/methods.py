@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from sslwear.config import EvaluationSettings, MethodSettings, TrainingSettings
+from sslwear.config import NO_PRETEXT, EvaluationSettings, MethodSettings, TrainingSettings
 from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.studies.evaluations.probe import foreign_network
 from sslwear.studies.setup.context import StudyContext
@@ -45,6 +45,11 @@ class Method:
         """Pretext tasks that its trainings may ask for."""
         searched = self.given.search.choices("pretext") if self.given.search is not None else ()
         return (searched or (self.training.pretext,)) if self.uses_encoder else ()
+
+    @property
+    def pretrains(self) -> tuple[str, ...]:
+        """Pretext tasks that its encoder may be pre-trained with."""
+        return tuple(pretext for pretext in self.pretexts if pretext != NO_PRETEXT)
 
     @property
     def uses_encoder(self) -> bool:
@@ -86,8 +91,9 @@ def _method(name: str, given: MethodSettings, context: StudyContext) -> Method:
     if given.weights is not None and given.weights != origin:
         origin = given.weights
         initial = initial_weights(origin, context.encoder, store)
-    labels = supervised_datasets(context, origin, training.pretext) if given.uses_encoder else ()
-    return Method(name, given, training, origin, initial, digest(initial), labels)
+    method = Method(name, given, training, origin, initial, digest(initial), ())
+    labels = {name for pretext in method.pretexts for name in supervised_datasets(context, origin, pretext)}
+    return replace(method, supervised=tuple(sorted(labels)))
 
 
 def _inherit_supervision(methods: Sequence[Method]) -> list[Method]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from sslwear.config import NO_PRETEXT, EvaluationSettings, Settings
+from sslwear.config import EvaluationSettings, Settings
 from sslwear.data.dataset import Dataset
 from sslwear.data.folds import folds, inner_folds
 from sslwear.data.splits import Split, check_several_classes, missing_classes
@@ -85,7 +85,7 @@ class CrossValidationPlan:
         seen = [check_evaluation_weights(context, evaluation, origin, tested) for origin in sorted(origins)]
         if evaluation.smoothing == "hmm":
             check_consecutive(dataset)
-        pretexts = {pretext for method in methods for pretext in method.pretexts} - {NO_PRETEXT}
+        pretexts = {pretext for method in methods for pretext in method.pretrains}
         _check_transductive(context, evaluation, splits, bool(pretexts), any(seen))
         for split in splits:  # every fold must be able to run every job
             fold = replace(context, split=split, transductive=evaluation.transductive)
@@ -105,6 +105,7 @@ class CrossValidationPlan:
         """Warnings about folds and data, one sentence each."""
         found = [*self.context.data_warnings(), self._excluded_from_pretraining()]
         foreign = dict.fromkeys(job.method.given.encoder for job in self.jobs)
+        found += [self._unequal_refit()]
         found += [rate_warning(name, self.context) for name in foreign if name is not None]
         for job in {job.fold: job for job in self.jobs}.values():
             for name in missing_classes(self.context.dataset, job.split):
@@ -114,9 +115,23 @@ class CrossValidationPlan:
                 )
         return [text for text in found if text is not None]
 
+    def _unequal_refit(self) -> str | None:
+        """Whether methods with and without a search are trained on different numbers of participants."""
+        methods = {job.method.name: job.method.given for job in self.jobs}.values()
+        searching, plain = (
+            [one for one in methods if one.trains and (one.search is not None) is searches]
+            for searches in (True, False)
+        )
+        if self.settings.refit or not (searching and plain):
+            return None
+        return (
+            "the networks of methods with search are trained on the validation participants too, and the others are "
+            "not. Set evaluation.refit: true to compare them on equal terms"
+        )
+
     def _excluded_from_pretraining(self) -> str | None:
         context, tested = self.context, {str(pid) for job in self.jobs for pid in job.split.test}
-        pretrains = any(job.method.uses_encoder and job.method.training.pretext != NO_PRETEXT for job in self.jobs)
+        pretrains = any(job.method.pretrains for job in self.jobs)
         if context.pretraining_data is None or self.settings.transductive or not pretrains:
             return None
         shared = context.pretraining_data.shared(context.dataset, tested)

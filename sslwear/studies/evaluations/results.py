@@ -32,6 +32,12 @@ def newest_evaluation(store: Store, experiment: str) -> MlflowRun | None:
     return next(iter(store.find_runs(experiment, kind="cross_validation")), None)
 
 
+def is_evaluated(name: str, store: Store) -> bool:
+    """Whether a study was evaluated."""
+    experiment = store.client.get_experiment_by_name(name)
+    return experiment is not None and newest_evaluation(store, experiment.experiment_id) is not None
+
+
 def results(name: str, store: Store) -> pd.DataFrame:
     """Scores of test participants of a study's newest evaluation; jobs that have not finished are absent.
 

@@ -17,6 +17,7 @@ from sslwear.encoders.base import get as get_encoder
 from sslwear.errors import SettingsError
 from sslwear.evaluation.intervals import Interval, interval
 from sslwear.evaluation.selection import (
+    FEWEST_CORRECTED,
     corrected_estimate,
     finding,
     group_means,
@@ -35,6 +36,8 @@ from sslwear.studies.database.trials import (
     effective,
     eligible,
     kept_settings,
+    no_winner,
+    pareto_front,
     rows,
     score_of,
     scores_table,
@@ -51,6 +54,10 @@ from sslwear.utils.words import count, shown
 
 JUDGED = "judged"
 """Attribute of a study: how its trials are judged, in words."""
+NOT_CORRECTED = (
+    "The estimate of the winner is its own mean, which is too high: it is corrected for choosing among the trials only "
+    f"with {FEWEST_CORRECTED} participants or more."
+)
 CORRECTED = (
     "The estimate of the winner is corrected for choosing among the trials: each participant counts with the scores of "
     "trials that were chosen without that participant (bootstrap bias-corrected cross-validation)."
@@ -82,7 +89,7 @@ def report(study: optuna.Study) -> StudyReport:
     results = tuple(_result(row, trials[row.number], row.number in candidate, searched) for row in every)
     own = _default(study, settings)
     selected = _selected(study, best, table)
-    pareto = tuple(trial.number for trial in study.best_trials) if settings.second_objective is not None else ()
+    pareto = pareto_front(eligible(study), study.directions) if settings.second_objective is not None else ()
     compared = set(table.index)
     known = [row for row in every if row.number in compared and row.settings is not None]
     by = {name: {row.number: str(getattr(row.settings, name)) for row in known} for name in ("tuning", "pretext")}
@@ -97,7 +104,7 @@ def report(study: optuna.Study) -> StudyReport:
         winner=None if best is None else best.number,
         selection=_selection(study, best, alike),
         finding=_finding(settings, alike, known, table.dropna(axis="columns").shape[1]),
-        estimate_note=_estimate_note(study, len(table)),
+        estimate_note=_estimate_note(study, table),
         selected=selected,
         default=None if own is None else _rated(own, f"trial {own.number}"),
         baseline=_baseline(study),
@@ -133,9 +140,12 @@ def _first_tuned(tuning: str, settings: Settings) -> int:
     return len(list(takewhile(frozen.__contains__, encoder.block_names())))
 
 
-def _estimate_note(study: optuna.Study, trials: int) -> str:
-    if trials < 2:
+def _estimate_note(study: optuna.Study, table: pd.DataFrame) -> str:
+    """How the estimate is corrected for choosing among the trials of a table of scores."""
+    if len(table) < 2:
         return ""
+    if table.dropna(axis="columns").shape[1] < FEWEST_CORRECTED:
+        return NOT_CORRECTED
     if study.user_attrs.get(SELECT, "best") == "simplest":
         return f"{CORRECTED} It is the estimate of taking the best trial, although the simplest one is selected."
     return CORRECTED
@@ -211,7 +221,7 @@ def _baseline(study: optuna.Study) -> Rated | None:
 
 def _selection(study: optuna.Study, best: FrozenTrial | None, alike: list[int]) -> str:
     if best is None:
-        return ""
+        return no_winner(study)
     highest = best_trial(study)
     if highest is None or study.user_attrs.get(SELECT, "best") == "best":
         value = score_of(best) or 0.0

@@ -6,8 +6,10 @@ import optuna
 import pytest
 from rich.console import Console
 
-from sslwear.cli.study_tables import studies_table, trials_table
+from sslwear.cli.study_tables import groups_table, pareto_table, studies_table, trials_table
 from sslwear.config import TrainingSettings
+from sslwear.evaluation.intervals import interval
+from sslwear.reports.study_report import StudyReport, TrialResult
 from sslwear.studies.database.optuna_storage import all_studies, open_storage
 from sslwear.studies.database.trials import rows
 from sslwear.tracking import Store, databases
@@ -56,3 +58,29 @@ def test_columns_that_are_equal_for_all_trials_are_left_out(store: Store) -> Non
     header = [str(column.header) for column in trials_table(rows(study), "kappa", None).columns]
     assert header[5:7] == ["lr", "batch"]
     assert "augment" not in header
+
+
+def test_means_by_group_have_intervals_and_the_front_its_second_objective() -> None:
+    people = {"a": 0.8, "b": 0.7}
+    trials = tuple(
+        TrialResult(number, "finished", {}, tuning, "none", 0.75 - 0.1 * number, 0.02, people, second=1000.0 * number)
+        for number, tuning in enumerate(["all", "head", "layer5"])
+    )
+    groups = {"tuning": {"all": interval([0.5, 0.6, 0.7, 0.6, 0.5]), "head": interval([0.8] * 5)}, "pretext": {}}
+    report = StudyReport(
+        *("tiny", "kappa", "adl", "cnn5", "none", "Judged."),
+        trials=trials,
+        winner=0,
+        groups=groups,
+        second="tuned parameters",
+        pareto=(1, 2),
+    )
+    console = Console(width=120)
+    with console.capture() as shown:
+        console.print(groups_table(report))
+        console.print(pareto_table(report))
+    lines = [line.split() for line in shown.get().splitlines()]
+    assert ["tuning", "head", "0.800", "[0.800,", "0.800]"] in lines
+    (row,) = [line for line in lines if line[:1] == ["all"]]
+    assert row[1] == "0.580"
+    assert [line[-1] for line in lines if line[:1] == ["trial"]] == ["1,000", "2,000"]

@@ -272,13 +272,13 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("evaluation: {methods: {a: {probe: }}}", ["evaluation.methods.a: probe is empty"]),
         (
             "evaluation: {methods: {a: {}, b: {probe: logistic}, c: {select_on_validation: [a, b]}}}",
-            ["'c' names 'b', which is none of the methods that train a network: a"],
+            ["'c' names 'b', which is none of the methods that train a network without a"],
         ),
         ("evaluation: {methods: {a: {choose: }}}", ["evaluation.methods.a: select_on_validation is empty"]),
         ("evaluation: {methods: {a: {}, b: {select_on_validation: [a]}}}", ["two or more different methods"]),
         (
             "evaluation: {methods: {a: {}, b: {select_on_validation: [a, c]}}}",
-            ["evaluation: methods: 'b' names 'c', which is none of the methods that train a network: a"],
+            ["methods: 'b' names 'c', which is none of the methods that train a network without a search: a"],
         ),
         ("evaluation: {methods: {a: {}}, folds: 1}", ["evaluation.folds: ", "greater than or equal to 2", "got 1"]),
         (
@@ -295,7 +295,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ),
         (
             "evaluation: {methods: {a: {}, b: {baseline: random_forest}, c: {select_on_validation: [a, b]}}}",
-            ["evaluation: methods: 'c' names 'b', which is none of the methods that train a network: a"],
+            ["methods: 'c' names 'b', which is none of the methods that train a network without a search: a"],
         ),
         (
             "evaluation: {methods: {a: {}}, baselines: []}",
@@ -304,7 +304,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("evaluation: {methods: {a: {}}, baselines: [a, a]}", ["evaluation.baselines: a baseline is given twice"]),
         ("evaluation: {methods: {a: {}}, baselines: 3}", ["evaluation.baselines: ", "got 3"]),
         ("evaluation: {methods: {a: {}}, baselines: }", ["evaluation.baselines: ", "got no value"]),
-        ("evaluation: {methods: {a: {}, b: {ensemble: [a]}}}", ["ensemble wants the names of two or more different"]),
+        ("evaluation: {methods: {a: {}, b: {ensemble: [a]}}}", ["ensemble must list two or more different methods"]),
         ("evaluation: {methods: {a: {over_seeds: true}}}", ["over_seeds is for ensembles; add ensemble"]),
         (
             "evaluation: {methods: {a: {}, b: {ensemble: [a], over_seeds: true}}}",

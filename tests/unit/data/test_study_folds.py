@@ -39,6 +39,22 @@ def test_repeats_cut_the_same_participants_in_other_ways() -> None:
     assert people[0] == people[1]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_no_repeat_is_a_cut_that_was_there_before(seed: int) -> None:
+    pid, labels = PID[:42], LABELS[:42]  # five participants are not tested, for whom two folds are often the same
+    found = study_folds(pid, labels, 2, repeats=6, seed=seed)
+    cuts = {frozenset(fold.validation for fold in found[first : first + 2]) for first in range(0, 12, 2)}
+    assert len({frozenset(map(frozenset, cut)) for cut in cuts}) == 6
+
+
+@pytest.mark.parametrize(("folds", "repeats"), [(8, 2), ("participants", 2), (7, 29)])
+def test_repeats_that_do_not_exist_are_refused(folds: int | str, repeats: int) -> None:
+    with pytest.raises(
+        DataError, match=r"8 participants cannot be cut into .* folds in another way again; choose a sm"
+    ):
+        study_folds(PID, LABELS, folds, repeats)  # type: ignore[arg-type]
+
+
 def test_classes_of_few_participants_are_in_different_folds() -> None:
     labels = LABELS.copy()
     rest = sorted(set(range(10)) - set(hold_out(PID).test))

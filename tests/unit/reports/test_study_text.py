@@ -73,8 +73,10 @@ def test_the_verdict_says_when_the_files_own_settings_won(report: StudyReport) -
 
 
 def test_the_verdict_without_a_winner_gives_the_outcomes(report: StudyReport) -> None:
-    nothing = replace(report, winner=None, selected=None, finding="")
+    nothing = replace(report, winner=None, selected=None, finding="", selection="")
     assert verdict(nothing) == ["No trial has been selected: 4 finished, 1 pruned, 1 failed."]
+    why = "None of the 4 finished trials keeps the constraint (trainable_parameters: 5)."
+    assert verdict(replace(nothing, selection=why))[1] == why
     assert verdict(replace(nothing, trials=())) == ["No trial has been selected: no trial has been run."]
 
 
@@ -121,7 +123,7 @@ def test_a_paper_gets_methods_and_results_with_numbers(report: StudyReport) -> N
         f"Mean kappa of the selected configuration: 0.790 (95 % interval {estimate.low:.3f} to {estimate.high:.3f}) "
         f"{without}, and 0.740 (95 % interval {test.low:.3f} to {test.high:.3f}) {on}. The estimate was lowered by "
         f"0.010. Baseline (random forest): 0.550 (95 % interval 0.550 to 0.550) {without}, and 0.500 (95 % interval "
-        f"0.500 to 0.500) {on}. 2 of 6 configurations could not be told from the best."
+        f"0.500 to 0.500) {on}. Of the 4 configurations that ran to the end, 2 could not be told from the best."
     )
 
 
@@ -131,7 +133,7 @@ def test_a_paper_gets_nothing_without_a_winner(report: StudyReport) -> None:
 
 def test_the_markdown_has_the_verdict_the_scores_and_the_trials_that_cannot_be_told_apart(report: StudyReport) -> None:
     lines = study_markdown(replace(report, warning="Few windows.")).split("\n")
-    assert lines[0] == " ".join(verdict(report))
+    assert lines[:3] == ["Each trial was judged in 3 folds.", "", " ".join(verdict(report))]
     assert "**Warning:** Few windows." in lines
     assert report.default is not None
     estimate = limited(report.default.estimate)
@@ -156,7 +158,8 @@ def test_the_markdown_lists_a_limited_number_of_trials(report: StudyReport) -> N
 
 def test_the_markdown_of_a_study_without_trials_is_the_verdict(report: StudyReport) -> None:
     empty = replace(report, trials=(), winner=None, selected=None, default=None, baseline=None, finding="")
-    assert study_markdown(empty) == "No trial has been selected: no trial has been run."
+    empty = replace(empty, selection="")
+    assert study_markdown(empty).split("\n\n")[1:] == ["No trial has been selected: no trial has been run."]
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,12 @@ def test_a_trial_that_exceeds_a_limit_is_not_selected() -> None:
     best = best_trial(limited)
     assert best is not None
     assert best.params["tuning"] == "head"
-    assert best_trial(study(constraint={"trainable_parameters": 5})) is None
+    none = study(constraint={"trainable_parameters": 5})
+    assert best_trial(none) is None
+    assert verdict.report(none).selection == (
+        "None of the 3 finished trials keeps the constraint (trainable_parameters: 5)."
+    )
+    assert trials.no_winner(limited) == ""
 
 
 def test_a_report_has_means_errors_and_an_estimate_that_is_corrected_for_choosing() -> None:
@@ -137,3 +142,37 @@ def test_a_study_without_finished_trials_has_a_report() -> None:
     made = study(people={})
     assert verdict.report(made).winner is None
     assert verdict.estimate(made) is None
+
+
+@pytest.mark.parametrize(("number", "corrected"), [(2, False), (3, True)])
+def test_an_estimate_from_few_participants_is_not_called_corrected(number: int, corrected: bool) -> None:
+    few = {name: dict(list(scores.items())[:number]) for name, scores in PEOPLE.items()}
+    found = verdict.report(study(few))
+    assert (found.estimate_note == verdict.NOT_CORRECTED) is not corrected
+    assert found.selected is not None
+    assert found.selected.estimate is not None
+    assert (found.selected.estimate.mean == pytest.approx(sum(few["all"].values()) / number)) is not corrected
+
+
+UP, DOWN = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
+
+
+@pytest.mark.parametrize("second", [UP, DOWN])
+def test_the_pareto_front_is_that_of_optuna(second: optuna.study.StudyDirection) -> None:
+    made = optuna.create_study(directions=[UP, second])
+    values = [(0.5, 10.0), (0.7, 20.0), (0.6, 30.0), (0.7, 20.0), (0.4, 5.0), (0.7, 25.0), (0.5, 9.0)]
+    for pair in values:
+        made.add_trial(optuna.trial.create_trial(values=list(pair)))
+    expected = tuple(trial.number for trial in made.best_trials)
+    assert len(expected) > 2 - (second == UP)
+    assert trials.pareto_front(made.trials, made.directions) == expected
+
+
+def test_the_pareto_front_has_trials_that_keep_the_constraint_only() -> None:
+    made = optuna.create_study(study_name="tiny", directions=[UP, DOWN])
+    limits = {"constraint": {"trainable_parameters": 500}, "second_objective": "trainable_parameters"}
+    made.set_user_attr("settings", parse({**CONTENT, **limits}, "the test").to_yaml())
+    for value, parameters in ((0.8, 1000.0), (0.7, 100.0)):
+        measured = {MEASURED: {"trainable_parameters": parameters}, "run_id": "run", "settings": {"tuning": "all"}}
+        made.add_trial(optuna.trial.create_trial(values=[value, parameters], user_attrs=measured))
+    assert verdict.report(made).pareto == (1,)

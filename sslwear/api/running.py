@@ -150,7 +150,8 @@ def promote(
     """Register a trial or a method of an evaluation unless it is worse than the champion.
 
     A trial and the champion are scored on the test participants. A method is compared with the champion by
-    cross-validated scores. Its networks, one for each seed and member of an ensemble, are trained on all participants.
+    cross-validated scores. Its networks or baselines, one for each seed and member of an ensemble, are trained on all
+    participants.
 
     Args:
         study: a study, an evaluation, or the name of either.
@@ -170,8 +171,8 @@ def promote(
         Scores, differences and the decision; ``moved`` says whether the alias moved, and ``reason`` why.
 
     Raises:
-        SslwearError: when study, trial, method, data or weights cannot be used, a method is a baseline or contains one,
-            or the two models cannot be compared.
+        SslwearError: when study, trial, method, data or weights cannot be used, a method or one of its members
+            searches or is a baseline without ``fitted``, or the two models cannot be compared.
 
     Example:
         >>> promotion = sslwear.promote("my-study")

@@ -51,7 +51,7 @@ def augment_show(
         str,
         typer.Argument(
             metavar="TEXT",
-            help="The value of augment in a study file, such as 'rotate(20)' or '[rotate(20), jitter(0.02)]'.",
+            help="The value of augment in a study file, such as 'rotate(20)' or '\\[rotate(20), jitter(0.02)]'.",
         ),
     ],
     out: Annotated[

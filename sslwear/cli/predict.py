@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,7 @@ def _predict(
     """Predict files, and print what was written.
 
     Args:
-        recordings: recordings, folders of them, and arrays of windows.
+        recordings: recordings, folders of them, arrays of windows, and names of sources with included recordings.
         participants: table of the people of recordings.
         model: address of the model.
         options: options of the prediction.
@@ -119,11 +120,11 @@ def _predict(
     from sslwear.studies.database.optuna_storage import store_errors
     from sslwear.tracking import Store
 
-    files, others = expanded(recordings)
+    store = Store.from_environment(write=False)
+    files, others = expanded([_place(recording, store) for recording in recordings])
     arrays = [file for file in files if is_array(file)]
     files = [file for file in files if file not in arrays]
     people = _people(files, participants)
-    store = Store.from_environment(write=False)
     with store_errors(store):
         named = _Named.find(store, model)
     tables = predict_arrays(arrays, named.loaded, options) if arrays else []
@@ -132,6 +133,18 @@ def _predict(
     if files:
         _cohort(labelled, people, named, options)
     _finalise(tables, labelled, options)
+
+
+def _place(recording: Path, store: Store) -> Path:
+    """A path, or the folder of the data set of a source, if a study file could name the source.
+
+    Raises:
+        DataError: when the source has no included recordings.
+    """
+    from sslwear.data.sources.base import find
+
+    exists = os.path.lexists(recording)
+    return recording if exists or str(recording) not in find() else store.open_dataset(str(recording)).folder
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sslwear.evaluation.counting import CountingRule
 
 DEVICES, PRECISIONS = r"auto|cpu|mps|cuda(:\d+)?", ("auto", "float32", "bf16")
+WINDOWS = "X.npy"
 FILES, PEOPLE = "Files", "Days and people"
 STILL_MG, NONWEAR_MINUTES = 15.0, 90.0
 RECORDING_GB = 1.0
@@ -29,7 +30,8 @@ Recordings = Annotated[
     list[Path],
     typer.Argument(
         metavar="RECORDING...",
-        help="Files: .cwa .gt3x .bin .csv, or these with .gz, .npy .parquet; folders of them; or windows: X.npy.",
+        help="Files: .cwa .gt3x .bin .csv, or these with .gz, .npy .parquet; folders of them; or windows: X.npy, the "
+        "folder of a data set, or smartwatch.",
     ),
 ]
 PromotedModel = Annotated[
@@ -213,6 +215,8 @@ def rule_of(min_wear: str, cover: str, min_days: int, min_weekdays: int, min_wee
 def expanded(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Files, and those in folders that are recordings; and the files in folders that are none.
 
+    The folder of a data set stands for its windows, ``X.npy``.
+
     Raises:
         DataError: when a folder has no recordings.
     """
@@ -223,6 +227,9 @@ def expanded(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     for path in paths:
         if not os.path.isdir(path):  # noqa: PTH112 - a name that is too long is none
             found.append(path)
+            continue
+        if (path / WINDOWS).is_file():
+            found.append(path / WINDOWS)
             continue
         inside = sorted(one for one in path.iterdir() if not one.is_dir() and not one.name.startswith("."))
         mine = [one for one in inside if one.name.lower().endswith((*DEVICE_ENDINGS, *TABLE_ENDINGS))]

@@ -17,10 +17,10 @@ COMMANDS: tuple[Command, ...] = get_args(Command)
 COMBINED = ("baseline", "ensemble", "select_on_validation", "probe")
 """Keys of a method that trains no network of its own."""
 SECTIONS = frozenset({"split", "training", "pretraining", "search", "sampler", "pruner", "cache"})
-SEARCHING = (
-    *("search", "sampler", "pruner", "trials", "hours", "target_score"),
-    *("second_objective", "constraint", "select", "baseline", "keep_checkpoints"),
-)
+NESTED = ("sampler", "pruner", "constraint", "select")
+"""Keys of a study's search that a search inside of an evaluation reads too."""
+STUDY = ("trials", "hours", "target_score", "second_objective", "baseline", "keep_checkpoints")
+SEARCHING = ("search", *NESTED, *STUDY)
 NETWORK = ("weights", "training", "pretraining", "cache", "precision", "device")
 """Keys for networks only."""
 NO_NETWORK = "no method trains a network"
@@ -57,8 +57,7 @@ def unused_keys(content: Mapping[str, Any], command: Command | None = None) -> d
         for reason in [reason for path, reason in found.items() if path == given[: len(path)]]:
             found["search", key] = reason
     searches = command == "evaluate" and _has_search(content)
-    used = ("sampler", "pruner", "constraint", "select") if searches else ()
-    found |= {(key,): reason for key, reason in not_read.items() if key not in used}
+    found |= {(key,): reason for key, reason in not_read.items() if not (searches and key in NESTED)}
     if command not in (None, "study") and not searches:
         found |= {("split", key): "only sslwear study run has folds of its trials" for key in ("folds", "repeats")}
     if command == "pretrain":
@@ -92,14 +91,12 @@ def _section(content: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
 
 def _own(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Methods of the evaluation that train a network, with their own keys."""
-    methods = {name: _section(content, "evaluation", "methods", name) for name in _methods(content)}
-    return {name: own for name, own in methods.items() if not own.keys() & set(COMBINED)}
+    return {name: own for name, own in _methods(content).items() if not own.keys() & set(COMBINED)}
 
 
 def _probes(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Methods of the evaluation that are probes, with their own keys."""
-    methods = {name: _section(content, "evaluation", "methods", name) for name in _methods(content)}
-    return {name: own for name, own in methods.items() if "probe" in own}
+    return {name: own for name, own in _methods(content).items() if "probe" in own}
 
 
 def _probes_of_the_study(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -113,8 +110,9 @@ def _trained(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {name: {**training, **own} for name, own in _own(content).items()}
 
 
-def _methods(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _section(content, "evaluation", "methods")
+def _methods(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    path = ("evaluation", "methods")
+    return {name: _section(content, *path, name) for name in _section(content, *path)}
 
 
 def _choices(content: Mapping[str, Any], key: str, default: Any) -> list[Any]:
@@ -191,13 +189,14 @@ def _pretraining(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _search(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    if _section(content, "search") or _has_search(content):
+    if _section(content, "search"):
         return
-    for key in ("sampler", "pruner"):
-        yield (key,), "nothing is searched (section search)"
-    if _only_evaluated(content):
-        for key in ("trials", "hours", "target_score"):
-            yield (key,), "the file has an evaluation and searches nothing"
+    if not _only_evaluated(content):
+        yield from (((key,), "nothing is searched (section search)") for key in ("sampler", "pruner"))
+    elif _has_search(content):
+        yield from (((key,), "only methods of the evaluation search") for key in STUDY)
+    else:
+        yield from (((key,), "the file has an evaluation and searches nothing") for key in (*NESTED, *STUDY))
         yield ("seed",), "an evaluation has its own seeds (evaluation.seeds)"
 
 
@@ -239,6 +238,8 @@ def _pruner(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     for key, names in uses.items():
         if name not in names:
             yield ("pruner", key), f"the pruner is {name}; the key is for {', '.join(names)}"
+    if content.get("second_objective") is not None and not _has_search(content):  # which has one objective
+        yield ("pruner",), "no trial ends early with a second_objective"
 
 
 def _evaluation(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+from sslwear.data import unfinished
+from sslwear.data.arrays import take_name
 from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.data.prepare import RATE_HZ, prepare
 from sslwear.data.shards import Shards, open_shards
+from sslwear.data.sources.base import Source
 from sslwear.data.sources.base import find as find_sources
 from sslwear.errors import DataError
 from sslwear.utils.paths import is_folder, user_path
@@ -20,7 +24,8 @@ def open_data(data: str, home: Path) -> Dataset:
 
     Args:
         data: path of a directory, or name of a source.
-        home: the store's folder, below which windows of a source are prepared once.
+        home: the store's folder, below which windows of a source are prepared once,
+            and again when their files are damaged.
 
     Raises:
         DataError: when it is neither, or cannot be used.
@@ -36,7 +41,7 @@ def open_data(data: str, home: Path) -> Dataset:
         folder = home / "datasets" / f"{data}-{RATE_HZ:g}hz-{source.window_s:g}s-{source.step_s:g}s"
         if not folder.is_dir():
             prepare(source(), folder, wait_s=WAIT_S)
-        return open_dataset(folder)
+        return _open_prepared(source(), folder)
     folder = user_path(data)
     if not is_folder(folder):
         embedded = ", ".join(name for name, source in found.items() if source.embedded)
@@ -45,6 +50,24 @@ def open_data(data: str, home: Path) -> Dataset:
             f"directory, or one of: {embedded}"
         )
     return open_dataset(folder)
+
+
+def _open_prepared(source: Source, folder: Path) -> Dataset:
+    """Open windows of a source with included recordings; damaged ones are prepared again, and a warning says so."""
+    try:
+        return open_dataset(folder)
+    except DataError:
+        fresh = folder.with_name(f".{folder.name}.again")
+        with unfinished.locked(fresh, folder, WAIT_S):
+            try:
+                return open_dataset(folder)  # another process has prepared them meanwhile
+            except DataError:
+                prepare(source, fresh, wait_s=WAIT_S)  # before the others are removed, in case it fails
+                unfinished.remove(folder)
+                take_name(fresh, folder)
+    dataset = open_dataset(folder)
+    warning = f"{folder} was damaged, and was prepared again from the recordings that come with the installation"
+    return dataclasses.replace(dataset, warnings=(*dataset.warnings, warning))
 
 
 def open_windows(data: str, home: Path) -> Dataset | Shards:

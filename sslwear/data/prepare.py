@@ -44,8 +44,9 @@ class NoWindowsError(DataError):
         self.results = results
         failed = [result.error for result in results if result.error]
         if len(results) == len(failed) == 1:
-            reason = failed[0]
-        elif len(results) == len(failed):
+            super().__init__(failed[0])  # the windows are not the problem
+            return
+        if len(results) == len(failed):
             reason = f"none of {len(results)} participants could be read; the first: {failed[0]}"
         else:
             names = ", ".join(str(result.participant) for result in results[:5] if not result.error)

@@ -27,9 +27,10 @@ HUB_COMMIT = "24176102ee6e02a6179c48eea473a3db6b08eb72"
 """Commit of the repository, which contains the weights and the code that `torch.hub` runs."""
 HUB_ENCODERS = ("harnet5", "harnet10", "harnet30")
 """Encoders with published weights."""
+HUB_TERMS = f"https://github.com/{HUB_REPOSITORY}/blob/{HUB_COMMIT}/LICENSE.md"
 HUB_LICENCE = (
     "The harnet weights that torch.hub fetches from OxWearables/ssl-wearables are published for academic use only. "
-    f"Their licence: https://github.com/{HUB_REPOSITORY}/blob/{HUB_COMMIT}/LICENSE.md"
+    f"Their licence: {HUB_TERMS}"
 )
 HUB_CONSENT = "SSLWEAR_HUB_LICENCE"
 """Environment variable by which a user accepts the licence where nobody can be asked: ``accepted``."""
@@ -174,7 +175,7 @@ def from_hub(
 
 
 def _ask_for_consent() -> None:
-    """Ask once whether the user accepts the licence of the hub's weights.
+    """Ask once whether the user accepts the licence of the hub's weights, which was logged before.
 
     Raises:
         WeightsError: when the user does not, or cannot be asked.
@@ -184,8 +185,8 @@ def _ask_for_consent() -> None:
         return
     accepted = os.environ.get(HUB_CONSENT, "").lower() == "accepted"
     if not accepted and sys.stdin is not None and sys.stdin.isatty():
-        print(HUB_LICENCE, file=sys.stderr)
-        accepted = input("Do you accept this licence? [y/N] ").strip().lower() in ("y", "yes")
+        question = f"Do you accept the licence of these weights ({HUB_TERMS}), for academic use only? [y/N] "
+        accepted = input(question).strip().lower() in ("y", "yes")
     if not accepted:
         raise WeightsError(
             f"weights: hub is not used, because its licence was not accepted. {HUB_LICENCE} Run the command in a "

@@ -138,7 +138,7 @@ def finding(
         said.append(blocks)
     varied = any(len(set(values.values())) > 1 for values in properties.values())
     if not said and varied:
-        said = ["they differ in everything that was searched"]
+        said = [f"no setting that varies among the trials has the same value in {all_of_them}"]
     return "; ".join([start, ", and ".join(said)] if said else [start]) + "."
 
 
@@ -180,7 +180,10 @@ def outside(estimate: Interval, test: Interval) -> str | None:
     half = _quantile(estimate.participants) * estimate.sd * math.sqrt(1 / estimate.participants + 1 / test.participants)
     few = count(test.participants, "test participant")
     if abs(test.mean - estimate.mean) <= half:
-        chance = f"With {few}, this is often by chance."
+        chance = f"With {few}, such a difference is often due to chance."
     else:
-        chance = f"With {few}, this is seldom by chance: they may differ from the participants of the search."
+        chance = (
+            f"With {few}, such a difference is seldom due to chance. The test participants may differ from the "
+            "participants of the search."
+        )
     return f"The mean of the test, {test.mean:.3f}, is {side} the interval of the estimate, {estimate.text()}. {chance}"

@@ -35,7 +35,7 @@ class FoldedResult:
         return tuple(fold[epoch - 1] for fold in self.evaluations)
 
 
-Listener = Callable[[int, FoldedResult], None]
+EpochCallback = Callable[[int, FoldedResult], None]
 """Receives the number of folds so far and their result; an exception that it raises ends the training."""
 
 
@@ -44,8 +44,8 @@ def fit_folds(
     settings: FitSettings,
     *,
     first: int = 1,
-    on_epoch: Listener | None = None,
-    on_stage: Listener | None = None,
+    on_epoch: EpochCallback | None = None,
+    on_stage: EpochCallback | None = None,
     cache: FeatureCache | None = None,
     ahead: bool = True,
     helpers: Helpers | None = None,
@@ -87,7 +87,7 @@ def fit_folds(
     return result
 
 
-def _train_stage(group: FoldGroup, folds: int, settings: FitSettings, on_epoch: Listener | None) -> FoldedResult:
+def _train_stage(group: FoldGroup, folds: int, settings: FitSettings, on_epoch: EpochCallback | None) -> FoldedResult:
     """Train the first `folds` folds until their mean validation loss stops them."""
     history: list[EpochRecord] = []
     best = 1

@@ -408,6 +408,33 @@ def test_the_command_labels_windows_in_arrays(command: Callable[..., Result], tm
     assert "--smooth needs recordings" in command(tmp_path / "X.npy", "--smooth", "--overwrite").stderr
 
 
+def test_the_folder_of_a_data_set_stands_for_its_windows(command: Callable[..., Result], tmp_path: Path) -> None:
+    count, folder = 5, tmp_path / "data"
+    folder.mkdir()
+    windows = np.random.default_rng(0).normal([0, 0, 1], 0.1, (count, CARD.window_samples, 3)).astype(np.float32)
+    start = NOON + np.arange(count) * np.timedelta64(5, "s")
+    for name, array in {"X": windows, "Y": np.zeros(count, int), "pid": np.full(count, "anna"), "T": start}.items():
+        np.save(folder / f"{name}.npy", array)
+    result = command(folder)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "Not read" not in result.stdout
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["X.csv"]
+    assert pd.read_csv(tmp_path / "out" / "X.csv")["participant"].tolist() == ["anna"] * count
+
+
+def test_the_name_of_a_source_stands_for_the_folder_of_its_data_set(
+    command: Callable[..., Result], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = store.open_dataset("smartwatch").folder
+    refused = [command(given).stderr for given in ("smartwatch", folder)]
+    assert refused[0] == refused[1]
+    assert "the windows have shape (770, 300, 3). This model takes (N, 150, 3)" in refused[0]
+    assert "data: adl must be prepared first, with: sslwear data prepare adl" in command("adl").stderr
+    (tmp_path / "smartwatch").mkdir()
+    assert command("smartwatch").stderr.startswith("sslwear: smartwatch has no recordings. ")
+
+
 @pytest.mark.usefixtures("drawn")
 def test_a_clock_that_is_set_back_costs_the_times_that_occur_twice(model: Model, tmp_path: Path) -> None:
     outcomes = {}

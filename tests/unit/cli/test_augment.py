@@ -54,6 +54,10 @@ def test_list_shows_the_forms_of_each_augmentation_and_what_it_does() -> None:
         assert (augmentation.__doc__ or "").splitlines()[0] in lines[name]
 
 
+def test_the_help_shows_a_list_as_it_is_written() -> None:
+    assert "'[rotate(20), jitter(0.02)]'" in call("show", "--help").stdout
+
+
 def test_augmentations_of_a_file_are_listed_and_shown(tmp_path: Path, small_folder: Path) -> None:
     (tmp_path / "shifted.py").write_text(PLUGIN)
     result = call("list", "--plugin", "shifted.py")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sslwear.config import Settings, SplitSettings, TrainingSettings, from_python, load, parse
+from sslwear.config import PrunerSettings, Settings, SplitSettings, TrainingSettings, from_python, load, parse
 from sslwear.config.loading import with_effect
 from sslwear.config.unused import COMMANDS, SECTIONS, Command
 from sslwear.errors import SettingsError
@@ -15,7 +15,9 @@ PROBE = "evaluation: {methods: {a: {probe: logistic}}}\n"
 FOREIGN = "evaluation: {methods: {a: {probe: logistic, encoder: mine}}}\n"
 EVALUATION = "evaluation: {methods: {a: {}}}\n"
 LEFT_OUT = "evaluation: {methods: {a: {}}, protocol: leave_one_out}\n"
+NESTED = "evaluation: {methods: {a: {search: {tuning: [all, head]}, trials: 2}}}\n"
 SEARCH = "search: {batch_size: [32, 64]}\n"
+SECOND = "second_objective: trainable_parameters\n"
 
 
 def loaded(folder: Path, text: str, *overrides: str, command: Command | None = None) -> Settings:
@@ -79,6 +81,15 @@ def loaded(folder: Path, text: str, *overrides: str, command: Command | None = N
         (SEARCH + "pruner: {name: halving, startup_trials: 5}", "pruner.startup_trials", "the pruner is halving"),
         (EVALUATION + "trials: 20", "trials", "the file has an evaluation and searches nothing"),
         (EVALUATION + "search: {augment: null}\ntrials: 20", "trials", "searches nothing"),
+        (EVALUATION + "baseline: random_forest", "baseline", "the file has an evaluation and searches nothing"),
+        (EVALUATION + "select: simplest", "select", "searches nothing"),
+        (EVALUATION + "constraint: {trainable_parameters: 9}", "constraint", "searches nothing"),
+        (EVALUATION + "second_objective: windows_per_second", "second_objective", "searches nothing"),
+        (EVALUATION + "keep_checkpoints: true", "keep_checkpoints", "searches nothing"),
+        (NESTED + "baseline: random_forest", "baseline", "only methods of the evaluation search"),
+        (NESTED + "trials: 3", "trials", "only methods of the evaluation search"),
+        (SEARCH + SECOND + "pruner: {name: halving}", "pruner", "no trial ends early with a second_objective"),
+        (SEARCH + SECOND + "pruner: {p_value: 0.2}", "pruner", "no trial ends early with a second_objective"),
         (EVALUATION + "seed: 1", "seed", "evaluation.seeds"),
         (
             EVALUATION + "split: {test: 0.2}",
@@ -128,7 +139,11 @@ def test_a_key_that_would_do_nothing_is_refused(tmp_path: Path, text: str, key: 
         "training: {augment: true, augment_degrees: 20}",
         "pretraining: {max_epochs: 3}\nevaluation: {methods: {a: {search: {pretext: [reverse]}, trials: 2}}}",
         "training: {augment_degrees: 20}\nevaluation: {methods: {a: {search: {augment: [true]}, trials: 2}}}",
-        "sampler: {startup_trials: 2}\nevaluation: {methods: {a: {search: {tuning: [all, head]}, trials: 2}}}",
+        NESTED + "sampler: {startup_trials: 2}\npruner: {name: halving}",
+        NESTED + "select: simplest\nconstraint: {trainable_parameters: 9}",
+        NESTED + SEARCH + SECOND + "pruner: {name: halving}",
+        SEARCH + "second_objective: null\npruner: {name: halving}",
+        EVALUATION + SEARCH + "baseline: random_forest\nselect: simplest\nkeep_checkpoints: true\n" + SECOND,
         "training: {augment: rotation, augment_degrees: 20}",
         "training: {augment: [rotation], augment_degrees: 20}",
         "training: {augment_degrees: 20}\nsearch: {augment: [[rotate(5), scale], true]}",
@@ -175,6 +190,8 @@ def test_an_override_that_turns_a_key_off_removes_what_depends_on_it(tmp_path: P
     assert loaded(tmp_path, text, "training={patience: 9}").training == TrainingSettings(patience=9)
     pruner = loaded(tmp_path, SEARCH + "pruner: {startup_trials: 9}\n", "pruner.name=none").pruner
     assert (pruner.name, pruner.startup_trials) == ("none", 5)
+    second = loaded(tmp_path, SEARCH + "pruner: {name: halving}\n", "second_objective=windows_per_second")
+    assert second.pruner == PrunerSettings()
     evaluated = loaded(tmp_path, "split: {test: 0.3, test_seed: 1}\n", "evaluation={methods: {a: {}}}")
     assert evaluated.split == SplitSettings(test_seed=1)
 

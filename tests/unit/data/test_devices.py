@@ -380,6 +380,13 @@ def test_when_no_file_can_be_read_each_is_named_with_its_reason(tmp_path: Path) 
     assert "none of 2 participants could be read" in end
 
 
+def test_a_single_file_that_is_missing_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "absent.csv"
+    result = CliRunner().invoke(app, ["data", "import", str(file), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 1
+    assert result.stderr == f"sslwear: there is no file {file}; give the path of a recording\n"
+
+
 @pytest.mark.parametrize(
     ("header", "reason"),
     [

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import sys
 from collections import Counter
 from pathlib import Path
@@ -152,6 +153,39 @@ def test_data_is_opened_by_the_sources_name_and_prepared_once(
     assert opened.folder.is_relative_to(tmp_path)
     monkeypatch.delattr(Smartwatch, "_bytes")
     assert_array_equal(open_data("smartwatch", tmp_path).labels, opened.labels)
+
+
+@pytest.mark.parametrize("file", ["X.npy", "Y.npy", "dataset.json"])
+@pytest.mark.parametrize("cut", [False, True])
+def test_damaged_data_of_a_source_are_prepared_again(
+    tmp_path: Path, smartwatch_folder: Path, file: str, cut: bool
+) -> None:
+    folder = tmp_path / "datasets" / "smartwatch-30hz-10s-5s"
+    shutil.copytree(smartwatch_folder, folder)
+    whole = open_data("smartwatch", tmp_path)
+    assert (whole.folder, whole.warnings) == (folder, ())
+    content = (folder / file).read_bytes()
+    middle = content.index(b'"fingerprint": "') + 20 if file == "dataset.json" else len(content) // 2
+    flipped = content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
+    (folder / file).write_bytes(content[:middle] if cut else flipped)
+    again = open_data("smartwatch", tmp_path)
+    assert again.fingerprint == whole.fingerprint
+    (warning,) = again.warnings
+    assert warning.startswith(f"{folder} was damaged, and was prepared again")
+    assert open_data("smartwatch", tmp_path).warnings == ()
+    assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == [folder.name]
+
+
+def test_damaged_data_are_kept_when_their_source_is_gone(
+    tmp_path: Path, smartwatch_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "datasets" / "smartwatch-30hz-10s-5s"
+    shutil.copytree(smartwatch_folder, folder)
+    (folder / "Y.npy").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "seglearn", None)
+    with pytest.raises(DataError, match="the package seglearn or its file"):
+        open_data("smartwatch", tmp_path)
+    assert (folder / "X.npy").is_file()
 
 
 def test_data_is_opened_by_folder(small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

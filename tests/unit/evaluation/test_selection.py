@@ -264,7 +264,8 @@ BLOCKS = tuple(f"layer{i}" for i in range(1, 6))
             [2, 5],
             24,
             {"learning_rate": RATES, "pretext": PRETEXT},
-            "Of 24 trials, 2 cannot be told from the best; they differ in everything that was searched.",
+            "Of 24 trials, 2 cannot be told from the best; no setting that varies among the trials has the same value "
+            "in both.",
         ),
         # one value only was tried, or the trials have none
         ([0, 3], 24, {"a": dict.fromkeys(range(24), "x")}, "Of 24 trials, 2 cannot be told from the best."),
@@ -272,7 +273,8 @@ BLOCKS = tuple(f"layer{i}" for i in range(1, 6))
             [0, 3],
             24,
             {"a": {**RATES, 0: "-", 3: "-"}},
-            "Of 24 trials, 2 cannot be told from the best; they differ in everything that was searched.",
+            "Of 24 trials, 2 cannot be told from the best; no setting that varies among the trials has the same value "
+            "in both.",
         ),
         ([], 24, {}, "Of 24 trials, 0 cannot be told from the best."),
     ],
@@ -324,13 +326,14 @@ ESTIMATE = Interval(0.7, 0.1, 0.65, 0.75, 16)
             0.61,
             3,
             "The mean of the test, 0.610, is below the interval of the estimate, 0.700 [0.650, 0.750]. "
-            "With 3 test participants, this is often by chance.",
+            "With 3 test participants, such a difference is often due to chance.",
         ),
         (
             0.9,
             3,
             "The mean of the test, 0.900, is above the interval of the estimate, 0.700 [0.650, 0.750]. "
-            "With 3 test participants, this is seldom by chance: they may differ from the participants of the search.",
+            "With 3 test participants, such a difference is seldom due to chance. The test participants may differ "
+            "from the participants of the search.",
         ),
     ],
 )
@@ -341,8 +344,8 @@ def test_a_test_mean_outside_of_its_estimate(mean: float, participants: int, exp
 def test_chance_is_judged_by_the_interval_for_new_participants() -> None:
     half = stats.t.ppf(0.975, 15) * 0.1 * np.sqrt(1 / 16 + 1 / 5)
     inside, beyond = (Interval(0.7 - half + by, 0.1, 0.5, 0.6, 5) for by in (0.001, -0.001))
-    assert "often by chance" in (outside(ESTIMATE, inside) or "")
-    assert "seldom by chance" in (outside(ESTIMATE, beyond) or "")
+    assert "often due to chance" in (outside(ESTIMATE, inside) or "")
+    assert "seldom due to chance" in (outside(ESTIMATE, beyond) or "")
 
 
 def test_an_estimate_without_limits_gives_no_warning() -> None:

@@ -91,8 +91,8 @@ def changed(content: Mapping[str, Any], change: Change) -> dict[str, Any]:
         if path not in before and not change.gives(path):
             section = result
             for name in path[:-1]:
-                section = section[name]
-            del section[path[-1]]
+                section = section.get(name, {})  # the section itself may have been removed before
+            section.pop(path[-1], None)
     return result
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 
+from sslwear.evaluation.selection import standard_error
 from sslwear.studies.database.trials import winner
 from sslwear.tracking import Store
 from tests.browser.conftest import Ui
@@ -142,6 +144,29 @@ def test_the_output_has_addresses_and_no_log(page: Any, ui: Ui) -> None:
     open_table(page, address(ui, "tiny:"))
     assert ui.lines[0] == f"tiny: {ui.address}/study/tiny"
     assert len(ui.lines) == 3
+
+
+def test_the_page_of_the_verdict_has_means_with_errors_and_marks(
+    page: Any, ui: Ui, studied: tuple[optuna.Study, Store], tmp_path: Path
+) -> None:
+    study, store = studied
+    run_id = study.user_attrs["run_id"]
+    page.goto(f"file://{store.client.download_artifacts(run_id, 'study.html', str(tmp_path))}")
+    best = winner(study)
+    assert best is not None
+    row = page.locator(f"#trial-{best.number}")
+    assert row.is_visible()
+    people = list(best.user_attrs["people"].values())
+    expected = f"{best.value:.3f} ± {standard_error(people):.3f}" if len(people) > 1 else f"{best.value:.3f}"
+    assert expected in row.inner_text()
+    assert "selected" in row.inner_text()
+    marked = page.get_by_text("cannot be told from the best").count()
+    assert marked >= sum(
+        store.client.get_run(trial.user_attrs["run_id"]).data.tags.get("sslwear.like_best") == "yes"
+        for trial in study.trials
+    )
+    for picture in page.locator("svg, img").all():
+        assert picture.bounding_box()["width"] > 100
 
 
 @pytest.mark.parametrize(

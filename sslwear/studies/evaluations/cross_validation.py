@@ -24,6 +24,7 @@ from sslwear.studies.evaluations.results import PLAN, finished_jobs, newest_eval
 from sslwear.studies.results.mlflow_page import JOB, describe_experiment, evaluation_name, evaluation_note
 from sslwear.studies.search.optimise import alone
 from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.pretraining import pretraining_rights
 from sslwear.studies.workers.team import Team
 from sslwear.tracking import MAX_PARAM, Run, Store
 from sslwear.tracking.client import unless_away
@@ -130,15 +131,19 @@ def _share_jobs(
 ) -> None:
     """Run those of the pending jobs that nobody else runs, until none is left.
 
+    Jobs that need a pre-training which another worker is doing come last.
+
     Raises:
         StudyError: when jobs failed; at once when several in a row failed in the same way.
     """
-    failures = FailedJobs(len(plan.jobs))
+    failures, worked = FailedJobs(len(plan.jobs)), True
     while pending:
-        worked = False
+        postpones, worked = worked, False
         for job in tuple(pending):
             open_ = {one.key for one in pending}
             if job.key not in done and open_.isdisjoint(job.members.values()):
+                if postpones and _waits_for_pretraining(plan, job, team):
+                    continue
                 with team.heartbeat.trying(f"job:{job.key}") as mine:
                     if not mine:
                         continue
@@ -154,6 +159,13 @@ def _share_jobs(
             team.wait()
             done.update(finished_jobs(plan.context.store, parent.experiment))
     failures.check()
+
+
+def _waits_for_pretraining(plan: CrossValidationPlan, job: Job, team: Team) -> bool:
+    """Whether another worker does a pre-training that a job needs; False for a search, which needs several."""
+    if not job.method.pretrains or job.method.given.search is not None:
+        return False
+    return team.is_busy(pretraining_rights(plan.of(job), job.method.training))
 
 
 def _opened(plan: CrossValidationPlan, experiment_id: str) -> Run:

@@ -158,7 +158,8 @@ def first_folds(context: StudyContext) -> int:
     """Number of folds that are trained first: all if no trial ends early, else those with enough participants to
     compare trials.
     """
-    if context.settings.pruner.name == "none":
+    settings = context.settings
+    if settings.pruner.name == "none" or settings.second_objective is not None:
         return len(context.folds)
     seen: set[Any] = set()
     for number, fold in enumerate(context.folds, start=1):

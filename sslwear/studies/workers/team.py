@@ -93,6 +93,10 @@ class Team:
         """Names of the other workers that are alive."""
         return list(self.heartbeat.claims.others(self._prefix).values())
 
+    def is_busy(self, rights: Sequence[str]) -> bool:
+        """Whether another process has one of some rights."""
+        return any(self.heartbeat.claims.others(right) for right in rights)
+
     def look_after(self) -> None:
         """End the runs of workers that are gone."""
         for name, process in self.heartbeat.claims.others(self._prefix, gone=True).items():
@@ -164,10 +168,6 @@ class Crew(Team):
         """Let go of all trials; they wait again the next time that a worker asks."""
         self.heartbeat.trials.difference_update(self._mine)
         self._mine.clear()
-
-    def is_busy(self, rights: Sequence[str]) -> bool:
-        """Whether another process has one of some rights."""
-        return any(self.heartbeat.claims.others(right) for right in rights)
 
     def runs(self, run: Run) -> None:
         """Say which run is the study's: if its process dies, this one takes it over."""

@@ -192,6 +192,8 @@ def test_an_override_that_turns_a_key_off_removes_what_depends_on_it(tmp_path: P
     assert (pruner.name, pruner.startup_trials) == ("none", 5)
     second = loaded(tmp_path, SEARCH + "pruner: {name: halving}\n", "second_objective=windows_per_second")
     assert second.pruner == PrunerSettings()
+    both = ("search=null", "split={validation: 0.2}")  # each leaves a key of the pruner without effect
+    assert loaded(tmp_path, SEARCH + "pruner: {p_value: 0.2}\n", *both).pruner == PrunerSettings()
     evaluated = loaded(tmp_path, "split: {test: 0.3, test_seed: 1}\n", "evaluation={methods: {a: {}}}")
     assert evaluated.split == SplitSettings(test_seed=1)
 

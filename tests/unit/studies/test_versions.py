@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from sslwear.augmentations import base as augmentations
 from sslwear.augmentations.rotation import Rotation
 from sslwear.data.arrays import Description
 from sslwear.data.dataset import Dataset
-from sslwear.encoders.base import Network
+from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.cnn import Cnn5
+from sslwear.encoders.harnet import Harnet5
 from sslwear.encoders.heads import LINEAR
+from sslwear.encoders.multiscale import Multiscale
 from sslwear.encoders.window_features import features
 from sslwear.evaluation.baselines import extra_trees, minirocket, random_forest
 from sslwear.evaluation.baselines.base import ProbabilityBaseline, missing
@@ -25,6 +29,7 @@ from sslwear.evaluation.baselines.extra_trees import ExtraTrees
 from sslwear.evaluation.baselines.minirocket import MiniRocket
 from sslwear.evaluation.baselines.random_forest import RandomForest
 from sslwear.evaluation.participants import per_participant
+from sslwear.pretext import base as pretext
 from sslwear.pretext.base import get as get_pretext
 from sslwear.studies.setup.keys import EVALUATION_VERSION, PRETRAINING_VERSION
 from sslwear.training import AugmentedViews, FitData, FitSettings, FrozenBlocks, Windows, fit
@@ -60,11 +65,45 @@ RECORDED: dict[tuple[str, int], list[float]] = {
         *(0.246228, 0.37856, 0.375212, 0.485481, 0.359885, 0.154634, 0.543742, 0.171519, 0.284739),
         *(0.231957, 0.297933, 0.47011, 0.0913935, 0.243283, 0.665323, 0.290376, 0.360277, 0.349347),
     ],
+    ("pretraining on contrastive", 3): [2.572, 3.12981],
+    ("pretraining on hidden_half", 3): [0.832918, 1.43507],
+    ("pretraining on jitter", 3): [1.37467, 1.41291],
+    ("pretraining on multi", 3): [0.706287, 0.695463],
+    ("pretraining on permutation", 3): [0.653181, 0.661881],
+    ("pretraining on reverse", 3): [0.692904, 0.692519],
+    ("pretraining on rotation", 3): [2.08277, 2.29257],
+    ("pretraining on scale", 3): [1.34115, 1.60353],
+    ("pretraining on time_warp", 3): [0.668355, 0.713056],
+    ("evaluation with flip", 4): [159.519, 209.906, 214.268, 159.519, 209.906, 214.268],
+    ("evaluation with jitter", 4): [168.162, 210.127, 214.624, 162.657, 209.725, 214.023],
+    ("evaluation with mask", 4): [157.764, 208.512, 212.764, 159.161, 209.278, 213.806],
+    ("evaluation with rotation", 4): [254.298, 218.75, 208.724, 223.077, 200.892, 223.354, 173.003, 227.295, 225.521],
+    ("evaluation with scale", 4): [160.633, 197.262, 221.091, 161.748, 184.617, 227.914],
+    ("evaluation with scale_motion", 4): [159.649, 208.782, 214.878, 159.845, 207.096, 215.794],
+    ("evaluation with tempo", 4): [159.525, 209.909, 214.161, 159.585, 210.252, 214.286],
+    ("evaluation with time_warp", 4): [159.602, 209.874, 214.475, 159.534, 209.892, 214.299],
+    ("evaluation with adamw and one_cycle", 4): [0.882232, 1.09522],
+    ("evaluation with dropout", 4): [0.844821, 1.09288],
+    ("evaluation with ema", 4): [0.82944, 0.874821],
+    ("evaluation with harnet5", 4): [1.09801, 1.09876],
+    ("evaluation with multiscale", 4): [0.895772, 1.1459],
+    ("evaluation with swa", 4): [0.667149, 0.423261],
+    ("evaluation with warm-up and clipping", 4): [0.858156, 1.09299],
     ("evaluation", 1): [
         *(1.25694, 1.10369, 1.26198, 1.10159, 1.22666, 1.10225, 1.1505, 1.11455, 26.6554, 29.9816),
         *(0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 1.0, 1.0),
     ],
 }
+RECIPES: dict[str, tuple[type[Encoder], dict[str, Any]]] = {
+    "harnet5": (Harnet5, {"max_epochs": 1, "patience": 1, "learning_rate": 1e-5}),
+    "multiscale": (Multiscale, {"max_epochs": 1, "patience": 1}),
+    "adamw and one_cycle": (Cnn5, {"optimizer": "adamw", "weight_decay": 0.05, "schedule": "one_cycle"}),
+    "dropout": (Cnn5, {"dropout": 0.3}),
+    "ema": (Cnn5, {"weight_average": "ema"}),
+    "swa": (Cnn5, {"weight_average": "swa", "max_epochs": 4, "patience": 4}),
+    "warm-up and clipping": (Cnn5, {"warmup_epochs": 1, "clip_norm": 0.5}),
+}
+"""Encoders and settings of training beside those of `test_evaluation`."""
 ROUNDING = 2e-3
 """Relative difference that another processor or number of threads may make."""
 
@@ -104,11 +143,11 @@ def settings() -> FitSettings:
     return FitSettings(learning_rate=1e-3, batch_size=8, max_epochs=2, patience=2, seed=3, schedule="cosine")
 
 
-def check_recorded(stage: str, version: int, found: list[float]) -> None:
+def check_recorded(stage: str, version: int, found: list[float], rounding: float = ROUNDING) -> None:
     constant = f"{stage.partition(' ')[0].upper()}_VERSION"
     assert (stage, version) in RECORDED, f"{constant} was raised: record {[float(f'{x:.6g}') for x in found]}"
     message = f"the arithmetic of this stage changed: raise {constant} and record {[float(f'{x:.6g}') for x in found]}"
-    assert found == pytest.approx(RECORDED[stage, version], rel=ROUNDING, abs=1e-6), message
+    assert found == pytest.approx(RECORDED[stage, version], rel=rounding, abs=1e-6), message
 
 
 def test_features(dataset: Dataset) -> None:
@@ -146,6 +185,39 @@ def test_evaluation(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     found += np.abs(features(dataset.windows[:2], 30.0)).sum(axis=1).tolist()
     found += [*predicted.tolist(), float(table["f1"].iloc[0]), float(table["accuracy"].iloc[0])]
     check_recorded("evaluation", EVALUATION_VERSION, found)
+
+
+@pytest.mark.parametrize("name", sorted(pretext.find()))
+def test_pretraining_on_each_task(dataset: Dataset, name: str) -> None:
+    data = FitData(Windows.of(dataset, (0, 1, 2)), Windows.of(dataset, (3,)))
+    result = fit(encoder(), get_pretext(name)(), data, parse("all", Cnn5), settings())
+    found = [result.history[-1].train_loss, result.history[-1].validation_loss]
+    check_recorded(f"pretraining on {name}", PRETRAINING_VERSION, found, 5 * ROUNDING)
+
+
+@pytest.mark.parametrize("name", sorted(augmentations.find()))
+def test_evaluation_with_each_augmentation(dataset: Dataset, name: str) -> None:
+    kind = augmentations.find()[name]
+    windows = torch.from_numpy(dataset.windows[:8]).transpose(1, 2)
+    found = []
+    for text in kind.examples or (name,):
+        (one,) = augmentations.in_turn(augmentations.parse(text))
+        drawn = one.draw(len(windows), torch.Generator().manual_seed(7))
+        found += one.apply(windows, drawn).abs().sum(dim=(1, 2))[:3].tolist()
+    check_recorded(f"evaluation with {name}", EVALUATION_VERSION, found)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_evaluation_with_each_recipe(dataset: Dataset, name: str) -> None:
+    kind, changes = RECIPES[name]
+    with seeded(1):
+        network = kind()
+    train, validation = Windows.of(dataset, (0, 1, 2)), Windows.of(dataset, (3,))
+    task = Classification(3, None, LINEAR, label_smoothing=0.1)
+    how = replace(settings(), **changes)
+    result = fit(network, task, FitData(train, validation), parse("all", kind), how)
+    found = [result.history[-1].train_loss, result.history[-1].validation_loss]
+    check_recorded(f"evaluation with {name}", EVALUATION_VERSION, found, 5 * ROUNDING)
 
 
 @pytest.mark.parametrize("baseline", [ExtraTrees, MiniRocket], ids=lambda baseline: baseline.name)

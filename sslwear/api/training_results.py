@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,6 +52,10 @@ class TrainingResult:
         scores = ", ".join(f"{name} {value:.3f}" for name, value in self.scores.items())
         return f"TrainingResult({self.weights!r}, {scores})"
 
+    def _repr_html_(self) -> str:
+        table = self.epochs.to_html(index=False, float_format=lambda value: f"{value:.4g}")
+        return f"{_scores_html('Training', self.weights, self.scores)}{table}"
+
 
 @dataclass(frozen=True)
 class PretrainingResult:
@@ -63,3 +69,12 @@ class PretrainingResult:
 
     weights: str
     scores: dict[str, float]
+
+    def _repr_html_(self) -> str:
+        return _scores_html("Pre-training", self.weights, self.scores)
+
+
+def _scores_html(what: str, weights: str, scores: Mapping[str, float]) -> str:
+    """Scores and the address of the weights, as a paragraph."""
+    listed = ", ".join(f"{escape(name)} {value:.3f}" for name, value in scores.items())
+    return f"<p><b>{what}</b>: {listed}. Weights: <code>{escape(weights)}</code></p>"

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,10 @@ from rich.console import Console
 
 import sslwear
 from sslwear.api import evaluation_result, loading, notebook, running, study_result, training_results
+from sslwear.api.training_results import PretrainingResult, TrainingResult
 from sslwear.config import to_yaml
 from sslwear.studies.setup.progress import ConsoleProgress
+from sslwear.training import EpochRecord
 
 CONTENT: dict[str, Any] = {
     "study": "my-study",
@@ -266,3 +269,13 @@ def test_progress_is_shown_in_a_notebook_and_on_a_terminal_only(
         monkeypatch.setattr(f"rich.live.Live.{method}", lambda *_, **__: None)
     with notebook.progress_shown(wanted, epochs=False) as progress:
         assert isinstance(progress, ConsoleProgress) == shown
+
+
+def test_results_of_trainings_are_shown_in_a_notebook() -> None:
+    history = [EpochRecord(number, 1.5 / number, 1.25, {"kappa": 0.5}, {}, 2.0) for number in (1, 2)]
+    fit: Any = SimpleNamespace(history=history)
+    trained = TrainingResult("runs:/<id>", {"kappa": 0.5}, fit)._repr_html_()
+    assert trained.startswith("<p><b>Training</b>: kappa 0.500. Weights: <code>runs:/&lt;id&gt;</code></p><table")
+    assert "<td>0.75</td>" in trained
+    pretrained = PretrainingResult("runs:/1", {"accuracy": 0.75, "chance": 0.5})._repr_html_()
+    assert pretrained == "<p><b>Pre-training</b>: accuracy 0.750, chance 0.500. Weights: <code>runs:/1</code></p>"

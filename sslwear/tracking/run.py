@@ -6,7 +6,8 @@ import json
 import shlex
 import tempfile
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,14 @@ from sslwear.encoders import checksums, weights
 from sslwear.encoders.base import Network
 from sslwear.encoders.card import CARD, CHECKPOINT, Card, write_encoder
 from sslwear.tracking import records
+from sslwear.tracking.client import unless_away
+from sslwear.tracking.outages import is_interruption
 from sslwear.tracking.provenance import PREFIX
 from sslwear.tracking.records import Record
 from sslwear.training import EpochRecord
 from sslwear.utils import plugins
 from sslwear.utils.csv_cells import csv_text
+from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.masking import masked
 
 if TYPE_CHECKING:
@@ -230,3 +234,33 @@ class Run:
             records.send(self._client, record)
         else:
             self.store.kept.write(self._client, record, self.store.process)
+
+
+@contextmanager
+def managed(create: Callable[[], Run], close_children: Callable[[Run], None] | None = None) -> Iterator[Run]:
+    """Run that ends with the block, together with its child runs.
+
+    Args:
+        create: creates or reopens the run; signals are deferred during the call.
+        close_children: ends child runs that are still open when the block raises; None for a run without children,
+            which logs the traceback itself.
+    """
+    run: Run | None = None
+    try:
+        with signals_deferred():
+            run = create()
+        yield run
+        with signals_deferred():
+            run.end("FINISHED", "finished")
+    except BaseException as error:
+        with signals_deferred():
+            if run is not None and is_interruption(error):
+                run.end("KILLED", "interrupted")
+            elif run is not None and close_children is None:
+                run.fail(error)
+            elif run is not None:
+                run.end("FAILED", "failed")
+            if run is not None and close_children is not None:
+                with unless_away(run.store, error):
+                    close_children(run)
+        raise

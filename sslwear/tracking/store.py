@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,14 +26,12 @@ from sslwear.data.pretraining import PretrainingData, open_pretraining_data
 from sslwear.data.shards import Shards
 from sslwear.errors import StudyError
 from sslwear.tracking import addresses, databases, open_runs
-from sslwear.tracking.client import TRACKING_VARIABLE, all_pages, end_runs, open_client, unless_away
+from sslwear.tracking.client import TRACKING_VARIABLE, all_pages, end_runs, open_client
 from sslwear.tracking.environment import set_defaults
 from sslwear.tracking.offline_records import KeptRecords, kept_records
-from sslwear.tracking.outages import is_interruption
 from sslwear.tracking.provenance import PREFIX, provenance
-from sslwear.tracking.run import NOTE, OLD_KINDS, Run
+from sslwear.tracking.run import NOTE, OLD_KINDS, Run, managed
 from sslwear.training import FeatureCache
-from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.locks import file_lock
 from sslwear.utils.masking import masked, one_line
 from sslwear.utils.paths import user_path
@@ -212,39 +210,8 @@ class Store:
         self, experiment: str, name: str, kind: str, parent: str | None = None, note: str | None = None, **tags: str
     ) -> Iterator[Run]:
         """New run that ends with the block: finished, interrupted (also by an outage) or failed; see `create_run`."""
-        with self.managed_run(lambda: self.create_run(experiment, name, kind, parent, note, **tags)) as run:
+        with managed(lambda: self.create_run(experiment, name, kind, parent, note, **tags)) as run:
             yield run
-
-    @contextmanager
-    def managed_run(
-        self, create: Callable[[], Run], close_children: Callable[[Run], None] | None = None
-    ) -> Iterator[Run]:
-        """Run that ends with the block, together with its child runs.
-
-        Args:
-            create: creates or reopens the run; signals are deferred during the call.
-            close_children: ends child runs that are still open when the block raises; None for a run without children,
-                which logs the traceback itself.
-        """
-        run: Run | None = None
-        try:
-            with signals_deferred():
-                run = create()
-            yield run
-            with signals_deferred():
-                run.end("FINISHED", "finished")
-        except BaseException as error:
-            with signals_deferred():
-                if run is not None and is_interruption(error):
-                    run.end("KILLED", "interrupted")
-                elif run is not None and close_children is None:
-                    run.fail(error)
-                elif run is not None:
-                    run.end("FAILED", "failed")
-                if run is not None and close_children is not None:
-                    with unless_away(self, error):
-                        close_children(run)
-            raise
 
     def find_run(self, run_id: str) -> MlflowRun | None:
         """Run by id; None if it does not exist or was deleted in the UI."""

@@ -30,6 +30,7 @@ from sslwear.tracking import MAX_PARAM, Run, Store
 from sslwear.tracking.client import unless_away
 from sslwear.tracking.outages import is_memory, is_outage
 from sslwear.tracking.provenance import PREFIX
+from sslwear.tracking.run import managed
 from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.words import count
 
@@ -81,7 +82,7 @@ def evaluate_study(
             return results(settings.study, store)
         if joint:
             return _share(plan, experiment_id, missing, done, progress)
-        with store.managed_run(lambda: _opened(plan, experiment_id), _clear) as parent:
+        with managed(lambda: _opened(plan, experiment_id), _clear) as parent:
             _run_jobs(plan, missing, parent, done, progress)
             table = results(settings.study, store)
             _finalise(plan, parent, table)

@@ -54,14 +54,7 @@ def finalise(
         StudyError: when no trial finished.
         FinaliserReplacedError: when this process has lost the right; it has not logged test scores since.
     """
-    best = winner(study)
-    if best is None:
-        if why := no_winner(study):
-            raise StudyError(f"{study.study_name}: {why} Start a study with other limits: --set study=NAME")
-        raise StudyError(
-            f"none of the {trials} trials of {study.study_name!r} finished. Read traceback.txt of a failed run in the "
-            "UI"
-        )
+    best = _winner(study, trials)
     parent.text(context.settings.to_yaml(), "settings.yaml")
     objective = context.settings.objective
     value = score_of(best) or 0.0
@@ -85,6 +78,18 @@ def finalise(
     score_baseline(context, study, parent, progress)
     check_mine(is_mine)
     summary.log(study, parent)
+
+
+def _winner(study: optuna.Study, trials: int) -> FrozenTrial:
+    best = winner(study)
+    if best is None and (why := no_winner(study)):
+        raise StudyError(f"{study.study_name}: {why} Start a study with other limits: --set study=NAME")
+    if best is None:
+        raise StudyError(
+            f"none of the {trials} trials of {study.study_name!r} finished. Read traceback.txt of a failed run in the "
+            "UI"
+        )
+    return best
 
 
 def _test(context: StudyContext, best: FrozenTrial, network: Network) -> HeldOutScores:

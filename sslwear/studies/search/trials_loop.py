@@ -225,12 +225,17 @@ def search_in_fold(
         with signals_deferred():
             crew.leave(error)
         raise
+    return inner, study, _winner(study)
+
+
+def _winner(study: optuna.Study) -> FrozenTrial:
+    """The selected trial of a search inside of a fold."""
     best = winner(study)
+    if best is None and (why := no_winner(study)):
+        raise StudyError(f"its search has no winner. {why}")
     if best is None:
-        if why := no_winner(study):
-            raise StudyError(f"its search has no winner. {why}")
         raise StudyError("no trial of its search finished. Read traceback.txt of a failed trial's run in the UI")
-    return inner, study, best
+    return best
 
 
 def _nested_study(settings: Settings, store: Store, key: str) -> optuna.Study:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,28 @@ class Worker:
         """Kill it if it still runs."""
         self._process.kill()
         self._process.join()
+
+
+def suspend(worker: Worker, store: Store) -> None:
+    """Stop a worker, but not while it writes to an SQLite file, because nobody else could write until it goes on."""
+    for _ in range(100):
+        worker.send(signal.SIGSTOP)
+        if all(is_free(path) for path in store.home.glob("*.db")):
+            return
+        worker.send(signal.SIGCONT)
+        time.sleep(0.05)
+    raise AssertionError("the worker writes all the time")
+
+
+def is_free(path: Path) -> bool:
+    """Whether an SQLite file can be written."""
+    with closing(sqlite3.connect(path, timeout=1.0)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.rollback()
+        return True
 
 
 def stub_command(arguments: tuple[str, ...], variables: dict[str, str], output: str) -> None:
@@ -242,7 +266,7 @@ def test_a_killed_workers_trial_is_run_by_another(shared: Store, file: Path, sta
 def test_a_worker_that_was_stopped_for_long_drops_its_trial(shared: Store, file: Path, start: Start) -> None:
     first = start(shared, file, seconds=8)
     lost = in_hand(shared, first)
-    first.send(signal.SIGSTOP)
+    suspend(first, shared)
     second = start(shared, file)
     waiting(lambda: trials(shared, TrialState.FAIL), second)  # after the grace
     first.send(signal.SIGCONT)
@@ -292,7 +316,7 @@ def test_a_finaliser_that_was_stopped_for_long_leaves_the_study_to_another(
     both = [start(store, file, seconds=0.1, STUB_FINAL_S="3") for _ in range(2)]
     waiting(lambda: any("finalises" in one.out() for one in both), both[0])
     finaliser, other = sorted(both, key=lambda one: "finalises" not in one.out())
-    finaliser.send(signal.SIGSTOP)
+    suspend(finaliser, store)
     other.ended()
     (ended,) = store.find_runs(None, kind="study")
     finaliser.send(signal.SIGCONT)

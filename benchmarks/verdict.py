@@ -4,8 +4,8 @@ In each outer fold, a study searches on the other participants, its winner is tr
 participants. Optimism is the estimate of the winner minus its score on them. The search in folds has 24 combinations of
 mask, rate and pretext task. The search by hold-out trains once a trial and not four times, and has four times as many
 rates, so that both take about the same time. Network and recipe are those of the first study,
-`experiments/quickstart.yaml`. With --hindsight no trial ends early, and all are trained again on the other participants
-and scored; the loss in hindsight is the score of the best combination over all outer folds minus that of the winners.
+`experiments/quickstart.yaml`. With --hindsight all combinations are then trained on the other participants and scored;
+the loss in hindsight is the score of the best combination over all outer folds minus that of the winners.
 
     python benchmarks/verdict.py [--data smartwatch ...] [--seeds 1] [--outer 5] [--epochs 12] [--hindsight]
 """
@@ -13,24 +13,18 @@ and scored; the loss in hindsight is the score of the best combination over all 
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pandas as pd
 from machine import describe, new_store
 
 import sslwear
 from sslwear.evaluation.intervals import difference, interval
 from sslwear.studies.evaluations.cross_validation import evaluate_study
-from sslwear.studies.evaluations.plan import CrossValidationPlan
-from sslwear.studies.search.final_test import score_network
-from sslwear.studies.search.trials_loop import search_in_fold
-from sslwear.studies.setup.progress import ProgressCallback
-from sslwear.studies.trial.winner import trial_network
 from sslwear.tracking import Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.words import count
@@ -64,7 +58,6 @@ def study(data: str, side: str, given: argparse.Namespace) -> sslwear.Settings:
         training={**TRAINING, "max_epochs": given.epochs, "patience": given.epochs},
         pretraining={"max_epochs": 3, "patience": 2},
         sampler={"name": "grid"},
-        pruner={"name": "none"} if given.hindsight else {},
         evaluation={
             "baselines": "none",
             "folds": given.outer,
@@ -87,23 +80,21 @@ def run(settings: sslwear.Settings, store: Store) -> tuple[pd.DataFrame, pd.Data
     return table, pd.DataFrame(rows), seconds
 
 
-def hindsight(settings: sslwear.Settings, store: Store) -> pd.DataFrame:
-    """Outer test kappa by combination, seed and participant, of all trials of all jobs."""
-    plan, experiment = CrossValidationPlan.build(settings, store), store.experiment(settings.study)
-    progress = ProgressCallback()
-    tables = []
-    for job in plan.jobs:
-        context = plan.of(job)
-        with store.start_run(experiment, "hindsight", "hindsight", None, None) as parent:
-            training = job.method.training
-            inner, trials, _ = search_in_fold(context, job.method.given, training, job.key, parent, progress)
-            for trial in trials.get_trials(states=(optuna.trial.TrialState.COMPLETE,)):
-                network, _ = trial_network(inner, trials, trial, parent, progress)
-                names = context.dataset.class_names
-                tested = score_network(context, network, context.encoder.window_samples, names, 0)
-                one = tested.table[["participant", "kappa"]]
-                tables.append(one.assign(combination=json.dumps(trial.params, sort_keys=True), seed=job.seed))
-    return pd.concat(tables)
+def hindsight(data: str, given: argparse.Namespace, store: Store) -> pd.Series[float]:
+    """Mean outer test kappa of each combination of the search in folds, trained on a fold's other participants."""
+    settings = study(data, "folds", given)
+    rates = (float(f"{rate:.2g}") for rate in RATES["folds"])
+    every = itertools.product(SEARCH["tuning"], SEARCH["pretext"], rates)
+    methods = {f"{tuning} {pretext} {rate:g}": (tuning, pretext, rate) for tuning, pretext, rate in every}
+    keys = ("tuning", "pretext", "learning_rate")
+    evaluation = {
+        **settings.model_dump()["evaluation"],
+        "refit": True,
+        "methods": {name: dict(zip(keys, values, strict=True)) for name, values in methods.items()},
+    }
+    content = {**settings.model_dump(), "study": f"{settings.study}-hindsight", "evaluation": evaluation}
+    table = evaluate_study(sslwear.Settings(**{**content, "split": {"validation": 0.125}}), store)
+    return table.groupby(["method", "participant"])["kappa"].mean().groupby("method").mean()
 
 
 def main() -> None:
@@ -135,7 +126,7 @@ def main() -> None:
             paired = difference(people["folds"][-1], people["hold-out"][-1])
             notes.append(f"{data}: folds minus hold-out {paired.interval.text('+')}, p {paired.p:.3f}")
             if given.hindsight:
-                means = hindsight(settings, store).groupby("combination")["kappa"].mean()
+                means = hindsight(data, given, store)
                 notes.append(
                     f"{data}: best of {count(len(means), 'combination')} in hindsight {means.max():.3f} "
                     f"({means.idxmax()}), loss of the search in folds {means.max() - each.mean():+.3f}"

@@ -55,13 +55,14 @@ def evaluated(done: Store, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch)
         return frame
 
     monkeypatch.setattr("sslwear.studies.evaluations.results.results", found)
+    monkeypatch.setattr("sslwear.studies.evaluations.results.is_evaluated", lambda name, store: name == "tiny")
 
 
 @pytest.mark.usefixtures("evaluated", "drawn")
 def test_a_report_is_written_of_what_the_stores_know(done: Store, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["study", "report", "tiny", "--out", str(tmp_path), "--reference", "layer5"])
     assert result.exit_code == 0, result.output
-    names = ["REPORT.md", "REPORT.json", "masks.png", "participants.png", "learning_curves.png"]
+    names = ["study.html", "REPORT.md", "REPORT.json", "masks.png", "participants.png", "learning_curves.png"]
     assert result.stdout.split() == [str(tmp_path / name) for name in names]
     text = (tmp_path / "REPORT.md").read_text()
     assert "the reference `layer5`" in text.splitlines()[2]

@@ -111,7 +111,7 @@ def pareto_front(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirect
 
 
 def no_winner(study: optuna.Study) -> str:
-    """A sentence: why a study has no winner; empty if no trial finished."""
+    """A sentence: no finished trial of a study keeps its constraint; empty if one does, or if none finished."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not complete or eligible(study):
         return ""

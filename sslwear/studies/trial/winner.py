@@ -25,7 +25,10 @@ KIND = "winner"
 
 
 class FinaliserReplacedError(ProcessLostError):
-    """Another worker finalises the study, because this process was not heard of for a while."""
+    """Another worker finalises the study, because this process was not heard of for a while.
+
+    Like other errors of lost processes it interrupts a run, and does not let it fail.
+    """
 
 
 def check_mine(is_mine: Callable[[], bool]) -> None:

@@ -116,7 +116,7 @@ class CrossValidationPlan:
         return [text for text in found if text is not None]
 
     def _unequal_refit(self) -> str | None:
-        """Warning that methods with and without a search are trained on different participants; None if they are not."""
+        """Warning that methods with and without a search are trained on different participants, if they are."""
         methods = {job.method.name: job.method.given for job in self.jobs}.values()
         searching, plain = (
             [one for one in methods if one.trains and (one.search is not None) is searches]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,13 @@ from sslwear.studies.search.fold_helper import Helper
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial import pretraining, winner
-from sslwear.studies.trial.judging import Judgement, Watch
+from sslwear.studies.trial.judgement import Judgement
+from sslwear.studies.trial.judging import Watch
 from sslwear.studies.trial.pretraining import pretrain
 from sslwear.studies.trial.training_run import first_encoder, run_name
 from sslwear.tracking import Run
-from sslwear.training import EpochRecord, Helpers
-from sslwear.training.fold_group import TrainedFold
+from sslwear.training import Checkpoints, EpochRecord, Helpers
+from sslwear.training.trained_fold import TrainedFold
 
 SECONDS, FAILURE = "STUB_S", "STUB_FAILURE"
 """Environment variables with the duration of a trial, and how trials fail: ``memory``, ``nan`` or ``error``."""
@@ -52,6 +54,7 @@ def judge(
     progress: ProgressCallback,
     watch: Watch | None = None,
     helpers: Helpers | None = None,
+    checkpoints: Sequence[Checkpoints] = (),
 ) -> Judgement:
     """Sleep, and score predictions some of which are wrong, depending on the learning rate."""
     windows = context.windows(context.judged)

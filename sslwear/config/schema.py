@@ -77,7 +77,7 @@ class Settings(Section):
     threads: Literal["auto"] | Count = "auto"
     """Most cores to compute on; auto for those that are idle when a run starts. Small batches are computed on one."""
     checkpoint_minutes: Positive = 10
-    """Minutes between two checkpoints of a pre-training or a single training, from which the same command goes on."""
+    """Minutes between two checkpoints of a training, from which the same command goes on."""
     include_nonwear: bool = False
     """Whether windows in which the device was not worn are used."""
     storage: Annotated[str | None, Field(exclude=True)] = None

@@ -62,8 +62,6 @@ def unused_keys(content: Mapping[str, Any], command: Command | None = None) -> d
         found |= {("split", key): "only sslwear study run has folds of its trials" for key in ("folds", "repeats")}
     if command == "pretrain":
         found |= dict(_not_pretraining(read))
-    if command in ("study", "evaluate") and not _pretrains(read):
-        found["checkpoint_minutes",] = "only pre-trainings have checkpoints here, and there is no pretext task"
     if command == "evaluate":
         found |= dict(_replaced(read))
     return {path: reason for path, reason in found.items() if _value(content, path) is not None}

@@ -40,6 +40,8 @@ class Checkpoints:
         key: key of everything that the result of the training depends on.
         minutes: time between two checkpoints.
         warn: receives a sentence about each checkpoint that cannot be used or written.
+        at_end: whether the last one is written at the end of the training, for a caller that goes on with something
+            else, and deletes it afterwards.
 
     Attributes:
         on_resume: receives the records of the epochs that are not trained again, when a training goes on.
@@ -47,7 +49,10 @@ class Checkpoints:
 
     on_resume: Callable[[Sequence[EpochRecord]], None] | None = None
 
-    def __init__(self, folder: Path, key: str, minutes: float, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, key: str, minutes: float, warn: Callable[[str], None], at_end: bool = False
+    ) -> None:
+        self.at_end = at_end
         self._path = folder / f"{key}{ENDING}"
         self._before = folder / f"{key}{BEFORE}{ENDING}"
         self._interval_s = 60 * minutes

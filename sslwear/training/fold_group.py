@@ -3,48 +3,26 @@
 from __future__ import annotations
 
 import copy
+import math
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from sslwear.encoders.base import Encoder, Network
+from sslwear.encoders.base import Network
 from sslwear.errors import SslwearError
 from sslwear.training.cache import FeatureCache
+from sslwear.training.checkpoint import Checkpoints
 from sslwear.training.device import generator, seeded
-from sslwear.training.epochs import Training
 from sslwear.training.results import EpochRecord, Evaluation, FitSettings
-from sslwear.training.task import Task
 from sslwear.training.threads import threads_for
-from sslwear.training.windows import FitData
-from sslwear.tuning.base import TuningStrategy
+from sslwear.training.trained_fold import Fold, TrainedFold
 from sslwear.utils.interrupts import signals_deferred
 
 GLOBAL_STREAMS = 10_000_000
 """First stream of random numbers for PyTorch's global generator; epoch n uses the stream GLOBAL_STREAMS + n."""
-SMALL = np.int16
-"""Type of kept class indices, of which there are as many as windows times epochs."""
-
-
-@dataclass(frozen=True)
-class Fold:
-    """What one fold trains on.
-
-    Attributes:
-        encoder: initial weights; its tensors are trained in place.
-        task: the task, with the class weights of the fold's training windows.
-        data: training and validation windows.
-        tuning: which blocks learn, and how fast; an object of the fold's own, because it may have a state.
-    """
-
-    encoder: Encoder
-    task: Task
-    data: FitData
-    tuning: TuningStrategy
 
 
 class Helpers:
@@ -65,61 +43,6 @@ class Helpers:
         """Wait a little for them."""
 
 
-class TrainedFold:
-    """A fold with its network, and its epochs so far.
-
-    Attributes:
-        fold: the fold.
-        training: its network in training; helpers may have done more epochs of the fold than it has.
-        history: records by epoch.
-        evaluations: evaluations by epoch.
-        error: what ended its training.
-    """
-
-    def __init__(self, fold: Fold, settings: FitSettings, cache: FeatureCache | None) -> None:
-        data = fold.data
-        if len(data.train) == 0 or len(data.validation) == 0:
-            raise SslwearError("there are no windows to train or to validate on. Check the split")
-        self.fold = fold
-        self.training = Training(
-            fold.encoder, fold.task, data.train, fold.tuning, settings, cache, data.validation, _no_scores
-        )
-        self.history: list[EpochRecord] = []
-        self.evaluations: list[Evaluation] = []
-        self.error: Exception | None = None
-
-    def prepare(self) -> None:
-        """Prepare the next epoch; an exception is kept as `error`."""
-        self._attempt(self.training.prepare)
-
-    def advance(self) -> None:
-        """Train and evaluate for the next epoch; an exception is kept as `error`."""
-        self._attempt(self._advance)
-
-    def _advance(self) -> None:
-        record = self.training.advance()
-        evaluation = self.training.evaluation
-        assert evaluation is not None
-        self.training.evaluation = None
-        if self.training.epochs > len(self.history):
-            self.add(record, evaluation)
-
-    def add(self, record: EpochRecord, evaluation: Evaluation) -> None:
-        """Add the next epoch."""
-        self.history.append(record)
-        truth, predicted = _small(evaluation.truth), _small(evaluation.predicted)
-        if self.evaluations and np.array_equal(truth, self.evaluations[0].truth):
-            truth = self.evaluations[0].truth
-        self.evaluations.append(replace(evaluation, truth=truth, predicted=predicted))
-
-    def _attempt(self, step: Callable[[], None]) -> None:
-        if self.error is None:
-            try:
-                step()
-            except Exception as error:  # noqa: BLE001 (raised in the main thread when the fold's turn comes)
-                self.error = error
-
-
 class FoldGroup:
     """Folds that are trained in step, several at the same time.
 
@@ -130,6 +53,7 @@ class FoldGroup:
         ahead: whether idle threads train further folds.
         helpers: train folds too.
         total: number of folds that there may be; by default that of `folds`.
+        checkpoints: of each fold; empty for none.
 
     Attributes:
         at_once: number of folds that are trained at the same time.
@@ -143,7 +67,9 @@ class FoldGroup:
         ahead: bool,
         helpers: Helpers | None = None,
         total: int | None = None,
+        checkpoints: Sequence[Checkpoints] = (),
     ) -> None:
+        self._checkpoints = checkpoints
         self._folds, self._cache, self._ahead, self._helpers = folds, cache, ahead, helpers or Helpers()
         self._trained: list[TrainedFold] = []
         total = len(folds) if total is None else total
@@ -207,9 +133,17 @@ class FoldGroup:
         while len(self._trained) < count:
             self.add(self._folds[len(self._trained)])
 
+    def keep(self, within_s: float = math.inf) -> None:
+        """Write checkpoints of what is not written yet; of large networks only those that fit into so many seconds."""
+        until = time.monotonic() + within_s
+        for fold in self._trained:
+            if time.monotonic() < until:
+                fold.keep()
+
     def add(self, make: Callable[[], Fold]) -> TrainedFold:
         """Make one more fold."""
-        fold = TrainedFold(make(), self._settings, self._cache)
+        kept = self._checkpoints[len(self._trained)] if self._checkpoints else None
+        fold = TrainedFold(make(), self._settings, self._cache, kept)
         if self.at_once > 1 and draws_globally(fold.training.network, fold.fold.encoder.window_samples):
             self.at_once = 1
         self._trained.append(fold)
@@ -224,6 +158,7 @@ class FoldGroup:
             # The global generator is seeded in case that the network draws from it, for example for dropout.
             seed = generator(self._settings.seed, GLOBAL_STREAMS + fold.training.epochs + 1).initial_seed()
             with seeded(seed, self._settings.device):
+                fold.draw_on()
                 fold.advance()
             if fold.error is not None:
                 return
@@ -267,15 +202,3 @@ def draws_globally(network: Network, samples: int) -> bool:
         for training in (True, False):
             network.train(training)(torch.zeros(2, 3, samples))
         return not torch.equal(before, torch.get_rng_state())
-
-
-def _small(answers: NDArray[Any]) -> NDArray[Any]:
-    """Answers as int16 if they are integers that fit, as class indices do."""
-    if not np.issubdtype(answers.dtype, np.integer):
-        return answers
-    limits = np.iinfo(SMALL)
-    return answers.astype(SMALL) if limits.min <= answers.min() and answers.max() <= limits.max else answers
-
-
-def _no_scores(*_: object) -> dict[str, float]:
-    return {}

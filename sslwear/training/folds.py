@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from sslwear.errors import SslwearError
 from sslwear.training.cache import FeatureCache
+from sslwear.training.checkpoint import Checkpoints
 from sslwear.training.device import deterministic
 from sslwear.training.epochs import stops_early
-from sslwear.training.fold_group import Fold, FoldGroup, Helpers, TrainedFold
+from sslwear.training.fold_group import FoldGroup, Helpers
 from sslwear.training.results import EpochRecord, Evaluation, FitSettings
+from sslwear.training.trained_fold import Fold, TrainedFold
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class FoldedResult:
         return tuple(fold[epoch - 1] for fold in self.evaluations)
 
 
+WRITING_S = 5.0
+"""Seconds that an interrupted call writes checkpoints; whoever interrupted it expects it to end soon."""
 EpochCallback = Callable[[int, FoldedResult], None]
 """Receives the number of folds so far and their result; an exception that it raises ends the training."""
 
@@ -49,6 +54,7 @@ def fit_folds(
     cache: FeatureCache | None = None,
     ahead: bool = True,
     helpers: Helpers | None = None,
+    checkpoints: Sequence[Checkpoints] = (),
 ) -> FoldedResult:
     """Train a network in each fold, and choose one number of epochs for all of them.
 
@@ -70,6 +76,10 @@ def fit_folds(
         ahead: whether otherwise idle threads train further folds before their turn. It changes no result, but makes
             folds that are not needed if the training is ended. False suits folds that take long to make.
         helpers: train folds too, as this function does; None for nobody.
+        checkpoints: one for each fold, of an earlier call with the same arguments, which goes on from the last ones,
+            and of this one; empty for none. Epochs before are told to `on_epoch` and `on_stage` again. They are
+            written as time goes on, and when the call is interrupted (`KeyboardInterrupt`), but not when a fold or a
+            function that it calls ends it.
 
     Raises:
         DivergenceError: when a loss is not finite.
@@ -79,12 +89,27 @@ def fit_folds(
     if not folds:
         raise SslwearError("there are no folds to train in. Check the split")
     first = min(max(first, 1), len(folds))
-    with deterministic(settings.device), FoldGroup(folds, settings, cache, ahead, helpers) as group:
+    group = FoldGroup(folds, settings, cache, ahead, helpers, checkpoints=checkpoints)
+    with deterministic(settings.device), group, _kept_if_interrupted(group):
         for stage in range(first, len(folds) + 1):
             result = _train_stage(group, stage, settings, on_epoch if stage == first else None)
             if on_stage is not None:
                 on_stage(stage, result)
+        if any(one.at_end for one in checkpoints):
+            group.keep()
     return result
+
+
+@contextmanager
+def _kept_if_interrupted(group: FoldGroup) -> Iterator[None]:
+    """Write checkpoints if the block is interrupted."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        group.keep(WRITING_S)
+        raise
 
 
 def _train_stage(group: FoldGroup, folds: int, settings: FitSettings, on_epoch: EpochCallback | None) -> FoldedResult:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
 
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import SslwearError
 from sslwear.training.cache import FeatureCache
-from sslwear.training.checkpoint import Checkpoints
+from sslwear.training.checkpoint import Checkpoints, State
+from sslwear.training.checkpoint_writer import CheckpointWriter
 from sslwear.training.device import deterministic
 from sslwear.training.epochs import Training
 from sslwear.training.evaluation import Scorer
 from sslwear.training.results import EpochRecord, FitResult, FitSettings
-from sslwear.training.so_far import SoFar
+from sslwear.training.so_far import SoFar, record_of
 from sslwear.training.task import Task
 from sslwear.training.windows import FitData, WindowSource
 from sslwear.tuning.base import TuningStrategy
@@ -76,7 +78,8 @@ def refit(
     settings: FitSettings,
     epochs: int,
     cache: FeatureCache | None = None,
-    on_epoch: Callable[[int, float], None] | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Network:
     """Train like `fit`, but for a given number of epochs and without validation; the last weights are kept.
 
@@ -88,7 +91,8 @@ def refit(
         settings: learning rate, batch size and the like; `patience` and `max_epochs` are not used.
         epochs: number of epochs; the learning-rate schedule ends with the last one.
         cache: stores the outputs of the frozen first blocks.
-        on_epoch: called after every epoch with its number and its training loss.
+        on_epoch: called after every epoch; the validation loss of its record is NaN.
+        checkpoints: as for `fit`.
 
     Returns:
         The network, on the CPU, in evaluation mode.
@@ -100,9 +104,22 @@ def refit(
     if len(windows) == 0:
         raise SslwearError("there are no windows to train on. Check the split")
     training = Training(encoder, task, windows, tuning, replace(settings, max_epochs=epochs), cache)
-    with deterministic(settings.device):
-        for _ in range(epochs):
-            record = training.advance()
+    history: list[EpochRecord] = []
+    watching: AbstractContextManager[None] = nullcontext()
+    if checkpoints is not None:
+        if (state := checkpoints.read()) is not None:
+            training.load(state["training"])
+            history += map(record_of, state["history"])
+            if checkpoints.on_resume is not None:
+                checkpoints.on_resume(history)
+
+        def state_now() -> State:
+            return {"training": training.state(), "history": [asdict(record) for record in history]}
+
+        watching = CheckpointWriter(checkpoints, training, state_now, lambda: len(history)).watching()
+    with deterministic(settings.device), watching:
+        while len(history) < epochs:
+            history.append(training.advance())
             if on_epoch is not None:
-                on_epoch(record.epoch, record.train_loss)
+                on_epoch(history[-1])
     return training.network.cpu().eval()

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from sslwear.encoders.base import Network
-from sslwear.errors import DivergenceError
 from sslwear.training.checkpoint import Checkpoints, State
+from sslwear.training.checkpoint_writer import CheckpointWriter
 from sslwear.training.epochs import Training, stops_early
 from sslwear.training.processes import Processes
 from sslwear.training.results import EpochRecord, Evaluation, FitResult, FitSettings
@@ -73,23 +73,8 @@ class SoFar:
             return
         if state is not None and checkpoints.on_resume is not None:
             checkpoints.on_resume(self.history)
-        begun = self._training.place
-
-        def after_batch() -> None:
-            if checkpoints.due:
-                checkpoints.write(self._state())
-
-        self._training.on_batch = after_batch
-        try:
+        with CheckpointWriter(checkpoints, self._training, self._state, lambda: len(self.history)).watching():
             yield
-        except DivergenceError:
-            checkpoints.delete()  # it would diverge again
-            raise
-        except BaseException:
-            at_rest = self._training.at_rest and self._training.epochs == len(self.history)
-            if at_rest and self._training.place != begun:
-                checkpoints.write(self._state())
-            raise
 
     def _state(self) -> State:
         best = self._best

@@ -42,7 +42,7 @@ from sslwear.studies.evaluations.results import COLUMNS
 from sslwear.studies.reruns.rerun import rerun
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
-from sslwear.studies.trial import training_run as trial_module
+from sslwear.studies.trial import all_participants
 from sslwear.studies.trial.single_run import pretrain_once, train_once
 from sslwear.tracking import Store, reading
 from sslwear.tracking.checkpoints import logged_checkpoints
@@ -310,7 +310,7 @@ def test_networks_are_fitted_anew_on_all_but_those_who_are_tested_for_as_many_ep
         asked.append((windows.participants(), epochs))
         return refit(encoder, task, windows, tuning, settings, epochs, *rest)
 
-    monkeypatch.setattr(trial_module, "refit", note)
+    monkeypatch.setattr(all_participants, "refit", note)
     training = {"tuning": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 3}
     top = {"training": training, "pretraining": {"max_epochs": 1}}
     methods = {"a": {"pretext": "reverse"}}

@@ -25,7 +25,7 @@ from sslwear.studies.search import search_trial
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
-from sslwear.studies.trial.judging import is_worse
+from sslwear.studies.trial.judgement import is_worse
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.integration.conftest import Interrupting
 

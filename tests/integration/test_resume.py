@@ -1,4 +1,4 @@
-"""A pre-training whose process was killed or interrupted goes on, and ends as if it had not been, to the last bit."""
+"""A training whose process was killed or interrupted goes on, and ends as if it had not been, to the last bit."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ import pytest
 import torch
 import yaml
 
-from sslwear.config import Settings
+from sslwear.config import Settings, parse
+from sslwear.studies.database.failures import counted
+from sslwear.studies.database.optuna_storage import find_study
+from sslwear.studies.database.trials import network_run, winner
+from sslwear.studies.evaluations.cross_validation import evaluate_study
+from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.single_run import train_once
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights
+from sslwear.training.epochs import Training
 from tests.commands import Command
 from tests.integration.conftest import Interrupting, statuses
 
@@ -134,3 +140,131 @@ class Resumed(ProgressCallback):
     def resumed(self, epochs: int) -> None:
         """Keep one."""
         self.epochs.append(epochs)
+
+
+@pytest.fixture
+def pressed(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
+    """Function that lets Ctrl-C arrive before a training's epoch of that number, counted over all trainings."""
+    real = Training.advance
+
+    def press(before: int) -> list[int]:
+        done = list[int]()
+
+        def advance(training: Training) -> Any:
+            if len(done) == before - 1:
+                done.append(0)
+                raise KeyboardInterrupt
+            record = real(training)
+            done.append(record.epoch)
+            return record
+
+        monkeypatch.setattr(Training, "advance", advance)
+        return done
+
+    return press
+
+
+def of_study(settings: Settings, store: Store, progress: ProgressCallback) -> Any:
+    """Result of a study: the value and the scores of each trial, and the weights of the selected one."""
+    study = run_study(settings, store, progress)
+    run_id = network_run(study, winner(study))
+    attributes = ("best_epoch", "participants")
+    trials = [(t.params, t.value, [t.user_attrs.get(a) for a in attributes]) for t in counted(study)]
+    return trials, {name: value.tolist() for name, value in load_weights(store, f"runs:/{run_id}").items()}
+
+
+def of_evaluation(settings: Settings, store: Store, progress: ProgressCallback) -> Any:
+    """Result of an evaluation: the scores of each participant."""
+    table = evaluate_study(settings, store, progress)
+    return table.drop(columns=["run_id", "seconds"], errors="ignore").to_dict()
+
+
+TRAINING = {"tuning": "layer5", "learning_rate": 1e-3, "batch_size": 32, "max_epochs": 3}
+CASES = {
+    "hold-out": (of_study, {"training": TRAINING, "trials": 2}),
+    "folds": (of_study, {"training": TRAINING, "trials": 2, "split": {"test": 0.2, "folds": 3}}),
+    "kept": (
+        of_study,
+        {"training": TRAINING, "trials": 2, "split": {"test": 0.2, "folds": 2}, "keep_checkpoints": True},
+    ),
+    "evaluation": (
+        of_evaluation,
+        {
+            "training": TRAINING,
+            "evaluation": {
+                "protocol": "k_fold",
+                "folds": 2,
+                "seeds": [1],
+                "refit": True,
+                "baselines": "none",
+                "methods": {"one": {}},
+            },
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_epoch_of_a_study_or_an_evaluation_is_trained_twice(
+    make: Callable[..., Settings], home: Callable[[str], Store], pressed: Callable[[int], list[int]], case: str
+) -> None:
+    result, given = CASES[case]
+    settings = make(**{"search": {} if "evaluation" in given else {"learning_rate": [1e-3, 1e-2]}, **given})
+    done = pressed(0)
+    expected, total = result(settings, home("whole"), ProgressCallback()), len(done)
+    for before in (2, total // 3 + 1, total // 2 + 2, total):
+        done, store, heard = pressed(before), home(f"broken{before}"), Resumed()
+        with pytest.raises(KeyboardInterrupt):
+            result(settings, store, heard)
+        assert result(settings, store, heard) == expected
+        assert len(done) == total + 1, "the interrupted epoch, and all others once"
+        assert list((store.home / "checkpoints").iterdir()) == []
+
+
+def test_a_trial_of_a_killed_study_goes_on(
+    content: dict[str, Any], home: Callable[[str], Store], tmp_path: Path
+) -> None:
+    """A command that was killed, and one that was asked to end."""
+    training = {**TRAINING, "max_epochs": 8, "patience": 8, "batch_size": 16}
+    search = {"tuning": ["layer5"]}
+    given = {
+        "training": training,
+        "trials": 1,
+        "split": {"test": 0.2, "folds": 3},
+        "search": search,
+    }
+    given = {**{key: content[key] for key in ("study", "data", "pruner")}, **given}
+    given |= {"encoder": "cnn5", "threads": 1, "device": "cpu"}
+    file, store = tmp_path / "long.yaml", home("killed")
+    file.write_text(yaml.safe_dump({**given, "checkpoint_minutes": 1e-6}))
+
+    def command() -> Command:
+        return Command("study", "run", str(file), variables={"SSLWEAR_HOME": str(store.home), "OMP_NUM_THREADS": "1"})
+
+    def waited(number: int, code: int) -> str:
+        one = command()
+        folder, until = store.home / "checkpoints", time.monotonic() + PATIENCE_S
+        begun = {path: path.stat().st_mtime_ns for path in folder.glob("*.training")}
+        while len({path for path in folder.glob("[!.]*.training") if begun.get(path) != _changed(path)}) < 3:
+            assert one.poll() is None, one.written()
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        one.send_signal(number)
+        return ended(one, code)
+
+    waited(signal.SIGKILL, -signal.SIGKILL)
+    assert "goes on from a checkpoint, after " in waited(signal.SIGTERM, 130)
+    assert "goes on from a checkpoint, after " in ended(command())
+    study = find_study("tiny", store)
+    assert [len(counted(study)), len(study.trials)] == [1, 3]
+    whole = run_study(parse(given, "the test"), home("whole"))
+    assert [trial.value for trial in counted(study)] == [trial.value for trial in counted(whole)]
+    assert list((store.home / "checkpoints").iterdir()) == []
+
+
+def _changed(path: Path) -> int | None:
+    """When a file was changed; None if it is renamed just now."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None

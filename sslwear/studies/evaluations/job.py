@@ -25,7 +25,9 @@ from sslwear.studies.search.final_test import HeldOutScores, score_network, scor
 from sslwear.studies.search.trials_loop import search_in_fold
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import NestedProgress, ProgressCallback
-from sslwear.studies.trial.training_run import first_encoder, fit_on_all, note, train
+from sslwear.studies.trial.all_participants import fit_on_all
+from sslwear.studies.trial.training_checkpoints import going_on
+from sslwear.studies.trial.training_run import first_encoder, note, train
 from sslwear.studies.trial.winner import trial_network
 from sslwear.tracking import MAX_PARAM, Run, participant_params, reading
 from sslwear.training import Windows, frozen_prefix_length
@@ -181,12 +183,14 @@ def _trained(
     plan: CrossValidationPlan, job: Job, context: StudyContext, parent: Run, run: Run, progress: ProgressCallback
 ) -> tuple[str, HeldOutScores]:
     training, what = job.method.training, note(job.method.training)
-    result = train(context, training, run, parent.id, progress, keep=plan.settings.keep_checkpoints)
-    network = result.network
-    if plan.settings.refit:
-        encoder = first_encoder(context, training, run, parent.id, progress)
-        network = fit_on_all(context, training, encoder, result.best_epoch)
-        what += f" Refitted for {count(result.best_epoch, 'epoch')} on training and validation participants."
+    with going_on([context], training, progress, "with validation", at_end=plan.settings.refit) as kept:
+        keep, checkpoints = plan.settings.keep_checkpoints, kept[0] if kept else None
+        result = train(context, training, run, parent.id, progress, keep=keep, checkpoints=checkpoints)
+        network = result.network
+        if plan.settings.refit:
+            encoder = first_encoder(context, training, run, parent.id, progress)
+            network = fit_on_all(context, training, encoder, result.best_epoch, progress)
+            what += f" Refitted for {count(result.best_epoch, 'epoch')} on training and validation participants."
     depth = frozen_prefix_length(context.tuning(training).frozen, network)
     names = context.dataset.class_names
     tested = score_network(context, network, context.encoder.window_samples, names, depth)

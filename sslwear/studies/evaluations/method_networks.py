@@ -23,7 +23,8 @@ from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.keys import key_of
 from sslwear.studies.setup.network_card import network_card
 from sslwear.studies.setup.progress import ProgressCallback
-from sslwear.studies.trial.training_run import log_network, note, training_params
+from sslwear.studies.trial.all_participants import log_network
+from sslwear.studies.trial.training_run import note, training_params
 from sslwear.tracking import RUN_URI, Run, participant_params
 from sslwear.tracking.checkpoints import load_weights, model_folder
 from sslwear.utils.words import count

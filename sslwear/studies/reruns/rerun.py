@@ -25,9 +25,11 @@ from sslwear.studies.reruns.comparison import RerunResult, compare, warn_of_anot
 from sslwear.studies.reruns.place import find_job, pretrained_alike, pretraining_context, runs_above
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
-from sslwear.studies.trial.judging import Judgement, Watch, first_folds, judge
+from sslwear.studies.trial.all_participants import log_network
+from sslwear.studies.trial.judgement import Judgement
+from sslwear.studies.trial.judging import Watch, first_folds, judge
 from sslwear.studies.trial.pretraining import pretrain, pretraining_source
-from sslwear.studies.trial.training_run import log_network, train
+from sslwear.studies.trial.training_run import train
 from sslwear.tracking import Run, Store, reading
 from sslwear.tracking.offline_records import kept_elsewhere
 from sslwear.tracking.provenance import provenance
@@ -124,7 +126,7 @@ def _repeat(
     elif kind == "winner":
         epochs, objective = int(original.data.params["best_epoch"]), context.settings.objective
         scores: dict[str, float] = {objective: original.data.metrics[objective]}  # of the search, not repeated
-        log_network(context, context.settings.training, epochs, scores, run, run, progress)
+        log_network(context, context.settings.training, epochs, scores, run, run, progress, resumes=False)
         warn_of_another_start(original, run, progress)
     else:
         _train(context, original, run, progress)
@@ -248,7 +250,7 @@ def _train(context: StudyContext, original: MlflowRun, run: Run, progress: Progr
     try:
         judgement = judge(context, training, run, run.id, progress, watch)
         if context.settings.keep_checkpoints:
-            log_network(context, training, judgement.epochs, judgement.means, run, run, progress)
+            log_network(context, training, judgement.epochs, judgement.means, run, run, progress, resumes=False)
     except _StopHere:
         progress.note("ended where the original was pruned")
     warn_of_another_start(original, run, progress)

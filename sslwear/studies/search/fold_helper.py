@@ -26,7 +26,8 @@ from sslwear.tracking import Run, outages
 from sslwear.tracking.retry import impatient
 from sslwear.training import Fold
 from sslwear.training.device import deterministic
-from sslwear.training.fold_group import FoldGroup, TrainedFold
+from sslwear.training.fold_group import FoldGroup
+from sslwear.training.trained_fold import TrainedFold
 from sslwear.utils.interrupts import signals_deferred
 
 LEAD, LEAD_S = 3, 2.0

@@ -28,8 +28,11 @@ from sslwear.studies.search.sampling import chosen, earlier_duplicate, next_tria
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.limits import MEASURED, values
 from sslwear.studies.setup.progress import ProgressCallback
-from sslwear.studies.trial.judging import Judgement, Watch, is_worse, judge, sentence
-from sslwear.studies.trial.training_run import log_figures, log_network, note, run_name, tensor_rates
+from sslwear.studies.trial.all_participants import log_network
+from sslwear.studies.trial.judgement import Judgement, is_worse, sentence
+from sslwear.studies.trial.judging import Watch, judge
+from sslwear.studies.trial.training_checkpoints import going_on
+from sslwear.studies.trial.training_run import log_figures, note, run_name, tensor_rates
 from sslwear.studies.workers.shared_folds import helped
 from sslwear.studies.workers.team import Crew
 from sslwear.tracking import Run
@@ -129,12 +132,14 @@ def _judge(
     """Train and score a trial, and record how it ended."""
     name = run_name(training, trial.number)
     try:
-        with helped(context, trial, run) as helpers:
-            watch = _Watch(study, trial, context.settings)
-            judgement = judge(context, training, run, parent.id, progress, watch, helpers)
-        value = _value(study, judgement, context.settings.objective)
-        run.describe(f"{note(training)}\n\n{sentence(judgement, context.settings.objective)}")
-        _log_network(context, training, judgement, run, trial, parent, progress)
+        folds = [context.in_fold(fold) for fold in context.folds]
+        with going_on(folds, training, progress, "fold", at_end=context.settings.keep_checkpoints) as checkpoints:
+            with helped(context, trial, run) as helpers:
+                watch = _Watch(study, trial, context.settings)
+                judgement = judge(context, training, run, parent.id, progress, watch, helpers, checkpoints)
+            value = _value(study, judgement, context.settings.objective)
+            run.describe(f"{note(training)}\n\n{sentence(judgement, context.settings.objective)}")
+            _log_network(context, training, judgement, run, trial, parent, progress)
     except optuna.TrialPruned as pruned:
         with signals_deferred():
             run.describe(f"{note(training)}\n\nPruned: {pruned}.")

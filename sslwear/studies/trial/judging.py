@@ -2,76 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-from scipy.stats import wilcoxon
 
 from sslwear.config import NO_PRETEXT, TrainingSettings
 from sslwear.encoders.base import Encoder
 from sslwear.evaluation.intervals import FEWEST
-from sslwear.evaluation.participants import POOLED, mean_scores, per_participant, standard_errors
+from sslwear.evaluation.participants import POOLED
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.limits import measured
 from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.judgement import Judgement, Scorer, confusion_table
 from sslwear.studies.trial.training_run import first_encoder, run_name, training_params
 from sslwear.tracking import Run, participant_params
 from sslwear.tracking.system_metrics import monitored
-from sslwear.training import EpochRecord, Evaluation, FitData, Fold, FoldedResult, Helpers, Windows, fit_folds
-from sslwear.training.metrics import HEADLINE_SCORES, classification_scores, confusion
-from sslwear.utils.words import count
+from sslwear.training import (
+    Checkpoints,
+    EpochRecord,
+    FitData,
+    Fold,
+    FoldedResult,
+    Helpers,
+    Windows,
+    fit_folds,
+)
+from sslwear.training.metrics import HEADLINE_SCORES
 
 CONFUSION = "validation_confusion.csv"
 """File of a trial's run with the confusions of its judged windows, from which smoothing is learnt at a promotion."""
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """Scores of a trial, or of its folds so far.
-
-    Attributes:
-        epochs: number of epochs with the lowest mean validation loss over the folds.
-        folds: number of folds.
-        history: means over the folds by epoch; scores are means over participants.
-        table: scores of each participant after `epochs`, means over repeats, see `per_participant`.
-        truth: true class indices of all judged windows (N,).
-        predicted: predicted class indices (N,).
-        classes: number of classes.
-        measured: size and speed of the network, see `sslwear.studies.setup.limits.measured`.
-    """
-
-    epochs: int
-    folds: int
-    history: tuple[EpochRecord, ...]
-    table: pd.DataFrame
-    truth: NDArray[np.integer]
-    predicted: NDArray[np.integer]
-    classes: int
-    measured: dict[str, float]
-
-    @property
-    def means(self) -> dict[str, float]:
-        """Means over the participants, by name of the score."""
-        return mean_scores(self.table)
-
-    @property
-    def errors(self) -> dict[str, float]:
-        """Standard errors of the means over participants."""
-        return standard_errors(self.table)
-
-    @property
-    def pooled(self) -> dict[str, float]:
-        """Scores over all windows."""
-        return classification_scores(self.truth, self.predicted, self.classes)
-
-    def by_participant(self, score: str) -> dict[str, float]:
-        """A score of each participant, by name; undefined ones are left out."""
-        known = self.table[["participant", score]].dropna()
-        return {str(name): float(value) for name, value in known.itertuples(index=False)}
 
 
 class Watch:
@@ -92,6 +51,7 @@ def judge(
     progress: ProgressCallback,
     watch: Watch | None = None,
     helpers: Helpers | None = None,
+    checkpoints: Sequence[Checkpoints] = (),
 ) -> Judgement:
     """Train in each fold of a study, score each participant, and log the scores; test participants are not used.
 
@@ -105,14 +65,17 @@ def judge(
         progress: receives the folds and epochs.
         watch: ends the trial early.
         helpers: train folds too.
+        checkpoints: of each fold, with which it goes on; empty for none.
     """
     total = len(context.folds)
     judged = [context.windows(fold.validation) for fold in context.folds]
     limits = measured(context, training)
     _introduce(context, training, judged, limits, run)
     progress.started(run_name(training), training.max_epochs)
-    scorer = _Scorer(len(context.dataset.class_names), [windows.pid for windows in judged], limits)
+    scorer = Scorer(len(context.dataset.class_names), [windows.pid for windows in judged], limits)
     first = first_folds(context)
+    if checkpoints:
+        checkpoints[0].on_resume = lambda history: progress.resumed(len(history))
     teller = _Teller(scorer, total, context.settings.objective, run.epochs(), progress, watch or Watch())
     try:
         with context.unchanged_data(), monitored(run):
@@ -125,6 +88,7 @@ def judge(
                 cache=context.cache,
                 ahead=training.pretext == NO_PRETEXT,  # a pre-training is not to be for nothing
                 helpers=helpers,
+                checkpoints=checkpoints,
             )
     finally:
         if teller.newest is not None:
@@ -133,14 +97,6 @@ def judge(
     _log_scores(judgement, run)
     run.table(confusion_table(judgement, context.dataset.class_names), CONFUSION)
     return judgement
-
-
-def confusion_table(judgement: Judgement, class_names: Sequence[str]) -> pd.DataFrame:
-    """Number of judged windows by true class (rows, column ``true``) and predicted class (other columns)."""
-    counts = confusion(judgement.truth, judgement.predicted, len(class_names))
-    table = pd.DataFrame(counts, columns=[f"predicted_{name}" for name in class_names])
-    table.insert(0, "true", list(class_names))
-    return table
 
 
 def _introduce(
@@ -190,7 +146,7 @@ class _Teller:
         newest: result of the folds so far; None before the first epoch.
     """
 
-    scorer: _Scorer
+    scorer: Scorer
     total: int
     objective: str
     log: Callable[[EpochRecord], None]
@@ -215,44 +171,6 @@ class _Teller:
         self.watch.folds(judgement, self.total)
 
 
-class _Scorer:
-    """Scores by participant from the predictions of folds."""
-
-    def __init__(self, classes: int, pid: Sequence[NDArray[Any]], limits: dict[str, float]) -> None:
-        self._classes, self._pid, self._limits = classes, pid, limits
-        self._means: dict[tuple[int, int], dict[str, float]] = {}  # by number of folds and epoch
-
-    def table(self, evaluations: Sequence[Evaluation]) -> pd.DataFrame:
-        """Scores of each participant of some folds, the first ones; means over repeats."""
-        tables = [
-            per_participant(one.truth, one.predicted, pid, self._classes)
-            for one, pid in zip(evaluations, self._pid, strict=False)
-        ]
-        return pd.concat(tables).groupby("participant", as_index=False).mean()
-
-    def history(self, result: FoldedResult) -> tuple[EpochRecord, ...]:
-        """The records of a result with mean scores over the participants of its folds."""
-        folds = len(result.evaluations)
-        for record in result.history:
-            if (folds, record.epoch) not in self._means:
-                self._means[folds, record.epoch] = mean_scores(self.table(result.at(record.epoch)))
-        return tuple(replace(record, scores=self._means[folds, record.epoch]) for record in result.history)
-
-    def judgement(self, result: FoldedResult) -> Judgement:
-        """Scores of the folds so far."""
-        chosen = result.at(result.epoch)
-        return Judgement(
-            epochs=result.epoch,
-            folds=len(chosen),
-            history=self.history(result),
-            table=self.table(chosen),
-            truth=np.concatenate([one.truth for one in chosen]),
-            predicted=np.concatenate([one.predicted for one in chosen]),
-            classes=self._classes,
-            measured=self._limits,
-        )
-
-
 def _log_history(judgement: Judgement, run: Run, epochs: bool) -> None:
     """Log how far a trial came, the table of participants, and with `epochs` the metrics by epoch."""
     log = run.epochs()
@@ -275,35 +193,3 @@ def _log_scores(judgement: Judgement, run: Run) -> None:
         },
         judgement.epochs,
     )
-
-
-def sentence(judgement: Judgement, objective: str) -> str:
-    """Scores of a trial in a sentence (Markdown)."""
-    names = [objective, *(name for name in HEADLINE_SCORES if name != objective)]
-    means, errors = judgement.means, judgement.errors
-    scores = ", ".join(f"{name} {means[name]:.3f} (standard error {errors[name]:.3f})" for name in names)
-    how = f"in {count(judgement.folds, 'fold')}, each by a network that has not seen the participant"
-    if judgement.folds == 1:
-        how = "of the hold-out"
-    return (
-        f"Mean over {count(len(judgement.table), 'participant')} {how}: {scores}, after "
-        f"{count(judgement.epochs, 'epoch')} of {len(judgement.history)}. The number of epochs has the lowest mean "
-        "validation loss. Metrics that begin with `val_` have the value of each epoch."
-    )
-
-
-def is_worse(scores: Mapping[str, float], best: Mapping[str, float], p_value: float) -> bool:
-    """Whether a trial is worse than the best one so far on the participants that both were scored on.
-
-    The test is Wilcoxon's signed-rank test of the paired differences, one-sided. Optuna's WilcoxonPruner is the same
-    test, but takes the intermediate values of a trial for the participants, and these are its epochs here.
-
-    Args:
-        scores: score of each participant so far.
-        best: score of each participant in the best trial.
-        p_value: limit of the test's p-value.
-    """
-    difference = np.array([value - best[name] for name, value in scores.items() if name in best])
-    if p_value == 0 or len(difference) == 0 or not (difference != 0).any() or difference.mean() >= 0:
-        return False
-    return float(wilcoxon(difference, alternative="less").pvalue) < p_value

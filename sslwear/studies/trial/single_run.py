@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sslwear.config import NO_PRETEXT, Settings
+from sslwear.config import Settings
 from sslwear.studies.database.optuna_storage import store_errors
 from sslwear.studies.results.mlflow_page import describe_experiment, single_note
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.data_checks import check_objective
-from sslwear.studies.setup.keys import digest, key_of, plugin_identities
-from sslwear.studies.setup.names import augmentation_of
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.setup.resuming import checkpoints_of
-from sslwear.studies.trial.pretraining import pretrained, setting_key
+from sslwear.studies.trial.pretraining import pretrained
 from sslwear.studies.trial.pretraining_checks import check_pretext, check_pretraining
 from sslwear.studies.trial.torchrun import leading
+from sslwear.studies.trial.training_checkpoints import training_keys
 from sslwear.studies.trial.training_run import note, run_name, train
 from sslwear.studies.workers.heartbeats import heartbeat_of
-from sslwear.studies.workers.identity import RESULTS_VERSIONS
 from sslwear.tracking import Run, Store
 from sslwear.training import Checkpoints, FitResult
 from sslwear.training.processes import Processes
@@ -61,32 +59,10 @@ def _checkpoints(context: StudyContext, progress: ProgressCallback) -> Iterator[
 
     A tuning strategy from elsewhere may have a state, which a checkpoint does not have.
     """
-    key, tuning = _training_key(context), type(context.tuning(context.settings.training))
+    training = context.settings.training
+    (key,), tuning = training_keys([context], training), type(context.tuning(training))
     with heartbeat_of(context.store).trying(f"training:{key}") as mine:
         yield checkpoints_of(context, key, progress) if mine and not plugins.identity(tuning) else None
-
-
-def _training_key(context: StudyContext) -> str:
-    """Key of everything that the result of a single training depends on."""
-    settings, training = context.settings, context.settings.training
-    tuning, augmentation = type(context.tuning(training)), augmentation_of(training)
-    return key_of(
-        {
-            "plugins": plugin_identities(context.encoder, training.pretext, tuning, augmentation),
-            "encoder": settings.encoder,
-            "weights": digest(context.initial),
-            "data": context.dataset.fingerprint,
-            "split": vars(context.split),
-            "training": training.model_dump(),
-            "pretraining": setting_key(context, training.pretext) if training.pretext != NO_PRETEXT else None,
-            "seed": settings.seed,
-            "device": context.device.type,
-            "precision": context.precision,
-            "include_nonwear": settings.include_nonwear,
-            "versions": RESULTS_VERSIONS,
-            "processes": context.processes.count,
-        }
-    )
 
 
 def pretrain_once(

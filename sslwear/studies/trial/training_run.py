@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from sslwear.config import NO_PRETEXT, SUPERVISED, TrainingSettings
-from sslwear.encoders.base import Encoder, Network
+from sslwear.encoders.base import Encoder
 from sslwear.evaluation.participants import POOLED, mean_scores, per_participant
 from sslwear.reports.training_figures import confusion_figure, learning_curves, participants_figure
 from sslwear.studies.database.trials import pretraining_params, searched_pretraining
@@ -19,7 +19,7 @@ from sslwear.studies.setup.resuming import logged_again
 from sslwear.studies.trial.pretraining import pretrained
 from sslwear.tracking import Run, participant_params
 from sslwear.tracking.system_metrics import monitored
-from sslwear.training import Checkpoints, EpochRecord, FitData, FitResult, fit, refit
+from sslwear.training import Checkpoints, EpochRecord, FitData, FitResult, fit
 from sslwear.training.metrics import Labels, classification_scores, confusion
 from sslwear.utils.words import count
 
@@ -214,57 +214,6 @@ def log_figures(
     run.figure(learning_curves(history, epoch, context.settings.objective), "learning_curves.png")
     spread = {name: table[name].tolist() for name in SUMMARY_SCORES}
     run.figure(participants_figure(spread, "validation participants"), "participants.png")
-
-
-def fit_on_all(
-    context: StudyContext,
-    training: TrainingSettings,
-    encoder: Encoder,
-    epochs: int,
-    on_epoch: Callable[[int, float], None] | None = None,
-) -> Network:
-    """A network trained on all participants that are not test participants, for a given number of epochs."""
-    context = context.on_all()
-    return refit(
-        encoder,
-        context.classification(training),
-        context.windows(context.split.train, training),
-        context.tuning(training),
-        context.fit_settings(training),
-        epochs,
-        context.cache,
-        on_epoch,
-    )
-
-
-def log_network(
-    context: StudyContext,
-    training: TrainingSettings,
-    epochs: int,
-    scores: Mapping[str, float],
-    run: Run,
-    parent: Run,
-    progress: ProgressCallback,
-) -> Network:
-    """Train on all participants that are not test participants, and log the network on a run.
-
-    Args:
-        context: the study's.
-        training: settings of a trial.
-        epochs: number of epochs.
-        scores: scores of the trial, logged with the network.
-        run: an open run.
-        parent: parent run of a pre-training.
-        progress: receives a pre-training.
-    """
-    whole = context.on_all()
-    with context.unchanged_data():
-        encoder = first_encoder(whole, training, run, parent.id, progress)
-        network = fit_on_all(
-            context, training, encoder, epochs, lambda epoch, loss: run.metrics({"all_train_loss": loss}, epoch)
-        )
-    run.checkpoint(network, network_card(context, training.tuning, training.pretext, training.head), scores, epochs)
-    return network
 
 
 def tensor_rates(history: Sequence[EpochRecord]) -> str | None:

@@ -13,7 +13,8 @@ from sslwear.errors import ProcessLostError, StudyError, WeightsError
 from sslwear.studies.database.trials import NETWORKS, network_run, score_of, settings_of, training_of
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
-from sslwear.studies.trial.training_run import log_network, note, run_name, training_params
+from sslwear.studies.trial.all_participants import log_network
+from sslwear.studies.trial.training_run import note, run_name, training_params
 from sslwear.tracking import RUN_URI, Run, participant_params, reading
 from sslwear.tracking.checkpoints import load_weights
 from sslwear.tracking.offline_records import kept_elsewhere

@@ -25,6 +25,8 @@ from sslwear.utils.interrupts import signals_deferred
 CHECKPOINT_VERSION = 1
 """Raise it when the content of a checkpoint changes: checkpoints of another version are not used."""
 ENDING, BEFORE = ".training", ".before"
+SHORT_S = 60.0
+"""Time in seconds that a training may have to repeat for want of a checkpoint at its end."""
 ABANDONED_S = 30 * 24 * 3600.0
 """Age of a checkpoint in seconds after which nobody is expected to go on from it."""
 
@@ -40,8 +42,7 @@ class Checkpoints:
         key: key of everything that the result of the training depends on.
         minutes: time between two checkpoints.
         warn: receives a sentence about each checkpoint that cannot be used or written.
-        at_end: whether the last one is written at the end of the training, for a caller that goes on with something
-            else, and deletes it afterwards.
+        check: called before each one is written; what it raises ends the training. By default nothing is checked.
 
     Attributes:
         on_resume: receives the records of the epochs that are not trained again, when a training goes on.
@@ -50,9 +51,14 @@ class Checkpoints:
     on_resume: Callable[[Sequence[EpochRecord]], None] | None = None
 
     def __init__(
-        self, folder: Path, key: str, minutes: float, warn: Callable[[str], None], at_end: bool = False
+        self,
+        folder: Path,
+        key: str,
+        minutes: float,
+        warn: Callable[[str], None],
+        check: Callable[[], None] = lambda: None,
     ) -> None:
-        self.at_end = at_end
+        self._check = check
         self._path = folder / f"{key}{ENDING}"
         self._before = folder / f"{key}{BEFORE}{ENDING}"
         self._interval_s = 60 * minutes
@@ -80,11 +86,19 @@ class Checkpoints:
         """Whether it is time for the next checkpoint."""
         return time.monotonic() - self._written >= self._interval_s
 
+    @property
+    def due_at_end(self) -> bool:
+        """Whether it is time for one at the end of the training, because to repeat the rest would take long."""
+        return time.monotonic() - self._written >= min(self._interval_s, SHORT_S)
+
     def write(self, state: State) -> None:
         """Write a checkpoint; if that is not possible, the one before stays, and a warning says so."""
+        self._check()
         try:
             with signals_deferred():
                 self._write(state)
+        except MemoryError:
+            self._warn(f"the checkpoint {self._path} cannot be written (out of memory). The training goes on")
         except OSError as error:
             self._warn(
                 f"the checkpoint {self._path} cannot be written ({error.strerror}). The training goes on; free space "

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from sslwear.errors import DivergenceError
+from sslwear.errors import DataChangedError, DivergenceError
 from sslwear.training.checkpoint import Checkpoints, State
 from sslwear.training.epochs import Training
 
 
 class CheckpointWriter:
-    """Writes checkpoints of a network in training after batches, from now on.
+    """Writes checkpoints of a network in training.
 
     Args:
         checkpoints: of the training.
@@ -24,19 +24,32 @@ class CheckpointWriter:
         self, checkpoints: Checkpoints, training: Training, state: Callable[[], State], epochs: Callable[[], int]
     ) -> None:
         self._checkpoints, self._training, self._state, self._epochs = checkpoints, training, state, epochs
-        self._written = training.place
-        training.on_batch = self._after_batch
+        self._written = self._place
+        training.on_batch = self.write_if_due
+
+    def write_if_due(self) -> None:
+        """Write a checkpoint if it is time and anything is new; only between two batches.
+
+        Raises:
+            DataChangedError: when the windows in use were changed.
+        """
+        if self._checkpoints.due and self._place != self._written:
+            self._write()
 
     def write(self) -> None:
-        """Write a checkpoint, unless nothing is new or the state is not that between two batches."""
-        place = self._training.place
-        if self._training.at_rest and self._training.epochs <= self._epochs() and place != self._written:
-            self._checkpoints.write(self._state())
-            self._written = place
+        """Write a checkpoint, unless nothing is new, the state is not that between two batches, or data changed."""
+        if self._training.at_rest and self._training.epochs <= self._epochs() and self._place != self._written:
+            with suppress(DataChangedError):
+                self._write()
+
+    def write_at_end(self) -> None:
+        """Write a checkpoint at the end of the training, unless what is new takes no time to repeat."""
+        if self._checkpoints.due_at_end:
+            self.write()
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Write a checkpoint if the block, which trains, is interrupted; also at its end if the checkpoints say so."""
+        """Write a checkpoint when the block, which trains, is interrupted, fails or ends."""
         try:
             yield
         except DivergenceError:
@@ -45,10 +58,12 @@ class CheckpointWriter:
         except BaseException:
             self.write()
             raise
-        if self._checkpoints.at_end:
-            self.write()
+        self.write_at_end()
 
-    def _after_batch(self) -> None:
-        if self._checkpoints.due:
-            self._checkpoints.write(self._state())
-            self._written = self._training.place
+    @property
+    def _place(self) -> tuple[tuple[int, int], int]:
+        return self._training.place, self._epochs()
+
+    def _write(self) -> None:
+        self._checkpoints.write(self._state())
+        self._written = self._place

@@ -149,15 +149,16 @@ class Training:
 
     def _start(self, epoch: int) -> None:
         """Freeze blocks and set the learning rates of an epoch, without the factor of the schedule."""
-        self.at_rest = False
-        for group, rate in zip(self._optimizer.param_groups, self._base_rates, strict=True):
-            group["lr"] = rate
-        with self._threads(self._settings.batch_size):
-            self._tuning.start_epoch(
-                epoch, self._trained, self._optimizer, lambda: self._steps.gradients(self._windows, self._view)
-            )
-        self._position.rates = [group["lr"] for group in self._optimizer.param_groups]
-        self.at_rest = True
+        with signals_deferred() if self._heeds_signals else nullcontext():
+            self.at_rest = False
+            for group, rate in zip(self._optimizer.param_groups, self._base_rates, strict=True):
+                group["lr"] = rate
+            with self._threads(self._settings.batch_size):
+                self._tuning.start_epoch(
+                    epoch, self._trained, self._optimizer, lambda: self._steps.gradients(self._windows, self._view)
+                )
+            self._position.rates = [group["lr"] for group in self._optimizer.param_groups]
+            self.at_rest = True
 
     def _train(self, epoch: int, started: float) -> float:
         """Train on all windows once; returns the mean loss over windows.

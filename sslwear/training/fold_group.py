@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -133,12 +132,17 @@ class FoldGroup:
         while len(self._trained) < count:
             self.add(self._folds[len(self._trained)])
 
-    def keep(self, within_s: float = math.inf) -> None:
+    def keep(self, within_s: float) -> None:
         """Write checkpoints of what is not written yet; of large networks only those that fit into so many seconds."""
         until = time.monotonic() + within_s
         for fold in self._trained:
             if time.monotonic() < until:
                 fold.keep()
+
+    def keep_at_end(self) -> None:
+        """Write checkpoints at the end of the training, of what would take long to repeat."""
+        for fold in self._trained:
+            fold.keep(at_end=True)
 
     def add(self, make: Callable[[], Fold]) -> TrainedFold:
         """Make one more fold."""
@@ -153,15 +157,26 @@ class FoldGroup:
         """Train folds for one epoch each; what ends the training of one is kept as its error."""
         if self.at_once > 1 and len(folds) > 1:
             self._advance_at_once(folds)
+            self._keep_if_due()
             return
         for fold in folds:
             # The global generator is seeded in case that the network draws from it, for example for dropout.
             seed = generator(self._settings.seed, GLOBAL_STREAMS + fold.training.epochs + 1).initial_seed()
             with seeded(seed, self._settings.device):
                 fold.draw_on()
-                fold.advance()
+                try:
+                    fold.advance()
+                except BaseException:  # an interruption; a checkpoint has the state of the global generator
+                    fold.keep()
+                    raise
             if fold.error is not None:
                 return
+            self._keep_if_due()
+
+    def _keep_if_due(self) -> None:
+        """Write checkpoints of folds whose last one is too old; the epoch of another fold may have taken long."""
+        for fold in self._trained:
+            fold.keep_if_due()
 
     def _advance_at_once(self, folds: list[TrainedFold]) -> None:
         for fold in folds:
@@ -175,7 +190,8 @@ class FoldGroup:
             except BaseException:  # such as KeyboardInterrupt: no thread may outlive this function
                 for fold in folds:
                     fold.training.cancelled = True
-                wait([future for future in futures if not future.cancel()])
+                with signals_deferred():  # a second one
+                    wait([future for future in futures if not future.cancel()])
                 raise
         for future in futures:
             future.result()

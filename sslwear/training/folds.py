@@ -77,9 +77,8 @@ def fit_folds(
             folds that are not needed if the training is ended. False suits folds that take long to make.
         helpers: train folds too, as this function does; None for nobody.
         checkpoints: one for each fold, of an earlier call with the same arguments, which goes on from the last ones,
-            and of this one; empty for none. Epochs before are told to `on_epoch` and `on_stage` again. They are
-            written as time goes on, and when the call is interrupted (`KeyboardInterrupt`), but not when a fold or a
-            function that it calls ends it.
+            and of this one; empty for none. Epochs before are told to `on_epoch` and `on_stage` again. Checkpoints
+            are written at intervals, at the end, and on `KeyboardInterrupt`; no other exception writes one.
 
     Raises:
         DivergenceError: when a loss is not finite.
@@ -95,8 +94,7 @@ def fit_folds(
             result = _train_stage(group, stage, settings, on_epoch if stage == first else None)
             if on_stage is not None:
                 on_stage(stage, result)
-        if any(one.at_end for one in checkpoints):
-            group.keep()
+        group.keep_at_end()
     return result
 
 

@@ -83,7 +83,7 @@ class TrainedFold:
     def _go_on(self, checkpoints: Checkpoints) -> None:
         """Go on from the last checkpoint, and write further ones."""
         if (state := checkpoints.read()) is not None:
-            with seeded(0, self._device):  # whose state the other folds have nothing to do with
+            with seeded(0, self._device):  # loading sets the global generator, which the other folds use too
                 self.training.load(state["training"])
             self._draws = state["training"]["global"]
             for record, evaluation in state["epochs"]:
@@ -93,16 +93,31 @@ class TrainedFold:
         self._writer = CheckpointWriter(checkpoints, self.training, self._state, lambda: len(self.history))
 
     def _state(self) -> State:
-        epochs = zip(map(asdict, self.history), map(evaluation_state, self.evaluations), strict=True)
-        return {"training": self.training.state(), "epochs": list(epochs)}
+        states = [evaluation_state(evaluation) for evaluation in self.evaluations]
+        shared: dict[int, Tensor] = {}  # the same classes for all epochs are written once
+        for evaluation, state in zip(self.evaluations, states, strict=True):
+            state["truth"] = shared.setdefault(id(evaluation.truth), state["truth"])
+        return {
+            "training": self.training.state(),
+            "epochs": list(zip(map(asdict, self.history), states, strict=True)),
+        }
 
-    def keep(self) -> None:
-        """Write a checkpoint of what is not written yet; only while no other thread trains the fold."""
+    def keep(self, at_end: bool = False) -> None:
+        """Write a checkpoint of what is not written yet; only while no other thread trains the fold.
+
+        Args:
+            at_end: whether the training ended, so that little is not worth it.
+        """
         if self._writer is not None:
-            self._writer.write()
+            (self._writer.write_at_end if at_end else self._writer.write)()
+
+    def keep_if_due(self) -> None:
+        """Write a checkpoint of what is not written yet if it is time; as for `keep`."""
+        if self._writer is not None and self.error is None:
+            self._writer.write_if_due()
 
     def draw_on(self) -> None:
-        """Put PyTorch's global generator where it was if the next epoch was begun before the checkpoint."""
+        """Restore PyTorch's global generator if the checkpoint was written within the next epoch."""
         if self._draws and self.training.place[1] > 0:
             restore_global(self._device, self._draws)
         self._draws = {}

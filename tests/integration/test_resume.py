@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import sqlalchemy as sa
 import torch
 import yaml
+from sqlalchemy.exc import OperationalError
 
 from sslwear.config import Settings, parse
+from sslwear.errors import SslwearError
 from sslwear.studies.database.failures import counted
 from sslwear.studies.database.optuna_storage import find_study
-from sslwear.studies.database.trials import network_run, winner
+from sslwear.studies.database.trials import PEOPLE, network_run, winner
+from sslwear.studies.evaluations import job as job_module
 from sslwear.studies.evaluations.cross_validation import evaluate_study
+from sslwear.studies.reruns.rerun import rerun
+from sslwear.studies.search import search_trial
 from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.all_participants import fit_on_all, going_on_all
 from sslwear.studies.trial.single_run import train_once
-from sslwear.tracking import Store
+from sslwear.studies.trial.training_checkpoints import going_on
+from sslwear.studies.trial.training_run import first_encoder
+from sslwear.studies.workers.claims import Claims
+from sslwear.studies.workers.heartbeats import heartbeat_of
+from sslwear.tracking import Run, Store
 from sslwear.tracking.checkpoints import load_weights
+from sslwear.training import checkpoint
 from sslwear.training.epochs import Training
 from tests.commands import Command
+from tests.conftest import store_at
 from tests.integration.conftest import Interrupting, statuses
 
 pytestmark = pytest.mark.slow
@@ -168,7 +185,7 @@ def of_study(settings: Settings, store: Store, progress: ProgressCallback) -> An
     """Result of a study: the value and the scores of each trial, and the weights of the selected one."""
     study = run_study(settings, store, progress)
     run_id = network_run(study, winner(study))
-    attributes = ("best_epoch", "participants")
+    attributes = ("best_epoch", PEOPLE)
     trials = [(t.params, t.value, [t.user_attrs.get(a) for a in attributes]) for t in counted(study)]
     return trials, {name: value.tolist() for name, value in load_weights(store, f"runs:/{run_id}").items()}
 
@@ -206,8 +223,13 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_no_epoch_of_a_study_or_an_evaluation_is_trained_twice(
-    make: Callable[..., Settings], home: Callable[[str], Store], pressed: Callable[[int], list[int]], case: str
+    make: Callable[..., Settings],
+    home: Callable[[str], Store],
+    pressed: Callable[[int], list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+    case: str,
 ) -> None:
+    monkeypatch.setattr(checkpoint, "SHORT_S", 0.0)
     result, given = CASES[case]
     settings = make(**{"search": {} if "evaluation" in given else {"learning_rate": [1e-3, 1e-2]}, **given})
     done = pressed(0)
@@ -218,7 +240,151 @@ def test_no_epoch_of_a_study_or_an_evaluation_is_trained_twice(
             result(settings, store, heard)
         assert result(settings, store, heard) == expected
         assert len(done) == total + 1, "the interrupted epoch, and all others once"
-        assert list((store.home / "checkpoints").iterdir()) == []
+        assert list(store.home.glob("checkpoints/*")) == []
+
+
+def once(patch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseException) -> None:
+    """Let the next call of a function fail."""
+    real = getattr(owner, name)
+
+    def fail(*_: Any, **__: Any) -> Any:
+        patch.setattr(owner, name, real)
+        raise error
+
+    patch.setattr(owner, name, fail)
+
+
+AWAY = OperationalError("statement", {}, Exception("the server is away"))
+
+
+@pytest.mark.parametrize(
+    ("case", "owner", "name", "error"),
+    [
+        ("evaluation", job_module, "score_network", KeyboardInterrupt()),
+        ("folds", search_trial, "check_kept", AWAY),
+        ("folds", Run, "checkpoint", KeyboardInterrupt()),
+    ],
+)
+def test_no_epoch_is_trained_twice_after_an_interruption_between_training_and_end(
+    make: Callable[..., Settings],
+    home: Callable[[str], Store],
+    pressed: Callable[[int], list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+    case: str,
+    owner: Any,
+    name: str,
+    error: BaseException,
+) -> None:
+    monkeypatch.setattr(checkpoint, "SHORT_S", 0.0)
+    result, given = CASES[case]
+    settings = make(**{"search": {} if "evaluation" in given else {"learning_rate": [1e-3]}, **given, "trials": 1})
+    done = pressed(0)
+    expected, total = result(settings, home("whole"), ProgressCallback()), len(done)
+    done.clear()
+    once(monkeypatch, owner, name, error)
+    store = home("broken")
+    with pytest.raises((KeyboardInterrupt, SslwearError)):
+        result(settings, store, ProgressCallback())
+    assert result(settings, store, ProgressCallback()) == expected
+    assert len(done) == total
+    assert list(store.home.glob("checkpoints/*")) == []
+
+
+def test_a_training_does_not_go_on_from_another_encoder(
+    make: Callable[..., Settings], home: Callable[[str], Store], pressed: Callable[[int], list[int]]
+) -> None:
+    """A job is refitted from an encoder that was pre-trained without the validation participants."""
+    settings = make(training={**TRAINING, "pretext": "reverse"}, search={}, trials=1)
+    store = home("one")
+    context = StudyContext.open(settings, store)
+    training, heard, files = context.settings.training, ProgressCallback(), store.home / "checkpoints"
+    with store.start_run(store.experiment("tiny"), "x", "train", note="note", **context.tags()) as run:
+        encoders = [first_encoder(one, training, run, None, heard) for one in (context, context.on_all())]
+    pressed(2)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        going_on_all(context, training, copy.deepcopy(encoders[0]), 2, heard) as checkpoints,
+    ):
+        fit_on_all(context, training, encoders[0], 2, checkpoints)
+    assert list(files.iterdir())
+    with going_on_all(context, training, encoders[1], 2, heard) as checkpoints:
+        assert checkpoints is not None
+        assert checkpoints.read() is None
+
+
+def test_a_rerun_does_not_go_on_from_checkpoints(
+    make: Callable[..., Settings], home: Callable[[str], Store], pressed: Callable[[int], list[int]]
+) -> None:
+    _, given = CASES["evaluation"]
+    store, heard = home("one"), Resumed()
+    evaluate_study(make(search={}, **given), store, ProgressCallback())
+    original = store.find_runs(None, kind="cross_validation_job", outcome="finished")[0]
+    pressed(3)
+    with pytest.raises(KeyboardInterrupt):
+        rerun(original, store, heard)
+    assert rerun(original, store, heard).differing is None
+    assert heard.epochs == []
+
+
+def test_a_process_that_lost_its_trial_leaves_the_checkpoints_of_the_new_owner(
+    make: Callable[..., Settings], home: Callable[[str], Store]
+) -> None:
+    store = home("one")
+    context = StudyContext.open(make(training=TRAINING, search={}, trials=1), store)
+    heard, claims = ProgressCallback(), heartbeat_of(store).claims
+    with going_on([context], context.settings.training, heard, "fold") as mine:
+        mine[0].write({"epochs": 1})
+        (name,) = _rights(claims)
+        with going_on([context], context.settings.training, heard, "fold") as others:
+            assert others == [], "another training of the same has none"
+        claims.release(name)
+        other = Claims(heartbeat_of(store).engine, "another process", lambda *_: False)
+        assert other.take(name)
+    assert list((store.home / "checkpoints").iterdir())
+
+
+def _rights(claims: Claims) -> list[str]:
+    with claims._engine.connect() as connection:
+        return [
+            name for (name,) in connection.execute(sa.text("SELECT name FROM sslwear_claims")) if "training:" in name
+        ]
+
+
+@pytest.mark.parametrize("ends", ["by itself", "by Ctrl-C"])
+def test_nothing_is_kept_of_a_training_whose_data_changed(
+    make: Callable[..., Settings],
+    home: Callable[[str], Store],
+    small_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ends: str,
+) -> None:
+    """Windows are changed in place before the third epoch of a fold, and restored after the study has ended."""
+    data = tmp_path / "data"
+    shutil.copytree(small_folder, data)
+    result, given = CASES["folds"]
+    how = {**given, "trials": 1, "checkpoint_minutes": 1e-6, "data": str(data), "cache": {"disk_gb": 0}}
+    settings = make(search={"learning_rate": [1e-3]}, **how)
+    expected, _ = result(settings, home("whole"), ProgressCallback())
+    good, real, done = (data / "X.npy").read_bytes(), Training.advance, list[int]()
+
+    def advance(training: Training) -> Any:
+        done.append(1)
+        if len(done) == 3:
+            windows = np.load(data / "X.npy", mmap_mode="r+")
+            windows[:] = windows[::-1].copy()
+            windows.flush()
+        if len(done) == 5 and ends == "by Ctrl-C":
+            raise KeyboardInterrupt
+        return real(training)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "advance", advance)
+        with pytest.raises((KeyboardInterrupt, SslwearError)):
+            result(settings, home("broken"), ProgressCallback())
+    with (data / "X.npy").open("r+b") as file:
+        file.write(good)
+    assert result(settings, store_at(tmp_path / "broken"), ProgressCallback())[0] == expected
 
 
 def test_a_trial_of_a_killed_study_goes_on(
@@ -259,7 +425,7 @@ def test_a_trial_of_a_killed_study_goes_on(
     assert [len(counted(study)), len(study.trials)] == [1, 3]
     whole = run_study(parse(given, "the test"), home("whole"))
     assert [trial.value for trial in counted(study)] == [trial.value for trial in counted(whole)]
-    assert list((store.home / "checkpoints").iterdir()) == []
+    assert list(store.home.glob("checkpoints/*")) == []
 
 
 def _changed(path: Path) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from io import StringIO
 
@@ -25,7 +26,7 @@ from sslwear.studies.search.final_test import HeldOutScores, score_network, scor
 from sslwear.studies.search.trials_loop import search_in_fold
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import NestedProgress, ProgressCallback
-from sslwear.studies.trial.all_participants import fit_on_all
+from sslwear.studies.trial.all_participants import fit_on_all, going_on_all
 from sslwear.studies.trial.training_checkpoints import going_on
 from sslwear.studies.trial.training_run import first_encoder, note, train
 from sslwear.studies.trial.winner import trial_network
@@ -183,19 +184,21 @@ def _trained(
     plan: CrossValidationPlan, job: Job, context: StudyContext, parent: Run, run: Run, progress: ProgressCallback
 ) -> tuple[str, HeldOutScores]:
     training, what = job.method.training, note(job.method.training)
-    with going_on([context], training, progress, "with validation", at_end=plan.settings.refit) as kept:
+    with ExitStack() as stack:
+        kept = stack.enter_context(going_on([context], training, progress, "with validation"))
         keep, checkpoints = plan.settings.keep_checkpoints, kept[0] if kept else None
         result = train(context, training, run, parent.id, progress, keep=keep, checkpoints=checkpoints)
-        network = result.network
+        network, epochs = result.network, result.best_epoch
         if plan.settings.refit:
             encoder = first_encoder(context, training, run, parent.id, progress)
-            network = fit_on_all(context, training, encoder, result.best_epoch, progress)
-            what += f" Refitted for {count(result.best_epoch, 'epoch')} on training and validation participants."
-    depth = frozen_prefix_length(context.tuning(training).frozen, network)
-    names = context.dataset.class_names
-    tested = score_network(context, network, context.encoder.window_samples, names, depth)
-    if plan.settings.smoothing == "hmm":
-        tested = _smoothed(context, result.validation.predicted, tested)
+            checkpoints = stack.enter_context(going_on_all(context, training, encoder, epochs, progress))
+            network = fit_on_all(context, training, encoder, epochs, checkpoints)
+            what += f" Refitted for {count(epochs, 'epoch')} on training and validation participants."
+        depth = frozen_prefix_length(context.tuning(training).frozen, network)
+        names = context.dataset.class_names
+        tested = score_network(context, network, context.encoder.window_samples, names, depth)
+        if plan.settings.smoothing == "hmm":
+            tested = _smoothed(context, result.validation.predicted, tested)
     return what, tested
 
 

@@ -92,7 +92,7 @@ def rerun(original: MlflowRun, store: Store, progress: ProgressCallback) -> Reru
         name, run_id = original.info.run_name, original.info.run_id
         what = f"Repeats [{name}](#/experiments/{original.info.experiment_id}/runs/{run_id})"
         cache = FeatureCache(Path(folder), int(settings.cache.memory_gb * 1e9), int(settings.cache.disk_gb * 1e9))
-        fresh = replace(context, cache=cache)
+        fresh = replace(context, cache=cache, resumes=False)
         tags = {**fresh.tags(), "rerun_of": run_id, "repeats": kind}
         tags |= {name: mark for name in COPIED_TAGS if (mark := reading.tag(original, name)) is not None}
         with store.start_run(experiment, f"rerun of {name}", "rerun", None, what, **tags) as run:
@@ -119,14 +119,14 @@ def _repeat(
         log_on_everybody(context, place[1].method.training, int(original.data.params["best_epoch"]), run, run, progress)
         warn_of_another_start(original, run, progress)
     elif place is not None:
-        plan = replace(place[0], context=replace(place[0].context, cache=context.cache))
+        plan = replace(place[0], context=replace(place[0].context, cache=context.cache, resumes=False))
         again = replace(place[1], key=f"{place[1].key}-{run.id}")  # a search is not to find its own trials
         run_job(plan, again, run, run, {}, progress)
         warn_of_another_start(original, run, progress)
     elif kind == "winner":
         epochs, objective = int(original.data.params["best_epoch"]), context.settings.objective
         scores: dict[str, float] = {objective: original.data.metrics[objective]}  # of the search, not repeated
-        log_network(context, context.settings.training, epochs, scores, run, run, progress, resumes=False)
+        log_network(context, context.settings.training, epochs, scores, run, run, progress)
         warn_of_another_start(original, run, progress)
     else:
         _train(context, original, run, progress)
@@ -250,7 +250,7 @@ def _train(context: StudyContext, original: MlflowRun, run: Run, progress: Progr
     try:
         judgement = judge(context, training, run, run.id, progress, watch)
         if context.settings.keep_checkpoints:
-            log_network(context, training, judgement.epochs, judgement.means, run, run, progress, resumes=False)
+            log_network(context, training, judgement.epochs, judgement.means, run, run, progress)
     except _StopHere:
         progress.note("ended where the original was pruned")
     warn_of_another_start(original, run, progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,35 +131,37 @@ def _judge(
 ) -> None:
     """Train and score a trial, and record how it ended."""
     name = run_name(training, trial.number)
-    try:
-        folds = [context.in_fold(fold) for fold in context.folds]
-        with going_on(folds, training, progress, "fold", at_end=context.settings.keep_checkpoints) as checkpoints:
+    with ExitStack() as stack:  # the checkpoints are deleted when the trial has ended
+        try:
+            folds = [context.in_fold(fold) for fold in context.folds]
+            how = "fold" if len(folds) > 1 else "hold-out"
+            checkpoints = stack.enter_context(going_on(folds, training, progress, how))
             with helped(context, trial, run) as helpers:
                 watch = _Watch(study, trial, context.settings)
                 judgement = judge(context, training, run, parent.id, progress, watch, helpers, checkpoints)
             value = _value(study, judgement, context.settings.objective)
             run.describe(f"{note(training)}\n\n{sentence(judgement, context.settings.objective)}")
             _log_network(context, training, judgement, run, trial, parent, progress)
-    except optuna.TrialPruned as pruned:
-        with signals_deferred():
-            run.describe(f"{note(training)}\n\nPruned: {pruned}.")
-            _end(study, trial, run, TrialState.PRUNED)
-        progress.ended(name, "pruned", None)
-    except (TrialGivenAwayError, UpdateFinishedTrialError):
-        raise
-    except Exception as error:  # any other error in a trial is recorded, and the study continues
-        if interrupts(study, trial, error):
+        except optuna.TrialPruned as pruned:
+            with signals_deferred():
+                run.describe(f"{note(training)}\n\nPruned: {pruned}.")
+                _end(study, trial, run, TrialState.PRUNED)
+            progress.ended(name, "pruned", None)
+        except (TrialGivenAwayError, UpdateFinishedTrialError):
             raise
-        _fail(study, trial, training, run, error)
-        progress.ended(name, "failed", None)
-        progress.warn(f"{name} failed ({type(error).__name__}: {error}). Its run in the UI has the traceback")
-    else:
-        with signals_deferred():
-            trial.set_user_attr("best_epoch", judgement.epochs)
-            trial.set_user_attr(MEASURED, judgement.measured)
-            trial.set_user_attr(PEOPLE, judgement.by_participant(context.settings.objective))
-            _end(study, trial, run, TrialState.COMPLETE, values(value, judgement.measured, context.settings))
-        progress.ended(name, "finished", value)
+        except Exception as error:  # any other error in a trial is recorded, and the study continues
+            if interrupts(study, trial, error):
+                raise
+            _fail(study, trial, training, run, error)
+            progress.ended(name, "failed", None)
+            progress.warn(f"{name} failed ({type(error).__name__}: {error}). Its run in the UI has the traceback")
+        else:
+            with signals_deferred():
+                trial.set_user_attr("best_epoch", judgement.epochs)
+                trial.set_user_attr(MEASURED, judgement.measured)
+                trial.set_user_attr(PEOPLE, judgement.by_participant(context.settings.objective))
+                _end(study, trial, run, TrialState.COMPLETE, values(value, judgement.measured, context.settings))
+            progress.ended(name, "finished", value)
 
 
 class TrialGivenAwayError(Exception):

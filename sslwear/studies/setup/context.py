@@ -57,6 +57,7 @@ class StudyContext:
         cache: cache of the outputs of frozen blocks.
         transductive: whether pre-training may use windows of validation and test participants, without labels.
         processes: this process among those that train together.
+        resumes: whether trainings go on from checkpoints, and write them.
     """
 
     settings: Settings
@@ -73,6 +74,7 @@ class StudyContext:
     folds: tuple[Split, ...]
     transductive: bool = False
     processes: Processes = field(default_factory=Processes)
+    resumes: bool = True
 
     @classmethod
     def open(
@@ -167,15 +169,20 @@ class StudyContext:
         Raises:
             DataChangedError: when one was changed.
         """
-        self._check_unchanged()
+        self.check_unchanged()
         try:
             yield
         except Exception:
-            self._check_unchanged()
+            self.check_unchanged()
             raise
-        self._check_unchanged()
+        self.check_unchanged()
 
-    def _check_unchanged(self) -> None:
+    def check_unchanged(self) -> None:
+        """Check that the data sets in use were not changed.
+
+        Raises:
+            DataChangedError: when one was changed.
+        """
         for part in self._parts:
             part.check_unchanged()
 

@@ -9,17 +9,16 @@ from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.training import Checkpoints, EpochRecord
 
 
-def checkpoints_of(context: StudyContext, key: str, progress: ProgressCallback, at_end: bool = False) -> Checkpoints:
+def checkpoints_of(context: StudyContext, key: str, progress: ProgressCallback) -> Checkpoints:
     """Checkpoints of the training with a key, which are in the store's folder.
 
     Args:
         context: of the training.
         key: key of everything that its result depends on.
         progress: receives a warning about a checkpoint that cannot be used or written.
-        at_end: see `Checkpoints`.
     """
     folder = context.store.home / "checkpoints"
-    return Checkpoints(folder, key, context.settings.checkpoint_minutes, progress.warn, at_end)
+    return Checkpoints(folder, key, context.settings.checkpoint_minutes, progress.warn, context.check_unchanged)
 
 
 def logged_again(

@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from sslwear.config import TrainingSettings
 from sslwear.encoders.base import Encoder, Network
 from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.setup.keys import digest
 from sslwear.studies.setup.network_card import network_card
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.training_checkpoints import going_on
 from sslwear.studies.trial.training_run import first_encoder
 from sslwear.tracking import Run
-from sslwear.training import EpochRecord, refit
+from sslwear.training import Checkpoints, EpochRecord, refit
 from sslwear.utils.words import count
+
+
+@contextmanager
+def going_on_all(
+    context: StudyContext,
+    training: TrainingSettings,
+    encoder: Encoder,
+    epochs: int,
+    progress: ProgressCallback,
+    on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+) -> Iterator[Checkpoints | None]:
+    """Checkpoints of `fit_on_all` with the same arguments, see `going_on`; None for none.
+
+    Args:
+        context: the study's.
+        training: settings of the training.
+        encoder: initial weights.
+        epochs: number of epochs.
+        progress: receives a note if the training goes on.
+        on_epoch: called for the epochs before an interruption.
+    """
+
+    def on_resume(history: Sequence[EpochRecord]) -> None:
+        for record in history:
+            on_epoch(record)
+        after = count(len(history), "epoch")
+        progress.note(f"the training on all participants goes on from a checkpoint, after {after}")
+
+    how = f"on all, for {epochs} epochs, from {digest(encoder.state_dict())}"
+    with going_on([context.on_all()], training, progress, how) as kept:
+        for one in kept:
+            one.on_resume = on_resume
+        yield kept[0] if kept else None
 
 
 def fit_on_all(
@@ -22,9 +56,8 @@ def fit_on_all(
     training: TrainingSettings,
     encoder: Encoder,
     epochs: int,
-    progress: ProgressCallback,
+    checkpoints: Checkpoints | None,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
-    resumes: bool = True,
 ) -> Network:
     """A network trained on all participants that are not test participants, for a given number of epochs.
 
@@ -33,33 +66,21 @@ def fit_on_all(
         training: settings of the training.
         encoder: initial weights.
         epochs: number of epochs.
-        progress: receives a note if the training goes on.
-        on_epoch: called after every epoch, and again for those before an interruption.
-        resumes: whether a training that was interrupted goes on.
+        checkpoints: with which it goes on; None for none.
+        on_epoch: called after every epoch.
     """
-    context, how = context.on_all(), f"on all, for {epochs} epochs"
-
-    def on_resume(history: Sequence[EpochRecord]) -> None:
-        for record in history:
-            on_epoch(record)
-        after = count(len(history), "epoch")
-        progress.note(f"the training on all participants goes on from a checkpoint, after {after}")
-
-    with ExitStack() as stack:
-        kept = stack.enter_context(going_on([context], training, progress, how)) if resumes else []
-        for one in kept:
-            one.on_resume = on_resume
-        return refit(
-            encoder,
-            context.classification(training),
-            context.windows(context.split.train, training),
-            context.tuning(training),
-            context.fit_settings(training),
-            epochs,
-            context.cache,
-            on_epoch,
-            kept[0] if kept else None,
-        )
+    context = context.on_all()
+    return refit(
+        encoder,
+        context.classification(training),
+        context.windows(context.split.train, training),
+        context.tuning(training),
+        context.fit_settings(training),
+        epochs,
+        context.cache,
+        on_epoch,
+        checkpoints,
+    )
 
 
 def log_network(
@@ -70,7 +91,6 @@ def log_network(
     run: Run,
     parent: Run,
     progress: ProgressCallback,
-    resumes: bool = True,
 ) -> Network:
     """Train on all participants that are not test participants, and log the network on a run.
 
@@ -82,7 +102,6 @@ def log_network(
         run: an open run.
         parent: parent run of a pre-training.
         progress: receives a pre-training.
-        resumes: whether a training that was interrupted goes on.
     """
     whole = context.on_all()
 
@@ -91,6 +110,8 @@ def log_network(
 
     with context.unchanged_data():
         encoder = first_encoder(whole, training, run, parent.id, progress)
-        network = fit_on_all(context, training, encoder, epochs, progress, log, resumes)
-    run.checkpoint(network, network_card(context, training.tuning, training.pretext, training.head), scores, epochs)
+    with going_on_all(context, training, encoder, epochs, progress, log) as checkpoints:
+        with context.unchanged_data():
+            network = fit_on_all(context, training, encoder, epochs, checkpoints, log)
+        run.checkpoint(network, network_card(context, training.tuning, training.pretext, training.head), scores, epochs)
     return network

@@ -74,9 +74,9 @@ def judge(
     progress.started(run_name(training), training.max_epochs)
     scorer = Scorer(len(context.dataset.class_names), [windows.pid for windows in judged], limits)
     first = first_folds(context)
-    if checkpoints:
-        checkpoints[0].on_resume = lambda history: progress.resumed(len(history))
     teller = _Teller(scorer, total, context.settings.objective, run.epochs(), progress, watch or Watch())
+    if checkpoints:
+        checkpoints[0].on_resume = teller.resumed
     try:
         with context.unchanged_data(), monitored(run):
             result = fit_folds(
@@ -144,6 +144,7 @@ class _Teller:
 
     Attributes:
         newest: result of the folds so far; None before the first epoch.
+        known: number of epochs before an interruption, of which the progress knows.
     """
 
     scorer: Scorer
@@ -153,6 +154,12 @@ class _Teller:
     progress: ProgressCallback
     watch: Watch
     newest: FoldedResult | None = None
+    known: int = 0
+
+    def resumed(self, history: Sequence[EpochRecord]) -> None:
+        """Called when the first fold goes on from a checkpoint."""
+        self.known = len(history)
+        self.progress.resumed(self.known)
 
     def epoch(self, folds: int, result: FoldedResult) -> None:
         """Called after each epoch of the first folds."""
@@ -160,7 +167,8 @@ class _Teller:
         record = self.scorer.history(result)[-1]
         if folds == self.total:  # otherwise the means change with each further fold
             self.log(record)
-        self.progress.epoch(record, self.objective)
+        if record.epoch > self.known:
+            self.progress.epoch(record, self.objective)
         self.watch.epoch(record)
 
     def folds(self, folds: int, result: FoldedResult) -> None:

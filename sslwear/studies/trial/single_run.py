@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from sslwear.config import Settings
 from sslwear.studies.database.optuna_storage import store_errors
 from sslwear.studies.results.mlflow_page import describe_experiment, single_note
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.data_checks import check_objective
 from sslwear.studies.setup.progress import ProgressCallback
-from sslwear.studies.setup.resuming import checkpoints_of
 from sslwear.studies.trial.pretraining import pretrained
 from sslwear.studies.trial.pretraining_checks import check_pretext, check_pretraining
 from sslwear.studies.trial.torchrun import leading
-from sslwear.studies.trial.training_checkpoints import training_keys
+from sslwear.studies.trial.training_checkpoints import going_on
 from sslwear.studies.trial.training_run import note, run_name, train
-from sslwear.studies.workers.heartbeats import heartbeat_of
 from sslwear.tracking import Run, Store
-from sslwear.training import Checkpoints, FitResult
+from sslwear.training import FitResult
 from sslwear.training.processes import Processes
-from sslwear.utils import plugins
 
 
 def train_once(
@@ -43,26 +37,15 @@ def train_once(
         check_objective(context.dataset, context.judged, settings.objective)
         name, what = run_name(settings.training), note(settings.training)
         place = describe_experiment(context, single_note(context))
-        with _checkpoints(context, progress) as checkpoints:
-            with store.start_run(place, name, "train", note=what, **context.tags()) as run:
-                run.text(context.settings.to_yaml(), "settings.yaml")
-                run.plugins(settings.plugins)
-                result = train(context, settings.training, run, run.id, progress, checkpoints=checkpoints)
-            if checkpoints is not None:
-                checkpoints.delete()
+        with (
+            going_on([context], settings.training, progress, "single") as kept,
+            store.start_run(place, name, "train", note=what, **context.tags()) as run,
+        ):
+            run.text(context.settings.to_yaml(), "settings.yaml")
+            run.plugins(settings.plugins)
+            checkpoints = kept[0] if kept else None
+            result = train(context, settings.training, run, run.id, progress, checkpoints=checkpoints)
         return run, result
-
-
-@contextmanager
-def _checkpoints(context: StudyContext, progress: ProgressCallback) -> Iterator[Checkpoints | None]:
-    """Checkpoints of a single training; None where another process does the same one, or where they are not enough.
-
-    A tuning strategy from elsewhere may have a state, which a checkpoint does not have.
-    """
-    training = context.settings.training
-    (key,), tuning = training_keys([context], training), type(context.tuning(training))
-    with heartbeat_of(context.store).trying(f"training:{key}") as mine:
-        yield checkpoints_of(context, key, progress) if mine and not plugins.identity(tuning) else None
 
 
 def pretrain_once(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import torch
+
 from sslwear.config import NO_PRETEXT, TrainingSettings
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.keys import digest, key_of, plugin_identities
@@ -12,19 +14,19 @@ from sslwear.studies.setup.names import augmentation_of
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.setup.resuming import checkpoints_of
 from sslwear.studies.trial.pretraining import setting_key
+from sslwear.studies.workers.heartbeats import heartbeat_of
 from sslwear.studies.workers.identity import RESULTS_VERSIONS
-from sslwear.tracking.outages import is_memory, is_outage
 from sslwear.training import Checkpoints
 from sslwear.utils import plugins
 
 
-def training_keys(contexts: Sequence[StudyContext], training: TrainingSettings, how: str = "") -> list[str]:
+def training_keys(contexts: Sequence[StudyContext], training: TrainingSettings, how: str) -> list[str]:
     """Key of everything that the result of a training depends on, in each of some contexts.
 
     Args:
         contexts: contexts that differ in their splits only.
         training: settings of the training.
-        how: how it ends, where that is not said by the settings.
+        how: what else its result depends on.
     """
     context = contexts[0]
     settings = context.settings
@@ -41,6 +43,7 @@ def training_keys(contexts: Sequence[StudyContext], training: TrainingSettings, 
         "include_nonwear": settings.include_nonwear,
         "versions": RESULTS_VERSIONS,
         "processes": context.processes.count,
+        "torch": torch.__version__,
         "how": how,
     }
     pretrains = training.pretext != NO_PRETEXT
@@ -58,38 +61,29 @@ def training_keys(contexts: Sequence[StudyContext], training: TrainingSettings, 
 
 @contextmanager
 def going_on(
-    contexts: Sequence[StudyContext],
-    training: TrainingSettings,
-    progress: ProgressCallback,
-    how: str,
-    at_end: bool = False,
+    contexts: Sequence[StudyContext], training: TrainingSettings, progress: ProgressCallback, how: str
 ) -> Iterator[list[Checkpoints]]:
     """Checkpoints with which trainings in the block go on, one for each context; they are deleted when the block ends.
 
-    They are kept when an interruption or an outage ends the block, so that the next one with the same arguments goes
-    on. A tuning strategy from elsewhere may have a state, which a checkpoint does not have, so there are none with one.
+    When anything ends the block with an exception, they are kept, so that the next block with the same arguments goes
+    on. The list is empty for a context that does not resume, while another process does the same trainings, and for a
+    tuning strategy from elsewhere, which may have a state of its own.
 
     Args:
         contexts: contexts that differ in their splits only.
         training: settings of the trainings.
         progress: receives a warning about a checkpoint that cannot be used or written.
-        how: what is trained, where the settings do not say it.
-        at_end: whether the block does something after the trainings that takes long too.
+        how: what else the results depend on.
     """
-    if plugins.identity(type(contexts[0].tuning(training))):
+    context = contexts[0]
+    if not context.resumes or plugins.identity(type(context.tuning(training))):
         yield []
         return
-    keys = training_keys(contexts, training, how)
-    kept = [checkpoints_of(context, key, progress, at_end) for context, key in zip(contexts, keys, strict=True)]
-    try:
-        yield kept
-    except Exception as error:
-        if is_memory(error) or not is_outage(error):
-            _delete(kept)
-        raise
-    _delete(kept)
-
-
-def _delete(kept: Sequence[Checkpoints]) -> None:
-    for one in kept:
-        one.delete()
+    keys, heartbeat = training_keys(contexts, training, how), heartbeat_of(context.store)
+    right = f"training:{key_of({'keys': keys})}"
+    with heartbeat.trying(right) as mine:
+        made = [checkpoints_of(one, key, progress) for one, key in zip(contexts, keys, strict=True)]
+        yield made if mine else []
+        if mine and heartbeat.claims.has(right):  # otherwise they are those of the process that took over
+            for one in made:
+                one.delete()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from sslwear.tracking.records import Record
 from sslwear.utils.files import synchronise
 
 CONTENT, FILES, ASIDE = "record.json", "files", "aside-"
+FAILING = "failing"
+"""Empty file of a record, as old as the first failure of a server to take it."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,13 @@ class Kept:
         done = self.folder.with_name(f".{self.folder.name}")
         self.folder.rename(done)
         shutil.rmtree(done, ignore_errors=True)
+
+    def failing_s(self) -> float:
+        """Seconds since the first call of this method for the record, also by another process."""
+        mark = self.folder / FAILING
+        if not mark.exists():
+            mark.touch(mode=0o600)
+        return time.time() - mark.stat().st_mtime
 
     def put_aside(self) -> Path:
         """Rename it, so that it is no longer sent; returns its new folder."""

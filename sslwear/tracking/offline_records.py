@@ -26,6 +26,7 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST, ErrorCode
 
 from sslwear.tracking import offline_folder, open_runs, records
 from sslwear.tracking.environment import DEFAULTS
+from sslwear.tracking.offline_folder import Kept
 from sslwear.tracking.outages import OWN_CODES
 from sslwear.tracking.provenance import PREFIX
 from sslwear.tracking.records import Record
@@ -41,6 +42,8 @@ SHARE = 4
 """Least length of a pause, in lengths of the attempt before it: a server that hangs does not hold up a training."""
 REFUSED = (400, 413, 422)
 """Statuses of HTTP with which a server or a proxy before it refuses what is sent, whoever sends it."""
+FAILING_S = 24 * 3600.0
+"""Time in seconds for which a server may fail to take a record before it is set aside."""
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 HASTE = {RETRIES: "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 """MLflow's variables while something is logged, where the user has set none: what cannot be sent is kept at once."""
@@ -229,7 +232,7 @@ class KeptRecords:
                         if not overtaken:
                             _deliver(client, kept.record, again=True)
                     except (MlflowException, requests.HTTPError) as error:
-                        if not _is_refusal(error):
+                        if not (_is_refusal(error) or _fails_for_long(client, kept)):
                             raise
                         reason, aside, run = one_line(error, 100), kept.put_aside(), kept.record.run
                         log.warning("a kept record of the run %s was refused (%s): %s", run, reason, aside)
@@ -248,6 +251,19 @@ def _is_refusal(error: MlflowException | requests.HTTPError) -> bool:
     if isinstance(error, MlflowException):
         return error.error_code in (*OWN_CODES, ErrorCode.Name(BAD_REQUEST))
     return error.response is not None and error.response.status_code in REFUSED
+
+
+def _fails_for_long(client: MlflowClient, kept: Kept) -> bool:
+    """Whether a server has failed to take a record for `FAILING_S`, and otherwise answers.
+
+    One such record would hold back all that were kept after it.
+    """
+    try:
+        with impatient():
+            client.get_run(kept.record.run)
+    except (MlflowException, requests.RequestException):
+        return False
+    return kept.failing_s() > FAILING_S
 
 
 def kept_elsewhere(run: MlflowRun) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -399,6 +400,35 @@ def test_a_record_that_a_proxy_never_takes_is_set_aside(
         with pytest.raises(requests.HTTPError):
             kept.flush(server)
         assert len(folders(home)) == 2
+
+
+@pytest.mark.parametrize("status", [500, 502])
+def test_a_record_on_which_a_server_fails_for_a_day_is_set_aside(
+    kept: KeptRecords, server: Any, home: Path, caplog: Any, status: int
+) -> None:
+    """It holds back the others until then, because a store of artifacts may be away for a while."""
+    server.away = True
+    kept.write(server, records.tag("bad", "a", "b"), owner)
+    write(kept, server, 1)
+    server.away, server.refused = False, "bad"
+    server.refusal = MlflowException(f"API request to a failed with exception too many {status} error responses")
+    for _ in range(2):
+        with pytest.raises(MlflowException):
+            kept.flush(server)
+    assert folders(home) == ["00000001", "00000002"]
+    (mark,) = home.glob(f"**/{offline_folder.FAILING}")
+    os.utime(mark, (time.time() - 23 * 3600,) * 2)
+    with pytest.raises(MlflowException):
+        kept.flush(server)
+    os.utime(mark, (time.time() - 25 * 3600,) * 2)
+    server.get_run, get_run = lambda _: (_ for _ in ()).throw(requests.ConnectionError()), server.get_run
+    with pytest.raises(MlflowException):
+        kept.flush(server)
+    server.get_run = get_run
+    kept.flush(server)
+    assert steps(server) == [1]
+    assert f"too many {status} error responses" in caplog.text
+    assert folders(home) == ["aside-00000001"]
 
 
 def test_errors_of_a_server_that_answers_are_raised(kept: KeptRecords, server: Any) -> None:

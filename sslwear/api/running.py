@@ -146,6 +146,7 @@ def promote(
     rule: Literal["mean", "interval"] = "mean",
     margin: float = 0.0,
     force: str | None = None,
+    progress: bool = True,
 ) -> Promotion:
     """Register a trial or a method of an evaluation unless it is worse than the champion.
 
@@ -166,6 +167,7 @@ def promote(
             its 95 % ``interval``, which needs at least five test participants.
         margin: difference that is still allowed.
         force: a reason to move the alias in any case, which is kept with the version.
+        progress: whether to show the progress of trainings, on a terminal or in a notebook.
 
     Returns:
         Scores, differences and the decision; ``moved`` says whether the alias moved, and ``reason`` why.
@@ -184,7 +186,19 @@ def promote(
 
     store, criterion = Store.from_environment(), (score, rule, margin)
     of, evaluation = _candidate(study, trial, evaluation)
-    return promote_any(of, store, trial, method, evaluation, name=name, alias=alias, rule=criterion, force=force)
+    with progress_shown(progress, epochs=False) as callback:
+        return promote_any(
+            of,
+            store,
+            trial,
+            method,
+            evaluation,
+            name=name,
+            alias=alias,
+            rule=criterion,
+            force=force,
+            progress=callback,
+        )
 
 
 def _candidate(study: StudyResult | EvaluationResult | str, trial: int | None, evaluation: bool) -> tuple[str, bool]:

@@ -23,6 +23,7 @@ from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
 from sslwear.deployment import model_aliases, registry
 from sslwear.deployment.promotion import promotion
+from sslwear.deployment.promotion.promoting import promote_any
 from sslwear.deployment.promotion.promotion import promote
 from sslwear.deployment.promotion.rule import Rule
 from sslwear.errors import SettingsError, StudyError
@@ -341,6 +342,17 @@ def test_an_invalid_name_costs_no_test_evaluation(store: Store, name: str, alias
     with pytest.raises(StudyError, match="cannot be"):
         promote("tiny", store, name=name, alias=alias)
     assert len(past_evaluations(find_study("tiny", store))) == 1
+
+
+def test_a_promotion_says_that_it_trains_a_trial(store: Store) -> None:
+    class Noting(ProgressCallback):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    notes: list[str] = []
+    worst = min(find_study("tiny", store).trials, key=lambda trial: trial.value or 0)
+    promote_any("tiny", store, worst.number, progress=Noting())
+    assert [text.partition(" on all")[0] for text in notes] == [f"training trial {worst.number}"]
 
 
 def test_a_trial_can_be_promoted_after_an_interruption(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def promote_any(
         alias: alias to move.
         rule: score (None for the study's objective), kind and margin of the rule, see `Rule`.
         force: reason to move the alias in any case.
-        progress: receives the trainings of a method.
+        progress: receives trainings.
 
     Raises:
         SslwearError: when both a trial and a method are asked for, or one of them cannot be promoted.
@@ -58,7 +58,7 @@ def promote_any(
             wanted = Rule(score or found.objective, kind, margin)
             return promote_method(study_name, store, method, name, alias, wanted, force, progress)
         objective = kept_settings(find_study(study_name, store)).objective
-    return promote(study_name, store, trial, name, alias, Rule(score or objective, kind, margin), force)
+    return promote(study_name, store, trial, name, alias, Rule(score or objective, kind, margin), force, progress)
 
 
 def _is_method(study_name: str, store: Store, trial: int | None, method: str | None, evaluation: bool) -> bool:

@@ -49,6 +49,7 @@ def promote(
     alias: str = CHAMPION,
     rule: Rule | None = None,
     force: str | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Promotion:
     """Compare a trial with the champion on the test participants, and move the alias if the rule allows it.
 
@@ -60,6 +61,7 @@ def promote(
         alias: alias to move.
         rule: rule of the comparison; by default the mean of the study's objective must not be lower.
         force: reason to move the alias in any case, which is stored with the version.
+        progress: receives the training of the trial's network, if it is not kept.
 
     Raises:
         SslwearError: when study, trial, data or weights cannot be used, another process runs the study, or the models
@@ -83,7 +85,8 @@ def promote(
             return Promotion(name, alias, trial.number, {}, taken, {}, {}, taken, False, reason, count)
         context = _open_context(study, store, read_weights=network_run(study, trial) is None)
         model_package.check_encoder(context.encoder)
-        return _compare(context, study, trial, Request(name, alias, rule, force), known, champion)
+        request, heard = Request(name, alias, rule, force), progress or ProgressCallback()
+        return _compare(context, study, trial, request, known, champion, heard)
 
 
 def _finished_trial(study: optuna.Study, number: int | None) -> FrozenTrial:
@@ -131,11 +134,12 @@ def _compare(
     request: Request,
     known: ModelVersion | None,
     champion: ModelVersion | None,
+    progress: ProgressCallback,
 ) -> Promotion:
     if champion is not None and request.force is None and (why := request.rule.undecided(len(context.split.test))):
         raise StudyError(f"{why}. Use --rule mean, or --force REASON")
     parent = _parent(context, study)
-    network, run_id = trial_network(context, study, trial, parent, ProgressCallback())
+    network, run_id = trial_network(context, study, trial, parent, progress)
     with signals_deferred():
         count_evaluation(study, trial.number, f"promotion of trial {trial.number}")
     depth = frozen_prefix_length(context.tuning(training_of(trial)).frozen, network)

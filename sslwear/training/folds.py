@@ -76,9 +76,8 @@ def fit_folds(
         ahead: whether otherwise idle threads train further folds before their turn. It changes no result, but makes
             folds that are not needed if the training is ended. False suits folds that take long to make.
         helpers: train folds too, as this function does; None for nobody.
-        checkpoints: one for each fold, of an earlier call with the same arguments, which goes on from the last ones,
-            and of this one; empty for none. Epochs before are told to `on_epoch` and `on_stage` again. Checkpoints
-            are written at intervals, at the end, and on `KeyboardInterrupt`; no other exception writes one.
+        checkpoints: one for each fold, from which it goes on; empty for none. Earlier epochs are told to `on_epoch` and
+            `on_stage` again. They are written at intervals, at the end, and on `KeyboardInterrupt`, no other exception.
 
     Raises:
         DivergenceError: when a loss is not finite.
@@ -89,18 +88,17 @@ def fit_folds(
         raise SslwearError("there are no folds to train in. Check the split")
     first = min(max(first, 1), len(folds))
     group = FoldGroup(folds, settings, cache, ahead, helpers, checkpoints=checkpoints)
-    with deterministic(settings.device), group, _kept_if_interrupted(group):
+    with deterministic(settings.device), group, _kept(group):
         for stage in range(first, len(folds) + 1):
             result = _train_stage(group, stage, settings, on_epoch if stage == first else None)
             if on_stage is not None:
                 on_stage(stage, result)
-        group.keep_at_end()
     return result
 
 
 @contextmanager
-def _kept_if_interrupted(group: FoldGroup) -> Iterator[None]:
-    """Write checkpoints if the block is interrupted."""
+def _kept(group: FoldGroup) -> Iterator[None]:
+    """Write checkpoints when the block is interrupted or ends, and not when it fails."""
     try:
         yield
     except Exception:
@@ -108,6 +106,7 @@ def _kept_if_interrupted(group: FoldGroup) -> Iterator[None]:
     except BaseException:
         group.keep(WRITING_S)
         raise
+    group.keep_at_end()
 
 
 def _train_stage(group: FoldGroup, folds: int, settings: FitSettings, on_epoch: EpochCallback | None) -> FoldedResult:

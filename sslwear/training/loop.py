@@ -105,21 +105,27 @@ def refit(
         raise SslwearError("there are no windows to train on. Check the split")
     training = Training(encoder, task, windows, tuning, replace(settings, max_epochs=epochs), cache)
     history: list[EpochRecord] = []
-    watching: AbstractContextManager[None] = nullcontext()
-    if checkpoints is not None:
-        if (state := checkpoints.read()) is not None:
-            training.load(state["training"])
-            history += map(record_of, state["history"])
-            if checkpoints.on_resume is not None:
-                checkpoints.on_resume(history)
-
-        def state_now() -> State:
-            return {"training": training.state(), "history": [asdict(record) for record in history]}
-
-        watching = CheckpointWriter(checkpoints, training, state_now, lambda: len(history)).watching()
-    with deterministic(settings.device), watching:
+    with deterministic(settings.device), _kept(training, history, checkpoints):
         while len(history) < epochs:
             history.append(training.advance())
             if on_epoch is not None:
                 on_epoch(history[-1])
     return training.network.cpu().eval()
+
+
+def _kept(
+    training: Training, history: list[EpochRecord], checkpoints: Checkpoints | None
+) -> AbstractContextManager[None]:
+    """Go on from the last checkpoint, and write checkpoints in the block."""
+    if checkpoints is None:
+        return nullcontext()
+    if (state := checkpoints.read()) is not None:
+        training.load(state["training"])
+        history += map(record_of, state["history"])
+        if checkpoints.on_resume is not None:
+            checkpoints.on_resume(history)
+
+    def state_now() -> State:
+        return {"training": training.state(), "history": [asdict(record) for record in history]}
+
+    return CheckpointWriter(checkpoints, training, state_now, lambda: len(history)).watching()

@@ -69,8 +69,7 @@ def judge(
     """
     total = len(context.folds)
     judged = [context.windows(fold.validation) for fold in context.folds]
-    limits = measured(context, training)
-    _introduce(context, training, judged, limits, run)
+    _introduce(context, training, judged, limits := measured(context, training), run)
     progress.started(run_name(training), training.max_epochs)
     scorer = Scorer(len(context.dataset.class_names), [windows.pid for windows in judged], limits)
     first = first_folds(context)
@@ -94,8 +93,7 @@ def judge(
         if teller.newest is not None:
             _log_history(scorer.judgement(teller.newest), run, epochs=first < total)
     judgement = scorer.judgement(result)
-    _log_scores(judgement, run)
-    run.table(confusion_table(judgement, context.dataset.class_names), CONFUSION)
+    _log_scores(judgement, context.dataset.class_names, run)
     return judgement
 
 
@@ -188,7 +186,7 @@ def _log_history(judgement: Judgement, run: Run, epochs: bool) -> None:
     run.table(judgement.table, "participants.csv")
 
 
-def _log_scores(judgement: Judgement, run: Run) -> None:
+def _log_scores(judgement: Judgement, class_names: Sequence[str], run: Run) -> None:
     """Log the scores of a trial that was judged in all folds; others cannot be compared with them."""
     run.metrics(
         {
@@ -201,3 +199,4 @@ def _log_scores(judgement: Judgement, run: Run) -> None:
         },
         judgement.epochs,
     )
+    run.table(confusion_table(judgement, class_names), CONFUSION)

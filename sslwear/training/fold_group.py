@@ -163,7 +163,7 @@ class FoldGroup:
             # The global generator is seeded in case that the network draws from it, for example for dropout.
             seed = generator(self._settings.seed, GLOBAL_STREAMS + fold.training.epochs + 1).initial_seed()
             with seeded(seed, self._settings.device):
-                fold.draw_on()
+                fold.restore_draws()
                 try:
                     fold.advance()
                 except BaseException:  # an interruption; a checkpoint has the state of the global generator

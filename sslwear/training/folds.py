@@ -77,7 +77,7 @@ def fit_folds(
             folds that are not needed if the training is ended. False suits folds that take long to make.
         helpers: train folds too, as this function does; None for nobody.
         checkpoints: one for each fold, from which it goes on; empty for none. Earlier epochs are told to `on_epoch` and
-            `on_stage` again. They are written at intervals, at the end, and on `KeyboardInterrupt`, no other exception.
+            `on_stage` again. One is written at intervals, at the end and on `KeyboardInterrupt`, on no other exception.
 
     Raises:
         DivergenceError: when a loss is not finite.

@@ -78,9 +78,9 @@ class TrainedFold:
         self._device, self._draws = settings.device, dict[str, Tensor]()
         self._writer: CheckpointWriter | None = None
         if checkpoints is not None:
-            self._go_on(checkpoints)
+            self._resume(checkpoints)
 
-    def _go_on(self, checkpoints: Checkpoints) -> None:
+    def _resume(self, checkpoints: Checkpoints) -> None:
         """Go on from the last checkpoint, and write further ones."""
         if (state := checkpoints.read()) is not None:
             with seeded(0, self._device):  # loading sets the global generator, which the other folds use too
@@ -116,7 +116,7 @@ class TrainedFold:
         if self._writer is not None and self.error is None:
             self._writer.write_if_due()
 
-    def draw_on(self) -> None:
+    def restore_draws(self) -> None:
         """Restore PyTorch's global generator if the checkpoint was written within the next epoch."""
         if self._draws and self.training.place[1] > 0:
             restore_global(self._device, self._draws)

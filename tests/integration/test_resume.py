@@ -29,9 +29,9 @@ from sslwear.studies.search import search_trial
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
-from sslwear.studies.trial.all_participants import fit_on_all, going_on_all
+from sslwear.studies.trial.all_participants import fit_on_all, resumable_on_all
 from sslwear.studies.trial.single_run import train_once
-from sslwear.studies.trial.training_checkpoints import going_on
+from sslwear.studies.trial.training_checkpoints import resumable
 from sslwear.studies.trial.training_run import first_encoder
 from sslwear.studies.workers.claims import Claims
 from sslwear.studies.workers.heartbeats import heartbeat_of
@@ -303,11 +303,11 @@ def test_a_training_does_not_go_on_from_another_encoder(
     pressed(2)
     with (
         pytest.raises(KeyboardInterrupt),
-        going_on_all(context, training, copy.deepcopy(encoders[0]), 2, heard) as checkpoints,
+        resumable_on_all(context, training, copy.deepcopy(encoders[0]), 2, heard) as checkpoints,
     ):
         fit_on_all(context, training, encoders[0], 2, checkpoints)
     assert list(files.iterdir())
-    with going_on_all(context, training, encoders[1], 2, heard) as checkpoints:
+    with resumable_on_all(context, training, encoders[1], 2, heard) as checkpoints:
         assert checkpoints is not None
         assert checkpoints.read() is None
 
@@ -332,10 +332,10 @@ def test_a_process_that_lost_its_trial_leaves_the_checkpoints_of_the_new_owner(
     store = home("one")
     context = StudyContext.open(make(training=TRAINING, search={}, trials=1), store)
     heard, claims = ProgressCallback(), heartbeat_of(store).claims
-    with going_on([context], context.settings.training, heard, "fold") as mine:
+    with resumable([context], context.settings.training, heard, "fold") as mine:
         mine[0].write({"epochs": 1})
         (name,) = _rights(claims)
-        with going_on([context], context.settings.training, heard, "fold") as others:
+        with resumable([context], context.settings.training, heard, "fold") as others:
             assert others == [], "another training of the same has none"
         claims.release(name)
         other = Claims(heartbeat_of(store).engine, "another process", lambda *_: False)

@@ -26,8 +26,8 @@ from sslwear.studies.search.final_test import HeldOutScores, score_network, scor
 from sslwear.studies.search.trials_loop import search_in_fold
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import NestedProgress, ProgressCallback
-from sslwear.studies.trial.all_participants import fit_on_all, going_on_all
-from sslwear.studies.trial.training_checkpoints import going_on
+from sslwear.studies.trial.all_participants import fit_on_all, resumable_on_all
+from sslwear.studies.trial.training_checkpoints import resumable
 from sslwear.studies.trial.training_run import first_encoder, note, train
 from sslwear.studies.trial.winner import trial_network
 from sslwear.tracking import MAX_PARAM, Run, participant_params, reading
@@ -185,13 +185,13 @@ def _trained(
 ) -> tuple[str, HeldOutScores]:
     training, what = job.method.training, note(job.method.training)
     with ExitStack() as stack:
-        kept = stack.enter_context(going_on([context], training, progress, "with validation"))
+        kept = stack.enter_context(resumable([context], training, progress, "with validation"))
         keep, checkpoints = plan.settings.keep_checkpoints, kept[0] if kept else None
         result = train(context, training, run, parent.id, progress, keep=keep, checkpoints=checkpoints)
         network, epochs = result.network, result.best_epoch
         if plan.settings.refit:
             encoder = first_encoder(context, training, run, parent.id, progress)
-            checkpoints = stack.enter_context(going_on_all(context, training, encoder, epochs, progress))
+            checkpoints = stack.enter_context(resumable_on_all(context, training, encoder, epochs, progress))
             network = fit_on_all(context, training, encoder, epochs, checkpoints)
             what += f" Refitted for {count(epochs, 'epoch')} on training and validation participants."
         depth = frozen_prefix_length(context.tuning(training).frozen, network)

@@ -31,7 +31,7 @@ from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.all_participants import log_network
 from sslwear.studies.trial.judgement import Judgement, is_worse, sentence
 from sslwear.studies.trial.judging import Watch, judge
-from sslwear.studies.trial.training_checkpoints import going_on
+from sslwear.studies.trial.training_checkpoints import resumable
 from sslwear.studies.trial.training_run import log_figures, note, run_name, tensor_rates
 from sslwear.studies.workers.shared_folds import helped
 from sslwear.studies.workers.team import Crew
@@ -135,7 +135,7 @@ def _judge(
         try:
             folds = [context.in_fold(fold) for fold in context.folds]
             how = "fold" if len(folds) > 1 else "hold-out"
-            checkpoints = stack.enter_context(going_on(folds, training, progress, how))
+            checkpoints = stack.enter_context(resumable(folds, training, progress, how))
             with helped(context, trial, run) as helpers:
                 watch = _Watch(study, trial, context.settings)
                 judgement = judge(context, training, run, parent.id, progress, watch, helpers, checkpoints)

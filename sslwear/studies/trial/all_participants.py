@@ -11,7 +11,7 @@ from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.keys import digest
 from sslwear.studies.setup.network_card import network_card
 from sslwear.studies.setup.progress import ProgressCallback
-from sslwear.studies.trial.training_checkpoints import going_on
+from sslwear.studies.trial.training_checkpoints import resumable
 from sslwear.studies.trial.training_run import first_encoder
 from sslwear.tracking import Run
 from sslwear.training import Checkpoints, EpochRecord, refit
@@ -19,7 +19,7 @@ from sslwear.utils.words import count
 
 
 @contextmanager
-def going_on_all(
+def resumable_on_all(
     context: StudyContext,
     training: TrainingSettings,
     encoder: Encoder,
@@ -27,7 +27,7 @@ def going_on_all(
     progress: ProgressCallback,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
 ) -> Iterator[Checkpoints | None]:
-    """Checkpoints of `fit_on_all` with the same arguments, see `going_on`; None for none.
+    """Checkpoints of `fit_on_all` with the same arguments, see `resumable`; None for none.
 
     Args:
         context: the study's.
@@ -45,7 +45,7 @@ def going_on_all(
         progress.note(f"the training on all participants goes on from a checkpoint, after {after}")
 
     how = f"on all, for {epochs} epochs, from {digest(encoder.state_dict())}"
-    with going_on([context.on_all()], training, progress, how) as kept:
+    with resumable([context.on_all()], training, progress, how) as kept:
         for one in kept:
             one.on_resume = on_resume
         yield kept[0] if kept else None
@@ -110,7 +110,7 @@ def log_network(
 
     with context.unchanged_data():
         encoder = first_encoder(whole, training, run, parent.id, progress)
-    with going_on_all(context, training, encoder, epochs, progress, log) as checkpoints:
+    with resumable_on_all(context, training, encoder, epochs, progress, log) as checkpoints:
         with context.unchanged_data():
             network = fit_on_all(context, training, encoder, epochs, checkpoints, log)
         run.checkpoint(network, network_card(context, training.tuning, training.pretext, training.head), scores, epochs)

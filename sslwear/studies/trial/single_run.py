@@ -11,7 +11,7 @@ from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.pretraining import pretrained
 from sslwear.studies.trial.pretraining_checks import check_pretext, check_pretraining
 from sslwear.studies.trial.torchrun import leading
-from sslwear.studies.trial.training_checkpoints import going_on
+from sslwear.studies.trial.training_checkpoints import resumable
 from sslwear.studies.trial.training_run import note, run_name, train
 from sslwear.tracking import Run, Store
 from sslwear.training import FitResult
@@ -38,7 +38,7 @@ def train_once(
         name, what = run_name(settings.training), note(settings.training)
         place = describe_experiment(context, single_note(context))
         with (
-            going_on([context], settings.training, progress, "single") as kept,
+            resumable([context], settings.training, progress, "single") as kept,
             store.start_run(place, name, "train", note=what, **context.tags()) as run,
         ):
             run.text(context.settings.to_yaml(), "settings.yaml")

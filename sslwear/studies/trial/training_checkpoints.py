@@ -60,7 +60,7 @@ def training_keys(contexts: Sequence[StudyContext], training: TrainingSettings, 
 
 
 @contextmanager
-def going_on(
+def resumable(
     contexts: Sequence[StudyContext], training: TrainingSettings, progress: ProgressCallback, how: str
 ) -> Iterator[list[Checkpoints]]:
     """Checkpoints with which trainings in the block go on, one for each context; they are deleted when the block ends.

@@ -145,16 +145,7 @@ class MlflowServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        places = ["--backend-store-uri", self._database, "--artifacts-destination", str(self._folder / "artifacts")]
-        listening = ["--host", "127.0.0.1", "--port", str(self._port), "--workers", "1", "--serve-artifacts"]
-        with (self._folder / "mlflow.log").open("a") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", *places, *listening],
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-                process_group=0,
-            )
+        self._process = self._launch()
         deadline = time.monotonic() + STARTING_S
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
@@ -164,6 +155,18 @@ class MlflowServer:
                 time.sleep(0.2)
         self.stop()
         raise RuntimeError(f"MLflow's server does not answer: {(self._folder / 'mlflow.log').read_text()}")
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        places = ["--backend-store-uri", self._database, "--artifacts-destination", str(self._folder / "artifacts")]
+        listening = ["--host", "127.0.0.1", "--port", str(self._port), "--workers", "1", "--serve-artifacts"]
+        with (self._folder / "mlflow.log").open("a") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "mlflow", "server", *places, *listening],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+                process_group=0,
+            )
 
     def stop(self) -> None:
         """Stop the server."""

@@ -1,4 +1,4 @@
-"""The ``sslwear`` command in a process of its own, forked from a server that has imported the package.
+"""Processes forked from a server that has imported the package, such as the ``sslwear`` command.
 
 Starting Python and importing the package takes seconds of processor time, which a forked process saves.
 """
@@ -11,9 +11,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from deploy.throwaway import free_port
 from sslwear.utils import interrupts
+from tests.sketches import leave_out_pictures
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
@@ -23,6 +28,8 @@ CONTEXT.set_forkserver_preload(
         "sslwear.data.loading",
         "sslwear.deployment.prediction.batch_prediction",
         "sslwear.deployment.registry",
+        "mlflow.store.tracking.sqlalchemy_store",
+        "torch._dynamo",  # which every optimizer imports when it is first used
     ]
 )
 
@@ -35,23 +42,29 @@ def heed_signals(ignoring: signal.Signals | None = None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-class Command:
-    """A running command in a session of its own, used like `subprocess.Popen`.
+class Forked:
+    """A process forked from the server, in a session of its own, used like `subprocess.Popen`.
 
     It has the environment and the folder of its caller.
 
     Args:
-        arguments: arguments of ``sslwear``.
+        function: what it calls; its module must be one that the process can import.
+        arguments: arguments of the function.
         ignoring: a signal that the caller ignores, as nohup does.
         variables: environment variables beside those of the caller.
     """
 
     def __init__(
-        self, *arguments: str, ignoring: signal.Signals | None = None, variables: dict[str, str] | None = None
+        self,
+        function: Callable[..., object],
+        *arguments: str,
+        ignoring: signal.Signals | None = None,
+        variables: dict[str, str] | None = None,
     ) -> None:
         self._outputs = tempfile.TemporaryDirectory()
         self._out, self._err = (Path(self._outputs.name) / name for name in ("out", "err"))
-        given = (arguments, {**os.environ, **(variables or {})}, str(Path.cwd()), self._outputs.name, ignoring)
+        environment = {**os.environ, **(variables or {})}
+        given = (function, arguments, environment, str(Path.cwd()), self._outputs.name, ignoring)
         self._process = CONTEXT.Process(target=_run, args=given)
         self._process.start()
 
@@ -101,12 +114,40 @@ class Command:
         return tuple(path.read_text() if path.exists() else "" for path in (self._out, self._err))  # type: ignore[return-value]
 
 
-def _run(
-    arguments: tuple[str, ...], variables: dict[str, str], folder: str, outputs: str, ignoring: signal.Signals | None
-) -> None:
-    """Run the command in this process."""
-    from sslwear.cli.app import main
+class Command(Forked):
+    """A running command, which draws no pictures.
 
+    Args:
+        arguments: arguments of ``sslwear``.
+        ignoring: a signal that the caller ignores, as nohup does.
+        variables: environment variables beside those of the caller.
+    """
+
+    def __init__(
+        self, *arguments: str, ignoring: signal.Signals | None = None, variables: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(sslwear, *arguments, ignoring=ignoring, variables=variables)
+
+
+def together(
+    count: int, function: Callable[..., object], *arguments: str, variables: dict[str, str] | None = None
+) -> list[Forked]:
+    """Processes that call the same function, with the environment variables that torchrun sets."""
+    given = {**(variables or {}), "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    given |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    ranks = map(str, range(count))
+    return [Forked(function, *arguments, variables={**given, "RANK": rank, "LOCAL_RANK": rank}) for rank in ranks]
+
+
+def _run(
+    function: Callable[..., object],
+    arguments: tuple[str, ...],
+    variables: dict[str, str],
+    folder: str,
+    outputs: str,
+    ignoring: signal.Signals | None,
+) -> None:
+    """Call the function in this process."""
     os.setsid()
     os.environ.clear()
     os.environ.update(variables)
@@ -115,5 +156,13 @@ def _run(
         handle = os.open(Path(outputs) / name, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
         os.dup2(handle, number)
     heed_signals(ignoring)
+    function(*arguments)
+
+
+def sslwear(*arguments: str) -> None:
+    """Run the command in this process, without pictures."""
+    from sslwear.cli.app import main
+
+    leave_out_pictures(pytest.MonkeyPatch())
     sys.argv = ["sslwear", *arguments]
     main()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from typing import Any
 import optuna
 import pytest
 
+from deploy.throwaway import free_port
 from sslwear.config import Settings, parse
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.progress import ProgressCallback
@@ -85,9 +85,7 @@ def studied(
 @pytest.fixture(scope="session")
 def ui(studied: tuple[optuna.Study, Store]) -> Iterator[Ui]:
     """``sslwear ui`` in a separate process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [*COMMAND, "ui", "--port", str(port)],
         stdout=subprocess.PIPE,

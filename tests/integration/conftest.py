@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from matplotlib.figure import Figure
 
 from sslwear.config import Settings, parse
 from sslwear.deployment.promotion.promotion import promote
-from sslwear.studies.results import summary
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import Store
 from sslwear.training import EpochRecord
 from tests.conftest import store_at
+from tests.sketches import leave_out_pictures
 
 
 @pytest.fixture(scope="module")
@@ -122,17 +120,6 @@ def drawn() -> None:
 
 @pytest.fixture(autouse=True)
 def _sketched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the drawing of pictures, a good part of a small study's time, where a test looks at something else; a
-    module's finished study and processes of their own have them drawn.
-    """
-    if "drawn" in request.fixturenames:
-        return
-
-    def sketch(figure: Figure, path: Path | StringIO, **_: Any) -> None:
-        if isinstance(path, StringIO):
-            path.write("<svg></svg>")
-        else:
-            path.write_bytes(b"")
-
-    monkeypatch.setattr(Figure, "savefig", sketch)
-    monkeypatch.setattr(summary, "study_page", lambda *_: "")
+    """Leave out pictures where a test looks at something else; those of a module's finished study are drawn."""
+    if "drawn" not in request.fixturenames:
+        leave_out_pictures(monkeypatch)

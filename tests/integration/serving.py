@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -12,17 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from deploy.throwaway import free_port
 from tests.commands import Command
 
 START_S = 120
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -15,8 +15,9 @@ import yaml
 from sslwear.studies.database.failures import counted
 from sslwear.studies.database.optuna_storage import find_study
 from sslwear.tracking import Store
+from tests.conftest import store_at
 from tests.integration.conftest import statuses
-from tests.integration.test_workers import Start, start
+from tests.integration.test_workers import Start, Worker, start
 
 __all__ = ["start"]  # a fixture
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
@@ -27,17 +28,40 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("damage", DAMAGES)]
 
 
-@pytest.fixture
-def file(content: dict[str, Any], tmp_path: Path) -> Path:
-    """A study file of one trial on data of its own."""
-    shutil.copytree(content["data"], tmp_path / "data")
-    path = tmp_path / "tiny.yaml"
+@pytest.fixture(scope="module")
+def ran(content: dict[str, Any], empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a data set, a study file of one trial on it, and a store in which the study has ended."""
+    folder = tmp_path_factory.mktemp("ran")
+    shutil.copytree(content["data"], folder / "data")
+    shutil.copytree(empty_home, folder / "mlruns")
     given = {key: content[key] for key in ("study", "encoder", "split", "training", "pretraining")}
     training = {**given["training"], "pretext": "reverse"}
-    path.write_text(
-        yaml.safe_dump({**given, "training": training, "data": str(tmp_path / "data"), "trials": 1, "threads": 1})
-    )
-    return path
+    study = {**given, "training": training, "data": "data", "trials": 1, "threads": 1}
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(study))
+    store = store_at(folder / "mlruns")
+    places = {"SSLWEAR_HOME": str(store.home), "SSLWEAR_STORAGE": store.storage_url, "REAL": "1"}
+    Worker(store, ("study", "run", str(folder / "tiny.yaml")), folder / "out.txt", places).ended()
+    with closing(sqlite3.connect(store.home / "mlflow.db")) as connection:  # a copy of a store has its own files
+        assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    return folder
+
+
+@pytest.fixture
+def place(ran: Path, tmp_path: Path) -> Path:
+    """A copy of the folder for one test."""
+    return shutil.copytree(ran, tmp_path / "place")
+
+
+@pytest.fixture
+def store(place: Path) -> Store:
+    """The store in the copy."""
+    return store_at(place / "mlruns")
+
+
+@pytest.fixture
+def file(place: Path) -> Path:
+    """The study file in the copy."""
+    return place / "tiny.yaml"
 
 
 def spoil(path: Path, damage: str) -> None:
@@ -57,7 +81,6 @@ def score(store: Store, name: str) -> float | None:
 
 
 def test_damaged_cache_entries_are_computed_again(store: Store, file: Path, start: Start, damage: str) -> None:
-    run(start, store, file)
     entries = list((store.home / "cache" / "features").glob("*.npy"))
     assert entries
     for entry in entries:
@@ -72,7 +95,6 @@ def test_damaged_cache_entries_are_computed_again(store: Store, file: Path, star
 def test_a_damaged_checkpoint_of_a_pre_training_is_trained_again(
     store: Store, file: Path, start: Start, damage: str
 ) -> None:
-    run(start, store, file)
     for weights in (store.home / "artifacts").rglob("model.safetensors"):
         spoil(weights, damage)
     run(start, store, file, "again")
@@ -81,7 +103,6 @@ def test_a_damaged_checkpoint_of_a_pre_training_is_trained_again(
 
 
 def test_damaged_data_are_named(store: Store, file: Path, start: Start, damage: str) -> None:
-    run(start, store, file)
     array = file.parent / "data" / "X.npy"
     spoil(array, damage)
     for name in ("tiny", "again"):
@@ -92,7 +113,6 @@ def test_damaged_data_are_named(store: Store, file: Path, start: Start, damage: 
 
 @pytest.mark.parametrize("name", ["optuna.db", "mlflow.db"])
 def test_a_damaged_database_is_named(store: Store, file: Path, start: Start, damage: str, name: str) -> None:
-    run(start, store, file)
     path = store.home / name
     with closing(sqlite3.connect(path)) as connection:  # otherwise newer pages are in the log beside it
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

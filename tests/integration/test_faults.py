@@ -22,7 +22,8 @@ from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import load_weights
 from tests.conftest import store_at
 from tests.integration.conftest import statuses
-from tests.integration.test_workers import Start, check, file, in_hand, made, start, trials, waiting
+from tests.integration.forked_server import ForkedMlflowServer
+from tests.integration.test_workers import TRIALS, Start, check, file, in_hand, made, start, trials, waiting
 
 __all__ = ["file", "start"]  # fixtures
 ROOM_MB, EPOCHS = 48, 12
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[MlflowServer]:
     """An MLflow server of this test's own."""
-    with MlflowServer(f"sqlite:///{tmp_path}/server.db", tmp_path) as running:
+    with ForkedMlflowServer(f"sqlite:///{tmp_path}/server.db", tmp_path) as running:
         yield running
 
 
@@ -196,5 +197,5 @@ def test_a_study_goes_on_when_a_full_disk_has_room_again(small_disk: Path, file:
     assert len([line for line in out.splitlines() if line.startswith("sslwear: ") and " full" in line]) == 1
     filler.unlink()
     start(full, file, 0.1).ended()
-    check(full, 8)
+    check(full, TRIALS)
     assert "RUNNING" not in str(statuses(full))

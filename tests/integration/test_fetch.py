@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from deploy.throwaway import free_port
 from sslwear.cli.app import app
 from sslwear.data.downloads import fetch, terms
 from sslwear.data.sources.adl import Adl
@@ -100,12 +101,6 @@ def source(server: Server | None, digest: str | None = None, name: str = "data+s
     port = server.server_port if server else free_port()
     archive = Archive(f"http://127.0.0.1:{port}/{name}", digest, "5 MB")
     return type("Local", (Adl,), {"archives": (archive,)})
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def kept(asked: str | None) -> int:

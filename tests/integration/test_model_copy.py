@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from deploy.throwaway import free_port
 from sslwear.config import Settings
 from sslwear.deployment import model_aliases, registry
 from sslwear.deployment.promotion.promotion import promote
@@ -23,40 +19,16 @@ from sslwear.studies.setup.leakage import training_provenance
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import HOME_VARIABLE, Store
 from tests.bad_inputs.answers import call, refusal
-from tests.commands import heed_signals
 from tests.conftest import store_at
-from tests.integration.serving import free_port
-
-START_S = 120
+from tests.integration.forked_server import ForkedMlflowServer
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An MLflow server with a database and artifacts of its own."""
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder)]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, preexec_fn=heed_signals)
-        try:
-            deadline = time.monotonic() + START_S
-            while not _answers(f"http://127.0.0.1:{port}/health"):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"the server did not start: {(folder / 'log').read_text()}")
-                time.sleep(0.3)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(timeout=60)
-
-
-def _answers(address: str) -> bool:
-    try:
-        urllib.request.urlopen(address, timeout=5)
-    except OSError:
-        return False
-    return True
+    """Address of an MLflow server with a database and artifacts of its own."""
+    folder = tmp_path_factory.mktemp("server")
+    with ForkedMlflowServer(f"sqlite:///{folder / 'mlflow.db'}", folder) as running:
+        yield running.address
 
 
 @pytest.fixture(scope="module")

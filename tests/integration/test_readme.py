@@ -86,8 +86,8 @@ def test_the_example_on_ones_own_arrays_runs(
     monkeypatch.chdir(tmp_path)
     Path("my-data").mkdir()
     for array in ("X", "Y", "pid", "T"):
-        np.save(f"my-data/{array}.npy", np.load(small_folder / f"{array}.npy")[::3])
-    Path("my-data/dataset.json").write_text('{"name": "my-data", "window_s": 5}')  # only every third window is there
+        np.save(f"my-data/{array}.npy", np.load(small_folder / f"{array}.npy")[::6])
+    Path("my-data/dataset.json").write_text('{"name": "my-data", "window_s": 5}')  # only every sixth window is there
     Path("my-study.yaml").write_text(blocks("yaml", README)[0])
     if program == "python":
         (code,) = blocks("python", README)

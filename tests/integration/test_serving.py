@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from deploy.throwaway import free_port
 from sslwear.cli.app import app
 from sslwear.deployment import registry
 from sslwear.errors import StudyError
 from sslwear.tracking import Store
-from tests.integration.serving import free_port, running_server
+from tests.integration.serving import running_server
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ from tests.integration.test_workers import (
 )
 
 __all__ = ["on_postgres", "postgres", "shared", "start"]  # fixtures
-FOLDS, MAX_EPOCHS = 4, 12
+FOLDS, MAX_EPOCHS = 4, 9
 SLOW = {"REAL": "1", "STUB_EPOCH_S": "0.25"}
 
 pytestmark = pytest.mark.slow

@@ -32,10 +32,12 @@ from sslwear.studies.workers.check import check_study
 from sslwear.tracking import Store, retry
 from tests.commands import CONTEXT, heed_signals
 from tests.integration.conftest import statuses
+from tests.sketches import leave_out_pictures
 
 PATIENCE_S = 150.0
-QUICK_TRIALS = int(os.environ.get("SSLWEAR_TEST_TRIALS", "64"))
+QUICK_TRIALS = int(os.environ.get("SSLWEAR_TEST_TRIALS", "48"))
 """Number of the many quick trials. 1,000 take minutes; set it to run as many."""
+TRIALS = 5
 Start = Callable[..., "Worker"]
 
 pytestmark = pytest.mark.slow
@@ -58,7 +60,7 @@ def file(content: dict[str, Any], tmp_path: Path) -> Path:
     path = tmp_path / "tiny.yaml"
     search = {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "tuning": ["head", "layer5"]}
     given = {key: value for key, value in content.items() if key != "pretraining"}
-    path.write_text(yaml.safe_dump({**given, "encoder": "cnn5", "search": search, "trials": 8}))
+    path.write_text(yaml.safe_dump({**given, "encoder": "cnn5", "search": search, "trials": TRIALS}))
     return path
 
 
@@ -151,6 +153,7 @@ def stub_command(arguments: tuple[str, ...], variables: dict[str, str], output: 
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     heed_signals()
+    leave_out_pictures(pytest.MonkeyPatch())
     sys.argv = ["sslwear", *arguments]
     if "REAL" in os.environ:
         stub_worker.delay()
@@ -227,6 +230,7 @@ def test_two_that_start_at_once_share_one_study(
     request: pytest.FixtureRequest, file: Path, start: Start, kind: str
 ) -> None:
     shared = request.getfixturevalue("store" if kind == "sqlite" else "on_postgres")
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "trials": 8}))
     both = [start(shared, file) for _ in range(2)]
     out = [process.ended() for process in both]
     study = check(shared, 8)
@@ -258,7 +262,7 @@ def test_a_killed_workers_trial_is_run_by_another(shared: Store, file: Path, sta
     waiting(lambda: trials(shared, TrialState.COMPLETE), second)
     first.send(signal.SIGKILL)
     second.ended()
-    study = check(shared, 8)
+    study = check(shared, TRIALS)
     assert interrupted_trials(study) == {lost.number}
     assert len([trial for trial in counted(study) if trial.params == lost.params]) == 1
 
@@ -272,14 +276,14 @@ def test_a_worker_that_was_stopped_for_long_drops_its_trial(shared: Store, file:
     first.send(signal.SIGCONT)
     assert f"#{lost.number} " in first.ended().split(" was given to another worker")[0].splitlines()[-1]
     second.ended()
-    assert interrupted_trials(check(shared, 8)) == {lost.number}
+    assert interrupted_trials(check(shared, TRIALS)) == {lost.number}
 
 
 def test_clocks_of_workers_may_be_an_hour_apart(shared: Store, file: Path, start: Start) -> None:
     clocks = [start(shared, file, seconds=3, CLOCK_S=clock) for clock in ("3600", "-3600")]
     for process in clocks:
         process.ended()
-    study = check(shared, 8)
+    study = check(shared, TRIALS)
     assert not interrupted_trials(study)
     assert len({trial.user_attrs["process"] for trial in study.trials}) == 2
 
@@ -295,7 +299,7 @@ def test_a_worker_that_is_asked_to_end_gives_its_trial_back(
     assert trials(store, TrialState.RUNNING) == []
     assert statuses(store) == {"study": ["KILLED"], "trial": ["KILLED"]}
     start(store, file).ended()
-    study = check(store, 8)
+    study = check(store, TRIALS)
     assert interrupted_trials(study) == {lost.number}
     assert study.trials[1].params == lost.params
 
@@ -306,7 +310,7 @@ def test_another_finalises_a_study_whose_finaliser_was_killed(shared: Store, fil
     finaliser, other = sorted(both, key=lambda one: "finalises" not in one.out())
     finaliser.send(signal.SIGKILL)
     other.ended()
-    study = check(shared, 8)
+    study = check(shared, TRIALS)
     assert len(study.user_attrs["test_looks"]) == 1
 
 
@@ -321,7 +325,7 @@ def test_a_finaliser_that_was_stopped_for_long_leaves_the_study_to_another(
     (ended,) = store.find_runs(None, kind="study")
     finaliser.send(signal.SIGCONT)
     finaliser.ended()
-    assert len(check(store, 8).user_attrs["test_looks"]) == 1
+    assert len(check(store, TRIALS).user_attrs["test_looks"]) == 1
     assert [run.info.status for run in store.find_runs(None, kind="winner")].count("FINISHED") == 1
     (after,) = store.find_runs(None, kind="study")
     assert after.info.end_time == ended.info.end_time
@@ -343,7 +347,7 @@ def test_a_pre_training_of_a_killed_worker_is_done_by_another_and_others_work_me
     assert {trial.params["pretext"] for trial in trials(store, TrialState.COMPLETE)} == {"none"}
     first.send(signal.SIGKILL)
     second.ended()
-    check(store, 8)
+    check(store, TRIALS)
     found = store.find_runs(None, kind="pretraining")
     assert [run.info.status for run in found].count("KILLED") == 1
     assert [run.info.status for run in found].count("FINISHED") >= 1
@@ -360,8 +364,8 @@ def test_workers_wait_for_a_database_that_restarts(
     postgres.start()
     for process in several:
         process.ended()
-    study = check(shared, 8)
-    assert len(study.trials) - len(interrupted_trials(study)) == 8
+    study = check(shared, TRIALS)
+    assert len(study.trials) - len(interrupted_trials(study)) == TRIALS
 
 
 def test_a_trial_that_fails_fails_alone(store: Store, file: Path, start: Start) -> None:
@@ -369,7 +373,7 @@ def test_a_trial_that_fails_fails_alone(store: Store, file: Path, start: Start) 
     for process in both:
         process.ended()
     study = find_study("tiny", store)
-    assert len(counted(study)) == 8
+    assert len(counted(study)) == TRIALS
     for trial in counted(study):
         fails = trial.params["learning_rate"] >= stub_worker.FAILING_RATE
         assert trial.state == (TrialState.FAIL if fails else TrialState.COMPLETE)

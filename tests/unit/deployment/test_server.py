@@ -4,15 +4,9 @@ import socket
 
 import pytest
 
+from deploy.throwaway import free_port
 from sslwear.deployment.serving.server import check_address
 from sslwear.errors import SslwearError
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2"])

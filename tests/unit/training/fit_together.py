@@ -1,8 +1,7 @@
-"""Trainings whose gradients and losses tests compare: in one process, or in each of those that torchrun starts."""
+"""Trainings whose gradients and losses tests compare: in one process, or in each of several."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,8 +127,8 @@ def _result(
     }
 
 
-if __name__ == "__main__":
+def main(folder: str, out: str) -> None:
+    """Keep the results of this process of several in a file."""
     torch.set_num_threads(1)
     with joined("cpu") as those:
-        found = results(open_dataset(Path(sys.argv[1])), those)
-        torch.save(found, f"{sys.argv[2]}-{those.rank}.pt")
+        torch.save(results(open_dataset(Path(folder)), those), f"{out}-{those.rank}.pt")

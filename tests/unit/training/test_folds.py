@@ -521,40 +521,65 @@ SCHEDULES: dict[str, Callable[[int, int], int]] = {
 }
 
 
+HELPED = replace(SETTINGS, max_epochs=6, patience=2, learning_rate=3e-2)
+Told = list[tuple[int, FoldedResult]]
+
+
+@pytest.fixture(scope="module")
+def all_epochs(small: Dataset) -> tuple[FoldedResult, list[FoldedResult]]:
+    """All epochs of three folds, and each fold's own records, trained on one thread as one of several."""
+    settings = replace(HELPED, patience=6)
+    alone = [fit_folds([make], settings, first=1) for make in folds(small, 3)]
+    return fit_folds(folds(small, 3), settings, first=3), alone
+
+
+@pytest.fixture(scope="module")
+def unhelped(small: Dataset) -> Callable[[int, int], tuple[FoldedResult, Told]]:
+    """Result of three folds without a helper by threads and first folds, and what was told meanwhile."""
+    known: dict[tuple[int, int], tuple[FoldedResult, Told]] = {}
+
+    def result(threads: int, first: int) -> tuple[FoldedResult, Told]:
+        if (threads, first) not in known:
+            told: Told = []
+            known[threads, first] = (trained(small, threads, first, told), told)
+        return known[threads, first]
+
+    return result
+
+
+def trained(small: Dataset, threads: int, first: int, told: Told, helpers: Helpers | None = None) -> FoldedResult:
+    """Result of three folds; what is told is added to a list."""
+
+    def note(count: int, result: FoldedResult) -> None:
+        told.append((count, result))
+
+    how = replace(HELPED, threads=threads)
+    return fit_folds(folds(small, 3), how, first=first, on_epoch=note, on_stage=note, helpers=helpers)
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("first", [1, 2, 3])
 def test_helpers_change_no_result(
-    small: Dataset, schedule: Callable[[int, int], int], threads: int, first: int, advanced: list[int]
+    small: Dataset,
+    schedule: Callable[[int, int], int],
+    threads: int,
+    first: int,
+    all_epochs: tuple[FoldedResult, list[FoldedResult]],
+    unhelped: Callable[[int, int], tuple[FoldedResult, Told]],
+    advanced: list[int],
 ) -> None:
-    settings = replace(SETTINGS, max_epochs=6, patience=2, learning_rate=3e-2)
-    seen: list[list[tuple[int, FoldedResult]]] = [[], []]
-
-    def trained(which: int, helpers: Helpers | None) -> FoldedResult:
-        def note(count: int, result: FoldedResult) -> None:
-            seen[which].append((count, result))
-
-        how = replace(settings, threads=threads)
-        return fit_folds(folds(small, 3), how, first=first, on_epoch=note, on_stage=note, helpers=helpers)
-
-    whole = fit_folds(folds(small, 3), replace(settings, patience=6), first=3)
-    alone = [_one_of_several(small, number, replace(settings, patience=6)) for number in range(3)]
+    expected, told_without = unhelped(threads, first)
     advanced.clear()
-    expected = trained(0, None)
-    without = len(advanced)
-    helpers = Scripts(whole, alone, schedule)
-    assert_same(trained(1, helpers), expected)
-    assert len(seen[1]) == len(seen[0])
-    for (count, one), (counted, other) in zip(*seen, strict=True):
-        assert count == counted
+    told: Told = []
+    assert_same(trained(small, threads, first, told, Scripts(*all_epochs, schedule)), expected)
+    assert [count for count, _ in told] == [count for count, _ in told_without]
+    for (_, one), (_, other) in zip(told, told_without, strict=True):
         assert_same(one, other)
     if schedule is SCHEDULES["of the last fold"]:
-        assert len(advanced) - without < without
-
-
-def _one_of_several(small: Dataset, number: int, settings: FitSettings) -> FoldedResult:
-    """A fold's own records, trained on one thread as one of several."""
-    return fit_folds(folds(small, 3)[number : number + 1], replace(settings, threads=1), first=1)
+        first_fold, second_fold, last_fold = sizes(small, 3)
+        assert last_fold == first_fold  # each of the two is trained as often, and the last one never
+        assert advanced.count(first_fold) == advanced.count(second_fold)
 
 
 def test_a_fold_that_fails_with_a_helper_fails_in_the_same_epoch(small: Dataset) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,10 @@ from sslwear.pretext.contrastive import Contrastive
 from sslwear.training.batch import Batch
 from sslwear.training.processes import Processes, of_environment, own_device
 from sslwear.training.reading import Reading
+from tests.commands import together
 from tests.unit.training import fit_together
 from tests.unit.training.fit_together import CASES, results
 
-TOGETHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=3")
 Results = dict[str, dict[str, Any]]
 
 
@@ -27,9 +25,9 @@ Results = dict[str, dict[str, Any]]
 def three(small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Results]:
     """Results of each of three processes, with batches of 2 windows each, of which the last has none for one."""
     out = tmp_path_factory.mktemp("three") / "results"
-    command = [sys.executable, *TOGETHER, fit_together.__file__, str(small_folder), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
+    for process in together(3, fit_together.main, str(small_folder), str(out)):
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
     return [torch.load(f"{out}-{rank}.pt") for rank in range(3)]
 
 

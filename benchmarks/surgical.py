@@ -30,6 +30,8 @@ from sides import ALONE, BATCH, EPOCHS, ROWS, STUDIES, STUDY_BATCH, TRAININGS, m
 
 from sslwear.training.device import resolve_precision
 
+CHANCE, EQUAL = 0.2, 0.01
+"""Kappa below which a training has learnt hardly anything, and the largest loss of kappa that counts as equal."""
 TRAIN_REFERENCE = """
 import sys, pathlib, reference
 reference.train_on_what_is_larger_than_memory(pathlib.Path(sys.argv[1]), batch_size=64, seconds=60)
@@ -86,7 +88,7 @@ def compare(rows: Sequence[str], rounds: int, place: Path) -> str:
             what,
             f"{middle['reference', 'seconds']:.1f}",
             f"{middle['ours', 'seconds']:.2f}",
-            f"**{ratio:.1f} x**",
+            quoted(ratio, middle["reference", "kappa"], middle["ours", "kappa"]),
             wanted,
             f"{middle['reference', 'kappa']:.3f}",
             f"{middle['ours', 'kappa']:.3f}",
@@ -97,6 +99,15 @@ def compare(rows: Sequence[str], rounds: int, place: Path) -> str:
         lines.append(f"| {' | '.join(cells)} |")
         print(lines[-1], flush=True)
     return "\n".join(lines)
+
+
+def quoted(ratio: float, reference: float, ours: float) -> str:
+    """How much faster ours is, which is only a result where ours is at least as accurate and neither is near chance."""
+    if reference < CHANCE or ours < CHANCE:
+        return "not quoted: accuracy near chance"
+    if ours < reference - EQUAL:
+        return f"{ratio:.1f} x, not at equal accuracy"
+    return f"**{ratio:.1f} x**"
 
 
 def how(rounds: int) -> str:

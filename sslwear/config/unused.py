@@ -21,7 +21,7 @@ NESTED = ("sampler", "pruner", "constraint", "select")
 """Keys of a study's search that a search inside of an evaluation reads too."""
 STUDY = ("trials", "hours", "target_score", "second_objective", "baseline", "keep_checkpoints")
 SEARCHING = ("search", *NESTED, *STUDY)
-NETWORK = ("weights", "training", "pretraining", "cache", "precision", "device")
+NETWORK = ("weights", "training", "pretraining", "cache", "precision", "device", "checkpoint_minutes")
 """Keys for networks only."""
 NO_NETWORK = "no method trains a network"
 NOT_READ: dict[Command, dict[str, str]] = {

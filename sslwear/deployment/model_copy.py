@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from sslwear.deployment import model_aliases, registry
 from sslwear.encoders import checksums
-from sslwear.encoders.card import CARD, CHECKPOINT, Card
+from sslwear.encoders.card import CARD, CHECKPOINT, ENCODER, Card
 from sslwear.errors import StudyError, WeightsError
 from sslwear.studies.database.optuna_storage import store_errors
 from sslwear.studies.setup.leakage import MAX_STEPS
@@ -104,7 +104,8 @@ def _opened(to: str, store: Store) -> Iterator[Store]:
         )
     path = path.absolute()
     other = Store(path.parent, databases.url_of(path), databases.url_of(path.with_name("optuna.db")))
-    if path.exists() and path.samefile(store.home / "mlflow.db"):
+    own = databases.path_of(store.tracking_uri)
+    if own is not None and own.exists() and path.exists() and path.samefile(own):
         raise StudyError("--to is the store that the model is in. Give another one")
     with _named_errors():
         _ = other.client
@@ -138,6 +139,8 @@ def _fetch(store: Store, version: ModelVersion, place: Path) -> tuple[Path, str]
     model = folder / MODEL_ARTIFACTS
     if not (model / CHECKPOINT).is_file():
         raise WeightsError(f"{uri} was not made by sslwear promote, so it cannot be copied")
+    if (model / ENCODER).is_file() and f"{PREFIX}run" not in version.tags:
+        raise WeightsError(f"{uri} was not made by sslwear promote and contains code, so it cannot be copied")
     checksums.verify(model)
     Card.read(model / CARD)
     return folder, hashlib.sha256(f"{sha256(model / CHECKPOINT)} {sha256(model / CARD)}".encode()).hexdigest()

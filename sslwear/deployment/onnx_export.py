@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -59,16 +60,21 @@ def to_onnx(model: Model, path: Path) -> float:
     card, proto = model.card, _graph(model).model_proto
     metadata = {"labels": json.dumps(card.class_names), "rate_hz": f"{card.rate_hz:g}", "unit": card.unit}
     onnx.helper.set_model_props(proto, {**metadata, "fingerprint": card.fingerprint})
-    try:
-        onnx.save(proto, path)
-    except OSError as error:
-        raise SslwearError(f"cannot write {path} ({error.strerror}). Give another file") from error
-    worst = difference(model, onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]))
+    content = proto.SerializeToString()
+    worst = difference(model, onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]))
     if not worst <= TOLERANCE:
-        path.unlink()
         raise SslwearError(
-            f"the ONNX file differs from PyTorch by up to {worst:.2g} and was deleted. Please report this"
+            f"the exported model differs from PyTorch by up to {worst:.2g}, so {path} was not written. Please report "
+            "this"
         )
+    unfinished = path.with_name(f"{path.name}.part")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise SslwearError(f"cannot write {path} ({error.strerror}). Give another file") from error
     return worst
 
 

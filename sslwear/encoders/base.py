@@ -27,6 +27,9 @@ class Encoder(nn.Module):
     shortest_s: ClassVar[float | None] = None
     """Shortest windows in seconds of an encoder that takes windows of any length; None for those that do not."""
 
+    adapted: ClassVar[bool] = False
+    """Whether it was made by `for_windows`, for windows of another length than its own."""
+
     feature_extractor: nn.Sequential
 
     @classmethod
@@ -43,7 +46,7 @@ class Encoder(nn.Module):
         """
         if cls.shortest_s is None or window_s is None or window_s < cls.shortest_s:
             return cls
-        samples = {"window_samples": round(window_s * cls.rate_hz), "__module__": cls.__module__}
+        samples = {"window_samples": round(window_s * cls.rate_hz), "__module__": cls.__module__, "adapted": True}
         return cls if samples["window_samples"] == cls.window_samples else type(cls.__name__, (cls,), samples)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ def candidates(scores: pd.DataFrame, level: float = 0.05) -> list[int]:
     known = known_scores(scores)
     values = known.to_numpy(float)
     if known.shape[1] < FEWEST:
-        kept, means = np.ones(len(known), bool), scores.sort_index().mean(axis=1).to_numpy(float)
+        kept, means = np.ones(len(known), bool), comparable_means(scores).to_numpy(float)
     else:
         kept, means = _stay(values, _flips(known.shape[1], len(known)) @ values.T, level), values.mean(axis=1)
     numbers = [int(number) for number in known.index]
@@ -70,6 +70,16 @@ def candidates(scores: pd.DataFrame, level: float = 0.05) -> list[int]:
 def known_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """The participants with a score in all trials, sorted, so that the order in the table has no effect."""
     return scores.sort_index().dropna(axis="columns").sort_index(axis="columns", key=lambda names: names.astype(str))
+
+
+def comparable_means(scores: pd.DataFrame) -> pd.Series[float]:
+    """Mean of each trial over the participants with a score in all trials, and over its own where there are none.
+
+    A participant whose score is undefined in one trial says nothing about which trial is better. With one class, for
+    example, kappa is undefined if all windows are right, and 0 after a single error.
+    """
+    known = known_scores(scores)
+    return (known if known.shape[1] else scores.sort_index()).mean(axis=1)
 
 
 def _flips(participants: int, trials: int) -> NDArray[np.float64]:

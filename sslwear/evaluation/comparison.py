@@ -41,9 +41,10 @@ class Summary:
         supervised: names of other data sets on whose labels the encoder was trained; empty if there are none.
         seeds: seeds of the runs, or those that an ensemble averages.
         scores: means over participants by name of the score.
-        seed_sd: sample standard deviation between the seeds' means by name of the score; NaN with one seed, and for an
-            average over seeds.
+        seed_sd: sample standard deviation between the seeds' means by name of the score, over the participants with
+            results of all seeds; NaN with one seed, and for an average over seeds.
         participants: scores of each participant (rows), averaged over seeds.
+        missing: number of participants and seeds without a result: of each participant, the seeds that others have.
         run_ids: ids of the runs.
     """
 
@@ -56,6 +57,7 @@ class Summary:
     scores: Mapping[str, Interval]
     seed_sd: Mapping[str, float]
     participants: pd.DataFrame
+    missing: int
     run_ids: tuple[str, ...]
 
     @property
@@ -100,7 +102,9 @@ def summaries(results: pd.DataFrame) -> list[Summary]:
     for (dataset, protocol, method, transductive, supervised), rows in results.groupby(keys, sort=False):
         each = rows.groupby(["seed", "participant"])[list(SCORES)].mean()  # a participant in several folds counts once
         participants = each.groupby("participant").mean()
-        by_seed = each.groupby("seed").mean()
+        seeds_of, number = each.groupby("participant").size(), rows["seed"].nunique()
+        whole = seeds_of.index[seeds_of == number]
+        by_seed = each[each.index.get_level_values("participant").isin(whole)].groupby("seed").mean()
         found.append(
             Summary(
                 dataset=str(dataset),
@@ -112,6 +116,7 @@ def summaries(results: pd.DataFrame) -> list[Summary]:
                 scores={name: interval(participants[name].to_numpy()) for name in SCORES},
                 seed_sd={name: float(by_seed[name].std(ddof=1)) for name in SCORES},
                 participants=participants,
+                missing=int((number - seeds_of).sum()),
                 run_ids=tuple(dict.fromkeys(rows["run_id"].astype(str))),
             )
         )

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from sslwear.evaluation.best_trials import known_scores
+from sslwear.evaluation.best_trials import comparable_means, known_scores
 from sslwear.evaluation.intervals import FEWEST, LEVEL, Interval, interval
 from sslwear.utils.words import count, shown
 
@@ -45,7 +45,7 @@ def corrected_scores(scores: pd.DataFrame) -> pd.Series[float]:
     values, participants = known.to_numpy(float), known.shape[1]
     if len(known) == 1 or participants < FEWEST_CORRECTED:
         table = scores.sort_index()
-        own = table.iloc[int(np.argmax(table.mean(axis=1).fillna(-np.inf).to_numpy()))].dropna()
+        own = table.iloc[int(np.argmax(comparable_means(scores).fillna(-np.inf).to_numpy()))].dropna()
         return pd.Series(own.to_numpy(float), own.index)
     drawn = np.random.default_rng(0).integers(participants, size=(RESAMPLES, participants))
     weights = (drawn[:, :, None] == np.arange(participants)).sum(axis=1)

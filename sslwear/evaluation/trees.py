@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import joblib
 import numpy as np
 from numpy.typing import NDArray
@@ -31,17 +33,18 @@ def tree_probabilities(
     Args:
         trees: trees with their seed, not fitted.
         train: windows to learn from.
-        validation: more windows to learn from.
+        validation: more windows to learn from; those that are among `train` count once.
         test: windows to classify.
         classes: size of the label set.
 
     Returns:
         Class probabilities (n, classes); 0 for classes without windows to learn from.
     """
+    more = replace(validation, rows=validation.rows[~np.isin(validation.rows, train.rows)])
     _fit(
         trees,
-        np.concatenate([features_of(train), features_of(validation)]),
-        np.concatenate([train.labels, validation.labels]),
+        np.concatenate([features_of(train), features_of(more)]),
+        np.concatenate([train.labels, more.labels]),
         classes,
     )
     trees.set_params(n_jobs=1)  # threads sum the trees in random order, and rounding could decide a tie

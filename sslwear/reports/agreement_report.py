@@ -31,7 +31,8 @@ HEADER = ("class", "people", "predicted", "labelled", "bias", "lower limit", "up
 EXPLANATION = (
     "A participant is one observation. Bias is the mean of predicted minus labelled minutes; 95 % of differences are "
     "expected between the limits of agreement, bias ± 1.96 standard deviations. Brackets are 95 % confidence "
-    "intervals, which assume normal differences. CCC is Lin's concordance correlation coefficient."
+    "intervals: those of minutes assume normal differences, and those of scores over windows are bootstrap intervals. "
+    "CCC is Lin's concordance correlation coefficient."
 )
 
 

@@ -41,7 +41,7 @@ def day_figure(found: LabelledRecording) -> Figure:
     begin, end = _seconds(found.begin), _seconds(found.end)
     step = 60.0 if end - begin > FINE_S else found.window_s
     bins, mg, codes = _binned(found, step)
-    days = np.arange(begin // DAY_S, end // DAY_S + 1) * DAY_S
+    days = np.arange(begin // DAY_S, max(begin // DAY_S + 1, np.ceil(end / DAY_S))) * DAY_S
     whole_days = len(days) > 1
     if len(days) > ALL_DAYS and len(bins):
         days = days[np.isin(days // DAY_S, bins // DAY_S)]
@@ -139,7 +139,8 @@ def _runs(breaks: NDArray[np.bool_], count: int) -> Iterator[tuple[int, int]]:
 
 
 def _title(found: LabelledRecording) -> str:
-    first, last = (moment.astype("datetime64[s]").astype(object) for moment in (found.begin, found.end))
+    last_second = max(found.begin, found.end - np.timedelta64(1, "s"))  # midnight is the end of the day before
+    first, last = (moment.astype("datetime64[s]").astype(object) for moment in (found.begin, last_second))
     until = f"{last.day} {last:%B %Y}"
     if first.date() == last.date():
         return f"{plain(found.name)}, {until}"

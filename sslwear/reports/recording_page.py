@@ -117,7 +117,8 @@ def _quality(found: Quality) -> list[tuple[str, str]]:
     before, after = found.calibration_error_before_mg, found.calibration_error_after_mg
     calibration = "not calibrated: too few still positions"
     if before is not None:
-        done = "calibrated" if found.calibrated else "not calibrated: too few still positions"
+        few = "still positions in too few directions" if after == before else "the error stayed too large"
+        done = "calibrated" if found.calibrated else f"not calibrated: {few}"
         calibration = f"{done}, error {number(before, 1)} mg before and {number(after, 1)} mg after"
     return [
         ("gravity", calibration),

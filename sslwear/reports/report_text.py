@@ -84,7 +84,7 @@ def answer(group: Group) -> str:
     )
     if np.isnan(mine.corrected):
         shared = count(mine.found.interval.participants, "shared participant")
-        return " ".join([*sentences, f"{difference}. A test needs more than {shared}."])
+        return " ".join([*sentences, f"{difference}. With {shared} there is no test."])
     p = f"(Wilcoxon signed-rank test, Holm-corrected p {p_text(mine.corrected)})"
     if mine.significant:
         return " ".join([*sentences, f"{difference}, which is significant {p}."])
@@ -121,9 +121,9 @@ def incomplete(group: Group) -> str | None:
     everybody, seeds = set().union(*people.values()), {seed for one in group.summaries for seed in one.seeds}
     lacking = [
         f"`{one.label}` ({len(people[one.label])} of {len(everybody)} participants, "
-        f"{len(one.seeds)} of {len(seeds)} seeds)"
+        f"{len(one.seeds)} of {len(seeds)} seeds{_missing(one)})"
         for one in group.summaries
-        if people[one.label] != everybody or set(one.seeds) != seeds
+        if people[one.label] != everybody or set(one.seeds) != seeds or one.missing
     ]
     if not lacking:
         return None
@@ -132,6 +132,10 @@ def incomplete(group: Group) -> str | None:
         f"participants and cannot be ranked; only the paired differences are comparable. Incomplete: "
         f"{', '.join(lacking)}."
     )
+
+
+def _missing(one: Summary) -> str:
+    return f", {count(one.missing, 'result')} missing" if one.missing else ""
 
 
 def _list(comparisons: Iterable[Comparison]) -> str:
@@ -197,11 +201,12 @@ def significance(group: Group) -> list[str]:
         what = ", ".join(f"`{one.summary.label}` {_signed(one.found.interval)}" for one in found)
         lines.append(f"- {title}: {what or 'none'}.")
     pairs = max((one.found.interval.participants for one in comparisons), default=0)
-    least = min(1.0, smallest_p(pairs) * len(comparisons)) if pairs else 1.0
+    tested = sum(not np.isnan(one.corrected) for one in comparisons)
+    least = min(1.0, smallest_p(pairs) * tested) if pairs else 1.0
     if comparisons and least >= SIGNIFICANT:
         advice = "Use the intervals, or record more participants." if pairs >= FEWEST else "Record more participants."
         lines.append(
-            f"- With {count(pairs, 'participant')} and {count(len(comparisons), 'comparison')}, the smallest possible "
+            f"- With {count(pairs, 'participant')} and {count(tested, 'comparison')}, the smallest possible "
             f"corrected p is {p_text(least)}. No difference can be significant, however large. {advice}"
         )
     return lines

@@ -143,6 +143,7 @@ class StudyReport:
         pareto: numbers of the trials on the Pareto front.
         second: title of the second objective; None if there is none.
         test_evaluations: how often the test participants were scored.
+        excluded: number of finished trials that do not keep the constraint, which are not compared.
     """
 
     name: str
@@ -166,6 +167,7 @@ class StudyReport:
     pareto: tuple[int, ...] = ()
     second: str | None = None
     test_evaluations: int = 0
+    excluded: int = 0
 
     @property
     def score(self) -> str:

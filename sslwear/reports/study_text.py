@@ -128,10 +128,11 @@ def paper(report: StudyReport) -> list[str]:
         results.append(report.estimate_note)
     if report.baseline is not None and _in_brackets(report.baseline):
         results.append(f"Baseline ({report.baseline.name}): {_in_brackets(report.baseline)}.")
-    if len(report.finished) > 1:
-        compared = count(len(report.finished), "configuration")
+    if len(report.finished) - report.excluded > 1:
+        compared = count(len(report.finished) - report.excluded, "configuration")
+        kept = " and keep the constraint" if report.excluded else ""
         results.append(
-            f"Of the {compared} that ran to the end, {len(report.candidates)} could not be told from the best."
+            f"Of the {compared} that ran to the end{kept}, {len(report.candidates)} could not be told from the best."
         )
     return [methods.strip(), " ".join(results)]
 

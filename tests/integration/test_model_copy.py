@@ -99,6 +99,20 @@ def test_a_model_is_copied_to_another_embedded_store(
 
 
 @pytest.mark.slow
+def test_a_model_of_a_server_is_copied_to_an_embedded_store_that_exists(
+    pretrained: Store, server: str, empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(pretrained.home))
+    assert call("models", "copy", "tiny@champion", "--to", server).exit_code == 0
+    shutil.copytree(empty_home, tmp_path / "there")
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "here"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    there = store_at(tmp_path / "there")
+    result = call("models", "copy", "tiny/1", "--to", there.tracking_uri)
+    assert result.exit_code == 0, result.output
+    assert registry.versions(there, "tiny")
+
+
 def test_copies_that_cannot_be_made_are_refused(
     pretrained: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

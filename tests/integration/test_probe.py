@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -15,16 +17,18 @@ from torch import nn
 
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
+from sslwear.deployment.promotion.method_promotion import promote_method
 from sslwear.encoders.base import Network, get
 from sslwear.encoders.foreign.base import get as get_foreign
 from sslwear.encoders.weights import save
-from sslwear.errors import LeakageError, SettingsError
+from sslwear.errors import LeakageError, SettingsError, StudyError
 from sslwear.evaluation.probe import logistic_probabilities
 from sslwear.studies.evaluations.cross_validation import evaluate_study
 from sslwear.studies.evaluations.plan import CrossValidationPlan
 from sslwear.studies.reruns.rerun import rerun
 from sslwear.studies.setup.names import load_plugins
 from sslwear.studies.setup.progress import ProgressCallback
+from sslwear.studies.trial.pretraining import setting_key
 from sslwear.studies.trial.single_run import pretrain_once
 from sslwear.tracking import Store
 from sslwear.training import Windows
@@ -185,3 +189,26 @@ def test_encoders_that_cannot_be_used_are_refused_before_anything_starts(
 
 def statuses_or_none(store: Store) -> dict[str, list[str]]:
     return statuses(store) if store.client.get_experiment_by_name("tiny") is not None else {}
+
+
+def test_a_probe_is_not_promoted(probing: Callable[..., Settings], store: Store) -> None:
+    methods = {"probe": {"probe": "logistic"}, "both": {"ensemble": ["probe", "head"]}, "head": {"tuning": "head"}}
+    evaluate_study(probing(methods), store)
+    for method in ("probe", "both"):
+        with pytest.raises(StudyError, match="is a probe, and only networks.* Promote .* --method 'head'"):
+            promote_method("tiny", store, method)
+
+
+def test_windows_of_another_length_are_other_jobs(
+    probing: Callable[..., Settings], small_folder: Path, store: Store, tmp_path: Path
+) -> None:
+    shutil.copytree(small_folder, tmp_path / "data")
+    description = tmp_path / "data" / "dataset.json"
+    methods = {"head": {"tuning": "head", "pretext": "reverse"}, "probe": {"probe": "logistic", "pretext": "reverse"}}
+    settings = probing(methods, data=str(tmp_path / "data"), encoder="multiscale", trials=1)
+    keys = []
+    for window_s in (5, 2.5):
+        description.write_text(json.dumps({**json.loads(description.read_text()), "window_s": window_s}))
+        plan = CrossValidationPlan.build(settings, store)
+        keys.append({setting_key(plan.context, "reverse"), *(job.key for job in plan.jobs)})
+    assert not keys[0] & keys[1]

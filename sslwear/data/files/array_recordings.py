@@ -61,10 +61,10 @@ class NumpyTable:
             return list(zip(read_as, given, strict=True))
         if array.ndim != 2 or array.dtype.kind not in "fiu":
             raise ValueError(f"it has {array.dtype} of shape {array.shape}, not a table of numbers")
-        if array.shape[1] == len(given):
-            return list(zip(read_as, range(len(given)), strict=True))
         if all(name.isdecimal() and 0 < int(name) <= array.shape[1] for name in given):
             return list(zip(read_as, (int(name) - 1 for name in given), strict=True))
+        if array.shape[1] == len(given):
+            return list(zip(read_as, range(len(given)), strict=True))
         wanted = f"{len(given)} ({', '.join(given)})"
         raise ValueError(
             f"it has {array.shape[1]} columns, not {wanted}; name them by place with --columns, e.g. --columns 1,2,3,4"
@@ -105,7 +105,7 @@ class ParquetTable:
                     f"it has no column {', '.join(missing)}, but {', '.join(table.schema_arrow.names)[:100]}"
                 )
             for batch in table.iter_batches(batch_size=size, columns=given, use_threads=False):
-                yield batch.to_pandas(date_as_object=False)[given].rename(columns=names)
+                yield batch.to_pandas(date_as_object=False, ignore_metadata=True)[given].rename(columns=names)
 
 
 def _native(values: NDArray[Any]) -> NDArray[Any]:

@@ -88,7 +88,7 @@ def reading_note(file: Path, samples: int, info: Mapping[str, Any], printed: str
         raise DataError(f"{file} holds no samples, or none but 0, 0, 0; {advice(file)}", reason="no samples")
     lost = _damaged_blocks(file, samples, info, printed)
     cut = ", a last line without a line end left out" if info.get("Unfinished") else ""
-    calibrated = "gravity calibrated" if info.get("CalibOK") else "gravity not calibrated, too few still positions"
+    calibrated = "gravity calibrated" if info.get("CalibOK") else "gravity not calibrated"
     found = "".join(f", {note}" for note in info.get("Format", ()) if note)
     return f"{info['Device']}, {info['SampleRate']:g} Hz{found}, {calibrated}{lost}{cut}"
 

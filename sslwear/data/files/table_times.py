@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,8 @@ class TableTimes:
         assert self._given.rate_hz is not None
         steps = np.rint(np.arange(self._count, self._count + samples) * (1e9 / self._given.rate_hz)).astype(np.int64)
         self._count += samples
-        return self._as_clock(self._start() + steps)
+        times: NDArray[np.int64] = self._start + steps
+        return times
 
     def __call__(self, values: pd.Series[Any]) -> NDArray[np.int64]:
         """Nanoseconds since 1970 (n,) of times as the table has them, or NO_TIME.
@@ -93,7 +95,7 @@ class TableTimes:
         )
         if self._relative:
             self.note = f"times in seconds from {self._given.start_time}"
-            return self._placed(numbers, known, 10**9, self._start())
+            return self._placed(numbers, known, 10**9, self._start)
         if self._unit is None:
             if not FIRST_EPOCH <= first < 1e19 or self._reading.zone is None:
                 raise not_a_time(str(first) if np.ndim(first) == 0 else repr(first), self._reading.zone)
@@ -105,18 +107,16 @@ class TableTimes:
 
     def _placed(self, numbers: NDArray[Any], known: NDArray[np.bool_], unit_ns: int, origin: int) -> NDArray[np.int64]:
         """Numbers of a unit after an origin, in nanoseconds; fractions to the microsecond, which floats still have."""
+        kept = np.where(known, numbers, 0).astype(np.float64)
+        if not np.isfinite(kept).all() or np.abs(kept).max() * unit_ns > 9e18:
+            raise ValueError("the column time has years before 1678 or after 2261")
         if numbers.dtype.kind in "iu":
             found = numbers.astype(np.int64) * unit_ns
         else:
             if numbers.dtype == np.float32 and origin == 0:
                 raise ValueError("the column time has 32-bit floats, which are too coarse for times since 1970")
-            kept = np.where(known, numbers, 0).astype(np.float64)
-            if not np.isfinite(kept).all() or np.abs(kept).max() * unit_ns > 9e18:
-                raise ValueError("the column time has years before 1678 or after 2261")
             found = np.rint(kept * max(1, unit_ns // 1000)).astype(np.int64) * min(1000, unit_ns)
-        found = found + origin
-        clocked = self._as_clock(found) if origin else found
-        return np.where(known, clocked, NO_TIME)
+        return np.where(known, found + origin, NO_TIME)
 
     def _of_dates(self, values: pd.Series[Any]) -> NDArray[np.int64]:
         """Dates and times, with or without an offset from UTC."""
@@ -155,19 +155,26 @@ class TableTimes:
                 if wrong.any():
                     raise ValueError(f"the column time has {text[wrong].iloc[0]!r}, unlike {given!r}") from error
                 return pd.to_datetime(text, format=given, utc=True)
-            offset = text.dropna().astype(str).str.contains(ZONE)
-            if self._reading.zone is None or not offset.all():
-                raise not_a_time(_first_wrong(text), self._reading.zone) from error
-            try:
-                return pd.to_datetime(text, format=form, utc=True)  # two offsets, as over a change of the clocks
-            except ValueError:
-                raise not_a_time(_first_wrong(text), self._reading.zone) from error
-        if found.dtype == object:
-            raise not_a_time(_first_wrong(text), self._reading.zone)
+            return self._in_utc(text, form)
+        if found.dtype == object:  # of two offsets, before pandas 3
+            return self._in_utc(text, form)
         return found
 
+    def _in_utc(self, text: pd.Series[Any], form: str) -> pd.Series[Any]:
+        """Times with two offsets from UTC, as over a change of the clocks."""
+        offset = text.dropna().astype(str).str.contains(ZONE)
+        if self._reading.zone is None or not offset.all():
+            raise not_a_time(_first_wrong(text), self._reading.zone)
+        try:
+            return pd.to_datetime(text, format=form, utc=True)
+        except ValueError as error:
+            raise not_a_time(_first_wrong(text), self._reading.zone) from error
+
+    @cached_property
     def _start(self) -> int:
-        return int(moment("--start-time", str(self._given.start_time)).astype(np.int64))
+        """Time of the first sample; an instant where the clock follows daylight saving, which elapsed time does not."""
+        start = moment("--start-time", str(self._given.start_time)).astype("datetime64[ns]").astype(np.int64)
+        return int(self._as_clock(np.array([start]))[0])
 
     def _as_clock(self, time: NDArray[np.int64]) -> NDArray[np.int64]:
         """Instants where the clock follows daylight saving; otherwise the times as they are."""
@@ -183,14 +190,17 @@ class TableTimes:
         assert self._given.rate_hz is not None
         if len(time) == 0:
             return time
-        new = np.diff(time, prepend=time[0] if self._before is None else self._before) != 0
+        last = np.maximum.accumulate(np.where(time == NO_TIME, -1, np.arange(len(time))))
+        unknown = NO_TIME if self._before is None else self._before
+        shared = np.where(last < 0, unknown, time[last])  # a sample without a time keeps its place
+        new = np.diff(shared, prepend=shared[0] if self._before is None else self._before) != 0
         if self._before is None:
             new[0], self._equal = True, 0
         place = np.arange(len(time)) - np.maximum.accumulate(np.where(new, np.arange(len(time)), 0))
         begun = np.maximum.accumulate(new)
         place[~begun] += self._equal
-        self._before, self._equal = int(time[-1]), int(place[-1]) + 1
-        spread = time + np.rint(place * (1e9 / self._given.rate_hz)).astype(np.int64)
+        self._before, self._equal = int(shared[-1]), int(place[-1]) + 1
+        spread = shared + np.rint(place * (1e9 / self._given.rate_hz)).astype(np.int64)
         return np.where(time == NO_TIME, NO_TIME, spread)
 
 

@@ -200,4 +200,4 @@ def _is_wanted(name: str) -> bool:
 
 def natural(name: str) -> list[tuple[int, int, str]]:
     """Sort key in which 9 comes before 10."""
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"(\d+)", name)]
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in re.split(r"(\d+)", name)]

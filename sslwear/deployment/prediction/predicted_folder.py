@@ -141,7 +141,9 @@ def _local_times(times: pd.Series[Any]) -> pd.Series[Any]:
     if isinstance(times.dtype, pd.DatetimeTZDtype):
         local: pd.Series[Any] = times.dt.tz_localize(None)
         return local
-    return pd.to_datetime(times.str.replace(OFFSET, "", regex=True) if times.dtype == "str" else times)
+    if pd.api.types.is_datetime64_any_dtype(times):
+        return times
+    return pd.to_datetime(times.str.replace(OFFSET, "", regex=True))
 
 
 def _check_classes(folder: Path, found: Sequence[PredictedRecording]) -> None:

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sslwear.config import NO_PRETEXT, Settings, TrainingSettings, from_yaml, parse, section_and_key
 from sslwear.config.unused import unused_keys
 from sslwear.errors import StudyError
-from sslwear.evaluation.best_trials import candidates
+from sslwear.evaluation.best_trials import candidates, comparable_means
 from sslwear.reports.study_report import TrialPoint
 from sslwear.studies.database.failures import interrupted_trials
 from sslwear.studies.database.kept_verdict import kept_alike
@@ -121,9 +121,15 @@ def no_winner(study: optuna.Study) -> str:
 
 
 def best_trial(study: optuna.Study) -> FrozenTrial | None:
-    """The finished trial with the best objective that keeps the constraints, the first of equals; None if none does."""
+    """The finished trial with the best objective that keeps the constraints, the first of equals; None if none does.
+
+    Trials are compared over the participants whose score is defined in all of them, see `comparable_means`.
+    """
     found = eligible(study)
-    return max(found, key=lambda trial: (score_of(trial) or 0.0, -trial.number)) if found else None
+    values = {trial.number: score_of(trial) or 0.0 for trial in found}
+    if len({frozenset(trial.user_attrs.get(PEOPLE, ())) for trial in found}) > 1:
+        values.update(comparable_means(scores_table(study)).dropna())
+    return max(found, key=lambda trial: (values[trial.number], -trial.number)) if found else None
 
 
 def winner(study: optuna.Study, alike: Sequence[int] | None = None) -> FrozenTrial | None:

@@ -227,4 +227,6 @@ def _not_kept(method: Method) -> str | None:
         return f"is the baseline {method.given.baseline!r}, whose plug-in does not define `fitted`"
     if method.given.search is not None:
         return "searches anew in each fold, so that no single training was tested"
+    if method.given.probe is not None:
+        return "is a probe, and only networks and baselines are kept"
     return None

@@ -11,7 +11,7 @@ from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.studies.evaluations.methods import Method
 from sslwear.studies.evaluations.probe import foreign_content
 from sslwear.studies.setup.context import StudyContext
-from sslwear.studies.setup.keys import EVALUATION_VERSION, key_of, plugin_identities
+from sslwear.studies.setup.keys import EVALUATION_VERSION, adapted_length, key_of, plugin_identities
 from sslwear.studies.setup.names import augmentation_of
 from sslwear.studies.trial.pretraining import pretraining_windows
 from sslwear.tracking import participant_params
@@ -85,6 +85,7 @@ def _content(context: StudyContext, method: Method) -> dict[str, Any]:
     fitted = {"pretext": method.training.pretext} if method.given.probe else method.training.model_dump()
     content: dict[str, Any] = {
         "encoder": settings.encoder,
+        **adapted_length(context.encoder),
         "weights": method.digest,
         "training": fitted,
         "device": context.device.type,

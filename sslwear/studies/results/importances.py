@@ -42,7 +42,7 @@ def importances(study: optuna.Study) -> dict[str, Interval]:
     Returns:
         Shares by name, for the settings that all trials have and that vary: ``sd`` is over resamples, ``participants``
         is the number of trials. Empty if there are fewer finished trials than `FEWEST_TRIALS`, or `FOR_EACH` for each
-        setting, or if the scores are not predictable.
+        setting, or if the scores are not predictable or nearly all equal.
     """
     if (kept := kept_importances(study)) is not None:
         return kept
@@ -55,10 +55,15 @@ def importances(study: optuna.Study) -> dict[str, Interval]:
     if not predictable(used, names):
         return {}
     shares = _shares(used, names, FanovaImportanceEvaluator(seed=0))
+    if shares is None:
+        return {}
     generator = np.random.default_rng(0)
     draws = generator.integers(len(used), size=(RESAMPLES, len(used)))
     evaluator = FanovaImportanceEvaluator(seed=0, n_trees=TREES)
-    resampled = pd.DataFrame([_shares([used[place] for place in draw], names, evaluator) for draw in draws])
+    found = [_shares([used[place] for place in draw], names, evaluator) for draw in draws]
+    resampled = pd.DataFrame([one for one in found if one is not None])
+    if len(resampled) < RESAMPLES / 2:
+        return {}
     return {name: _interval(share, resampled[name].to_numpy(), len(used)) for name, share in shares.items()}
 
 
@@ -104,8 +109,8 @@ def _varied(trials: Sequence[FrozenTrial]) -> list[str]:
 
 def _shares(
     trials: Sequence[FrozenTrial], names: Sequence[str], evaluator: FanovaImportanceEvaluator
-) -> dict[str, float]:
-    """Shares of the settings of some trials, the largest first."""
+) -> dict[str, float] | None:
+    """Shares of the settings of some trials, the largest first; None where no tree has scores that differ."""
     study = optuna.create_study(direction="maximize")
     study.add_trials(
         [
@@ -113,7 +118,10 @@ def _shares(
             for one in trials
         ]
     )
-    found = optuna.importance.get_param_importances(study, evaluator=evaluator, params=list(names))
+    try:
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator, params=list(names))
+    except RuntimeError:  # zero total variance in all trees
+        return None
     return {name: float(share) for name, share in found.items()}
 
 

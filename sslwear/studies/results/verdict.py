@@ -9,7 +9,7 @@ from itertools import takewhile
 
 import optuna
 import pandas as pd
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from sslwear.config import Settings
 from sslwear.data.splits import Split
@@ -115,6 +115,7 @@ def report(study: optuna.Study) -> StudyReport:
         pareto=pareto,
         second=settings.second_objective,
         test_evaluations=len(past_evaluations(study)),
+        excluded=_excluded(study),
     )
 
 
@@ -222,18 +223,38 @@ def _baseline(study: optuna.Study) -> Rated | None:
 def _selection(study: optuna.Study, best: FrozenTrial | None, alike: list[int]) -> str:
     if best is None:
         return no_winner(study)
-    highest = best_trial(study)
+    highest, limited = best_trial(study), " of the trials that keep the constraint" if _excluded(study) else ""
     if highest is None or study.user_attrs.get(SELECT, "best") == "best":
         value = score_of(best) or 0.0
-        return f"Trial {best.number} is selected, because it has the best mean ({value:.3f})."
+        return f"Trial {best.number} is selected, because it has the best mean{limited} ({value:.3f}){_shared(study)}."
+    if len(eligible(study)) < 2:
+        kept = " and keeps the constraint" if limited else ""
+        return f"Trial {best.number} is selected, because no other one has finished{kept}."
     if len(alike) < 2:
-        return f"Trial {best.number} is selected (select: simplest), because it is the best and all others are worse."
+        return (
+            f"Trial {best.number} is selected (select: simplest), because it is the best{limited} and all others are "
+            "worse."
+        )
     parameters = best.user_attrs[MEASURED]["trainable_parameters"]
     return (
         f"Trial {best.number} is selected (select: simplest) of the {len(alike)} trials that cannot be told from the "
         f"best, trial {highest.number}: none of them tunes fewer parameters ({parameters:,.0f}). Its tuning strategy "
         f"is {training_of(best).tuning}."
     )
+
+
+def _excluded(study: optuna.Study) -> int:
+    """Number of finished trials that do not keep the constraint."""
+    return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) - len(eligible(study))
+
+
+def _shared(study: optuna.Study) -> str:
+    """Over which participants trials are compared, if the score of some is undefined in a trial."""
+    people = [set(trial.user_attrs.get(PEOPLE, ())) for trial in eligible(study)]
+    shared = set.intersection(*people)
+    if all(one == shared for one in people) or not shared:
+        return ""
+    return f", compared over the {count(len(shared), 'participant')} whose score is defined in all trials"
 
 
 def _warning(selected: Rated | None) -> str | None:

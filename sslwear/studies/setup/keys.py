@@ -38,6 +38,14 @@ def plugin_identities(
     return {kind: code for kind, code in found.items() if code}
 
 
+def adapted_length(encoder: type[Encoder]) -> dict[str, int]:
+    """Window length in samples, for keys of results of an encoder that was made for the windows of a data set.
+
+    The length comes from the data set's description, which is no part of the fingerprint of its data.
+    """
+    return {"window_samples": encoder.window_samples} if encoder.adapted else {}
+
+
 def digest(state: Mapping[str, Tensor] | None) -> str:
     """SHA-256 of weights, or ``random`` for None."""
     if state is None:

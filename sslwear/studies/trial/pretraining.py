@@ -16,7 +16,7 @@ from sslwear.errors import DataError, WeightsError
 from sslwear.pretext.base import get as get_pretext
 from sslwear.reports.training_figures import learning_curves
 from sslwear.studies.setup.context import StudyContext
-from sslwear.studies.setup.keys import PRETRAINING_VERSION, digest, key_of, plugin_identities
+from sslwear.studies.setup.keys import PRETRAINING_VERSION, adapted_length, digest, key_of, plugin_identities
 from sslwear.studies.setup.network_card import network_card
 from sslwear.studies.setup.progress import ProgressCallback, beside_chance
 from sslwear.studies.setup.resuming import checkpoints_of, logged_again
@@ -130,6 +130,7 @@ def setting_key(context: StudyContext, pretext: str) -> str:
         {
             **({"plugins": identities} if identities else {}),
             "encoder": settings.encoder,
+            **adapted_length(context.encoder),
             "weights": digest(context.initial),
             "data": pretraining_source(context, pretext).fingerprint,
             "train": sorted(map(str, data.train.participants())),

@@ -9,7 +9,7 @@ import torch
 
 from sslwear.config import NO_PRETEXT, TrainingSettings
 from sslwear.studies.setup.context import StudyContext
-from sslwear.studies.setup.keys import digest, key_of, plugin_identities
+from sslwear.studies.setup.keys import adapted_length, digest, key_of, plugin_identities
 from sslwear.studies.setup.names import augmentation_of
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.setup.resuming import checkpoints_of
@@ -34,6 +34,7 @@ def training_keys(contexts: Sequence[StudyContext], training: TrainingSettings, 
     common = {
         "plugins": plugin_identities(context.encoder, training.pretext, tuning, augmentation),
         "encoder": settings.encoder,
+        **adapted_length(context.encoder),
         "weights": digest(context.initial),
         "data": context.dataset.fingerprint,
         "training": training.model_dump(),

@@ -30,6 +30,7 @@ def identity_of(context: StudyContext) -> dict[str, Any]:
         "fingerprint": context.dataset.fingerprint,
         "weights": digest(context.initial),
         "split": key_of({"test": context.split.test, "folds": [vars(fold) for fold in context.folds]}),
+        "window": str(context.encoder.window_samples),
         "versions": RESULTS_VERSIONS,
     }
 
@@ -53,6 +54,7 @@ def check_same(study: optuna.Study, now: Mapping[str, Any], settings: Settings) 
     for name, what in (
         ("fingerprint", "other data"),
         ("weights", "other initial weights"),
+        ("window", "windows of another length in samples"),
         ("split", "other participants in its folds or its test"),
     ):
         if (old := before.get(name, now[name])) != now[name]:

@@ -114,6 +114,7 @@ def loaded(folder: Path, text: str, *overrides: str, command: Command | None = N
         (FOREIGN + "weights: hub", "weights", "no method trains a network"),
         (FOREIGN + "training: {pretext: reverse}", "training", "no method trains a network"),
         (FOREIGN + "precision: bf16", "precision", "no method trains a network"),
+        (FOREIGN + "checkpoint_minutes: 2", "checkpoint_minutes", "no method trains a network"),
         ("cache: {disk_gb: 0, memory_gb: 1}", "cache.memory_gb", "disk_gb is 0"),
         ("split: {repeats: 2}", "split.repeats", "there are no folds"),
         ("split: {validation: 0.2}\nsearch: {tuning: [all]}\npruner: {p_value: 0.2}", "pruner.p_value", "no folds"),

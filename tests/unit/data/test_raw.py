@@ -135,4 +135,4 @@ def test_what_is_missing_or_no_zip_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_nine_comes_before_ten() -> None:
-    assert sorted(["P10", "P9", "P1", "a", "10"], key=natural) == ["10", "P1", "P9", "P10", "a"]
+    assert sorted(["P10", "P9", "P1", "a", "10", "P10²"], key=natural) == ["10", "P1", "P9", "P10", "P10²", "a"]

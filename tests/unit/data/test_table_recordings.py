@@ -187,6 +187,44 @@ def test_times_cut_to_the_second_are_spread_at_the_stated_rate(tmp_path: Path) -
     np.testing.assert_array_equal(time.view("datetime64[ns]"), table["time"])
 
 
+@pytest.mark.parametrize("piece", [100_000, 128])
+def test_a_sample_without_a_time_keeps_its_place_in_the_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    monkeypatch.setattr("sslwear.data.files.table_recordings.PIECE_SAMPLES", piece)
+    table = samples()
+    times = table["time"].dt.floor("s").astype(str)
+    lost = [7, 127, 128, 129, 320]
+    times[lost] = ""
+    table.assign(time=times).to_csv(tmp_path / "anna.csv", index=False)
+    _, time, _ = read(tmp_path / "anna.csv", tmp_path, rate_hz=50.0)
+    np.testing.assert_array_equal(time.view("datetime64[ns]"), table["time"].drop(lost))
+
+
+def test_times_beyond_what_can_be_kept_are_refused(tmp_path: Path) -> None:
+    table = samples()
+    milliseconds = table["time"].astype("datetime64[ms]").astype(np.int64)
+    compact = 20240501120000000 + 20 * np.arange(COUNT)
+    for times, options in ((milliseconds, {"time_format": "s"}), (compact, {})):
+        table.assign(time=times).to_csv(tmp_path / "anna.csv", index=False)
+        with pytest.raises(DataError, match="years before 1678 or after 2261"):
+            read(tmp_path / "anna.csv", tmp_path, zone="UTC", **options)
+
+
+@pytest.mark.parametrize("start", ["2024-10-27 00:30", "2024-03-31 00:30"])
+@pytest.mark.parametrize("timed", [True, False])
+def test_elapsed_time_does_not_jump_when_the_clocks_change(tmp_path: Path, start: str, timed: bool) -> None:
+    table = samples(4 * 3600, 1.0).assign(time=np.arange(4 * 3600.0))
+    given: dict[str, Any] = {"start_time": start}
+    if not timed:
+        table, given = table.drop(columns="time"), {**given, "columns": ("x", "y", "z"), "rate_hz": 1.0}
+    table.to_csv(tmp_path / "anna.csv", index=False)
+    _, time, _ = read(tmp_path / "anna.csv", tmp_path, zone="Europe/London", clock="local", **given)
+    assert set(np.diff(time)) == {10**9}
+    first = pd.Timestamp(start, tz="Europe/London").tz_convert("UTC").tz_localize(None)
+    assert time[0] == first.value
+
+
 def test_files_without_times_have_a_stated_start_and_rate(tmp_path: Path) -> None:
     table = samples()
     table[["x", "y", "z"]].to_csv(tmp_path / "anna.csv", index=False)
@@ -227,6 +265,21 @@ def test_numpy_recordings(tmp_path: Path, kind: str) -> None:
     np.testing.assert_array_equal(time.view("datetime64[ns]"), table["time"] - OFFSET)
     np.testing.assert_allclose(values.mean(axis=0), table[["x", "y", "z"]].mean(), atol=1e-3)
     assert found.quality.device == "NumPy"
+
+
+def test_places_of_columns_hold_where_there_are_as_many_as_names(tmp_path: Path) -> None:
+    table = samples()
+    np.save(tmp_path / "anna.npy", table[["z", "y", "x"]].to_numpy())
+    given: dict[str, Any] = {"rate_hz": 50.0, "start_time": "2024-05-01 12:00"}
+    _, _, values = read(tmp_path / "anna.npy", tmp_path, columns=("3", "2", "1"), **given)
+    np.testing.assert_allclose(values.mean(axis=0), table[["x", "y", "z"]].mean(), atol=1e-3)
+
+
+def test_parquet_with_times_as_index(tmp_path: Path) -> None:
+    table = samples()
+    table.set_index("time").to_parquet(tmp_path / "anna.parquet")
+    _, time, _ = read(tmp_path / "anna.parquet", tmp_path)
+    np.testing.assert_array_equal(time.view("datetime64[ns]"), table["time"])
 
 
 @pytest.mark.parametrize("times", ["naive", "aware", "text", "numbers"])

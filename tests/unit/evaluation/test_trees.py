@@ -61,3 +61,12 @@ def test_test_labels_change_nothing(small: Dataset, trees: type[ProbabilityBasel
 def test_the_two_differ(small: Dataset) -> None:
     one, other = (trees().probabilities(*sides(small), 3, 1) for trees in (RandomForest, ExtraTrees))
     assert not np.allclose(one, other)
+
+
+@BOTH
+def test_windows_that_are_given_on_both_sides_count_once(small: Dataset, trees: type[ProbabilityBaseline]) -> None:
+    train, _, test = sides(small)
+    none = Windows(small, train.rows[:0])
+    classes = len(small.class_names)
+    once = trees().probabilities(train, none, test, classes, seed=1)
+    assert np.array_equal(trees().probabilities(train, train, test, classes, seed=1), once)

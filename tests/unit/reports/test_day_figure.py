@@ -52,6 +52,13 @@ def test_a_row_a_day_with_ribbons_and_grey_where_not_worn() -> None:
     assert figure.axes[1].get_xlim() == (0, 86400)
 
 
+def test_a_recording_that_ends_at_midnight_has_no_row_of_the_next_day() -> None:
+    found = labelled("2024-05-01T22:00", [0] * 6 * 120)
+    figure = day_figure(replace(found, end=np.datetime64("2024-05-02T00:00", "ns")))
+    assert len(figure.axes) == 1
+    assert figure.texts[0].get_text() == "anna, 1 May 2024"
+
+
 def test_a_gap_stays_white() -> None:
     figure = day_figure(labelled("2024-05-01T10:00", [1] * 6 * 180, gap=slice(360, 720)))
     assert spans(figure) == {PALETTE[1]: [(10, 11), (12, 13)]}

@@ -171,6 +171,24 @@ def test_methods_with_missing_participants_or_seeds_give_a_warning(tmp_path: Pat
     assert "Incomplete" not in whole
 
 
+def test_a_seed_that_some_participants_lack_gives_a_warning_and_no_spread_between_seeds(tmp_path: Path) -> None:
+    frame = results({"base": {1: BASE, 2: BASE}, "same": {1: BASE, 2: BASE}})
+    lacking = (frame["method"] == "same") & (frame["seed"] == 2) & frame["participant"].isin(["p4", "p5"])
+    group = grouped(frame[~lacking], "f1")[0]
+    assert [one.missing for one in group.summaries] == [0, 2]
+    assert group.summaries[1].seed_sd["f1"] == pytest.approx(0)
+    text = write_report(frame[~lacking], inputs(), tmp_path)[0].read_text()
+    assert text.splitlines()[4].endswith("`same` (10 of 10 participants, 2 of 2 seeds, 2 results missing).")
+
+
+def test_comparisons_without_a_test_are_not_counted_in_the_smallest_p() -> None:
+    frame = results({"base": {1: BASE[:6]}, "better": {1: BETTER[:6]}, "started": {1: BETTER[:6]}})
+    frame = frame[(frame["method"] != "started") | (frame["participant"] == frame["participant"].iloc[0])]
+    text = "\n".join(significance(grouped(frame, "f1")[0]))
+    assert "Significantly better than the reference: `better`" in text
+    assert "No difference can be significant" not in text
+
+
 def test_the_reference_is_the_first_or_the_one_asked_for() -> None:
     frame = results({"base": {1: BASE}, "better": {1: BETTER}})
     assert grouped(frame, "f1")[0].reference.method == "base"

@@ -11,7 +11,7 @@ from sslwear.config import parse
 from sslwear.errors import StudyError
 from sslwear.studies.workers.identity import RESULTS_VERSIONS, check_same
 
-NOW = {"fingerprint": "1", "weights": "2", "split": "3", "versions": RESULTS_VERSIONS}
+NOW = {"fingerprint": "1", "weights": "2", "split": "3", "window": "150", "versions": RESULTS_VERSIONS}
 
 
 def started(**content: Any) -> optuna.Study:
@@ -49,6 +49,7 @@ def test_a_key_with_effect_may_not_be_removed(content: dict[str, Any], key: str)
         ("fingerprint", "abcdefghij", r"other data \(fingerprint abcdefgh, and now 1\)"),
         ("weights", "random", r"other initial weights \(weights random, and now 2\)"),
         ("split", "x", r"other participants in its folds or its test \(split x, and now 3\)"),
+        ("window", "300", r"windows of another length in samples \(window 300, and now 150\)"),
         ("versions", {**RESULTS_VERSIONS, "features": 99}, r"results of features have the version 99, and here \d+"),
     ],
 )

@@ -101,3 +101,16 @@ def test_pruned_and_failed_trials_do_not_count() -> None:
     for state in (optuna.trial.TrialState.PRUNED, optuna.trial.TrialState.FAIL):
         made.add_trial(optuna.trial.create_trial(state=state, params={}, distributions={}))
     assert importances(made) == {}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_scores_that_are_nearly_all_equal_end_no_study(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    made = optuna.create_study(direction="maximize")
+    rates = np.sort(10 ** rng.uniform(-5, -1, 20))
+    for place, rate in enumerate(rates):  # all but two networks predict a single class
+        params = {"learning_rate": float(rate), "pretext": str(rng.choice(["none", "reverse"]))}
+        value = 0.56 if place < 2 else 0.0
+        made.add_trial(optuna.trial.create_trial(value=value, params=params, distributions=CHOICES))
+    for share in importances(made).values():
+        assert 0 <= share.low <= share.mean <= share.high <= 1

@@ -9,6 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from sslwear.config import TrainingSettings, parse
+from sslwear.reports.study_text import paper
 from sslwear.studies.database import trials
 from sslwear.studies.database.tested_trials import keep_scores
 from sslwear.studies.database.trials import best_trial, network_run, scores_table, winner
@@ -176,3 +177,26 @@ def test_the_pareto_front_has_trials_that_keep_the_constraint_only() -> None:
         measured = {MEASURED: {"trainable_parameters": parameters}, "run_id": "run", "settings": {"tuning": "all"}}
         made.add_trial(optuna.trial.create_trial(values=[value, parameters], user_attrs=measured))
     assert verdict.report(made).pareto == (1,)
+
+
+def test_trials_are_compared_over_the_participants_who_are_scored_in_all_of_them() -> None:
+    judged = {"a": 0.85, "b": 0.86, "c": 0.84, "d": 0.85, "e": 0.85}
+    lower = {name: score - 0.05 for name, score in judged.items()}  # and undefined for f, whose windows are all right
+    found = verdict.report(study({"all": {**judged, "f": 0.0}, "head": lower}))
+    assert found.winner == 0
+    assert found.selection.endswith("compared over the 5 participants whose score is defined in all trials.")
+    assert found.selected is not None
+    assert found.selected.estimate is not None
+    assert found.selected.estimate.mean == pytest.approx(0.85)
+
+
+def test_trials_that_exceed_a_limit_are_not_counted_as_worse() -> None:
+    found = verdict.report(study(constraint={"trainable_parameters": 500}))
+    assert "the best mean of the trials that keep the constraint" in found.selection
+    assert found.excluded == 1
+    assert "Of the 2 configurations that ran to the end and keep the constraint" in paper(found)[1]
+
+
+def test_a_single_trial_is_better_than_no_other() -> None:
+    found = verdict.report(study({"head": PEOPLE["head"]}, select="simplest"))
+    assert found.selection == "Trial 0 is selected, because no other one has finished."

@@ -195,7 +195,7 @@ def test_a_probe_is_not_promoted(probing: Callable[..., Settings], store: Store)
     methods = {"probe": {"probe": "logistic"}, "both": {"ensemble": ["probe", "head"]}, "head": {"tuning": "head"}}
     evaluate_study(probing(methods), store)
     for method in ("probe", "both"):
-        with pytest.raises(StudyError, match="is a probe, and only networks.* Promote .* --method 'head'"):
+        with pytest.raises(StudyError, match=r"is a probe, and only networks.* Promote .* --method 'head'"):
             promote_method("tiny", store, method)
 
 
@@ -208,7 +208,9 @@ def test_windows_of_another_length_are_other_jobs(
     settings = probing(methods, data=str(tmp_path / "data"), encoder="multiscale", trials=1)
     keys = []
     for window_s in (5, 2.5):
-        description.write_text(json.dumps({**json.loads(description.read_text()), "window_s": window_s}))
+        description.write_text(
+            json.dumps({**json.loads(description.read_text()), "window_s": window_s, "rate_hz": 150 / window_s})
+        )
         plan = CrossValidationPlan.build(settings, store)
         keys.append({setting_key(plan.context, "reverse"), *(job.key for job in plan.jobs)})
     assert not keys[0] & keys[1]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sslwear.encoders.classifier import Model
 
 
-def load_settings(study: Settings | Mapping[str, Any] | str | Path, **changes: Any) -> Settings:
+def load_settings(study: Settings | Mapping[str, Any] | str | Path, /, **changes: Any) -> Settings:
     """Read and validate the settings of a study.
 
     Args:

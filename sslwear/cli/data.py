@@ -33,7 +33,10 @@ data_app = typer.Typer(no_args_is_help=True, help="Download, prepare, import and
 RESUMES = "finished participants are kept; the same command resumes"
 SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A source in the output of 'sslwear data sources'.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="The data set directory to write.")]
-Window = Annotated[float | None, typer.Option(metavar="SECONDS", help="Length of a window; by default the source's.")]
+Window = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="Length of a window; by default the source's, and 10 s for recordings."),
+]
 Step = Annotated[float | None, typer.Option(metavar="SECONDS", help="Distance between the starts of windows.")]
 DAY_GB, DEVICE_WEEK_GB = 0.7, 0.5
 """Memory that a day at 100 Hz takes in preparation, and a week of a device in import."""
@@ -89,7 +92,7 @@ def data_prepare(
         bool, typer.Option("--all-activities", help="Keep all activities, not only those of the published benchmark.")
     ] = False,
     unlabelled: Annotated[
-        bool, typer.Option("--unlabelled", help="Keep all windows without labels, for pre-training.")
+        bool, typer.Option("--unlabelled", help="Write all windows and no labels, for pre-training.")
     ] = False,
     window: Window = None,
     step: Step = None,
@@ -163,7 +166,7 @@ def data_describe(
         ),
     ],
 ) -> None:
-    """Check what a study file's data: names, and print shapes, label counts, participants and memory."""
+    """Check a data set, the value of data in a study file, and print shapes, label counts, participants and memory."""
     with user_errors():
         from sslwear.cli.tables import facts_table
         from sslwear.tracking import Store

@@ -227,7 +227,10 @@ def load_array(path: Path) -> NDArray[Any]:
         DataError: when it is missing, damaged, or holds Python objects.
     """
     if not path.is_file():
-        raise DataError(f"{path} is missing; a data set directory has X.npy, Y.npy, pid.npy and T.npy")
+        advice = ""
+        if path.name == "Y.npy":
+            advice = ". Windows without labels can be used for pre-training, as sslwear data import writes them"
+        raise DataError(f"{path} is missing; a data set directory has X.npy, Y.npy, pid.npy and T.npy{advice}")
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r" if path.name == "X.npy" else None, allow_pickle=False)
         if not isinstance(array, np.ndarray):

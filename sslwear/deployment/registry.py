@@ -96,7 +96,7 @@ def find_model(store: Store, name: str) -> RegisteredModel:
     found = {model.name: model for model in models(store)}
     if name not in found:
         advice = f"Existing models: {', '.join(found)}" if found else "Promote a study's best trial first"
-        raise StudyError(f"there is no registered model {name!r}. {advice}")
+        raise StudyError(f"there is no registered model {name!r} in {masked(store.tracking_uri)}. {advice}")
     return found[name]
 
 

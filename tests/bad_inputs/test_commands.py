@@ -32,7 +32,7 @@ NAMES = [
 NAMED: list[tuple[list[str], str]] = [
     *[(["study", "show", "--", name], "study") for name in NAMES],
     *[(["study", "compare", "--", name, "b"], "study") for name in NAMES[:6]],
-    *[(["study", "report", "--out", "out", "--", name], "was not evaluated yet") for name in NAMES[:6]],
+    *[(["study", "report", "--out", "out", "--", name], "there is no study or evaluation") for name in NAMES[:6]],
     *[(["promote", "--", name], "study") for name in NAMES],
     *[(["rerun", "--", name], "run") for name in NAMES],
     *[(["rerun", "--trial", "0", "--", name], "study") for name in NAMES[:6]],

@@ -260,7 +260,7 @@ def test_a_recording_that_is_no_file_is_refused(name: str, said: str) -> None:
         assert said in refusal(*command)
 
 
-@pytest.mark.parametrize(("name", "said"), [("folder.csv", "there is no file"), (".", ". has an unknown ending")])
+@pytest.mark.parametrize(("name", "said"), [("folder.csv", "there is no file"), (".", ". is a folder")])
 def test_a_folder_is_imported_file_by_file_and_predicted_as_a_whole(name: str, said: str) -> None:
     Path("folder.csv").mkdir()
     imports, predicts = commands(name)

@@ -45,6 +45,8 @@ def name_of(file: Path) -> str:
     for ending in (*DEVICE_ENDINGS, *TABLE_ENDINGS):
         if file.name.lower().endswith(ending) and len(file.name) > len(ending):
             return file.name[: -len(ending)]
+    if file.is_dir():
+        raise DataError(f"{file} is a folder. Give its files, such as {file / '*.csv'}")
     known = ", ".join(ending for ending in (*DEVICE_ENDINGS, *TABLE_ENDINGS) if not ending.endswith(".gz"))
     raise DataError(f"{file} has an unknown ending. Give files that end in {known}, or in the first four with .gz.")
 

@@ -116,8 +116,16 @@ def declared_participants(path: Path, pairs: Sequence[tuple[str, str]]) -> dict[
     return found
 
 
-def table_rows(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> list[tuple[int, Row]]:
+def table_rows(
+    path: Path, required: Sequence[str], optional: Sequence[str] = (), form: str = ""
+) -> list[tuple[int, Row]]:
     """The lines of a CSV file that are not blank, with their numbers.
+
+    Args:
+        path: the file.
+        required: columns that it must have.
+        optional: columns that it may have.
+        form: what its first line must be, where that is more than the required columns.
 
     Raises:
         DataError: when it cannot be read, or a column or value is missing or repeated.
@@ -129,7 +137,7 @@ def table_rows(path: Path, required: Sequence[str], optional: Sequence[str] = ()
         rows = [(reader.line_num, row) for row in reader if any(map(str.strip, _texts(row)))]
     except csv.Error as error:
         raise DataError(f"{path} cannot be read ({error}); save it as CSV, in UTF-8") from error
-    first = ",".join(required)
+    first = form or ",".join(required)
     if missing := [name for name in required if name not in columns]:
         raise DataError(f"{path} has no column {missing[0]!r}; its first line must be {first}")
     known = [*required, *(name for name in optional if name in columns)]

@@ -21,6 +21,8 @@ WIDE = f"{MINUTES}_"
 """Start of the name of a column with the minutes of one class, as in the days tables of ``sslwear predict``."""
 DAY_MINUTES = 1440.0
 INTERVALS = ("start", "end")
+FORMS = "participant,start,end,label, or participant,label,minutes or participant,day,label,minutes"
+"""First lines that a table of labels may have."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,12 @@ def has_intervals(path: Path) -> bool:
     Raises:
         DataError: when it cannot be read, or has neither.
     """
-    _, first = table_rows(path, (PARTICIPANT,))[0]
+    _, first = table_rows(path, (PARTICIPANT,), form=FORMS)[0]
     if all(name in first for name in INTERVALS):
         return True
     if MINUTES in first or any(name.startswith(WIDE) for name in first):
         return False
-    raise DataError(
-        f"{path} has neither intervals nor minutes; its first line must be participant,start,end,label, or "
-        f"participant,{LABEL},{MINUTES}"
-    )
+    raise DataError(f"{path} has neither intervals nor minutes; its first line must be {FORMS}")
 
 
 def read_minutes(path: Path) -> list[LabelledMinutes]:

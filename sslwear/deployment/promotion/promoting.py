@@ -11,10 +11,11 @@ from sslwear.deployment.promotion.method_promotion import promote_method
 from sslwear.deployment.promotion.promotion import promote
 from sslwear.deployment.promotion.rule import Rule
 from sslwear.deployment.registry import CHAMPION
-from sslwear.errors import SettingsError, StudyError
+from sslwear.errors import SettingsError
 from sslwear.studies.database.optuna_storage import find_study, open_storage, store_errors
 from sslwear.studies.database.trials import kept_settings
 from sslwear.studies.evaluations.listing import find_evaluation
+from sslwear.studies.evaluations.results import not_evaluated
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import Store
 
@@ -54,7 +55,7 @@ def promote_any(
         if _is_method(study_name, store, trial, method, evaluation):
             found = find_evaluation(study_name, store)
             if found is None:
-                raise StudyError(f"the study {study_name!r} was not evaluated yet. Run sslwear evaluate with its file")
+                raise not_evaluated(study_name, store)
             wanted = Rule(score or found.objective, kind, margin)
             return promote_method(study_name, store, method, name, alias, wanted, force, progress)
         objective = kept_settings(find_study(study_name, store)).objective

@@ -24,7 +24,7 @@ from sslwear.evaluation.selection import corrected_estimate
 from sslwear.studies.evaluations.job import PROBABILITIES
 from sslwear.studies.evaluations.methods import Method
 from sslwear.studies.evaluations.plan import CrossValidationPlan, Job
-from sslwear.studies.evaluations.results import PLAN, finished_jobs, newest_evaluation, results
+from sslwear.studies.evaluations.results import PLAN, finished_jobs, newest_evaluation, not_evaluated, results
 from sslwear.studies.setup.keys import key_of
 from sslwear.tracking import Store, reading
 from sslwear.training.metrics import confusion
@@ -62,7 +62,7 @@ class Evaluated:
         experiment = store.client.get_experiment_by_name(name)
         run = newest_evaluation(store, experiment.experiment_id) if experiment is not None else None
         if run is None:
-            raise StudyError(f"the study {name!r} was not evaluated yet. Run sslwear evaluate with its file first")
+            raise not_evaluated(name, store)
         settings = reading.settings(store, run.info.run_id)
         if settings is None:
             raise StudyError(f"the store has no settings of the evaluation of {name!r}. Run sslwear evaluate again")

@@ -12,6 +12,7 @@ from sslwear.tracking import Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training.metrics import SCORES
 from sslwear.utils.csv_cells import original_cell
+from sslwear.utils.masking import masked
 
 PLAN, PARTICIPANTS = "plan.csv", "test_participants.csv"
 COLUMNS = (
@@ -56,7 +57,7 @@ def results(name: str, store: Store) -> pd.DataFrame:
     experiment = store.client.get_experiment_by_name(name)
     parent = newest_evaluation(store, experiment.experiment_id) if experiment is not None else None
     if parent is None:
-        raise StudyError(f"the study {name!r} was not evaluated yet. Run sslwear evaluate with its file first")
+        raise not_evaluated(name, store)
     plan = pd.read_csv(StringIO(store.read_text(parent, PLAN)), dtype={"method": str}, keep_default_na=False)
     runs = finished_jobs(store, parent.info.experiment_id)
     tables = []
@@ -69,6 +70,14 @@ def results(name: str, store: Store) -> pd.DataFrame:
         table = table.assign(**tags, method=method, seed=seed, fold=fold, run_id=run.info.run_id)
         tables.append(table.assign(transductive=tags["transductive"] == "true")[list(COLUMNS)])
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+
+
+def not_evaluated(name: str, store: Store) -> StudyError:
+    """The error about a study without an evaluation, or that does not exist."""
+    if store.client.get_experiment_by_name(name) is None:
+        place = masked(store.tracking_uri)
+        return StudyError(f"there is no study or evaluation {name!r} in {place}. Check its name, or SSLWEAR_HOME")
+    return StudyError(f"the study {name!r} was not evaluated yet. Run sslwear evaluate with its file first")
 
 
 def read_participants(text: str) -> pd.DataFrame:

@@ -708,6 +708,11 @@ def test_names_that_do_not_exist_are_refused_before_anything_starts(
 
 
 def test_a_study_that_was_not_evaluated_has_no_results(store: Store) -> None:
+    with pytest.raises(
+        StudyError, match=r"there is no study or evaluation 'tiny' in sqlite:.*mlflow\.db\. Check its name"
+    ):
+        results("tiny", store)
+    store.experiment("tiny")
     with pytest.raises(StudyError, match=r"'tiny' was not evaluated yet\. Run sslwear evaluate with its file"):
         results("tiny", store)
 

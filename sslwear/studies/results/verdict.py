@@ -223,11 +223,12 @@ def _baseline(study: optuna.Study) -> Rated | None:
 def _selection(study: optuna.Study, best: FrozenTrial | None, alike: list[int]) -> str:
     if best is None:
         return no_winner(study)
-    highest, limited = best_trial(study), " of the trials that keep the constraint" if _excluded(study) else ""
+    highest, keeping = best_trial(study), eligible(study)
+    limited = " of the trials that keep the constraint" if _excluded(study) else ""
     if highest is None or study.user_attrs.get(SELECT, "best") == "best":
         value = score_of(best) or 0.0
-        return f"Trial {best.number} is selected, because it has the best mean{limited} ({value:.3f}){_shared(study)}."
-    if len(eligible(study)) < 2:
+        return f"Trial {best.number} is selected, because it has the best mean{limited} ({value:.3f}){_shared(keeping)}."
+    if len(keeping) < 2:
         kept = " and keeps the constraint" if limited else ""
         return f"Trial {best.number} is selected, because no other one has finished{kept}."
     if len(alike) < 2:
@@ -248,9 +249,9 @@ def _excluded(study: optuna.Study) -> int:
     return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) - len(eligible(study))
 
 
-def _shared(study: optuna.Study) -> str:
+def _shared(trials: Sequence[FrozenTrial]) -> str:
     """Over which participants trials are compared, if the score of some is undefined in a trial."""
-    people = [set(trial.user_attrs.get(PEOPLE, ())) for trial in eligible(study)]
+    people = [set(trial.user_attrs.get(PEOPLE, ())) for trial in trials]
     shared = set.intersection(*people)
     if all(one == shared for one in people) or not shared:
         return ""

@@ -227,7 +227,9 @@ def _selection(study: optuna.Study, best: FrozenTrial | None, alike: list[int]) 
     limited = " of the trials that keep the constraint" if _excluded(study) else ""
     if highest is None or study.user_attrs.get(SELECT, "best") == "best":
         value = score_of(best) or 0.0
-        return f"Trial {best.number} is selected, because it has the best mean{limited} ({value:.3f}){_shared(keeping)}."
+        return (
+            f"Trial {best.number} is selected, because it has the best mean{limited} ({value:.3f}){_shared(keeping)}."
+        )
     if len(keeping) < 2:
         kept = " and keeps the constraint" if limited else ""
         return f"Trial {best.number} is selected, because no other one has finished{kept}."

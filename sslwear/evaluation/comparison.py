@@ -44,7 +44,7 @@ class Summary:
         seed_sd: sample standard deviation between the seeds' means by name of the score, over the participants with
             results of all seeds; NaN with one seed, and for an average over seeds.
         participants: scores of each participant (rows), averaged over seeds.
-        missing: number of participants and seeds without a result: of each participant, the seeds that others have.
+        missing: number of missing results: seeds that a participant lacks and other participants of the method have.
         run_ids: ids of the runs.
     """
 

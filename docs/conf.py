@@ -28,8 +28,6 @@ include_patterns = [
     "docs/**.md",
     "docs/api/generated/*.rst",
     "benchmarks/RESULTS.md",
-    "benchmarks/RESULTS.md",
-    "mlruns/README.md",
     "experiments/README.md",
     "experiments/*/REPORT.md",
     "mlruns/README.md",

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from sslwear.cli.study_output import print_comparison, print_study
 from sslwear.cli.terminal import print_line, standard_output, user_errors
 from sslwear.cli.workers import Storage, Tracking, number_of_workers, open_store, run_in_workers
-
-if TYPE_CHECKING:
-    pass
 
 study_app = typer.Typer(no_args_is_help=True, help="Run, resume, show, list, compare and report studies.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -39,6 +40,8 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
         allowed = ", ".join(_section(model, place[:-1]).model_fields)
         if place[:-1] == ("search",):
             return f"search.{dotted(place[1:])} cannot be searched; keys that can be are {allowed}"
+        if meant := _meant(model, place):
+            return f"unknown key {dotted(place)!r}. Did you mean {' or '.join(meant)}? Allowed here are {allowed}"
         return f"unknown key {dotted(place)!r}; allowed here are {allowed}"
     if kind == "missing":
         return f"the key {dotted(place)!r} is missing; add it"
@@ -64,6 +67,15 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
         if "tuple[choices]" in problem["loc"]:
             message += " of values, or a range such as {low: 1, high: 10}"
     return f"{key}: {message[0].lower()}{message[1:]}, but got {shown(given)}"
+
+
+def _meant(model: type[BaseModel], place: Sequence[Any]) -> list[str]:
+    """Keys that were probably meant: of other sections with the same name, or of this section with a similar one."""
+    here, name = _section(model, place[:-1]), str(place[-1])
+    sections = {f"{key}.": next(_models(field.annotation), None) for key, field in model.model_fields.items()}
+    others = {"": model} if len(place) > 1 else sections
+    same = [f"{key}{name}" for key, one in others.items() if one is not None and name in one.model_fields]
+    return same or [dotted((*place[:-1], key)) for key in get_close_matches(name, here.model_fields, n=1)]
 
 
 def _is_branch(part: Any) -> bool:

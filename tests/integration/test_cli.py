@@ -162,7 +162,7 @@ def test_pre_training_is_done_once(home: Path, file: Path) -> None:
     ("changes", "words"),
     [
         (["study.x=1"], "study has no keys below it"),
-        (["trainig.tuning=all"], "unknown key 'trainig'; allowed here are study, data"),
+        (["trainig.tuning=all"], "unknown key 'trainig'. Did you mean training? Allowed here are study, data"),
         (
             ["training.tuning=layer9"],
             "training.tuning: 'layer9' names no blocks of cnn5. Its blocks are layer1 to layer5",

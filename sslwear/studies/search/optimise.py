@@ -40,6 +40,7 @@ from sslwear.tracking import Run, Store, participant_params
 from sslwear.tracking.client import TRACKING_VARIABLE, unless_away
 from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.masking import masked
+from sslwear.utils.words import count
 
 EXPERIMENT = "experiment"
 """Attribute of a study: its experiment in MLflow, by which another MLflow store is recognised."""
@@ -76,7 +77,7 @@ def run_study(
         settings = context.settings
         if settings.baseline is not None:
             check_baseline(settings.baseline, "baseline")
-        for warning in [*context.data_warnings(), *fold_warnings(context)]:
+        for warning in [*context.data_warnings(), *fold_warnings(context), *search_warnings(settings)]:
             progress.warn(warning)
         check_weights(context)
         search, training = settings.search, settings.training
@@ -171,6 +172,25 @@ def fold_warnings(context: StudyContext) -> list[str]:
         f"{name!r}, so it cannot be learnt there and all its windows count as wrong"
         for number, fold in enumerate(context.folds, start=1)
         for name in missing_classes(context.dataset, fold)
+    ]
+
+
+def search_warnings(settings: Settings) -> list[str]:
+    """Warnings about trials that must repeat others, because the search has fewer combinations."""
+    try:
+        size = settings.search.grid_size()
+    except ValueError:  # a range without a step, which has no end of values
+        return []
+    if size >= settings.trials:
+        return []
+    if not settings.search.space:
+        return [
+            f"{settings.study} has nothing to search, so all {settings.trials} trials are the same. Add search, or set "
+            "trials: 1"
+        ]
+    return [
+        f"search has {count(size, 'combination')}, so some of the {settings.trials} trials repeat others. Set "
+        f"trials: {size} and sampler: {{name: grid}} to try each once"
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,8 @@ def test_an_example_is_read(text: str) -> None:
     content = {"study": "a", "data": "smartwatch", **from_yaml(text)}
     content.pop("base", None)
     assert from_python(content, {}).data
+
+
+def test_the_page_of_all_keys_is_current() -> None:
+    found = runpy.run_path(str(DOCS / "keys.py"))
+    assert (DOCS / "keys.md").read_text() == found["page"](), "run python docs/keys.py"

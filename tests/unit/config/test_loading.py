@@ -173,7 +173,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "substance"),
     [
-        ("learning_rate: 1", ["unknown key 'learning_rate'", "study, data, encoder, weights, trials"]),
+        ("learning_rate: 1", ["unknown key 'learning_rate'", "Allowed here are study, data, encoder, weights, trials"]),
         ("training: {max_epoch: 3}", ["unknown key 'training.max_epoch'", "learning_rate", "max_epochs, patience"]),
         (
             "search: {learning_rate: {low: 1, high: 2, size: 1}}",
@@ -489,7 +489,11 @@ def test_overrides_nest_and_are_yaml(tmp_path: Path, overrides: list[str], expec
         ("training.patience.epochs=3", "--set training.patience.epochs=3: patience has no keys below it"),
         ("data=[", "--set data=[: '[' is not a YAML value"),
         ("training={patience: 1, patience: 2}", "is not a YAML value"),
-        ("training.max_epoch=3", "unknown key 'training.max_epoch'; allowed here are optimizer"),
+        ("training.max_epoch=3", "unknown key 'training.max_epoch'. Did you mean training.max_epochs? Allowed here"),
+        ("training.epochs_without=3", "unknown key 'training.epochs_without'; allowed here are optimizer"),
+        ("training.trials=3", "unknown key 'training.trials'. Did you mean trials? Allowed here are optimizer"),
+        ("tuning=all", "unknown key 'tuning'. Did you mean training.tuning or search.tuning? Allowed here are study"),
+        ("folds=3", "unknown key 'folds'. Did you mean split.folds or evaluation.folds? Allowed here are study"),
         ("trials=x", "trials: input should be a valid integer"),
         ("training.max_epochs=", "training.max_epochs: input should be a valid integer, but got no value"),
     ],

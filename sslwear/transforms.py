@@ -20,6 +20,9 @@ Transform = Callable[[Tensor, torch.Generator], Tensor]
 MIN_SPEED = 0.05
 """Lower limit of the relative speed of warped time, so that time never stops or runs backwards."""
 
+SEGMENT_SAMPLES = 10
+"""Minimum length of a segment that is put into another place."""
+
 
 def resize(x: Tensor, samples: int) -> Tensor:
     """Windows (B, 3, L) resampled linearly to (B, 3, samples); the first and the last sample are kept."""
@@ -38,19 +41,24 @@ def reverse(x: Tensor) -> Tensor:
     return x.flip(-1)
 
 
-def permute_segments(x: Tensor, generator: torch.Generator, segments: int = 4, min_samples: int = 10) -> Tensor:
+def permute_segments(
+    x: Tensor, generator: torch.Generator, segments: int = 4, min_samples: int | None = None
+) -> Tensor:
     """Windows cut into segments of random length that are put into another order, never the original one.
 
     Args:
         x: windows (B, 3, L).
         generator: CPU generator of cuts and orders.
         segments: number of segments, 2 to 6.
-        min_samples: minimum length of a segment; ``segments * min_samples`` cannot exceed L.
+        min_samples: minimum length of a segment; ``segments * min_samples`` cannot exceed L. None for
+            `SEGMENT_SAMPLES`, or for half of an equal share of L where that is less.
 
     Raises:
         ValueError: when the window is too short for the segments.
     """
     batch, _, length = x.shape
+    if min_samples is None:
+        min_samples = max(1, min(SEGMENT_SAMPLES, length // (2 * segments)))
     slack = length - segments * min_samples
     if slack < 0:
         raise ValueError(f"{segments} segments of at least {min_samples} samples need more than {length} samples")

@@ -12,13 +12,14 @@ from pydantic import (
 )
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
-from sslwear.config.evaluation import EvaluationSettings
+from sslwear.config.evaluation import EvaluationSettings, MethodSettings
 from sslwear.config.kinds import NO_BOOLEAN, Count, Paths, Positive, Section, Seed
 from sslwear.config.messages import sentence
 from sslwear.config.search import Range, SearchSettings
 from sslwear.config.sections import (
     CacheSettings,
     ConstraintSettings,
+    OptimizationSettings,
     PretrainingSettings,
     PrunerSettings,
     SamplerSettings,
@@ -105,26 +106,39 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _room_to_prune(self) -> Self:
-        warmup, most = self.pruner.warmup_epochs, self.most_epochs
-        if self.pruner.name in ("halving", "hyperband") and warmup >= most:
-            raise ValueError(
-                f"pruner.warmup_epochs is {warmup} and training.max_epochs {most}, which leaves "
-                f"{self.pruner.name} nothing to end; lower the first"
-            )
+        warmup, limits = self.pruner.warmup_epochs, {"training.max_epochs": self.most_epochs}
+        for name, method, search in self._searching:
+            own = method.max_epochs if "max_epochs" in method.model_fields_set else self.training.max_epochs
+            limits[f"max_epochs of the method {name!r}"] = search.most_epochs(own)
+        for what, most in limits.items():
+            if self.pruner.name in ("halving", "hyperband") and warmup >= most:
+                raise ValueError(
+                    f"pruner.warmup_epochs is {warmup} and {what} {most}, which leaves {self.pruner.name} nothing to "
+                    "end; lower the first"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _warm_up_ends(self) -> Self:
+        for section in ("training", "pretraining"):
+            _check_warm_up(f"{section}.", section, getattr(self, section), self.search)
+        for name, method in self.evaluation.methods.items() if self.evaluation is not None else ():
+            if method.trains:
+                given = method.model_dump(include={"warmup_epochs", "max_epochs", "schedule"})
+                training = self.training.model_copy(update=given)
+                _check_warm_up(f"evaluation.methods: {name!r}: ", "training", training, method.search)
         return self
 
     @model_validator(mode="after")
     def _trials_of_grid(self) -> Self:
         if self.sampler.name != "grid":
             return self
-        size = self.search.grid_size()
-        if size > MOST_COMBINATIONS:
-            raise ValueError(
-                f"sampler.name is grid, and search has {size:,} combinations, more than {MOST_COMBINATIONS:,}; leave "
-                "values out, or choose another sampler"
-            )
+        size = _grid_size(self.search)
         most = self.trials if "trials" in self.model_fields_set else size
         object.__setattr__(self, "trials", min(most, size))  # settings are frozen once they are read
+        for _, method, search in self._searching:
+            assert method.trials is not None
+            object.__setattr__(method, "trials", min(method.trials, _grid_size(search)))
         return self
 
     @model_validator(mode="wrap")  # the last validator, so that it explains what the others say
@@ -144,9 +158,52 @@ class Settings(Section):
     @property
     def most_epochs(self) -> int:
         """Largest number of epochs that a trial may fine-tune for."""
-        searched = self.search.space.get("training.max_epochs", ())
-        return int(searched.high) if isinstance(searched, Range) else max([*searched, self.training.max_epochs])
+        return self.search.most_epochs(self.training.max_epochs)
+
+    @property
+    def _searching(self) -> list[tuple[str, MethodSettings, SearchSettings]]:
+        """Methods of the evaluation that search, with their names and searches."""
+        methods = self.evaluation.methods if self.evaluation is not None else {}
+        return [(name, one, one.search) for name, one in methods.items() if one.search is not None]
 
     def to_yaml(self) -> str:
         """The settings with every default filled in, as YAML that `parse` and `load` read back."""
         return to_yaml(self.model_dump(mode="json"))
+
+
+def _check_warm_up(place: str, section: str, own: OptimizationSettings, search: SearchSettings | None) -> None:
+    """Check that the warm-up ends in the longest training.
+
+    Args:
+        place: where the settings are, for messages.
+        section: ``training`` or ``pretraining``.
+        own: the settings where they are not searched.
+        search: what is searched of them.
+
+    Raises:
+        ValueError: when it does not.
+    """
+    most = []
+    for key in ("warmup_epochs", "max_epochs"):
+        searched = search.space.get(f"{section}.{key}", ()) if search is not None else ()
+        most.append(int(searched.high if isinstance(searched, Range) else max(searched or [getattr(own, key)])))
+    if most[0] >= most[1] and own.schedule != "one_cycle":  # which has a rise of its own
+        raise ValueError(
+            f"{place}warmup_epochs is {most[0]} and max_epochs {most[1]}, so the learning rate would never reach its "
+            "value; lower the first"
+        )
+
+
+def _grid_size(search: SearchSettings) -> int:
+    """Number of combinations of a grid.
+
+    Raises:
+        ValueError: when there are too many, or a range has no step.
+    """
+    size = search.grid_size()
+    if size > MOST_COMBINATIONS:
+        raise ValueError(
+            f"sampler.name is grid, and search has {size:,} combinations, more than {MOST_COMBINATIONS:,}; leave "
+            "values out, or choose another sampler"
+        )
+    return size

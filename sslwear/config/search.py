@@ -21,6 +21,8 @@ NO_SCALARS = ("pretraining.data",)
 """Keys that cannot be searched, because their values are lists."""
 ROUNDING = 1e-9
 """Largest deviation of a number of steps from a whole number, as a share of it, that is rounding."""
+MOST_STEPS = 1_000_000
+"""Largest number of steps of a range."""
 
 
 def _is_whole(steps: float) -> bool:
@@ -47,11 +49,19 @@ class Range(Section, Generic[Number]):
     def _consistent(self) -> Self:
         if self.low >= self.high:
             raise ValueError(f"low must be less than high, but they are {self.low:g} and {self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError(
+                f"low must be above 0 on a logarithmic scale, but is {self.low:g}; raise it, or add log: false"
+            )
         if self.step is None:
             return self
+        if not self.step > 0:
+            raise ValueError(f"step must be above 0, but is {self.step:g}")
         if self.log:
             raise ValueError("step is for a linear scale; add log: false, or leave step out")
         steps = (self.high - self.low) / self.step
+        if steps > MOST_STEPS:
+            raise ValueError(f"step is too small: {self.low:g} to {self.high:g} has more than {MOST_STEPS:,} steps")
         if not _is_whole(steps):
             raise ValueError(f"high must be low and a number of steps, but {self.low:g} to {self.high:g} is {steps:g}")
         return self
@@ -186,6 +196,11 @@ class SearchSettings(_Keys):
         """Choices of a key; empty if it has none."""
         found = self.space.get(name)
         return found if isinstance(found, tuple) else ()
+
+    def most_epochs(self, own: int) -> int:
+        """Largest number of epochs that a trial may fine-tune for, where `own` is the number that is not searched."""
+        searched = self.space.get("training.max_epochs", ())
+        return int(searched.high) if isinstance(searched, Range) else max([*searched, own])
 
     def grid_size(self) -> int:
         """Number of combinations of all values.

@@ -107,5 +107,6 @@ def difference(first: pd.Series[float], second: pd.Series[float]) -> Difference:
     """
     each = (first - second).dropna()
     found = interval(each.to_numpy())
-    p = float(stats.wilcoxon(each).pvalue) if len(each) > 1 and (each != 0).any() else np.nan
-    return Difference(found, 1.0 if len(each) > 1 and not (each != 0).any() else p)
+    differing = each[each != 0]  # with zeros SciPy gives up the exact test, also where few differences remain
+    p = float(stats.wilcoxon(differing).pvalue) if len(differing) else 1.0
+    return Difference(found, p if len(each) > 1 else np.nan)

@@ -93,6 +93,9 @@ def features_of(windows: Windows, samples: int | None = None) -> NDArray[np.floa
 
 
 def window_rate(windows: Windows, samples: int | None = None) -> float:
-    """Sampling rate by the window length, after resampling to `samples`; 30 Hz before where it is not known."""
+    """Sampling rate by the window length, after resampling to `samples`; 30 Hz before where it is not known.
+
+    It is rounded to float32, as the rate of promoted trees is, so that both put a frequency into the same band.
+    """
     dataset = windows.dataset
-    return (samples or dataset.samples) / (dataset.window_s or dataset.samples / RATE_HZ)
+    return float(np.float32((samples or dataset.samples) / (dataset.window_s or dataset.samples / RATE_HZ)))

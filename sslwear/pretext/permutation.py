@@ -9,7 +9,7 @@ from sslwear.pretext.base import TransformTask
 
 
 class Permutation(TransformTask):
-    """Detection of windows whose four segments, of at least 10 samples, were reordered."""
+    """Detection of windows whose four segments were reordered, see `sslwear.transforms.permute_segments`."""
 
     name = "permutation"
     title = "Were the four segments of this window reordered?"

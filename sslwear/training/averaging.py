@@ -59,14 +59,15 @@ class WeightAverage:
         if self._ema:
             self._average.update_parameters(self._trained)
 
-    def after_epoch(self, epoch: int, passes: Callable[[Network], Iterable[object]]) -> None:
+    def after_epoch(self, epoch: int, passes: Callable[[Network], Iterable[int]]) -> None:
         """Add the weights after an epoch, and compute the statistics of batch norms anew.
 
         PyTorch's `update_bn` would also change the batch norms of frozen blocks.
 
         Args:
             epoch: number of the epoch, from 1.
-            passes: forward passes of a network for all training windows.
+            passes: forward passes of a network for all training windows in random batches; gives the number of rows of
+                a batch before its pass.
         """
         if not self._ema:
             if epoch <= SWA_SHARE * self._settings.max_epochs + 1:
@@ -81,13 +82,15 @@ class WeightAverage:
 
 
 @torch.no_grad()
-def _recompute(norms: Sequence[_BatchNorm], passes: Iterable[object]) -> None:
-    """Set the statistics of batch norms to their means over batches."""
+def _recompute(norms: Sequence[_BatchNorm], passes: Iterable[int]) -> None:
+    """Set the statistics of batch norms to their means over all rows, see `WeightAverage.after_epoch` for `passes`."""
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # for equal weights of all batches
-    for _ in passes:
-        pass
+    seen = 0
+    for rows in passes:
+        seen += rows
+        for norm in norms:
+            norm.momentum = rows / seen
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

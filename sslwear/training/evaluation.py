@@ -114,9 +114,9 @@ def forward_part(
 
 
 def mean_loss(sums: list[Tensor]) -> float:
-    """Mean loss over windows, from each batch's sum of losses and sum of weights.
+    """Mean loss over windows, from each batch's sum of losses and sum of weights; 0 where all weights are 0.
 
     This is the only place where an epoch waits for a GPU.
     """
     loss, weight = torch.stack(sums).cpu().double().sum(dim=0)
-    return float(loss / weight)
+    return float(loss / weight) if weight else float(loss)  # NaN stays NaN

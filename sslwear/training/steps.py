@@ -88,13 +88,18 @@ class Steps:
             for name, value in network.named_buffers():  # the forward passes updated batch-norm statistics
                 value.copy_(buffers[name])
 
-    def passes(self, network: Network, source: WindowSource, view: int) -> Iterator[Tensor]:
-        """Forward passes of a network for all training windows."""
+    def passes(self, network: Network, source: WindowSource, view: int) -> Iterator[int]:
+        """Forward passes of a network for all training windows; gives the number of rows of a batch before its pass.
+
+        Batches are random, as in training. In the order of the recordings, a batch has windows of one participant and
+        often of one activity, and so too little variance.
+        """
         settings, draws = self._settings, generator(self._settings.seed, Stream.AVERAGE)
-        how = self._samples, settings.device, None, view, settings.processes.reading()
+        how = self._samples, settings.device, draws, view, settings.processes.reading()
         for x, labels in read(source, settings.whole_batch, *how):
             batch = Batch.of(self._task, x, labels, draws, training=True, processes=settings.processes)
-            yield forward_part(network, batch, settings, source.depth)
+            yield batch.count
+            forward_part(network, batch, settings, source.depth)
 
     def _parallel(self) -> nn.Module:
         """The network, or its wrapper that averages gradients over the processes."""

@@ -125,6 +125,11 @@ class Classification(ClassTask):
 
 
 def inverse_frequency(labels: NDArray[np.int64], classes: int) -> Tensor:
-    """Class weights n / (classes * n_c): every class has the same total weight, and the mean weight is 1."""
+    """Class weights: every class with labels has the same total weight, and the mean weight is 1.
+
+    A class without labels cannot be learnt. It has the weight 0, so that its validation windows, whose loss rises the
+    more certain a network becomes, do not decide the number of epochs.
+    """
     counts = np.bincount(labels, minlength=classes)
-    return torch.from_numpy((len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32))
+    shares = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return torch.from_numpy(np.where(counts > 0, shares, 0).astype(np.float32))

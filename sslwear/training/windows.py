@@ -222,7 +222,7 @@ class SampledWindows(WindowSource):
     by_motion: bool
 
     def __len__(self) -> int:
-        return sum(self._sample_size(source) for source in self.sources)
+        return self._sampled(self.sources)
 
     def participants(self) -> list[Any]:
         """Participants of the windows."""
@@ -241,8 +241,7 @@ class SampledWindows(WindowSource):
         draws = shuffle or torch.Generator().manual_seed(VALIDATION_SEED)
         order = torch.randperm(len(self.sources), generator=draws).tolist()
         left_out = reading.skip
-        for first in range(0, len(order), self.group_size):
-            group = [self.sources[i] for i in order[first : first + self.group_size]]
+        for group in self._groups(order):
             arrays = [source.windows() for source in group]
             sampled = [self._sample(source, draws) for source in group]
             member = np.repeat(np.arange(len(group)), [len(rows) for rows in sampled])
@@ -258,8 +257,19 @@ class SampledWindows(WindowSource):
                 parts = [gather(array, rows[mine[member[mine] == i]], samples) for i, array in enumerate(arrays)]
                 yield torch.cat(parts).to(device), torch.from_numpy(labels[batch]).to(device)
 
-    def _sample_size(self, source: ParticipantWindows) -> int:
-        return source.count if self.per_participant is None else self.per_participant
+    def _groups(self, order: Sequence[int]) -> list[list[ParticipantWindows]]:
+        """Groups of participants, each of which samples two or more windows: a batch of one is of no use."""
+        groups: list[list[ParticipantWindows]] = [[]]
+        for i in order:
+            if len(groups[-1]) >= self.group_size and self._sampled(groups[-1]) > 1:
+                groups.append([])
+            groups[-1].append(self.sources[i])
+        if len(groups) > 1 and self._sampled(groups[-1]) < 2:
+            groups[-2] += groups.pop()
+        return groups
+
+    def _sampled(self, sources: Sequence[ParticipantWindows]) -> int:
+        return sum(one.count if self.per_participant is None else self.per_participant for one in sources)
 
     def _sample(self, source: ParticipantWindows, draws: torch.Generator) -> NDArray[np.int64]:
         """Indices of sampled windows of a participant."""
@@ -268,7 +278,7 @@ class SampledWindows(WindowSource):
         if self.by_motion:
             motion = torch.from_numpy(source.motion(candidates))
             weights = motion if motion.sum() > 0 else weights
-        places = torch.multinomial(weights.double(), self._sample_size(source), replacement=True, generator=draws)
+        places = torch.multinomial(weights.double(), self._sampled([source]), replacement=True, generator=draws)
         sampled: NDArray[np.int64] = candidates[places.numpy()]
         return sampled
 

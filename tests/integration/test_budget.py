@@ -51,7 +51,7 @@ def test_the_first_trials_are_the_files_own_and_then_the_cheapest_first(
 ) -> None:
     settings = make(search={**MASKS, "pretext": ["none", "reverse"]}, sampler={"startup_trials": 12})
     proposed = first_trials(StudyContext.open(settings, store))
-    assert len(proposed) == 12
+    assert 8 <= len(proposed) == len({tuple(params.values()) for params in proposed})
     assert proposed[0] == {"tuning": "head", "pretext": "none"}
     cost = {"head": 0, "layer5": 1, "layer3-4": 3, "layer1": 5, "all": 5}
     costs = [(cost[params["tuning"]], params["pretext"] != "none") for params in proposed[1:]]
@@ -171,7 +171,7 @@ def test_of_processes_that_want_the_same_pre_training_one_does_it(make: Callable
     ],
 )
 def test_the_pruner_is_the_one_that_is_asked_for(make: Callable[..., Settings], name: str, kind: type) -> None:
-    assert type(pruner(make(pruner={"name": name, "warmup_epochs": 0}))) is kind
+    assert isinstance(pruner(make(pruner={"name": name, "warmup_epochs": 0})), kind)
 
 
 @pytest.mark.parametrize("name", ["halving", "hyperband"])

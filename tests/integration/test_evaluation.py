@@ -38,7 +38,8 @@ from sslwear.reports.report_text import incomplete
 from sslwear.studies.evaluations import job as job_module
 from sslwear.studies.evaluations.cross_validation import evaluate_study, results
 from sslwear.studies.evaluations.listing import find_evaluation
-from sslwear.studies.evaluations.results import COLUMNS
+from sslwear.studies.evaluations.plan import CrossValidationPlan
+from sslwear.studies.evaluations.results import COLUMNS, VALIDATION, validation_means
 from sslwear.studies.reruns.rerun import rerun
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
@@ -253,6 +254,36 @@ def test_the_choice_is_made_on_validation_participants_and_not_on_those_tested(
     for run_id, origin in zip(best["run_id"], large["run_id"], strict=True):
         tags = store.client.get_run(run_id).data.tags
         assert (tags["sslwear.chosen"], tags["sslwear.chosen_run"]) == ("large", origin)
+
+
+def test_selection_compares_members_over_participants_whose_score_is_defined_for_all(
+    store: Store,
+) -> None:
+    """Kappa of a participant with one class is undefined if all windows are right, and 0 after an error."""
+    experiment, members = store.experiment("members"), {}
+    for name, kappas in {"worse": [0.5, 0.0], "better": [0.4, np.nan], "best": [0.6, np.nan]}.items():
+        run = store.create_run(experiment, name, "cross_validation_job")
+        table = pd.DataFrame({"participant": ["1", "2"], "windows": 9, **dict.fromkeys(SCORES, kappas)})
+        run.table(table, VALIDATION)
+        run.end("FINISHED", "finished")
+        members[name] = store.client.get_run(run.id)
+    means = validation_means(store, members, "kappa")
+    assert means == {"worse": 0.5, "better": 0.4, "best": 0.6}
+
+
+def test_each_fold_of_an_evaluation_that_selects_must_tell_methods_apart(
+    evaluation: Callable[..., Settings], small: Dataset, store: Store, tmp_path: Path
+) -> None:
+    jobs = CrossValidationPlan.build(evaluation(protocol="leave_one_out"), store).jobs
+    other = list(dict.fromkeys(job.split.validation for job in jobs))[1]  # not those of the first fold
+    names = np.array(small.class_names)[small.labels].astype("U20")
+    names[np.isin(small.pid, other)] = names[0]
+    description = small.description.model_copy(update={"fingerprint": None})
+    write_dataset(tmp_path / "data", np.array(small.windows), names, small.pid, small.start, description)
+    methods = {"best": {"select_on_validation": ["small", "large"]}, "small": {}, "large": {"batch_size": 16}}
+    settings = evaluation({"data": str(tmp_path / "data")}, protocol="leave_one_out", methods=methods, seeds=[1])
+    with pytest.raises(DataError, match=f"the validation participants {other[0]}.* have only the class"):
+        CrossValidationPlan.build(settings, store)
 
 
 def test_a_baseline_is_given_the_folds_participants_and_scored_like_a_network(
@@ -640,7 +671,7 @@ def test_a_class_that_one_person_shows_is_missed_and_told_when_that_person_is_te
     top = {"data": str(tmp_path / "data")}
     settings = evaluation(top, protocol="leave_one_out", methods={"head": {}}, seeds=[1])
     table = evaluate_study(settings, store, listener)
-    expected = "fold 3: only the test participants (5) have the class 'sawing', so it cannot be learnt"
+    expected = "fold 3: no training participant has the class 'sawing', so it cannot be learnt"
     assert [text for text in listener.warnings if "the class" in text] == [
         f"{expected} and all its windows count as wrong"
     ]

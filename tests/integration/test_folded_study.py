@@ -250,6 +250,12 @@ def test_one_pre_training_on_data_of_another_source_serves_all_folds(
     assert len(store.find_runs(store.experiment("tiny"), kind="pretraining")) == 1
 
 
+def test_participants_with_equal_scores_do_not_make_a_trial_worse() -> None:
+    scores = {str(i): 0.5 - 0.1 * (i < 4) * (i + 1) for i in range(14)}
+    assert not is_worse(scores, dict.fromkeys(scores, 0.5), 0.05)  # the exact p-value of four pairs is 1/16
+    assert is_worse(scores, dict.fromkeys(scores, 0.5), 0.07)
+
+
 def test_a_trial_is_worse_if_most_participants_say_so() -> None:
     best = {str(i): 0.8 for i in range(6)}
     assert is_worse({str(i): 0.6 + i / 100 for i in range(6)}, best, 0.1)

@@ -15,11 +15,14 @@ from sslwear.data.dataset import Dataset, open_dataset
 from sslwear.deployment.promotion.promotion import promote
 from sslwear.encoders.card import CHECKPOINT
 from sslwear.errors import LeakageError
+from sslwear.studies.evaluations.plan import CrossValidationPlan
+from sslwear.studies.results.verdict import JUDGED
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.leakage import seen_participants, training_provenance
 from sslwear.studies.trial.single_run import pretrain_once, train_once
 from sslwear.tracking import Store
 from tests.conftest import SMALL_PARTICIPANTS
+from tests.integration.conftest import Hearing
 
 TRAINING = {"tuning": "head", "max_epochs": 1, "batch_size": 32}
 
@@ -109,6 +112,40 @@ def test_a_search_from_weights_that_know_those_who_are_tested_is_refused(
         with pytest.raises(LeakageError, match=f"runs:/{origin} were trained on participant .* a test participant"):
             run_study(make(study=f"other-{origin}", split=split, **search), store)
         run_study(make(study=f"same-{origin}", **search), store)  # the same people are tested
+
+
+@pytest.mark.parametrize("split", [{"test": 0.2, "folds": 2}, {"test": 0.2, "validation": 0.25}])
+def test_a_search_from_weights_that_know_the_labels_of_those_who_judge_is_refused(
+    split: dict[str, Any], make: Callable[..., Settings], store: Store
+) -> None:
+    once: dict[str, Any] = {"split": split, "training": TRAINING, "search": {}, "trials": 1}
+    first = run_study(make(study="first", **once), store)
+    (winner,) = store.find_runs(store.experiment("first"), kind="winner")
+    with pytest.raises(LeakageError, match=r"with the labels of participant .* by whom trials are judged"):
+        run_study(make(study="second", weights=f"runs:/{winner.info.run_id}", **once), store)
+    assert "a network that was not trained on that participant" in first.user_attrs[JUDGED] or "folds" not in split
+
+
+def test_a_search_inside_of_a_hold_out_from_weights_that_know_the_labels_is_refused(
+    make: Callable[..., Settings], store: Store
+) -> None:
+    once: dict[str, Any] = {"split": {"test": 0.2, "folds": 2}, "training": TRAINING}
+    run_study(make(study="first", search={}, trials=1, **once), store)
+    (winner,) = store.find_runs(store.experiment("first"), kind="winner")
+    method = {"search": {"learning_rate": [1e-3, 1e-2]}, "trials": 2, "weights": f"runs:/{winner.info.run_id}"}
+    evaluation = {"protocol": "hold_out", "baselines": "none", "methods": {"search": method, "plain": {}}}
+    with pytest.raises(LeakageError, match=r"with the labels of participant .* by whom trials are judged"):
+        CrossValidationPlan.build(make(study="nested", search={}, evaluation=evaluation, **once), store)
+
+
+def test_weights_that_know_windows_of_those_who_judge_are_told(make: Callable[..., Settings], store: Store) -> None:
+    once: dict[str, Any] = {"split": {"test": 0.2, "folds": 2}, "search": {}, "trials": 1}
+    weights, _ = pretrain_once(make(training={"pretext": "reverse"}, split={"test": 0.2, "validation": 0.25}), store)
+    progress = Hearing()
+    study = run_study(make(weights=f"runs:/{weights}", training=TRAINING, **once), store, progress)
+    told = "The initial weights were trained on windows of 3 participants by whom trials are judged, without labels"
+    assert any(text.startswith(told) for text in progress.warnings), progress.warnings
+    assert "was not trained on that participant with labels. " + told in study.user_attrs[JUDGED]
 
 
 def test_where_it_is_not_known_whom_a_data_set_taught_all_are_taken_to_be_known(

@@ -117,6 +117,15 @@ def settings(make: Callable[..., Settings], files: tuple[Path, Path]) -> Setting
     )
 
 
+def test_a_study_is_not_resumed_with_another_version_of_a_plugin(
+    settings: Settings, files: tuple[Path, Path], store: Store
+) -> None:
+    run_study(settings, store, ProgressCallback())
+    files[0].write_text(ENCODER.replace("self.conv(x).relu()", "self.conv(x).mul(0)"))
+    with pytest.raises(StudyError, match="was started with another version of a plug-in"):
+        run_study(settings.model_copy(update={"trials": 2}), store, ProgressCallback())
+
+
 def test_a_model_includes_the_file_of_its_encoder(
     settings: Settings, files: tuple[Path, Path], tmp_path: Path, small: Dataset, store: Store
 ) -> None:

@@ -230,6 +230,21 @@ def test_a_part_of_an_evaluation_is_repeated_in_its_fold_with_its_seed(evaluated
         assert not [text for text in listener.warnings if "uncommitted" not in text]
 
 
+def test_a_trial_of_a_search_inside_of_a_fold_is_repeated_with_its_job_only(
+    make: Callable[..., Settings], store: Store
+) -> None:
+    methods = {"search": {"search": {"learning_rate": [1e-3, 1e-2]}, "trials": 1}}
+    evaluation = {"protocol": "hold_out", "baselines": "none", "methods": methods}
+    evaluate_study(make(search={}, evaluation=evaluation), store)
+    (job,) = store.find_runs(None, kind="cross_validation_job")
+    for kind in ("trial", "winner"):
+        (nested,) = store.find_runs(None, kind=kind)
+        with pytest.raises(
+            StudyError, match=f"cannot be repeated alone. Repeat the whole search, the run {job.info.run_id}"
+        ):
+            rerun(nested, store, ProgressCallback())
+
+
 def test_a_part_that_the_settings_no_longer_name_is_refused(evaluated: Store) -> None:
     (run, *_) = logged(evaluated, "cross_validation_job")
     evaluated.client.set_tag(run.info.run_id, "sslwear.method", "gone")

@@ -135,26 +135,31 @@ def test_segments_of_at_least_the_least_length_change_places_on_all_axes_togethe
 
 
 def test_permutation_by_default_is_of_four_segments_of_at_least_10_samples() -> None:
-    source = transforms.permute_segments(ramps(500, 60), seeded(0))[:, 0].numpy()
-    runs = [np.diff([0, *(np.flatnonzero(np.diff(row) != 1) + 1), 60]) for row in source]
+    source = transforms.permute_segments(ramps(500, 80), seeded(0))[:, 0].numpy()
+    runs = [np.diff([0, *(np.flatnonzero(np.diff(row) != 1) + 1), 80]) for row in source]
     assert max(len(run) for run in runs) == 4
     assert min(run.min() for run in runs) == 10
 
 
-@given(seed=seeds, length=st.integers(40, 120))
+def test_segments_of_short_windows_are_half_of_an_equal_share_or_longer() -> None:
+    source = transforms.permute_segments(ramps(500, 30), seeded(0))[:, 0].numpy()
+    assert min(np.diff([0, *(np.flatnonzero(np.diff(row) != 1) + 1), 30]).min() for row in source) == 3
+
+
+@given(seed=seeds, length=st.integers(8, 120))
 def test_permutation_never_leaves_a_window_as_it_was(seed: int, length: int) -> None:
     x = ramps(64, length)
     assert (transforms.permute_segments(x, seeded(seed)) != x).any(dim=2).all()
 
 
 def test_permutation_reaches_every_other_order_of_the_segments() -> None:
-    y = transforms.permute_segments(ramps(2000, 40), seeded(0))[:, 0]
+    y = transforms.permute_segments(ramps(2000, 40), seeded(0), min_samples=10)[:, 0]
     orders = {tuple(row[::10].long().div(10, rounding_mode="floor").tolist()) for row in y}
     assert orders == set(itertools.permutations(range(4))) - {(0, 1, 2, 3)}
 
 
 def test_two_segments_that_fill_the_window_change_places() -> None:
-    y = transforms.permute_segments(ramps(3, 20), seeded(0), segments=2)
+    y = transforms.permute_segments(ramps(3, 20), seeded(0), segments=2, min_samples=10)
     assert y[:, 0].tolist() == [[*range(10, 20), *range(10)]] * 3
 
 

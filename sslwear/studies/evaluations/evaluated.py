@@ -24,7 +24,14 @@ from sslwear.evaluation.selection import corrected_estimate
 from sslwear.studies.evaluations.job import PROBABILITIES
 from sslwear.studies.evaluations.methods import Method
 from sslwear.studies.evaluations.plan import CrossValidationPlan, Job
-from sslwear.studies.evaluations.results import PLAN, finished_jobs, newest_evaluation, not_evaluated, results
+from sslwear.studies.evaluations.results import (
+    PLAN,
+    finished_jobs,
+    newest_evaluation,
+    not_evaluated,
+    results,
+    validation_means,
+)
 from sslwear.studies.setup.keys import key_of
 from sslwear.tracking import Store, reading
 from sslwear.training.metrics import confusion
@@ -141,8 +148,9 @@ class Evaluated:
         """Member of a selecting method with the best mean objective on validation participants."""
         values: dict[str, list[float]] = {}
         for job in self._jobs(name):
-            for (member, _), key in job.members.items():
-                values.setdefault(member, []).append(self.jobs[key].data.metrics.get(self.objective, -np.inf))
+            members = {member: self.jobs[key] for (member, _), key in job.members.items()}
+            for member, value in validation_means(self.plan.context.store, members, self.objective).items():
+                values.setdefault(member, []).append(value)
         return max(values, key=lambda member: fmean(values[member]))
 
     def _advice(self, name: str) -> str:

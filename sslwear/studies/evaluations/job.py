@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -20,7 +19,7 @@ from sslwear.evaluation.smoothing import fit_smoothing, smooth_predictions
 from sslwear.studies.database.trials import logged_settings, score_of, training_of
 from sslwear.studies.evaluations.plan import CrossValidationPlan, Job
 from sslwear.studies.evaluations.probe import open_probe
-from sslwear.studies.evaluations.results import PARTICIPANTS
+from sslwear.studies.evaluations.results import PARTICIPANTS, validation_means
 from sslwear.studies.results.verdict import estimate
 from sslwear.studies.search.final_test import HeldOutScores, score_network, score_predictions
 from sslwear.studies.search.trials_loop import search_in_fold
@@ -91,9 +90,8 @@ def run_job(
     marks = [TRANSDUCTIVE] if plan.settings.transductive else []
     marks += [SUPERVISED_NOTE.format(", ".join(job.method.supervised))] if job.method.supervised else []
     mark = f" ({'; '.join(marks)})" if marks else ""
-    run.describe(
-        f"{what}\n\nFold {job.fold}, seed {job.seed}: mean {objective} of the test participants {value:.3f}{mark}."
-    )
+    seed = "all seeds" if job.method.given.over_seeds else f"seed {job.seed}"
+    run.describe(f"{what}\n\nFold {job.fold}, {seed}: mean {objective} of the test participants {value:.3f}{mark}.")
     return value
 
 
@@ -113,8 +111,8 @@ def _select_on_validation(
 ) -> tuple[str, float]:
     """Copy the member with the best objective on the fold's validation participants; the first one of equals."""
     runs = {name: member for (name, _), member in members.items()}
-    values = {name: member.data.metrics.get(objective, math.nan) for name, member in runs.items()}
-    best = max(values, key=lambda name: -math.inf if math.isnan(values[name]) else values[name])
+    values = validation_means(plan.context.store, runs, objective)
+    best = max(values, key=lambda name: values[name])
     chosen = runs[best]
     run.copy(chosen.info.run_id)
     run.tags(chosen=best, chosen_run=chosen.info.run_id)

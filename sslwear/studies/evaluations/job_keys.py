@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sslwear.config import EvaluationSettings, SearchSettings, TrainingSettings
+from sslwear.config import EvaluationSettings
 from sslwear.data.splits import Split
 from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.studies.evaluations.methods import Method
 from sslwear.studies.evaluations.probe import foreign_content
 from sslwear.studies.setup.context import StudyContext
-from sslwear.studies.setup.keys import EVALUATION_VERSION, adapted_length, key_of, plugin_identities
-from sslwear.studies.setup.names import augmentation_of
+from sslwear.studies.setup.keys import (
+    EVALUATION_VERSION,
+    adapted_length,
+    key_of,
+    plugin_identities,
+    searched_plugins,
+    training_plugins,
+)
 from sslwear.studies.trial.pretraining import pretraining_windows
 from sslwear.tracking import participant_params
 from sslwear.utils import plugins
@@ -104,23 +110,11 @@ def _content(context: StudyContext, method: Method) -> dict[str, Any]:
             "split": settings.split.model_dump(include={"folds", "repeats", "validation", "validation_seed"}),
             **settings.model_dump(include=sections),
         }
-        if searched := _searched_plugins(context, method.training, method.given.search):
+        if searched := searched_plugins(context, method.training, method.given.search):
             content["search"]["plugins"] = searched
-    if identities := _plugins(context, method.training, bool(method.given.probe)):
+    identities = training_plugins(context, method.training)
+    if method.given.probe is not None:
+        identities = plugin_identities(context.encoder, method.training.pretext)
+    if identities:
         content["plugins"] = identities
     return content
-
-
-def _plugins(context: StudyContext, training: TrainingSettings, probe: bool) -> dict[str, str]:
-    """Versions or contents of the plug-ins of a training, or of a probe, that are not part of this package."""
-    tuning, augmentation = (None, None) if probe else (type(context.tuning(training)), augmentation_of(training))
-    return plugin_identities(context.encoder, training.pretext, tuning, augmentation)
-
-
-def _searched_plugins(
-    context: StudyContext, training: TrainingSettings, search: SearchSettings
-) -> dict[str, dict[str, str]]:
-    """Those of each choice of a search, by key and choice."""
-    changed = {f"{key} {one}": {key: one} for key in ("tuning", "pretext", "augment") for one in search.choices(key)}
-    found = {name: _plugins(context, training.model_copy(update=one), probe=False) for name, one in changed.items()}
-    return {name: identities for name, identities in found.items() if identities}

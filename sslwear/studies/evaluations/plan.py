@@ -11,16 +11,16 @@ import pandas as pd
 from sslwear.config import EvaluationSettings, Settings
 from sslwear.data.dataset import Dataset
 from sslwear.data.folds import folds, inner_folds
-from sslwear.data.splits import Split, check_several_classes, missing_classes
+from sslwear.data.splits import Split, check_classes, check_several_classes
 from sslwear.errors import SettingsError
 from sslwear.evaluation.smoothing import check_consecutive
 from sslwear.studies.evaluations.job_keys import job_key
 from sslwear.studies.evaluations.methods import Method, resolve_methods
 from sslwear.studies.evaluations.probe import rate_warning
 from sslwear.studies.setup.context import StudyContext, open_labelled
-from sslwear.studies.setup.data_checks import check_objective
+from sslwear.studies.setup.data_checks import check_objective, fold_warnings
 from sslwear.studies.setup.keys import key_of
-from sslwear.studies.setup.leakage import check_evaluation_weights
+from sslwear.studies.setup.leakage import check_evaluation_weights, check_judged
 from sslwear.studies.trial.pretraining_checks import check_pretraining
 from sslwear.tracking import Store
 
@@ -78,6 +78,8 @@ class CrossValidationPlan:
         check_several_classes(dataset)
         splits = _splits(dataset, settings, evaluation)
         hold_out = evaluation.protocol == "hold_out"
+        if hold_out:
+            check_classes(dataset, splits[0])
         context = StudyContext.open(settings, store, dataset, None if hold_out else splits[0])
         methods = resolve_methods(evaluation, context)
         tested = {participant for split in splits for participant in split.test}
@@ -85,14 +87,18 @@ class CrossValidationPlan:
         seen = [check_evaluation_weights(context, evaluation, origin, tested) for origin in sorted(origins)]
         if evaluation.smoothing == "hmm":
             check_consecutive(dataset)
+        searching = [method for method in methods if method.given.search is not None]
+        if hold_out:  # in which training participants may be those of the weights
+            for origin in sorted({method.weights for method in searching}):
+                check_judged(replace(context, folds=inner_folds(dataset, splits[0], context.settings.split)), origin)
         pretexts = {pretext for method in methods for pretext in method.pretrains}
         _check_transductive(context, evaluation, splits, bool(pretexts), any(seen))
         for split in splits:  # every fold must be able to run every job
-            fold = replace(context, split=split, transductive=evaluation.transductive)
+            fold = replace(context.in_fold(split), transductive=evaluation.transductive)
             if any(method.given.select_on_validation for method in methods):
                 check_objective(fold.dataset, fold.judged, settings.objective)
             check_pretraining(fold, pretexts)
-            for inner in inner_folds(dataset, split, settings.split) if any(m.given.search for m in methods) else ():
+            for inner in inner_folds(dataset, split, context.settings.split) if searching else ():
                 check_pretraining(fold.in_fold(inner), pretexts)
         return cls(context, evaluation, _jobs(context, evaluation, splits, methods))
 
@@ -107,12 +113,7 @@ class CrossValidationPlan:
         foreign = dict.fromkeys(job.method.given.encoder for job in self.jobs)
         found += [self._unequal_refit()]
         found += [rate_warning(name, self.context) for name in foreign if name is not None]
-        for job in {job.fold: job for job in self.jobs}.values():
-            for name in missing_classes(self.context.dataset, job.split):
-                found.append(
-                    f"fold {job.fold}: only the test participants ({', '.join(map(str, job.split.test))}) have the "
-                    f"class {name!r}, so it cannot be learnt and all its windows count as wrong"
-                )
+        found += fold_warnings(self.context.dataset, list({job.fold: job.split for job in self.jobs}.values()))
         return [text for text in found if text is not None]
 
     def _unequal_refit(self) -> str | None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import StringIO
 
 import pandas as pd
 from mlflow.entities import Run as MlflowRun
 
 from sslwear.errors import StudyError
+from sslwear.evaluation.best_trials import comparable_means
 from sslwear.tracking import Store
 from sslwear.tracking.provenance import PREFIX
 from sslwear.training.metrics import SCORES
 from sslwear.utils.csv_cells import original_cell
 from sslwear.utils.masking import masked
 
-PLAN, PARTICIPANTS = "plan.csv", "test_participants.csv"
+PLAN, PARTICIPANTS, VALIDATION = "plan.csv", "test_participants.csv", "participants.csv"
 COLUMNS = (
     *("dataset", "protocol", "transductive", "supervised", "method", "seed", "averaged_seeds", "fold", "participant"),
     "windows",
@@ -70,6 +72,20 @@ def results(name: str, store: Store) -> pd.DataFrame:
         table = table.assign(**tags, method=method, seed=seed, fold=fold, run_id=run.info.run_id)
         tables.append(table.assign(transductive=tags["transductive"] == "true")[list(COLUMNS)])
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+
+
+def validation_means(store: Store, members: Mapping[str, MlflowRun], objective: str) -> dict[str, float]:
+    """Mean objective of trained methods over the validation participants whose score is defined for all of them.
+
+    Args:
+        store: store of the runs.
+        members: runs of the methods in one fold with one seed, by name.
+        objective: name of the score.
+    """
+    tables = {name: read_participants(store.read_text(run, VALIDATION)) for name, run in members.items()}
+    scores = pd.DataFrame({name: table.set_index("participant")[objective] for name, table in tables.items()})
+    means = comparable_means(scores.T)
+    return {name: float(means[name]) for name in members}
 
 
 def not_evaluated(name: str, store: Store) -> StudyError:

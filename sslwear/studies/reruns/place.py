@@ -18,6 +18,20 @@ from sslwear.tracking import Store, participant_params, reading
 PARENT = "mlflow.parentRunId"
 
 
+def check_not_nested(original: MlflowRun, store: Store) -> None:
+    """Refuse runs of a search inside of a fold, whose settings and participants are those of its job.
+
+    Raises:
+        StudyError: when it is one.
+    """
+    for above in runs_above(original, store):
+        if reading.kind_of(above) == "cross_validation_job":
+            raise StudyError(
+                f"the run {original.info.run_id} belongs to a search inside of a fold, and cannot be repeated alone. "
+                f"Repeat the whole search, the run {above.info.run_id}"
+            )
+
+
 def find_job(
     settings: Settings, original: MlflowRun, kind: str, store: Store
 ) -> tuple[CrossValidationPlan, Job] | None:

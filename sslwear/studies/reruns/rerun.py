@@ -22,7 +22,13 @@ from sslwear.studies.evaluations.method_networks import KIND as NETWORK
 from sslwear.studies.evaluations.method_networks import log_on_everybody
 from sslwear.studies.evaluations.plan import CrossValidationPlan, Job
 from sslwear.studies.reruns.comparison import RerunResult, compare, warn_of_another_start
-from sslwear.studies.reruns.place import find_job, pretrained_alike, pretraining_context, runs_above
+from sslwear.studies.reruns.place import (
+    check_not_nested,
+    find_job,
+    pretrained_alike,
+    pretraining_context,
+    runs_above,
+)
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.all_participants import log_network
@@ -79,6 +85,7 @@ def rerun(original: MlflowRun, store: Store, progress: ProgressCallback) -> Reru
         SslwearError: when it is no such run, its settings are missing, or its data changed or cannot be used.
     """
     kind = _check(original, store.remote)
+    check_not_nested(original, store)
     experiment = store.experiment(store.client.get_experiment(original.info.experiment_id).name)  # not a deleted one
     with tempfile.TemporaryDirectory() as folder:
         logged = _with_runtime(_settings(original, kind, store), original, progress)

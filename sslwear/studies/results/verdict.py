@@ -47,6 +47,7 @@ from sslwear.studies.database.trials import (
 )
 from sslwear.studies.results.baseline import kept_baseline
 from sslwear.studies.results.importances import importances
+from sslwear.studies.setup.leakage import seen_in_words
 from sslwear.studies.setup.limits import MEASURED
 from sslwear.studies.setup.names import load_plugins
 from sslwear.tuning.base import parse as parse_tuning
@@ -64,18 +65,27 @@ CORRECTED = (
 )
 
 
-def judged_in_words(settings: Settings, folds: tuple[Split, ...]) -> str:
-    """How the trials of a study are judged, in a sentence."""
+def judged_in_words(settings: Settings, folds: tuple[Split, ...], unlabelled: Sequence[str] = ()) -> str:
+    """How the trials of a study are judged, in a sentence or two.
+
+    Args:
+        settings: the study's.
+        folds: its folds, or its hold-out.
+        unlabelled: participants who judge, and whose windows the initial weights know without labels.
+    """
     people = len({participant for fold in folds for participant in fold.validation})
     what = f"mean {settings.objective} over {count(people, 'participant')}"
     if settings.split.folds is None:
-        return f"Trials are judged by the {what} of a hold-out, who are not in the training data."
+        said = f"Trials are judged by the {what} of a hold-out, who are not in the training data."
+        return f"{said} {seen_in_words(unlabelled)}." if unlabelled else said
     cuts = count(len(folds) // settings.split.repeats, "fold")
     repeated = f", {settings.split.repeats} times" if settings.split.repeats > 1 else ""
-    return (
+    with_labels = " with labels" if unlabelled else ""
+    said = (
         f"Trials are judged by the {what} in {cuts}{repeated}: each participant is scored by a network that was not "
-        "trained on that participant."
+        f"trained on that participant{with_labels}."
     )
+    return f"{said} {seen_in_words(unlabelled)}." if unlabelled else said
 
 
 def report(study: optuna.Study) -> StudyReport:

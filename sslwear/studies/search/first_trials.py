@@ -23,7 +23,8 @@ def first_trials(context: StudyContext, tuning_parameter: str = "tuning") -> lis
     """Parameters of a study's first trials; they depend on its settings only.
 
     The first trial has the file's own settings if they are in the search space. The others follow in the order of
-    their cost, so that results come early and a pruner can compare expensive trials with cheap ones.
+    their cost, so that results come early and a pruner can compare expensive trials with cheap ones. None repeats
+    another one.
     """
     settings, encoder = context.settings, context.encoder
     own = reference_params(settings, encoder, tuning_parameter)
@@ -31,7 +32,8 @@ def first_trials(context: StudyContext, tuning_parameter: str = "tuning") -> lis
     if settings.sampler.name == "grid":
         others = [params for params in combinations(settings, spaces) if params != own]
     else:
-        others = even_draws(spaces, settings.sampler.startup_trials, settings.seed, own)
+        drawn = even_draws(spaces, settings.sampler.startup_trials, settings.seed, own)
+        others = [params for i, params in enumerate(drawn) if params != own and params not in drawn[:i]]
     others.sort(key=lambda params: cost(context, chosen(settings, encoder, params)))
     return [*([own] if own is not None else []), *others]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 
@@ -11,7 +11,6 @@ from filelock import Timeout
 from mlflow.entities import Run as MlflowRun
 
 from sslwear.config import Settings
-from sslwear.data.splits import missing_classes
 from sslwear.errors import StudyError
 from sslwear.studies.database import trials
 from sslwear.studies.database.budget import Budget
@@ -26,8 +25,8 @@ from sslwear.studies.search.final_test import finalise
 from sslwear.studies.search.sampling import pruner
 from sslwear.studies.search.trials_loop import run_trials
 from sslwear.studies.setup.context import StudyContext
-from sslwear.studies.setup.data_checks import check_objective
-from sslwear.studies.setup.leakage import check_weights
+from sslwear.studies.setup.data_checks import check_objective, fold_warnings, search_warnings
+from sslwear.studies.setup.leakage import check_judged, check_weights, seen_in_words
 from sslwear.studies.setup.limits import directions
 from sslwear.studies.setup.names import check_baseline
 from sslwear.studies.setup.progress import ProgressCallback
@@ -40,7 +39,6 @@ from sslwear.tracking import Run, Store, participant_params
 from sslwear.tracking.client import TRACKING_VARIABLE, unless_away
 from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.masking import masked
-from sslwear.utils.words import count
 
 EXPERIMENT = "experiment"
 """Attribute of a study: its experiment in MLflow, by which another MLflow store is recognised."""
@@ -77,14 +75,21 @@ def run_study(
         settings = context.settings
         if settings.baseline is not None:
             check_baseline(settings.baseline, "baseline")
-        for warning in [*context.data_warnings(), *fold_warnings(context), *search_warnings(settings)]:
+        for warning in [
+            *context.data_warnings(),
+            *fold_warnings(context.dataset, context.folds),
+            *search_warnings(settings),
+        ]:
             progress.warn(warning)
         check_weights(context)
+        unlabelled = check_judged(context, settings.weights)
+        if unlabelled:
+            progress.warn(seen_in_words(unlabelled))
         search, training = settings.search, settings.training
         for fold in context.folds:
             check_pretraining(context.in_fold(fold), search.choices("pretext") or (training.pretext,))
         check_objective(context.dataset, context.judged, settings.objective)
-        study = _open(context, store)
+        study = _open(context, store, unlabelled)
         budget = Budget(study, settings)
         progress.study(settings.study, len(counted(study)), settings.trials)
         if budget.spent() is None or not _is_finalised(study, store, settings):
@@ -165,37 +170,13 @@ def _as_started(settings: Settings, store: Store) -> Settings:
     return settings.model_copy(update={"split": split.model_copy(update=started)})
 
 
-def fold_warnings(context: StudyContext) -> list[str]:
-    """Warnings about classes that a fold cannot learn."""
-    return [
-        f"fold {number}: only its validation participants ({', '.join(map(str, fold.validation))}) have the class "
-        f"{name!r}, so it cannot be learnt there and all its windows count as wrong"
-        for number, fold in enumerate(context.folds, start=1)
-        for name in missing_classes(context.dataset, fold)
-    ]
-
-
-def search_warnings(settings: Settings) -> list[str]:
-    """Warnings about trials that must repeat others, because the search has fewer combinations."""
-    try:
-        size = settings.search.grid_size()
-    except ValueError:  # a range without a step, which has no end of values
-        return []
-    if size >= settings.trials:
-        return []
-    if not settings.search.space:
-        return [
-            f"{settings.study} has nothing to search, so all {settings.trials} trials are the same. Add search, or set "
-            "trials: 1"
-        ]
-    return [
-        f"search has {count(size, 'combination')}, so some of the {settings.trials} trials repeat others. Set "
-        f"trials: {size} and sampler: {{name: grid}} to try each once"
-    ]
-
-
-def _open(context: StudyContext, store: Store) -> optuna.Study:
+def _open(context: StudyContext, store: Store, unlabelled: Sequence[str]) -> optuna.Study:
     """Open or create the Optuna study.
+
+    Args:
+        context: the study's.
+        store: its store.
+        unlabelled: participants who judge the trials, and whose windows the initial weights know without labels.
 
     Raises:
         StudyError: when it was started with other settings, data or weights, or by another program.
@@ -220,7 +201,7 @@ def _open(context: StudyContext, store: Store) -> optuna.Study:
                 study.set_user_attr(key, identity[key])
             if trials.BY_PARTICIPANT not in study.user_attrs:
                 study.set_user_attr(trials.BY_PARTICIPANT, True)
-                study.set_user_attr(JUDGED, judged_in_words(settings, context.folds))
+                study.set_user_attr(JUDGED, judged_in_words(settings, context.folds, unlabelled))
     check_same(study, identity, settings)
     study.set_user_attr(trials.SELECT, settings.select)
     return study

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sslwear.config import ANY, NO_PRETEXT, Range, SearchSettings, Settings, section_and_key
 from sslwear.config.kinds import SPELLINGS
 from sslwear.encoders.base import Encoder
+from sslwear.studies.database.failures import interrupted_trials
 from sslwear.studies.database.trials import effective, settings_of
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.limits import excess
@@ -129,6 +130,29 @@ def _block_key(block: str) -> str:
     return f"{BLOCK_KEY}{block}"
 
 
+class _Halving(pruners.SuccessiveHalvingPruner):
+    """Optuna's, for which an interrupted trial does not compete with its own repetition."""
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        return super().prune(cast("optuna.Study", _WithoutInterrupted(study)), trial)
+
+
+class _WithoutInterrupted:
+    """A study as a pruner sees it, without its interrupted trials."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+        self.direction, self._storage = study.direction, study._storage
+
+    def get_trials(self, deepcopy: bool = True) -> list[FrozenTrial]:
+        left_out = interrupted_trials(self._study)
+        return [
+            trial
+            for trial in self._study.get_trials(deepcopy=deepcopy)
+            if trial.state != TrialState.FAIL or trial.number not in left_out
+        ]
+
+
 def pruner(settings: Settings) -> pruners.BasePruner:
     """The pruner that the settings name; it receives epochs, counted from 1."""
     chosen = settings.pruner
@@ -137,7 +161,7 @@ def pruner(settings: Settings) -> pruners.BasePruner:
         case "median":
             return pruners.MedianPruner(chosen.startup_trials, first)  # it counts warm-up steps from 0
         case "halving":
-            return pruners.SuccessiveHalvingPruner(first, chosen.reduction_factor)
+            return _Halving(first, chosen.reduction_factor)
         case "hyperband":
             return pruners.HyperbandPruner(first, settings.most_epochs, chosen.reduction_factor)
         case "folds" | "none":

@@ -1,18 +1,20 @@
-"""Checks of a study's data sets against its encoder and its objective, and warnings about what was assumed."""
+"""Checks of a study's data sets against its encoder and its objective, and warnings about data, folds and search."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from sslwear.config import Settings
 from sslwear.data.checks import DESCRIPTION
 from sslwear.data.dataset import Dataset
 from sslwear.data.shards import Shards
-from sslwear.data.splits import check_several_classes, rows
+from sslwear.data.splits import Split, check_several_classes, missing_classes, rows
 from sslwear.encoders.base import Encoder
 from sslwear.errors import DataError
+from sslwear.utils.words import count
 
 
 def check_window_lengths(parts: Iterable[Dataset | Shards], encoder: type[Encoder]) -> None:
@@ -86,3 +88,32 @@ def check_objective(dataset: Dataset, judged: tuple[Any, ...], objective: str) -
 
 def _has_several_classes(dataset: Dataset, participant: Any) -> bool:
     return len(np.unique(dataset.labels[rows(dataset, (participant,))])) > 1
+
+
+def fold_warnings(dataset: Dataset, folds: Sequence[Split]) -> list[str]:
+    """Warnings about classes that a fold cannot learn."""
+    return [
+        f"fold {number}: no training participant has the class {name!r}, so it cannot be learnt and all its windows "
+        "count as wrong"
+        for number, fold in enumerate(folds, start=1)
+        for name in missing_classes(dataset, fold)
+    ]
+
+
+def search_warnings(settings: Settings) -> list[str]:
+    """Warnings about trials that must repeat others, because the search has fewer combinations."""
+    try:
+        size = settings.search.grid_size()
+    except ValueError:  # a range without a step, which has no end of values
+        return []
+    if size >= settings.trials:
+        return []
+    if not settings.search.space:
+        return [
+            f"{settings.study} has nothing to search, so all {settings.trials} trials are the same. Add search, or set "
+            "trials: 1"
+        ]
+    return [
+        f"search has {count(size, 'combination')}, so some of the {settings.trials} trials repeat others. Set "
+        f"trials: {size} and sampler: {{name: grid}} to try each once"
+    ]

@@ -10,15 +10,17 @@ from typing import Any
 from torch import Tensor
 
 from sslwear.augmentations.base import Augmentations, in_turn
-from sslwear.config import NO_PRETEXT, SUPERVISED
+from sslwear.config import NO_PRETEXT, SUPERVISED, SearchSettings, TrainingSettings
 from sslwear.encoders.base import Encoder
 from sslwear.pretext.base import get as get_pretext
+from sslwear.studies.setup.context import StudyContext
+from sslwear.studies.setup.names import augmentation_of
 from sslwear.tuning.base import TuningStrategy
 from sslwear.utils import plugins
 
-EVALUATION_VERSION = 4
+EVALUATION_VERSION = 5
 """Raise it when the arithmetic of an evaluation changes: jobs that finished under another version are run again."""
-PRETRAINING_VERSION = 3
+PRETRAINING_VERSION = 4
 """Raise it when the arithmetic of pre-training changes: encoders of another version are pre-trained again."""
 
 
@@ -36,6 +38,21 @@ def plugin_identities(
         codes = (plugins.identity(type(one)) for one in in_turn(augmentation))
         found["augmentation"] = "+".join(code for code in codes if code)
     return {kind: code for kind, code in found.items() if code}
+
+
+def training_plugins(context: StudyContext, training: TrainingSettings) -> dict[str, str]:
+    """`plugin_identities` of a training."""
+    tuning, augmentation = type(context.tuning(training)), augmentation_of(training)
+    return plugin_identities(context.encoder, training.pretext, tuning, augmentation)
+
+
+def searched_plugins(
+    context: StudyContext, training: TrainingSettings, search: SearchSettings
+) -> dict[str, dict[str, str]]:
+    """`training_plugins` of each choice of a search that has some, by key and choice."""
+    changed = {f"{key} {one}": {key: one} for key in ("tuning", "pretext", "augment") for one in search.choices(key)}
+    found = {name: training_plugins(context, training.model_copy(update=one)) for name, one in changed.items()}
+    return {name: identities for name, identities in found.items() if identities}
 
 
 def adapted_length(encoder: type[Encoder]) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from sslwear.studies.setup.context import StudyContext
 from sslwear.tracking import MODEL_URI, RUN_URI, Store, participant_names
 from sslwear.tracking.checkpoints import registered_version
 from sslwear.tracking.provenance import PREFIX
+from sslwear.utils.words import count
 
 MAX_STEPS = 500
 """Number of ancestors that are followed; a promoted average has one for each of its networks."""
@@ -51,18 +52,23 @@ class TrainingStep:
         people: training, validation and held-out participants, prefixed with the source's name and a colon if there are
             several sources; None if unknown.
         labels: whether labels were used, or windows only.
+        selected: those of `people` on whom only the number of epochs was selected.
     """
 
     sources: tuple[Source, ...]
     people: frozenset[str] | None
     labels: bool
+    selected: frozenset[str] = frozenset()
 
-    def known(self, source: Source) -> frozenset[str] | None:
-        """Participants of one source; None if unknown."""
-        if self.people is None or len(self.sources) == 1:
-            return self.people
+    def known(self, source: Source, selected: bool = True) -> frozenset[str] | None:
+        """Participants of one source, with or without those of `selected`; None if unknown."""
+        if self.people is None:
+            return None
+        people = self.people if selected else self.people - self.selected
+        if len(self.sources) == 1:
+            return people
         mark = f"{source.name}:"
-        return frozenset(name.removeprefix(mark) for name in self.people if name.startswith(mark))
+        return frozenset(name.removeprefix(mark) for name in people if name.startswith(mark))
 
 
 def training_provenance(store: Store, weights: str) -> list[TrainingStep]:
@@ -128,7 +134,10 @@ def _of_run(run: MlflowRun) -> TrainingStep:
     )
     pretrained = "pretraining" in (tags.get("kind"), tags.get("repeats"))
     labels = not pretrained or run.data.params.get("pretext") == SUPERVISED
-    return TrainingStep(sources, _people(run.data.params), labels)
+    only_selected = None
+    if "train" in (tags.get("kind"), tags.get("repeats")):  # other trainings end with a network for all participants
+        only_selected = participant_names(run.data.params.get("validation_participants", ""))
+    return TrainingStep(sources, _people(run.data.params), labels, frozenset(only_selected or ()))
 
 
 def _people(facts: dict[str, str]) -> frozenset[str] | None:
@@ -138,7 +147,9 @@ def _people(facts: dict[str, str]) -> frozenset[str] | None:
     return frozenset(name for names in told for name in names or ())
 
 
-def seen_participants(store: Store, weights: str, dataset: Dataset, participants: Iterable[object]) -> list[str]:
+def seen_participants(
+    store: Store, weights: str, dataset: Dataset, participants: Iterable[object], labels: bool = False
+) -> list[str]:
     """Participants of a data set that weights were trained or selected on, in any spelling.
 
     Where the participants of a training are unknown, all count as used.
@@ -148,14 +159,15 @@ def seen_participants(store: Store, weights: str, dataset: Dataset, participants
         weights: value of a study file's ``weights:``.
         dataset: data set of the participants.
         participants: participants to look for.
+        labels: whether only participants count whose labels were trained on.
     """
     names = [str(participant) for participant in participants]
     keys = {name: participant_key(name) for name in names}
     seen: set[str] = set()
     for step in training_provenance(store, weights):
-        for source in step.sources:
+        for source in step.sources if step.labels or not labels else ():
             if source.like(dataset):
-                people = step.known(source)
+                people = step.known(source, selected=not labels)
                 seen |= set(keys.values()) if people is None else {participant_key(name) for name in people}
     return [name for name in names if keys[name] in seen]
 
@@ -190,6 +202,36 @@ def check_weights(context: StudyContext) -> None:
             "when these were trained, or give both data sets a source in dataset.json if equal names are different "
             "participants"
         )
+
+
+def check_judged(context: StudyContext, weights: str) -> list[str]:
+    """Check that initial weights were not trained with labels of the participants by whom trials are judged.
+
+    Args:
+        context: the study's, or that of a search inside of a fold.
+        weights: initial weights.
+
+    Returns:
+        Participants by whom trials are judged, and whose windows the weights were trained on without labels.
+
+    Raises:
+        LeakageError: when labels were used: scores and estimates of trials would be too high.
+    """
+    dataset, judged = context.dataset, context.judged
+    if labelled := seen_participants(context.store, weights, dataset, judged, labels=True):
+        raise LeakageError(
+            f"weights: {weights} were trained with the labels of participant {labelled[0]} of {dataset.folder}, by "
+            f"whom trials are judged ({len(labelled)} in all), so scores would be too high. Use weights of other "
+            "participants or of a training without labels, or give both data sets a source in dataset.json if equal "
+            "names are different participants"
+        )
+    return seen_participants(context.store, weights, dataset, judged)
+
+
+def seen_in_words(unlabelled: Sequence[str]) -> str:
+    """A sentence, without its full stop, about participants of `check_judged`."""
+    who = f"{count(len(unlabelled), 'participant')} by whom trials are judged"
+    return f"The initial weights were trained on windows of {who}, without labels, so scores may be somewhat too high"
 
 
 def check_evaluation_weights(

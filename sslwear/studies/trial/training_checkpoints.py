@@ -9,8 +9,7 @@ import torch
 
 from sslwear.config import NO_PRETEXT, TrainingSettings
 from sslwear.studies.setup.context import StudyContext
-from sslwear.studies.setup.keys import adapted_length, digest, key_of, plugin_identities
-from sslwear.studies.setup.names import augmentation_of
+from sslwear.studies.setup.keys import adapted_length, digest, key_of, training_plugins
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.setup.resuming import checkpoints_of
 from sslwear.studies.trial.pretraining import setting_key
@@ -30,9 +29,8 @@ def training_keys(contexts: Sequence[StudyContext], training: TrainingSettings, 
     """
     context = contexts[0]
     settings = context.settings
-    tuning, augmentation = type(context.tuning(training)), augmentation_of(training)
     common = {
-        "plugins": plugin_identities(context.encoder, training.pretext, tuning, augmentation),
+        "plugins": training_plugins(context, training),
         "encoder": settings.encoder,
         **adapted_length(context.encoder),
         "weights": digest(context.initial),

@@ -110,7 +110,11 @@ class Claims:
         with self._engine.connect() as connection:
             rows = connection.execute(self._rows().where(CLAIMS.c.name.startswith(prefix, autoescape=True))).all()
         return {
-            row.name: row.owner for row in rows if row.owner != self.owner and self._is_gone(row.owner, row.age) is gone
+            row.name: row.owner
+            for row in rows
+            if row.name.startswith(prefix)  # some databases do not tell capital letters from others
+            and row.owner != self.owner
+            and self._is_gone(row.owner, row.age) is gone
         }
 
     @patient

@@ -11,7 +11,14 @@ from sslwear.config import Settings, with_effect
 from sslwear.errors import StudyError
 from sslwear.studies.database import trials
 from sslwear.studies.setup.context import StudyContext
-from sslwear.studies.setup.keys import EVALUATION_VERSION, PRETRAINING_VERSION, digest, key_of
+from sslwear.studies.setup.keys import (
+    EVALUATION_VERSION,
+    PRETRAINING_VERSION,
+    digest,
+    key_of,
+    searched_plugins,
+    training_plugins,
+)
 from sslwear.training.cache import FEATURES_VERSION
 
 FREE_KEYS = (
@@ -32,7 +39,15 @@ def identity_of(context: StudyContext) -> dict[str, Any]:
         "split": key_of({"test": context.split.test, "folds": [vars(fold) for fold in context.folds]}),
         "window": str(context.encoder.window_samples),
         "versions": RESULTS_VERSIONS,
+        "plugins": _plugins(context),
     }
+
+
+def _plugins(context: StudyContext) -> dict[str, dict[str, str]]:
+    """Versions or contents of the plug-ins of a study, by the setting that names them."""
+    settings = context.settings
+    own = training_plugins(context, settings.training)
+    return {**({"training": own} if own else {}), **searched_plugins(context, settings.training, settings.search)}
 
 
 def check_same(study: optuna.Study, now: Mapping[str, Any], settings: Settings) -> None:
@@ -62,6 +77,10 @@ def check_same(study: optuna.Study, now: Mapping[str, Any], settings: Settings) 
             raise StudyError(
                 f"the study {settings.study!r} was started with {what} ({which}). Restore them, or {new_name}"
             )
+    if before.get("plugins", now["plugins"]) != now["plugins"]:
+        raise StudyError(
+            f"the study {settings.study!r} was started with another version of a plug-in. Restore it, or {new_name}"
+        )
     for stage, version in before.get("versions", {}).items():
         if version != RESULTS_VERSIONS.get(stage, version):
             raise StudyError(

@@ -96,10 +96,10 @@ def test_mistakes_are_answered_with_a_sentence(
 def test_windows_too_short_for_a_task_are_refused(small_folder: Path, tmp_path: Path) -> None:
     for name in ("Y", "pid", "T"):
         np.save(tmp_path / f"{name}.npy", np.load(small_folder / f"{name}.npy"))
-    np.save(tmp_path / "X.npy", np.load(small_folder / "X.npy")[:, :15])
+    np.save(tmp_path / "X.npy", np.load(small_folder / "X.npy")[:, :3])
     result = call("show", "permutation", "--data", tmp_path)
     assert result.exit_code == 1
     assert result.stderr == (
-        "sslwear: pretext task permutation: 4 segments of at least 10 samples need more than 15 samples. Use data with "
+        "sslwear: pretext task permutation: 4 segments of at least 1 samples need more than 3 samples. Use data with "
         "longer windows\n"
     )

@@ -91,6 +91,16 @@ def test_another_key_is_refused_with_those_that_can_be_searched(key: str) -> Non
         ({"training.schedule": {"low": 1, "high": 2}}, "input should be a list, but got"),
         ({"learning_rate": {"low": 0.1, "high": 0.5, "step": 0.1}}, "step is for a linear scale; add log: false"),
         ({"batch_size": {"low": 8, "high": 20, "step": 8}}, "high must be low and a number of steps"),
+        ({"training.dropout": {"low": 0, "high": 0.5, "step": 0}}, "step must be above 0, but is 0"),
+        ({"training.dropout": {"low": 0, "high": 0.5, "step": 1e-320}}, "has more than 1,000,000 steps"),
+        (
+            {"training.weight_decay": {"low": 0, "high": 0.1, "log": True}},
+            "low must be above 0 on a logarithmic scale, but is 0; raise it, or add log: false",
+        ),
+        (
+            {"training.warmup_epochs": {"low": 0, "high": 4, "log": True}},
+            "low must be above 0 on a logarithmic scale",
+        ),
         ({"training.augment_degrees": [20.0]}, "would do nothing, because windows are not augmented"),
         ({"pretraining.max_epochs": [5]}, "would do nothing, because there is no pretext task"),
         ({**PRETEXT, "pretraining.windows_per_participant": [5]}, "would do nothing, because each epoch takes all"),
@@ -169,3 +179,25 @@ def test_limits_of_a_study_are_for_searches(key: str) -> None:
 def test_a_target_score_is_a_score(score: object) -> None:
     with pytest.raises(SettingsError, match="target_score"):
         read(search={"tuning": ["all"]}, target_score=score)
+
+
+def searching(trials: int = 6, **content: Any) -> Settings:
+    """Settings of an evaluation with a method that searches, and has two epochs."""
+    search = {"learning_rate": [1e-3, 1e-2]}
+    method = {"search": {**search, **content.pop("more", {})}, "trials": trials, "max_epochs": 2}
+    return read(evaluation={"methods": {"own": method}}, **content)
+
+
+def test_a_grid_inside_of_an_evaluation_has_no_more_trials_than_combinations() -> None:
+    settings = searching(sampler={"name": "grid"})
+    assert settings.evaluation is not None
+    assert settings.evaluation.methods["own"].trials == 2
+    with pytest.raises(SettingsError, match=r"search\.training\.dropout is a range without a step"):
+        searching(sampler={"name": "grid"}, more={"training.dropout": {"low": 0, "high": 0.5}})
+
+
+def test_a_search_inside_of_an_evaluation_leaves_room_to_prune() -> None:
+    pruner = {"name": "halving", "warmup_epochs": 3}
+    with pytest.raises(SettingsError, match=r"warmup_epochs is 3 and max_epochs of the method 'own' 2, which leaves"):
+        searching(pruner=pruner, training={"max_epochs": 12})
+    searching(pruner=pruner, training={"max_epochs": 12}, more={"training.max_epochs": [2, 9]})

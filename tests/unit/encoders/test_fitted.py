@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
+from sslwear.data.arrays import Description
+from sslwear.data.dataset import Dataset
 from sslwear.deployment.onnx_export import to_onnx
 from sslwear.encoders import weights
 from sslwear.encoders.average import averaged
@@ -20,6 +22,8 @@ from sslwear.encoders.minirocket import MiniRocketClassifier
 from sslwear.encoders.trees import Trees
 from sslwear.encoders.window_features import features
 from sslwear.errors import SslwearError, WeightsError
+from sslwear.evaluation.trees import features_of, fitted_trees
+from sslwear.training import Windows
 
 RATE_HZ = 30.0
 LEARNT = np.array([0, 2, 3])
@@ -46,6 +50,22 @@ def test_trees_give_the_probabilities_of_scikit_learn(kind: type, leaf: int) -> 
     given, drawn = forest(kind, leaf), windows(50, 90, seed=2)
     made, expected = Trees.of(given, CLASSES, RATE_HZ), np.zeros((50, CLASSES))
     expected[:, LEARNT] = given.predict_proba(features(drawn, RATE_HZ))
+    np.testing.assert_allclose(made(as_tensor(drawn)).softmax(dim=1), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("window_s", "samples"), [(9.0, 300), (2.2, 66), (10.0, 300)])
+def test_promoted_trees_put_frequencies_into_the_bands_of_the_fit(window_s: float, samples: int) -> None:
+    rng = np.random.default_rng(0)
+    drawn, labels = windows(80, samples), np.arange(80) % 2
+    frequency = np.where(labels == 0, 0.93, 1.05) + rng.normal(0, 0.04, 80)  # about the edge of a band
+    drawn[..., 0] += np.sin(2 * np.pi * frequency[:, None] * np.arange(samples) * window_s / samples)
+    names, start = ("a", "b"), np.arange(80.0)
+    how = Description(name="made", rate_hz=samples / window_s, window_s=window_s, class_names=names)
+    dataset = Dataset(Path("made"), drawn, labels, np.arange(80) % 4, start, np.ones(80, bool), names, how, "made")
+    given = Windows.of(dataset, (0, 1, 2, 3))
+    fit = RandomForestClassifier(30, random_state=0)
+    made = fitted_trees(fit, given, samples, 2)
+    expected = fit.predict_proba(features_of(given, samples))
     np.testing.assert_allclose(made(as_tensor(drawn)).softmax(dim=1), expected, atol=1e-6)
 
 

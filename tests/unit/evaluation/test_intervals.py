@@ -67,4 +67,6 @@ def test_a_difference_is_paired() -> None:
     assert found.interval.low == pytest.approx(0.1)
     assert found.p == pytest.approx(2 / 32)  # the least that five pairs can give
     assert difference(first, first).p == 1.0
+    tied = pd.Series([0.1, 0.2, 0.3, 0.4, 0.5, *[0.0] * 9])
+    assert difference(tied, 0 * tied).p == pytest.approx(2 / 32)  # pairs that are equal say nothing
     assert math.isnan(difference(first[:1], second[1:2]).p)

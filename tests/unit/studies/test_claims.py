@@ -46,6 +46,13 @@ def test_a_right_has_one_owner_until_it_is_given_back(engine: sa.Engine) -> None
     assert other.has("x")
 
 
+def test_names_that_differ_in_capital_letters_are_different_rights(engine: sa.Engine) -> None:
+    one, other = claims(engine, "one"), claims(engine, "other")
+    assert one.take("study:Run:1")
+    assert other.others("study:Run:") == {"study:Run:1": "one"}
+    assert other.others("study:run:") == {}
+
+
 def test_a_right_of_a_process_that_ended_or_is_silent_is_taken_over(engine: sa.Engine) -> None:
     dead: set[str] = set()
     one, other = claims(engine, "one"), claims(engine, "other", dead)

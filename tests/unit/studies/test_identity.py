@@ -11,7 +11,7 @@ from sslwear.config import parse
 from sslwear.errors import StudyError
 from sslwear.studies.workers.identity import RESULTS_VERSIONS, check_same
 
-NOW = {"fingerprint": "1", "weights": "2", "split": "3", "window": "150", "versions": RESULTS_VERSIONS}
+NOW = {"fingerprint": "1", "weights": "2", "split": "3", "window": "150", "versions": RESULTS_VERSIONS, "plugins": {}}
 
 
 def started(**content: Any) -> optuna.Study:
@@ -41,6 +41,15 @@ def test_a_key_without_effect_may_be_removed(content: dict[str, Any]) -> None:
 def test_a_key_with_effect_may_not_be_removed(content: dict[str, Any], key: str) -> None:
     with pytest.raises(StudyError, match=f"was started with another {key}"):
         check_same(started(**content), NOW, parse({"study": "a", "data": "b"}, "the test"))
+
+
+def test_another_version_of_a_plugin_is_refused_and_unknown_ones_are_not() -> None:
+    study, settings = started(), parse({"study": "a", "data": "b"}, "the test")
+    check_same(study, {**NOW, "plugins": {"training": {"encoder": "1"}}}, settings)  # of an earlier sslwear
+    study.set_user_attr("plugins", {"training": {"encoder": "1"}})
+    check_same(study, {**NOW, "plugins": {"training": {"encoder": "1"}}}, settings)
+    with pytest.raises(StudyError, match="was started with another version of a plug-in"):
+        check_same(study, {**NOW, "plugins": {"training": {"encoder": "2"}}}, settings)
 
 
 @pytest.mark.parametrize(

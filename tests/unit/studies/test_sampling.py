@@ -8,11 +8,13 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
 
 from sslwear.config import SamplerSettings, Settings, parse
 from sslwear.encoders.cnn import Cnn5
+from sslwear.studies.database.failures import interrupt
 from sslwear.studies.database.trials import effective
-from sslwear.studies.search.sampling import chosen, distributions, reference_params, sampler
+from sslwear.studies.search.sampling import chosen, distributions, pruner, reference_params, sampler
 
 SPACE = {
     "tuning": CategoricalDistribution(["all", "head", "layer5"]),
@@ -180,3 +182,40 @@ def test_what_has_no_effect_does_not_make_another_trial() -> None:
     wanted = {"training": {"pretext": "reverse"}}
     longer = settings_with({}, **wanted, pretraining={"max_epochs": 3})
     assert effective(settings_with({}, **wanted)) != effective(longer)
+
+
+def pruned_epochs(interrupted: bool) -> list[int]:
+    """Epochs after which halving ends seven trials with falling scores; the first one may be interrupted in between."""
+    settings = parse(
+        {
+            "study": "a",
+            "data": "b",
+            "training": {"max_epochs": 10},
+            "pruner": {"name": "halving", "warmup_epochs": 0, "reduction_factor": 3},
+        },
+        "the test",
+    )
+    study = optuna.create_study(direction="maximize", pruner=pruner(settings))
+    found, scores = [], [0.9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.85]
+    if interrupted:
+        first = study.ask()
+        for epoch in (1, 2):
+            first.report(scores[0], epoch)
+            first.should_prune()
+        first.set_user_attr("settings", {})
+        interrupt(study, [study.trials[0]])
+    for score in scores:
+        trial = study.ask()
+        for epoch in range(1, 5):
+            trial.report(score, epoch)
+            if trial.should_prune():
+                study.tell(trial, state=TrialState.PRUNED)
+                break
+        else:
+            study.tell(trial, score)
+        found.append(epoch)
+    return found
+
+
+def test_an_interrupted_trial_does_not_change_which_trials_halving_ends() -> None:
+    assert pruned_epochs(interrupted=True) == pruned_epochs(interrupted=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sslwear.config import parse
-from sslwear.studies.search.optimise import search_warnings
+from sslwear.studies.setup.data_checks import search_warnings
 
 LISTS = {"search": {"tuning": ["all", "head"], "learning_rate": [1e-3, 1e-2]}}
 RANGE = {"search": {"tuning": ["all", "head"], "learning_rate": {"low": 1e-3, "high": 1e-2}}}

@@ -256,6 +256,25 @@ def test_batch_norms_of_averaged_weights_have_the_statistics_of_the_training_win
     assert norm.momentum == 0.1
 
 
+@pytest.mark.parametrize("average", ["ema", "swa"])
+def test_batch_norms_of_averaged_weights_do_not_depend_on_the_order_of_the_recordings(
+    small: Dataset, data: FitData, average: str
+) -> None:
+    rows = Windows.of(small, (1, 2)).rows
+    rows = rows[np.argsort(small.labels[rows], kind="stable")]
+    apart = small.windows + 3 * small.labels[:, None, None].astype(np.float32)  # classes differ in their means
+    train = Windows(replace(small, windows=apart), rows)
+    training = in_training(replace(data, train=train), weight_average=average, batch_size=16)
+    for _ in range(2):
+        training.advance()
+    block = training.network.feature_extractor[0]
+    (x, _), *_ = train.batches(10_000, 150, torch.device("cpu"))
+    with torch.no_grad():
+        inputs = block[1](block[0](x))  # type: ignore[index]
+    found, wanted = block[2].running_var, inputs.var(dim=(0, 2, 3))  # type: ignore[index]
+    assert float((found / wanted).mean()) == pytest.approx(1, abs=0.25)
+
+
 def test_the_kept_network_is_the_averaged_one_of_the_best_epoch(data: FitData) -> None:
     records: list[EpochRecord] = []
     settings = replace(SETTINGS, weight_average="ema")

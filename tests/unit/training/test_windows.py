@@ -78,6 +78,15 @@ def test_an_epoch_samples_the_same_number_of_windows_of_each_participant() -> No
     assert len(SampledWindows(sources, None, 3, by_motion=False)) == sum(5 + i for i in range(7))
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("group_size", [1, 2, 3, 4])
+def test_a_participant_with_a_single_window_never_makes_a_batch_of_one(seed: int, group_size: int) -> None:
+    sampled = SampledWindows([Toy(i, (1.0,) * size) for i, size in enumerate((4, 1, 4, 4, 1))], None, group_size, False)
+    batches = epoch(sampled, 3, seeded(seed))
+    assert min(map(len, batches)) > 1
+    assert Counter(participants_of(np.concatenate(batches))) == {0: 4, 1: 1, 2: 4, 3: 4, 4: 1}
+
+
 def test_a_batch_mixes_the_participants_of_a_group() -> None:
     sampled = SampledWindows([Toy(i, (1.0,) * 9) for i in range(12)], 64, 4, by_motion=False)
     kinds = [len(set(participants_of(batch))) for batch in epoch(sampled, 64, seeded())]

@@ -37,9 +37,9 @@ class EvaluationResult:
 
     @cached_property
     def _group(self) -> Group:
-        from sslwear.reports.report import grouped, with_baselines
+        from sslwear.reports.report import grouped, not_only_networks
 
-        (group,) = grouped(self.scores, self.settings.objective, None, with_baselines(self.settings))
+        (group,) = grouped(self.scores, self.settings.objective, None, not_only_networks(self.settings))
         return group
 
     @property

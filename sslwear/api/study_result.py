@@ -65,7 +65,9 @@ class StudyResult:
 
         Columns: ``trial``; ``outcome``, for example ``finished`` or ``pruned``; the objective, such as ``kappa``, of a
         pruned trial at its last epoch; the training settings; searched keys of `pretraining`, with their section, which
-        are empty for trials without pre-training; ``epochs``; ``seconds``; ``error``, of a failed trial.
+        are empty for trials without pre-training; ``epochs``, the number with the lowest mean validation loss of a
+        finished trial, and the number trained so far of another one (empty with a second objective); ``seconds``;
+        ``error``, of a failed trial.
         """
         import pandas as pd
 

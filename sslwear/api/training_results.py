@@ -22,7 +22,7 @@ class TrainingResult:
 
     Attributes:
         weights: address of its checkpoint, ``runs:/ID``.
-        scores: scores of the best epoch on the validation participants, by name.
+        scores: scores of the best epoch, means over the validation participants, by name.
         fit: the network, the predictions of the best epoch and the record of each epoch.
     """
 

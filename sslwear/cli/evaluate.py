@@ -44,16 +44,17 @@ def evaluate(
             table = evaluate_study(settings, store, progress, joint=joint or number > 1)
         if joint:
             return
-        print_evaluation(console, table)
+        print_evaluation(console, table, settings.objective)
         print_line(console, f"Browse it with: {ui_command(store)}")
 
 
-def print_evaluation(console: Console, table: pd.DataFrame) -> None:
+def print_evaluation(console: Console, table: pd.DataFrame, objective: str) -> None:
     """Print the methods of an evaluation.
 
     Args:
         console: where to print.
         table: scores of the test participants, see `sslwear.studies.evaluations.results.results`.
+        objective: score by which the methods are compared.
     """
     from sslwear.cli.study_tables import methods_table
     from sslwear.evaluation.comparison import compare, interval_note, protocol_title, summaries
@@ -70,11 +71,13 @@ def print_evaluation(console: Console, table: pd.DataFrame) -> None:
     if table["transductive"].any():
         print_line(console, f"Results are {TRANSDUCTIVE}.")
     console.print()
-    console.print(methods_table(methods, compare(methods, methods[0], "kappa")))
+    console.print(methods_table(methods, compare(methods, methods[0], objective), objective))
     console.print()
+    if any(len(one.seeds) > 1 for one in methods):
+        print_line(console, f"seed sd: standard deviation of the seeds' means, in {objective}.")
     if len(methods) > 1:
         print_line(
             console,
-            f"Differences are in kappa from {methods[0].method!r} on the same participants. p: Wilcoxon signed-rank "
-            "test with Holm's correction for the number of methods.",
+            f"Differences are in {objective} from {methods[0].method!r} on the same participants. p: Wilcoxon "
+            "signed-rank test with Holm's correction for the number of methods.",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +49,7 @@ from sslwear.cli.predict_options import (
 from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
 from sslwear.errors import SettingsError
 from sslwear.utils.processes import max_parallel_jobs
+from sslwear.utils.words import count
 
 if TYPE_CHECKING:
     from sslwear.deployment.prediction.files import Options, Outcome
@@ -115,6 +116,8 @@ def _predict(
         options: options of the prediction.
         jobs: number of recordings at a time; by default as many as fit.
     """
+    from sslwear.data.devices import recordings_by_name
+    from sslwear.data.tables.recording_tables import read_tables
     from sslwear.deployment.prediction.array_prediction import is_array, predict_arrays
     from sslwear.deployment.prediction.batch_prediction import in_order
     from sslwear.studies.database.optuna_storage import store_errors
@@ -124,14 +127,14 @@ def _predict(
     files, others = expanded([_place(recording, store) for recording in recordings])
     arrays = [file for file in files if is_array(file)]
     files = [file for file in files if file not in arrays]
-    people = _people(files, participants)
+    read_tables(recordings_by_name(files), None, participants)  # a wrong table is refused before hours of work
     with store_errors(store):
         named = _Named.find(store, model)
     tables = predict_arrays(arrays, named.loaded, options) if arrays else []
     labelled = _label(files, named, options, jobs) if files else []
     _tell([*tables, *in_order(labelled)], others)
     if files:
-        _cohort(labelled, people, named, options)
+        _cohort(labelled, participants, named, options)
     _finalise(tables, labelled, options)
 
 
@@ -163,17 +166,6 @@ class _Named:
         return cls(loaded, *name_and_version(store, reference))
 
 
-def _people(files: Sequence[Path], participants: Path | None) -> Mapping[str, str]:
-    """The person of each recording, by the table or by the names of the files."""
-    from sslwear.data.devices import recordings_by_name
-    from sslwear.data.tables.recording_tables import read_tables
-
-    tables = read_tables(recordings_by_name(files), None, participants)
-    for warning in tables.warnings:
-        print_warning(warning)
-    return tables.participants
-
-
 def _label(files: Sequence[Path], model: _Named, options: Options, jobs: int | None) -> list[Outcome]:
     """Label recordings, with a progress bar."""
     from sslwear.cli.progress import PredictProgress
@@ -201,20 +193,31 @@ def _tell(outcomes: Sequence[Outcome], others: Sequence[Path]) -> None:
         print_line(standard_output(), f"Not read, because they have other endings: {shown}{more}.")
 
 
-def _cohort(labelled: Sequence[Outcome], people: Mapping[str, str], model: _Named, options: Options) -> None:
+def _cohort(labelled: Sequence[Outcome], participants: Path | None, model: _Named, options: Options) -> None:
     """Write the tables of people, and print the summary."""
-    from sslwear.data.identity import participants_of_recordings
-    from sslwear.deployment.prediction.batch_prediction import about_labels
-    from sslwear.deployment.prediction.cohort_files import earlier_recordings, summary, write_cohort
+    from sslwear.data.tables.recording_tables import read_tables
+    from sslwear.deployment.prediction.batch_prediction import about_labels, in_order
+    from sslwear.deployment.prediction.cohort_files import (
+        earlier_recordings,
+        keep_participants,
+        summary,
+        write_cohort,
+    )
 
     console, found = standard_output(), []
     print_line(console, "")
     if any(not outcome.error for outcome in labelled):
         earlier = earlier_recordings(labelled, options)
-        whose = {**participants_of_recordings([one.name for one in earlier], {}), **people}
-        found = write_cohort([*labelled, *earlier], whose, model.loaded.card, model.name, model.version, options)
+        every = in_order([*labelled, *earlier])
+        before = {one.name: one.participant for one in every if one.participant is not None}
+        tables = read_tables([one.name for one in every], None, participants, before)
+        for warning in tables.warnings:
+            print_warning(warning)
+        keep_participants(every, tables.declared, options)
+        found = write_cohort(every, tables.participants, model.loaded.card, model.name, model.version, options)
         if earlier:
-            print_line(console, f"The tables of people also have {len(earlier)} recordings of earlier commands.")
+            also = count(len(earlier), "recording")
+            print_line(console, f"The tables of people also have {also} of earlier commands.")
     print_line(console, about_labels(model.loaded.card, options))
     for line in summary(labelled, found):
         print_line(console, line)

@@ -98,7 +98,7 @@ def study_show(
                 console.print()
                 if evaluation.done is not None:
                     print_line(console, f"Evaluation of {name}: {evaluation.done} of {evaluation.total} jobs done.")
-                print_evaluation(console, results(name, store))
+                print_evaluation(console, results(name, store), evaluation.objective)
 
 
 @study_app.command("list")
@@ -157,6 +157,7 @@ def study_report(
 ) -> None:
     """Write the page of a study (study.html) and the report of its evaluation: REPORT.md, REPORT.json and figures."""
     with user_errors():
+        from sslwear.errors import StudyError
         from sslwear.reports.report import write_report
         from sslwear.reports.study_page import study_page
         from sslwear.studies.database.optuna_storage import all_studies, find_study, store_errors
@@ -169,12 +170,17 @@ def study_report(
         store = Store.from_environment(write=False)
         with store_errors(store):
             searched = name in [study.study_name for study in all_studies(store)]
+            alone = searched and not is_evaluated(name, store)
+            if alone and reference is not None:
+                raise StudyError(
+                    f"the study {name!r} has no evaluation, so there are no methods to compare. Leave --reference out"
+                )
             if searched:
                 page = study_page(report(find_study(name, store)))
                 out.mkdir(parents=True, exist_ok=True)
                 (out / PAGE).write_text(page, encoding="utf-8")
                 print_line(standard_output(), str(out / PAGE))
-            if searched and not is_evaluated(name, store):
+            if alone:
                 return
             found = results(name, store)
             inputs = gather_report_inputs(name, store, found)

@@ -110,7 +110,8 @@ def _print_unfinished(console: Console, trials: Sequence[TrialRow], all_: bool) 
     shown = {row.number for row in failed[left:]}
     for row in trials:
         if row.outcome == "running":
-            print_line(console, f"Running: {_trial_name(row)} on {row.host}, {count(row.epochs, 'epoch')} so far.")
+            so_far = "" if row.epochs is None else f", {count(row.epochs, 'epoch')} so far"
+            print_line(console, f"Running: {_trial_name(row)} on {row.host}{so_far}.")
         if row.number in shown:
             why = row.error or "its process ended without an error message"
             print_line(console, f"Failed: {_trial_name(row)}: {why}.")

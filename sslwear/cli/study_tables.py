@@ -61,7 +61,7 @@ def trials_table(
             brief(settings.learning_rate) if settings else "-",
             *(read(settings) if settings else "-" for read in differing.values()),
             *(shown(row.searched(name)) for name in others),
-            str(row.epochs),
+            "-" if row.epochs is None else str(row.epochs),
             f"{row.seconds:.0f} s" if row.seconds is not None else "-",
             _with_error(row),
             str(len(row.participants) or "-"),
@@ -193,14 +193,20 @@ def evaluations_table(evaluations: Sequence[Evaluation]) -> Table:
     return made
 
 
-def methods_table(methods: Sequence[Summary], comparisons: Sequence[Comparison]) -> Table:
-    """Methods of an evaluation, one a row: means with intervals, spread over seeds, difference from the first."""
+def methods_table(methods: Sequence[Summary], comparisons: Sequence[Comparison], objective: str) -> Table:
+    """Methods of an evaluation, one a row: means with intervals, spread over seeds, difference from the first.
+
+    Args:
+        methods: the methods.
+        comparisons: with the first one, in the objective.
+        objective: the score of the number of participants and of the spread over seeds.
+    """
     differences = {comparison.summary.method: comparison for comparison in comparisons}
     names = ["kappa", "f1", "participants", "seeds", "seed sd", *(("difference", "p, Holm") if comparisons else ())]
     made = table("method", numbers=names)
     for one in methods:
-        kappa, spread = one.scores["kappa"], one.seed_sd["kappa"]
-        cells = [str(kappa), str(one.scores["f1"]), str(kappa.participants), str(len(one.seeds)), _defined(spread)]
+        people, spread = one.scores[objective].participants, one.seed_sd[objective]
+        cells = [str(one.scores["kappa"]), str(one.scores["f1"]), str(people), str(len(one.seeds)), _defined(spread)]
         if (found := differences.get(one.method)) is not None:
             cells += [found.found.interval.text("+"), _defined(found.corrected)]
         made.add_row(one.label, *cells)

@@ -31,7 +31,7 @@ def train(file: StudyFile, set_: Overrides = None) -> None:
             run, result = train_once(settings, store, progress)
         scores = ", ".join(f"{name} {value:.3f}" for name, value in result.validation.scores.items())
         epochs = f"epoch {result.best_epoch} of {len(result.history)}"
-        print_line(console, f"Over all windows of the validation participants, {epochs}: {scores}.")
+        print_line(console, f"Means over the validation participants, {epochs}: {scores}.")
         print_line(console, f"Run {run.id}. To start from its weights, set weights: runs:/{run.id}")
         print_line(console, f"Browse it with: {ui_command(store)}")
 

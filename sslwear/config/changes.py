@@ -40,7 +40,8 @@ class Change:
     def set(cls, text: str) -> Self:
         """Set a key from ``key=value``, where the value is YAML; null removes a key.
 
-        Names that have dots are in quotes, as in ``evaluation.methods."a.b".tuning=all``.
+        Names that have dots are in quotes, as in ``evaluation.methods."a.b".tuning=all``. Keys of a search, such as
+        ``search.training.dropout``, need none.
 
         Raises:
             SettingsError: when the text is not of this form, or the value is not YAML.
@@ -143,6 +144,15 @@ def _parsed(text: str) -> tuple[KeyPath, Any]:
         raise wrong
     value = text[place:]
     try:
-        return tuple(path), from_yaml(value)
+        return _of_search(tuple(path)), from_yaml(value)
     except YamlError as error:
         raise SettingsError(f"--set {dotted([text])}: {shown(value)} is not a YAML value") from error
+
+
+def _of_search(path: KeyPath) -> KeyPath:
+    """A path in which a key of `search` with its section is one name."""
+    start = len(METHODS) + 1 if path[: len(METHODS)] == METHODS else 0
+    match path[start:]:
+        case ("search", "training" | "pretraining" as section, key, *rest):
+            return (*path[:start], "search", f"{section}.{key}", *rest)
+    return path

@@ -190,7 +190,7 @@ def _search(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     if _section(content, "search"):
         return
     if not _only_evaluated(content):
-        yield from (((key,), "nothing is searched (section search)") for key in ("sampler", "pruner"))
+        yield from (((key,), "nothing is searched (section search)") for key in NESTED)
     elif _has_search(content):
         yield from (((key,), "only methods of the evaluation search") for key in STUDY)
     else:
@@ -220,7 +220,8 @@ def _sampler(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
 def _split(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     split = _section(content, "split")
     if "folds" not in split:
-        yield ("split", "repeats"), "there are no folds (split.folds)"
+        needed = "it needs split.folds (to keep it, add split.folds)"
+        yield ("split", "repeats"), "there are no folds (split.validation)" if "validation" in split else needed
     if "validation" in split:
         yield ("pruner", "p_value"), "there are no folds (split.validation)"
 

@@ -96,7 +96,10 @@ def minute_table(found: LabelledRecording) -> MinuteTable:
 
 
 def joined(tables: Sequence[MinuteTable]) -> MinuteTable:
-    """The minutes of several recordings of a person; where two cover the same time, the one that began first counts."""
+    """The minutes of several recordings of a person; where two cover the same time, the one that began first counts.
+
+    The windows of the minute in which the first one ends are taken as spread evenly over it.
+    """
     ordered = sorted(tables, key=lambda one: int(one.spans[0, 0]))
     first = ordered[0]
     if len(ordered) == 1:
@@ -104,13 +107,12 @@ def joined(tables: Sequence[MinuteTable]) -> MinuteTable:
     spans, parts, overlap, until = [], [], 0.0, int(first.spans[0, 0])
     for one in ordered:
         begin, end = (int(limit) for limit in one.spans[0])
+        share = np.ones(len(one.minute))
         if begin < until:
-            kept = one.minute >= until
-            overlap += float(one.seconds[~kept].sum() + one.nonwear[~kept].sum())
+            share = _share_after(one, until)
+            overlap += float(((1 - share) * (one.worn + one.nonwear)).sum())
             begin = min(max(begin, until), end)
-        else:
-            kept = np.ones(len(one.minute), bool)
-        parts.append(_rows(one, kept))
+        parts.append(_rows(one, share))
         if begin < end:
             spans.append((begin, end))
         until = max(until, end)
@@ -130,6 +132,16 @@ def joined(tables: Sequence[MinuteTable]) -> MinuteTable:
     )
 
 
-def _rows(one: MinuteTable, kept: NDArray[np.bool_]) -> pd.DataFrame:
-    values = np.column_stack([one.seconds, one.nonwear, one.enmo_mg * one.worn])[kept]
-    return pd.DataFrame(values, index=one.minute[kept])
+def _share_after(one: MinuteTable, until: int) -> NDArray[np.float64]:
+    """Share of the recorded part of each minute (n,) that is after an instant."""
+    begin, end = one.spans[0]
+    first, last = np.maximum(one.minute, begin), np.minimum(one.minute + MINUTE, end)
+    share: NDArray[np.float64] = (last - np.clip(until, first, last)) / np.maximum(last - first, 1)
+    return share
+
+
+def _rows(one: MinuteTable, share: NDArray[np.float64]) -> pd.DataFrame:
+    """Seconds of classes, of non-wear, and motion times wear, of a share (n,) of each minute; without empty ones."""
+    kept = share > 0
+    values = np.column_stack([one.seconds, one.nonwear, one.enmo_mg * one.worn]) * share[:, None]
+    return pd.DataFrame(values[kept], index=one.minute[kept])

@@ -102,7 +102,7 @@ def write_report(results: pd.DataFrame, inputs: ReportInputs, folder: Path, refe
     """
     if results.empty:
         raise StudyError(f"the study {inputs.settings.study!r} has no evaluation yet. Run sslwear evaluate first")
-    groups = grouped(results, inputs.settings.objective, reference, with_baselines(inputs.settings))
+    groups = grouped(results, inputs.settings.objective, reference, not_only_networks(inputs.settings))
     score = inputs.settings.objective
     differences = {group.title: group.comparisons[score] for group in groups}
     networks = {
@@ -128,19 +128,14 @@ def write_report(results: pd.DataFrame, inputs: ReportInputs, folder: Path, refe
     return [folder / name for name in files]
 
 
-def with_baselines(settings: Settings) -> dict[str, str]:
+def not_only_networks(settings: Settings) -> dict[str, str]:
     """Methods of an evaluation that are no networks, or not only networks, and what each is in words."""
     methods = settings.evaluation.methods if settings.evaluation is not None else {}
 
-    def has_baseline(name: str) -> bool:
-        given = methods.get(name)
-        return given is not None and (given.baseline is not None or any(map(has_baseline, given.ensemble or ())))
-
-    return {
-        name: "a baseline" if given.baseline is not None else "an average with a baseline"
-        for name, given in methods.items()
-        if has_baseline(name)
-    }
+    found = {name: "a baseline" for name, given in methods.items() if given.baseline is not None}
+    found |= {name: "a linear probe" for name, given in methods.items() if given.probe is not None}
+    members = {name: {found[one] for one in given.ensemble or () if one in found} for name, given in methods.items()}
+    return found | {name: f"an average with {' and '.join(sorted(kinds))}" for name, kinds in members.items() if kinds}
 
 
 def grouped(
@@ -152,7 +147,7 @@ def grouped(
         results: one row for each data set, protocol, method, seed, fold and participant.
         score: name of the score by which methods are ranked.
         reference: the method that the others are compared with; by default the first one of the results.
-        baselines: methods that are not only networks, see `with_baselines`.
+        baselines: methods that are not only networks, see `not_only_networks`.
 
     Raises:
         StudyError: when a data set and protocol lack the reference.

@@ -61,7 +61,7 @@ class Group:
 def answer(group: Group) -> str:
     """The main result: the best method, its difference from the reference, and which methods differ significantly.
 
-    If a baseline or an average with one is best, the best network is named too, and its difference is given.
+    If a baseline, a probe or an average with one is best, the best network is named too, and its difference is given.
     """
     best, reference, score = group.ranked[0], group.reference, group.score
     comparisons = group.comparisons[score]

@@ -42,6 +42,8 @@ RUN_LETTERS = 8
 """Number of letters of a run's id, by which commands find it."""
 MOST_LISTED = 1000
 """Maximum number of trials in the table, the best ones."""
+MEASURED = ("trainable_parameters", "windows_per_second")
+"""Second objectives that each table of trials has columns for."""
 PAGE_STYLE = """
 :root { color-scheme: light }
 body { max-width: 48rem; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; color: #1a202c; background: #fff;
@@ -236,7 +238,7 @@ def _columns(report: StudyReport) -> list[tuple[str, bool, dict[int, str]]]:
         ("windows/s", True, [_quantity(one.windows_per_second) for one in trials]),
         ("run", False, [None if one.run_id is None else one.run_id[:RUN_LETTERS] for one in trials]),
     ]
-    if report.second not in [title for title, _, _ in columns]:
+    if report.second not in MEASURED:
         columns.insert(-1, (str(report.second), True, [_quantity(one.second) for one in trials]))
     return [
         (title, right, {one.number: _value(value) for one, value in zip(trials, values, strict=True)})

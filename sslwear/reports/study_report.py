@@ -55,7 +55,8 @@ class TrialResult:
             pruned trial.
         error: standard error of the mean over participants; None with fewer than two participants.
         participants: objective of each judged participant.
-        epochs: number of epochs of the trial, the mean over its folds.
+        epochs: number of epochs with the lowest mean validation loss of a finished trial, and the number trained so
+            far of another one; None if it is not known.
         seconds: training time in seconds.
         parameters: number of parameters that were tuned.
         windows_per_second: windows that a network classifies in a second.

@@ -132,6 +132,7 @@ def test_a_study_is_run_and_shown(home: Path, file: Path) -> None:
 def test_training_once_and_starting_from_its_weights(home: Path, file: Path) -> None:
     first = call("train", file)
     assert first.exit_code == 0, first.output
+    assert "Means over the validation participants, epoch " in first.stdout
     run = next(word for word in first.stdout.split() if word.startswith("runs:/"))
     second = call("train", file, "--set", f"weights={run}")
     assert second.exit_code == 0, second.output

@@ -102,6 +102,12 @@ def test_people_in_another_order_are_the_same_people_and_repeats_are_told(two: S
         split = side.settings.split.model_copy(update={"folds": 3, "repeats": repeats})
         side.__dict__["settings"] = side.settings.model_copy(update={"split": split})
     assert incomparable(left, same) == ["the folds differ: split.folds is 3 (split.repeats 1) and 3 (split.repeats 2)"]
+    cut = "the folds are cut differently: split.validation_seed is 41 and 3"
+    for folds, reasons in ((3, [cut]), ("participants", [])):  # one fold a participant needs no draw
+        for side, seed in ((left, 41), (same, 3)):
+            split = side.settings.split.model_copy(update={"folds": folds, "repeats": 1, "validation_seed": seed})
+            side.__dict__["settings"] = side.settings.model_copy(update={"split": split})
+        assert incomparable(left, same) == reasons
 
 
 def test_studies_of_different_data_are_not_comparable(two: Store) -> None:

@@ -133,7 +133,7 @@ def test_two_processes_train_as_one(write: Callable[..., Path], home: Callable[[
     one, two = home("one"), home("two")
     train_once(load(write(8, batch_size=8, **changes), [], "train"), one)
     text = both(two, "train", str(write(4, batch_size=4, **changes)))
-    assert text.count("Over all windows of the validation participants") == 1
+    assert text.count("Means over the validation participants, epoch ") == 1
     assert statuses(two) == {"train": ["FINISHED"], "pretraining": ["FINISHED"]}
     assert furthest(weights(two, "train"), weights(one, "train")) < 1e-3
     assert "processes" not in one.find_runs(None, kind="train")[0].data.params

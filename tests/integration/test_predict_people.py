@@ -16,11 +16,13 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from sslwear.cli.app import app
+from sslwear.data.files.clock import Clock
 from sslwear.data.files.device_reader import open_recording
 from sslwear.deployment.prediction import batch_prediction
 from sslwear.deployment.prediction.batch_prediction import predict
 from sslwear.deployment.prediction.cohort_files import write_cohort
 from sslwear.deployment.prediction.files import COHORT, ENDINGS, Options
+from sslwear.deployment.prediction.predicted_folder import read_predictions
 from sslwear.encoders.card import Card, network
 from sslwear.encoders.classifier import Model
 from sslwear.tracking import HOME_VARIABLE, Store
@@ -104,6 +106,9 @@ def test_a_day_on_which_the_clocks_change(
         known = people.loc[name, [f"total_minutes_{one}" for one in CLASSES]].sum()
         assert known == pytest.approx(length)
     pd.testing.assert_frame_equal(csv_of(out, "anna.csv"), csv_of(out, "carl.csv"))
+    shift = 0 if hours == 23 else 3600 * 10**9
+    clocks = {one.name: one.clock for one in read_predictions(out)}
+    assert clocks == {"anna": Clock(LONDON), "carl": Clock(LONDON, shift, fixed=True)}
     assert people["end"].nunique() == 1
 
 
@@ -171,6 +176,35 @@ def test_other_rules_label_nothing_again_and_redraw_the_pages(
     some = command(tmp_path / "ben.parquet", "--min-wear", "100min", "--participants", tmp_path / "people.csv")
     assert "The tables of people also have 2 recordings of earlier commands." in some.stdout.replace("\n", " ")
     assert csv_of(out, "people.csv")["person"].tolist() == ["Ben", "anna"]
+
+
+def test_people_are_found_over_the_recordings_of_all_commands(command: Callable[..., Result], tmp_path: Path) -> None:
+    hours = {"p1_visit1": "2024-05-06T00:00", "p1_visit2": "2024-05-07T00:00", "q": "2024-05-06T00:00"}
+    first, second, other = (tmp_path / f"{name}.parquet" for name in hours)
+    for path, begin in zip((first, second, other), hours.values(), strict=True):
+        recording(begin, 0.1).to_parquet(path)
+    table = tmp_path / "p.csv"
+    table.write_text("recording,participant\np1_visit1,Anna\np1_visit2,Anna\nq,Bert\n")
+
+    def people() -> list[list[str]]:
+        found: list[list[str]] = csv_of(tmp_path / "out", "people.csv")[["person", "recordings"]].to_numpy().tolist()
+        return found
+
+    assert command(first).exit_code == 0
+    assert people() == [["p1_visit1", "p1_visit1"]]
+    result = command(second)
+    assert people() == [["p1", "p1_visit1; p1_visit2"]]
+    assert "The tables of people also have 1 recording of earlier commands." in result.stdout.replace("\n", " ")
+    assert "p1_visit1, p1_visit2 are taken as recordings of one participant, p1" in result.stderr.replace("\n", " ")
+    result = command(other, "--participants", table)
+    assert people() == [["Anna", "p1_visit1; p1_visit2"], ["Bert", "q"]]
+    assert "without a file" not in result.stderr
+    assert "no line" not in result.stderr
+    assert command(second).exit_code == 0  # without the table, those whom it declared are kept
+    assert people() == [["Anna", "p1_visit1; p1_visit2"], ["Bert", "q"]]
+    table.write_text("recording,participant\np1_visit1,Carl\n")
+    assert command(second, "--participants", table).exit_code == 0
+    assert people() == [["Anna", "p1_visit2"], ["Bert", "q"], ["Carl", "p1_visit1"]]
 
 
 def test_bad_files_have_rows_and_reasons_and_never_end_the_command(

@@ -85,6 +85,18 @@ def test_a_study_without_an_evaluation_is_answered_in_a_sentence(tmp_path: Path)
     assert not (tmp_path / "report").exists()
 
 
+@pytest.mark.parametrize("options", [[], ["--reference", "head"]])
+def test_a_reference_needs_an_evaluation(
+    done: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(done.home))
+    result = CliRunner().invoke(app, ["study", "report", "tiny", "--out", str(tmp_path / "report"), *options])
+    assert result.exit_code == (1 if options else 0), result.output
+    assert (tmp_path / "report").exists() == (not options)
+    why = "the study 'tiny' has no evaluation, so there are no methods to compare. Leave --reference out"
+    assert result.stderr == (f"sslwear: {why}\n" if options else "")
+
+
 def test_report_inputs_have_the_kinds_and_the_winners_epochs(done: Store, frame: pd.DataFrame) -> None:
     inputs = gather_report_inputs("tiny", done, frame)
     assert inputs.kinds == {"head": ("head", "none"), "layer5": ("layer5", "none")}

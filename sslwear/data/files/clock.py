@@ -31,10 +31,12 @@ class Clock:
     Attributes:
         zone: time zone; None for the clock of the device.
         shift_ns: nanoseconds that the times are ahead of the instants.
+        fixed: whether the clock on the device does not follow daylight saving, although there is a time zone.
     """
 
     zone: str | None = None
     shift_ns: int = 0
+    fixed: bool = False
 
     @classmethod
     def set_at(cls, zone: str | None, start: int) -> Clock:
@@ -46,11 +48,15 @@ class Clock:
         """
         if zone is None:
             return cls()
-        return cls(zone, start - int(to_instants(np.array([start]), zone)[0]))
+        return cls(zone, start - int(to_instants(np.array([start]), zone)[0]), fixed=True)
 
     def instants(self, time: NDArray[np.int64]) -> NDArray[np.int64]:
         """Instants of times of the recording."""
         return time - self.shift_ns
+
+    def instants_on_device(self, shown: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Instants (n,) at which the clock on the device showed some times; of one that occurs twice the first."""
+        return shown - self.shift_ns if self.zone is None or self.fixed else to_instants(shown, self.zone)
 
     def time_of(self, local: np.datetime64) -> int:
         """Time of the recording at a local date and time."""

@@ -19,7 +19,8 @@ from sslwear.utils.csv_cells import original_cell
 DAY, LABEL, MINUTES = "day", "label", "minutes"
 WIDE = f"{MINUTES}_"
 """Start of the name of a column with the minutes of one class, as in the days tables of ``sslwear predict``."""
-DAY_MINUTES = 1440.0
+DAY_MINUTES = 1500.0
+"""Most minutes of a day: on which the clocks go back, it has 25 hours."""
 INTERVALS = ("start", "end")
 FORMS = "participant,start,end,label, or participant,label,minutes or participant,day,label,minutes"
 """First lines that a table of labels may have."""
@@ -110,7 +111,9 @@ def _minutes(path: Path, line: int, row: Row, column: str, day: np.datetime64 | 
     if not value >= 0 or math.isinf(value):
         raise DataError(f"{path}, line {line}: {column} is {text!r}; write a number of minutes, not below 0")
     if day is not None and value > DAY_MINUTES:
-        raise DataError(f"{path}, line {line}: {column} is {text}, but a day has {DAY_MINUTES:g} minutes; correct it")
+        raise DataError(
+            f"{path}, line {line}: {column} is {text}, but a day has at most {DAY_MINUTES:g} minutes; correct it"
+        )
     return value
 
 

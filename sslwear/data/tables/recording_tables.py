@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sslwear.data.identity import participants_of_recordings, recording_key, similar
@@ -30,20 +30,25 @@ class RecordingTables:
         participants: name of the participant of each recording.
         labels: labelled intervals of each recording in order of time; None for an import without labels.
         warnings: what may be wrong with the participants and the labels, one sentence each.
+        declared: participant that a table declares, of the recordings that have one.
     """
 
     participants: Mapping[str, str]
     labels: Mapping[str, Sequence[Interval]] | None
     warnings: tuple[str, ...]
+    declared: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_tables(recordings: Collection[str], labels: Path | None, participants: Path | None) -> RecordingTables:
+def read_tables(
+    recordings: Collection[str], labels: Path | None, participants: Path | None, before: Mapping[str, str] | None = None
+) -> RecordingTables:
     """Read the tables of an import.
 
     Args:
         recordings: names of the recordings.
         labels: a CSV file of labelled intervals, see `read_labels`; or None.
         participants: a CSV file of recordings and their participants, see `read_participants`; or None.
+        before: participants of recordings that earlier tables declared; the table counts where it has a line.
 
     Raises:
         DataError: when a table cannot be used, or no recording has a label.
@@ -53,15 +58,17 @@ def read_tables(recordings: Collection[str], labels: Path | None, participants: 
     table = labels if pairs else None
     if participants is not None:
         pairs, table = read_participants(participants), participants
-    declared = {} if table is None else declared_participants(table, pairs)
+    declared = {recording_key(name): person for name, person in (before or {}).items()}
+    declared |= {} if table is None else declared_participants(table, pairs)
     people = participants_of_recordings(recordings, declared)
     warnings = _about_names(people, declared)
     if participants is not None:
-        warnings += _about_declared(participants, recordings, pairs)
+        warnings += _about_declared(participants, recordings, pairs, declared)
+    mine = {name: declared[key] for name in recordings if (key := recording_key(name)) in declared}
     if labels is None:
-        return RecordingTables(people, None, tuple(warnings))
+        return RecordingTables(people, None, tuple(warnings), mine)
     found = _labels_of(labels, people, intervals)
-    return RecordingTables(people, found, (*warnings, *_about_labels(labels, people, intervals, found)))
+    return RecordingTables(people, found, (*warnings, *_about_labels(labels, people, intervals, found)), mine)
 
 
 def _labels_of(file: Path, people: Mapping[str, str], intervals: Sequence[Interval]) -> dict[str, list[Interval]]:
@@ -104,11 +111,13 @@ def _about_names(people: Mapping[str, str], declared: Mapping[str, str]) -> list
     return found
 
 
-def _about_declared(file: Path, recordings: Iterable[str], pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Warnings about recordings without a line in the table of participants, and the other way round."""
-    mine, theirs = {recording_key(name) for name in recordings}, {recording_key(name) for name, _ in pairs}
+def _about_declared(
+    file: Path, recordings: Iterable[str], pairs: Sequence[tuple[str, str]], declared: Collection[str]
+) -> list[str]:
+    """Warnings about recordings without a declared participant, and lines of the table without a recording."""
+    mine = {recording_key(name) for name in recordings}
     absent = [name for name, _ in pairs if recording_key(name) not in mine]
-    guessed = [name for name in recordings if recording_key(name) not in theirs]
+    guessed = [name for name in recordings if recording_key(name) not in declared]
     found = [f"{file} has recordings without a file: {_some(absent)}"] if absent else []
     if guessed:
         found.append(f"{file} has no line for {_some(guessed)}, whose participants were taken from the names")

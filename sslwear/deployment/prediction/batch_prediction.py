@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +209,7 @@ def _predict_one(name: str, file: Path, folder: Path, model: str, options: Optio
             "quality": found.quality.to_json(),
             "span": list(found.windows.limits),
             "rule": options.rule.to_json(),
+            "clock": asdict(found.clock),
         }
         prediction_record.write(options.record(name), place, made_from, result)
         return Outcome(name, **result)

@@ -76,6 +76,24 @@ def write_cohort(
     return people
 
 
+def keep_participants(outcomes: Sequence[Outcome], declared: Mapping[str, str], options: Options) -> None:
+    """Keep the participants that a table declares, so that later commands without the table know them.
+
+    Args:
+        outcomes: outcomes of the recordings.
+        declared: declared participants by name of the recording.
+        options: options of the prediction.
+
+    Raises:
+        DataError: when the folder cannot be written to.
+    """
+    changed = [one for one in outcomes if not one.error and declared.get(one.name, one.participant) != one.participant]
+    if changed:
+        with output_folder(options.out) as place:
+            for one in changed:
+                _amend(one.name, place, options, participant=declared[one.name])
+
+
 def check_cohort(options: Options) -> None:
     """Refuse to replace files that are not of an earlier prediction.
 
@@ -158,10 +176,15 @@ def _redraw(outcome: Outcome, card: Card, place: Path, options: Options) -> None
         recording_page(outcome.name, one.minutes, one.quality, options.rule, about, outcome.warning)
     )
     (place / path.name).replace(path)
-    record = options.record(outcome.name)
+    _amend(outcome.name, place, options, rule=options.rule.to_json())
+
+
+def _amend(name: str, place: Path, options: Options, **changed: Any) -> None:
+    """Change what the record of a finished recording tells."""
+    record = options.record(name)
     known = prediction_record.read(record)
     if known is not None and known[1] is not None:
-        prediction_record.write(record, place, known[0], {**known[1], "rule": options.rule.to_json()})
+        prediction_record.write(record, place, known[0], {**known[1], **changed})
 
 
 def summary(outcomes: Sequence[Outcome], people: Sequence[Person]) -> list[str]:

@@ -126,6 +126,8 @@ class Outcome:
         quality: attributes of its `Quality`; None without labels.
         span: start and end of the recording, as instants in nanoseconds since 1970; None without labels.
         rule: the rule of counted days that its page was made with; None without labels.
+        clock: attributes of its `Clock`; None without labels, and in folders of earlier versions.
+        participant: the participant that a table declared; None if none did.
     """
 
     name: str
@@ -139,6 +141,8 @@ class Outcome:
     quality: Mapping[str, Any] | None = None
     span: Sequence[int] | None = None
     rule: Mapping[str, Any] | None = None
+    clock: Mapping[str, Any] | None = None
+    participant: str | None = None
 
 
 def check_outputs(files: Sequence[Path], options: Options) -> dict[str, Path]:

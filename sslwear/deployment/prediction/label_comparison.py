@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,13 @@ from sslwear.data.tables.annotations import (
     read_participants,
 )
 from sslwear.data.tables.labelled_minutes import LabelledMinutes, has_intervals, read_minutes
-from sslwear.deployment.prediction.predicted_folder import PredictedRecording, PredictedWindows, read_predictions
+from sslwear.deployment.prediction.predicted_folder import (
+    PredictedRecording,
+    PredictedWindows,
+    minutes_by_day,
+    overlapping,
+    read_predictions,
+)
 from sslwear.errors import DataError
 from sslwear.evaluation.agreement import LABEL, LABELLED, PARTICIPANT, PREDICTED, LabelComparison
 from sslwear.training.metrics import classification_scores, confusion
@@ -97,11 +103,20 @@ def _predicted(
 ) -> dict[Key, dict[str, float]]:
     """Predicted minutes of each class, of each participant and day; the day is None where days do not count."""
     found: dict[Key, dict[str, float]] = {}
-    for recording in recordings:
-        for day, values in zip(recording.days, recording.minutes, strict=True):
-            total = found.setdefault((people[recording.name], day if by_day else None), {})
-            for name, value in zip(recording.class_names, values.tolist(), strict=True):
+    for person, mine in _by_person(recordings, people).items():
+        for day, values in minutes_by_day(mine):
+            total = found.setdefault((person, day if by_day else None), {})
+            for name, value in zip(mine[0].class_names, values.tolist(), strict=True):
                 total[name] = total.get(name, 0.0) + value
+    return found
+
+
+def _by_person(
+    recordings: Sequence[PredictedRecording], people: Mapping[str, str]
+) -> dict[str, list[PredictedRecording]]:
+    found: dict[str, list[PredictedRecording]] = defaultdict(list)
+    for recording in recordings:
+        found[people[recording.name]].append(recording)
     return found
 
 
@@ -111,13 +126,15 @@ def _by_intervals(
     names = list(dict.fromkeys(one.label for one in intervals if one.label))
     classes = [*recordings[0].class_names, *(name for name in names if name not in recordings[0].class_names)]
     found: dict[str, list[_Labelled]] = defaultdict(list)
-    unused, index = set(range(len(intervals))), _index(intervals)
+    unused, index, length_s = set(range(len(intervals))), _index(intervals), dict[int, float]()
     for recording in recordings:
         person = people[recording.name]
         mine = _of(index, recording.name, person)
         unused -= set(mine)
         check_overlaps(file, [intervals[i] for i in mine])
-        if labelled := [intervals[i] for i in mine if intervals[i].label]:
+        if used := [i for i in mine if intervals[i].label]:
+            labelled = _on_clock([intervals[i] for i in used], recording)
+            length_s |= {i: _seconds(one) for i, one in zip(used, labelled, strict=True)}
             windows = recording.windows()
             truth = true_classes(windows, labelled, classes)
             known = (windows.codes >= 0) & (truth >= 0)
@@ -134,12 +151,15 @@ def _by_intervals(
         notes.append(f"{count(len(lacking), 'recording')} with labels and no predictions: {', '.join(lacking)}")
     if unlabelled := sum(not one.label for one in intervals):
         notes.append(f"{count(unlabelled, 'line')} of {file.name} without a label left out")
-    labelled_s = sum(_seconds(one) for i, one in enumerate(intervals) if one.label and i not in unused)
+    labelled_s = sum(length_s.values())
     compared_s = sum(len(part.truth) * part.length_s for parts in compared.values() for part in parts)
     notes.append(
         f"{compared_s / 60:.1f} of {labelled_s / 60:.1f} labelled minutes are compared; the others were not worn, have "
         "no data, or are in windows of which no class has more than half"
     )
+    by_person = _by_person(recordings, people)
+    if twice := [person for person in compared if overlapping(by_person[person])]:
+        notes.append(f"windows of recordings that overlap are all compared, of {', '.join(twice)}")
     notes += _about_classes(recordings[0].class_names, names, "are compared all the same")
     return _of_windows(compared, classes, notes)
 
@@ -158,6 +178,15 @@ def _of(index: Mapping[tuple[bool, str], list[int]], recording: str, person: str
     names = {recording_key(recording), recording_key(person), participant_key(person)}
     named = index.get((True, recording_key(recording)), [])
     return sorted([*named, *(i for name in names for i in index.get((False, name), []))])
+
+
+def _on_clock(intervals: Sequence[Interval], recording: PredictedRecording) -> list[Interval]:
+    """Intervals by the clock on the device, on the clock of the recording's windows."""
+    if recording.clock is None:
+        return list(intervals)
+    shown = np.array([[one.start, one.end] for one in intervals]).astype("datetime64[ns]").view(np.int64)
+    moments = recording.clock.instants_on_device(shown.ravel()).view("datetime64[ns]").reshape(-1, 2)
+    return [replace(one, start=start, end=end) for one, (start, end) in zip(intervals, moments, strict=True)]
 
 
 def _seconds(interval: Interval) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sslwear.data.files.clock import Clock
 from sslwear.data.sources.raw import natural
 from sslwear.data.tables.labelled_minutes import WIDE
-from sslwear.deployment.prediction.files import FORMATS
+from sslwear.deployment.prediction import record as prediction_record
+from sslwear.deployment.prediction.files import ENDINGS, FORMATS, RECORD
 from sslwear.errors import DataError
+from sslwear.evaluation.counting import CountingRule
 from sslwear.evaluation.daily import NONWEAR
+from sslwear.evaluation.day_table import day_table
+from sslwear.evaluation.minute_table import MinuteTable, joined
 from sslwear.utils.csv_cells import original_cell
 from sslwear.utils.masking import one_line
 
@@ -28,7 +34,7 @@ class PredictedWindows:
     """Windows of a recording with a predicted class.
 
     Attributes:
-        start: start of each window (N,), datetime64[ns], by the device's clock or in local time, increasing.
+        start: instant of each window's start (N,), datetime64[ns], increasing; local time where the clock is not known.
         length_s: length of a window in seconds.
         codes: index of each window's class (N,); -1 for non-wear.
     """
@@ -49,6 +55,8 @@ class PredictedRecording:
         days: the days (D,), datetime64[D].
         minutes: minutes of each class on each day (D, classes).
         window_minutes: minutes of all windows, non-wear included.
+        clock: clock of the recording; None in folders of earlier versions.
+        span: start and end of the recording in nanoseconds since 1970, as instants; None with the clock.
     """
 
     name: str
@@ -57,6 +65,8 @@ class PredictedRecording:
     days: NDArray[np.datetime64]
     minutes: NDArray[np.float64]
     window_minutes: float
+    clock: Clock | None = None
+    span: tuple[int, int] | None = None
 
     @property
     def file(self) -> Path:
@@ -82,7 +92,8 @@ class PredictedRecording:
                 table = pd.read_parquet(path, columns=["time", "label"])
             else:
                 table = pd.read_csv(path, usecols=["time", "label"], dtype=str, keep_default_na=False)
-            start = _local_times(table["time"]).to_numpy("datetime64[ns]")
+            times = _local_times(table["time"]) if self.clock is None else _instants(table["time"])
+            start = times.to_numpy("datetime64[ns]")
         except (OSError, ValueError, KeyError) as error:
             raise _unknown(path, error) from error
         labels = table["label"] if path.suffix == ".parquet" else table["label"].map(original_cell)
@@ -94,12 +105,47 @@ class PredictedRecording:
         order = np.argsort(start, kind="stable")
         return PredictedWindows(start[order], self._length(start), codes[order].astype(np.int64))
 
+    def minute_table(self) -> MinuteTable:
+        """Read the minutes of a recording whose clock is known.
+
+        Raises:
+            DataError: when they are missing, or are none of ``sslwear predict``.
+        """
+        assert self.clock is not None
+        assert self.span is not None
+        path = self.folder / f"{self.name}{ENDINGS['minutes']}"
+        try:
+            return MinuteTable.from_table(pd.read_parquet(path), self.class_names, self.clock.zone, self.span)
+        except (OSError, ValueError, KeyError) as error:
+            raise _unknown(path, error) from error
+
     def _length(self, start: NDArray[np.datetime64]) -> float:
         """Length of a window in seconds: the most frequent distance, because windows are adjacent except at gaps."""
         if len(start) > 2:
             steps, counts = np.unique(np.diff(np.sort(start)), return_counts=True)
             return float(steps[counts.argmax()] / np.timedelta64(1, "ns")) / 1e9
         return 60 * self.window_minutes / max(1, len(start))
+
+
+def overlapping(recordings: Sequence[PredictedRecording]) -> bool:
+    """Whether two recordings of a person cover the same time; False where clocks are not known or not alike."""
+    spans = sorted(one.span for one in recordings if one.span is not None)
+    alike = len({one.clock.zone for one in recordings if one.clock is not None}) == 1
+    return alike and len(spans) == len(recordings) and any(one[1] > other[0] for one, other in pairwise(spans))
+
+
+def minutes_by_day(recordings: Sequence[PredictedRecording]) -> Iterator[tuple[np.datetime64, NDArray[np.float64]]]:
+    """Days of a person's recordings with the minutes of each class (classes,); a day may occur more than once.
+
+    Time that two recordings cover counts once, as in the table of people.
+    """
+    if overlapping(recordings):
+        table = day_table(joined([one.minute_table() for one in recordings]), CountingRule())
+        minutes = table[[f"{WIDE}{name}" for name in recordings[0].class_names]].to_numpy(float)
+        yield from zip(table["day"].to_numpy("datetime64[D]"), minutes, strict=True)
+        return
+    for one in recordings:
+        yield from zip(one.days, one.minutes, strict=True)
 
 
 def read_predictions(folder: Path) -> list[PredictedRecording]:
@@ -133,7 +179,15 @@ def _recording(folder: Path, name: str) -> PredictedRecording:
         raise _unknown(path, error) from error
     if not classes or not np.isfinite(total):
         raise DataError(f"{path} has no minutes of classes. Label the recording again")
-    return PredictedRecording(name, folder, classes, days, minutes, total)
+    return PredictedRecording(name, folder, classes, days, minutes, total, *_clock_and_span(folder / f"{name}{RECORD}"))
+
+
+def _clock_and_span(path: Path) -> tuple[Clock, tuple[int, int]] | tuple[None, None]:
+    known = prediction_record.read(path)
+    if known is None or known[1] is None or known[1].get("clock") is None:
+        return None, None
+    first, last = known[1]["span"]
+    return Clock(**known[1]["clock"]), (first, last)
 
 
 def _local_times(times: pd.Series[Any]) -> pd.Series[Any]:
@@ -144,6 +198,12 @@ def _local_times(times: pd.Series[Any]) -> pd.Series[Any]:
     if pd.api.types.is_datetime64_any_dtype(times):
         return times
     return pd.to_datetime(times.str.replace(OFFSET, "", regex=True))
+
+
+def _instants(times: pd.Series[Any]) -> pd.Series[Any]:
+    """Instants; times without a time zone take their place."""
+    found: pd.Series[Any] = pd.to_datetime(times, utc=True, format="ISO8601").dt.tz_localize(None)
+    return found
 
 
 def _check_classes(folder: Path, found: Sequence[PredictedRecording]) -> None:

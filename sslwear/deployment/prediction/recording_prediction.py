@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sslwear.data.files.clock import Clock
 from sslwear.data.files.device_reader import DeviceRecording, open_recording
 from sslwear.data.files.quality import Quality
 from sslwear.data.files.recording_format import Reading
@@ -40,6 +41,7 @@ class Labelled:
         quality: quality of the recording.
         note: one line about how the file was read and what of it was cut.
         warning: warning about distribution shift, or None.
+        clock: what the times of the file are.
     """
 
     windows: LabelledRecording
@@ -47,6 +49,7 @@ class Labelled:
     quality: Quality
     note: str
     warning: str | None
+    clock: Clock
 
 
 def label(
@@ -85,7 +88,8 @@ def label(
     labelled = _on_clock(name, recording, card, start, codes, enmo.astype(np.float32))
     note = "; ".join([recording.note, *map(str, recording.axis.cuts)])
     table = _table(labelled, worn, p, smoothing is not None)
-    return Labelled(labelled, table, recording.quality, note, distribution_shift_warning(card, found))
+    warning = distribution_shift_warning(card, found)
+    return Labelled(labelled, table, recording.quality, note, warning, recording.clock)
 
 
 def _compute(

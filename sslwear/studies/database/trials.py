@@ -41,7 +41,9 @@ class TrialRow:
     """One trial as a row of a table.
 
     `settings` is None when it has none that can be read. `pretraining` has the searched keys of `pretraining`, and is
-    empty where the trial does not pre-train. `participants` has the objective of each judged participant.
+    empty where the trial does not pre-train. `participants` has the objective of each judged participant. `epochs` is
+    the number with the lowest mean validation loss of a finished trial, and the number trained so far of another one;
+    None if it is not known, because trials with two objectives do not report them.
     """
 
     number: int
@@ -49,7 +51,7 @@ class TrialRow:
     value: float | None
     settings: TrainingSettings | None
     pretraining: Mapping[str, Any]
-    epochs: int
+    epochs: int | None
     seconds: float | None
     error: str | None
     host: str | None
@@ -182,25 +184,26 @@ def network_run(study: optuna.Study, trial: FrozenTrial) -> str | None:
 
 def rows(study: optuna.Study) -> list[TrialRow]:
     """Trials of a study in order, without waiting ones."""
-    interrupted = interrupted_trials(study)
+    interrupted, reported = interrupted_trials(study), len(study.directions) == 1
     return [
-        _row(trial, trial.number in interrupted)
+        _row(trial, trial.number in interrupted, reported)
         for trial in study.get_trials(deepcopy=False)
         if trial.state != TrialState.WAITING
     ]
 
 
-def _row(trial: FrozenTrial, interrupted: bool) -> TrialRow:
+def _row(trial: FrozenTrial, interrupted: bool, reported: bool) -> TrialRow:
+    """Row of a trial; `reported` is whether trials report their epochs."""
     settings = trial.user_attrs.get("settings")
-    reported = trial.intermediate_values
-    value = score_of(trial) if trial.state == TrialState.COMPLETE else reported[max(reported)] if reported else None
+    epochs = trial.intermediate_values
+    value = score_of(trial) if trial.state == TrialState.COMPLETE else epochs[max(epochs)] if epochs else None
     return TrialRow(
         number=trial.number,
         outcome="interrupted" if interrupted and trial.state == TrialState.FAIL else OUTCOMES[trial.state],
         value=value,
         settings=_readable(settings),
         pretraining=trial.user_attrs.get("pretraining", {}),
-        epochs=len(reported),
+        epochs=trial.user_attrs.get("best_epoch", len(epochs) if reported else None),
         seconds=trial.duration.total_seconds() if trial.duration else None,
         error=trial.user_attrs.get("error"),
         host=trial.user_attrs.get("host"),

@@ -130,6 +130,9 @@ def incomparable(left: Side, right: Side) -> list[str]:
     if folds[0] != folds[1]:
         texts = [f"{shown(number)} (split.repeats {repeats})" for number, repeats in folds]
         reasons.append(f"the folds differ: split.folds is {' and '.join(texts)}")
+    seeds = [side.settings.split.validation_seed for side in (left, right)]
+    if isinstance(left.settings.split.folds, int) and folds[0] == folds[1] and seeds[0] != seeds[1]:
+        reasons.append(f"the folds are cut differently: split.validation_seed is {seeds[0]} and {seeds[1]}")
     if left.settings.objective != right.settings.objective:
         reasons.append(f"the objectives differ: {left.settings.objective} and {right.settings.objective}")
     return reasons

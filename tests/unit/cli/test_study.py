@@ -51,6 +51,17 @@ def test_of_many_trials_the_best_and_the_running_ones_are_printed(store: Store) 
     assert not any("--all" in line for line in printed(made, store, all_=True))
 
 
+def test_of_a_running_trial_with_two_objectives_no_epochs_are_told(store: Store) -> None:
+    made = study({}, second_objective="trainable_parameters")
+    both = optuna.create_study(study_name="tiny", directions=["maximize", "minimize"])
+    for key, value in made.user_attrs.items():
+        both.set_user_attr(key, value)
+    both.ask().set_user_attr("host", "here")
+    assert "Running: trial 0 on here." in printed(both, store)
+    made.ask().set_user_attr("host", "here")
+    assert "Running: trial 0 on here, 0 epochs so far." in printed(made, store)
+
+
 def test_of_up_to_a_hundred_trials_all_are_printed(store: Store) -> None:
     assert not any("more trial" in line for line in printed(many(99), store))
     assert any("more trial" in line for line in printed(many(100), store))

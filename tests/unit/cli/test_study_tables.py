@@ -38,6 +38,23 @@ def test_a_trial_of_another_version_has_no_settings(store: Store, settings: obje
     assert row.settings is None
 
 
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_epochs_are_those_of_the_lowest_loss_or_so_far(store: Store, objectives: int) -> None:
+    storage = open_storage(store)
+    study = optuna.create_study(study_name="s", storage=storage, directions=["maximize", "minimize"][:objectives])
+    for best in (3, None):
+        trial = study.ask()
+        for epoch in range(1, 6) if objectives == 1 else ():  # Optuna refuses reports of two objectives
+            trial.report(0.1, epoch)
+        if best is not None:
+            trial.set_user_attr("best_epoch", best)
+            study.tell(trial, [0.1, 9.0][:objectives])
+    found = [row.epochs for row in rows(study)]
+    assert found == [3, 5 if objectives == 1 else None]
+    columns = {str(column.header): list(column.cells) for column in trials_table(rows(study), "kappa", None).columns}
+    assert columns["epochs"] == ["3", "5" if objectives == 1 else "-"]
+
+
 def test_a_list_of_augmentations_is_on_several_lines(store: Store) -> None:
     study = optuna.create_study(study_name="s", storage=open_storage(store))
     for augment in (True, "rotate(20)", "rotate(20)+scale(0.1)"):

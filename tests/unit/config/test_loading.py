@@ -224,6 +224,26 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ),
         ("threads: 0", ["threads: ", "auto or a number of cores", "got 0"]),
         ("threads: all", ["threads: ", "auto or a number of cores", "got 'all'"]),
+        (
+            "training: {warmup_epochs: 4, max_epochs: 4}",
+            [": training.warmup_epochs is 4 and max_epochs 4, so the learning rate would never reach its value"],
+        ),
+        (
+            "training: {pretext: reverse}\npretraining: {warmup_epochs: 20}",
+            [": pretraining.warmup_epochs is 20 and max_epochs 20, so"],
+        ),
+        (
+            "training: {warmup_epochs: 4}\nsearch: {training.max_epochs: {low: 2, high: 4}}",
+            [": training.warmup_epochs is 4 and max_epochs 4, so"],
+        ),
+        (
+            "training: {max_epochs: 3}\nsearch: {training.warmup_epochs: [0, 5]}",
+            [": training.warmup_epochs is 5 and max_epochs 3, so"],
+        ),
+        (
+            "training: {warmup_epochs: 4}\nevaluation: {methods: {one: {}, short: {max_epochs: 4}}}",
+            ["evaluation.methods: 'short': warmup_epochs is 4 and max_epochs 4, so"],
+        ),
         ("pruner: {warmup_epochs: -1}", ["pruner.warmup_epochs: ", "greater than or equal to 0", "got -1"]),
         ("search: {learning_rate: 1e-3}", ["search.learning_rate: ", "a list of values, or a range such as"]),
         ("search: {learning_rate: {low: 2, high: 1}}", ["search.learning_rate: low must be less than high", "2 and 1"]),
@@ -424,6 +444,19 @@ def test_a_method_says_only_what_differs(tmp_path: Path) -> None:
     assert (evaluation.protocol, evaluation.folds, evaluation.seeds) == ("k_fold", 5, (42,))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "training: {warmup_epochs: 4, max_epochs: 5}",
+        "training: {warmup_epochs: 4, max_epochs: 3}\nsearch: {training.max_epochs: [2, 8]}",
+        "training: {max_epochs: 5}\nsearch: {training.warmup_epochs: {low: 0, high: 4}}",
+        "training: {warmup_epochs: 4}\nevaluation: {methods: {one: {}, cycle: {schedule: one_cycle, max_epochs: 4}}}",
+    ],
+)
+def test_a_warm_up_that_ends_in_some_training_is_read(tmp_path: Path, text: str) -> None:
+    assert load(study_file(tmp_path, MINIMAL + text)).study == "a"
+
+
 def test_missing_file_is_refused_with_an_example(tmp_path: Path) -> None:
     message = refusal(tmp_path / "nothing.yaml")
     assert f"there is no study file {tmp_path / 'nothing.yaml'}" in message
@@ -466,6 +499,22 @@ def test_numbers_may_be_written_with_an_exponent(tmp_path: Path, text: str) -> N
         (["search.batch_size=[32, 64]"], {"search": SearchSettings(batch_size=(32, 64))}),
         (["search.tuning=any"], {"search": SearchSettings(tuning="any")}),
         (["search.augment=null"], {"search": SearchSettings()}),
+        (
+            ["search.training.dropout=[0, 0.2]"],
+            {"search": SearchSettings.model_validate({"training.dropout": (0, 0.2)})},
+        ),
+        (
+            ['search."training.dropout"=[0, 0.2]'],
+            {"search": SearchSettings.model_validate({"training.dropout": (0, 0.2)})},
+        ),
+        (["search.training.batch_size=[32, 64]"], {"search": SearchSettings(batch_size=(32, 64))}),
+        (
+            ["training.pretext=reverse", "search.pretraining.patience.low=1", "search.pretraining.patience.high=3"],
+            {
+                "training": TrainingSettings(patience=9, pretext="reverse"),
+                "search": SearchSettings.model_validate({"pretraining.patience": {"low": 1, "high": 3}}),
+            },
+        ),
         (
             ["search.learning_rate.low=1e-3", "search.learning_rate.high=3e-2"],
             {"search": SearchSettings(learning_rate=LogRange(low=1e-3, high=3e-2))},
@@ -520,6 +569,16 @@ def test_overrides_reach_methods_whose_names_have_dots_and_spaces(tmp_path: Path
         "tuning": {},
         "new (1.5)": {"tuning": "layer1"},
     }
+
+
+def test_overrides_reach_the_search_of_a_method(tmp_path: Path) -> None:
+    text = "evaluation: {methods: {search: {search: {tuning: [all, head]}, trials: 2}}}\n"
+    override = "evaluation.methods.search.search.training.dropout=[0, 0.2]"
+    evaluation = load(study_file(tmp_path, MINIMAL + text), [override]).evaluation
+    assert evaluation is not None
+    (method,) = evaluation.methods.values()
+    assert method.search is not None
+    assert method.search.space == {"tuning": ("all", "head"), "training.dropout": (0, 0.2)}
 
 
 @pytest.mark.parametrize("override", ['a."b=1', 'a."".b=1', "a..b=1", '"a"b=1', "a.=1"])

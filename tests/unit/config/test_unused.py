@@ -76,6 +76,8 @@ def loaded(folder: Path, text: str, *overrides: str, command: Command | None = N
         ),
         ("pruner: {warmup_epochs: 3}", "pruner", "nothing is searched"),
         ("sampler: {startup_trials: 3}", "sampler", "nothing is searched"),
+        ("constraint: {trainable_parameters: 9}", "constraint", "nothing is searched"),
+        ("select: simplest", "select", "nothing is searched"),
         (SEARCH + "pruner: {name: none, warmup_epochs: 3}", "pruner.warmup_epochs", "the pruner is none"),
         (SEARCH + "pruner: {reduction_factor: 3}", "pruner.reduction_factor", "the pruner is median"),
         (SEARCH + "pruner: {name: halving, startup_trials: 5}", "pruner.startup_trials", "the pruner is halving"),
@@ -116,7 +118,8 @@ def loaded(folder: Path, text: str, *overrides: str, command: Command | None = N
         (FOREIGN + "precision: bf16", "precision", "no method trains a network"),
         (FOREIGN + "checkpoint_minutes: 2", "checkpoint_minutes", "no method trains a network"),
         ("cache: {disk_gb: 0, memory_gb: 1}", "cache.memory_gb", "disk_gb is 0"),
-        ("split: {repeats: 2}", "split.repeats", "there are no folds"),
+        ("split: {repeats: 2}", "split.repeats", "it needs split.folds (to keep it, add split.folds)"),
+        ("split: {repeats: 2, validation: 0.2}", "split.repeats", "there are no folds (split.validation)"),
         ("split: {validation: 0.2}\nsearch: {tuning: [all]}\npruner: {p_value: 0.2}", "pruner.p_value", "no folds"),
         (
             "pruner: {name: none, p_value: 0.2}\nsearch: {tuning: [all]}",

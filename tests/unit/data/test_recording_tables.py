@@ -59,6 +59,17 @@ def test_a_table_of_participants_says_whose_a_recording_is(tmp_path: Path) -> No
     assert guessed.endswith("participants.csv has no line for c, whose participants were taken from the names")
 
 
+def test_participants_of_earlier_tables_count_where_the_table_has_no_line(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("recording,participant\nb,Lee\n")
+    before = {"a": "Kim", "b": "Kim"}
+    made = read_tables(["a", "b", "c"], None, tmp_path / "p.csv", before)
+    assert made.participants == {"a": "Kim", "b": "Lee", "c": "c"}
+    assert made.declared == {"a": "Kim", "b": "Lee"}
+    (warning,) = made.warnings
+    assert warning.endswith("p.csv has no line for c, whose participants were taken from the names")
+    assert read_tables(["a", "b"], None, None, before).participants == {"a": "Kim", "b": "Kim"}
+
+
 def test_a_column_of_the_labels_says_whose_a_recording_is(tmp_path: Path) -> None:
     content = LABELS[:-1] + ",recording\n" + line("Kim", 9, end=",a") + line("Kim", 10, end=",b")
     made = tables(tmp_path, ["a", "b"], content)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sslwear.data.files.clock import Clock
 from sslwear.data.tables.annotations import Interval
 from sslwear.deployment.prediction import files as prediction_files
 from sslwear.deployment.prediction import label_comparison
@@ -110,6 +111,52 @@ def test_intervals_are_compared_window_by_window(folder: Path, tmp_path: Path) -
     )
 
 
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_intervals_are_by_a_clock_that_does_not_follow_daylight_saving(tmp_path: Path, format_: str) -> None:
+    begin = "2024-10-26T12:00"  # in summer time, which the clock keeps
+    clock = Clock.set_at("Europe/London", int(np.datetime64(begin, "ns").astype(np.int64)))
+    write_prediction(tmp_path / "pred", "P01", CLASSES, np.ones(49 * 360, np.int64), begin, format_, clock)
+    labels = (
+        "participant,start,end,label\nP01,2024-10-27 01:00,2024-10-27 02:00,sleep\n"
+        "P01,2024-10-28 12:00,2024-10-28 13:00,walk\n"
+    )
+    found = compare(tmp_path / "pred", table(tmp_path, labels))
+    assert found.counts["P01"].tolist() == [[0, 360], [0, 360]]
+    assert found.notes[0].startswith("120.0 of 120.0 labelled minutes are compared")
+
+
+def test_intervals_by_a_clock_that_follows_daylight_saving_begin_in_the_first_of_two_hours(tmp_path: Path) -> None:
+    codes, clock = np.ones(5 * 360, np.int64), Clock("Europe/London")
+    write_prediction(tmp_path / "pred", "P01", CLASSES, codes, "2024-10-26T23:00", clock=clock)
+    labels = (
+        "participant,start,end,label\nP01,2024-10-27 00:30,2024-10-27 01:30,sleep\n"
+        "P01,2024-10-27 01:30,2024-10-27 02:00,walk\n"
+    )
+    found = compare(tmp_path / "pred", table(tmp_path, labels))
+    assert found.counts["P01"].tolist() == [[0, 360], [0, 540]]
+    assert found.notes[0].startswith("150.0 of 150.0 labelled minutes are compared")
+
+
+def test_time_that_two_recordings_of_a_person_cover_counts_once(tmp_path: Path) -> None:
+    for name, start in (("anna_visit1", "2024-05-01T12:00"), ("anna_visit2", "2024-05-01T12:10")):
+        write_prediction(tmp_path / "pred", name, CLASSES, WALKS, start, clock=Clock())
+    for day in ("", "2024-05-01,"):
+        head = "participant,day,label,minutes\n" if day else "participant,label,minutes\n"
+        labels = f"{head}anna,{day}sleep,14\nanna,{day}walk,10\n"
+        found = compare(tmp_path / "pred", table(tmp_path, labels))
+        # the second one counts from 12:16 on, with its last 4 minutes of sleep
+        assert values(found, "predicted") == {("anna", "sleep"): 14, ("anna", "walk"): 10}
+    labels = "participant,start,end,label\nanna,2024-05-01 12:10,2024-05-01 12:15,walk\n"
+    found = compare(tmp_path / "pred", table(tmp_path, labels))
+    assert found.counts["anna"].sum() == 60
+    assert "windows of recordings that overlap are all compared, of anna" in found.notes
+
+
+def test_a_day_on_which_the_clocks_go_back_has_25_hours(folder: Path, tmp_path: Path) -> None:
+    found = compare(folder, table(tmp_path, "participant,day,label,minutes\nP01,2024-05-01,sleep,1500\n"))
+    assert values(found, "labelled") == {("P01", "sleep"): 1500}
+
+
 def test_declared_participants_and_intervals_of_one_recording(folder: Path, tmp_path: Path) -> None:
     people = tmp_path / "people.csv"
     people.write_text("recording,participant\nP01,anna\nanna_visit1,bert\nanna_visit2,bert\n")
@@ -153,7 +200,7 @@ def test_a_person_whose_labels_hold_no_worn_window_is_named(folder: Path, tmp_pa
         ("participant,label,minutes\nP01,walk,-1\n", "line 2: minutes is '-1'"),
         ("participant,label,minutes\nP01,walk,inf\n", "line 2: minutes is 'inf'"),
         ("participant,label,minutes\nP01,walk,\n", "has no minutes"),
-        ("participant,day,label,minutes\nP01,2024-05-01,walk,1441\n", "a day has 1440 minutes"),
+        ("participant,day,label,minutes\nP01,2024-05-01,walk,1501\n", "a day has at most 1500 minutes"),
         ("participant,day,label,minutes\nP01,2024-02-30,walk,1\n", "line 2: day is '2024-02-30'; write a date"),
         ("participant,day,label,minutes\nP01,1/5/24,walk,1\n", "line 2: day is '1/5/24'; write a date"),
         ("participant,label,minutes\nP01,walk,1\np1,walk,2\n", "lines 2 and 3: both are of 'p1' and 'walk'"),

@@ -260,6 +260,20 @@ def test_recordings_of_a_person_are_joined_and_time_that_both_cover_counts_once(
     assert whole.overlap_s == 0
 
 
+def test_a_recording_counts_from_the_second_in_which_an_earlier_one_ends() -> None:
+    first, second = (
+        labelled("2024-05-06T00:00", np.zeros(63, np.int64), 10.0),
+        labelled("2024-05-06T00:10:20", np.ones(58, np.int64), 10.0, enmo_mg=30.0),
+    )
+    whole = joined([minute_table(first), minute_table(second)])
+    assert whole.seconds.sum(axis=0).tolist() == [630, 570]
+    assert whole.seconds[10].tolist() == [30, 30]
+    assert whole.enmo_mg[10] == pytest.approx(20)
+    assert whole.overlap_s == pytest.approx(10)
+    within = joined([minute_table(first), minute_table(labelled("2024-05-06T00:10:10", np.ones(2, np.int64), 10.0))])
+    assert (whole.seconds.shape, within.seconds.sum(), within.overlap_s) == ((20, 2), 630, 20)
+
+
 def test_a_person_without_any_label_has_a_row_with_the_reason() -> None:
     lost = RecordingSummary("anna", "anna.csv", reason="empty", error="anna.csv is empty")
     found = person("anna", [lost], CLASSES, ANY, {"model": "m"})

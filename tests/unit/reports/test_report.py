@@ -13,7 +13,7 @@ import pytest
 
 from sslwear.config import parse
 from sslwear.errors import StudyError
-from sslwear.reports.report import ReportInputs, grouped, with_baselines, write_report
+from sslwear.reports.report import ReportInputs, grouped, not_only_networks, write_report
 from sslwear.reports.report_figures import MOST_BYTES, NAMES, MethodPoint, differences_figure, effect_figure
 from sslwear.reports.report_text import answer, significance
 from sslwear.reports.study_figures import TrialPoint
@@ -89,19 +89,30 @@ def test_a_baseline_that_is_best_does_not_hide_the_best_network() -> None:
     )
 
 
-def test_an_average_with_a_baseline_is_not_called_a_network() -> None:
+def test_baselines_probes_and_averages_with_them_are_not_called_networks() -> None:
     methods = {
         "head": {"tuning": "head"},
         "forest": {"baseline": "random_forest"},
+        "probe": {"probe": "logistic"},
         "both": {"ensemble": ["head", "forest"]},
+        "probed": {"ensemble": ["head", "probe"]},
+        "three": {"ensemble": ["probe", "head", "forest"]},
         "seeds": {"ensemble": ["head"], "over_seeds": True},
     }
     content = {"study": "tiny", "data": "smartwatch", "evaluation": {"methods": methods, "seeds": [1, 2]}}
-    kinds = with_baselines(parse(content, "the test"))
-    assert kinds == {"forest": "a baseline", "both": "an average with a baseline"}
+    kinds = not_only_networks(parse(content, "the test"))
+    assert kinds == {
+        "forest": "a baseline",
+        "probe": "a linear probe",
+        "both": "an average with a baseline",
+        "probed": "an average with a linear probe",
+        "three": "an average with a baseline and a linear probe",
+    }
     table = results({"head": {1: BASE}, "both": {1: BETTER}})
     (group,) = grouped(table, "f1", "head", kinds)
     assert "It is an average with a baseline; the best network is `head`" in answer(group)
+    (group,) = grouped(results({"head": {1: BASE}, "probe": {1: BETTER}}), "f1", "head", kinds)
+    assert "It is a linear probe; the best network is `head`" in answer(group)
 
 
 def test_one_method_alone_is_not_compared() -> None:

@@ -157,6 +157,12 @@ def test_the_table_has_all_trials_with_their_settings(report: StudyReport) -> No
     assert kinds == {"2": "alike", "3": "selected", "1": "other"}
 
 
+@pytest.mark.parametrize("second", ["trainable_parameters", "windows_per_second"])
+def test_a_second_objective_that_has_a_column_is_not_shown_twice(report: StudyReport, second: str) -> None:
+    heads = Page(study_page(replace(report, second=second))).trials()[0]
+    assert heads[-4:] == ["time", "tuned parameters", "windows/s", "run"]
+
+
 def test_columns_without_values_are_left_out(report: StudyReport) -> None:
     bare = {"epochs": None, "seconds": None, "parameters": None, "windows_per_second": None, "run_id": None}
     trials = (trial(0, 0.5, searched={"batch": 8}, second=None, **bare),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sslwear.errors import StudyError
 from sslwear.studies.database import budget
 from sslwear.studies.database.failures import interrupted_trials
 from sslwear.studies.database.optuna_storage import find_study
+from sslwear.studies.database.trials import winner
 from sslwear.studies.reruns.rerun import rerun
 from sslwear.studies.results.verdict import report
 from sslwear.studies.search import search_trial
@@ -185,3 +187,25 @@ def test_a_study_cannot_go_on_with_another_sampler(make: Callable[..., Settings]
     )
     with pytest.raises(StudyError, match=r"was started with another sampler\.name \('tpe', and now 'random'\)"):
         run_study(other, store, QUIET)
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp"])
+def test_samplers_know_which_trials_keep_the_constraint(make: Callable[..., Settings], store: Store, name: str) -> None:
+    limit, search = 2_000, {"tuning": ["head", "all"], "learning_rate": [1e-3, 1e-2]}
+    settings = make(
+        search=search,
+        trials=5,
+        sampler={"name": name, "startup_trials": 2},
+        constraint={"trainable_parameters": limit},
+        training={"tuning": "head", "max_epochs": 1, "batch_size": 32, "head": "linear"},
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        study = run_study(settings, store, QUIET)
+    assert {trial.params["tuning"] for trial in study.trials} == {"head", "all"}
+    assert [list(trial.constraints) for trial in study.trials] == [["0"]] * 5
+    for trial in study.trials:
+        assert (trial.constraints["0"] <= 0) == (trial.params["tuning"] == "head")
+    best = winner(study)
+    assert best is not None
+    assert best.params["tuning"] == "head"

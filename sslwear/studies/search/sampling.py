@@ -23,7 +23,6 @@ from sslwear.encoders.base import Encoder
 from sslwear.studies.database.failures import interrupted_trials
 from sslwear.studies.database.trials import effective, settings_of
 from sslwear.studies.setup.context import StudyContext
-from sslwear.studies.setup.limits import excess
 from sslwear.tracking import Store
 from sslwear.tuning.base import parse as parse_tuning
 
@@ -179,8 +178,6 @@ def sampler(study: Settings, seed: int) -> samplers.BaseSampler:
         seed: seed of the next trial's proposals.
     """
     settings = study.sampler
-    limited = bool(study.constraint.model_dump(exclude_none=True))
-    constraints = (lambda trial: excess(trial, study)) if limited else None
     match settings.name:
         case "tpe":
             return samplers.TPESampler(
@@ -189,14 +186,12 @@ def sampler(study: Settings, seed: int) -> samplers.BaseSampler:
                 multivariate=True,
                 group=False,
                 constant_liar=True,
-                constraints_func=constraints,
             )
         case "gp":
             return samplers.GPSampler(
                 seed=seed,
                 n_startup_trials=max(1, settings.startup_trials),
                 deterministic_objective=False,
-                constraints_func=constraints,
             )
         case "random" | "grid":  # all combinations of a grid are waiting trials, see `first_trials`
             return samplers.RandomSampler(seed)

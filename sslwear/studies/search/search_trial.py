@@ -26,7 +26,7 @@ from sslwear.studies.database.trials import (
 )
 from sslwear.studies.search.sampling import chosen, earlier_duplicate, next_trial
 from sslwear.studies.setup.context import StudyContext
-from sslwear.studies.setup.limits import MEASURED, values
+from sslwear.studies.setup.limits import MEASURED, set_constraints, values
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.all_participants import log_network
 from sslwear.studies.trial.judgement import Judgement, is_worse, sentence
@@ -101,7 +101,7 @@ def run_trial(
             run = context.store.create_run(parent.experiment, name, "trial", parent.id, note(training), **tags)
             trial.set_user_attr("run_id", run.id)
             if earlier is not None:
-                _copy_result(study, trial, earlier, run)
+                _copy_result(study, trial, earlier, context.settings, run)
                 progress.ended(
                     f"{name}: the same as trial {earlier.number}", OUTCOMES[earlier.state], score_of(earlier)
                 )
@@ -159,6 +159,7 @@ def _judge(
             with signals_deferred():
                 trial.set_user_attr("best_epoch", judgement.epochs)
                 trial.set_user_attr(MEASURED, judgement.measured)
+                set_constraints(trial, context.settings)
                 trial.set_user_attr(PEOPLE, judgement.by_participant(context.settings.objective))
                 _end(study, trial, run, TrialState.COMPLETE, values(value, judgement.measured, context.settings))
             progress.ended(name, "finished", value)
@@ -263,7 +264,7 @@ def _fail(study: optuna.Study, trial: optuna.Trial, training: TrainingSettings, 
             raise TrialGivenAwayError
 
 
-def _copy_result(study: optuna.Study, trial: optuna.Trial, earlier: FrozenTrial, run: Run) -> None:
+def _copy_result(study: optuna.Study, trial: optuna.Trial, earlier: FrozenTrial, settings: Settings, run: Run) -> None:
     """End a trial that repeats an earlier one with the earlier result."""
     first = earlier.user_attrs["run_id"]
     run.copy(first)
@@ -278,4 +279,5 @@ def _copy_result(study: optuna.Study, trial: optuna.Trial, earlier: FrozenTrial,
     for name in ("best_epoch", MEASURED, PEOPLE, NETWORK):
         if name in earlier.user_attrs:
             trial.set_user_attr(name, earlier.user_attrs[name])
+    set_constraints(trial, settings)
     _end(study, trial, run, earlier.state, None if earlier.state == TrialState.PRUNED else earlier.values)

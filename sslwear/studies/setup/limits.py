@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, Trial
 
 from sslwear.config import Settings, TrainingSettings
 from sslwear.encoders.base import Network
@@ -49,8 +49,15 @@ def _speed(network: Network, samples: int, device: torch.device) -> float:
     return BATCH / statistics.median(seconds[1:])
 
 
-def excess(trial: FrozenTrial, settings: Settings) -> Sequence[float]:
-    """By how much a trial exceeds each limit, for Optuna: at most 0 where the limit is kept.
+def set_constraints(trial: Trial, settings: Settings) -> None:
+    """Let Optuna's samplers know by how much a measured trial exceeds each limit."""
+    for place, over in enumerate(excess(trial, settings)):
+        if str(place) not in trial.constraints:  # of an attempt to end the trial whose answer was lost
+            trial.set_constraint(str(place), over)
+
+
+def excess(trial: FrozenTrial | Trial, settings: Settings) -> Sequence[float]:
+    """By how much a trial exceeds each limit: at most 0 where the limit is kept.
 
     A trial that was not measured, because it did not finish, exceeds none.
     """

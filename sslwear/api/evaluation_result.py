@@ -50,7 +50,7 @@ class EvaluationResult:
     def summary(self) -> pd.DataFrame:
         """One row a method: ``kappa`` and ``f1`` over participants, each with its 95 % interval (``_low``, ``_high``;
         NaN with fewer than five participants) and standard deviation (``_sd``), the numbers of ``participants`` and
-        ``seeds``, and ``kappa_sd_of_seeds``.
+        ``seeds``, ``kappa_sd_of_seeds`` and ``f1_sd_of_seeds``.
         """
         from sslwear.evaluation.comparison import as_frame
 

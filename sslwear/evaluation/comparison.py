@@ -145,7 +145,7 @@ def compare(methods: Sequence[Summary], reference: Summary, score: str) -> list[
 
 
 def as_frame(methods: Sequence[Summary], comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Table of the methods' kappa and F1, and of the differences in kappa, one row for each method."""
+    """Table of the methods' kappa and F1, and of the differences, one row for each method."""
     differences = {comparison.summary.method: comparison for comparison in comparisons}
     rows = []
     for one in methods:
@@ -154,7 +154,7 @@ def as_frame(methods: Sequence[Summary], comparisons: Sequence[Comparison]) -> p
             found = one.scores[name]
             row |= {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_sd": found.sd}
         row |= {"participants": one.scores["kappa"].participants, "seeds": len(one.seeds)}
-        row |= {"kappa_sd_of_seeds": one.seed_sd["kappa"]}
+        row |= {f"{name}_sd_of_seeds": one.seed_sd[name] for name in ("kappa", "f1")}
         if (comparison := differences.get(one.method)) is not None:
             how = comparison.found.interval
             row |= {"difference": how.mean, "difference_low": how.low, "difference_high": how.high}

@@ -50,7 +50,7 @@ class MiniRocket(ProbabilityBaseline):
         dataset = train.dataset
         _check_length(dataset, dataset.samples)
         rows = np.unique(np.concatenate([train.rows, validation.rows]))
-        features = _features(dataset, rows, test.rows, seed)
+        features = minirocket_features(dataset, rows, test.rows, seed)
         return ridge_probabilities(features, rows, dataset.labels[rows], dataset.pid[rows], test.rows, classes)
 
     def fitted(self, windows: Windows, samples: int, classes: int, seed: int) -> MiniRocketClassifier:
@@ -85,7 +85,7 @@ def _check_length(dataset: Dataset, samples: int) -> None:
         )
 
 
-def _features(dataset: Dataset, rows: NDArray[np.int64], test: NDArray[np.int64], seed: int) -> Features:
+def minirocket_features(dataset: Dataset, rows: NDArray[np.int64], test: NDArray[np.int64], seed: int) -> Features:
     """MiniRocket's features (n, F) of rows of a data set, whose thresholds are from `rows`."""
     transform = _fitted(dataset, rows, seed)
 

@@ -28,6 +28,7 @@ def write_prediction(
     start: str,
     format_: str = "csv",
     clock: Clock | None = None,
+    participant: str | None = None,
 ) -> None:
     """Write the files of a recording with windows of 10 s, one class a window; -1 is non-wear.
 
@@ -48,6 +49,6 @@ def write_prediction(
     options = Options(out, format_)
     write_outputs(labelled, place, options, ())
     if clock is not None:
-        known = {"clock": asdict(clock), "span": list(found.limits)}
+        known = {"clock": asdict(clock), "span": list(found.limits), "participant": participant}
         prediction_record.write(options.record(name), place, {}, known)
     place.rmdir()

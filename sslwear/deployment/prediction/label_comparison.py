@@ -42,7 +42,8 @@ def compare(predictions: Path, labels: Path, participants: Path | None = None) -
     Args:
         predictions: output folder of ``sslwear predict``.
         labels: a CSV file of labelled intervals (see `read_labels`) or labelled minutes (see `read_minutes`).
-        participants: a CSV file with the participant of each recording, or None to take them from the names.
+        participants: a CSV file with the participant of each recording, or None for those that were declared when the
+            recordings were labelled, and for the names of the others.
 
     Raises:
         DataError: when a file cannot be used, or no participant is in both.
@@ -52,7 +53,8 @@ def compare(predictions: Path, labels: Path, participants: Path | None = None) -
     pairs = [] if participants is None else read_participants(participants)
     if not pairs and intervals is not None:
         pairs = [(one.recording, one.participant) for one in intervals if one.recording]
-    declared = declared_participants(labels if participants is None else participants, pairs)
+    declared = {recording_key(one.name): one.participant for one in recordings if one.participant is not None}
+    declared |= declared_participants(labels if participants is None else participants, pairs)
     people = participants_of_recordings([one.name for one in recordings], declared)
     if intervals is None:
         return _by_minutes(labels, recordings, people, read_minutes(labels))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,7 @@ class PredictedRecording:
         window_minutes: minutes of all windows, non-wear included.
         clock: clock of the recording; None in folders of earlier versions.
         span: start and end of the recording in nanoseconds since 1970, as instants; None with the clock.
+        participant: participant that a table of `sslwear predict` declared; None if none did.
     """
 
     name: str
@@ -67,6 +68,7 @@ class PredictedRecording:
     window_minutes: float
     clock: Clock | None = None
     span: tuple[int, int] | None = None
+    participant: str | None = None
 
     @property
     def file(self) -> Path:
@@ -179,15 +181,15 @@ def _recording(folder: Path, name: str) -> PredictedRecording:
         raise _unknown(path, error) from error
     if not classes or not np.isfinite(total):
         raise DataError(f"{path} has no minutes of classes. Label the recording again")
-    return PredictedRecording(name, folder, classes, days, minutes, total, *_clock_and_span(folder / f"{name}{RECORD}"))
-
-
-def _clock_and_span(path: Path) -> tuple[Clock, tuple[int, int]] | tuple[None, None]:
-    known = prediction_record.read(path)
-    if known is None or known[1] is None or known[1].get("clock") is None:
-        return None, None
+    found = PredictedRecording(name, folder, classes, days, minutes, total)
+    known = prediction_record.read(folder / f"{name}{RECORD}")
+    if known is None or known[1] is None:
+        return found
+    found = replace(found, participant=known[1].get("participant"))
+    if known[1].get("clock") is None:
+        return found
     first, last = known[1]["span"]
-    return Clock(**known[1]["clock"]), (first, last)
+    return replace(found, clock=Clock(**known[1]["clock"]), span=(first, last))
 
 
 def _local_times(times: pd.Series[Any]) -> pd.Series[Any]:

@@ -168,6 +168,17 @@ def test_declared_participants_and_intervals_of_one_recording(folder: Path, tmp_
     assert found.notes[0] == "1 participant with predictions and no labels: P01"
 
 
+def test_participants_that_were_declared_when_labelling_count(tmp_path: Path) -> None:
+    write_prediction(tmp_path / "pred", "x1", CLASSES, WALKS, "2024-05-01T12:00", clock=Clock(), participant="anna")
+    write_prediction(tmp_path / "pred", "x2", CLASSES, WALKS, "2024-05-03T12:00", clock=Clock(), participant="anna")
+    labels = table(tmp_path, "participant,label,minutes\nanna,walk,5\nbert,walk,5\n")
+    assert values(compare(tmp_path / "pred", labels), "predicted") == {("anna", "walk"): 10}
+    people = tmp_path / "people.csv"
+    people.write_text("recording,participant\nx2,bert\n")
+    found = compare(tmp_path / "pred", labels, people)
+    assert values(found, "predicted") == {("anna", "walk"): 5, ("bert", "walk"): 5}
+
+
 def test_intervals_belong_to_the_same_recordings_as_in_an_import() -> None:
     time = np.datetime64("2024-05-01", "ns")
     names = ["P1", "p01", "P-1", "anna_visit1", "Anna", "anna_visit2", "2", "02.0"]

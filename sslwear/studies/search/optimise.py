@@ -63,9 +63,9 @@ def run_study(
         The finished study.
 
     Raises:
-        SslwearError: when settings, data or weights cannot be used, the weights were trained on test participants,
-            another process runs the study, it was started with other settings, its data change meanwhile, an outage
-            interrupts it, the last trials failed in the same way, or no trial finished.
+        SslwearError: when settings, data or weights cannot be used, the weights were trained on test participants or
+            with labels of those who judge, another process runs the study, it was started with other settings, its data
+            change meanwhile, an outage interrupts it, the last trials failed in the same way, or no trial finished.
         KeyboardInterrupt: when the user interrupts; no run is left open.
     """
     store, progress = store or Store.from_environment(settings=settings), progress or ProgressCallback()
@@ -73,22 +73,7 @@ def run_study(
     with store_errors(store), exclusive:
         context = StudyContext.open(_as_started(settings, store), store)
         settings = context.settings
-        if settings.baseline is not None:
-            check_baseline(settings.baseline, "baseline")
-        for warning in [
-            *context.data_warnings(),
-            *fold_warnings(context.dataset, context.folds),
-            *search_warnings(settings),
-        ]:
-            progress.warn(warning)
-        check_weights(context)
-        unlabelled = check_judged(context, settings.weights)
-        if unlabelled:
-            progress.warn(seen_in_words(unlabelled))
-        search, training = settings.search, settings.training
-        for fold in context.folds:
-            check_pretraining(context.in_fold(fold), search.choices("pretext") or (training.pretext,))
-        check_objective(context.dataset, context.judged, settings.objective)
+        unlabelled = _check(context, progress)
         study = _open(context, store, unlabelled)
         budget = Budget(study, settings)
         progress.study(settings.study, len(counted(study)), settings.trials)
@@ -100,6 +85,24 @@ def run_study(
                 _finalise(context, study, parent, crew, progress)
         _note_failures(study, progress)
         return study
+
+
+def _check(context: StudyContext, progress: ProgressCallback) -> list[str]:
+    """Check what a study needs, and warn of what is unusual; see `check_judged` for what it returns."""
+    settings, search = context.settings, context.settings.search
+    if settings.baseline is not None:
+        check_baseline(settings.baseline, "baseline")
+    folds = fold_warnings(context.dataset, context.folds)
+    for warning in [*context.data_warnings(), *folds, *search_warnings(settings)]:
+        progress.warn(warning)
+    check_weights(context)
+    unlabelled = check_judged(context, settings.weights)
+    if unlabelled:
+        progress.warn(seen_in_words(unlabelled))
+    for fold in context.folds:
+        check_pretraining(context.in_fold(fold), search.choices("pretext") or (settings.training.pretext,))
+    check_objective(context.dataset, context.judged, settings.objective)
+    return unlabelled
 
 
 @contextmanager

@@ -265,7 +265,8 @@ class SampledWindows(WindowSource):
                 groups.append([])
             groups[-1].append(self.sources[i])
         if len(groups) > 1 and self._sampled(groups[-1]) < 2:
-            groups[-2] += groups.pop()
+            last = groups.pop()
+            groups[-1] += last
         return groups
 
     def _sampled(self, sources: Sequence[ParticipantWindows]) -> int:

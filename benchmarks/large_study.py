@@ -94,7 +94,7 @@ def _latencies(kind: str, new_store: Callable[[], Store], file: Path, recorded: 
     store = new_store()
     settings = load(file, ["trials=1000000"], "study")
     context = StudyContext.open(settings, store)
-    study = open_study(context, store)
+    study = open_study(context, store, ())
     _record(study, context, recorded)
     other = optuna.create_study(study_name="plain", storage=open_storage(store), direction="maximize")
     _record(other, context, recorded)

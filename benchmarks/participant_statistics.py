@@ -3,8 +3,8 @@
 Networks classify each test participant as they were trained, and with the statistics of their batch norms computed from
 all windows of that participant, without labels (Li et al., Pattern Recognition 2018, 80:109). MiniRocket's features are
 used as they are, and standardised within each participant, in training and test. Both assume that people do the same
-activities in like shares, so that what differs is the person. The rows with few activities break this
-assumption: of each test participant there are only windows of these, drawn at random.
+activities in like shares, so that what differs is the person. The rows with few activities break this assumption: of
+each test participant there are only windows of these, drawn at random.
 
     python benchmarks/participant_statistics.py [--data smartwatch ...] [--seeds 1] [--activities 2]
 """

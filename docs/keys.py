@@ -24,6 +24,7 @@ START = """# All keys of the study file
 A key without a default must be given, but for `base`; one whose default is `null` may be left out.
 """
 SEARCH = "Any key of `training`, or of `pretraining` except `data`, with [values to try](study-file.md#search)."
+HEADER = ("| key | default | meaning |", "|---|---|---|")
 METHOD = "Keys of one method, besides those of `training`, which replace the values there:"
 
 
@@ -39,9 +40,6 @@ def page() -> str:
     own = {key: field for key, field in MethodSettings.model_fields.items() if key not in TrainingSettings.model_fields}
     parts += ["## `evaluation.methods`", METHOD, "\n".join([*HEADER, *(_row(key, own[key]) for key in own)])]
     return "\n\n".join(part.strip() for part in parts) + "\n"
-
-
-HEADER = ("| key | default | meaning |", "|---|---|---|")
 
 
 def table(section: type[BaseModel], prefix: str) -> str:

@@ -75,17 +75,15 @@ def judged_in_words(settings: Settings, folds: tuple[Split, ...], unlabelled: Se
     """
     people = len({participant for fold in folds for participant in fold.validation})
     what = f"mean {settings.objective} over {count(people, 'participant')}"
+    with_labels, known = (" with labels", f" {seen_in_words(unlabelled)}.") if unlabelled else ("", "")
     if settings.split.folds is None:
-        said = f"Trials are judged by the {what} of a hold-out, who are not in the training data."
-        return f"{said} {seen_in_words(unlabelled)}." if unlabelled else said
+        return f"Trials are judged by the {what} of a hold-out, who are not in the training data.{known}"
     cuts = count(len(folds) // settings.split.repeats, "fold")
     repeated = f", {settings.split.repeats} times" if settings.split.repeats > 1 else ""
-    with_labels = " with labels" if unlabelled else ""
-    said = (
+    return (
         f"Trials are judged by the {what} in {cuts}{repeated}: each participant is scored by a network that was not "
-        f"trained on that participant{with_labels}."
+        f"trained on that participant{with_labels}.{known}"
     )
-    return f"{said} {seen_in_words(unlabelled)}." if unlabelled else said
 
 
 def report(study: optuna.Study) -> StudyReport:

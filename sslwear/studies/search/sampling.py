@@ -137,7 +137,7 @@ class _Halving(pruners.SuccessiveHalvingPruner):
 
 
 class _WithoutInterrupted:
-    """A study as a pruner sees it, without its interrupted trials."""
+    """A study without its interrupted trials, with what Optuna's pruner reads; the pruner has no option for this."""
 
     def __init__(self, study: optuna.Study) -> None:
         self._study = study

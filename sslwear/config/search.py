@@ -200,7 +200,7 @@ class SearchSettings(_Keys):
     def most_epochs(self, own: int) -> int:
         """Largest number of epochs that a trial may fine-tune for, where `own` is the number that is not searched."""
         searched = self.space.get("training.max_epochs", ())
-        return int(searched.high) if isinstance(searched, Range) else max([*searched, own])
+        return int(searched.high) if isinstance(searched, Range) else max(searched, default=own)
 
     def grid_size(self) -> int:
         """Number of combinations of all values.

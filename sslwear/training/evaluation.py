@@ -18,7 +18,7 @@ from sslwear.training.reading import read
 from sslwear.training.results import Evaluation, FitSettings
 from sslwear.training.task import Task
 from sslwear.training.threads import operations_from, threads_for
-from sslwear.training.windows import WindowSource
+from sslwear.training.windows import VALIDATION_SEED, WindowSource
 from sslwear.tuning.base import parts, set_mode
 
 EVALUATION_BATCH = 256
@@ -37,6 +37,9 @@ def evaluate(
 ) -> Evaluation:
     """Predict windows and score the predictions; the task's random numbers are the same in every call.
 
+    Windows are read in their order, but mixed where rows of a batch are compared with each other, as in training:
+    windows that follow each other are more alike.
+
     Several processes predict a part of each batch each, and all of them have the whole evaluation.
 
     Args:
@@ -52,7 +55,8 @@ def evaluate(
     draws = generator(settings.seed, Stream.VALIDATION)
     sums, answers = [], []
     together = settings.processes
-    for x, labels in read(windows, EVALUATION_BATCH, samples, settings.device, reading=together.reading()):
+    mixed = torch.Generator().manual_seed(VALIDATION_SEED) if task.across else None
+    for x, labels in read(windows, EVALUATION_BATCH, samples, settings.device, mixed, reading=together.reading()):
         batch = Batch.of(task, x, labels, draws, training=False, processes=together)
         output = batch.whole(forward_part(network, batch, settings, windows.depth))
         target = batch.whole(batch.target)

@@ -148,6 +148,20 @@ def test_weights_that_know_windows_of_those_who_judge_are_told(make: Callable[..
     assert "was not trained on that participant with labels. " + told in study.user_attrs[JUDGED]
 
 
+def test_a_search_inside_of_a_hold_out_from_weights_that_know_windows_is_warned_of(
+    make: Callable[..., Settings], store: Store
+) -> None:
+    once: dict[str, Any] = {"split": {"test": 0.2, "folds": 2}, "training": TRAINING}
+    apart = {"test": 0.2, "validation": 0.25}
+    weights, _ = pretrain_once(make(study="first", training={"pretext": "reverse"}, split=apart), store)
+    method = {"search": {"learning_rate": [1e-3, 1e-2]}, "trials": 2, "weights": f"runs:/{weights}"}
+    evaluation = {"protocol": "hold_out", "baselines": "none", "methods": {"search": method, "plain": {}}}
+    warnings = CrossValidationPlan.build(
+        make(study="nested", search={}, evaluation=evaluation, **once), store
+    ).warnings()
+    assert any("windows of 3 participants by whom trials are judged, without labels" in one for one in warnings)
+
+
 def test_where_it_is_not_known_whom_a_data_set_taught_all_are_taken_to_be_known(
     make: Callable[..., Settings], small: Dataset, store: Store
 ) -> None:

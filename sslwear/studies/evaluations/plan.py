@@ -20,7 +20,7 @@ from sslwear.studies.evaluations.probe import rate_warning
 from sslwear.studies.setup.context import StudyContext, open_labelled
 from sslwear.studies.setup.data_checks import check_objective, fold_warnings
 from sslwear.studies.setup.keys import key_of
-from sslwear.studies.setup.leakage import check_evaluation_weights, check_judged
+from sslwear.studies.setup.leakage import check_evaluation_weights, check_judged, seen_in_words
 from sslwear.studies.trial.pretraining_checks import check_pretraining
 from sslwear.tracking import Store
 
@@ -54,11 +54,14 @@ class CrossValidationPlan:
         context: what all jobs share.
         settings: section `evaluation` of the study file.
         jobs: in running order; jobs that combine others come after them.
+        unlabelled: participants by whom trials of a search are judged, and whose windows its initial weights were
+            trained on without labels.
     """
 
     context: StudyContext
     settings: EvaluationSettings
     jobs: tuple[Job, ...]
+    unlabelled: tuple[str, ...] = ()
 
     @classmethod
     def build(cls, settings: Settings, store: Store) -> CrossValidationPlan:
@@ -88,9 +91,11 @@ class CrossValidationPlan:
         if evaluation.smoothing == "hmm":
             check_consecutive(dataset)
         searching = [method for method in methods if method.given.search is not None]
+        unlabelled: set[str] = set()
         if hold_out:  # in which training participants may be those of the weights
-            for origin in sorted({method.weights for method in searching}):
-                check_judged(replace(context, folds=inner_folds(dataset, splits[0], context.settings.split)), origin)
+            for origin in {method.weights for method in searching}:
+                inside = replace(context, folds=inner_folds(dataset, splits[0], context.settings.split))
+                unlabelled.update(check_judged(inside, origin))
         pretexts = {pretext for method in methods for pretext in method.pretrains}
         _check_transductive(context, evaluation, splits, bool(pretexts), any(seen))
         for split in splits:  # every fold must be able to run every job
@@ -100,7 +105,7 @@ class CrossValidationPlan:
             check_pretraining(fold, pretexts)
             for inner in inner_folds(dataset, split, context.settings.split) if searching else ():
                 check_pretraining(fold.in_fold(inner), pretexts)
-        return cls(context, evaluation, _jobs(context, evaluation, splits, methods))
+        return cls(context, evaluation, _jobs(context, evaluation, splits, methods), tuple(sorted(unlabelled)))
 
     def of(self, job: Job) -> StudyContext:
         """Study context of a job: with its fold's participants, its seed and its method's initial weights."""
@@ -111,7 +116,7 @@ class CrossValidationPlan:
         """Warnings about folds and data, one sentence each."""
         found = [*self.context.data_warnings(), self._excluded_from_pretraining()]
         foreign = dict.fromkeys(job.method.given.encoder for job in self.jobs)
-        found += [self._unequal_refit()]
+        found += [self._unequal_refit(), seen_in_words(self.unlabelled) if self.unlabelled else None]
         found += [rate_warning(name, self.context) for name in foreign if name is not None]
         found += fold_warnings(self.context.dataset, list({job.fold: job.split for job in self.jobs}.values()))
         return [text for text in found if text is not None]

@@ -20,7 +20,7 @@ from sslwear.utils import plugins
 
 EVALUATION_VERSION = 5
 """Raise it when the arithmetic of an evaluation changes: jobs that finished under another version are run again."""
-PRETRAINING_VERSION = 4
+PRETRAINING_VERSION = 5
 """Raise it when the arithmetic of pre-training changes: encoders of another version are pre-trained again."""
 
 

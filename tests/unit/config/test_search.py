@@ -164,6 +164,8 @@ def test_a_grid_needs_no_first_trials() -> None:
 def test_halving_needs_more_epochs_than_its_warm_up_in_some_trial() -> None:
     halving = {"training": {"max_epochs": 2}, "pruner": {"name": "halving", "warmup_epochs": 4}}
     assert read(**halving, search={"training.max_epochs": [2, 8]}).most_epochs == 8
+    unused = {"training": {"max_epochs": 50}, "search": {"training.max_epochs": [2, 8]}}
+    assert read(**unused).most_epochs == 8  # no trial has the file's own number
     with pytest.raises(SettingsError, match=r"pruner\.warmup_epochs is 4 and training\.max_epochs 3"):
         read(**halving, search={"training.max_epochs": {"low": 1, "high": 3}})
 

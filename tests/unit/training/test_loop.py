@@ -256,12 +256,14 @@ def test_patience_counts_from_the_epoch_of_the_last_unfreezing(data: FitData) ->
 
 
 class Watched(Windows):
-    """Windows that record the requested views."""
+    """Windows that record the requested views, and whether they were requested in their order."""
 
     seen: ClassVar[list[int]] = []
+    in_order: ClassVar[list[bool]] = []
 
     def batches(self, size: int, samples: int, device: torch.device, shuffle: Any = None, view: int = 0) -> Any:
         self.seen.append(view)
+        self.in_order.append(shuffle is None)
         return super().batches(size, samples, device, shuffle, view)
 
 
@@ -270,6 +272,16 @@ def test_gradients_use_the_view_of_the_epoch(data: FitData) -> None:
     Watched.seen.clear()
     run(replace(data, train=watched), tuning="auto_rgn", max_epochs=3)
     assert Watched.seen == [1, 1, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize(("pretext", "in_order"), [("reverse", True), ("contrastive", False)])
+def test_rows_that_are_compared_are_mixed_for_validation_as_for_training(
+    data: FitData, pretext: str, in_order: bool
+) -> None:
+    watched = Watched(data.validation.dataset, data.validation.rows)
+    Watched.in_order.clear()
+    run(replace(data, validation=watched), get_pretext(pretext)())
+    assert set(Watched.in_order) == {in_order}
 
 
 def test_callback_gets_every_epoch_and_can_end_the_training(data: FitData) -> None:

@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# To compile all modules would be half of the time; Python compiles those that are used.
+PIP_INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet --no-compile --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help install study study-postgres data-demo test test-quick test-coverage test-lowest docs dist bench lint format ui dashboard pins clean
@@ -16,7 +18,7 @@ help: ## list these targets
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "sslwear needs Python 3.11 or newer, and %s is %s: run again with PYTHON=/path/to/python3.11" % (sys.executable, sys.version.split()[0]))'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[baselines,dev,docs,test]'
+	$(PIP_INSTALL) --editable '.[baselines,dev,docs,test]'
 	@touch $@
 
 install: $(INSTALLED) ## make the virtual environment with the pinned dependencies
@@ -25,7 +27,7 @@ study: $(INSTALLED) ## run experiments/quickstart.yaml; the same command resumes
 	@$(BIN)/sslwear study run experiments/quickstart.yaml
 
 study-postgres: $(INSTALLED) ## run the quickstart with two workers on a throwaway PostgreSQL and MLflow server
-	@$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[postgres]'
+	@$(PIP_INSTALL) --editable '.[postgres]'
 	@$(BIN)/python deploy/throwaway.py $(BIN)/sslwear study run experiments/quickstart.yaml --workers 2
 
 data-demo: $(INSTALLED) ## prepare the ADL data set and train on it; ADL=PATH says where its archive is
@@ -45,7 +47,7 @@ test-coverage: $(INSTALLED) ## run the whole test suite and measure which lines 
 test-lowest: ## run unit and contract tests with the lowest versions that pyproject.toml allows, in build/lowest
 	$(PYTHON) -m venv build/lowest
 	build/lowest/bin/python .ci/lowest.py > build/constraints-lowest.txt
-	build/lowest/bin/pip install --disable-pip-version-check --quiet --constraint build/constraints-lowest.txt \
+	build/lowest/bin/pip install --disable-pip-version-check --quiet --no-compile --constraint build/constraints-lowest.txt \
 	  --editable '.[baselines,onnx,test]'
 	build/lowest/bin/python -m pytest --numprocesses auto --dist worksteal -m 'not slow' tests/unit tests/contracts
 
@@ -60,7 +62,7 @@ dist: $(INSTALLED) ## build the wheel and the source distribution into build/dis
 	@$(BIN)/twine check --strict build/dist/*
 
 bench: $(INSTALLED) ## measure side by side with the tutorial's loop, an hour or more; writes benchmarks/RESULTS.md
-	@$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[bench]'
+	@$(PIP_INSTALL) --editable '.[bench]'
 	@$(BIN)/python benchmarks/transforms.py
 	@$(BIN)/python benchmarks/operations.py
 	@$(BIN)/python benchmarks/surgical.py
@@ -79,7 +81,7 @@ ui: $(INSTALLED) ## browse studies in the MLflow UI, on this machine only
 	@$(BIN)/sslwear ui
 
 dashboard: $(INSTALLED) ## browse trials in Optuna's dashboard, on this machine only
-	@$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dashboard]'
+	@$(PIP_INSTALL) --editable '.[dashboard]'
 	@$(BIN)/sslwear dashboard
 
 pins: $(INSTALLED) ## compute constraints.txt anew from pyproject.toml

@@ -20,7 +20,8 @@ def describe() -> str:
     processor = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        lines = info.read_text(encoding="utf-8").splitlines()
+        names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
         processor = names[0] if names else processor
     capable = [name for name, there in torch.cpu.get_capabilities().items() if there is True and "bf16" in name]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -33,7 +34,7 @@ def describe() -> str:
 
 def peak_mb() -> float:
     """The most memory that this process has held at once, in MB (Linux)."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
@@ -52,7 +53,7 @@ def write_section(heading: str, body: str) -> None:
         heading: without ``##``; it names the command.
         body: Markdown below it.
     """
-    sections = RESULTS.read_text().split("\n## ")
+    sections = RESULTS.read_text(encoding="utf-8").split("\n## ")
     new = f"{heading}\n\n{body.strip()}\n"
     titles = [section.split("\n", 1)[0] for section in sections]
     if heading in titles:

@@ -40,7 +40,7 @@ def tree_of(pid: int) -> set[int]:
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
+            parents[int(stat.parent.name)] = int(stat.read_text(encoding="utf-8").rsplit(")", 1)[1].split()[1])
         except OSError:
             continue
     tree = {pid}
@@ -54,7 +54,7 @@ def resident_mb(pid: int) -> float:
     total = 0.0
     for member in tree_of(pid):
         try:
-            status = Path(f"/proc/{member}/status").read_text()
+            status = Path(f"/proc/{member}/status").read_text(encoding="utf-8")
         except OSError:
             continue
         total += next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")), 0) / 1024
@@ -139,7 +139,7 @@ def shards(folder: Path, counts: Sequence[int]) -> None:
     prepare(Smartwatch(), folder / "labelled")
     prepare(Smartwatch(), folder / "few", WindowPlan(10, 5, unlabelled=True))
     whole = np.concatenate([np.load(path) for path in sorted((folder / "few").glob("*/X.npy"))])
-    note = json.loads(next((folder / "few").glob("*/report.json")).read_text())
+    note = json.loads(next((folder / "few").glob("*/report.json")).read_text(encoding="utf-8"))
     base = imports_mb()
     out = folder / "days"
     for count in sorted(counts):

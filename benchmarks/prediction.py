@@ -50,7 +50,7 @@ def resident_mb(pid: int) -> tuple[float, float]:
     own, pages = 0, 0
     for member in tree_of(pid):
         try:
-            lines = Path(f"/proc/{member}/status").read_text().splitlines()
+            lines = Path(f"/proc/{member}/status").read_text(encoding="utf-8").splitlines()
         except OSError:
             continue
         sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith(("Rss", "VmRSS"))}

@@ -24,7 +24,7 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 def notebook(page: Path) -> NotebookNode:
     """The notebook of a page."""
-    source = jupytext.reads(page.read_text(), fmt="md")
+    source = jupytext.reads(page.read_text(encoding="utf-8"), fmt="md")
     cells: list[NotebookNode] = []
     for cell in source.cells:
         text = cell.source

@@ -49,12 +49,12 @@ class EvaluationResult:
     @property
     def summary(self) -> pd.DataFrame:
         """One row a method: ``kappa`` and ``f1`` over participants, each with its 95 % interval (``_low``, ``_high``;
-        NaN with fewer than five participants) and standard deviation (``_sd``), the numbers of ``participants`` and
-        ``seeds``, ``kappa_sd_of_seeds`` and ``f1_sd_of_seeds``.
+        NaN with fewer than five participants) and standard deviation (``_sd``), the ``objective``, the numbers of
+        ``participants`` for whom it is defined and of ``seeds``, ``kappa_sd_of_seeds`` and ``f1_sd_of_seeds``.
         """
         from sslwear.evaluation.comparison import as_frame
 
-        return as_frame(self._group.summaries, ())
+        return as_frame(self._group.summaries, (), self.settings.objective)
 
     @property
     def comparisons(self) -> pd.DataFrame:

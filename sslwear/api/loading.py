@@ -98,7 +98,7 @@ def load_encoder(name: str, weights: str | Path = "none") -> Encoder:
     if origin.startswith(("runs:/", "models:/")):
         from sslwear.tracking import Store, checkpoints
 
-        return checkpoints.load_encoder(Store.from_environment(), origin, name).eval()
+        return checkpoints.load_encoder(Store.from_environment(write=False), origin, name).eval()
     encoder = get(name)()
     if origin != "none":
         load_encoder(encoder, from_hub(name) if origin == "hub" else read(user_path(origin)), origin)
@@ -147,7 +147,7 @@ def load_model(reference: str) -> Model:
     from sslwear.studies.database.optuna_storage import store_errors
     from sslwear.tracking import Store
 
-    store = Store.from_environment()
+    store = Store.from_environment(write=False)
     with store_errors(store):
         from sslwear.deployment.registry import load_model as load
 

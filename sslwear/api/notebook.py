@@ -40,6 +40,9 @@ def displayable(figure: Figure) -> Figure:
 
 
 def _png(figure: Figure) -> bytes:
+    from sslwear.reports.plain_text import any_letters
+
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=PNG_DPI)
+    with any_letters():
+        figure.savefig(content, format="png", dpi=PNG_DPI)
     return content.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,7 +75,7 @@ def data_fetch(
             paths = fetch(found, folder, progress)
         for path in paths:
             print_line(console, f"{path}, SHA-256 {sha256(path)}")
-        raw = paths[0] if len(paths) == 1 else folder
+        raw = shlex.quote(str(paths[0] if len(paths) == 1 else folder))
         print_line(console, f"Prepare it with: sslwear data prepare {source} --raw {raw} --out datasets/{source}")
 
 
@@ -218,11 +219,16 @@ def _prepare(source: Source, out: Path, plan: WindowPlan, jobs: int) -> None:
 
 
 def _finalise(out: Path, plan: WindowPlan, results: list[PreparationResult]) -> None:
+    from sslwear.data.sources.base import find
+
     console = standard_output()
     print_line(console, f"\n{sum(result.windows for result in results)} windows in {out}.")
+    data = f"./{out}" if str(out) in find() else out  # the name alone may mean the source
     if plan.unlabelled:
-        print_line(console, f"To pre-train on them, set pretraining: {{data: {out}}} in a study file.")
+        print_line(console, f"To pre-train on them, set pretraining: {{data: {data}}} in a study file.")
     else:
         print_line(
-            console, f"Describe it with: sslwear data describe {out}. To use it, set data: {out} in a study file."
+            console,
+            f"Describe it with: sslwear data describe {shlex.quote(str(data))}. To use it, set data: {data} in a study "
+            "file.",
         )

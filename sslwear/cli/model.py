@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -156,13 +157,14 @@ def models_show(reference: Reference) -> None:
             version = registry.find_version(store, reference)
             aliases = registry.aliases(store, version.name).get(str(version.version), [])
             evaluations = _test_evaluations(store, version.tags)
+            card = registry.whole_card(store, version)
         text = ", ".join(f"{version.name}@{alias}" for alias in aliases) or "none"
         print_line(console, f"{version.name}/{version.version}, aliases: {text}")
         if evaluations:
             print_line(console, f"Test evaluations of its study: {evaluations}.")
         if forced := version.tags.get("sslwear.forced"):
             print_line(console, f"Promoted with --force: {forced}")
-        card = version.description or "There is no model card, because the version was not promoted by sslwear."
+        card = card or "There is no model card, because the version was not promoted by sslwear."
         console.print(Markdown(card) if console.is_terminal else card, markup=False)
 
 
@@ -245,7 +247,7 @@ def serve(
         from sslwear.studies.database.optuna_storage import store_errors
         from sslwear.tracking import Store
 
-        store = Store.from_environment()
+        store = Store.from_environment(write=False)
         with store_errors(store):
             version = registry.find_version(store, reference)
             registry.load_model(store, registry.uri_of(version))  # a model that cannot be served is reported here
@@ -257,7 +259,7 @@ def serve(
         print_line(console, f"Version {version.version} of {version.name}: {address}")
         print_line(console, "It starts in a few seconds and serves this version until it is restarted.")
         print_line(console, "Press Ctrl-C to end it.")
-        environment = {"MLFLOW_TRACKING_URI": store.tracking_uri, server.MODEL_VARIABLE: registry.uri_of(version)}
+        environment = {server.MODEL_VARIABLE: registry.uri_of(version)}  # it finds the store as this process did
         raise typer.Exit(server.run("sslwear.deployment.serving.scoring:app", host, port, environment))
 
 
@@ -269,7 +271,7 @@ def _test_evaluations(store: Store, tags: dict[str, str]) -> int:
 
     if "sslwear.method" in tags:  # of an evaluation, which has no test participants of its own
         return 0
-    try:
-        return len(past_evaluations(find_study(tags.get("sslwear.study", ""), store)))
-    except StudyError:  # deleted, or in another Optuna store
-        return int(tags.get("sslwear.test_evaluations", tags.get("sslwear.test_looks", 0)))
+    if "sslwear.study" in tags and "sslwear.copied_from" not in tags:  # of a copy, that name is another study's here
+        with suppress(StudyError):  # deleted, or in another Optuna store
+            return len(past_evaluations(find_study(tags["sslwear.study"], store)))
+    return int(tags.get("sslwear.test_evaluations", tags.get("sslwear.test_looks", 0)))

@@ -124,13 +124,13 @@ def _predict(
     from sslwear.tracking import Store
 
     store = Store.from_environment(write=False)
-    files, others = expanded([_place(recording, store) for recording in recordings])
+    files, others = expanded([_place(recording, store) for recording in recordings], participants)
     arrays = [file for file in files if is_array(file)]
     files = [file for file in files if file not in arrays]
     read_tables(recordings_by_name(files), None, participants)  # a wrong table is refused before hours of work
     with store_errors(store):
         named = _Named.find(store, model)
-    tables = predict_arrays(arrays, named.loaded, options) if arrays else []
+    tables = predict_arrays(arrays, named.loaded, options, files) if arrays else []
     labelled = _label(files, named, options, jobs) if files else []
     _tell([*tables, *in_order(labelled)], others)
     if files:

@@ -79,7 +79,9 @@ Columns = Annotated[
 TimeFormat = Annotated[
     str | None,
     typer.Option(
-        metavar="FORMAT", help="s, ms, us or ns since 1970, or e.g. '%d/%m/%Y %H:%M:%S'.", rich_help_panel=FILES
+        metavar="FORMAT",
+        help="s, ms, us or ns since 1970 or the start, or e.g. '%d/%m/%Y %H:%M:%S'.",
+        rich_help_panel=FILES,
     ),
 ]
 Units = Annotated[
@@ -95,7 +97,11 @@ Rate = Annotated[
 ]
 StartTime = Annotated[
     str | None,
-    typer.Option(metavar="TIME", help="Date and time of the first sample without times.", rich_help_panel=FILES),
+    typer.Option(
+        metavar="TIME",
+        help="Date and time of the first sample, without times or with times from it.",
+        rich_help_panel=FILES,
+    ),
 ]
 Timezone = Annotated[
     str | None,
@@ -212,16 +218,19 @@ def rule_of(min_wear: str, cover: str, min_days: int, min_weekdays: int, min_wee
     return CountingRule(hours, cover, min_days, min_weekdays, min_weekend_days)
 
 
-def expanded(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+def expanded(paths: Sequence[Path], participants: Path | None = None) -> tuple[list[Path], list[Path]]:
     """Files, and those in folders that are recordings; and the files in folders that are none.
 
-    The folder of a data set stands for its windows, ``X.npy``.
+    The folder of a data set stands for its windows, ``X.npy``. The table of participants and what an earlier command
+    wrote into a folder are neither. A file that is given twice counts once.
 
     Raises:
         DataError: when a folder has no recordings.
     """
     from sslwear.data.files.device_checks import DEVICE_ENDINGS, TABLE_ENDINGS
+    from sslwear.deployment.prediction.files import written
 
+    table = None if participants is None else os.path.realpath(participants)
     found: list[Path] = []
     others: list[Path] = []
     for path in paths:
@@ -231,13 +240,18 @@ def expanded(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         if (path / WINDOWS).is_file():
             found.append(path / WINDOWS)
             continue
-        inside = sorted(one for one in path.iterdir() if not one.is_dir() and not one.name.startswith("."))
+        ours = written(path)
+        inside = sorted(
+            one
+            for one in path.iterdir()
+            if not (one.is_dir() or one.name.startswith(".") or one.name in ours or os.path.realpath(one) == table)
+        )
         mine = [one for one in inside if one.name.lower().endswith((*DEVICE_ENDINGS, *TABLE_ENDINGS))]
         if not mine:
             raise DataError(f"{path} has no recordings. Give a folder with files such as .cwa, .gt3x, .bin or .csv")
         found += mine
         others += [one for one in inside if one not in mine]
-    return found, others
+    return list({os.path.abspath(one): one for one in found}.values()), others  # noqa: PTH100 - links are other files
 
 
 def computation(device: str, precision: str) -> tuple[torch.device, str]:

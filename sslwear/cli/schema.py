@@ -26,7 +26,7 @@ def schema(
             print(text, end="")
             return
         try:
-            out.write_text(text)
+            out.write_text(text, encoding="utf-8")
         except OSError as error:
             raise SslwearError(
                 f"--out {out} cannot be written ({error.strerror}). Give a path in an existing folder"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,7 @@ def store_backup(
 
         store, console = Store.from_environment(write=False), standard_output()
         made = back_up(store, out)
-        print_line(console, f"Backup: {made}. Look at it with SSLWEAR_HOME={made} sslwear study list")
+        print_line(console, f"Backup: {made}. Look at it with SSLWEAR_HOME={shlex.quote(str(made))} sslwear study list")
         if databases.path_of(store.storage_url) is None:
             print_line(console, "Trials are in another database (SSLWEAR_STORAGE), which it does not contain.")
 
@@ -60,7 +61,7 @@ def store_move(
 
         store, console = Store.from_environment(), standard_output()
         moved = move(store, new)
-        print_line(console, f"The store is now {moved}. Use it with {HOME_VARIABLE}={moved}")
+        print_line(console, f"The store is now {moved}. Use it with {HOME_VARIABLE}={shlex.quote(str(moved))}")
         print_line(console, f"Without {HOME_VARIABLE}, commands start a new store in mlruns/.")
 
 

@@ -58,7 +58,8 @@ class Description(BaseModel):
 
     def save(self, folder: Path) -> None:
         """Write ``dataset.json``, without unknown facts."""
-        (folder / DESCRIPTION).write_text(self.model_dump_json(indent=2, exclude_none=True) + "\n")
+        text = self.model_dump_json(indent=2, exclude_none=True)
+        (folder / DESCRIPTION).write_text(f"{text}\n", encoding="utf-8")
 
 
 def describe(folder: Path) -> Description:
@@ -71,7 +72,7 @@ def describe(folder: Path) -> Description:
     if not path.is_file():
         return Description(name=folder.resolve().name)
     try:
-        return Description.model_validate_json(path.read_text())
+        return Description.model_validate_json(path.read_text(encoding="utf-8-sig"))  # some editors write a mark
     except (ValidationError, UnicodeDecodeError) as error:
         reason = _reason(error) if isinstance(error, ValidationError) else "it is not text"
         raise DataError(

@@ -125,7 +125,7 @@ class DeviceFiles(Source):
             with tempfile.TemporaryDirectory() as folder, open_recording(file, Path(folder), self._reading) as found:
                 pieces = list(found.pieces())
             time = np.concatenate([piece.time for piece in pieces])
-            codes = self._codes(name, found.clock, time)
+            codes = _codes(self._spans(name, found.clock), time)
             label = None if codes is None else pd.Categorical.from_codes(codes, pd.Index(list(self.class_names)))
             yield Recording(
                 participant,
@@ -146,17 +146,28 @@ class DeviceFiles(Source):
         for name, file in self._recordings(participant).items():
             with open_recording(file, folder, self._reading) as found:
                 info = RecordingInfo(names, found.start, found.note, found.axis.cuts)
-                codes = partial(self._codes, name, found.clock)
+                codes = partial(_codes, self._spans(name, found.clock))
                 for windows in found.windows(rate_hz, window_s, step_s, len(names), codes):
                     yield info, windows
 
-    def _codes(self, recording: str, clock: Clock, time: NDArray[np.int64]) -> NDArray[np.int16] | None:
-        """Index of the label at each of some times of a recording, or NO_LABEL; None without a file of labels."""
+    def _spans(self, recording: str, clock: Clock) -> NDArray[np.int64] | None:
+        """Begin, end and index of the label (n, 3) of each interval of a recording; None without a file of labels.
+
+        Begin and end are times of the recording. The file has what the clock on the device showed.
+        """
         if self._labels is None:
             return None
-        names = self.class_names
-        codes = np.full(len(time), NO_LABEL, np.int16)
-        for interval in self._labels[recording]:
-            first, last = np.searchsorted(time, [clock.time_of(interval.start), clock.time_of(interval.end)])
-            codes[first:last] = names.index(interval.label)
-        return codes
+        names, mine = self.class_names, self._labels[recording]
+        shown = np.array([time for one in mine for time in (one.start, one.end)], "datetime64[ns]").view(np.int64)
+        times = (clock.instants_on_device(shown) + clock.shift_ns).reshape(-1, 2)
+        return np.column_stack([times, np.array([names.index(one.label) for one in mine], np.int64)])
+
+
+def _codes(spans: NDArray[np.int64] | None, time: NDArray[np.int64]) -> NDArray[np.int16] | None:
+    """Index of the label at each of some times of a recording (n,), or NO_LABEL, see `DeviceFiles._spans`."""
+    if spans is None:
+        return None
+    codes = np.full(len(time), NO_LABEL, np.int16)
+    for (first, last), code in zip(np.searchsorted(time, spans[:, :2]), spans[:, 2], strict=True):
+        codes[first:last] = code
+    return codes

@@ -134,7 +134,7 @@ class _Resuming:
     def _download(self, url: str) -> str:
         """Download the missing bytes; returns the type of file that the server gives."""
         have = self._part.stat().st_size if self._part.is_file() else 0
-        version = self._version.read_text() if self._version.is_file() else ""
+        version = self._version.read_text(encoding="utf-8") if self._version.is_file() else ""
         # identity: a server that compresses would announce another length than that of the file
         headers = {"Accept-Encoding": "identity"}
         if have and version:  # without a version, parts of two different files could be joined
@@ -147,7 +147,7 @@ class _Resuming:
             resumed = answer.status_code == requests.codes.partial_content
             have = have if resumed else 0
             if not resumed:
-                self._version.write_text(_version(answer.headers))
+                self._version.write_text(_version(answer.headers), encoding="utf-8")
             total = have + int(answer.headers.get("Content-Length", 0))
             with self._part.open("ab" if resumed else "wb") as file:
                 for chunk in answer.iter_content(CHUNK_BYTES):

@@ -30,9 +30,8 @@ def open_data(data: str, home: Path) -> Dataset:
     Raises:
         DataError: when it is neither, or cannot be used.
     """
-    found = find_sources()
-    if data in found:
-        source = found[data]
+    source = _source_called(data)
+    if source is not None:
         if not source.embedded:
             raise DataError(
                 f"data: {data} must be prepared first, with: sslwear data prepare {data} --raw PATH --out DIR; "
@@ -44,12 +43,18 @@ def open_data(data: str, home: Path) -> Dataset:
         return _open_prepared(source(), folder)
     folder = user_path(data)
     if not is_folder(folder):
-        embedded = ", ".join(name for name, source in found.items() if source.embedded)
+        embedded = ", ".join(name for name, source in find_sources().items() if source.embedded)
         raise DataError(
             f"data: {data!r} is neither a directory nor a source with included recordings; give the path of a data set "
             f"directory, or one of: {embedded}"
         )
     return open_dataset(folder)
+
+
+def _source_called(data: str) -> type[Source] | None:
+    """The source with this name, or None; a directory with the name of a source that must be prepared goes first."""
+    source = find_sources().get(data)
+    return None if source is None or (not source.embedded and is_folder(user_path(data))) else source
 
 
 def _open_prepared(source: Source, folder: Path) -> Dataset:
@@ -81,6 +86,6 @@ def open_windows(data: str, home: Path) -> Dataset | Shards:
         DataError: when it is none of these, or cannot be used.
     """
     folder = user_path(data)
-    if data not in find_sources() and is_folder(folder) and not any(folder.glob("*.npy")):
+    if _source_called(data) is None and is_folder(folder) and not any(folder.glob("*.npy")):
         return open_shards(folder)
     return open_data(data, home)

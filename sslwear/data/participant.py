@@ -96,7 +96,7 @@ def prepare_participant(source: Source, participant: int | str, plan: WindowPlan
     state = raw_state(source, participant)
     try:
         result = replace(_write_windows(source, participant, plan, making), raw=state)
-        (making / "report.json").write_text(json.dumps(asdict(result)))
+        (making / "report.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
         making.rename(shard)
     except DataError as error:
         return PreparationResult(participant, error=str(error), raw=state)

@@ -138,11 +138,11 @@ def _places(source: Source, partial: Path, key: str) -> dict[int | str, Path]:
     """Folder for the windows of each participant; what a call with other arguments left there is removed."""
     participants = source.participants()
     kept = partial / "plan.json"
-    if kept.is_file() and kept.read_text() != key:
+    if kept.is_file() and kept.read_text(encoding="utf-8") != key:
         unfinished.remove(partial)
     shards = partial / "shards"
     shards.mkdir(parents=True, exist_ok=True)
-    kept.write_text(key)
+    kept.write_text(key, encoding="utf-8")
     return {participant: shards / _safe(i, participant) for i, participant in enumerate(participants)}
 
 
@@ -246,7 +246,7 @@ def _prepare_in_worker(source: Source, participant: int | str, plan: WindowPlan,
     """Prepare a participant under a lock, which tells a later run that this worker still writes."""
     processes.exit_if_orphaned()
     # A file lock of the library would make a folder anew that a later run has removed.
-    with Path(f"{shard}.lock").open("w") as lock:
+    with Path(f"{shard}.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         processes.exit_if_orphaned()
         return prepare_participant(source, participant, plan, shard)
@@ -255,7 +255,7 @@ def _prepare_in_worker(source: Source, participant: int | str, plan: WindowPlan,
 def _finished(shard: Path) -> PreparationResult | None:
     """The result of a participant whose windows are complete, or None."""
     note = shard / "report.json"
-    return PreparationResult(**json.loads(note.read_text())) if note.is_file() else None
+    return PreparationResult(**json.loads(note.read_text(encoding="utf-8"))) if note.is_file() else None
 
 
 def _describe(source: Source, plan: WindowPlan, key: str, results: Iterable[PreparationResult]) -> Description:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -156,16 +157,17 @@ class Shards:
 
 
 def open_shards(folder: Path) -> Shards:
-    """Open a directory of shards; only the reports beside the windows are read, which is quick for any number.
+    """Open a directory of shards; only reports and the shapes of windows are read, which is quick for any number.
 
     Args:
         folder: written by ``sslwear data prepare ... --unlabelled`` or ``sslwear data import``.
 
     Raises:
-        DataError: when the directory holds no shard, or a damaged report.
+        DataError: when the directory holds no shard, a damaged one, or shards with windows of different lengths.
     """
     shards = []
-    for note in sorted(folder.glob("*/report.json")) if folder.is_dir() else []:
+    notes = sorted(folder.glob("*/report.json")) if folder.is_dir() else []
+    for note in notes:
         try:
             report = _Report.model_validate_json(note.read_bytes())
         except (ValueError, OSError) as error:
@@ -173,9 +175,27 @@ def open_shards(folder: Path) -> Shards:
         count = report.windows - report.nonwear
         if count > 0:
             shards.append(Shard(note.parent, report.participant, count, report.fingerprint, file_states(note.parent)))
+    if notes and not shards:
+        raise DataError(f"{folder} has no window in which the device was worn; add recordings of worn devices")
     if not shards:
         raise DataError(
             f"{folder} has neither a data set (X.npy) nor shards of unlabelled windows. Save your arrays there, or "
             "write them with sslwear data import or sslwear data prepare"
         )
+    _check_lengths(shards)
     return Shards(folder, tuple(shards), describe(folder))
+
+
+def _check_lengths(shards: Sequence[Shard]) -> None:
+    """Refuse windows of different lengths, as in folders from another directory: they would be stretched in time.
+
+    Raises:
+        DataError: with two such folders.
+    """
+    first, samples = shards[0].folder, shards[0].windows().shape[1]
+    for shard in shards[1:]:
+        if (other := shard.windows().shape[1]) != samples:
+            raise DataError(
+                f"{first} has windows of {samples} samples, and {shard.folder} of {other}. Keep windows of different "
+                "lengths in different directories"
+            )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sslwear.data.arrays import WORN
 from sslwear.data.dataset import Dataset
 from sslwear.data.identity import participant_key
 from sslwear.errors import DataError, LeakageError
@@ -119,12 +120,17 @@ def rows(dataset: Dataset, participants: tuple[Any, ...]) -> NDArray[np.int64]:
 
 
 def check_several_classes(dataset: Dataset) -> None:
-    """Refuse a data set whose windows all have one class.
+    """Refuse a data set whose windows all have one class, or of which none was worn.
 
     Raises:
         DataError: naming the class.
     """
     classes = np.unique(dataset.labels[dataset.worn])
+    if len(classes) == 0:
+        raise DataError(
+            f"{dataset.folder} has no window in which the device was worn; correct {WORN}.npy, or set include_nonwear: "
+            "true"
+        )
     if len(classes) < 2:
         worn = "" if dataset.worn.all() else " in which the device was worn"
         raise DataError(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from filelock import Timeout
 
-from sslwear.deployment.registry import CHAMPION, find_model, versions
+from sslwear.deployment.registry import CHAMPION, LONGEST_TEXT, find_model, find_version, versions
 from sslwear.errors import StudyError
 from sslwear.tracking import Store
 from sslwear.tracking.provenance import PREFIX
@@ -72,11 +72,16 @@ def move_alias(store: Store, name: str, alias: str, version: str, why: str, expe
     when = datetime.now(UTC).isoformat(timespec="seconds")
     store.client.set_registered_model_alias(name, alias, version)
     steps.append({"version": version, "when": when, "why": masked(why)})
+    while len(json.dumps(steps)) > LONGEST_TEXT and len(steps) > 1:
+        steps.pop(0)
     store.client.set_registered_model_tag(name, f"{HISTORY}{alias}", json.dumps(steps))
 
 
 def history(store: Store, name: str, alias: str) -> list[dict[str, str]]:
-    """Versions of an alias with time and reason, oldest first, without versions that were rolled back."""
+    """Versions of an alias with time and reason, oldest first, without versions that were rolled back.
+
+    The oldest ones are forgotten when the text would be longer than `LONGEST_TEXT`.
+    """
     steps: list[dict[str, str]] = json.loads(find_model(store, name).tags.get(f"{HISTORY}{alias}", "[]"))
     return steps
 
@@ -97,7 +102,8 @@ def rollback(store: Store, name: str, alias: str = CHAMPION) -> tuple[str, str]:
     while steps and (steps[-1]["version"] == now or steps[-1]["version"] not in known):
         steps.pop()
     if not steps:
-        raise StudyError(f"{name}@{alias} has no previous version. It is {_numbered(now)}")
+        find_version(store, f"{name}@{alias}")  # names the aliases where this one is not set
+        raise StudyError(f"{name}@{alias} has no previous version. It is version {now}")
     before = steps[-1]["version"]
     store.client.set_registered_model_alias(name, alias, before)
     store.client.set_registered_model_tag(name, f"{HISTORY}{alias}", json.dumps(steps))

@@ -181,6 +181,12 @@ def _copy_run(store: Store, origin: MlflowRun | None, target: Store, experiment:
         if (before := _run_of(store, params.get("weights", ""))) is not None:
             copied = _copy_run(store, before, target, experiment, f"{title}, weights", depth + 1)
             params["weights"] = f"{RUN_URI}{copied}"
+        members = [_run_of(store, f"{RUN_URI}{member}") for member in tags.get("members", "").split()]
+        if members:  # the classifiers of a method, each of which may have been pre-trained
+            what = f"{title}, member"
+            linked["members"] = " ".join(
+                _copy_run(store, one, target, experiment, what, depth + 1) for one in members if one is not None
+            )
     kind = tags.get("repeats") or tags.get("kind", "")
     with target.start_run(experiment, title, KIND, repeats=kind, **linked) as run:
         run.params(params)

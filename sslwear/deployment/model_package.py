@@ -72,7 +72,7 @@ def save(folder: Path, network: Network, card: Card, example: NDArray[np.float32
         parts = {"model": Path(temporary) / "model", "code": Path(temporary) / "code"}
         parts["model"].mkdir()
         weights.save(network, parts["model"] / CHECKPOINT)
-        (parts["model"] / CARD).write_text(card.to_json())
+        (parts["model"] / CARD).write_text(card.to_json(), encoding="utf-8")
         write_encoder(parts["model"], card)
         checksums.write(parts["model"])
         _copy(package, parts["code"] / package.name, CODE)
@@ -87,7 +87,7 @@ def save(folder: Path, network: Network, card: Card, example: NDArray[np.float32
                 "input": f"windows {card.inputs}, any floating-point type, {card.unit}",
             },
         )
-    (folder / MODEL_CARD).write_text(description)
+    (folder / MODEL_CARD).write_text(description, encoding="utf-8")
 
 
 def check_encoder(encoder: type[Encoder]) -> None:

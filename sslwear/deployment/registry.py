@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
@@ -24,6 +25,9 @@ from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.masking import masked
 
 CHAMPION = "champion"
+LONGEST_TEXT = 5000
+"""Characters of a description, and of a registered model's tag, in MLflow's tables; only SQLite takes longer ones."""
+WHOLE_CARD = f"The model card goes on in {model_package.MODEL_CARD} among the files of the model."
 
 
 def load_model(store: Store, reference: str, device: torch.device | None = None, precision: str | None = None) -> Model:
@@ -158,9 +162,10 @@ def register(
     about = f"Classifies windows of wrist acceleration as {', '.join(card.class_names)}; each version has a model card."
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
-        model_package.save(folder, network, card, example, description)
+        text = masked(description)
+        model_package.save(folder, network, card, example, text)
         ours = {f"{PREFIX}{key}": masked(value) for key, value in tags.items()}
-        return publish(store, name, run_id, folder, about, masked(description), ours, scores)
+        return publish(store, name, run_id, folder, about, text, ours, scores)
 
 
 def publish(
@@ -181,7 +186,7 @@ def publish(
         run_id: id of the run that trained it.
         folder: folder of the model.
         about: description of the registered model, if it is created.
-        description: description of the version, Markdown.
+        description: model card, Markdown; the version has as much of it as MLflow takes.
         tags: tags of the version.
         scores: metrics of the model.
     """
@@ -203,6 +208,33 @@ def publish(
         source=logged.artifact_location,
         run_id=run_id,
         tags=dict(tags),
-        description=description,
+        description=_shortened(description),
         model_id=logged.model_id,
     )
+
+
+def _shortened(card: str) -> str:
+    """Whole lines of a model card, as many as MLflow takes, and where the whole card is."""
+    if len(card) <= LONGEST_TEXT:
+        return card
+    beginning, _, _ = card[: LONGEST_TEXT - len(WHOLE_CARD) - 2].rpartition("\n")
+    return f"{beginning}\n\n{WHOLE_CARD}"
+
+
+def whole_card(store: Store, version: ModelVersion) -> str | None:
+    """Model card of a version, from its files where its description is shortened; None if it has none.
+
+    Raises:
+        StudyError: when the file cannot be read.
+    """
+    card: str | None = version.description
+    if card is None or not card.endswith(WHOLE_CARD):
+        return card
+    try:
+        location = store.client.get_model_version_download_uri(version.name, str(version.version))
+        with tempfile.TemporaryDirectory() as folder:
+            uri = f"{location.rstrip('/')}/{model_package.MODEL_CARD}"
+            file = download_artifacts(artifact_uri=uri, tracking_uri=store.tracking_uri, dst_path=folder)
+            return Path(file).read_text(encoding="utf-8")
+    except (MlflowException, OSError) as error:
+        raise StudyError(f"the files of {uri_of(version)} cannot be read. Run sslwear store check") from error

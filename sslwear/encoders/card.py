@@ -120,7 +120,7 @@ class Card:
             WeightsError: when the file cannot be read, or a key is missing.
         """
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text(encoding="utf-8"))
             content = {OLD_CARD_KEYS.get(key, key): value for key, value in content.items()}
             known = {key: value for key, value in content.items() if key in cls.__dataclass_fields__}
             ranges = known.get("reference_ranges") or {}

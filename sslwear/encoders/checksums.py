@@ -14,7 +14,7 @@ CHECKSUMS = "checksums.sha256"
 def write(folder: Path) -> None:
     """Write the checksums of all files in a folder."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != CHECKSUMS)
-    (folder / CHECKSUMS).write_text("".join(f"{sha256(path)}  {path.name}\n" for path in files))
+    (folder / CHECKSUMS).write_text("".join(f"{sha256(path)}  {path.name}\n" for path in files), encoding="utf-8")
 
 
 def verify(folder: Path) -> None:
@@ -26,7 +26,7 @@ def verify(folder: Path) -> None:
     listed = folder / CHECKSUMS
     if not listed.is_file():
         return
-    for line in listed.read_text(errors="replace").splitlines():
+    for line in listed.read_text(encoding="utf-8", errors="replace").splitlines():
         expected, _, name = line.partition("  ")
         if (folder / name).is_file() and sha256(folder / name) != expected:
             raise WeightsError(

@@ -78,7 +78,7 @@ class Model:
             SettingsError: when the encoder does not exist.
         """
         weights.save(self.network, folder / CHECKPOINT)
-        (folder / CARD).write_text(self.card.to_json())
+        (folder / CARD).write_text(self.card.to_json(), encoding="utf-8")
         if self._encoder_code is None:
             write_encoder(folder, self.card)
         else:

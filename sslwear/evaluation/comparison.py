@@ -42,7 +42,7 @@ class Summary:
         seeds: seeds of the runs, or those that an ensemble averages.
         scores: means over participants by name of the score.
         seed_sd: sample standard deviation between the seeds' means by name of the score, over the participants with
-            results of all seeds; NaN with one seed, and for an average over seeds.
+            a score for all seeds; NaN with one seed, without such participants, and for an average over seeds.
         participants: scores of each participant (rows), averaged over seeds.
         missing: number of missing results: seeds that a participant lacks and other participants of the method have.
         run_ids: ids of the runs.
@@ -103,8 +103,6 @@ def summaries(results: pd.DataFrame) -> list[Summary]:
         each = rows.groupby(["seed", "participant"])[list(SCORES)].mean()  # a participant in several folds counts once
         participants = each.groupby("participant").mean()
         seeds_of, number = each.groupby("participant").size(), rows["seed"].nunique()
-        whole = seeds_of.index[seeds_of == number]
-        by_seed = each[each.index.get_level_values("participant").isin(whole)].groupby("seed").mean()
         found.append(
             Summary(
                 dataset=str(dataset),
@@ -114,13 +112,22 @@ def summaries(results: pd.DataFrame) -> list[Summary]:
                 supervised=str(supervised),
                 seeds=_seeds(rows),
                 scores={name: interval(participants[name].to_numpy()) for name in SCORES},
-                seed_sd={name: float(by_seed[name].std(ddof=1)) for name in SCORES},
+                seed_sd={name: _seed_sd(each[name]) for name in SCORES},
                 participants=participants,
                 missing=int((number - seeds_of).sum()),
                 run_ids=tuple(dict.fromkeys(rows["run_id"].astype(str))),
             )
         )
     return found
+
+
+def _seed_sd(scores: pd.Series[float]) -> float:
+    """Sample standard deviation between the means of seeds, over the participants whose score is defined for all.
+
+    Args:
+        scores: a score by seed and participant.
+    """
+    return float(scores.unstack("seed").dropna().mean().std(ddof=1))
 
 
 def _seeds(rows: pd.DataFrame) -> tuple[int, ...]:
@@ -144,16 +151,22 @@ def compare(methods: Sequence[Summary], reference: Summary, score: str) -> list[
     return [Comparison(*row) for row in zip(others, each, found, corrected, strict=True)]
 
 
-def as_frame(methods: Sequence[Summary], comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Table of the methods' kappa and F1, and of the differences, one row for each method."""
+def as_frame(methods: Sequence[Summary], comparisons: Sequence[Comparison], score: str) -> pd.DataFrame:
+    """Table of the methods' kappa and F1, and of the differences, one row for each method.
+
+    Args:
+        methods: the methods.
+        comparisons: comparisons of some of them, in `score`.
+        score: objective of the evaluation; participants are counted for whom it is defined.
+    """
     differences = {comparison.summary.method: comparison for comparison in comparisons}
     rows = []
     for one in methods:
-        row: dict[str, object] = {"method": one.method, "supervised": one.supervised}
+        row: dict[str, object] = {"method": one.method, "supervised": one.supervised, "objective": score}
         for name in ("kappa", "f1"):
             found = one.scores[name]
             row |= {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_sd": found.sd}
-        row |= {"participants": one.scores["kappa"].participants, "seeds": len(one.seeds)}
+        row |= {"participants": one.scores[score].participants, "seeds": len(one.seeds)}
         row |= {f"{name}_sd_of_seeds": one.seed_sd[name] for name in ("kappa", "f1")}
         if (comparison := differences.get(one.method)) is not None:
             how = comparison.found.interval

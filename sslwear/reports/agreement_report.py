@@ -77,7 +77,7 @@ def write_agreement(found: LabelComparison, groups: Sequence[Group], out: Path) 
             write_csv(table, out / name, "%.6g")
         for name, figure in pictures.items():
             (out / name).write_bytes(small_png(figure))
-        (out / REPORT).write_text(_markdown(found, groups))
+        (out / REPORT).write_text(_markdown(found, groups), encoding="utf-8")
     except OSError as error:
         raise DataError(f"cannot write to {out} ({error.strerror}). Give another --out") from error
     return [out / name for name in FILES if name in (*tables, *pictures, REPORT)]

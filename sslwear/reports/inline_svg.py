@@ -11,6 +11,8 @@ from collections.abc import Mapping
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from sslwear.reports.plain_text import any_letters
+
 STYLE = "svg * { stroke-linejoin: round; stroke-linecap: butt } svg text { font-family: Arial, Helvetica, sans-serif }"
 """Style of the figures for the page. The fonts are not wider than DejaVu Sans, by which figures are laid out."""
 _LOCK = threading.Lock()
@@ -34,7 +36,7 @@ def inline_svg(figure: Figure, name: str, titles: Mapping[str, str] | None = Non
     """
     buffer = io.StringIO()
     # matplotlib has these settings for all threads only
-    with _LOCK, mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+    with _LOCK, mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}), any_letters():
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = _FONT.sub(r"font-size: \1", _LEFT_OUT.sub("", buffer.getvalue()))
     text = _SIZE.sub(r'\1 style="max-width: \2pt"', text, count=1)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sslwear.utils.console import printable
 
 MOST_CHARACTERS = 60
@@ -14,3 +18,11 @@ def plain(name: object) -> str:
     text = f"{text[: MOST_CHARACTERS - 3]}..." if len(text) > MOST_CHARACTERS else text
     text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text  # a legend leaves out names that begin with _
+
+
+@contextmanager
+def any_letters() -> Iterator[None]:
+    """Block that saves a figure without warnings of matplotlib about letters of a name that its font lacks."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        yield

@@ -56,8 +56,8 @@ def _folder_id(folder: Path) -> str:
     path = folder / ID
     if not path.exists():
         with file_lock(path.with_suffix(".lock")):  # makes the folder, or says why it cannot be used
-            path.write_text(uuid4().hex[:8])
-    return path.read_text()
+            path.write_text(uuid4().hex[:8], encoding="utf-8")
+    return path.read_text(encoding="utf-8")
 
 
 def _release(folder: Path, lock: FileLock) -> None:
@@ -82,7 +82,8 @@ def is_dead(folder: Path, name: str) -> bool | None:
     if not name.startswith(here):
         return None
     id_, separator, _ = name.removeprefix(here).rpartition("-")
-    if separator and (not given.exists() or given.read_text() != id_):  # names of version 0.1 have no id
+    # names of version 0.1 have no id
+    if separator and (not given.exists() or given.read_text(encoding="utf-8") != id_):
         return None
     path = folder / f"{START}{name}{END}"
     if path in [Path(lock.lock_file) for lock in _own.values()]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import subprocess
 import sys
 from functools import cache
@@ -20,13 +21,22 @@ COMPUTING = ("torch", "numpy", "scipy", "scikit-learn")
 def provenance() -> dict[str, str]:
     """Tags of a new run: command, commit of this package and versions of libraries."""
     tags = {f"{PREFIX}versions": versions()}
-    tags |= {"mlflow.source.name": masked(" ".join(["sslwear", *sys.argv[1:]])), "mlflow.source.type": "LOCAL"}
+    tags |= {"mlflow.source.name": masked(_command()), "mlflow.source.type": "LOCAL"}
     folder = Path(__file__).resolve().parents[1]
-    commit = _git(folder, "rev-parse", "HEAD")
+    # An installed package may be inside of a repository that does not have it, such as that of a user's project.
+    commit = _git(folder, "rev-parse", "HEAD") if _git(folder, "ls-files", "--", ".") else ""
     if commit:
         tags["mlflow.source.git.commit"] = commit
         tags[f"{PREFIX}git_dirty"] = str(bool(_git(folder, "status", "--porcelain", "--", "."))).lower()
     return tags
+
+
+def _command() -> str:
+    """The command of this process, as a shell takes it."""
+    program, arguments = Path(sys.argv[0]), sys.argv[1:]
+    if program.suffix == ".py" and program.parts[-2:] != ("sslwear", "__main__.py"):
+        return shlex.join(["python", str(program), *arguments])
+    return shlex.join(["sslwear", *arguments])
 
 
 def versions() -> str:

@@ -30,9 +30,10 @@ def text(store: Store, run_id: str, path: str) -> str | None:
     """Content of a text file of a run; None if there is no such file."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return Path(store.client.download_artifacts(run_id, path, folder)).read_text()
+            content = Path(store.client.download_artifacts(run_id, path, folder)).read_bytes()
         except (MlflowException, OSError):
             return None
+    return content.decode()  # MLflow writes UTF-8 in every locale; a plug-in keeps its ends of lines
 
 
 def settings(store: Store, run_id: str) -> Settings | None:

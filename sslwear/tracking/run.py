@@ -22,6 +22,7 @@ from sslwear.data.shards import Shards
 from sslwear.encoders import checksums, weights
 from sslwear.encoders.base import Network
 from sslwear.encoders.card import CARD, CHECKPOINT, Card, write_encoder
+from sslwear.reports.plain_text import any_letters
 from sslwear.tracking import records
 from sslwear.tracking.client import unless_away
 from sslwear.tracking.outages import is_interruption
@@ -159,7 +160,8 @@ class Run:
         """Log a figure as an image file."""
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / Path(path).name
-            figure.savefig(local, dpi=130)
+            with any_letters():
+                figure.savefig(local, dpi=130)
             self._write(records.file(self.id, Path(folder), str(Path(path).parent) if "/" in path else None))
 
     def dataset(self, dataset: Dataset | Shards, windows: Mapping[str, int]) -> None:
@@ -202,7 +204,7 @@ class Run:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             weights.save(network, folder / CHECKPOINT)
-            (folder / CARD).write_text(card.to_json())
+            (folder / CARD).write_text(card.to_json(), encoding="utf-8")
             write_encoder(folder, card)
             checksums.write(folder)
             known = self.store.kept is not None

@@ -258,7 +258,7 @@ class Store:
             )  # a file on this machine is read in place
             try:
                 local = download_artifacts(artifact_uri=location, tracking_uri=self.tracking_uri, dst_path=place)
-                return Path(local).read_text()
+                return Path(local).read_bytes().decode()  # MLflow writes UTF-8 in every locale
             except (MlflowException, OSError) as error:
                 raise StudyError(
                     f"{path} of the run {run.info.run_id} cannot be read ({one_line(error)}). If it was deleted, "

@@ -32,7 +32,7 @@ def _is_number(text: str) -> bool:
 
 def write_csv(table: pd.DataFrame, path: Path, float_format: str | None = None) -> None:
     """Write a table without its index as CSV."""
-    path.write_text(csv_text(table, float_format), newline="")
+    path.write_text(csv_text(table, float_format), encoding="utf-8", newline="")
 
 
 def csv_text(table: pd.DataFrame, float_format: str | None = None) -> str:

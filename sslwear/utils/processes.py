@@ -37,7 +37,7 @@ def max_parallel_jobs(gigabytes: float) -> int:
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for limit in MEMORY_LIMITS:
-        if limit.is_file() and (text := limit.read_text().strip()).isdigit():
+        if limit.is_file() and (text := limit.read_text(encoding="utf-8").strip()).isdigit():
             memory = min(memory, int(text))
     cores: int = joblib.cpu_count()
     return max(1, min(cores, int(memory / (gigabytes * 1e9))))

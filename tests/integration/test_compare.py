@@ -20,7 +20,7 @@ from sslwear.studies.database.trials import winner
 from sslwear.studies.results.compare import Side, different_settings, find_run, groups, incomparable
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.progress import ProgressCallback
-from sslwear.tracking import HOME_VARIABLE, Store
+from sslwear.tracking import HOME_VARIABLE, Store, participant_params
 from tests.conftest import store_at
 
 
@@ -108,6 +108,19 @@ def test_people_in_another_order_are_the_same_people_and_repeats_are_told(two: S
             split = side.settings.split.model_copy(update={"folds": folds, "repeats": 1, "validation_seed": seed})
             side.__dict__["settings"] = side.settings.model_copy(update={"split": split})
         assert incomparable(left, same) == reasons
+
+
+def test_long_lists_of_participants_are_not_taken_for_a_deleted_run(two: Store) -> None:
+    class Many(Side):
+        @property
+        def params(self) -> Mapping[str, str]:
+            return {**super().params, **participant_params(validation=range(10_000))}
+
+    left, right = sides(two)
+    (reason,) = (one for one in incomparable(Many(left.study, two), right) if "validation" in one)
+    assert "only tiny has participants by split seeds" in reason
+    assert "(the list in its run is cut off)" in reason
+    assert "deleted" not in reason
 
 
 def test_studies_of_different_data_are_not_comparable(two: Store) -> None:

@@ -142,6 +142,23 @@ def test_a_table_of_another_format_is_imported_by_the_options_of_predict(tmp_pat
     assert "--units ft is unknown" in refused.stderr
 
 
+@pytest.mark.parametrize("clock", ["fixed", "local"])
+def test_labels_are_times_of_the_devices_clock_also_after_the_clocks_have_changed(tmp_path: Path, clock: str) -> None:
+    table = pd.read_csv(write_csv(tmp_path / "anna.csv", 150, rate_hz=15), parse_dates=["time"])
+    table["time"] += pd.Timestamp("2024-10-27 01:00") - table["time"][0]  # Paris: from 3 to 2 o'clock
+    shown = table["time"]
+    if clock == "local":
+        shown = shown.where(shown < pd.Timestamp("2024-10-27 03:00"), shown - pd.Timedelta(1, "h"))
+    table.assign(time=shown.astype(str)).to_csv(tmp_path / "anna.csv", index=False)
+    hour = 3 if clock == "fixed" else 2
+    labels = write_labels(tmp_path / "labels.csv", f"anna,2024-10-27 0{hour}:10,2024-10-27 0{hour}:11,walk\n")
+    found = open_dataset_of(
+        tmp_path, tmp_path / "anna.csv", labels, "--timezone", "Europe/Paris", "--clock", clock, "--step", "10"
+    )
+    origin = np.datetime64("2024-10-27T03:10" if clock == "fixed" else "2024-10-27T00:10")
+    assert (found.start - origin).astype("timedelta64[s]").astype(int).tolist() == [0, 10, 20, 30, 40, 50]
+
+
 def open_dataset_of(folder: Path, file: Path, labels: Path, *options: str) -> Dataset:
     """Data set that the command makes of a file."""
     out = folder / f"out{len(options)}"

@@ -12,8 +12,10 @@ import pytest
 from deploy.throwaway import free_port
 from sslwear.config import Settings
 from sslwear.deployment import model_aliases, registry
+from sslwear.deployment.promotion.method_promotion import promote_method
 from sslwear.deployment.promotion.promotion import promote
 from sslwear.deployment.registry import load_model
+from sslwear.studies.evaluations.cross_validation import evaluate_study
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.leakage import training_provenance
 from sslwear.studies.setup.progress import ProgressCallback
@@ -47,6 +49,21 @@ def steps(store: Store, reference: str) -> list[object]:
     return [(step.sources, step.people, step.labels) for step in training_provenance(store, reference)]
 
 
+def test_a_copied_method_tells_on_whom_its_networks_were_pretrained(
+    make: Callable[..., Settings], home: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = home("here"), home("there")
+    methods = {"pre-trained": {"pretext": "reverse"}}
+    evaluation = {"protocol": "k_fold", "folds": 2, "seeds": [1], "methods": methods, "baselines": "none"}
+    evaluate_study(make(training={"max_epochs": 1}, evaluation=evaluation), here)
+    promote_method("tiny", here)
+    monkeypatch.setenv(HOME_VARIABLE, str(here.home))
+    result = call("models", "copy", "tiny@champion", "--to", there.tracking_uri)
+    assert result.exit_code == 0, result.output
+    assert len(steps(here, "models:/tiny/1")) == 3
+    assert steps(there, "models:/tiny/1") == steps(here, "models:/tiny/1")
+
+
 @pytest.mark.slow
 def test_a_model_is_copied_to_a_server_with_what_it_was_trained_on(
     pretrained: Store, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -76,6 +93,8 @@ def test_a_model_is_copied_to_a_server_with_what_it_was_trained_on(
     assert "other@challenger there is version 1" in other.stdout
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    target.client.create_registered_model("registered-elsewhere")
+    target.client.create_model_version("registered-elsewhere", "s3://lab/model")
     listed = call("models", "list")
     assert listed.exit_code == 0, listed.output
     assert "tiny@champion" in listed.stdout

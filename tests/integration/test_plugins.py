@@ -164,7 +164,7 @@ def test_a_run_keeps_the_files_of_its_plugins(
     files[0].unlink()
     files[1].write_text(OTHERS.replace("2 * x", "3 * x"))  # repeated with the file of then
     plugins._files.clear()
-    monkeypatch.setattr(Store, "from_environment", lambda: store)
+    monkeypatch.setattr(Store, "from_environment", lambda **_: store)
     windows = torch.zeros(2, 3, 150)
     encoder = sslwear.load_encoder("outside", f"runs:/{run_id}")
     assert encoder(windows).shape == (2, 4)

@@ -326,6 +326,23 @@ def test_shards_can_be_put_together_and_damaged_ones_are_refused(raw: Path, tmp_
         open_shards(raw)
 
 
+def test_shards_with_windows_of_other_lengths_are_refused(raw: Path, tmp_path: Path) -> None:
+    for name, length_s in (("short", 5), ("long", 10)):
+        prepare(Toy(raw), tmp_path / name, WindowPlan(length_s, length_s, unlabelled=True))
+    (tmp_path / "long" / "0005-p5").rename(tmp_path / "short" / "0006-p5")
+    with pytest.raises(DataError, match=r"0000-p0 has windows of 150 samples, and .*0006-p5 of 300\. Keep windows of"):
+        open_shards(tmp_path / "short")
+
+
+def test_shards_that_were_never_worn_are_refused_with_the_reason(raw: Path, tmp_path: Path) -> None:
+    prepare(Toy(raw), tmp_path / "shards", WindowPlan(5, 5, unlabelled=True))
+    for note in (tmp_path / "shards").glob("*/report.json"):
+        report = json.loads(note.read_text())
+        note.write_text(json.dumps(report | {"nonwear": report["windows"]}))
+    with pytest.raises(DataError, match="has no window in which the device was worn"):
+        open_shards(tmp_path / "shards")
+
+
 def test_the_benchmarks_selection_is_less_than_all_activities(tmp_path: Path) -> None:
     from sslwear.data.sources.adl import Adl
 

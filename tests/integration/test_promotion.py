@@ -411,6 +411,8 @@ def test_secrets_in_a_reason_are_masked(store: Store) -> None:
     promote("tiny", store, trials[1], force="see https://me:s3cret@lab/1")
     version = registry.find_version(store, "tiny@champion")
     kept = f"{version.tags} {version.description} {registry.find_model(store, 'tiny').tags}"
+    location = store.client.get_model_version_download_uri("tiny", str(version.version))
+    kept += (Path(location.removeprefix("file://")) / "README.md").read_text(encoding="utf-8")
     assert "https://me:***@lab/1" in kept
     assert "s3cret" not in kept
 

@@ -21,6 +21,7 @@ from sslwear.errors import DataError, StudyError
 from sslwear.studies.evaluations.cross_validation import evaluate_study
 from sslwear.studies.reruns.rerun import rerun
 from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.leakage import training_provenance
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.single_run import train_once
 from sslwear.tracking import HOME_VARIABLE, Store
@@ -80,6 +81,19 @@ def test_a_trial_is_repeated_to_the_bit(done: Store, pretext: str) -> None:
     assert "mlflow.parentRunId" not in new.data.tags  # or it would count among the trials
     assert new.data.params == trial.data.params
     assert new.data.tags.get("sslwear.pretraining_run") == trial.data.tags.get("sslwear.pretraining_run")
+    assert not [text for text in listener.warnings if "uncommitted" not in text]
+
+
+def test_the_network_of_the_selected_trial_is_repeated_with_what_leakage_checks_need(done: Store) -> None:
+    (winner,) = logged(done, "winner")
+    listener = Hearing()
+    found = rerun(winner, done, listener)
+    assert found.differing is None
+    assert histories(done, found.run_id) == histories(done, winner.info.run_id) != {}
+    assert done.client.get_run(found.run_id).data.params == winner.data.params
+    steps = [training_provenance(done, f"runs:/{run_id}") for run_id in (winner.info.run_id, found.run_id)]
+    assert steps[0] == steps[1]
+    assert steps[0][0].sources
     assert not [text for text in listener.warnings if "uncommitted" not in text]
 
 

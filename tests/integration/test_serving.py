@@ -163,7 +163,8 @@ def test_passwords_are_not_on_the_command_line(promoted: Store, monkeypatch: pyt
     monkeypatch.setattr("sslwear.deployment.serving.server.subprocess.Popen", popen)
     secret = f"{promoted.tracking_uri}?password=s3cret"
     monkeypatch.setenv("SSLWEAR_HOME", str(promoted.home))
-    monkeypatch.setattr(Store, "from_environment", lambda: Store(promoted.home, secret, promoted.storage_url))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", secret)
+    monkeypatch.setattr(Store, "from_environment", lambda **_: Store(promoted.home, secret, promoted.storage_url))
     monkeypatch.setattr(Store, "client", promoted.client)
     for arguments in (["serve", "tiny@champion"], ["ui"]):
         done = CliRunner().invoke(app, [*arguments, "--port", str(free_port())])

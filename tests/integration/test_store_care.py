@@ -58,7 +58,7 @@ def test_a_store_is_moved_with_its_paths(
     new = tmp_path / "other disk" / "what?x=1 %2"
     result = call("store", "move", new)
     assert result.exit_code == 0, result.output
-    assert f"The store is now {new}. Use it with SSLWEAR_HOME={new}" in result.stdout
+    assert f"The store is now {new}. Use it with SSLWEAR_HOME='{new}'\n" in result.stdout
     assert not home.exists()
     monkeypatch.setenv(HOME_VARIABLE, str(new))
     assert call("models", "list").exit_code == 0

@@ -65,9 +65,10 @@ class NumpyTable:
             return list(zip(read_as, (int(name) - 1 for name in given), strict=True))
         if array.shape[1] == len(given):
             return list(zip(read_as, range(len(given)), strict=True))
-        wanted = f"{len(given)} ({', '.join(given)})"
-        raise ValueError(
-            f"it has {array.shape[1]} columns, not {wanted}; name them by place with --columns, e.g. --columns 1,2,3,4"
+        by_place = "name them by place with --columns, e.g. --columns 1,2,3,4"
+        raise TableError(
+            f"it has {array.shape[1]} columns, not {len(given)} ({', '.join(given)})",
+            by_place if array.shape[1] > len(given) else OTHER_COLUMNS,
         )
 
 
@@ -101,9 +102,8 @@ class ParquetTable:
         names = dict(zip(given, (TIME, *AXES) if self._given.timed else AXES, strict=True))
         with parquet.ParquetFile(self._file) as table:
             if missing := [name for name in given if name not in table.schema_arrow.names]:
-                raise ValueError(
-                    f"it has no column {', '.join(missing)}, but {', '.join(table.schema_arrow.names)[:100]}"
-                )
+                what = f"it has no column {', '.join(missing)}, but {', '.join(table.schema_arrow.names)[:100]}"
+                raise TableError(what, OTHER_COLUMNS)
             for batch in table.iter_batches(batch_size=size, columns=given, use_threads=False):
                 yield batch.to_pandas(date_as_object=False, ignore_metadata=True)[given].rename(columns=names)
 

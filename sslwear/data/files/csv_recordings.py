@@ -58,6 +58,8 @@ class CsvTable:
                 yield held.iloc[:-1] if self.unfinished else held
 
     def _read(self, text: IO[bytes], dialect: Dialect, size: int) -> Iterator[pd.DataFrame]:
+        # numbers since 1970 have the decimal comma too, and dates, unless their form names it
+        commas = dialect.decimal == "," and self._given.timed and "," not in (self._given.time_format or "")
         table = pd.read_csv(
             text,
             sep=dialect.separator,
@@ -72,7 +74,7 @@ class CsvTable:
         )
         try:
             for piece in table:
-                if dialect.decimal == "," and self._given.timed:  # numbers since 1970 have the comma too
+                if commas:
                     piece[TIME] = piece[TIME].str.replace(",", ".", regex=False)
                 yield piece
         except pd.errors.ParserError as error:

@@ -79,7 +79,8 @@ def _run_java(file: Path, place: Path, folder: Path) -> tuple[SampleBuffer, dict
                 raise
         if process.returncode or buffer is None:
             raise subprocess.CalledProcessError(process.returncode, command)
-        return buffer, dict(line.split(":", 1) for line in (place / "info.txt").read_text().splitlines())
+        info = (place / "info.txt").read_text(encoding="utf-8")
+        return buffer, dict(line.split(":", 1) for line in info.splitlines())
     except BaseException:
         if buffer is not None:
             buffer.close()

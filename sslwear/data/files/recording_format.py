@@ -65,11 +65,12 @@ class RecordingFormat:
     Attributes:
         columns: names of the columns of time, x, y and z, or of x, y and z where the files have no times. Numbers are
             places, from 1 on, as in files without a line of names.
-        time_format: ``s``, ``ms``, ``us`` or ``ns`` since 1970, or a pattern of ``strptime``; None to find it.
+        time_format: ``s``, ``ms``, ``us`` or ``ns`` since 1970 or from `start_time`, or a pattern of ``strptime``; None
+            to find it.
         unit: unit of acceleration, see `UNITS`; None to find it.
         rate_hz: samples per second, for files without times, and for times that several samples share; None for the
             rate by the times.
-        start_time: date and time of the first sample of files without times.
+        start_time: date and time of the first sample of files without times, or with times from the start.
 
     Raises:
         SettingsError: when a value is impossible, or a file without times has no start or rate.

@@ -20,6 +20,7 @@ NAMED = re.compile(r"\s*\[[\w/+-]+\]$")
 """Name of a time zone behind an offset, as other programs write it."""
 FIRST_EPOCH = 1e8
 """Smaller numbers are seconds from the start, and no times since 1970: in March 1973 this many seconds had passed."""
+SECONDS_FROM_START = f"give --start-time if they are seconds from the start, or {OTHER_TIMES}"
 WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
@@ -81,6 +82,11 @@ class TableTimes:
             raise ValueError(f"the column time has {str(first)!r} below {self._kind}")
         self._kind = kind
 
+    def _check_start(self, first: object) -> None:
+        """Refuse a time of the first sample that would have no effect, because the times are dates or since 1970."""
+        if self._given.start_time is not None:
+            raise TableError(f"the column time has {str(first)!r}, so --start-time has no effect", "leave it out")
+
     def _is_number(self, text: str) -> bool:
         if self._given.time_format is not None:
             return self._unit is not None
@@ -90,15 +96,18 @@ class TableTimes:
         """Times since 1970, or seconds from the start of the recording."""
         numbers = values.to_numpy()
         first = numbers[known][0]
+        unit = self._unit or "s"
         self._relative = self._relative or (
-            self._unit is None and abs(first) < FIRST_EPOCH and self._given.start_time is not None
+            abs(first) < FIRST_EPOCH * 10**9 / EPOCHS[unit] and self._given.start_time is not None
         )
         if self._relative:
-            self.note = f"times in seconds from {self._given.start_time}"
-            return self._placed(numbers, known, 10**9, self._start)
+            self.note = f"times in {WORDS[unit]} from {self._given.start_time}"
+            return self._placed(numbers, known, EPOCHS[unit], self._start)
+        self._check_start(first)
         if self._unit is None:
             if not FIRST_EPOCH <= first < 1e19 or self._reading.zone is None:
-                raise not_a_time(str(first) if np.ndim(first) == 0 else repr(first), self._reading.zone)
+                advice = SECONDS_FROM_START if abs(first) < FIRST_EPOCH else OTHER_TIMES
+                raise not_a_time(str(first) if np.ndim(first) == 0 else repr(first), self._reading.zone, advice)
             self._unit = "s" if first < 1e11 else "ms" if first < 1e14 else "us" if first < 1e17 else "ns"
         if self._reading.zone is None:
             raise not_a_time(str(first), None)
@@ -120,6 +129,7 @@ class TableTimes:
 
     def _of_dates(self, values: pd.Series[Any]) -> NDArray[np.int64]:
         """Dates and times, with or without an offset from UTC."""
+        self._check_start(values.dropna().iloc[0])
         try:
             dates = self._parsed(values)
         except pd.errors.OutOfBoundsDatetime as error:
@@ -204,7 +214,7 @@ class TableTimes:
         return np.where(time == NO_TIME, NO_TIME, spread)
 
 
-def not_a_time(text: str, zone: str | None) -> TableError:
+def not_a_time(text: str, zone: str | None, advice: str = OTHER_TIMES) -> TableError:
     """The error about a text that is not a date and time without time zone."""
     if zone is not None:
         what = f"the column time has {text!r}, not a date and time, or a number of seconds since 1970"
@@ -213,7 +223,7 @@ def not_a_time(text: str, zone: str | None) -> TableError:
             f"the column time has {text!r}, not a date and time without time zone; times since 1970 or with an offset "
             "are taken if --timezone is given"
         )
-    return TableError(what, OTHER_TIMES)
+    return TableError(what, advice)
 
 
 def _first_wrong(time: pd.Series[Any]) -> str:

@@ -60,7 +60,8 @@ class Opportunity(Source):
             yield self._recording(name, int(participant))
 
     def _files(self) -> list[tuple[str, re.Match[str]]]:
-        return self.raw.find(FILE)
+        """The runs; a file in two folders counts once."""
+        return list({name.rsplit("/", 1)[-1]: (name, match) for name, match in self.raw.find(FILE)}.values())
 
     def _recording(self, name: str, participant: int) -> Recording:
         """The recording of one file; samples lost in transmission are NaN."""

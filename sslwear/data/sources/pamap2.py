@@ -95,7 +95,8 @@ class Pamap2(Source):
         return annotation if annotation in self.class_names else None
 
     def _files(self) -> list[tuple[str, re.Match[str]]]:
-        return self.raw.find(FILE)
+        """The files; one in two folders counts once."""
+        return list({match.groups(): (name, match) for name, match in self.raw.find(FILE)}.values())
 
     def _recording(self, name: str, participant: int) -> Recording:
         """The recording of one file; samples lost in transmission are NaN."""

@@ -47,7 +47,7 @@ class RealWorld(Source):
 
     def participants(self) -> Sequence[int]:
         """Numbers of the subjects."""
-        found = sorted({int(match[1]) for _, match in (*self.raw.find(PACKED), *self._unpacked())})
+        found = sorted({int(match[1]) for _, match in (*self._packed(), *self._unpacked())})
         if not found:
             raise DataError(
                 f"{self.raw.path} has no files proband1/data/acc_ACTIVITY_csv.zip; get the archive from {self.homepage}"
@@ -56,7 +56,7 @@ class RealWorld(Source):
 
     def files(self, participant: int | str) -> Sequence[str]:
         """The files of a subject's activities, in zip files or not."""
-        found = (*self._unpacked(), *self.raw.find(PACKED))
+        found = (*self._unpacked(), *self._packed())
         return [name for name, match in found if int(match[1]) == participant]
 
     def recordings(self, participant: int | str) -> Iterator[Recording]:
@@ -66,7 +66,7 @@ class RealWorld(Source):
             if int(match[1]) == participant:
                 seen.add(name.rsplit("/", 1)[-1])
                 yield self._recording(self.raw, name, int(match[1]), match[2])
-        for packed, match in self.raw.find(PACKED):
+        for packed, match in self._packed():
             if int(match[1]) != participant:
                 continue
             with self.raw.inside(packed) as inner:
@@ -74,8 +74,11 @@ class RealWorld(Source):
                     if name.rsplit("/", 1)[-1] not in seen:
                         yield self._recording(inner, name, int(match[1]), table[1], f"{self.raw.path}: {packed}")
 
+    def _packed(self) -> list[tuple[str, re.Match[str]]]:
+        return _once(self.raw.find(PACKED))
+
     def _unpacked(self) -> list[tuple[str, re.Match[str]]]:
-        return self.raw.find(UNPACKED, outside_only=True)
+        return _once(self.raw.find(UNPACKED, outside_only=True))
 
     def _recording(self, raw: Raw, name: str, participant: int, activity: str, place: str = "") -> Recording:
         with raw.open(name) as file:
@@ -102,3 +105,8 @@ class RealWorld(Source):
             raise DataError(
                 f"{name} does not hold the columns id, attr_time, attr_x, attr_y, attr_z; download it again"
             ) from error
+
+
+def _once(found: list[tuple[str, re.Match[str]]]) -> list[tuple[str, re.Match[str]]]:
+    """Files and their matches; a subject's file in two folders counts once."""
+    return list({(match[1], name.rsplit("/", 1)[-1]): (name, match) for name, match in found}.values())

@@ -64,17 +64,21 @@ class Wisdm(Source):
 
     def participants(self) -> Sequence[int]:
         """The subjects' numbers."""
-        subjects = [int(match[1]) for _, match in self.raw.find(FILE)]
+        subjects = sorted(self._files())
         if not subjects:
             raise DataError(
                 f"{self.raw.path} has no files raw/watch/accel/data_SUBJECT_accel_watch.txt; "
                 f"get the archive from {self.homepage}"
             )
-        return sorted(set(subjects))
+        return subjects
+
+    def _files(self) -> dict[int, str]:
+        """Names of the files by subject; a file in two folders counts once."""
+        return {int(match[1]): name for name, match in self.raw.find(FILE)}
 
     def files(self, participant: int | str) -> Sequence[str]:
         """A subject's file."""
-        return [name for name, match in self.raw.find(FILE) if int(match[1]) == participant]
+        return [name for subject, name in self._files().items() if subject == participant]
 
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         """Read a subject's activities, one recording for each uninterrupted activity."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -43,12 +44,28 @@ class Interval:
     line: int
     recording: str = ""
 
-    def of(self, recording: str, participant: str) -> bool:
-        """Whether it labels a recording of a participant; without a name of a recording, it labels all of them."""
-        if self.recording:
-            return recording_key(self.recording) == recording_key(recording)
-        names = recording_key(recording), recording_key(participant), participant_key(participant)
-        return recording_key(self.participant) in names
+
+class IntervalIndex:
+    """Indices of intervals by the names in them; comparing each with each recording would take long for many people.
+
+    Args:
+        intervals: the intervals.
+    """
+
+    def __init__(self, intervals: Sequence[Interval]) -> None:
+        self._places: dict[tuple[bool, str], list[int]] = defaultdict(list)  # by whether it is a recording, and its key
+        keys = {name: recording_key(name) for name in {one.recording or one.participant for one in intervals}}
+        for i, one in enumerate(intervals):
+            self._places[bool(one.recording), keys[one.recording or one.participant]].append(i)
+
+    def of(self, recording: str, participant: str) -> list[int]:
+        """Indices, increasing, of the intervals that label a recording of a participant.
+
+        An interval that names no recording labels all of the participant's, or the one with the participant's name.
+        """
+        names = {recording_key(recording), recording_key(participant), participant_key(participant)}
+        named = self._places.get((True, recording_key(recording)), [])
+        return sorted([*named, *(i for name in names for i in self._places.get((False, name), []))])
 
 
 def read_labels(path: Path) -> list[Interval]:

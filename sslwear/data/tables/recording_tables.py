@@ -10,6 +10,7 @@ from pathlib import Path
 from sslwear.data.identity import participants_of_recordings, recording_key, similar
 from sslwear.data.tables.annotations import (
     Interval,
+    IntervalIndex,
     check_overlaps,
     declared_participants,
     read_labels,
@@ -67,24 +68,30 @@ def read_tables(
     mine = {name: declared[key] for name in recordings if (key := recording_key(name)) in declared}
     if labels is None:
         return RecordingTables(people, None, tuple(warnings), mine)
-    found = _labels_of(labels, people, intervals)
-    return RecordingTables(people, found, (*warnings, *_about_labels(labels, people, intervals, found)), mine)
+    index = IntervalIndex(intervals)
+    places = {name: index.of(name, person) for name, person in people.items()}
+    found = _labels_of(labels, places, intervals)
+    unused = set(range(len(intervals))).difference(*places.values())
+    about = _about_labels(labels, intervals, [intervals[i] for i in sorted(unused)], found)
+    return RecordingTables(people, found, (*warnings, *about), mine)
 
 
-def _labels_of(file: Path, people: Mapping[str, str], intervals: Sequence[Interval]) -> dict[str, list[Interval]]:
-    """Labelled intervals of each recording.
+def _labels_of(
+    file: Path, places: Mapping[str, Sequence[int]], intervals: Sequence[Interval]
+) -> dict[str, list[Interval]]:
+    """Labelled intervals of each recording, from the indices of its intervals.
 
     Raises:
         DataError: when intervals of a recording overlap, or no recording has a label.
     """
-    found = {name: [one for one in intervals if one.of(name, person)] for name, person in people.items()}
+    found = {name: [intervals[i] for i in mine] for name, mine in places.items()}
     for mine in found.values():
         check_overlaps(file, mine)
     labelled = {name: [interval for interval in mine if interval.label] for name, mine in found.items()}
     if not any(labelled.values()):
         raise DataError(
             f"{file}: no file has the name of a participant with a label in it, such as "
-            f"{intervals[0].participant!r}; the names of the files without their endings are {_some(people)}"
+            f"{intervals[0].participant!r}; the names of the files without their endings are {_some(places)}"
         )
     return labelled
 
@@ -125,11 +132,10 @@ def _about_declared(
 
 
 def _about_labels(
-    file: Path, people: Mapping[str, str], intervals: Sequence[Interval], labels: Mapping[str, Sequence[Interval]]
+    file: Path, intervals: Sequence[Interval], unused: Sequence[Interval], labels: Mapping[str, Sequence[Interval]]
 ) -> list[str]:
     """Warnings about lines without a label or a recording, and recordings without a label."""
     missing = [interval for interval in intervals if not interval.label]
-    unused = [one for one in intervals if not any(one.of(name, person) for name, person in people.items())]
     unlabelled = [name for name, mine in labels.items() if not mine]
     found = []
     if missing:

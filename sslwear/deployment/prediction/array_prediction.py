@@ -13,6 +13,7 @@ import torch
 from sslwear.data.arrays import WORN, chunks, describe
 from sslwear.data.checks import participants_of, starts_of, worn_of
 from sslwear.data.dataset import JUDGED_WINDOWS, load_array
+from sslwear.data.devices import recordings_by_name
 from sslwear.data.gravity import check_gravity, rest_statistics
 from sslwear.data.window_length import described_length_s, length_from_starts_s
 from sslwear.deployment.prediction.files import Options, Outcome
@@ -38,7 +39,9 @@ def is_array(file: Path) -> bool:
     return array.ndim != 2 and array.dtype.names is None
 
 
-def predict_arrays(files: Sequence[Path], model: Model, options: Options) -> list[Outcome]:
+def predict_arrays(
+    files: Sequence[Path], model: Model, options: Options, recordings: Sequence[Path] = ()
+) -> list[Outcome]:
     """Label the windows of ``.npy`` files, and write a table for each.
 
     Args:
@@ -46,6 +49,7 @@ def predict_arrays(files: Sequence[Path], model: Model, options: Options) -> lis
             ``worn.npy`` and ``dataset.json`` beside a file ``X.npy`` are read too.
         model: the classifier.
         options: options of the prediction.
+        recordings: the recordings that the same command labels, which may not have the same names.
 
     Returns:
         The outcomes; a file with an error is reported, and the others are labelled.
@@ -57,13 +61,15 @@ def predict_arrays(files: Sequence[Path], model: Model, options: Options) -> lis
     if options.bout_s is not None:
         raise SettingsError("--smooth needs recordings, whose windows are adjacent. Leave it out for .npy files")
     tables: dict[Path, Path] = {}
+    taken = {options.outputs(name)["windows"]: file for name, file in recordings_by_name(recordings).items()}
     for file in files:
         out = options.outputs(file.stem)["windows"]
-        if out in tables:
-            raise DataError(f"{tables[out]} and {file} would both write {out}. Give them different --out folders")
-        if out.exists() and not options.overwrite:
-            raise DataError(f"{out} exists already. Give another --out, or replace it with --overwrite")
-        tables[out] = file
+        if out in taken:
+            raise DataError(f"{taken[out]} and {file} would both write {out}. Give them different --out folders")
+        for path in (out, *options.stale(file.stem)):
+            if path.exists() and not options.overwrite:
+                raise DataError(f"{path} exists already. Give another --out, or replace it with --overwrite")
+        taken[out] = tables[out] = file
     placed = Model(model.network, model.card, torch.device(options.device), options.precision)
     return [_predict_one(file, out, placed, options) for out, file in tables.items()]
 
@@ -162,8 +168,9 @@ def _check_length(file: Path, windows: np.ndarray, columns: Mapping[str, np.ndar
     if samples not in card.lengths:
         return ""  # the model refuses them
     seconds = described_length_s(folder, describe(folder), samples) if file.name == "X.npy" else None
-    if seconds is None and {"participant", "time"} <= set(columns):
-        seconds = length_from_starts_s(windows, columns["participant"], columns["time"])
+    if seconds is None and "time" in columns:
+        pid = columns.get("participant", np.zeros(len(windows), int))
+        seconds = length_from_starts_s(windows, pid, columns["time"])
     if seconds is None:
         return f"taken as windows of {card.window_s:g} s at {samples / card.window_s:g} Hz"
     if abs(seconds / card.window_s - 1) > TOLERANCE:

@@ -68,7 +68,7 @@ def write_cohort(
     with output_folder(options.out) as place:
         _write(people, card, place, options)
         page = cohort_page(people, card.class_names, options.rule, [*lines, about_labels(card, options)])
-        (place / COHORT["page"]).write_text(page)
+        (place / COHORT["page"]).write_text(page, encoding="utf-8")
         (place / COHORT["page"]).replace(options.out / COHORT["page"])
         for outcome in outcomes:
             if outcome.rule is not None and outcome.rule != options.rule.to_json():
@@ -172,9 +172,8 @@ def _redraw(outcome: Outcome, card: Card, place: Path, options: Options) -> None
     note = outcome.note.removesuffix("; finished earlier")
     about = [note, about_labels(card, options)]
     path = options.outputs(outcome.name)["page"]
-    (place / path.name).write_text(
-        recording_page(outcome.name, one.minutes, one.quality, options.rule, about, outcome.warning)
-    )
+    page = recording_page(outcome.name, one.minutes, one.quality, options.rule, about, outcome.warning)
+    (place / path.name).write_text(page, encoding="utf-8")
     (place / path.name).replace(path)
     _amend(outcome.name, place, options, rule=options.rule.to_json())
 

@@ -169,6 +169,14 @@ def check_outputs(files: Sequence[Path], options: Options) -> dict[str, Path]:
     return recordings
 
 
+def written(folder: Path) -> set[str]:
+    """Names of the files that predictions of recordings have written into a folder."""
+    names = [path.name.removesuffix(RECORD) for path in folder.glob(f"*{RECORD}")]
+    endings = [*(f".{one}" for one in FORMATS), *ENDINGS.values(), RECORD]
+    made = {f"{name}{ending}" for name in names for ending in endings}
+    return made.union(COHORT.values()) if names else made
+
+
 def earlier_outcome(name: str, file: Path, model: str, options: Options) -> Outcome | None:
     """Outcome of a recording that was finished before with the same model and options; None if it is to be labelled.
 
@@ -218,7 +226,7 @@ def write_outputs(found: Labelled, place: Path, options: Options, about: Sequenc
         figure = day_figure(windows.local())
         figure.savefig(made["picture"], dpi=130)
         page = recording_page(windows.name, by_minute, found.quality, options.rule, [found.note, *about], found.warning)
-    made["page"].write_text(page)
+    made["page"].write_text(page, encoding="utf-8")
     for path in options.stale(windows.name):
         path.unlink(missing_ok=True)
     for what, path in reversed(options.outputs(windows.name).items()):

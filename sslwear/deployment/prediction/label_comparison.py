@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sslwear.data.identity import participant_key, participants_of_recordings, recording_key
 from sslwear.data.tables.annotations import (
     Interval,
+    IntervalIndex,
     check_overlaps,
     declared_participants,
     read_labels,
@@ -128,10 +129,10 @@ def _by_intervals(
     names = list(dict.fromkeys(one.label for one in intervals if one.label))
     classes = [*recordings[0].class_names, *(name for name in names if name not in recordings[0].class_names)]
     found: dict[str, list[_Labelled]] = defaultdict(list)
-    unused, index, length_s = set(range(len(intervals))), _index(intervals), dict[int, float]()
+    unused, index, length_s = set(range(len(intervals))), IntervalIndex(intervals), dict[int, float]()
     for recording in recordings:
         person = people[recording.name]
-        mine = _of(index, recording.name, person)
+        mine = index.of(recording.name, person)
         unused -= set(mine)
         check_overlaps(file, [intervals[i] for i in mine])
         if used := [i for i in mine if intervals[i].label]:
@@ -164,22 +165,6 @@ def _by_intervals(
         notes.append(f"windows of recordings that overlap are all compared, of {', '.join(twice)}")
     notes += _about_classes(recordings[0].class_names, names, "are compared all the same")
     return _of_windows(compared, classes, notes)
-
-
-def _index(intervals: Sequence[Interval]) -> dict[tuple[bool, str], list[int]]:
-    """Indices of intervals by whether they name a recording, and the key of its name or else of the participant's."""
-    found: dict[tuple[bool, str], list[int]] = defaultdict(list)
-    keys = {name: recording_key(name) for one in intervals for name in (one.recording or one.participant,)}
-    for i, one in enumerate(intervals):
-        found[bool(one.recording), keys[one.recording or one.participant]].append(i)
-    return found
-
-
-def _of(index: Mapping[tuple[bool, str], list[int]], recording: str, person: str) -> list[int]:
-    """Indices of the intervals of a recording in order of time, see `Interval.of`."""
-    names = {recording_key(recording), recording_key(person), participant_key(person)}
-    named = index.get((True, recording_key(recording)), [])
-    return sorted([*named, *(i for name in names for i in index.get((False, name), []))])
 
 
 def _on_clock(intervals: Sequence[Interval], recording: PredictedRecording) -> list[Interval]:

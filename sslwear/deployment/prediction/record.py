@@ -48,14 +48,14 @@ def write(path: Path, place: Path, found: Identity, result: Mapping[str, Any] | 
         result: what is told about a finished recording; None while its files are being written.
     """
     unfinished = place / path.name
-    unfinished.write_text(json.dumps({"identity": found, "result": result}, indent=2) + "\n")
+    unfinished.write_text(json.dumps({"identity": found, "result": result}, indent=2) + "\n", encoding="utf-8")
     unfinished.replace(path)
 
 
 def read(path: Path) -> tuple[Identity, Mapping[str, Any] | None] | None:
     """Identity and result of a record; None if there is no file that `write` has written."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         found, result = dict(content["identity"]), content["result"]
         return found, None if result is None else dict(result)
     return None

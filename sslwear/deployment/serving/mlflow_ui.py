@@ -55,7 +55,7 @@ async def _front(_: Request) -> Response:
     from mlflow.server import REL_STATIC_DIR
     from mlflow.server import __file__ as package
 
-    html = (Path(package).parent / REL_STATIC_DIR / "index.html").read_text()
+    html = (Path(package).parent / REL_STATIC_DIR / "index.html").read_text(encoding="utf-8")
     return HTMLResponse(html.replace("<head>", f"<head>{SCRIPT}", 1), headers={"Cache-Control": "no-cache"})
 
 

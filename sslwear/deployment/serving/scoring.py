@@ -188,6 +188,6 @@ def make(model: Model, listens_on: str = LOOPBACK, time_limit_s: float = TIME_LI
 def __getattr__(name: str) -> Starlette:
     """``app``, created when the server imports it."""
     if name == "app":
-        model = registry.load_model(Store.from_environment(), os.environ[MODEL_VARIABLE])
+        model = registry.load_model(Store.from_environment(write=False), os.environ[MODEL_VARIABLE])
         return make(model, os.environ.get(HOST_VARIABLE, LOOPBACK))
     raise AttributeError(name)

@@ -20,7 +20,7 @@ from sslwear.studies.database.optuna_storage import store_errors
 from sslwear.studies.evaluations.added_baselines import with_baselines
 from sslwear.studies.evaluations.job import TRANSDUCTIVE, job_name, run_job
 from sslwear.studies.evaluations.plan import CrossValidationPlan, Job
-from sslwear.studies.evaluations.results import PLAN, finished_jobs, newest_evaluation, results
+from sslwear.studies.evaluations.results import PLAN, SUMMARY, finished_jobs, newest_evaluation, results
 from sslwear.studies.results.mlflow_page import JOB, describe_experiment, evaluation_name, evaluation_note
 from sslwear.studies.search.optimise import alone
 from sslwear.studies.setup.progress import ProgressCallback
@@ -38,8 +38,8 @@ __all__ = ["evaluate_study", "results"]
 
 NOT_IN_METRIC_NAMES = re.compile(r"[^\w.: -]")
 """Characters that methods' names may have and MLflow's metric names may not."""
-MAX_METRIC_NAME = 250
-"""Number of characters that MLflow allows in a metric's name."""
+LONGEST_NAME = 240
+"""Characters of a method's name in that of a metric, which may have 250 in MLflow, with the score before it."""
 
 
 def evaluate_study(
@@ -260,8 +260,12 @@ def _finalise(plan: CrossValidationPlan, parent: Run, table: pd.DataFrame) -> No
     methods, comparisons = group.summaries, group.comparisons
     parent.table(table, "results.csv")
     columns = {"protocol": plan.settings.protocol, "transductive": plan.settings.transductive}
-    parent.table(as_frame(methods, comparisons["kappa"]).assign(**columns), "summary.csv")
-    means = {_metric(score, one): one.scores[score].mean for score in COMPARED for one in methods}
+    parent.table(as_frame(methods, comparisons[group.score], group.score).assign(**columns), SUMMARY)
+    means = {
+        f"{score}/{name}": one.scores[score].mean
+        for score in COMPARED
+        for name, one in zip(_metric_names(methods), methods, strict=True)
+    }
     parent.metrics({name: mean for name, mean in means.items() if not math.isnan(mean)})
     if found := comparisons[group.score]:
         parent.figure(differences_figure({group.title: found}, group.score), DIFFERENCES)
@@ -274,6 +278,8 @@ def _finalise(plan: CrossValidationPlan, parent: Run, table: pd.DataFrame) -> No
     parent.describe("\n".join([_note(plan), "", text, "", *head, *rows]))
 
 
-def _metric(score: str, method: Summary) -> str:
-    """Name of the metric of a method's mean that MLflow allows: ``kappa/all blocks``."""
-    return f"{score}/{' '.join(NOT_IN_METRIC_NAMES.sub(' ', method.label).split())}"[:MAX_METRIC_NAME]
+def _metric_names(methods: Sequence[Summary]) -> list[str]:
+    """Different names of methods with characters that MLflow allows in names of metrics."""
+    names = [" ".join(NOT_IN_METRIC_NAMES.sub(" ", one.label).split())[:LONGEST_NAME] for one in methods]
+    before = [names[:i].count(name) for i, name in enumerate(names)]
+    return [f"{name}: {number + 1}" if number else name for name, number in zip(names, before, strict=True)]

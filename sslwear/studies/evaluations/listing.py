@@ -10,8 +10,9 @@ from mlflow.entities import Run as MlflowRun
 
 from sslwear.errors import StudyError
 from sslwear.evaluation.comparison import protocol_title
-from sslwear.studies.evaluations.results import PLAN, finished_jobs
+from sslwear.studies.evaluations.results import PLAN, SUMMARY, finished_jobs
 from sslwear.tracking import Store, reading
+from sslwear.utils.csv_cells import original_cell
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,7 @@ def find_evaluation(name: str, store: Store) -> Evaluation | None:
 def _read(run: MlflowRun, store: Store) -> Evaluation:
     objective = reading.tag(run, "objective") or "kappa"
     methods, done, total = _jobs(run, store)
-    prefix, metrics = f"{objective}/", run.data.metrics
-    means = {
-        name.removeprefix(prefix): value
-        for name, value in metrics.items()
-        if name.startswith(prefix) and isinstance(value, float)  # a row that was edited by hand may hold text
-    }
-    best = max(means, key=lambda name: means[name]) if means and done == total else None
+    best, score = _best(run, objective, store) if done == total else (None, None)
     return Evaluation(
         name=reading.tag(run, "study") or str(run.info.run_name),
         data=reading.tag(run, "dataset") or "-",
@@ -80,8 +75,21 @@ def _read(run: MlflowRun, store: Store) -> Evaluation:
         done=done,
         total=total,
         best=best,
-        score=means[best] if best is not None else None,
+        score=score,
     )
+
+
+def _best(run: MlflowRun, objective: str, store: Store) -> tuple[str, float] | tuple[None, None]:
+    """Method with the highest mean, and the mean; None if the summary is missing or has none."""
+    try:
+        table = pd.read_csv(StringIO(store.read_text(run, SUMMARY)), dtype=str, keep_default_na=False)
+    except StudyError:  # it ended before its summary was logged, or the file was deleted
+        return None, None
+    means = pd.to_numeric(table[objective], errors="coerce")
+    if means.isna().all():
+        return None, None
+    best = int(means.argmax())
+    return str(original_cell(table["method"].iloc[best])), float(means.iloc[best])
 
 
 def _jobs(run: MlflowRun, store: Store) -> tuple[int | None, int | None, int]:

@@ -17,6 +17,7 @@ from sslwear.utils.csv_cells import original_cell
 from sslwear.utils.masking import masked
 
 PLAN, PARTICIPANTS, VALIDATION = "plan.csv", "test_participants.csv", "participants.csv"
+SUMMARY = "summary.csv"
 COLUMNS = (
     *("dataset", "protocol", "transductive", "supervised", "method", "seed", "averaged_seeds", "fold", "participant"),
     "windows",
@@ -68,6 +69,8 @@ def results(name: str, store: Store) -> pd.DataFrame:
             continue
         table = read_participants(store.read_text(run, PARTICIPANTS))
         tags = {name: run.data.tags[f"{PREFIX}{name}"] for name in ("dataset", "protocol", "transductive")}
+        # A data set may have been renamed since a job was done.
+        tags["dataset"] = parent.data.tags.get(f"{PREFIX}dataset", tags["dataset"])
         tags |= {name: run.data.tags.get(f"{PREFIX}{name}", "") for name in ("supervised", "averaged_seeds")}
         table = table.assign(**tags, method=method, seed=seed, fold=fold, run_id=run.info.run_id)
         tables.append(table.assign(transductive=tags["transductive"] == "true")[list(COLUMNS)])

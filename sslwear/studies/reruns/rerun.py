@@ -35,8 +35,8 @@ from sslwear.studies.trial.all_participants import log_network
 from sslwear.studies.trial.judgement import Judgement
 from sslwear.studies.trial.judging import Watch, first_folds, judge
 from sslwear.studies.trial.pretraining import pretrain, pretraining_source
-from sslwear.studies.trial.training_run import train
-from sslwear.tracking import Run, Store, reading
+from sslwear.studies.trial.training_run import train, training_params
+from sslwear.tracking import Run, Store, participant_params, reading
 from sslwear.tracking.offline_records import kept_elsewhere
 from sslwear.tracking.provenance import provenance
 from sslwear.training import EpochRecord, FeatureCache
@@ -131,9 +131,12 @@ def _repeat(
         run_job(plan, again, run, run, {}, progress)
         warn_of_another_start(original, run, progress)
     elif kind == "winner":
+        training, people = context.settings.training, context.on_all().split.train
         epochs, objective = int(original.data.params["best_epoch"]), context.settings.objective
         scores: dict[str, float] = {objective: original.data.metrics[objective]}  # of the search, not repeated
-        log_network(context, context.settings.training, epochs, scores, run, run, progress)
+        run.params({**training_params(context, training), **participant_params(train=people), "best_epoch": epochs})
+        run.dataset(context.dataset, {"train": len(context.windows(people))})  # leakage checks need both
+        log_network(context, training, epochs, scores, run, run, progress)
         warn_of_another_start(original, run, progress)
     else:
         _train(context, original, run, progress)

@@ -139,14 +139,13 @@ def incomparable(left: Side, right: Side) -> list[str]:
 
 
 def _participants(side: Side, which: str) -> list[str]:
-    """Validation or test participants; if the study's run was deleted, the settings that select them."""
-    shares = side.settings.split
-    if (text := side.params.get(f"{which}_participants")) is not None and (
-        names := participant_names(text)
-    ) is not None:
+    """Validation or test participants; the settings that select them if the study's run lacks some."""
+    shares, text = side.settings.split, side.params.get(f"{which}_participants")
+    if text is not None and (names := participant_names(text)) is not None:
         return names
     rule = f"participants by split seeds {shares.test_seed} and {shares.validation_seed}"
-    return [f"{rule}, shares {shares.test:g} and {shares.validation_share:g} (its run was deleted)"]
+    why = "its run was deleted" if text is None else "the list in its run is cut off"
+    return [f"{rule}, shares {shares.test:g} and {shares.validation_share:g} ({why})"]
 
 
 def _some(names: Sequence[str]) -> str:

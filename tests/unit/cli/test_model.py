@@ -6,10 +6,14 @@ import os
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 from typer.testing import CliRunner
 
+import sslwear
 from sslwear.cli.app import app
+from sslwear.cli.model import _test_evaluations
+from sslwear.studies.database import optuna_storage
 from sslwear.tracking import HOME_VARIABLE, Store
 
 
@@ -35,6 +39,7 @@ def test_listing_models_needs_no_permission_to_write() -> None:
         ["models", "show", "mine@champion"],
         ["export", "mine@champion", "--onnx", "mine.onnx"],
         ["predict", "X.npy", "--model", "mine@champion", "--out", "labels"],
+        ["serve", "mine@champion"],
     ],
 )
 def test_using_a_model_needs_no_permission_to_write(
@@ -45,3 +50,21 @@ def test_using_a_model_needs_no_permission_to_write(
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 1
     assert "there is no registered model 'mine'" in done.output
+
+
+@pytest.mark.usefixtures("read_only")
+def test_loading_a_model_in_python_needs_no_permission_to_write() -> None:
+    with pytest.raises(sslwear.SslwearError, match="there is no registered model 'mine'"):
+        sslwear.load_model("mine@champion")
+    with pytest.raises(sslwear.SslwearError, match="models:/mine@champion has no sslwear checkpoint"):
+        sslwear.load_encoder("cnn5", "models:/mine@champion")
+
+
+def test_evaluations_of_a_copied_model_are_not_those_of_a_study_of_the_same_name(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optuna_storage, "check_content", lambda study: None)  # it has no trials and settings
+    optuna.create_study(study_name="mine", storage=optuna_storage.open_storage(store))
+    tags = {"sslwear.study": "mine", "sslwear.test_evaluations": "7"}
+    assert _test_evaluations(store, tags) == 0
+    assert _test_evaluations(store, {**tags, "sslwear.copied_from": "mine/1 of http://lab"}) == 7

@@ -660,3 +660,23 @@ def test_memory_does_not_grow_with_the_data_set(tmp_path: Path, small: Dataset) 
     finally:
         shutil.rmtree(folder)
     assert float(result.stdout) < 100
+
+
+def test_a_description_does_not_depend_on_the_language_of_the_system(tmp_path: Path) -> None:
+    names = "gehen, \u0445\u043e\u0434\u0438\u0442\u044c"
+    program = (
+        "import sys; from pathlib import Path; from sslwear.data.arrays import Description, describe; "
+        f"folder = Path(sys.argv[1]); Description(name={names!a}).save(folder); "
+        "print(ascii(describe(folder).name))"
+    )
+    environment = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}  # ASCII
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ascii(names)
+    assert json.loads((tmp_path / "dataset.json").read_text(encoding="utf-8"))["name"] == names
+
+
+def test_a_description_may_begin_with_a_byte_order_mark(tmp_path: Path, whole: Arrays) -> None:
+    folder = save(tmp_path / "walks", whole)
+    (folder / "dataset.json").write_text('\ufeff{"name": "walks", "window_s": 10}', encoding="utf-8")
+    assert open_dataset(folder).window_s == 10

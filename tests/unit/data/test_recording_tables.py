@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from sslwear.data.tables import annotations
 from sslwear.data.tables.recording_tables import RecordingTables, read_tables
 from sslwear.errors import DataError
 
@@ -99,3 +101,33 @@ def test_labels_of_a_recording_must_not_overlap(tmp_path: Path) -> None:
 def test_labels_of_nobody_here_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="such as 'carl'; the names of the files without their endings are anna"):
         tables(tmp_path, ["anna"], LABELS + line("carl", 9))
+
+
+def test_names_of_many_recordings_and_intervals_are_compared_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[object] = []
+    key = annotations.recording_key
+    monkeypatch.setattr(annotations, "recording_key", lambda name: calls.append(name) or key(name))
+    names = [f"P{i}" for i in range(100)]
+    made = tables(tmp_path, names, LABELS + "".join(line(name, hour) for name in names for hour in range(20)))
+    assert all(hours == list(range(20)) for hours in found(made).values())
+    assert len(calls) < 20 * len(names)
+
+
+def test_an_index_of_intervals_finds_those_that_label_a_recording() -> None:
+    time = np.datetime64("2024-05-01", "ns")
+    names = ["P1", "p01", "P-1", "anna_visit1", "Anna", "anna_visit2", "2", "02.0"]
+    intervals = [annotations.Interval(name, time, time, "a", 1) for name in names]
+    intervals += [annotations.Interval("x", time, time, "a", 1, name) for name in names]
+    index = annotations.IntervalIndex(intervals)
+    found = {
+        recording: [(names * 2)[i] for i in index.of(recording, person)]
+        for recording, person in [("P01", "P01"), ("anna_visit1", "anna"), ("anna_visit2", "anna"), ("2", "bert")]
+    }
+    assert found == {
+        "P01": ["P1", "p01", "P-1", "P1", "p01", "P-1"],
+        "anna_visit1": ["anna_visit1", "Anna", "anna_visit1"],
+        "anna_visit2": ["Anna", "anna_visit2", "anna_visit2"],
+        "2": ["2", "02.0", "2", "02.0"],
+    }

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import shutil
 import sys
 from collections import Counter
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from seglearn.datasets import load_watch
+from typer.testing import CliRunner
 
+from sslwear.cli.app import app
 from sslwear.data.dataset import open_dataset
-from sslwear.data.loading import open_data
+from sslwear.data.loading import open_data, open_windows
 from sslwear.data.prepare import WindowPlan, prepare
 from sslwear.data.sources.base import Recording
 from sslwear.data.sources.smartwatch import Smartwatch
@@ -203,3 +206,31 @@ def test_data_that_is_neither_folder_nor_source_is_refused_with_the_sources(tmp_
     message = str(caught.value)
     assert message.startswith(f"data: '{data}' is neither a directory nor a source with included recordings; ")
     assert "smartwatch" in message.split("one of: ")[1]
+
+
+def test_a_directory_with_the_name_of_a_source_is_opened_where_the_source_has_no_recordings(
+    tmp_path: Path, small_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(small_folder, "adl")
+    assert open_data("adl", tmp_path).fingerprint == open_dataset(small_folder).fingerprint
+    assert len(open_windows("adl", tmp_path)) == len(open_dataset(small_folder))
+    with pytest.raises(DataError, match="data: wisdm must be prepared first"):
+        open_data("wisdm", tmp_path)
+    Path("wisdm").mkdir()
+    with pytest.raises(DataError, match="wisdm has neither a data set"):  # it is searched for unlabelled windows
+        open_windows("wisdm", tmp_path)
+    assert open_data("smartwatch", tmp_path).folder.is_relative_to(tmp_path / "datasets")
+
+
+@pytest.mark.parametrize("out", ["smartwatch", "with a blank"])
+def test_the_command_that_is_named_after_a_preparation_opens_the_new_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SSLWEAR_HOME", str(tmp_path / "home"))
+    made = CliRunner().invoke(app, ["data", "prepare", "smartwatch", "--out", out, "--window", "5"])
+    command = made.output.split("Describe it with: sslwear ")[1].split(". ")[0]
+    described = CliRunner().invoke(app, shlex.split(command))
+    assert described.exit_code == 0, described.output
+    assert "910 of 150 samples" in described.output

@@ -3,6 +3,7 @@
 import math
 import string
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,9 @@ def test_a_data_set_of_one_class_is_refused(labels: list[int], worn: bool, words
 
 def test_a_data_set_of_two_classes_is_not() -> None:
     check_several_classes(dataset([1, 1, 2, 3], [0, 1, 0, 0]))
+
+
+def test_a_data_set_that_was_never_worn_is_refused(small: Dataset) -> None:
+    never = replace(small, worn=np.zeros(len(small), bool))
+    with pytest.raises(DataError, match=r"has no window in which the device was worn; correct worn\.npy"):
+        check_several_classes(never)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from sslwear.data.files.device_reader import DeviceRecording, open_recording
-from sslwear.data.files.recording_format import NonwearRule, Reading, RecordingFormat
+from sslwear.data.files.recording_format import EPOCHS, NonwearRule, Reading, RecordingFormat
 from sslwear.errors import DataError, SettingsError
 
 NOON = np.datetime64("2024-05-01T12:00", "ns")
@@ -65,6 +65,15 @@ def test_the_dialect_of_a_file_is_found_and_said(
     assert said in found.note
     np.testing.assert_array_equal(time.view("datetime64[ns]"), table["time"])
     np.testing.assert_allclose(values.mean(axis=0), table[["x", "y", "z"]].mean(), atol=1e-3)
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y %H:%M:%S,%f", "%d/%m/%Y %H:%M:%S.%f"])
+def test_a_decimal_comma_of_the_times_may_be_in_their_form(tmp_path: Path, form: str) -> None:
+    table = samples()
+    written = table.assign(time=table["time"].dt.strftime("%d/%m/%Y %H:%M:%S,%f"))
+    written.to_csv(tmp_path / "anna.csv", sep=";", decimal=",", index=False)
+    _, time, _ = read(tmp_path / "anna.csv", tmp_path, time_format=form)
+    np.testing.assert_array_equal(time.view("datetime64[ns]"), table["time"])
 
 
 def epoch(unit_ns: int, kind: type = int) -> Callable[[pd.DataFrame], pd.Series[Any]]:
@@ -243,6 +252,45 @@ def test_seconds_from_a_stated_start(tmp_path: Path) -> None:
     found, time, _ = read(tmp_path / "anna.csv", tmp_path, start_time="2024-05-01 12:00")
     np.testing.assert_array_equal(time.view("datetime64[ns]"), table["time"])
     assert "times in seconds from 2024-05-01 12:00" in found.note
+
+
+@pytest.mark.parametrize(("unit", "word"), [("s", "seconds"), ("ms", "milliseconds"), ("us", "microseconds")])
+@pytest.mark.parametrize("zone", [None, "Europe/London"])
+def test_times_from_a_stated_start_may_have_another_unit(
+    tmp_path: Path, unit: str, word: str, zone: str | None
+) -> None:
+    table = samples()
+    ticks = np.arange(COUNT) * EPOCHS["s"] // RATE / EPOCHS[unit]
+    table.assign(time=ticks if unit == "s" else ticks.astype(int)).to_csv(tmp_path / "anna.csv", index=False)
+    found, time, _ = read(tmp_path / "anna.csv", tmp_path, zone=zone, time_format=unit, start_time="2024-05-01 12:00")
+    np.testing.assert_array_equal(time.view("datetime64[ns]"), table["time"] - (OFFSET if zone else pd.Timedelta(0)))
+    assert f"times in {word} from 2024-05-01 12:00" in found.note
+
+
+@pytest.mark.parametrize("times", ["dates", "since 1970"])
+def test_a_start_that_would_have_no_effect_is_refused(tmp_path: Path, times: str) -> None:
+    table = samples()
+    written = table if times == "dates" else table.assign(time=epoch(10**6)(table))
+    written.to_csv(tmp_path / "anna.csv", index=False)
+    with pytest.raises(DataError, match=r"the column time has .*, so --start-time has no effect\); leave it out"):
+        read(tmp_path / "anna.csv", tmp_path, zone="Europe/London", start_time="2030-05-01 12:00")
+
+
+def test_seconds_without_a_start_are_refused_with_the_option_for_it(tmp_path: Path) -> None:
+    samples().assign(time=np.arange(COUNT) / RATE).to_csv(tmp_path / "anna.csv", index=False)
+    with pytest.raises(DataError, match="give --start-time if they are seconds from the start"):
+        read(tmp_path / "anna.csv", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["anna.npy", "anna.parquet"])
+def test_missing_columns_are_answered_with_the_options_for_them(tmp_path: Path, name: str) -> None:
+    axes = samples()[["x", "y", "z"]]
+    if name.endswith(".npy"):
+        np.save(tmp_path / name, axes.to_numpy())
+    else:
+        axes.to_parquet(tmp_path / name)
+    with pytest.raises(DataError, match="or without times with --columns X,Y,Z --rate --start-time"):
+        read(tmp_path / name, tmp_path)
 
 
 def npy_of(table: pd.DataFrame, kind: str) -> np.ndarray:

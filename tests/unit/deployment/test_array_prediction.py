@@ -55,7 +55,7 @@ def test_participants_and_times_beside_the_windows_are_kept(tmp_path: Path, mode
 
 
 @pytest.mark.parametrize("axes_first", [False, True])
-@pytest.mark.parametrize("how", ["window_s", "rate_hz", "T"])
+@pytest.mark.parametrize("how", ["window_s", "rate_hz", "T", "T without pid"])
 def test_windows_of_another_length_in_seconds_are_refused(
     tmp_path: Path, model: Model, how: str, axes_first: bool
 ) -> None:
@@ -64,6 +64,8 @@ def test_windows_of_another_length_in_seconds_are_refused(
         arrays["X"] = arrays["X"].transpose(0, 2, 1)
     if how != "T":
         del arrays["pid"]
+    if how in ("window_s", "rate_hz"):
+        del arrays["T"]
         (tmp_path / "dataset.json").write_text(json.dumps({"name": "mine", how: {"window_s": 3, "rate_hz": 50}[how]}))
     for name, array in arrays.items():
         np.save(tmp_path / f"{name}.npy", array)
@@ -156,3 +158,15 @@ def test_two_files_of_one_name_and_smoothing_are_refused(tmp_path: Path, model: 
 @pytest.mark.parametrize(("name", "expected"), [("X.npy", True), ("x.NPY", True), ("a.csv", False), ("npy", False)])
 def test_arrays_are_known_by_their_ending(name: str, expected: bool) -> None:
     assert is_array(Path(name)) is expected
+
+
+def test_a_recording_of_the_same_name_is_not_touched(tmp_path: Path, model: Model) -> None:
+    np.save(tmp_path / "S01.npy", windows())
+    recording = tmp_path / "S01.parquet"
+    recording.write_text("samples")
+    with pytest.raises(DataError, match=r"S01\.parquet exists already"):
+        predict_arrays([tmp_path / "S01.npy"], model, Options(tmp_path))
+    for out in (tmp_path, tmp_path / "out"):
+        with pytest.raises(DataError, match=r"S01\.parquet and .*S01\.npy would both write .*S01\.csv"):
+            predict_arrays([tmp_path / "S01.npy"], model, Options(out, overwrite=True), [recording])
+    assert recording.read_text() == "samples"

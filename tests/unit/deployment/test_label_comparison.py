@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from sslwear.data.files.clock import Clock
 from sslwear.data.tables.annotations import Interval
 from sslwear.deployment.prediction import files as prediction_files
-from sslwear.deployment.prediction import label_comparison
 from sslwear.deployment.prediction.label_comparison import compare, true_classes
 from sslwear.deployment.prediction.predicted_folder import PredictedWindows, read_predictions
 from sslwear.errors import DataError
@@ -177,18 +176,6 @@ def test_participants_that_were_declared_when_labelling_count(tmp_path: Path) ->
     people.write_text("recording,participant\nx2,bert\n")
     found = compare(tmp_path / "pred", labels, people)
     assert values(found, "predicted") == {("anna", "walk"): 5, ("bert", "walk"): 5}
-
-
-def test_intervals_belong_to_the_same_recordings_as_in_an_import() -> None:
-    time = np.datetime64("2024-05-01", "ns")
-    names = ["P1", "p01", "P-1", "anna_visit1", "Anna", "anna_visit2", "2", "02.0"]
-    intervals = [Interval(name, time, time, "a", 1) for name in names]
-    intervals += [Interval("x", time, time, "a", 1, name) for name in names]
-    index = label_comparison._index(intervals)
-    for recording, person in [("P01", "P01"), ("anna_visit1", "anna"), ("anna_visit2", "anna"), ("2", "bert")]:
-        expected = [i for i, one in enumerate(intervals) if one.of(recording, person)]
-        assert label_comparison._of(index, recording, person) == expected
-        assert expected
 
 
 def test_a_person_whose_labels_hold_no_worn_window_is_named(folder: Path, tmp_path: Path) -> None:

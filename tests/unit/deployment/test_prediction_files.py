@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,21 @@ def test_a_table_in_another_format_is_replaced_only_with_overwrite(tmp_path: Pat
     with pytest.raises(DataError, match=r"monday.csv exists already. .* --overwrite"):
         earlier_outcome("monday", recording, "model", Options(tmp_path, "parquet", None, "cpu", "float32", False))
     assert earlier_outcome("monday", recording, "model", Options(tmp_path, "parquet", overwrite=True)) is None
+
+
+WRITE = """
+import sys
+from pathlib import Path
+
+import numpy as np
+from tests.samples.predictions import write_prediction
+
+write_prediction(Path(sys.argv[1]), "monday", ("rest", "walk"), np.zeros(90, int), "2024-05-01T10:00")
+"""
+
+
+def test_pages_are_utf_8_in_every_locale(tmp_path: Path) -> None:
+    plain = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C", "PYTHONPATH": str(Path(__file__).parents[3])}
+    subprocess.run([sys.executable, "-c", WRITE, str(tmp_path)], env=plain, check=True)
+    page = (tmp_path / "monday.html").read_text(encoding="utf-8")
+    assert not page.isascii()

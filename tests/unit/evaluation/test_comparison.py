@@ -54,6 +54,13 @@ def test_more_seeds_do_not_make_an_interval_narrower() -> None:
     assert many.seed_sd["f1"] == 0
 
 
+def test_a_score_that_is_undefined_for_one_seed_adds_nothing_to_the_spread_of_seeds() -> None:
+    frame = results({"a": {1: [0.9, 0.9, 0.1], 2: [0.9, 0.9, 0.1]}})
+    frame.loc[2, "kappa"] = np.nan
+    (found,) = summaries(frame)
+    assert found.seed_sd["kappa"] == found.seed_sd["f1"] == 0
+
+
 def test_a_participant_for_whom_a_score_is_undefined_is_left_out_of_it_only() -> None:
     frame = results({"a": {1: [0.2, 0.6, 0.7]}})
     frame.loc[1, "kappa"] = np.nan
@@ -135,15 +142,23 @@ def test_a_method_is_found_by_name() -> None:
 
 def test_a_frame_of_methods_is_a_row_each_with_the_difference_to_the_first() -> None:
     methods = summaries(results({"a": {1: [0.2, 0.3]}, "b": {1: [0.4, 0.6]}}))
-    frame = as_frame(methods, compare(methods, methods[0], "kappa"))
+    frame = as_frame(methods, compare(methods, methods[0], "kappa"), "kappa")
     assert frame["method"].tolist() == ["a", "b"]
     assert frame["kappa"].tolist() == pytest.approx([0.15, 0.4])
     assert frame["f1"].tolist() == pytest.approx([0.25, 0.5])
     assert frame["difference"].tolist() == pytest.approx([np.nan, 0.25], nan_ok=True)
     three = summaries(results({"a": {1: [0.2] * 7}, "b": {1: [0.4] * 7}, "c": {1: [0.2 + 0.01 * i for i in range(7)]}}))
-    both = as_frame(three, compare(three, three[0], "kappa"))
+    both = as_frame(three, compare(three, three[0], "kappa"), "kappa")
     assert both["difference_p_holm"].tolist() == pytest.approx(
         [np.nan, 2 * both["difference_p"][1], both["difference_p"][2]], nan_ok=True
     )
     assert frame["participants"].tolist() == [2, 2]
     assert frame["seeds"].tolist() == [1, 1]
+
+
+def test_a_frame_counts_the_participants_whose_objective_is_defined() -> None:
+    table = results({"a": {1: [0.2, 0.3]}, "b": {1: [0.4, 0.5]}})
+    methods = summaries(table.assign(kappa=table["kappa"].where(table["participant"] == "p0")))
+    assert as_frame(methods, (), "kappa")["participants"].tolist() == [1, 1]
+    frame = as_frame(methods, compare(methods, methods[0], "f1"), "f1")
+    assert (frame["participants"].tolist(), frame["objective"].tolist()) == ([2, 2], ["f1", "f1"])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 
 from sslwear.studies.evaluations.listing import all_evaluations
-from sslwear.studies.evaluations.results import PLAN
+from sslwear.studies.evaluations.results import PLAN, SUMMARY
 from sslwear.tracking import Store
 
 
@@ -17,7 +15,7 @@ def kept(store: Store) -> Store:
     experiment = store.experiment("compared")
     run = store.create_run(experiment, "evaluation of compared", "cross_validation", None, "", study="compared")
     run.text("method,seed,fold,key\n", PLAN)
-    run.metrics({"kappa/forest": 0.75, "kappa/all": 0.5})
+    run.text("method,kappa\nall,0.5\nforest,0.75\n(none),\n", SUMMARY)
     run.end("FINISHED", "finished")
     return store
 
@@ -27,8 +25,8 @@ def test_the_best_method_of_an_evaluation_is_named(kept: Store) -> None:
     assert (found.name, found.best, found.score, found.done, found.total) == ("compared", "forest", 0.75, 0, 0)
 
 
-def test_text_in_place_of_a_score_hides_that_score_only(kept: Store) -> None:
-    with sqlite3.connect(kept.home / "mlflow.db") as database:
-        database.execute("UPDATE latest_metrics SET value = 'high' WHERE key = 'kappa/forest'")
-    (found,) = all_evaluations(kept)
-    assert (found.best, found.score) == ("all", 0.5)
+def test_an_evaluation_without_its_summary_has_no_best_method(store: Store) -> None:
+    run = store.create_run(store.experiment("cut"), "evaluation of cut", "cross_validation", None, "", study="cut")
+    run.text("method,seed,fold,key\n", PLAN)
+    (found,) = all_evaluations(store)
+    assert (found.name, found.best, found.score) == ("cut", None, None)

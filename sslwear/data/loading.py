@@ -44,9 +44,10 @@ def open_data(data: str, home: Path) -> Dataset:
     folder = user_path(data)
     if not is_folder(folder):
         embedded = ", ".join(name for name, source in find_sources().items() if source.embedded)
+        start = "" if folder.is_absolute() else f", from {Path.cwd()}"
         raise DataError(
             f"data: {data!r} is neither a directory nor a source with included recordings; give the path of a data set "
-            f"directory, or one of: {embedded}"
+            f"directory{start}, or one of: {embedded}"
         )
     return open_dataset(folder)
 

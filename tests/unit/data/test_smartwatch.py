@@ -205,6 +205,7 @@ def test_data_that_is_neither_folder_nor_source_is_refused_with_the_sources(tmp_
         open_data(data, tmp_path)
     message = str(caught.value)
     assert message.startswith(f"data: '{data}' is neither a directory nor a source with included recordings; ")
+    assert f"data set directory, from {Path.cwd()}, or one of: " in message
     assert "smartwatch" in message.split("one of: ")[1]
 
 

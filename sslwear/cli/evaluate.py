@@ -24,7 +24,7 @@ def evaluate(
     storage: Storage = None,
     tracking: Tracking = None,
     joint: Annotated[
-        bool, typer.Option("--join", help="Do jobs together with other processes, also on other machines.")
+        bool, typer.Option("--join", help="Do jobs while another process on this machine does too.")
     ] = False,
 ) -> None:
     """Compare the methods of the file by cross-validation; the same command resumes an interrupted evaluation."""

@@ -24,7 +24,6 @@ from sslwear.encoders.base import Network
 from sslwear.encoders.card import CARD, CHECKPOINT, Card, write_encoder
 from sslwear.reports.plain_text import any_letters
 from sslwear.tracking import records
-from sslwear.tracking.client import unless_away
 from sslwear.tracking.outages import is_interruption
 from sslwear.tracking.provenance import PREFIX
 from sslwear.tracking.records import Record
@@ -239,13 +238,11 @@ class Run:
 
 
 @contextmanager
-def managed(create: Callable[[], Run], close_children: Callable[[Run], None] | None = None) -> Iterator[Run]:
-    """Run that ends with the block, together with its child runs.
+def managed(create: Callable[[], Run]) -> Iterator[Run]:
+    """Run that ends with the block; an error's traceback is logged.
 
     Args:
-        create: creates or reopens the run; signals are deferred during the call.
-        close_children: ends child runs that are still open when the block raises; None for a run without children,
-            which logs the traceback itself.
+        create: creates the run; signals are deferred during the call.
     """
     run: Run | None = None
     try:
@@ -258,11 +255,6 @@ def managed(create: Callable[[], Run], close_children: Callable[[Run], None] | N
         with signals_deferred():
             if run is not None and is_interruption(error):
                 run.end("KILLED", "interrupted")
-            elif run is not None and close_children is None:
-                run.fail(error)
             elif run is not None:
-                run.end("FAILED", "failed")
-            if run is not None and close_children is not None:
-                with unless_away(run.store, error):
-                    close_children(run)
+                run.fail(error)
         raise

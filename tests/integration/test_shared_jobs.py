@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from sslwear.config import Settings
 from sslwear.studies.evaluations.cross_validation import evaluate_study
 from sslwear.studies.evaluations.plan import CrossValidationPlan
@@ -32,8 +34,9 @@ class Ended(ProgressCallback):
         self.names.append(name.split(",")[0])
 
 
+@pytest.mark.parametrize("joint", [True, False])
 def test_a_job_that_needs_the_pre_training_of_another_worker_comes_last(
-    make: Callable[..., Settings], store: Store
+    make: Callable[..., Settings], store: Store, joint: bool
 ) -> None:
     training = {"tuning": "head", "max_epochs": 1, "batch_size": 32}
     evaluation = {"methods": METHODS, "baselines": "none", "protocol": "hold_out"}
@@ -47,7 +50,7 @@ def test_a_job_that_needs_the_pre_training_of_another_worker_comes_last(
     release = threading.Timer(PATIENCE_S, other.release, (right,))  # so that the test fails and does not hang
     release.start()
     ended = Ended(lambda: other.release(right))
-    table = evaluate_study(settings, store, ended, joint=True)
+    table = evaluate_study(settings, store, ended, joint=joint)
     release.cancel()
     assert ended.names == ["plain", "pre-trained"]
     assert set(table["method"]) == set(METHODS)

@@ -30,7 +30,6 @@ from sslwear.tracking import MAX_PARAM, Run, Store
 from sslwear.tracking.client import unless_away
 from sslwear.tracking.outages import is_memory, is_outage
 from sslwear.tracking.provenance import PREFIX
-from sslwear.tracking.run import managed
 from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.words import count
 
@@ -54,7 +53,8 @@ def evaluate_study(
         settings: the study file's, with a section `evaluation`, to whose methods its baselines are added.
         store: receives the runs; by default the store that the environment or the settings name.
         progress: receives progress; silent by default.
-        joint: whether other processes do jobs of the evaluation too.
+        joint: whether other processes may do jobs of the evaluation on this machine too. On other machines they always
+            may.
 
     Returns:
         Scores of the test participants, see `results`.
@@ -80,23 +80,17 @@ def evaluate_study(
         same = newest is not None and newest.data.tags.get(f"{PREFIX}evaluation_key") == plan.key
         if not missing and same and newest is not None and newest.info.status == "FINISHED":
             return results(settings.study, store)
-        if joint:
-            return _share(plan, experiment_id, missing, done, progress)
-        with managed(lambda: _opened(plan, experiment_id), _clear) as parent:
-            _run_jobs(plan, missing, parent, done, progress)
-            table = results(settings.study, store)
-            _finalise(plan, parent, table)
-        return table
+        return _run(plan, experiment_id, missing, done, progress)
 
 
-def _share(
+def _run(
     plan: CrossValidationPlan,
     experiment_id: str,
     missing: Sequence[Job],
     done: dict[str, MlflowRun],
     progress: ProgressCallback,
 ) -> pd.DataFrame:
-    """Do jobs of an evaluation together with other workers; the last one logs the results."""
+    """Do jobs of an evaluation together with workers on other machines or this one; the last one logs the results."""
     store, name = plan.context.store, plan.context.settings.study
     team = Team(store, f"evaluation:{name}")
     parent: Run | None = None
@@ -104,7 +98,7 @@ def _share(
         try:
             with team.asking(), signals_deferred():
                 parent = _opened(plan, experiment_id)
-            _share_jobs(plan, list(missing), parent, done, team, progress)
+            _run_jobs(plan, list(missing), parent, done, team, progress)
             with team.asking():
                 team.look_after()
                 table = results(name, store)
@@ -122,7 +116,7 @@ def _share(
     return table
 
 
-def _share_jobs(
+def _run_jobs(
     plan: CrossValidationPlan,
     pending: list[Job],
     parent: Run,
@@ -211,20 +205,6 @@ def _note(plan: CrossValidationPlan) -> str:
     )
 
 
-def _run_jobs(
-    plan: CrossValidationPlan, jobs: Sequence[Job], parent: Run, done: dict[str, MlflowRun], progress: ProgressCallback
-) -> None:
-    """Run jobs and record how they ended.
-
-    Raises:
-        StudyError: when jobs failed; at once when several in a row failed in the same way.
-    """
-    failures = FailedJobs(len(plan.jobs))
-    for job in jobs:
-        failures.note(job_name(job), _run_job(plan, job, parent, done, progress))
-    failures.check()
-
-
 def _run_job(
     plan: CrossValidationPlan, job: Job, parent: Run, done: dict[str, MlflowRun], progress: ProgressCallback
 ) -> str | None:
@@ -281,5 +261,8 @@ def _finalise(plan: CrossValidationPlan, parent: Run, table: pd.DataFrame) -> No
 def _metric_names(methods: Sequence[Summary]) -> list[str]:
     """Different names of methods with characters that MLflow allows in names of metrics."""
     names = [" ".join(NOT_IN_METRIC_NAMES.sub(" ", one.label).split())[:LONGEST_NAME] for one in methods]
-    before = [names[:i].count(name) for i, name in enumerate(names)]
-    return [f"{name}: {number + 1}" if number else name for name, number in zip(names, before, strict=True)]
+    found: list[str] = []
+    for name in names:
+        numbered = (f"{name}: {number}" for number in range(2, len(names) + 2))
+        found.append(next(one for one in (name, *numbered) if one not in found))
+    return found

@@ -18,6 +18,8 @@ from sslwear.utils.masking import masked
 
 HISTORY = f"{PREFIX}history."
 """Prefix of tags of a registered model that store the history of an alias."""
+LONGEST_REASON = 400
+"""Characters of a reason in a history, each of which is up to twelve in JSON; the version has the whole reason."""
 
 
 def check_alias(alias: str) -> None:
@@ -71,7 +73,7 @@ def move_alias(store: Store, name: str, alias: str, version: str, why: str, expe
         steps.append({"version": expected, "when": "", "why": "set by hand"})
     when = datetime.now(UTC).isoformat(timespec="seconds")
     store.client.set_registered_model_alias(name, alias, version)
-    steps.append({"version": version, "when": when, "why": masked(why)})
+    steps.append({"version": version, "when": when, "why": masked(why)[:LONGEST_REASON]})
     while len(json.dumps(steps)) > LONGEST_TEXT and len(steps) > 1:
         steps.pop(0)
     store.client.set_registered_model_tag(name, f"{HISTORY}{alias}", json.dumps(steps))

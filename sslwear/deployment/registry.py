@@ -185,7 +185,7 @@ def publish(
         name: name of the registered model, which is created if it does not exist.
         run_id: id of the run that trained it.
         folder: folder of the model.
-        about: description of the registered model, if it is created.
+        about: description of the registered model, if it is created; it is cut off where MLflow takes no more.
         description: model card, Markdown; the version has as much of it as MLflow takes.
         tags: tags of the version.
         scores: metrics of the model.
@@ -202,7 +202,7 @@ def publish(
     for key, value in scores.items():
         client.log_metric(run_id, key, value, model_id=logged.model_id)
     if name not in {model.name for model in models(store)}:
-        client.create_registered_model(name, tags={f"{PREFIX}kind": "classifier"}, description=about)
+        client.create_registered_model(name, tags={f"{PREFIX}kind": "classifier"}, description=about[:LONGEST_TEXT])
     return client.create_model_version(
         name,
         source=logged.artifact_location,

@@ -32,8 +32,9 @@ def provenance() -> dict[str, str]:
 
 
 def _command() -> str:
-    """The command of this process, as a shell takes it."""
-    program, arguments = Path(sys.argv[0]), sys.argv[1:]
+    """The command of this process, as a shell takes it, without secrets."""
+    # Masked before they are quoted, because quotes would end a secret.
+    program, arguments = Path(sys.argv[0]), [masked(one) for one in sys.argv[1:]]
     if program.suffix == ".py" and program.parts[-2:] != ("sslwear", "__main__.py"):
         return shlex.join(["python", str(program), *arguments])
     return shlex.join(["sslwear", *arguments])

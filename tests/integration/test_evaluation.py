@@ -38,6 +38,7 @@ from sslwear.evaluation.comparison import summaries
 from sslwear.reports.report import grouped
 from sslwear.reports.report_text import incomplete
 from sslwear.studies.evaluations import job as job_module
+from sslwear.studies.evaluations import job_keys
 from sslwear.studies.evaluations.cross_validation import evaluate_study, results
 from sslwear.studies.evaluations.listing import find_evaluation
 from sslwear.studies.evaluations.plan import CrossValidationPlan
@@ -221,6 +222,23 @@ def test_methods_and_seeds_can_be_added_and_are_all_that_is_run(
     assert list(dict.fromkeys(after["method"])) == ["other", "head"]
     same = after[(after["method"] == "head") & (after["seed"] == 1)].reset_index(drop=True)
     assert_frame_equal(same, before)
+
+
+def test_methods_that_are_pre_trained_run_again_when_the_arithmetic_of_pre_training_changes(
+    evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    methods: dict[str, Any] = {
+        "head": {},
+        "pre-trained": {"pretext": "reverse"},
+        "probed": {"probe": "logistic", "pretext": "reverse"},
+        "searched": {"search": {"pretext": ["none", "reverse"]}, "trials": 2},
+    }
+    settings = evaluation(methods=methods, seeds=[1])
+    before = CrossValidationPlan.build(settings, store).jobs
+    monkeypatch.setattr(job_keys, "PRETRAINING_VERSION", job_keys.PRETRAINING_VERSION + 1)
+    after = CrossValidationPlan.build(settings, store).jobs
+    again = {one.method.name for one, other in zip(before, after, strict=True) if one.key != other.key}
+    assert again == {"pre-trained", "probed", "searched"}
 
 
 def test_methods_can_be_added_after_the_data_set_was_renamed(
@@ -561,17 +579,20 @@ def test_the_page_of_an_evaluation_says_what_it_is_and_shows_what_came_of_it(
     evaluation: Callable[..., Settings], store: Store
 ) -> None:
     methods = {"head (slow)": {"learning_rate": 1e-4}, "head": {}, "head, slow": {"learning_rate": 2e-4}}
+    methods["head slow: 2"] = {"learning_rate": 3e-4}
     table = evaluate_study(evaluation(methods=methods, seeds=[1]), store)
     (parent,) = store.find_runs(None, kind="cross_validation")
     kappa = table.groupby("method")["kappa"].mean()
+    more = ("head slow: 2", "head slow: 2: 2")
     assert set(parent.data.metrics) == {
-        f"{score}/{name}" for score in ("kappa", "f1") for name in ("head slow", "head", "head slow: 2")
+        f"{score}/{name}" for score in ("kappa", "f1") for name in ("head slow", "head", *more)
     }
     assert parent.data.metrics["kappa/head"] == pytest.approx(kappa["head"])
     assert parent.data.metrics["kappa/head slow"] == pytest.approx(kappa["head (slow)"])
     assert parent.data.metrics["kappa/head slow: 2"] == pytest.approx(kappa["head, slow"])
+    assert parent.data.metrics["kappa/head slow: 2: 2"] == pytest.approx(kappa["head slow: 2"])
     note = parent.data.tags[NOTE]
-    assert note.startswith("Compares 3 methods by k-fold cross-validation (3 folds), with 1 seed each.")
+    assert note.startswith("Compares 4 methods by k-fold cross-validation (3 folds), with 1 seed each.")
     assert f"| head (slow) | {kappa['head (slow)']:.3f} [" in note
     assert "participants.png" in {found.path for found in store.client.list_artifacts(parent.info.run_id)}
     page = store.client.get_experiment(parent.info.experiment_id).tags[NOTE]

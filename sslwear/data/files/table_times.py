@@ -20,7 +20,6 @@ NAMED = re.compile(r"\s*\[[\w/+-]+\]$")
 """Name of a time zone behind an offset, as other programs write it."""
 FIRST_EPOCH = 1e8
 """Smaller numbers are seconds from the start, and no times since 1970: in March 1973 this many seconds had passed."""
-SECONDS_FROM_START = f"give --start-time if they are seconds from the start, or {OTHER_TIMES}"
 WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
@@ -97,20 +96,20 @@ class TableTimes:
         numbers = values.to_numpy()
         first = numbers[known][0]
         unit = self._unit or "s"
-        self._relative = self._relative or (
-            abs(first) < FIRST_EPOCH * 10**9 / EPOCHS[unit] and self._given.start_time is not None
-        )
+        small = abs(first) < FIRST_EPOCH * 10**9 / EPOCHS[unit]
+        self._relative = self._relative or (small and self._given.start_time is not None)
         if self._relative:
             self.note = f"times in {WORDS[unit]} from {self._given.start_time}"
             return self._placed(numbers, known, EPOCHS[unit], self._start)
         self._check_start(first)
+        start = f"give --start-time if they are {WORDS[unit]} from the start, or " if small else ""
+        advice = f"{start}{OTHER_TIMES}"
         if self._unit is None:
             if not FIRST_EPOCH <= first < 1e19 or self._reading.zone is None:
-                advice = SECONDS_FROM_START if abs(first) < FIRST_EPOCH else OTHER_TIMES
                 raise not_a_time(str(first) if np.ndim(first) == 0 else repr(first), self._reading.zone, advice)
             self._unit = "s" if first < 1e11 else "ms" if first < 1e14 else "us" if first < 1e17 else "ns"
         if self._reading.zone is None:
-            raise not_a_time(str(first), None)
+            raise not_a_time(str(first), None, advice)
         self.note, self.absolute, self._local = f"times in {WORDS[self._unit]} since 1970", True, None
         return self._placed(numbers, known, EPOCHS[self._unit], 0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from sslwear.evaluation.counting import CountingRule
 from sslwear.evaluation.daily import minutes
 from sslwear.evaluation.minute_table import minute_table
 from sslwear.reports.day_figure import day_figure
+from sslwear.reports.plain_text import any_letters
 from sslwear.reports.recording_page import recording_page
 from sslwear.utils.csv_cells import write_csv
 
@@ -221,8 +221,7 @@ def write_outputs(found: Labelled, place: Path, options: Options, about: Sequenc
     write_csv(bouts(windows), made["bouts"], "%.3f")
     by_minute = minute_table(windows)
     by_minute.table().to_parquet(made["minutes"], index=False)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # letters of a name that matplotlib's font lacks
+    with any_letters():
         figure = day_figure(windows.local())
         figure.savefig(made["picture"], dpi=130)
         page = recording_page(windows.name, by_minute, found.quality, options.rule, [found.note, *about], found.warning)

@@ -13,6 +13,7 @@ from sslwear.studies.evaluations.probe import foreign_content
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.keys import (
     EVALUATION_VERSION,
+    PRETRAINING_VERSION,
     adapted_length,
     key_of,
     plugin_identities,
@@ -101,7 +102,11 @@ def _content(context: StudyContext, method: Method) -> dict[str, Any]:
         content["probe"] = method.given.probe
     if method.pretrains:
         others = context.pretraining_data.fingerprint if context.pretraining_data else ""
-        content["pretraining"] = {**settings.pretraining.model_dump(exclude={"data"}), "others": others}
+        content["pretraining"] = {
+            **settings.pretraining.model_dump(exclude={"data"}),
+            "others": others,
+            "version": PRETRAINING_VERSION,
+        }
     if method.given.search is not None:
         sections = {"sampler", "pruner", "constraint", "select"}
         content["search"] = {

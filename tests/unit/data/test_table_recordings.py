@@ -276,10 +276,11 @@ def test_a_start_that_would_have_no_effect_is_refused(tmp_path: Path, times: str
         read(tmp_path / "anna.csv", tmp_path, zone="Europe/London", start_time="2030-05-01 12:00")
 
 
-def test_seconds_without_a_start_are_refused_with_the_option_for_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("unit", "word"), [(None, "seconds"), ("s", "seconds"), ("ms", "milliseconds")])
+def test_times_without_a_start_are_refused_with_the_option_for_it(tmp_path: Path, unit: str | None, word: str) -> None:
     samples().assign(time=np.arange(COUNT) / RATE).to_csv(tmp_path / "anna.csv", index=False)
-    with pytest.raises(DataError, match="give --start-time if they are seconds from the start"):
-        read(tmp_path / "anna.csv", tmp_path)
+    with pytest.raises(DataError, match=f"give --start-time if they are {word} from the start"):
+        read(tmp_path / "anna.csv", tmp_path, time_format=unit)
 
 
 @pytest.mark.parametrize("name", ["anna.npy", "anna.parquet"])

@@ -12,12 +12,12 @@ from sslwear.errors import StudyError
 from sslwear.tracking import Store
 
 
-def published(store: Store, folder: Path, card: str) -> None:
+def published(store: Store, folder: Path, card: str, about: str = "about") -> None:
     """Publish a model whose files are its card."""
     folder.mkdir(exist_ok=True)
     (folder / "README.md").write_text(card, encoding="utf-8")
     run = store.create_run(store.experiment("tiny"), "some", "train")
-    publish(store, "tiny", run.id, folder, "about", card, {}, {})
+    publish(store, "tiny", run.id, folder, about, card, {}, {})
 
 
 def test_a_long_model_card_is_shortened_and_shown_whole(store: Store, tmp_path: Path) -> None:
@@ -44,6 +44,18 @@ def test_the_history_of_an_alias_forgets_its_beginning(store: Store, tmp_path: P
     assert len(whys) > 20
     assert whys == [str(i) for i in range(moves - len(whys), moves)]
     assert model_aliases.rollback(store, "tiny") == ("version 2", "1")
+
+
+def test_a_long_reason_is_cut_off_in_the_history_of_an_alias(store: Store, tmp_path: Path) -> None:
+    published(store, tmp_path / "model", "card")
+    model_aliases.move_alias(store, "tiny", "champion", "1", f"checked \N{GRINNING FACE}{'走' * 5000}", None)
+    assert len(find_model(store, "tiny").tags["sslwear.history.champion"]) <= LONGEST_TEXT
+    assert model_aliases.history(store, "tiny", "champion")[0]["why"].startswith("checked \N{GRINNING FACE}走走走")
+
+
+def test_a_long_description_of_a_model_is_cut_off(store: Store, tmp_path: Path) -> None:
+    published(store, tmp_path / "model", "card", about="a class, " * 1000)
+    assert find_model(store, "tiny").description == ("a class, " * 1000)[:LONGEST_TEXT]
 
 
 def test_an_alias_that_is_not_set_is_not_rolled_back(store: Store, tmp_path: Path) -> None:

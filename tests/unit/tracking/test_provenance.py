@@ -43,6 +43,11 @@ def test_the_command_is_one_that_a_shell_takes(
     assert provenance()["mlflow.source.name"] == command
 
 
+def test_a_secret_in_quotes_is_masked_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["sslwear", "train", "x.yaml", "--set", "password='s3 cret'"])
+    assert provenance()["mlflow.source.name"] == "sslwear train x.yaml --set 'password=***'"
+
+
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 @pytest.mark.parametrize("tracked", [True, False])
 def test_the_commit_of_a_repository_that_does_not_have_the_package_is_not_taken(

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from sslwear.cli.study_output import print_comparison, print_study
-from sslwear.cli.terminal import print_line, standard_output, user_errors
+from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
 from sslwear.cli.workers import Storage, Tracking, number_of_workers, open_store, run_in_workers
+from sslwear.utils.words import count
 
 study_app = typer.Typer(no_args_is_help=True, help="Run, resume, show, list, compare and report studies.")
 
@@ -161,6 +162,7 @@ def study_report(
         from sslwear.reports.report import write_report
         from sslwear.reports.study_page import study_page
         from sslwear.studies.database.optuna_storage import all_studies, find_study, store_errors
+        from sslwear.studies.evaluations.listing import find_evaluation
         from sslwear.studies.evaluations.results import is_evaluated, results
         from sslwear.studies.results.report_inputs import gather_report_inputs
         from sslwear.studies.results.summary import PAGE
@@ -182,8 +184,15 @@ def study_report(
                 print_line(standard_output(), str(out / PAGE))
             if alone:
                 return
-            found = results(name, store)
-            inputs = gather_report_inputs(name, store, found)
+            found, evaluation = results(name, store), find_evaluation(name, store)
+            unfinished = ""
+            if evaluation is not None and evaluation.done is not None and evaluation.done < evaluation.total:
+                unfinished = (
+                    f"{evaluation.done} of {count(evaluation.total, 'job')} of the evaluation of {name} are done. The "
+                    "report has these only: it lacks participants, seeds or methods"
+                )
+                print_warning(unfinished)
+            inputs = gather_report_inputs(name, store, found, unfinished)
         for path in write_report(found, inputs, out, reference):
             print_line(standard_output(), str(path))
 

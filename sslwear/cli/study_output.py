@@ -82,6 +82,8 @@ def _print_verdict(console: Console, study: optuna.Study, found: StudyReport, wi
     for line in verdict(found):
         print_line(console, line)
     console.print(scores_table(found))
+    if found.estimate_note:
+        print_line(console, found.estimate_note)
     if found.second is not None:
         console.print(pareto_table(found))
     if found.grouped:

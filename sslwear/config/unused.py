@@ -24,6 +24,7 @@ SEARCHING = ("search", *NESTED, *STUDY)
 NETWORK = ("weights", "training", "pretraining", "cache", "precision", "device", "checkpoint_minutes")
 """Keys for networks only."""
 NO_NETWORK = "no method trains a network"
+ONLY_METHODS = "only methods of the evaluation search"
 NOT_READ: dict[Command, dict[str, str]] = {
     "study": {"evaluation": "sslwear study run compares no methods"},
     "train": dict.fromkeys(SEARCHING, "sslwear train searches nothing")
@@ -57,7 +58,9 @@ def unused_keys(content: Mapping[str, Any], command: Command | None = None) -> d
         for reason in [reason for path, reason in found.items() if path == given[: len(path)]]:
             found["search", key] = reason
     searches = command == "evaluate" and _has_search(content)
-    found |= {(key,): reason for key, reason in not_read.items() if not (searches and key in NESTED)}
+    for key, reason in not_read.items():
+        if not (searches and key in NESTED):
+            found[key,] = ONLY_METHODS if searches and key in SEARCHING else reason
     if command not in (None, "study") and not searches:
         found |= {("split", key): "only sslwear study run has folds of its trials" for key in ("folds", "repeats")}
     if command == "pretrain":
@@ -192,7 +195,7 @@ def _search(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     if not _only_evaluated(content):
         yield from (((key,), "nothing is searched (section search)") for key in NESTED)
     elif _has_search(content):
-        yield from (((key,), "only methods of the evaluation search") for key in STUDY)
+        yield from (((key,), ONLY_METHODS) for key in STUDY)
     else:
         yield from (((key,), "the file has an evaluation and searches nothing") for key in (*NESTED, *STUDY))
         yield ("seed",), "an evaluation has its own seeds (evaluation.seeds)"

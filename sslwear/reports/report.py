@@ -69,6 +69,7 @@ class ReportInputs:
         curves_of: name of the run with these epochs.
         pretrained: scores of the pre-trainings.
         judged: how the trials of the search were judged, in a sentence; empty if the study did not keep it.
+        unfinished: what the report lacks because jobs are not done, in a sentence; empty if all are.
     """
 
     settings: Settings
@@ -82,6 +83,7 @@ class ReportInputs:
     curves_of: str = ""
     pretrained: Sequence[Pretrained] = ()
     judged: str = ""
+    unfinished: str = ""
 
 
 def write_report(results: pd.DataFrame, inputs: ReportInputs, folder: Path, reference: str | None = None) -> list[Path]:
@@ -173,6 +175,7 @@ def text(groups: Sequence[Group], inputs: ReportInputs, pictures: Sequence[str])
     """
     score = inputs.settings.objective
     parts = [f"# Study {inputs.settings.study}", "\n\n".join(answer(group) for group in groups)]
+    parts += [f"**Unfinished:** {inputs.unfinished}."] if inputs.unfinished else []
     parts += [warning for group in groups if (warning := incomplete(group)) is not None]
     parts += ["## Scores", notes(groups)]
     for group in groups:
@@ -229,16 +232,26 @@ def _search(groups: Sequence[Group], inputs: ReportInputs) -> list[str]:
     methods = len({one.label for group in groups for one in group.summaries})
     runs = len({run for group in groups for one in group.summaries for run in one.run_ids})
     evaluated = f"{methods} method{'s were' if methods > 1 else ' was'} evaluated, in {count(runs, 'run')}."
+    evaluation = inputs.settings.evaluation
+    searching = (
+        []
+        if evaluation is None
+        else [
+            f"`{name}` chose one of {count(one.trials or 0, 'trial')} in each fold."
+            for name, one in evaluation.methods.items()
+            if one.search is not None
+        ]
+    )
     total = sum(inputs.outcomes.values())
     if not total:
-        return ["## Search", f"{evaluated} There was no search."]
+        return ["## Search", " ".join([evaluated, *(searching or ["There was no search."])])]
     ended = ", ".join(f"{number} {outcome}" for outcome, number in inputs.outcomes.items())
     score = inputs.settings.objective
     before = f"Trials were compared by {TITLES[score]} over all windows of the validation participants."  # version 0.1
     parts = [
         "## Search",
-        f"{evaluated} The search had {count(total, 'trial')}: {ended}. {inputs.judged or before} The highest of many "
-        "validation scores is too optimistic.",
+        " ".join([evaluated, *searching, f"The search had {count(total, 'trial')}: {ended}.", inputs.judged or before])
+        + " The highest of many validation scores is too optimistic.",
     ]
     tables = [searched(inputs.points, by, score) for by in ("tuning", "pretext")]
     return parts + ["\n".join(table) for table in tables if table]

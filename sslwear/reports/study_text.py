@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sslwear.evaluation.intervals import FEWEST, Interval
-from sslwear.reports.study_report import FINISHED, OUTCOMES, Rated, StudyReport
+from sslwear.reports.study_report import FINISHED, INTERRUPTED, OUTCOMES, Rated, StudyReport
 from sslwear.utils.console import printable
 from sslwear.utils.words import count
 
@@ -116,8 +116,9 @@ def paper(report: StudyReport) -> list[str]:
         return []
     names = ", ".join(name for name in report.searched if report.varied(name))
     searched = f", which differed in {names}" if names else ""
-    configurations = count(len(report.trials), "configuration")
-    if early := len(report.trials) - report.outcomes[FINISHED]:
+    number = len(report.trials) - report.outcomes[INTERRUPTED]  # those are run again
+    configurations = count(number, "configuration")
+    if early := number - report.outcomes[FINISHED]:
         searched += f"; {early} of them did not run to the end"
     methods = (
         f"We compared {configurations} of {report.encoder} (initial weights: {report.weights}) on "

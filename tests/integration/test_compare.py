@@ -16,12 +16,14 @@ from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.errors import StudyError
 from sslwear.studies.database.optuna_storage import find_study
-from sslwear.studies.database.trials import winner
+from sslwear.studies.database.trials import SELECT, winner
+from sslwear.studies.results.baseline import SCORES
 from sslwear.studies.results.compare import Side, different_settings, find_run, groups, incomparable
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import HOME_VARIABLE, Store, participant_params
 from tests.conftest import store_at
+from tests.unit.studies.test_verdict import study
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +84,14 @@ def test_what_differs_between_two_studies_and_why_their_scores_cannot_be_compare
     assert f"the validation participants differ: {expected}" in reasons
     assert "the objectives differ: kappa and f1" in reasons
     assert not any("fingerprint" in reason for reason in reasons)
+
+
+def test_settings_that_a_later_command_changed_are_those_of_now(two: Store) -> None:
+    made = study(trials=2, select="best")
+    made.set_user_attr(SELECT, "simplest")
+    made.set_user_attr(SCORES, {"name": "random_forest", "scores": {}, "test": {}})
+    now = Side(made, two).settings
+    assert (now.trials, now.select, now.baseline) == (3, "simplest", "random_forest")
 
 
 def test_people_in_another_order_are_the_same_people_and_repeats_are_told(two: Store) -> None:

@@ -69,6 +69,22 @@ def test_each_participant_judges_every_trial_and_repeats_to_the_bit(
             assert rerun(run, store, QUIET).differing is None
 
 
+def test_selecting_an_earlier_winner_again_updates_the_studys_run(
+    folded: Callable[..., Settings], store: Store
+) -> None:
+    """Both trials are tested by then, so that nothing is left to do but to tell of the other one."""
+    told = []
+    for select in ("best", "simplest", "best"):
+        study = run_study(folded(select=select), store, QUIET)
+        (run,) = store.find_runs(store.experiment("tiny"), kind="study")
+        best = winner(study)
+        assert best is not None
+        assert run.data.tags["sslwear.best_trial"] == str(best.number)
+        assert f"Trial {best.number} is selected" in run.data.tags["mlflow.note.content"]
+        told.append(best.number)
+    assert told[0] != told[1]
+
+
 def test_labels_of_test_participants_change_no_estimate(
     folded: Callable[..., Settings], store: Store, small: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -298,7 +298,7 @@ def test_models_of_other_classes_are_not_compared(
         promote("other", store, name="tiny")
     forced = promote("other", store, name="tiny", force="new exercises")
     assert forced.moved
-    assert "not compared" in forced.reason
+    assert "(version 1 cannot be compared: the model has the classes " in forced.reason
 
 
 def test_errors_of_promotion_are_short(store: Store) -> None:

@@ -16,6 +16,7 @@ from sslwear.config import Settings
 from sslwear.errors import StudyError
 from sslwear.reports.report import write_report
 from sslwear.studies.evaluations.cross_validation import evaluate_study
+from sslwear.studies.evaluations.listing import Evaluation
 from sslwear.studies.results.report_inputs import gather_report_inputs
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.progress import ProgressCallback
@@ -75,6 +76,23 @@ def test_a_report_is_written_of_what_the_stores_know(done: Store, tmp_path: Path
     assert "encoder: cnn5" in text
     rows = json.loads((tmp_path / "REPORT.json").read_text())
     assert [row["method"] for row in rows] == ["gone", "layer5", "head"]
+
+
+@pytest.mark.usefixtures("evaluated", "drawn")
+@pytest.mark.parametrize("done_jobs", [2, 9])
+def test_a_report_of_an_unfinished_evaluation_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done_jobs: int
+) -> None:
+    one = Evaluation("tiny", "small", "cnn5", "kappa", "hold-out", 3, done_jobs, 9, None, None)
+    monkeypatch.setattr("sslwear.studies.evaluations.listing.find_evaluation", lambda name, store: one)
+    result = CliRunner().invoke(app, ["study", "report", "tiny", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    told = "2 of 9 jobs of the evaluation of tiny are done"
+    assert (
+        (told in result.stderr)
+        == (f"**Unfinished:** {told}." in (tmp_path / "REPORT.md").read_text())
+        == (done_jobs < 9)
+    )
 
 
 @pytest.mark.usefixtures("evaluated")

@@ -98,7 +98,7 @@ def decide(
         change = "undefined" if np.isnan(found.interval.mean) else f"{found.interval.mean:+.3f}"
         text = f"{rule.score} is {change} against version {champion.version}; {verdict}{caveat}"
     else:
-        allowed, text = False, f"version {champion.version} was not compared{caveat}"
+        allowed, text = False, f"version {champion.version} cannot be compared{caveat}"
     if not allowed and request.force is not None:
         return True, f"forced: {request.force} ({text})"
     return allowed, text

@@ -197,4 +197,4 @@ def _champion_table(
             f"{request.name}@{request.alias}, version {champion.version}, cannot be compared: {why}. Give the new "
             "model another --name, or --force REASON"
         )
-    return None, f" (not compared: {why})"
+    return None, f": {why}"

@@ -201,7 +201,7 @@ def _score_champion(
                 f"{request.name}@{request.alias}, version {champion.version}, cannot be compared: {error}. Give the "
                 "new model another --name, or --force REASON"
             ) from error
-        return None, f" (not compared: {error})"
+        return None, f": {error}"
     caveat = f"; the champion was trained on the test participants {', '.join(seen)}, which favours it" if seen else ""
     return found, caveat
 

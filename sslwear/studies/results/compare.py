@@ -15,9 +15,11 @@ from optuna.trial import FrozenTrial
 
 from sslwear.config import Settings
 from sslwear.errors import StudyError
+from sslwear.studies.database.failures import counted
 from sslwear.studies.database.optuna_storage import find_study
 from sslwear.studies.database.tested_trials import scores_of
-from sslwear.studies.database.trials import is_by_participant, kept_settings, rows, winner
+from sslwear.studies.database.trials import SELECT, is_by_participant, kept_settings, rows, winner
+from sslwear.studies.results.baseline import kept_baseline
 from sslwear.tracking import Store, participant_names
 from sslwear.training.metrics import HEADLINE_SCORES
 from sslwear.utils.masking import masked
@@ -41,8 +43,14 @@ class Side:
 
     @cached_property
     def settings(self) -> Settings:
-        """Settings that the study was started with."""
-        return kept_settings(self.study)
+        """Settings that the study was started with, and of those that a later command may change what it has now."""
+        started, baseline = kept_settings(self.study), kept_baseline(self.study)
+        now = {
+            "trials": max(started.trials, len(counted(self.study))),
+            "select": self.study.user_attrs.get(SELECT, started.select),
+            "baseline": started.baseline if baseline is None else baseline["name"],
+        }
+        return started.model_copy(update=now)
 
     @cached_property
     def best(self) -> FrozenTrial | None:

@@ -22,13 +22,14 @@ from sslwear.training import EpochRecord
 COMMAND, COMMIT = "mlflow.source.name", "mlflow.source.git.commit"
 
 
-def gather_report_inputs(name: str, store: Store, results: pd.DataFrame) -> ReportInputs:
+def gather_report_inputs(name: str, store: Store, results: pd.DataFrame, unfinished: str = "") -> ReportInputs:
     """Gather the inputs of a report: settings, commands, commits, the search, learning curves of the best network.
 
     Args:
         name: name of the study.
         store: store of its runs and trials.
         results: results of its evaluation.
+        unfinished: what it lacks because jobs are not done, in a sentence.
 
     Raises:
         StudyError: when no settings were kept, or there are no results.
@@ -57,6 +58,7 @@ def gather_report_inputs(name: str, store: Store, results: pd.DataFrame) -> Repo
         curves_of=whose,
         pretrained=_pretrained(store, runs),
         judged=str(study.user_attrs.get(JUDGED, "")) if study is not None else "",
+        unfinished=unfinished,
     )
 
 

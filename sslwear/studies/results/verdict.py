@@ -168,7 +168,8 @@ def estimate(study: optuna.Study) -> Interval | None:
 
 def _result(row: TrialRow, trial: FrozenTrial, candidate: bool, searched: Sequence[str]) -> TrialResult:
     people: Mapping[str, float] = trial.user_attrs.get(PEOPLE, {})
-    error = standard_error(list(people.values()))
+    # The mean of a trial that ended early is that of its last epoch, of the first folds, and `people` may have others.
+    error = standard_error(list(people.values())) if trial.state == TrialState.COMPLETE else math.nan
     measured = trial.user_attrs.get(MEASURED, {})
     parameters = measured.get("trainable_parameters")
     curve = tuple(value for _, value in sorted(trial.intermediate_values.items()))

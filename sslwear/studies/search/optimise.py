@@ -35,7 +35,7 @@ from sslwear.studies.trial.winner import FinaliserReplacedError
 from sslwear.studies.workers.heartbeats import heartbeat_of
 from sslwear.studies.workers.identity import check_same, identity_of
 from sslwear.studies.workers.team import Crew, team_name
-from sslwear.tracking import Run, Store, participant_params
+from sslwear.tracking import Run, Store, participant_params, reading
 from sslwear.tracking.client import TRACKING_VARIABLE, unless_away
 from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.masking import masked
@@ -234,11 +234,12 @@ def _known_parent(study: optuna.Study, store: Store) -> MlflowRun | None:
 
 
 def _is_finalised(study: optuna.Study, store: Store, settings: Settings) -> bool:
-    """Whether the study's run was ended, and its winner and its baseline were scored."""
+    """Whether the study's run was ended and tells of its winner, and its winner and its baseline were scored."""
     known, best = _known_parent(study, store), trials.winner(study)
-    closed = known is not None and known.info.status == "FINISHED"
-    done = closed and best is not None and is_tested(study, best.number)
-    return done and is_scored(study, settings.baseline)
+    if known is None or known.info.status != "FINISHED" or best is None:
+        return False
+    told = reading.tag(known, "best_trial") == str(best.number)
+    return told and is_tested(study, best.number) and is_scored(study, settings.baseline)
 
 
 def _opened(context: StudyContext, study: optuna.Study) -> Run:

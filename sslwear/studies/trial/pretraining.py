@@ -112,7 +112,7 @@ def note(context: StudyContext, pretext: str) -> str:
     seen = " **They include test participants (transductive).**" if sees_tested(context, pretext) else ""
     return (
         f"Fits {settings.encoder} (weights: {settings.weights}) on {on} `{data.name}`{labels} for at most "
-        f"{settings.pretraining.max_epochs} epochs. Trials with the same settings start from it.{seen}"
+        f"{count(settings.pretraining.max_epochs, 'epoch')}. Trials with the same settings start from it.{seen}"
     )
 
 

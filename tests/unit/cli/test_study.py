@@ -51,6 +51,12 @@ def test_of_many_trials_the_best_and_the_running_ones_are_printed(store: Store) 
     assert not any("--all" in line for line in printed(made, store, all_=True))
 
 
+def test_the_estimate_of_the_best_trial_is_not_told_as_that_of_the_simplest(store: Store) -> None:
+    lines = printed(study(select="simplest"), store)
+    note = "It is the estimate of taking the best trial, although the simplest one is selected."
+    assert note in " ".join(lines)
+
+
 def test_of_a_running_trial_with_two_objectives_no_epochs_are_told(store: Store) -> None:
     made = study({}, second_objective="trainable_parameters")
     both = optuna.create_study(study_name="tiny", directions=["maximize", "minimize"])

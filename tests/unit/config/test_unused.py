@@ -223,6 +223,7 @@ BOTH = EVALUATION + SEARCH
     [
         ("evaluate", EVALUATION, "trials=3", "trials", "sslwear evaluate searches nothing"),
         ("evaluate", BOTH, "trials=3", "trials", "sslwear evaluate searches nothing"),
+        ("evaluate", NESTED, "trials=3", "trials", "only methods of the evaluation search"),
         ("evaluate", BOTH, "search.batch_size=[8, 16]", "search", "sslwear evaluate searches nothing"),
         ("evaluate", BOTH, "pruner.name=none", "pruner", "sslwear evaluate searches nothing"),
         ("evaluate", BOTH, "seed=1", "seed", "an evaluation has its own seeds"),

@@ -269,6 +269,14 @@ def test_a_report_has_a_seed_of_the_search_only_where_there_was_one(tmp_path: Pa
     assert "\nSeeds of the evaluation: 1. Commit" in text
 
 
+def test_a_report_names_methods_that_search_in_each_fold(tmp_path: Path) -> None:
+    search = {"search": {"learning_rate": [1e-3, 1e-2]}, "trials": 2}
+    content = {"study": "x", "data": "smartwatch", "evaluation": {"methods": {"searched": search, "base": {}}}}
+    given = replace(inputs(), settings=parse(content, "the test"), outcomes={})
+    text = write_report(results({"base": {1: BASE}, "searched": {1: BETTER}}), given, tmp_path)[0].read_text()
+    assert "\n\n2 methods were evaluated, in 20 runs. `searched` chose one of 2 trials in each fold.\n" in text
+
+
 def test_a_picture_of_an_earlier_report_does_not_stay(tmp_path: Path) -> None:
     frame = results({"base": {1: BASE}, "better": {1: BETTER}})
     kinds = {"base": ("all", "none"), "better": ("head", "none")}

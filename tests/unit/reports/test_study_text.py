@@ -114,6 +114,8 @@ def test_a_paper_gets_methods_and_results_with_numbers(report: StudyReport) -> N
         "tuning, pretext, learning_rate; 2 of them did not run to the end. Each trial was judged in 3 folds. Trial 3 "
         "has the fewest tuned parameters of them."
     )
+    again = replace(report, trials=(*report.trials, replace(report.trials[-1], outcome="interrupted")))
+    assert paper(again)[0] == methods  # an interrupted trial is run again
     assert report.selected is not None
     assert report.selected.estimate is not None
     assert report.selected.test is not None

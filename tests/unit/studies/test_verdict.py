@@ -128,6 +128,20 @@ def test_trials_that_ended_early_are_in_no_comparison() -> None:
     assert [one.outcome for one in verdict.report(made).trials] == ["finished"] * 3 + ["pruned"]
 
 
+def test_a_pruned_trial_has_no_standard_error() -> None:
+    made = study()
+    made.add_trial(
+        optuna.trial.create_trial(
+            state=TrialState.PRUNED,
+            params={"tuning": "all"},
+            distributions=CHOICES,
+            user_attrs={trials.PEOPLE: {"a": 0.0, "b": 0.0}},  # of the epoch with the lowest loss, which is the first
+            intermediate_values={1: 0.0, 2: 0.2},
+        )
+    )
+    assert verdict.report(made).trials[-1].text() == "0.200"
+
+
 def test_weights_of_a_trial_are_in_the_run_that_was_trained_on_all() -> None:
     made = study()
     best = winner(made)

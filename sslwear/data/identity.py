@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 
 _COUNTED = r"(?:visit|session|sess|ses|day|night|week|month|wave|recording|rec)[\s_.\-]*\d{0,2}|v\d{1,2}"
 _OTHERS = r"(?:baseline|follow-?up|pre|post|left|right|wrist|hand|hip|ankle)\d{0,2}"
-VISIT = re.compile(rf"(?:[\s_.\-]+|(?<=\d))(?:{_COUNTED}|{_OTHERS})$|^(?:{_COUNTED}|{_OTHERS})[\s_.\-]+", re.IGNORECASE)
-"""Part of a recording's name that says which of a person's recordings it is, such as ``_visit2`` or ``baseline_``."""
+_LAST = re.compile(rf"(?:[\s_.\-]+|(?<=\d))(?:{_COUNTED}|{_OTHERS})$", re.IGNORECASE)
+"""Last part of a recording's name that says which of a person's recordings it is, such as ``_visit2``."""
+_FIRST = re.compile(rf"^(?:{_COUNTED}|{_OTHERS})[\s_.\-]+", re.IGNORECASE)
+"""First part of a recording's name that says which of a person's recordings it is, such as ``baseline_``."""
+_NOBODY = re.compile(rf"(?:(?!v\d)(?:{_COUNTED}|{_OTHERS}))?", re.IGNORECASE)
+"""What is no person's name if nothing else is left of a recording's name; ``V01`` may be that of a volunteer."""
 NUMBERED = re.compile(r"(?:[\s_.\-]+[^\s_.\-]+|(?<=\d)[a-z])$")
 """Ending by which recordings of one person may differ, or participants of one site."""
 MOST_RECORDINGS = 14
@@ -41,9 +45,12 @@ def _plain(name: object) -> str:
 
 def participant_name(name: object) -> str:
     """Name of the person of a recording: without blanks around it and without parts such as ``_visit2``."""
-    text = str(name).strip()
-    while (shorter := VISIT.sub("", text).strip()) != text and shorter:
-        text = shorter
+    text, before = str(name).strip(), ""
+    while text != before:
+        before = text
+        for part in (_LAST, _FIRST):
+            shorter = part.sub("", text).strip()
+            text = text if _NOBODY.fullmatch(shorter) else shorter
     return text
 
 

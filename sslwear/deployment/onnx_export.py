@@ -46,7 +46,8 @@ def to_onnx(model: Model, path: Path) -> float:
         The largest difference between the probabilities of ONNX Runtime and PyTorch on random windows.
 
     Raises:
-        SslwearError: when the extra is not installed, the file cannot be written, or the probabilities differ.
+        SslwearError: when the extra is not installed, the network cannot be exported for any B, the file cannot be
+            written, or the probabilities differ.
     """
     if not model.card.only_networks:
         raise SslwearError("a model with a baseline cannot be exported to ONNX. Promote a method without baselines")
@@ -57,11 +58,19 @@ def to_onnx(model: Model, path: Path) -> float:
         raise SslwearError(
             f"ONNX export needs the package {error.name}. Install it with: pip install 'sslwear[onnx]'"
         ) from error
-    card, proto = model.card, _graph(model).model_proto
+    card = model.card
     metadata = {"labels": json.dumps(card.class_names), "rate_hz": f"{card.rate_hz:g}", "unit": card.unit}
-    onnx.helper.set_model_props(proto, {**metadata, "fingerprint": card.fingerprint})
-    content = proto.SerializeToString()
-    worst = difference(model, onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]))
+    try:
+        proto = _graph(model).model_proto
+        onnx.helper.set_model_props(proto, {**metadata, "fingerprint": card.fingerprint})
+        content = proto.SerializeToString()
+        worst = difference(model, onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]))
+    except Exception as error:  # an encoder of others may compute anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise SslwearError(
+            f"the encoder {card.encoder!r} cannot be exported to ONNX ({reason}). Its forward may use operations of "
+            "PyTorch only, and x.shape[0] in place of len(x)"
+        ) from error
     if not worst <= TOLERANCE:
         raise SslwearError(
             f"the exported model differs from PyTorch by up to {worst:.2g}, so {path} was not written. Please report "

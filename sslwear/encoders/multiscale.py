@@ -120,7 +120,8 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, F + C_in * L) to (B, F + 3 * C + C * (L // 2)), or to (B, F + 3 * C) if it is the last one."""
-        signal = _image(x[:, self.earlier :].reshape(len(x), self.channels_in, -1))
+        # len(x) would be a constant in an exported network, which then takes no other number of windows
+        signal = _image(x[:, self.earlier :].reshape(x.shape[0], self.channels_in, -1))
         filtered = torch.cat([branch(signal) for branch in self.branches], dim=1)
         filtered = self.norm(self.join(functional.relu(self.branch_norm(filtered))))
         signal = functional.relu(filtered + self.shortcut(signal))

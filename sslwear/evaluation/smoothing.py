@@ -219,6 +219,21 @@ def check_consecutive(dataset: Dataset) -> None:
         )
 
 
+def check_adjacent(dataset: Dataset) -> None:
+    """Refuse data sets that give no transitions from a window to the one beside it.
+
+    Raises:
+        DataError: when windows lie further apart than their length, or `check_consecutive` refuses the data set.
+    """
+    check_consecutive(dataset)
+    step_s = _step_s(dataset)
+    if dataset.window_s is not None and step_s > dataset.window_s * (1 + STEP_TOLERANCE):
+        raise DataError(
+            f"{dataset.folder}: windows of {dataset.window_s:g} s start every {step_s:g} s, so that none is beside "
+            "another. Prepare the recordings with a smaller --step"
+        )
+
+
 def fit_smoothing(dataset: Dataset, train: Rows, validation: Rows, predicted: NDArray[np.integer]) -> HiddenMarkovModel:
     """Hidden Markov model with transitions of the training participants and emissions of the validation participants.
 
@@ -243,7 +258,7 @@ def fit_adjacent(dataset: Dataset, train: Rows, confusion: NDArray[np.integer]) 
     Transitions are counted over the length of a window, also where the windows of the data set overlap.
 
     Args:
-        dataset: the data set of the windows.
+        dataset: the data set of the windows, see `check_adjacent`.
         train: indices of the training participants' windows; their labels are used.
         confusion: number of validation windows by true class (rows) and predicted class (C, C), predicted by models
             that were not trained on them.

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from optuna.trial import create_trial
 
 from sslwear.deployment.registry import load_model
 from sslwear.errors import StudyError
@@ -142,6 +143,30 @@ def test_a_backup_of_a_store_in_use_is_a_store(home: Path, tmp_path: Path, monke
     assert call("store", "backup").exit_code == 0
     (beside,) = tmp_path.glob("backup-backup-*")
     uses(beside)
+
+
+def test_a_trial_that_ends_during_a_backup_has_its_run_there(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, copy = store_at(home), databases.copy
+    study = find_study("tiny", store)
+    before = study.trials[0]
+    first = store.find_run(before.user_attrs["run_id"])
+    assert first is not None
+
+    def copied(path: Path, target: Path, read_only: bool = False) -> None:
+        copy(path, target, read_only)
+        if len(study.trials) == 3:
+            run = store.client.create_run(first.info.experiment_id)
+            study.add_trial(create_trial(value=0.5, user_attrs={**before.user_attrs, "run_id": run.info.run_id}))
+
+    monkeypatch.setattr(databases, "copy", copied)
+    result = call("store", "backup", "--out", tmp_path / "backup")
+    assert result.exit_code == 0, result.output
+    assert len(study.trials) == 4
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "backup"))
+    checked = call("store", "check")
+    assert checked.exit_code == 0, checked.output
 
 
 def test_the_check_names_what_is_missing(home: Path) -> None:

@@ -17,7 +17,7 @@ from sslwear.data.splits import Split
 from sslwear.deployment.card_smoothing import tables_of
 from sslwear.encoders.base import Network
 from sslwear.errors import DataError, StudyError
-from sslwear.evaluation.smoothing import check_consecutive, fit_adjacent
+from sslwear.evaluation.smoothing import check_adjacent, fit_adjacent
 from sslwear.studies.database.trials import is_by_participant
 from sslwear.studies.search.final_test import score_network
 from sslwear.studies.setup.context import StudyContext
@@ -47,7 +47,7 @@ def learnt_smoothing(
     Returns:
         The tables of the model as lists for `Card.smoothing`, or None; and why there is none, or None.
     """
-    if not _is_consecutive(context):
+    if not _is_adjacent(context):
         return None, NOT_CONSECUTIVE
     if is_by_participant(study):
         found = _judged(context, trial)
@@ -67,12 +67,12 @@ def smoothing_of_method(
         context: context whose training participants give the transitions.
         confusions: of the folds' test participants (C, C), which give the emissions.
     """
-    return (_fitted(context, confusions), None) if _is_consecutive(context) else (None, NOT_CONSECUTIVE)
+    return (_fitted(context, confusions), None) if _is_adjacent(context) else (None, NOT_CONSECUTIVE)
 
 
-def _is_consecutive(context: StudyContext) -> bool:
+def _is_adjacent(context: StudyContext) -> bool:
     try:
-        check_consecutive(context.dataset)
+        check_adjacent(context.dataset)
     except DataError:
         return False
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise, product
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 
 from sslwear.data.arrays import Description
 from sslwear.data.dataset import Dataset
+from sslwear.deployment.promotion.learnt_smoothing import NOT_CONSECUTIVE, smoothing_of_method
 from sslwear.errors import DataError, SettingsError
 from sslwear.evaluation.smoothing import (
     HiddenMarkovModel,
+    check_adjacent,
     check_consecutive,
     fit_adjacent,
     fit_smoothing,
@@ -202,6 +205,30 @@ def test_fit_smoothing_counts_transitions_in_train_and_errors_in_validation() ->
     assert model.emission is not None
     assert_allclose(model.emission, [[1.5 / 3, 1.5 / 3], [0.5 / 3, 2.5 / 3]])
     assert_allclose(model.initial, [0.5, 0.5])
+
+
+@pytest.mark.parametrize(("step_s", "adjacent"), [(5, True), (10, True), (60, False)])
+def test_windows_further_apart_than_their_length_give_no_smoothing_of_windows_side_by_side(
+    step_s: int, adjacent: bool
+) -> None:
+    """Over a minute a class changes more often than from one window of 10 s to the next."""
+    labels = np.repeat([0, 1, 0, 1], 6)
+    data = sequence([1] * len(labels), step_s * np.arange(len(labels)), labels.tolist(), step_s)
+    data = replace(data, window_s=10)
+    check_consecutive(data)  # an evaluation smooths windows that are as far apart as those it learnt from
+    context: Any = SimpleNamespace(
+        dataset=data,
+        split=SimpleNamespace(train=(1,)),
+        windows=lambda participants: SimpleNamespace(rows=np.arange(len(labels))),
+    )
+    tables, why_not = smoothing_of_method(context, np.array([[9, 1], [1, 9]]))
+    if adjacent:
+        check_adjacent(data)
+        assert (tables is not None, why_not) == (True, None)
+        return
+    with pytest.raises(DataError, match=r"windows of 10 s start every 60 s, so that none is beside another\. Prepare"):
+        check_adjacent(data)
+    assert (tables, why_not) == (None, NOT_CONSECUTIVE)
 
 
 def test_smooth_predictions_removes_single_windows_but_not_across_gaps() -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sslwear.encoders.base import Network
+from sslwear.encoders.card import Card
 from sslwear.encoders.classifier import Model
 from sslwear.errors import SslwearError
 
@@ -58,18 +59,16 @@ def to_onnx(model: Model, path: Path) -> float:
         raise SslwearError(
             f"ONNX export needs the package {error.name}. Install it with: pip install 'sslwear[onnx]'"
         ) from error
-    card = model.card
-    metadata = {"labels": json.dumps(card.class_names), "rate_hz": f"{card.rate_hz:g}", "unit": card.unit}
     try:
         proto = _graph(model).model_proto
-        onnx.helper.set_model_props(proto, {**metadata, "fingerprint": card.fingerprint})
+        onnx.helper.set_model_props(proto, _metadata(model.card))
         content = proto.SerializeToString()
         worst = difference(model, onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]))
     except Exception as error:  # an encoder of others may compute anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise SslwearError(
-            f"the encoder {card.encoder!r} cannot be exported to ONNX ({reason}). Its forward may use operations of "
-            "PyTorch only, and x.shape[0] in place of len(x)"
+            f"the encoder {model.card.encoder!r} cannot be exported to ONNX ({reason}). Let its forward use operations "
+            "of PyTorch alone, and x.shape[0] in place of len(x)"
         ) from error
     if not worst <= TOLERANCE:
         raise SslwearError(
@@ -85,6 +84,12 @@ def to_onnx(model: Model, path: Path) -> float:
             unfinished.unlink()
         raise SslwearError(f"cannot write {path} ({error.strerror}). Give another file") from error
     return worst
+
+
+def _metadata(card: Card) -> dict[str, str]:
+    """What the file says about the model: labels in the order of the outputs, rate, unit and fingerprint."""
+    labels = json.dumps(card.class_names)
+    return {"labels": labels, "rate_hz": f"{card.rate_hz:g}", "unit": card.unit, "fingerprint": card.fingerprint}
 
 
 def _graph(model: Model) -> torch.onnx.ONNXProgram:

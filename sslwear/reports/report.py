@@ -233,15 +233,12 @@ def _search(groups: Sequence[Group], inputs: ReportInputs) -> list[str]:
     runs = len({run for group in groups for one in group.summaries for run in one.run_ids})
     evaluated = f"{methods} method{'s were' if methods > 1 else ' was'} evaluated, in {count(runs, 'run')}."
     evaluation = inputs.settings.evaluation
-    searching = (
-        []
-        if evaluation is None
-        else [
-            f"`{name}` chose one of {count(one.trials or 0, 'trial')} in each fold."
-            for name, one in evaluation.methods.items()
-            if one.search is not None
-        ]
-    )
+    methods_of_file = evaluation.methods if evaluation is not None else {}
+    searching = [
+        f"`{name}` chose one of {count(one.trials or 0, 'trial')} in each fold."
+        for name, one in methods_of_file.items()
+        if one.search is not None
+    ]
     total = sum(inputs.outcomes.values())
     if not total:
         return ["## Search", " ".join([evaluated, *(searching or ["There was no search."])])]

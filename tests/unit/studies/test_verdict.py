@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import optuna
 import pytest
@@ -114,31 +115,30 @@ def test_a_test_score_outside_of_its_estimate_is_a_warning() -> None:
     assert "0.200" in warning
 
 
-def test_trials_that_ended_early_are_in_no_comparison() -> None:
-    made = study()
+def add_pruned(made: optuna.Study, attributes: dict[str, Any], reported: dict[int, float] | None = None) -> None:
+    """Add a trial that ended early."""
     made.add_trial(
         optuna.trial.create_trial(
             state=TrialState.PRUNED,
             params={"tuning": "all"},
             distributions=CHOICES,
-            user_attrs={"settings": TrainingSettings().model_dump(), trials.PEOPLE: {"a": 0.1}},
+            user_attrs=attributes,
+            intermediate_values=reported,
         )
     )
+
+
+def test_trials_that_ended_early_are_in_no_comparison() -> None:
+    made = study()
+    add_pruned(made, {"settings": TrainingSettings().model_dump(), trials.PEOPLE: {"a": 0.1}})
     assert list(scores_table(made).index) == [0, 1, 2]
     assert [one.outcome for one in verdict.report(made).trials] == ["finished"] * 3 + ["pruned"]
 
 
 def test_a_pruned_trial_has_no_standard_error() -> None:
     made = study()
-    made.add_trial(
-        optuna.trial.create_trial(
-            state=TrialState.PRUNED,
-            params={"tuning": "all"},
-            distributions=CHOICES,
-            user_attrs={trials.PEOPLE: {"a": 0.0, "b": 0.0}},  # of the epoch with the lowest loss, which is the first
-            intermediate_values={1: 0.0, 2: 0.2},
-        )
-    )
+    scores = {trials.PEOPLE: {"a": 0.0, "b": 0.0}}  # of the epoch with the lowest loss, which is the first
+    add_pruned(made, scores, {1: 0.0, 2: 0.2})
     assert verdict.report(made).trials[-1].text() == "0.200"
 
 

@@ -37,7 +37,8 @@ def write_csv(table: pd.DataFrame, path: Path, float_format: str | None = None) 
 
 def csv_text(table: pd.DataFrame, float_format: str | None = None) -> str:
     """A table without its index as CSV."""
-    names = table.select_dtypes(["object", "str", "category"]).columns
+    # Versions of pandas have different names for columns of texts, so the others are named.
+    names = table.select_dtypes(exclude=["number", "bool", "datetime", "datetimetz", "timedelta"]).columns
     escaped = table.assign(**{name: table[name].map(csv_cell) for name in names}).rename(columns=csv_cell)
     text: str = escaped.to_csv(index=False, float_format=float_format)
     if "\r" in text:  # pandas puts quotes around it only if it ends lines, too

@@ -107,13 +107,16 @@ def warp_time(x: Tensor, at_knots: Tensor) -> Tensor:
     at_knots = at_knots.cpu()
     speed = (at_knots @ _spline_basis(length, at_knots.shape[1] - 2).to(at_knots)).clamp(min=MIN_SPEED)
     clock = torch.nn.functional.pad(torch.cumulative_trapezoid(speed, dim=1), (1, 0))
-    return _read_at(x, (clock / clock[:, -1:] * (length - 1)).clamp(0, length - 1).to(x.device))
+    return _read_at(x, (clock / clock[:, -1:] * (length - 1)).clamp(0, length - 1))
 
 
 def _read_at(x: Tensor, position: Tensor) -> Tensor:
-    """Windows read at positions (B, L) from 0 to L - 1, by linear interpolation between samples."""
+    """Windows read at positions (B, L) from 0 to L - 1, by linear interpolation between samples.
+
+    Positions may be on the CPU, because MPS has no double precision.
+    """
     before = position.long().clamp(max=x.shape[-1] - 2)
-    share = (position - before).to(x.dtype).unsqueeze(1)
+    share, before = (position - before).to(x).unsqueeze(1), before.to(x.device)
     at = [x.gather(-1, index.unsqueeze(1).expand_as(x)) for index in (before, before + 1)]
     return torch.lerp(at[0], at[1], share)
 

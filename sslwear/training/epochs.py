@@ -17,7 +17,7 @@ from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import DivergenceError
 from sslwear.training.averaging import WeightAverage
 from sslwear.training.cache import COMPUTE_BATCH, FeatureCache, FrozenBlocks
-from sslwear.training.device import Stream, generator, seeded
+from sslwear.training.device import Stream, generator, seed_global, seeded
 from sslwear.training.evaluation import EVALUATION_BATCH, Scorer, evaluate, mean_loss
 from sslwear.training.norms import in_step
 from sslwear.training.optimizer import new_optimizer
@@ -31,12 +31,15 @@ from sslwear.training.windows import WindowSource
 from sslwear.tuning.base import TuningStrategy, learning
 from sslwear.utils.interrupts import is_deferred, signals_deferred
 
+GLOBAL_STREAMS = 10_000_000
+"""First stream of random numbers for PyTorch's global generator; epoch n uses the stream GLOBAL_STREAMS + n."""
+
 
 class Training:
     """Network in training, with its optimizer and windows.
 
     PyTorch's global generator is used only here, for the head's initial weights, unless the network itself draws from
-    it. `advance` may therefore run in another thread.
+    it, see `seed_draws`. `advance` may therefore run in another thread.
 
     Args:
         encoder: initial weights; its tensors are trained in place.
@@ -123,6 +126,15 @@ class Training:
         if self._validation is not None:
             self._source(self._validation)
         self._prepared, self._seconds = epoch, time.perf_counter() - started
+
+    def seed_draws(self) -> None:
+        """Seed PyTorch's global generator for the next epoch, in case that the network draws from it, as dropout does.
+
+        Within an epoch, where a checkpoint has set it, it stays as it is.
+        """
+        if not self._position.rates:
+            seed = generator(self._settings.seed, GLOBAL_STREAMS + self.epochs + 1).initial_seed()
+            seed_global(seed, self._settings.device)
 
     def advance(self) -> EpochRecord:
         """Train for the next epoch and evaluate; without validation windows the validation loss is NaN.

@@ -14,14 +14,11 @@ from sslwear.encoders.base import Network
 from sslwear.errors import SslwearError
 from sslwear.training.cache import FeatureCache
 from sslwear.training.checkpoint import Checkpoints
-from sslwear.training.device import generator, seeded
+from sslwear.training.device import seeded
 from sslwear.training.results import EpochRecord, Evaluation, FitSettings
 from sslwear.training.threads import threads_for
 from sslwear.training.trained_fold import Fold, TrainedFold
 from sslwear.utils.interrupts import signals_deferred
-
-GLOBAL_STREAMS = 10_000_000
-"""First stream of random numbers for PyTorch's global generator; epoch n uses the stream GLOBAL_STREAMS + n."""
 
 
 class Helpers:
@@ -160,10 +157,9 @@ class FoldGroup:
             self._keep_if_due()
             return
         for fold in folds:
-            # The global generator is seeded in case that the network draws from it, for example for dropout.
-            seed = generator(self._settings.seed, GLOBAL_STREAMS + fold.training.epochs + 1).initial_seed()
-            with seeded(seed, self._settings.device):
+            with seeded(self._settings.seed, self._settings.device):
                 fold.restore_draws()
+                fold.training.seed_draws()
                 try:
                     fold.advance()
                 except BaseException:  # an interruption; a checkpoint has the state of the global generator

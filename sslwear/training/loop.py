@@ -11,7 +11,7 @@ from sslwear.errors import SslwearError
 from sslwear.training.cache import FeatureCache
 from sslwear.training.checkpoint import Checkpoints, State
 from sslwear.training.checkpoint_writer import CheckpointWriter
-from sslwear.training.device import deterministic
+from sslwear.training.device import deterministic, seeded
 from sslwear.training.epochs import Training
 from sslwear.training.evaluation import Scorer
 from sslwear.training.results import EpochRecord, FitResult, FitSettings
@@ -57,13 +57,21 @@ def fit(
         raise SslwearError("there are no windows to train or to validate on. Check the split")
     training = Training(encoder, task, data.train, tuning, settings, cache, data.validation, scores)
     so_far = SoFar(training, settings.processes)
-    with settings.processes.noticing(), deterministic(settings.device), training.in_step(), so_far.kept(checkpoints):
+    device = settings.device
+    with (
+        settings.processes.noticing(),
+        deterministic(device),
+        seeded(settings.seed, device),
+        training.in_step(),
+        so_far.kept(checkpoints),
+    ):
         while not so_far.ended(tuning, settings):
             epoch = training.epochs + 1
             frozen = tuning.frozen_in(epoch)
             unfrozen = tuning.frozen_in(max(1, epoch - 1)) - frozen
             if unfrozen and training.place[1] == 0:  # not changed yet, so these are their weights of the best epoch
                 so_far.best_weights.copy(unfrozen)
+            training.seed_draws()
             so_far.add(training.advance(), frozen)
             if on_epoch is not None:
                 on_epoch(so_far.history[-1])
@@ -105,8 +113,10 @@ def refit(
         raise SslwearError("there are no windows to train on. Check the split")
     training = Training(encoder, task, windows, tuning, replace(settings, max_epochs=epochs), cache)
     history: list[EpochRecord] = []
-    with deterministic(settings.device), _kept(training, history, checkpoints):
+    device = settings.device
+    with deterministic(device), seeded(settings.seed, device), _kept(training, history, checkpoints):
         while len(history) < epochs:
+            training.seed_draws()
             history.append(training.advance())
             if on_epoch is not None:
                 on_epoch(history[-1])

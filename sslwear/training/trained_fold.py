@@ -117,8 +117,8 @@ class TrainedFold:
             self._writer.write_if_due()
 
     def restore_draws(self) -> None:
-        """Restore PyTorch's global generator if the checkpoint was written within the next epoch."""
-        if self._draws and self.training.place[1] > 0:
+        """Restore PyTorch's global generator as it was when the checkpoint was written."""
+        if self._draws:
             restore_global(self._device, self._draws)
         self._draws = {}
 

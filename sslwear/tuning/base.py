@@ -22,7 +22,9 @@ does not change the network."""
 
 
 class TuningStrategy(ABC):
-    """Base class of tuning strategies: which blocks learn, and at which rate. The head always learns.
+    """Base class of tuning strategies: which blocks learn, and at which rate.
+
+    The head always learns, except with strategies that compute rates from gradients (`Automatic`).
 
     Attributes:
         spec: canonical text of the strategy in a study file; equal strategies have equal texts.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sslwear.augmentations.base import Augmentation
 from sslwear.augmentations.flip import Flip
@@ -96,6 +98,22 @@ def test_time_warp_keeps_both_ends_and_the_order_of_samples(seed: int, sigma: fl
     y = changed(TimeWarp(sigma), seed, ramp)
     torch.testing.assert_close(y[..., [0, -1]], ramp[..., [0, -1]], rtol=0, atol=1e-3)
     assert (y.diff(dim=-1) > 0).all()
+
+
+class SinglePrecision(TorchDispatchMode):
+    """A device without double precision, as MPS is; the device `meta` stands for it."""
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **(kwargs or {}))
+        if isinstance(made, Tensor) and made.device.type == "meta" and made.dtype == torch.float64:
+            raise TypeError("the device has no double precision")
+        return made
+
+
+def test_time_warp_needs_no_double_precision_on_the_device_of_the_windows() -> None:
+    x = windows().to("meta")
+    with SinglePrecision():
+        assert changed(TimeWarp(), 0, x).device == x.device
 
 
 def test_time_warp_is_stronger_with_a_larger_sigma() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from sslwear.augmentations.rotation import Rotation
 from sslwear.data.dataset import Dataset
@@ -94,9 +95,12 @@ class Killed(BaseException):
 def run(
     data: FitData, checkpoints: Checkpoints | None, task: Task | None = None, tuning: str = "all", **changes: Any
 ) -> FitResult:
-    cache = changes.pop("cache", None)
+    cache, drops = changes.pop("cache", None), changes.pop("drops", False)
     with seeded(0):
         encoder = Cnn5()
+    if drops:  # by PyTorch's global generator
+        encoder.feature_extractor[4].insert(0, nn.Dropout(0.5))
+    torch.rand(1)
     settings = replace(SETTINGS, **changes)
     made = task or Classification(3)
     return fit(encoder, made, data, parse(tuning, Cnn5), settings, cache=cache, checkpoints=checkpoints)
@@ -147,6 +151,7 @@ def with_task(changes: dict[str, Any]) -> dict[str, Any]:
         {"tuning": "auto_rgn"},
         {"tuning": "auto_snr"},
         {"tuning": "layer5"},
+        {"drops": True, "tuning": "auto_rgn"},
     ],
     ids=str,
 )

@@ -26,6 +26,7 @@ from sslwear.training import (
     Evaluation,
     FeatureCache,
     FitData,
+    FitResult,
     FitSettings,
     Fold,
     FoldedResult,
@@ -34,6 +35,7 @@ from sslwear.training import (
     Windows,
     fit,
     fit_folds,
+    refit,
 )
 from sslwear.training.device import seeded
 from sslwear.training.epochs import Training
@@ -414,6 +416,23 @@ def test_dropout_does_not_depend_on_threads_or_on_the_global_generator(small: Da
     assert_same(*results)
     with_dropout, without = results[0], fit_folds(folds(small, 3), SETTINGS)
     assert with_dropout.history[0].train_loss != without.history[0].train_loss
+
+
+def test_dropout_of_a_network_follows_from_the_seed_in_every_training(small: Dataset) -> None:
+    def make() -> Fold:
+        return fold(small, 0, make=lambda: dropping(nn.Dropout(0.5)))()
+
+    folded, fitted, weights = fit_folds([make], SETTINGS), list[FitResult](), list[Tensor]()
+    for _ in range(2):
+        torch.rand(5)
+        before, one, other = torch.get_rng_state(), make(), make()
+        fitted.append(fit(one.encoder, one.task, one.data, one.tuning, SETTINGS))
+        network = refit(other.encoder, other.task, other.data.train, other.tuning, SETTINGS, 2)
+        weights.append(nn.utils.parameters_to_vector(network.parameters()))
+        assert torch.equal(torch.get_rng_state(), before)
+    losses = [[record.validation_loss for record in result.history] for result in (folded, *fitted)]
+    assert losses[0] == losses[1] == losses[2]
+    assert torch.equal(*weights)
 
 
 class LateDraws(Classification):

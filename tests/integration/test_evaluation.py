@@ -224,6 +224,19 @@ def test_methods_and_seeds_can_be_added_and_are_all_that_is_run(
     assert_frame_equal(same, before)
 
 
+def test_a_method_that_combines_others_can_become_the_reference(
+    evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Stub().stand_in(monkeypatch)
+    monkeypatch.setattr(extra_trees, "TREES", 2)
+    members: dict[str, Any] = {"forest": {"baseline": "random_forest"}, "trees": {"baseline": "extra_trees"}}
+    average = {"average": {"ensemble": ["forest", "trees"]}}
+    for methods in ({**members, **average}, {**average, **members}):
+        table = evaluate_study(evaluation(seeds=[1], methods=methods), store)
+        assert list(dict.fromkeys(table["method"])) == list(methods)
+    assert len(store.find_runs(None, kind="cross_validation_job")) == 9
+
+
 def test_methods_that_are_pre_trained_run_again_when_the_arithmetic_of_pre_training_changes(
     evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +252,27 @@ def test_methods_that_are_pre_trained_run_again_when_the_arithmetic_of_pre_train
     after = CrossValidationPlan.build(settings, store).jobs
     again = {one.method.name for one, other in zip(before, after, strict=True) if one.key != other.key}
     assert again == {"pre-trained", "probed", "searched"}
+
+
+@pytest.mark.parametrize(("smoothing", "step_again"), [("none", False), ("hmm", True)])
+def test_jobs_are_run_again_when_what_they_take_from_the_description_is_corrected(
+    evaluation: Callable[..., Settings],
+    store: Store,
+    small: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+    smoothing: str,
+    step_again: bool,
+) -> None:
+    def keys(**changes: Any) -> set[str]:
+        data = replace(small, **changes)
+        monkeypatch.setattr(Store, "open_dataset", lambda *_: data)
+        return {job.key for job in CrossValidationPlan.build(evaluation(smoothing=smoothing), store).jobs}
+
+    monkeypatch.setattr("sslwear.studies.evaluations.plan.check_consecutive", lambda _: None)
+    before = keys()
+    assert keys() == before
+    assert keys(class_names=small.class_names[::-1]).isdisjoint(before)
+    assert keys(description=small.description.model_copy(update={"step_s": 2.5})).isdisjoint(before) is step_again
 
 
 def test_methods_can_be_added_after_the_data_set_was_renamed(

@@ -73,16 +73,29 @@ def test_selecting_an_earlier_winner_again_updates_the_studys_run(
     folded: Callable[..., Settings], store: Store
 ) -> None:
     """Both trials are tested by then, so that nothing is left to do but to tell of the other one."""
-    told = []
+    told, training = [], {**SHORT, "learning_rate": 3e-2, "max_epochs": 3}
     for select in ("best", "simplest", "best"):
-        study = run_study(folded(select=select), store, QUIET)
+        study = run_study(folded(select=select, training=training), store, QUIET)
         (run,) = store.find_runs(store.experiment("tiny"), kind="study")
         best = winner(study)
         assert best is not None
         assert run.data.tags["sslwear.best_trial"] == str(best.number)
         assert f"Trial {best.number} is selected" in run.data.tags["mlflow.note.content"]
+        assert run.data.metrics["test_f1"] == study.user_attrs["tested"][str(best.number)]["f1"]
         told.append(best.number)
     assert told[0] != told[1]
+
+
+def test_another_way_to_select_is_told_where_it_selects_the_same_trial(
+    folded: Callable[..., Settings], store: Store
+) -> None:
+    notes = []
+    for select in ("best", "simplest"):
+        run_study(folded(select=select, trials=1), store, QUIET)
+        (run,) = store.find_runs(store.experiment("tiny"), kind="study")
+        notes.append(run.data.tags["mlflow.note.content"])
+    assert "because it has the best mean" in notes[0]
+    assert "because no other one has finished" in notes[1]
 
 
 def test_labels_of_test_participants_change_no_estimate(

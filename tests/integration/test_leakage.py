@@ -18,6 +18,7 @@ from sslwear.errors import LeakageError
 from sslwear.studies.evaluations.plan import CrossValidationPlan
 from sslwear.studies.results.verdict import JUDGED
 from sslwear.studies.search.optimise import run_study
+from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.leakage import seen_participants, training_provenance
 from sslwear.studies.trial.single_run import pretrain_once, train_once
 from sslwear.tracking import Store
@@ -146,6 +147,27 @@ def test_weights_that_know_windows_of_those_who_judge_are_told(make: Callable[..
     told = "The initial weights were trained on windows of 3 participants by whom trials are judged, without labels"
     assert any(text.startswith(told) for text in progress.warnings), progress.warnings
     assert "was not trained on that participant with labels. " + told in study.user_attrs[JUDGED]
+
+
+def test_a_single_training_from_weights_that_know_those_who_validate_is_warned_of(
+    make: Callable[..., Settings], store: Store
+) -> None:
+    def settings(weights: str, seed: int) -> Settings:
+        split = {"test": 0.2, "validation": 0.25, "validation_seed": seed}
+        return make(weights=weights, training=TRAINING, split=split)
+
+    def warned(weights: str, seed: int) -> list[str]:
+        progress = Hearing()
+        train_once(settings(f"runs:/{weights}", seed), store, progress)
+        return [text for text in progress.warnings if "by whom trials are judged" in text]
+
+    first, _ = train_once(make(training=TRAINING), store)
+    pretrained, _ = pretrain_once(make(training={"pretext": "reverse"}), store)
+    (one, other) = (StudyContext.open(settings("none", seed), store).split.validation for seed in (41, 2))
+    assert set(one).isdisjoint(other)
+    assert "with the labels of participant" in warned(first.id, 2)[0]
+    assert "without labels" in warned(pretrained, 2)[0]
+    assert warned(pretrained, 41) == []
 
 
 def test_a_search_inside_of_a_hold_out_from_weights_that_know_windows_is_warned_of(

@@ -142,6 +142,15 @@ def test_a_pruned_trial_is_ended_where_it_was(done: Store) -> None:
     assert [step for step, _ in histories(done, found.run_id)["train_loss"]] == [1]
 
 
+def test_a_trial_is_repeated_with_or_without_its_checkpoint_whatever_later_commands_kept(
+    make: Callable[..., Settings], store: Store
+) -> None:
+    for trials, keep in ((1, False), (2, True)):
+        run_study(make(search={"tuning": ["head", "layer5"]}, trials=trials, keep_checkpoints=keep), store)
+    for trial in logged(store, "trial"):
+        assert rerun(trial, store, ProgressCallback()).differing is None
+
+
 def test_a_pretraining_is_repeated_to_the_bit_and_not_taken_for_one(done: Store) -> None:
     first, *_ = logged(done, "pretraining")
     found = rerun(first, done, ProgressCallback())

@@ -179,6 +179,15 @@ def test_a_study_ends_when_its_hours_are_spent_over_all_sessions(
     assert len(run_study(settings(trials=6), store, QUIET).trials) == 6
 
 
+def test_a_study_whose_hours_are_spent_before_a_trial_ended_says_so(
+    make: Callable[..., Settings], store: Store, clock: _Clock
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_study(make(training=SHORT, hours=0.2), store, Interrupting(1))
+    with pytest.raises(StudyError, match=r"no trial of 'tiny' ended before its hours were spent\."):
+        run_study(make(training=SHORT, hours=0.2), store, QUIET)
+
+
 def test_a_study_cannot_go_on_with_another_sampler(make: Callable[..., Settings], store: Store) -> None:
     settings = make(encoder="cnn5", training=SHORT, search={"tuning": ["head", "layer5"]}, trials=1)
     run_study(settings, store, QUIET)

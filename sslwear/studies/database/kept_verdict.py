@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from sslwear.evaluation.intervals import Interval
 
-KEPT, VERSION = "verdict", 1
+KEPT, VERSION = "verdict", 2
 """Attribute of a study, and the version of how its content is computed. Raise it when that changes."""
 
 

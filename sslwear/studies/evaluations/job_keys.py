@@ -75,6 +75,8 @@ def _common(context: StudyContext, evaluation: EvaluationSettings) -> dict[str, 
     settings = context.settings
     return {
         "data": context.dataset.fingerprint,
+        "classes": context.dataset.class_names,  # of integer labels they come from dataset.json, and may be corrected
+        **({"step_s": context.dataset.description.step_s} if evaluation.smoothing != "none" else {}),  # so may this
         "include_nonwear": settings.include_nonwear,
         "objective": settings.objective,
         **evaluation.model_dump(include={"protocol", "smoothing", "refit", "transductive", "keep_checkpoints"}),

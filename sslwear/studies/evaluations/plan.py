@@ -156,8 +156,8 @@ class CrossValidationPlan:
 
     @property
     def key(self) -> str:
-        """Key of the whole evaluation."""
-        return key_of({"parts": [job.key for job in self.jobs]})
+        """Key of the whole evaluation; the first method is the reference of the others, so their order counts."""
+        return key_of({"parts": [job.key for job in self.jobs], "methods": list(self.settings.methods)})
 
     def table(self) -> pd.DataFrame:
         """Jobs, one a row: ``method``, ``seed``, ``fold``, ``key``; methods in the order of the study file."""

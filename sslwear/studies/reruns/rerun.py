@@ -31,7 +31,7 @@ from sslwear.studies.reruns.place import (
 )
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
-from sslwear.studies.trial.all_participants import log_network
+from sslwear.studies.trial.all_participants import LOSS, log_network
 from sslwear.studies.trial.judgement import Judgement
 from sslwear.studies.trial.judging import Watch, first_folds, judge
 from sslwear.studies.trial.pretraining import pretrain, pretraining_source
@@ -259,7 +259,7 @@ def _train(context: StudyContext, original: MlflowRun, run: Run, progress: Progr
         watch = _Until(int(metrics.get("folds_done", first)), first, int(metrics.get("epochs", last)))
     try:
         judgement = judge(context, training, run, run.id, progress, watch)
-        if context.settings.keep_checkpoints:
+        if LOSS in original.data.metrics:  # later commands of the study may keep checkpoints or not
             log_network(context, training, judgement.epochs, judgement.means, run, run, progress)
     except _StopHere:
         progress.note("ended where the original was pruned")

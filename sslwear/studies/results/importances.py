@@ -32,7 +32,7 @@ def importances(study: optuna.Study) -> dict[str, Interval]:
 
     Shares are by fANOVA (Hutter, Hoos and Leyton-Brown, ICML 2014), with 95 % percentile intervals over resampled
     trials. They are the same in every call. The first objective is used if there are two, and of more than `MOST`
-    trials those at even distances.
+    trials those at even distances. Trials that took the result of an earlier one are left out.
 
     Shares always add up to 1, also where no setting matters. On random scores, a setting with eight values had a share
     of about 0.5 with 20 trials and with 160. So there are shares only if a random forest predicts the scores of trials
@@ -46,7 +46,11 @@ def importances(study: optuna.Study) -> dict[str, Interval]:
     """
     if (kept := kept_importances(study)) is not None:
         return kept
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    complete = [
+        trial
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if "duplicate_of" not in trial.user_attrs  # a tree would have seen the same score in the first trial
+    ]
     names = _varied(complete)
     if not names or len(complete) < max(FEWEST_TRIALS, FOR_EACH * len(names)):
         return {}

@@ -18,13 +18,13 @@ from sslwear.errors import StudyError
 from sslwear.evaluation.participants import POOLED, mean_scores, per_participant
 from sslwear.reports.training_figures import confusion_figure
 from sslwear.studies.database.tested_trials import count_evaluation, is_tested, keep_scores
-from sslwear.studies.database.trials import no_winner, score_of, training_of, winner
+from sslwear.studies.database.trials import SELECT, no_winner, score_of, training_of, winner
 from sslwear.studies.results import summary
 from sslwear.studies.results.baseline import score_baseline
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.winner import check_mine, trial_network
-from sslwear.tracking import Run
+from sslwear.tracking import Run, reading
 from sslwear.training import FrozenBlocks, frozen_prefix_length, outputs
 from sslwear.training.metrics import HEADLINE_SCORES, classification_scores, confusion
 from sslwear.utils.interrupts import signals_deferred
@@ -64,8 +64,9 @@ def finalise(
         parent.metrics({score: run.data.metrics[score] for score in HEADLINE_SCORES if score in run.data.metrics})
     network, run_id = trial_network(context, study, best, parent, progress, is_mine)
     check_mine(is_mine)
-    parent.tags(best_trial=str(best.number), best_run=run_id)
-    if not is_tested(study, best.number):
+    # The study's run has one trial's test scores. The selection may have gone back to a trial that was tested before.
+    told = reading.tag(parent.store.client.get_run(parent.id), "best_trial")
+    if not is_tested(study, best.number) or told != str(best.number):
         progress.note(f"scoring trial {best.number}, the winner, on the test participants")
         result = _test(context, best, network)
         check_mine(is_mine)
@@ -75,6 +76,7 @@ def finalise(
             count_evaluation(study, best.number, f"trial {best.number}, the winner")
             known = {name: score for name, score in people.items() if not math.isnan(score)}
             keep_scores(study, best.number, result.means, result.pooled, known)
+    parent.tags(best_trial=str(best.number), best_run=run_id, select=study.user_attrs[SELECT])
     score_baseline(context, study, parent, progress)
     check_mine(is_mine)
     summary.log(study, parent)
@@ -84,6 +86,10 @@ def _winner(study: optuna.Study, trials: int) -> FrozenTrial:
     best = winner(study)
     if best is None and (why := no_winner(study)):
         raise StudyError(f"{study.study_name}: {why} Start a study with other limits: --set study=NAME")
+    if best is None and trials == 0:
+        raise StudyError(
+            f"no trial of {study.study_name!r} ended before its hours were spent. Give it more, such as --set hours=24"
+        )
     if best is None:
         raise StudyError(
             f"none of the {trials} trials of {study.study_name!r} finished. Read traceback.txt of a failed run in the "

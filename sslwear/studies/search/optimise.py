@@ -234,11 +234,12 @@ def _known_parent(study: optuna.Study, store: Store) -> MlflowRun | None:
 
 
 def _is_finalised(study: optuna.Study, store: Store, settings: Settings) -> bool:
-    """Whether the study's run was ended and tells of its winner, and its winner and its baseline were scored."""
+    """Whether the study's run was ended and tells how its winner is selected, and winner and baseline were scored."""
     known, best = _known_parent(study, store), trials.winner(study)
     if known is None or known.info.status != "FINISHED" or best is None:
         return False
-    told = reading.tag(known, "best_trial") == str(best.number)
+    how = reading.tag(known, trials.SELECT)  # None by an earlier version
+    told = reading.tag(known, "best_trial") == str(best.number) and how in (None, study.user_attrs[trials.SELECT])
     return told and is_tested(study, best.number) and is_scored(study, settings.baseline)
 
 

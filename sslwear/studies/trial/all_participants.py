@@ -17,6 +17,9 @@ from sslwear.tracking import Run
 from sslwear.training import Checkpoints, EpochRecord, refit
 from sslwear.utils.words import count
 
+LOSS = "all_train_loss"
+"""Metric of the runs with these networks, by epoch."""
+
 
 @contextmanager
 def resumable_on_all(
@@ -106,7 +109,7 @@ def log_network(
     whole = context.on_all()
 
     def log(record: EpochRecord) -> None:
-        run.metrics({"all_train_loss": record.train_loss}, record.epoch)
+        run.metrics({LOSS: record.train_loss}, record.epoch)
 
     with context.unchanged_data():
         encoder = first_encoder(whole, training, run, parent.id, progress)

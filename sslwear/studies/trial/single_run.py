@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from sslwear.config import Settings
+from sslwear.errors import LeakageError
 from sslwear.studies.database.optuna_storage import store_errors
 from sslwear.studies.results.mlflow_page import describe_experiment, single_note
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.data_checks import check_objective
+from sslwear.studies.setup.leakage import check_judged, seen_in_words
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.pretraining import pretrained
 from sslwear.studies.trial.pretraining_checks import check_pretext, check_pretraining
@@ -35,6 +37,7 @@ def train_once(
     with store_errors(store), leading(settings) as (mine, processes):
         context = _build(mine, store, progress, processes)
         check_objective(context.dataset, context.judged, settings.objective)
+        _warn_of_weights(context, progress)
         name, what = run_name(settings.training), note(settings.training)
         place = describe_experiment(context, single_note(context))
         with (
@@ -69,6 +72,15 @@ def pretrain_once(
         metrics = store.client.get_run(run_id).data.metrics
     by_epoch = {name.removeprefix("val_") for name in metrics if name.startswith("val_")}
     return run_id, {name: value for name, value in metrics.items() if name in by_epoch - {"loss"}}
+
+
+def _warn_of_weights(context: StudyContext, progress: ProgressCallback) -> None:
+    """Warn where the initial weights know those who validate, so that the scores say less than they seem to."""
+    try:
+        if unlabelled := check_judged(context, context.settings.weights):
+            progress.warn(seen_in_words(unlabelled))
+    except LeakageError as error:  # nothing is selected by the scores here, as it is in a study
+        progress.warn(str(error))
 
 
 def _build(settings: Settings, store: Store, progress: ProgressCallback, processes: Processes) -> StudyContext:

@@ -35,6 +35,7 @@ def identity_of(context: StudyContext) -> dict[str, Any]:
     return {
         "settings": context.settings.to_yaml(),
         "fingerprint": context.dataset.fingerprint,
+        "classes": key_of({"names": context.dataset.class_names}),
         "weights": digest(context.initial),
         "split": key_of({"test": context.split.test, "folds": [vars(fold) for fold in context.folds]}),
         "window": str(context.encoder.window_samples),
@@ -68,6 +69,7 @@ def check_same(study: optuna.Study, now: Mapping[str, Any], settings: Settings) 
             )
     for name, what in (
         ("fingerprint", "other data"),
+        ("classes", "other names of the classes, or another order of them"),
         ("weights", "other initial weights"),
         ("window", "windows of another length in samples"),
         ("split", "other participants in its folds or its test"),

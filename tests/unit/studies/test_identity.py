@@ -11,7 +11,8 @@ from sslwear.config import parse
 from sslwear.errors import StudyError
 from sslwear.studies.workers.identity import RESULTS_VERSIONS, check_same
 
-NOW = {"fingerprint": "1", "weights": "2", "split": "3", "window": "150", "versions": RESULTS_VERSIONS, "plugins": {}}
+SAME = {"fingerprint": "1", "classes": "4", "weights": "2", "split": "3", "window": "150"}
+NOW = {**SAME, "versions": RESULTS_VERSIONS, "plugins": {}}
 
 
 def started(**content: Any) -> optuna.Study:
@@ -56,6 +57,7 @@ def test_another_version_of_a_plugin_is_refused_and_unknown_ones_are_not() -> No
     ("name", "before", "words"),
     [
         ("fingerprint", "abcdefghij", r"other data \(fingerprint abcdefgh, and now 1\)"),
+        ("classes", "x", r"other names of the classes, or another order of them \(classes x, and now 4\)"),
         ("weights", "random", r"other initial weights \(weights random, and now 2\)"),
         ("split", "x", r"other participants in its folds or its test \(split x, and now 3\)"),
         ("window", "300", r"windows of another length in samples \(window 300, and now 150\)"),

@@ -78,6 +78,26 @@ def test_random_or_equal_scores_have_none() -> None:
     assert importances(equal) == {}
 
 
+def test_trials_that_repeat_others_make_no_scores_predictable() -> None:
+    rng, made, known = (
+        np.random.default_rng(0),
+        optuna.create_study(direction="maximize"),
+        dict[tuple[float, str], float](),
+    )
+    given = {"learning_rate": CategoricalDistribution([1e-4, 1e-3, 1e-2]), "pretext": CHOICES["pretext"]}
+    for _ in range(60):
+        params = {
+            "learning_rate": float(rng.choice([1e-4, 1e-3, 1e-2])),
+            "pretext": str(rng.choice(["none", "reverse"])),
+        }
+        place = (params["learning_rate"], params["pretext"])
+        attributes = {"duplicate_of": 0} if place in known else {}
+        value = known.setdefault(place, float(rng.normal()))
+        trial = optuna.trial.create_trial(value=value, params=params, distributions=given, user_attrs=attributes)
+        made.add_trial(trial)
+    assert importances(made) == {}
+
+
 def test_a_setting_with_one_value_is_left_out() -> None:
     made = optuna.create_study(direction="maximize")
     for trial in study(24, effect=5).trials:

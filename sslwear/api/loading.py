@@ -64,7 +64,7 @@ def load_dataset(data: str | Path) -> Dataset:
     """
     from sslwear.tracking import Store
 
-    return Store.from_environment().open_dataset(str(data))
+    return Store.from_environment(write=False).open_dataset(str(data))
 
 
 def load_encoder(name: str, weights: str | Path = "none") -> Encoder:

@@ -172,7 +172,7 @@ def data_describe(
         from sslwear.cli.tables import facts_table
         from sslwear.tracking import Store
 
-        found = Store.from_environment().open_windows(data)
+        found = Store.from_environment(write=False).open_windows(data)
         standard_output().print(facts_table(found.describe()), markup=False)
 
 

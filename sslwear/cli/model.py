@@ -63,12 +63,9 @@ def promote(
     """
     with user_errors("the alias was not moved"):
         from sslwear.deployment.promotion.promoting import promote_any
-        from sslwear.errors import SettingsError
         from sslwear.studies.setup.progress import ConsoleProgress
         from sslwear.tracking import Store
 
-        if force is not None and not force.strip():
-            raise SettingsError("--force needs a reason, which is kept with the version")
         store, console = Store.from_environment(), standard_output()
         with ConsoleProgress(console, epochs=False) as progress:
             found = promote_any(

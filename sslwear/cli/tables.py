@@ -124,7 +124,7 @@ def models_table(rows: Sequence[tuple[ModelVersion, Sequence[str], int]]) -> Tab
     made = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("model", "alias"):  # on one line each, to be copied
         made.add_column(name, overflow="fold", no_wrap=True)
-    for name in ("study", "trial or method", "test kappa", "test f1", "test evaluations", "created"):
+    for name in ("study", "trial or method", "test kappa", "test f1", "test evaluations", "created (UTC)"):
         made.add_column(name, overflow="fold")
     for version, aliases, evaluations in rows:
         tags = {key.removeprefix(PREFIX): value for key, value in version.tags.items()}

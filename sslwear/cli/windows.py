@@ -28,7 +28,7 @@ def open_windows(data: str) -> tuple[NDArray[np.floating], float]:
     from sslwear.encoders.base import Encoder
     from sslwear.tracking import Store
 
-    found = Store.from_environment().open_windows(data)
+    found = Store.from_environment(write=False).open_windows(data)
     windows = found.shards[0].windows() if isinstance(found, Shards) else found.windows
     return windows, Encoder.rate_hz if found.window_s is None else found.samples / found.window_s
 

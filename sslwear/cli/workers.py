@@ -52,7 +52,7 @@ def number_of_workers(text: str, settings: Settings) -> int:
 
     if text == "auto":
         return automatic_workers(settings)
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise SettingsError(f"--workers is {text!r}. Write a number from 1 on, or auto")
     return int(text)
 

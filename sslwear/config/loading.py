@@ -12,6 +12,7 @@ from sslwear.config.schema import ORIGIN, Settings
 from sslwear.config.unused import COMMANDS, SECTIONS, Command, KeyPath, unused_keys
 from sslwear.config.values import dotted, plain
 from sslwear.errors import SettingsError
+from sslwear.utils.paths import user_path
 
 ADDRESSES = ("storage", "tracking")
 """Keys with the addresses of stores, which may have passwords."""
@@ -52,7 +53,7 @@ def from_python(
     """
     change = Change.merge(plain(changes))
     if isinstance(study, str | Path):
-        return check(read(Path(study)), [change], str(study), command)
+        return check(read(user_path(study)), [change], str(study), command)
     if not isinstance(study, Settings | Mapping):
         raise SettingsError(
             f"a study cannot be read from {type(study).__name__}. Give a path, a mapping or sslwear.Settings"

@@ -20,6 +20,8 @@ ALLOWED = {
     "{first block: {tuning: layer1}}",
 }
 """What is allowed for keys whose rule says too little."""
+QUOTES = ", in quotes where YAML takes it for something else"
+"""Advice for a text that YAML reads as a number, a date or a boolean."""
 BRANCHES = ("literal", "tuple")
 """Beginnings of pydantic's names for the members of a union."""
 
@@ -59,9 +61,9 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
     elif kind == "string_pattern_mismatch" and key.startswith("evaluation.methods"):
         message = "a method's name should be of letters, digits, spaces and .,:()+-_"
     elif key in ALLOWED:
-        message = ALLOWED[key]
+        message = ALLOWED[key] + (QUOTES if kind == "string_type" else "")
     elif kind == "string_type":
-        message = "input should be text, in quotes where YAML takes it for something else"
+        message = f"input should be text{QUOTES}"
     elif kind == "tuple_type":
         message = "input should be a list"
         if "tuple[choices]" in problem["loc"]:

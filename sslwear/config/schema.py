@@ -187,7 +187,8 @@ def _check_warm_up(place: str, section: str, own: OptimizationSettings, search: 
     for key in ("warmup_epochs", "max_epochs"):
         searched = search.space.get(f"{section}.{key}", ()) if search is not None else ()
         most.append(int(searched.high if isinstance(searched, Range) else max(searched or [getattr(own, key)])))
-    if most[0] >= most[1] and own.schedule != "one_cycle":  # which has a rise of its own
+    schedules = (search.choices(f"{section}.schedule") if search is not None else ()) or (own.schedule,)
+    if most[0] >= most[1] and set(schedules) != {"one_cycle"}:  # which has a rise of its own
         raise ValueError(
             f"{place}warmup_epochs is {most[0]} and max_epochs {most[1]}, so the learning rate would never reach its "
             "value; lower the first"

@@ -227,6 +227,9 @@ def _split(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         yield ("split", "repeats"), "there are no folds (split.validation)" if "validation" in split else needed
     if "validation" in split:
         yield ("pruner", "p_value"), "there are no folds (split.validation)"
+    if _only_evaluated(content) and not _has_search(content):
+        why = "an evaluation has its own folds (evaluation.protocol, evaluation.folds)"
+        yield from ((("split", key), why) for key in ("folds", "repeats"))
 
 
 def _pruner(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:

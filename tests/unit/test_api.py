@@ -215,6 +215,14 @@ def test_a_mapping_may_have_a_base_and_values_of_numpy(tmp_path: Path, monkeypat
         sslwear.load_settings(CONTENT, base="base.yaml")
 
 
+def test_a_study_file_may_be_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "my-study.yaml").write_text(to_yaml(CONTENT))
+    assert sslwear.load_settings("~/my-study.yaml") == sslwear.load_settings(Path("~/my-study.yaml"))
+    with pytest.raises(sslwear.SslwearError, match=rf"there is no study file {tmp_path}/no\.yaml"):
+        sslwear.load_settings("~/no.yaml")
+
+
 def test_settings_that_are_not_valid_are_refused_in_one_sentence() -> None:
     with pytest.raises(
         sslwear.SslwearError, match=r"^the settings: trials: input should be a valid integer, but got 'x'"

@@ -156,7 +156,8 @@ def table_rows(
         raise DataError(f"{path} cannot be read ({error}); save it as CSV, in UTF-8") from error
     first = form or ",".join(required)
     if missing := [name for name in required if name not in columns]:
-        raise DataError(f"{path} has no column {missing[0]!r}; its first line must be {first}")
+        given = ",".join(columns)[:100]
+        raise DataError(f"{path} has no column {missing[0]!r}; its first line must be {first}, but is {given!r}")
     known = [*required, *(name for name in optional if name in columns)]
     if repeated := [name for name in known if columns.count(name) > 1]:
         raise DataError(f"{path} has the column {repeated[0]!r} more than once; remove one")

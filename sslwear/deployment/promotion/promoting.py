@@ -48,8 +48,11 @@ def promote_any(
         progress: receives trainings.
 
     Raises:
-        SslwearError: when both a trial and a method are asked for, or one of them cannot be promoted.
+        SslwearError: when `force` is no reason, both a trial and a method are asked for, or one of them cannot be
+            promoted.
     """
+    if force is not None and not force.strip():
+        raise SettingsError("--force needs a reason, which is kept with the version")
     score, kind, margin = rule
     with store_errors(store):
         if _is_method(study_name, store, trial, method, evaluation):

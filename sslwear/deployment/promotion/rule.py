@@ -21,7 +21,7 @@ class Rule:
         margin: non-inferiority margin of the score.
 
     Raises:
-        SettingsError: when the score is unknown, or the margin is not at least 0 and less than 1.
+        SettingsError: when the score or the kind is unknown, or the margin is not at least 0 and less than 1.
     """
 
     score: str = "kappa"
@@ -31,6 +31,8 @@ class Rule:
     def __post_init__(self) -> None:
         if self.score not in SCORES:
             raise SettingsError(f"score: there is no {self.score!r}. Choose one of {', '.join(SCORES)}")
+        if self.kind not in ("mean", "interval"):
+            raise SettingsError(f"rule: there is no {self.kind!r}. Choose mean or interval")
         if not 0 <= self.margin < 1:
             raise SettingsError(f"margin: it must be at least 0 and less than 1 but is {self.margin:g}")
 

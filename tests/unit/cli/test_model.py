@@ -60,6 +60,21 @@ def test_loading_a_model_in_python_needs_no_permission_to_write() -> None:
         sslwear.load_encoder("cnn5", "models:/mine@champion")
 
 
+@pytest.mark.usefixtures("read_only")
+def test_opening_a_data_set_needs_no_permission_to_write(small_folder: Path, tmp_path: Path) -> None:
+    assert len(sslwear.load_dataset(small_folder)) > 0
+    for command in (["data", "describe"], ["pretext", "show", "reverse", "--out", f"{tmp_path / 'x.png'}", "--data"]):
+        done = CliRunner().invoke(app, [*command, str(small_folder)])
+        assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_a_promotion_is_forced_with_a_reason_only(store: Store, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(store.home))
+    with pytest.raises(sslwear.SslwearError, match="--force needs a reason"):
+        sslwear.promote("mine", force=reason)
+
+
 def test_evaluations_of_a_copied_model_are_not_those_of_a_study_of_the_same_name(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,7 +81,11 @@ WHOLE: list[tuple[str, str]] = [
     ("study: ''\ndata: b", "study: input should be a name of letters"),
     ("study: ü\ndata: b", "study: input should be a name of letters"),
     ("study: 2024-01-01\ndata: b", "study: input should be a name"),
-    ("study: 12\ndata: b", "study: input should be a name"),
+    (
+        "study: 12\ndata: b",
+        "study: input should be a name of letters, digits, '.', '_' and '-' that starts with a letter or a digit, in "
+        "quotes where YAML takes it for something else, but got 12",
+    ),
     ("study: [a]\ndata: b", "study: input should be a name"),
     ("study:\ndata: b", "study: input should be a name"),
     ("study: a\ndata:", f"data: {TEXT}, but got no value"),

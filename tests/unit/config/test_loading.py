@@ -241,6 +241,10 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
             [": training.warmup_epochs is 5 and max_epochs 3, so"],
         ),
         (
+            "training: {schedule: one_cycle, warmup_epochs: 50}\nsearch: {training.schedule: [one_cycle, cosine]}",
+            [": training.warmup_epochs is 50 and max_epochs 50, so"],
+        ),
+        (
             "training: {warmup_epochs: 4}\nevaluation: {methods: {one: {}, short: {max_epochs: 4}}}",
             ["evaluation.methods: 'short': warmup_epochs is 4 and max_epochs 4, so"],
         ),

@@ -100,6 +100,8 @@ def loaded(folder: Path, text: str, *overrides: str, command: Command | None = N
         ),
         (LEFT_OUT + "split: {test: 0.2}", "split.test", "leave_one_out"),
         (LEFT_OUT + "split: {test_seed: 1}", "split.test_seed", "leave_one_out"),
+        (EVALUATION + "split: {folds: 10}", "split.folds", "an evaluation has its own folds"),
+        (LEFT_OUT + "split: {folds: 10, repeats: 2}", "split.folds", "an evaluation has its own folds"),
         ("evaluation: {methods: {a: {}}, protocol: hold_out, folds: 5}", "evaluation.folds", "hold_out"),
         (
             "evaluation: {methods: {a: {baseline: random_forest}}, refit: true}",

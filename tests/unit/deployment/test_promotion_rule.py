@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sslwear.deployment.promotion.rule import Rule
+from sslwear.errors import SettingsError
 from sslwear.evaluation.intervals import Difference, Interval
 
 NAN = float("nan")
@@ -14,6 +15,11 @@ def test_one_participant_fulfils_the_rule_of_the_mean_only() -> None:
     one = Difference(Interval(0.1, NAN, NAN, NAN, 1), NAN)
     assert Rule().allows(one)
     assert not Rule(kind="interval").allows(one)
+
+
+def test_a_rule_of_another_name_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"rule: there is no 'Mean'\. Choose mean or interval"):
+        Rule(kind="Mean")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

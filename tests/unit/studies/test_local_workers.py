@@ -44,7 +44,7 @@ def test_there_is_one_for_each_card_or_each_core(
     assert number_of_workers("3", settings(**changes)) == 3
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "many", ""])
+@pytest.mark.parametrize("text", ["0", "-1", "many", "", "²"])
 def test_a_number_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="Write a number from 1 on, or auto"):
         number_of_workers(text, settings())

@@ -23,6 +23,7 @@ from sslwear.utils.masking import masked, one_line
         ("at http://me:p@ss@lab:5000/x now", "at http://me:***@lab:5000/x now"),
         ("api_key: s3cret", "api_key: ***"),
         ("Authorization: Bearer eyJhbGciOiJ", "Authorization: Bearer ***"),
+        ("Authorization: Basic dXNlcjpwYXNz now", "Authorization: Basic *** now"),
         ("password='a b c', x", "password=***, x"),
         ("https://h/x?X-Amz-Signature=abc&sig=def", "https://h/x?X-Amz-Signature=***&sig=***"),
     ],
@@ -41,6 +42,7 @@ def test_a_secret_is_hidden_and_the_rest_stays(text: str, shown: str) -> None:
         "learning_rate: 0.001, tuning: all",
         "token_count=3, secretary: Ann",
         "#12 layer4-5 lr=3e-4 permutation",
+        "basic training, Basic exercises, basic fine-tuning, basic layer4-5 lr=1e-4",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:

@@ -150,12 +150,17 @@ def resampled(windows: NDArray[np.float32], samples: int) -> NDArray[np.float32]
 
 
 def _as_float32(values: Any) -> NDArray[np.float32]:
-    """Array of numbers as float32; text is not converted.
+    """Array of numbers as float32; text is not converted, and masked samples of a NumPy array are missing.
 
     Raises:
         TypeError: when a value is not a number.
         ValueError: when rows have different lengths.
     """
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        values = values.float() if values.is_floating_point() else values  # NumPy has no bf16
+    if isinstance(values, np.ma.MaskedArray):
+        values = values.astype(np.float64).filled(np.nan)
     array = np.asarray(values)
     kinds = {type(value) for value in array.flat} if array.dtype == object else set()
     if array.dtype.kind not in "fiuO" or not all(

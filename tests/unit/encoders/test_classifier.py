@@ -57,7 +57,8 @@ def test_layout_type_and_batch_size_do_not_change_predictions(model: Model) -> N
     whole = model.predict(windows)
     assert list(whole.columns) == ["label", "p_walk", "p_sit"]
     np.testing.assert_allclose(whole[["p_walk", "p_sit"]].sum(axis=1), 1, atol=1e-6)
-    for other in (windows.transpose(0, 2, 1), windows.astype(float), windows.tolist()):
+    tensor = torch.from_numpy(windows.copy()).requires_grad_()
+    for other in (windows.transpose(0, 2, 1), windows.astype(float), windows.tolist(), tensor):
         np.testing.assert_allclose(model.predict(other)["p_walk"], whole["p_walk"], atol=1e-6)
     for first in (0, 7, 299):
         one = model.predict(windows[first : first + 1])
@@ -75,6 +76,7 @@ def test_layout_type_and_batch_size_do_not_change_predictions(model: Model) -> N
         ("walk", "not an array of numbers"),
         (None, "not an array of numbers|shape"),
         (np.full((3, 150, 3), np.nan), "NaN or infinite samples, first in window 0"),
+        (np.ma.masked_greater(still(2), 0.9), "NaN or infinite samples, first in window 0"),
         (still(2) * 9.80665, "looks like m/s"),
         (still(2) * 0.01, "acceleration without gravity"),
         (still(2) + np.eye(3)[0] * 2000 * (np.arange(150) == 3)[:, None], "more than 1000"),

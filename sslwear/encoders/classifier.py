@@ -160,7 +160,7 @@ def _as_float32(values: Any) -> NDArray[np.float32]:
         values = values.detach().cpu()
         values = values.float() if values.is_floating_point() else values  # NumPy has no bf16
     if isinstance(values, np.ma.MaskedArray):
-        values = values.astype(np.float64).filled(np.nan)
+        values = np.ma.filled(values.astype(np.float64), np.nan)
     array = np.asarray(values)
     kinds = {type(value) for value in array.flat} if array.dtype == object else set()
     if array.dtype.kind not in "fiuO" or not all(

@@ -134,14 +134,14 @@ def differences_figure(comparisons: Mapping[str, Sequence[Comparison]], score: s
         score: name of the score.
     """
     rows = [len(found) for found in comparisons.values()]
-    figure = Figure(figsize=(8, 1.0 + sum(0.5 * count + 0.9 for count in rows)), layout="constrained")
+    figure = Figure(figsize=(8, 1.2 + sum(0.5 * count + 0.9 for count in rows)), layout="constrained")
     panels = figure.subplots(len(rows), 1, squeeze=False, sharex=True, height_ratios=[n + 1 for n in rows])[:, 0]
     for axes, (title, found) in zip(panels, comparisons.items(), strict=True):
         _panel(axes, found)
         axes.set_title(title, fontsize=10)
     known = any(one.found.interval.known for found in comparisons.values() for one in found)
     bars = "line: mean; bar: 95 % interval" if known else "line: mean"
-    panels[-1].set_xlabel(f"difference in {score} from the reference (points: participants; {bars})")
+    panels[-1].set_xlabel(f"difference in {score} from the reference\n(points: participants; {bars})")
     return figure
 
 

@@ -305,3 +305,12 @@ def test_differences_of_nobody_are_drawn_without_people(recwarn: pytest.Warnings
     (group,) = grouped(results({"base": {1: BASE}, "undefined": {1: [np.nan] * len(BASE)}}), "f1")
     assert differences_figure({group.title: group.comparisons["f1"]}, "f1").axes[0].get_legend() is None
     assert not recwarn.list
+
+
+def test_the_label_of_differences_is_whole_beside_long_names() -> None:
+    name = "average of both of the networks"
+    (group,) = grouped(results({"base": {1: [*BASE] * 4}, name: {1: [*BETTER] * 4}}), "f1")
+    figure = differences_figure({group.title: group.comparisons["f1"]}, "kappa")
+    figure.draw_without_rendering()
+    label = figure.axes[0].xaxis.label.get_window_extent()
+    assert 0 <= label.x0 < label.x1 <= figure.bbox.x1

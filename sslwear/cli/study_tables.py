@@ -202,7 +202,7 @@ def methods_table(methods: Sequence[Summary], comparisons: Sequence[Comparison],
         objective: the score of the number of participants and of the spread over seeds.
     """
     differences = {comparison.summary.method: comparison for comparison in comparisons}
-    names = ["kappa", "f1", "participants", "seeds", "seed sd", *(("difference", "p, Holm") if comparisons else ())]
+    names = ["kappa", "f1", "people", "seeds", "seed sd", *(("difference", "p, Holm") if comparisons else ())]
     made = table("method", numbers=names)
     for one in methods:
         people, spread = one.scores[objective].participants, one.seed_sd[objective]

@@ -35,7 +35,7 @@ def masked(text: str) -> str:
 
 def _is_login(text: str) -> bool:
     """Whether a text is base64 of ``user:password``, and not the next word of a name such as *basic training*."""
-    try:
+    try:  # base64 has upper case within it; a word in lower case may decode to bytes with a colon by chance
         return b":" in base64.b64decode(text, validate=True) and not text[1:].islower()
     except ValueError:
         return False

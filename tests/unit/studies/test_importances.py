@@ -79,22 +79,17 @@ def test_random_or_equal_scores_have_none() -> None:
 
 
 def test_trials_that_repeat_others_make_no_scores_predictable() -> None:
-    rng, made, known = (
-        np.random.default_rng(0),
-        optuna.create_study(direction="maximize"),
-        dict[tuple[float, str], float](),
-    )
+    made, rng = optuna.create_study(direction="maximize"), np.random.default_rng(0)
     given = {"learning_rate": CategoricalDistribution([1e-4, 1e-3, 1e-2]), "pretext": CHOICES["pretext"]}
+    known: dict[tuple[float, str], float] = {}
     for _ in range(60):
-        params = {
-            "learning_rate": float(rng.choice([1e-4, 1e-3, 1e-2])),
-            "pretext": str(rng.choice(["none", "reverse"])),
-        }
-        place = (params["learning_rate"], params["pretext"])
-        attributes = {"duplicate_of": 0} if place in known else {}
-        value = known.setdefault(place, float(rng.normal()))
-        trial = optuna.trial.create_trial(value=value, params=params, distributions=given, user_attrs=attributes)
-        made.add_trial(trial)
+        rate, task = float(rng.choice([1e-4, 1e-3, 1e-2])), str(rng.choice(["none", "reverse"]))
+        attributes = {"duplicate_of": 0} if (rate, task) in known else {}
+        value = known.setdefault((rate, task), float(rng.normal()))
+        params = {"learning_rate": rate, "pretext": task}
+        made.add_trial(
+            optuna.trial.create_trial(value=value, params=params, distributions=given, user_attrs=attributes)
+        )
     assert importances(made) == {}
 
 

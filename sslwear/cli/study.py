@@ -158,12 +158,14 @@ def study_report(
 ) -> None:
     """Write the page of a study (study.html) and the report of its evaluation: REPORT.md, REPORT.json and figures."""
     with user_errors():
+        from dataclasses import replace
+
         from sslwear.errors import StudyError
         from sslwear.reports.report import write_report
         from sslwear.reports.study_page import study_page
         from sslwear.studies.database.optuna_storage import all_studies, find_study, store_errors
         from sslwear.studies.evaluations.listing import find_evaluation
-        from sslwear.studies.evaluations.results import is_evaluated, results
+        from sslwear.studies.evaluations.results import confusions, is_evaluated, results
         from sslwear.studies.results.report_inputs import gather_report_inputs
         from sslwear.studies.results.summary import PAGE
         from sslwear.studies.results.verdict import report
@@ -193,6 +195,7 @@ def study_report(
                 )
                 print_warning(unfinished)
             inputs = gather_report_inputs(name, store, found, unfinished)
+            inputs = replace(inputs, confusions=confusions(found, store))
         for path in write_report(found, inputs, out, reference):
             print_line(standard_output(), str(path))
 

@@ -15,6 +15,9 @@ LEVEL = 0.95
 RESAMPLES = 9999
 FEWEST = 5
 """Fewest participants for an interval. Resamples of fewer give little more than the smallest and the largest score."""
+DECIMALS = 12
+"""Decimals of a difference that Wilcoxon's test sees. Participants with equally many windows often have equal
+differences, and rounding errors would rank these by chance."""
 TOO_FEW = f"Fewer than {FEWEST} participants are too few for an interval."
 
 
@@ -107,6 +110,7 @@ def difference(first: pd.Series[float], second: pd.Series[float]) -> Difference:
     """
     each = (first - second).dropna()
     found = interval(each.to_numpy())
-    differing = each[each != 0]  # with zeros SciPy gives up the exact test, also where few differences remain
+    ranked = each.round(DECIMALS)
+    differing = ranked[ranked != 0]  # with zeros SciPy gives up the exact test, also where few differences remain
     p = float(stats.wilcoxon(differing).pvalue) if len(differing) else 1.0
     return Difference(found, p if len(each) > 1 else np.nan)

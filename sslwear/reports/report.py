@@ -15,7 +15,8 @@ from sslwear.config import Settings
 from sslwear.errors import StudyError
 from sslwear.evaluation.comparison import Summary, compare, find_method, summaries
 from sslwear.pretext.base import CHANCE
-from sslwear.reports.report_figures import CURVES, NAMES, MethodPoint, report_pictures, small_png
+from sslwear.reports.class_scores import class_section, f1_by_class
+from sslwear.reports.report_figures import CONFUSION, CURVES, NAMES, MethodPoint, report_pictures, small_png
 from sslwear.reports.report_text import (
     CAPTIONS,
     TITLES,
@@ -29,6 +30,7 @@ from sslwear.reports.report_text import (
     significance,
 )
 from sslwear.reports.study_report import TrialPoint
+from sslwear.reports.training_figures import confusion_figure
 from sslwear.training import EpochRecord
 from sslwear.utils.masking import masked
 from sslwear.utils.words import count
@@ -70,6 +72,8 @@ class ReportInputs:
         pretrained: scores of the pre-trainings.
         judged: how the trials of the search were judged, in a sentence; empty if the study did not keep it.
         unfinished: what the report lacks because jobs are not done, in a sentence; empty if all are.
+        confusions: windows by true class (index) and predicted class (columns) over all folds and seeds, by name of the
+            method; methods without are left out.
     """
 
     settings: Settings
@@ -84,6 +88,7 @@ class ReportInputs:
     pretrained: Sequence[Pretrained] = ()
     judged: str = ""
     unfinished: str = ""
+    confusions: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def write_report(results: pd.DataFrame, inputs: ReportInputs, folder: Path, reference: str | None = None) -> list[Path]:
@@ -114,9 +119,13 @@ def write_report(results: pd.DataFrame, inputs: ReportInputs, folder: Path, refe
         for group in groups
     }
     figures = report_pictures(networks, inputs.points, differences, inputs.curves, inputs.best_epoch, score)
+    if (best := next((name for name in _ranked(groups) if name in inputs.confusions), None)) is not None:
+        counts = inputs.confusions[best]
+        figures[CONFUSION] = confusion_figure(counts.to_numpy(), list(counts.index), best)
+    rows = json_rows(groups, inputs.confusions)
     files = {
         REPORT: masked(text(groups, inputs, list(figures))).encode(),
-        ROWS: (json.dumps(json_rows(groups), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
+        ROWS: (json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
         **{name: small_png(figure) for name, figure in figures.items()},
     }
     try:
@@ -188,11 +197,16 @@ def text(groups: Sequence[Group], inputs: ReportInputs, pictures: Sequence[str])
                 parts.append("\n".join(significance(group)))
                 order = sorted(COMPARED, key=lambda name: name != score)
                 parts += ["\n".join(comparisons_table(group, name)) for name in order]
+    parts += class_section(inputs.confusions, _ranked(groups))
     parts += _pretexts(inputs.pretrained)
     parts += _pictures(pictures, inputs.curves_of)
     parts += _search(groups, inputs)
     parts += _repeating(groups, inputs)
     return "\n\n".join(parts) + "\n"
+
+
+def _ranked(groups: Sequence[Group]) -> list[str]:
+    return [one.method for group in groups for one in group.ranked]
 
 
 def _how_compared(groups: Sequence[Group], score: str) -> str:
@@ -269,12 +283,12 @@ def _repeating(groups: Sequence[Group], inputs: ReportInputs) -> list[str]:
     return parts
 
 
-def json_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
+def json_rows(groups: Sequence[Group], confusions: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """One row for each data set, protocol and method; undefined values are None."""
-    return [_row(one) for group in groups for one in group.ranked]
+    return [_row(one, confusions.get(one.method)) for group in groups for one in group.ranked]
 
 
-def _row(one: Summary) -> dict[str, Any]:
+def _row(one: Summary, confusion: pd.DataFrame | None) -> dict[str, Any]:
     row: dict[str, Any] = {"dataset": one.dataset, "protocol": one.protocol, "method": one.method}
     for name, found in one.scores.items():
         row |= {f"{name}_mean": _finite(found.mean), f"{name}_sd": _finite(found.sd)}
@@ -290,6 +304,7 @@ def _row(one: Summary) -> dict[str, Any]:
         "supervised": one.supervised or None,
         "seeds": list(one.seeds),
         "participants": people,
+        "f1_by_class": None if confusion is None else {key: _finite(f1) for key, f1 in f1_by_class(confusion).items()},
         "run_ids": list(one.run_ids),
     }
 

@@ -1,4 +1,4 @@
-"""Figures of a report: at most four, small enough for a repository."""
+"""Figures of a report: at most five, small enough for a repository."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from sslwear.reports.training_figures import BLUE, COLOURS, GREY, learning_curve
 from sslwear.training import EpochRecord
 
 MASKS, PRETEXT, DIFFERENCES, CURVES = "masks.png", "pretext_tasks.png", "participants.png", "learning_curves.png"
-NAMES = (MASKS, PRETEXT, DIFFERENCES, CURVES)
+CONFUSION = "confusion.png"
+NAMES = (MASKS, PRETEXT, DIFFERENCES, CURVES, CONFUSION)
 MOST_BYTES = 60_000
 RESOLUTIONS = (110, 90, 70, 50, 35)
 """Dots per inch; the first one that gives a small file is used."""

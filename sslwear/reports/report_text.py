@@ -10,7 +10,7 @@ import numpy as np
 
 from sslwear.evaluation.comparison import SIGNIFICANT, TRANSDUCTIVE, Comparison, Summary, protocol_title, smallest_p
 from sslwear.evaluation.intervals import FEWEST, TOO_FEW, Interval, p_text
-from sslwear.reports.report_figures import CURVES, DIFFERENCES, MASKS, PRETEXT
+from sslwear.reports.report_figures import CONFUSION, CURVES, DIFFERENCES, MASKS, PRETEXT
 from sslwear.reports.study_report import TrialPoint
 from sslwear.utils.words import count
 
@@ -26,6 +26,7 @@ CAPTIONS = {
     PRETEXT: "Pretext tasks compared",
     DIFFERENCES: "Differences from the reference by participant",
     CURVES: "Learning curves",
+    CONFUSION: "Windows of the best method, over all folds and seeds, by true and predicted class",
 }
 
 

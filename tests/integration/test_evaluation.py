@@ -42,7 +42,7 @@ from sslwear.studies.evaluations import job_keys
 from sslwear.studies.evaluations.cross_validation import evaluate_study, results
 from sslwear.studies.evaluations.listing import find_evaluation
 from sslwear.studies.evaluations.plan import CrossValidationPlan
-from sslwear.studies.evaluations.results import COLUMNS, VALIDATION, validation_means
+from sslwear.studies.evaluations.results import COLUMNS, VALIDATION, confusions, validation_means
 from sslwear.studies.reruns.rerun import rerun
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
@@ -141,9 +141,16 @@ def test_everybody_is_tested_once_by_each_method_with_each_seed(
     assert logged_checkpoints(store, run) == []
     assert {item.path for item in store.client.list_artifacts(run.info.run_id)} == {
         "participants.csv",
+        "test_confusion.csv",
         "test_participants.csv",
         "test_probabilities.csv",
     }
+    counted = confusions(table, store)
+    assert list(counted) == ["head", "faster head"]
+    assert counted["head"].to_numpy().sum() == 2 * len(small)  # two seeds
+    assert np.diag(counted["head"]).sum() == round(
+        (table["accuracy"] * table["windows"])[table["method"] == "head"].sum()
+    )
     assert_frame_equal(results("tiny", store), table)
 
 
@@ -325,6 +332,9 @@ def test_the_choice_is_made_on_validation_participants_and_not_on_those_tested(
     for run_id, origin in zip(best["run_id"], large["run_id"], strict=True):
         tags = store.client.get_run(run_id).data.tags
         assert (tags["sslwear.chosen"], tags["sslwear.chosen_run"]) == ("large", origin)
+    counted = confusions(table, store)
+    assert_frame_equal(counted["best"], counted["large"])
+    assert counted["small"].to_numpy().tolist() == np.diag(counted["small"].sum(axis=1)).tolist()
 
 
 def test_selection_compares_members_over_participants_whose_score_is_defined_for_all(
@@ -355,6 +365,18 @@ def test_each_fold_of_an_evaluation_that_selects_must_tell_methods_apart(
     settings = evaluation({"data": str(tmp_path / "data")}, protocol="leave_one_out", methods=methods, seeds=[1])
     with pytest.raises(DataError, match=f"the validation participants {other[0]}.* have only the class"):
         CrossValidationPlan.build(settings, store)
+
+
+def test_kappa_is_refused_where_each_test_participant_has_one_class(
+    evaluation: Callable[..., Settings], small: Dataset, store: Store, tmp_path: Path
+) -> None:
+    names = np.array(["patient", "control"])[np.unique(small.pid, return_inverse=True)[1] % 2]
+    description = small.description.model_copy(update={"fingerprint": None, "class_names": ("control", "patient")})
+    write_dataset(tmp_path / "data", np.array(small.windows), names, small.pid, small.start, description)
+    top = {"data": str(tmp_path / "data")}
+    with pytest.raises(DataError, match="test participants has one class only, on which kappa is undefined"):
+        CrossValidationPlan.build(evaluation(top, seeds=[1]), store)
+    assert CrossValidationPlan.build(evaluation({**top, "objective": "f1"}, seeds=[1]), store).jobs
 
 
 def test_a_baseline_is_given_the_folds_participants_and_scored_like_a_network(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from io import StringIO
 
@@ -19,13 +19,14 @@ from sslwear.evaluation.smoothing import fit_smoothing, smooth_predictions
 from sslwear.studies.database.trials import logged_settings, score_of, training_of
 from sslwear.studies.evaluations.plan import CrossValidationPlan, Job
 from sslwear.studies.evaluations.probe import open_probe
-from sslwear.studies.evaluations.results import PARTICIPANTS, validation_means
+from sslwear.studies.evaluations.results import CONFUSION, PARTICIPANTS, validation_means
 from sslwear.studies.results.verdict import estimate
 from sslwear.studies.search.final_test import HeldOutScores, score_network, score_predictions
 from sslwear.studies.search.trials_loop import search_in_fold
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import NestedProgress, ProgressCallback
 from sslwear.studies.trial.all_participants import fit_on_all, resumable_on_all
+from sslwear.studies.trial.judgement import confusion_table
 from sslwear.studies.trial.training_checkpoints import resumable
 from sslwear.studies.trial.training_run import first_encoder, note, train
 from sslwear.studies.trial.winner import trial_network
@@ -86,6 +87,7 @@ def run_job(
             run.text(_probability_table(context, tested.probabilities), PROBABILITIES)
         run.metrics(tested.metrics)
         run.table(tested.table, PARTICIPANTS)
+        run.table(confusion_table(tested.truth, tested.predicted, context.dataset.class_names), CONFUSION)
         value = tested.means[objective]
     marks = [TRANSDUCTIVE] if plan.settings.transductive else []
     marks += [SUPERVISED_NOTE.format(", ".join(job.method.supervised))] if job.method.supervised else []
@@ -117,6 +119,8 @@ def _select_on_validation(
     run.copy(chosen.info.run_id)
     run.tags(chosen=best, chosen_run=chosen.info.run_id)
     run.text(plan.context.store.read_text(chosen, PARTICIPANTS), PARTICIPANTS)
+    with suppress(StudyError):  # a run of an earlier version has no confusions
+        run.text(plan.context.store.read_text(chosen, CONFUSION), CONFUSION)
     said = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
     what = f"Selected `{best}` by {validation_title(objective)}: {said}. Nothing was trained again."
     return what, float(reading.current_names(chosen.data.metrics)[f"test_{objective}"])

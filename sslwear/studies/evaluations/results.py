@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from io import StringIO
 
 import pandas as pd
@@ -18,6 +19,8 @@ from sslwear.utils.masking import masked
 
 PLAN, PARTICIPANTS, VALIDATION = "plan.csv", "test_participants.csv", "participants.csv"
 SUMMARY = "summary.csv"
+CONFUSION = "test_confusion.csv"
+"""Windows of the test participants by true and predicted class."""
 COLUMNS = (
     *("dataset", "protocol", "transductive", "supervised", "method", "seed", "averaged_seeds", "fold", "participant"),
     "windows",
@@ -77,6 +80,25 @@ def results(name: str, store: Store) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
 
 
+def confusions(found: pd.DataFrame, store: Store) -> dict[str, pd.DataFrame]:
+    """Windows by true class (index) and predicted class (columns), by method, over all folds and seeds.
+
+    Methods are left out if one of their runs was deleted, or was done by a version that did not keep them.
+
+    Args:
+        found: see `results`.
+        store: store of the runs.
+    """
+    counted = {}
+    for method, ids in found.groupby("method", sort=False)["run_id"]:
+        runs = [store.find_run(one) for one in ids.unique()]
+        with suppress(StudyError):
+            tables = [_read_confusion(store.read_text(run, CONFUSION)) for run in runs if run is not None]
+            if len(tables) == len(runs):
+                counted[str(method)] = sum(tables[1:], start=tables[0])
+    return counted
+
+
 def validation_means(store: Store, members: Mapping[str, MlflowRun], objective: str) -> dict[str, float]:
     """Mean objective of trained methods over the validation participants whose score is defined for all of them.
 
@@ -104,3 +126,10 @@ def read_participants(text: str) -> pd.DataFrame:
     kinds = {"participant": str, **dict.fromkeys(SCORES, float)}
     table = pd.read_csv(StringIO(text), dtype=kinds, keep_default_na=False, na_values={key: [""] for key in SCORES})
     return table.assign(participant=table["participant"].map(original_cell))
+
+
+def _read_confusion(text: str) -> pd.DataFrame:
+    """Read a table of `confusion_table`: windows by true class (index) and predicted class (columns)."""
+    counts = pd.read_csv(StringIO(text)).iloc[:, 1:]
+    names = [original_cell(name).removeprefix("predicted_") for name in counts.columns]
+    return pd.DataFrame(counts.to_numpy(), names, names)

@@ -11,9 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
+from sslwear.evaluation.intervals import DECIMALS
 from sslwear.evaluation.participants import mean_scores, per_participant, standard_errors
 from sslwear.training import EpochRecord, Evaluation, FoldedResult
-from sslwear.training.metrics import HEADLINE_SCORES, classification_scores, confusion
+from sslwear.training.metrics import HEADLINE_SCORES, Labels, classification_scores, confusion
 from sslwear.utils.words import count
 
 
@@ -100,9 +101,9 @@ class Scorer:
         )
 
 
-def confusion_table(judgement: Judgement, class_names: Sequence[str]) -> pd.DataFrame:
-    """Number of judged windows by true class (rows, column ``true``) and predicted class (other columns)."""
-    counts = confusion(judgement.truth, judgement.predicted, len(class_names))
+def confusion_table(truth: Labels, predicted: Labels, class_names: Sequence[str]) -> pd.DataFrame:
+    """Number of windows by true class (rows, column ``true``) and predicted class (other columns)."""
+    counts = confusion(truth, predicted, len(class_names))
     table = pd.DataFrame(counts, columns=[f"predicted_{name}" for name in class_names])
     table.insert(0, "true", list(class_names))
     return table
@@ -134,7 +135,7 @@ def is_worse(scores: Mapping[str, float], best: Mapping[str, float], p_value: fl
         best: score of each participant in the best trial.
         p_value: limit of the test's p-value.
     """
-    difference = np.array([value - best[name] for name, value in scores.items() if name in best])
+    difference = np.array([value - best[name] for name, value in scores.items() if name in best]).round(DECIMALS)
     differing = difference[difference != 0]  # with zeros SciPy gives up the exact test
     if p_value == 0 or len(differing) == 0 or difference.mean() >= 0:
         return False

@@ -199,4 +199,4 @@ def _log_scores(judgement: Judgement, class_names: Sequence[str], run: Run) -> N
         },
         judgement.epochs,
     )
-    run.table(confusion_table(judgement, class_names), CONFUSION)
+    run.table(confusion_table(judgement.truth, judgement.predicted, class_names), CONFUSION)

@@ -70,3 +70,11 @@ def test_a_difference_is_paired() -> None:
     tied = pd.Series([0.1, 0.2, 0.3, 0.4, 0.5, *[0.0] * 9])
     assert difference(tied, 0 * tied).p == pytest.approx(2 / 32)  # pairs that are equal say nothing
     assert math.isnan(difference(first[:1], second[1:2]).p)
+
+
+def test_equal_differences_are_tied_although_rounding_makes_them_unequal() -> None:
+    first = pd.Series([0.4, 0.8, 0.4, 0.4, 0.4, 0.1 + 0.2])
+    second = pd.Series([0.7, 0.6, 0.2, 0.7, 0.2, 0.3])
+    assert len(set((first - second).abs())) > 3
+    exact = difference(pd.Series([-3, 2, 2, -3, 2, 0]), pd.Series([0] * 6))
+    assert difference(first, second).p == exact.p == pytest.approx(20 / 32)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sslwear.config import parse
@@ -215,7 +216,12 @@ def test_all_files_are_written_and_say_the_same(tmp_path: Path) -> None:
     points = [TrialPoint(i, 0.5 + 0.1 * i, ("all", "head")[i % 2], "none", False) for i in range(4)]
     curves = [EpochRecord(i, 1 / i, 1.2 / i, {"f1": 0.1 * i}, {}, 0.0) for i in range(1, 4)]
     kinds = {"base": ("all", "none"), "seen": ("all", "reverse")}
-    files = write_report(frame, inputs(points=points, curves=curves, best_epoch=3, kinds=kinds), tmp_path / "report")
+    classes = ["sedentary", "household chores", "walking", "bicycling"]
+    confusions = {
+        "seen": pd.DataFrame(np.diag([3, 2, 4, 0]) + np.eye(4, k=1, dtype=int)[[0, 3, 3, 3]], classes, classes)
+    }
+    more = inputs(points=points, curves=curves, best_epoch=3, kinds=kinds, confusions=confusions)
+    files = write_report(frame, more, tmp_path / "report")
     assert [file.name for file in files] == ["REPORT.md", "REPORT.json", *NAMES]
     for file in files[2:]:
         content = file.read_bytes()
@@ -226,7 +232,18 @@ def test_all_files_are_written_and_say_the_same(tmp_path: Path) -> None:
     assert text.startswith(
         "# Study masks\n\nOn adl, leave-one-out, `seen (transductive)` has the highest mean macro F1"
     )
-    assert text.count("`seen`") == text.count("`base`") == 0  # the marks are everywhere
+    ranking, _, by_class = text.partition("## Scores by class")
+    assert ranking.count("`seen`") == ranking.count("`base`") == 0  # the marks are everywhere
+    assert "| `household chores` | 20.0% | 0.800 |" in by_class
+    assert [row["f1_by_class"] for row in rows] == [
+        {
+            "sedentary": pytest.approx(6 / 7),
+            "household chores": pytest.approx(4 / 5),
+            "walking": 1.0,
+            "bicycling": None,
+        },
+        None,
+    ]
     assert "*supervised on* a data set were pre-trained with its labels" in text
     for name in NAMES:
         assert f"]({name})" in text

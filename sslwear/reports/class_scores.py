@@ -1,0 +1,63 @@
+"""Scores by class of the methods of an evaluation, as a part of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+ERRORS_NAMED = 3
+"""Number of errors that are named."""
+
+
+def f1_by_class(confusion: pd.DataFrame) -> pd.Series[float]:
+    """F1 of each class over all windows; NaN for a class that is neither true nor predicted.
+
+    Args:
+        confusion: number of windows by true class (index) and predicted class (columns), in the same order.
+    """
+    right = np.diag(confusion)
+    return pd.Series(right, confusion.index, dtype=float) * 2 / (confusion.sum(axis=1) + confusion.sum(axis=0))
+
+
+def class_section(confusions: Mapping[str, pd.DataFrame], ranked: Sequence[str]) -> list[str]:
+    """Parts of a report in Markdown: F1 by class and method, and the most frequent errors of the best method.
+
+    Args:
+        confusions: confusions by method, see `f1_by_class`.
+        ranked: names of the methods, the best first; those without confusions are left out.
+    """
+    names = [name for name in ranked if name in confusions]
+    if not names:
+        return []
+    scores = {name: f1_by_class(confusions[name]) for name in names}
+    windows = confusions[names[0]].sum(axis=1)
+    lines = [
+        f"| class | share of windows | {' | '.join(_code(name) for name in names)} |",
+        "|---|---|" + "---|" * len(names),
+    ]
+    for one in windows.index:
+        cells = ["" if np.isnan(found[one]) else f"{found[one]:.3f}" for found in scores.values()]
+        lines.append(f"| {_code(one)} | {windows[one] / windows.sum():.1%} | {' | '.join(cells)} |")
+    how = "F1 of each class over the windows of all test participants, folds and seeds together."
+    return ["## Scores by class", f"{how} {_errors(confusions[names[0]], names[0])}", "\n".join(lines)]
+
+
+def _errors(confusion: pd.DataFrame, method: str) -> str:
+    """The most frequent errors of a method, in a sentence."""
+    counts, names = confusion.to_numpy(copy=True), list(confusion.index)
+    np.fill_diagonal(counts, 0)
+    if not counts.any():
+        return f"`{method}` made no error."
+    most = np.argsort(-counts, axis=None, kind="stable")[:ERRORS_NAMED]
+    named = [
+        f"`{names[true]}` predicted as `{names[predicted]}` ({counts[true, predicted] / counts.sum():.0%})"
+        for true, predicted in zip(*np.unravel_index(most, counts.shape), strict=True)
+        if counts[true, predicted]
+    ]
+    return f"Most errors of `{method}` are {', '.join(named)}."
+
+
+def _code(name: str) -> str:
+    return f"`{name}`".replace("|", r"\|")

@@ -1,4 +1,4 @@
-"""Batch norms in step: statistics of the whole batch, of which each process has a part.
+"""Batch norms in training: statistics of their first batches, and of a whole batch on several processes.
 
 PyTorch's `SyncBatchNorm` computes on graphics cards only. This one computes anywhere, so that the same code is tested
 on the CPU.
@@ -17,6 +17,43 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from sslwear.training.processes import Processes
 
 _counted = True
+
+
+class NewNorms:
+    """Batch norms whose running statistics are the mean over the batches so far, while these are few.
+
+    Running statistics start at mean 0 and variance 1, which their exponential average has forgotten after some 40
+    batches only. Until then an evaluation computes with wrong statistics, and early stopping on few windows would keep
+    the first epoch.
+
+    Args:
+        network: network in training.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._norms = [
+            module
+            for module in network.modules()
+            if isinstance(module, _BatchNorm) and module.track_running_stats and module.momentum is not None
+        ]
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The forward pass of a training step; norms that are frozen, or have had enough batches, stay as they are."""
+        momenta = {}
+        for norm in [norm for norm in self._norms if norm.training]:
+            assert norm.num_batches_tracked is not None
+            assert norm.momentum is not None
+            share = 1 / (int(norm.num_batches_tracked) + 1)
+            if share > norm.momentum:
+                momenta[norm], norm.momentum = norm.momentum, share
+            else:
+                self._norms.remove(norm)
+        try:
+            yield
+        finally:
+            for norm, momentum in momenta.items():
+                norm.momentum = momentum
 
 
 @contextmanager

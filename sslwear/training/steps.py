@@ -15,6 +15,7 @@ from sslwear.training.averaging import WeightAverage
 from sslwear.training.batch import Batch
 from sslwear.training.device import Stream, generator
 from sslwear.training.evaluation import forward_part
+from sslwear.training.norms import NewNorms
 from sslwear.training.reading import read
 from sslwear.training.results import FitSettings
 from sslwear.training.task import Task
@@ -51,6 +52,7 @@ class Steps:
         self._average, self._samples, self._features = average, samples, features
         self._learns: list[str] | None = None
         self._wrapped: DistributedDataParallel | None = None
+        self._new_norms = NewNorms(network)
         streams = {"task": Stream.TRAINING, "gradients": Stream.GRADIENTS, "dropout": Stream.DROPOUT}
         self.draws = {name: generator(settings.seed, stream) for name, stream in streams.items()}
 
@@ -62,7 +64,8 @@ class Steps:
             labels: class indices (B,).
             depth: number of blocks that `x` has passed.
         """
-        loss, sums = self._loss(self._parallel(), x, labels, self.draws["task"], depth, self.draws["dropout"])
+        with self._new_norms.averaged():
+            loss, sums = self._loss(self._parallel(), x, labels, self.draws["task"], depth, self.draws["dropout"])
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self._settings.clip_norm is not None:

@@ -18,9 +18,9 @@ from sslwear.studies.setup.names import augmentation_of
 from sslwear.tuning.base import TuningStrategy
 from sslwear.utils import plugins
 
-EVALUATION_VERSION = 5
+EVALUATION_VERSION = 6
 """Raise it when the arithmetic of an evaluation changes: jobs that finished under another version are run again."""
-PRETRAINING_VERSION = 5
+PRETRAINING_VERSION = 6
 """Raise it when the arithmetic of pre-training changes: encoders of another version are pre-trained again."""
 
 

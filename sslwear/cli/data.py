@@ -215,6 +215,7 @@ def _prepare(source: Source, out: Path, plan: WindowPlan, jobs: int) -> None:
     if nothing is not None:
         raise nothing
     if failed:
+        print_warning(f"{out} lacks what was left out. To read it again, delete the directory and repeat the command")
         raise typer.Exit(1)
 
 

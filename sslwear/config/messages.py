@@ -33,7 +33,7 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
         error: the error of `model`.
         model: the settings.
     """
-    problem = error.errors(include_url=False)[0]
+    problem, *others = error.errors(include_url=False)
     place, kind = problem["loc"], problem["type"]
     inner = tuple(part for i, part in enumerate(place) if place[i - 1 : i] == ("methods",) or not _is_branch(part))
     if kind in ("extra_forbidden", "missing"):  # the key itself may look like a branch
@@ -46,7 +46,10 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
             return f"unknown key {dotted(place)!r}. Did you mean {' or '.join(meant)}? Allowed here are {allowed}"
         return f"unknown key {dotted(place)!r}; allowed here are {allowed}"
     if kind == "missing":
-        return f"the key {dotted(place)!r} is missing; add it"
+        beside = (other["loc"] for other in others if other["type"] == "extra_forbidden")
+        unknown = next((loc[-1] for loc in beside if loc[:-1] == problem["loc"][:-1]), None)
+        misspelt = "" if unknown is None else f". The key {dotted((*place[:-1], unknown))!r} is unknown"
+        return f"the key {dotted(place)!r} is missing; add it{misspelt}"
     place = inner
     given = problem["input"]
     key = dotted((*place[:-1], given) if kind == "invalid_key" else place)

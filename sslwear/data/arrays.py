@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from sslwear.data.checks import ARRAYS, DESCRIPTION
 from sslwear.errors import DataError
+from sslwear.utils.files import synchronise
 
 CHUNK_BYTES = 32 * 2**20
 WORN = "worn"
@@ -126,12 +127,19 @@ def write_dataset(
 
 def take_name(making: Path, folder: Path) -> bool:
     """Rename a complete folder in one step; returns whether a data set has that name now, this one or another."""
-    making.chmod(0o755)
+    complete(making)
     try:
         making.rename(folder)
     except OSError:
         return (folder / DESCRIPTION).is_file()  # another process has finished the same data set
     return True
+
+
+def complete(making: Path) -> None:
+    """Let others read a temporary folder whose files are all written, and let these outlive a power failure."""
+    making.chmod(0o755)
+    for path in making.rglob("*"):
+        synchronise(path)  # otherwise a power failure could leave a named folder with empty files
 
 
 def join(parts: Sequence[Path], folder: Path, description: Description, class_names: Sequence[str]) -> None:

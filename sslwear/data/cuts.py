@@ -22,7 +22,7 @@ STRAY = f"less than {STRAY_S} s beside a set-back of the clock"
 FAR = f"more than {MAX_DAYS} days from the rest, as when the clock was not set"
 TWICE = "times that occur twice, as after a set-back of the clock"
 ADVICE = {
-    NOT_LATER: "write times with more digits, and each sample once",
+    NOT_LATER: "write times with more digits, and each sample once, or give --rate for a table",
     STRAY: "put the samples in order of time",
     FAR: "correct the times, or remove these samples",
     TWICE: "correct the times, or split the recording where the clock was set back",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,16 +186,17 @@ def _about_names(folder: Path, pid: NDArray[Any], joined: Sequence[Sequence[str]
 
 
 def _about_classes(folder: Path, names: Sequence[str]) -> list[str]:
-    """Warning about classes whose names differ only by case or blanks."""
+    """Warning about classes whose names differ only by case, blanks or how letters are encoded."""
     spellings: dict[str, list[str]] = {}
     for name in names:
-        spellings.setdefault(" ".join(name.casefold().split()), []).append(name)
+        spelling = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        spellings.setdefault(spelling, []).append(name)
     alike = [found for found in spellings.values() if len(found) > 1]
     if not alike:
         return []
     return [
         f"{folder / 'Y.npy'}: {', '.join(map(repr, alike[0]))} are different classes, although their names differ only "
-        "by case or blanks. If they are one class, give it one name"
+        "by case, blanks or how letters are encoded. If they are one class, give it one name"
     ]
 
 

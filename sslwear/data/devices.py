@@ -117,7 +117,7 @@ class DeviceFiles(Source):
 
     def stamp(self, participant: int | str) -> dict[str, Stamp]:
         """Size and time of change of a participant's file."""
-        return {file: stamp(Path(file)) for file in self.files(participant)}
+        return {os.path.realpath(file): stamp(Path(file)) for file in self.files(participant)}
 
     def recordings(self, participant: int | str) -> Iterator[Recording]:
         """Read a participant's files into memory; see `windows` for less memory."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sslwear.data.arrays import ArrayFile, Fingerprint, chunks, motion
+from sslwear.data.arrays import ArrayFile, Fingerprint, chunks, complete, motion
 from sslwear.data.cuts import Cut, add_up
 from sslwear.data.gravity import check_gravity, rest_statistics
 from sslwear.data.recording import NO_LABEL, RecordingInfo
@@ -97,6 +97,7 @@ def prepare_participant(source: Source, participant: int | str, plan: WindowPlan
     try:
         result = replace(_write_windows(source, participant, plan, making), raw=state)
         (making / "report.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
+        complete(making)
         making.rename(shard)
     except DataError as error:
         return PreparationResult(participant, error=str(error), raw=state)

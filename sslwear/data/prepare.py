@@ -18,6 +18,7 @@ from sslwear.data.participant import RATE_HZ, PreparationResult, WindowPlan, pre
 from sslwear.data.sources.base import Source
 from sslwear.errors import DataError
 from sslwear.utils import processes
+from sslwear.utils.paths import is_folder
 
 __all__ = [
     "PREPARATION_VERSION",
@@ -88,11 +89,15 @@ def prepare(
         DataError: when the source cannot be read, `folder` has another content, or raw files changed during the call.
     """
     plan = plan or WindowPlan(source.window_s, source.step_s)
+    if is_folder(folder) and folder.is_symlink():  # whose name a folder cannot take
+        folder = folder.resolve()
     key = _key(source, plan)
     partial = folder.parent / f".{folder.name}.partial"
     with unfinished.locked(partial, folder, wait_s):
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
             return _existing_results(source, folder, key)
+        if folder.is_mount():  # the name cannot be taken at the end
+            raise DataError(f"cannot write {folder}: a disk is mounted there; give a folder in it, {folder / 'data'}")
         unfinished.wait_for_workers(partial / "shards", folder)
         places = _places(source, partial, key)
         ordered = _read_all(source, plan, places, jobs, progress)
@@ -206,7 +211,9 @@ def _existing_results(source: Source, folder: Path, key: str) -> list[Preparatio
         description = describe(folder)
     except DataError:
         description = None
-    if description is None or description.plan != json.loads(key):
+    if description is None or description.plan is None:  # such as a folder of recordings, which must not be deleted
+        raise DataError(f"{folder} exists, and was not written by this command; give an unused directory")
+    if description.plan != json.loads(key):
         raise DataError(f"{folder} exists, and was prepared with other settings; give an unused directory or delete it")
     results = [PreparationResult(**result) for result in description.participants or ()]
     added = set(source.participants()) - {result.participant for result in results}

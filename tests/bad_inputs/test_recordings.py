@@ -244,6 +244,9 @@ PATHS: list[tuple[str, str]] = [
     ("good.csv.zip", "good.csv.zip has an unknown ending"),
     ("good.csv.bz2", "good.csv.bz2 has an unknown ending"),
     ("good.xlsx", "good.xlsx has an unknown ending"),
+    ("nothing", "there is no file nothing; give the path of a recording"),
+    ("nothing.txt", "there is no file nothing.txt"),
+    ("x" * 300, "there is no file xxx"),
     ("~nobody/anna.csv", "there is no file ~nobody/anna.csv"),
     ("http://example.org/a.csv", "there is no file http:/example.org/a.csv"),
 ]
@@ -256,6 +259,8 @@ def test_a_recording_that_is_no_file_is_refused(name: str, said: str) -> None:
     Path("loop.csv").symlink_to("loop.csv")
     Path("broken.csv").symlink_to("nothing.csv")
     Path("good.csv").write_text(GOOD)
+    for other in ("good.txt", "good", ".csv", "good.csv.zip", "good.csv.bz2", "good.xlsx"):
+        Path(other).touch()
     for command in commands(name):
         assert said in refusal(*command)
 

@@ -106,7 +106,7 @@ def test_truncated_corrupt_and_empty_files_are_named_and_the_others_are_used(
     assert result.exit_code == 1
     assert open_shards(tmp_path / "out").participants == ["good"]
     assert "Traceback" not in result.output
-    sentences = [line for line in result.stderr.splitlines() if line.startswith("sslwear: ")]
+    sentences = [line for line in result.stderr.splitlines() if " was left out: " in line]
     assert len(sentences) == 3
     for file in files:
         assert any(f"{file} " in sentence and "copy it from the device again" in sentence for sentence in sentences)
@@ -219,7 +219,9 @@ def test_a_missing_file_is_named_and_the_others_are_used(tmp_path: Path) -> None
     files = [tmp_path / "absent.cwa", write_csv(tmp_path / "good.csv", 1), write_csv(tmp_path / "short.csv", 0.1)]
     result = CliRunner().invoke(app, ["data", "import", *map(str, files), "--out", str(tmp_path / "out"), "--jobs=1"])
     assert result.exit_code == 1
-    assert result.stderr == f"sslwear: absent was left out: there is no file {files[0]}; give the path of a recording\n"
+    left_out, advice = result.stderr.splitlines()
+    assert left_out == f"sslwear: absent was left out: there is no file {files[0]}; give the path of a recording"
+    assert advice.endswith("out lacks what was left out. To read it again, delete the directory and repeat the command")
     assert open_shards(tmp_path / "out").participants == ["good"]
     notes = [
         report.note
@@ -227,6 +229,16 @@ def test_a_missing_file_is_named_and_the_others_are_used(tmp_path: Path) -> None
     ]
     assert notes[0].endswith("2024-05-01 12:00:00 to 2024-05-01 12:00:59 (60 s)")
     assert notes[1].endswith("; no stretch without a gap is as long as a window, 10 s")
+
+
+def test_a_name_in_other_letters_is_read_in_any_language_of_the_system(
+    java: None, shared_recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    file = tmp_path / "Jürgen.bin"
+    shutil.copy(shared_recordings / "recordings" / "geneactiv_455s.bin", file)
+    (recording,) = DeviceFiles([file]).recordings("Jürgen")
+    assert len(recording.samples) == 27_300
 
 
 def test_blocks_that_were_never_written_are_not_damaged(java: None, shared_recordings: Path, tmp_path: Path) -> None:

@@ -143,10 +143,28 @@ def test_what_was_made_otherwise_is_not_touched(raw: Path, tmp_path: Path) -> No
         prepare(Toy(raw), tmp_path / "data", WindowPlan(window_s=4, step_s=4))
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("ten years of work")
-    with pytest.raises(DataError, match="exists"):
+    with pytest.raises(DataError, match=r"exists, and was not written by this command; give an unused directory$"):
         prepare(Toy(raw), tmp_path / "thesis", PLAN)
     assert contents(tmp_path / "data") == before
     assert contents(tmp_path / "thesis") == {"chapter.txt": b"ten years of work"}
+
+
+def test_a_link_to_an_empty_folder_is_filled(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk" / "data").mkdir(parents=True)
+    (tmp_path / "data").symlink_to(tmp_path / "disk" / "data")
+    first = prepare(Toy(raw), tmp_path / "data", PLAN)
+    assert len(open_dataset(tmp_path / "disk" / "data")) == sum(result.windows for result in first)
+    assert prepare(Toy(raw), tmp_path / "data", PLAN) == first
+
+
+def test_a_mounted_disk_is_refused_before_anything_is_read(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path / "disk")
+    (tmp_path / "disk").mkdir()
+    with pytest.raises(DataError, match=r"a disk is mounted there; give a folder in it, .*disk/data$"):
+        prepare(Toy(raw), tmp_path / "disk", PLAN)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "raw"]
 
 
 def test_a_participant_who_cannot_be_read_is_reported_and_the_others_are_used(raw: Path, tmp_path: Path) -> None:
@@ -311,6 +329,25 @@ def test_unlabelled_windows_are_all_kept_a_folder_a_participant(raw: Path, tmp_p
         assert windows.shape == (shard.count, 150, 3)
         assert_array_equal(shard.rows(), np.arange(shard.count))
         assert_allclose(shard.motion(shard.rows()), windows.std(axis=1).mean(axis=1), rtol=1e-5)
+        assert shard.folder.stat().st_mode & 0o777 == 0o755  # others who share the directory see it too
+
+
+def test_finished_participants_outlive_a_power_failure(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_disk: list[Path] = []
+    monkeypatch.setattr("sslwear.data.arrays.synchronise", on_disk.append)
+    rename, renamed = Path.rename, []
+
+    def check(path: Path, target: Path) -> Path:
+        if (path / "X.npy").is_file():
+            renamed.append(target)
+            assert set(path.iterdir()) <= set(on_disk)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", check)
+    prepare(Toy(raw), tmp_path / "data", PLAN)
+    assert len(renamed) == 7  # six participants and the whole
 
 
 def test_shards_can_be_put_together_and_damaged_ones_are_refused(raw: Path, tmp_path: Path) -> None:

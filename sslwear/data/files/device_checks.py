@@ -23,6 +23,7 @@ from sslwear.data.cuts import duration
 from sslwear.data.files.clock import Clock, texts
 from sslwear.data.files.recording_format import TableError
 from sslwear.errors import DataError
+from sslwear.utils.paths import is_file, is_folder
 from sslwear.utils.words import count
 
 Result = TypeVar("Result")
@@ -40,13 +41,15 @@ def name_of(file: Path) -> str:
     """Name of a recording's file without its endings.
 
     Raises:
-        DataError: when the ending is unknown.
+        DataError: when the ending is unknown, or there is no file with it.
     """
     for ending in (*DEVICE_ENDINGS, *TABLE_ENDINGS):
         if file.name.lower().endswith(ending) and len(file.name) > len(ending):
             return file.name[: -len(ending)]
-    if file.is_dir():
+    if is_folder(file):
         raise DataError(f"{file} is a folder. Give its files, such as {file / '*.csv'}")
+    if not is_file(file):
+        raise DataError(f"there is no file {file}; give the path of a recording")
     known = ", ".join(ending for ending in (*DEVICE_ENDINGS, *TABLE_ENDINGS) if not ending.endswith(".gz"))
     raise DataError(f"{file} has an unknown ending. Give files that end in {known}, or in the first four with .gz.")
 

@@ -153,6 +153,8 @@ def open_recording(file: Path, folder: Path, reading: Reading | None = None) -> 
     """
     check_readable(file)
     reading = reading or Reading()
+    if reading.format.start_time is not None and not is_table(file):  # otherwise its clock would seem to be corrected
+        raise DataError(f"{file} has its own times, so --start-time has no effect; give it without that option")
     buffers: list[SampleBuffer] = []
 
     def read() -> tuple[TimeAxis, Calibration, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 import subprocess
@@ -66,7 +67,7 @@ def _run_java(file: Path, place: Path, folder: Path) -> tuple[SampleBuffer, dict
     command = [*JAVA, "-cp", home, kind, "-i", str(file), "-o", str(place), "--stream"]
     buffer: SampleBuffer | None = None
     try:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=2**20) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=2**20, env=_environment()) as process:
             assert process.stdout is not None
             try:
                 columns = _columns(process.stdout)
@@ -85,6 +86,12 @@ def _run_java(file: Path, place: Path, folder: Path) -> tuple[SampleBuffer, dict
         if buffer is not None:
             buffer.close()
         raise
+
+
+def _environment() -> dict[str, str]:
+    """The environment of this process, in a language in which Java finds files whose names are not in ASCII."""
+    plain = os.environ.get("LC_ALL") in ("C", "POSIX")  # as in many batch jobs
+    return {**os.environ, **({"LC_ALL": "C.UTF-8"} if plain else {})}
 
 
 def _columns(stream: IO[bytes]) -> tuple[str, ...]:

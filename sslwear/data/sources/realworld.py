@@ -71,7 +71,10 @@ class RealWorld(Source):
                 continue
             with self.raw.inside(packed) as inner:
                 for name, table in inner.find(TABLE):
-                    if name.rsplit("/", 1)[-1] not in seen:
+                    # zip files of parts may be within that of the activity, and unpacked beside it
+                    file = "/".join(f"{packed}/{name}".rsplit("/", 2)[-2:])
+                    if seen.isdisjoint({file, name.rsplit("/", 1)[-1]}):
+                        seen.add(file)
                         yield self._recording(inner, name, int(match[1]), table[1], f"{self.raw.path}: {packed}")
 
     def _packed(self) -> list[tuple[str, re.Match[str]]]:

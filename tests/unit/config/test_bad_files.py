@@ -37,6 +37,7 @@ WHOLE: list[tuple[str, str]] = [
     ("{}", MISSING),
     ("Study: a\ndata: b", MISSING),
     ("study: a", "the key 'data' is missing"),
+    ("study: a\ndta: b", "the key 'data' is missing; add it. The key 'dta' is unknown"),
     ("study: a\n\tdata: b", "is not YAML: found character '\\t'"),
     ("study: a\ndata: [", "is not YAML: "),
     ("study: a\ndata: {", "is not YAML: "),

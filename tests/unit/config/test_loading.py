@@ -180,6 +180,10 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
             ["'search.learning_rate.size'", "low, high, step, log"],
         ),
         ("search: {learning_rate: {low: 1}}", ["'search.learning_rate.high' is missing"]),
+        (
+            "search: {learning_rate: {min: 1, max: 2}}",
+            ["'search.learning_rate.low' is missing", "'search.learning_rate.min' is unknown"],
+        ),
         ("trials: 0", ["trials: ", "greater than or equal to 1", "got 0"]),
         ("trials: 2.5", ["trials: ", "integer", "got 2.5"]),
         ("trials: many", ["trials: ", "integer", "got 'many'"]),

@@ -513,9 +513,11 @@ def test_minus_one_is_a_class_beside_one(tmp_path: Path, whole: Arrays) -> None:
     assert open_dataset(save(tmp_path / "data", whole | {"Y": np.tile([-1, 1], 6)})).class_names == ("-1", "1")
 
 
-def test_classes_that_differ_by_case_or_blanks_are_warned_of(tmp_path: Path, whole: Arrays) -> None:
-    first, *_ = open_dataset(save(tmp_path / "data", whole | {"Y": np.tile(["walk", "Walk ", "sit"], 4)})).warnings
-    assert "'Walk ', 'walk' are different classes" in first
+@pytest.mark.parametrize("other", ["Stu\u0308hle ", "St\xfchle", "st\xfchle"])
+def test_classes_that_look_the_same_are_warned_of(tmp_path: Path, whole: Arrays, other: str) -> None:
+    names = ["Stu\u0308hle", other, "sit"]
+    first, *_ = open_dataset(save(tmp_path / "data", whole | {"Y": np.tile(names, 4)})).warnings
+    assert f"{', '.join(map(repr, sorted(names[:2])))} are different classes" in first
 
 
 @pytest.mark.parametrize(("rate_hz", "warned"), [(15, True), (30, False), (50, False)])  # at 50 Hz there are gaps

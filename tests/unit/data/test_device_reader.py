@@ -13,6 +13,7 @@ import pytest
 from sslwear.data.cuts import NOT_LATER, TWICE
 from sslwear.data.files import csv_recordings
 from sslwear.data.files.device_reader import open_recording
+from sslwear.data.files.recording_format import Reading, RecordingFormat
 from sslwear.errors import DataError
 from tests.samples.days import miscalibrated
 from tests.streaming import compare
@@ -126,3 +127,15 @@ def test_a_recording_of_one_sample_gives_no_window(tmp_path: Path) -> None:
     (tmp_path / "anna.csv").write_text("time,x,y,z\n2024-05-01 12:00:00,0,0,1\n")
     with open_recording(tmp_path / "anna.csv", tmp_path) as recording:
         assert sum(len(part) for part in recording.windows(2, 5, 5)) == 0
+
+
+def test_a_start_time_that_would_not_change_the_times_of_a_device_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sslwear.data.files.device_reader.check_readable", lambda file: None)  # it needs Java
+    reading = Reading(RecordingFormat(start_time="2024-05-01 12:00"))
+    with (
+        pytest.raises(DataError, match=r"anna\.cwa has its own times, so --start-time has no effect; give it without"),
+        open_recording(tmp_path / "anna.cwa", tmp_path, reading),
+    ):
+        pass

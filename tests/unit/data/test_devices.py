@@ -463,6 +463,14 @@ def test_declared_participants_are_part_of_the_identity(tmp_path: Path) -> None:
     assert DeviceFiles([file]).identity() != DeviceFiles([file], participants=people).identity()
 
 
+def test_files_are_the_same_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples_of().to_csv(tmp_path / "anna.csv", index=False)
+    plan = WindowPlan(10, 10, unlabelled=True)
+    first = prepare(DeviceFiles([tmp_path / "anna.csv"]), tmp_path / "out", plan)
+    monkeypatch.chdir(tmp_path)
+    assert prepare(DeviceFiles([Path("anna.csv")]), tmp_path / "out", plan) == first
+
+
 def test_the_command_says_what_may_be_wrong_with_the_tables(tmp_path: Path) -> None:
     for name in ("S1_visit1", "S1_visit2", "002"):
         samples_of().to_csv(tmp_path / f"{name}.csv", index=False)

@@ -84,6 +84,20 @@ def test_packed_unpacked_and_half_unpacked_are_the_same(tmp_path: Path) -> None:
     assert packed.class_names == ("climbingup", "sitting", "walking")
 
 
+def test_zip_files_of_parts_beside_the_one_that_they_are_from_count_once(tmp_path: Path) -> None:
+    folder = tmp_path / "proband4" / "data"
+    parts = {
+        f"acc_walking_{part}_csv.zip": realworld.packed({f"acc_walking_{part}_forearm.csv": realworld.table(part)})
+        for part in (3, 4)
+    }
+    (folder / "acc_walking_csv").mkdir(parents=True)
+    with zipfile.ZipFile(folder / "acc_walking_csv.zip", "w") as outer:
+        for name, content in parts.items():
+            outer.writestr(name, content)
+            (folder / "acc_walking_csv" / name).write_bytes(content)
+    assert len(list(RealWorld(tmp_path).recordings(4))) == 2
+
+
 def test_a_downloaded_archive_of_an_archive_a_proband_is_read_in_its_folder(tmp_path: Path) -> None:
     raw, downloads = tmp_path / "raw", tmp_path / "downloads"
     realworld.write(raw)

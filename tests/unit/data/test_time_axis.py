@@ -164,7 +164,7 @@ def test_a_clock_that_was_not_set_is_cut() -> None:
 def test_times_cut_to_the_second_are_refused(unit_s: float) -> None:
     axis, _ = axis_of(np.floor(even(0, 120, 30) / unit_s + 1e-6) * unit_s)
     assert set(cuts_of(axis)) == {NOT_LATER}
-    with pytest.raises(DataError, match=r"no later time than the sample before.*; write times with more digits"):
+    with pytest.raises(DataError, match=r"no later time than the sample before.*; write times with more .* --rate"):
         check_used("anna.csv", axis.used, axis.cuts)
 
 

@@ -162,8 +162,8 @@ class _Named:
     def find(cls, store: Store, reference: str) -> _Named:
         from sslwear.deployment.registry import load_model, name_and_version
 
-        loaded = load_model(store, reference)
-        return cls(loaded, *name_and_version(store, reference))
+        name, version = name_and_version(store, reference)  # before, because somebody may move the alias meanwhile
+        return cls(load_model(store, f"{name}/{version}" if version else reference), name, version)
 
 
 def _label(files: Sequence[Path], model: _Named, options: Options, jobs: int | None) -> list[Outcome]:
@@ -188,9 +188,14 @@ def _tell(outcomes: Sequence[Outcome], others: Sequence[Path]) -> None:
         if outcome.error:
             print_warning(f"{outcome.name} was left out: {outcome.error}")
     if others:
-        shown = ", ".join(path.name for path in others[:SHOWN_NAMES])
-        more = f" and {len(others) - SHOWN_NAMES} more" if len(others) > SHOWN_NAMES else ""
-        print_line(standard_output(), f"Not read, because they have other endings: {shown}{more}.")
+        shown = _some([path.name for path in others])
+        print_line(standard_output(), f"Not read, because they have other endings: {shown}.")
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, and the number of the others."""
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(names[:SHOWN_NAMES]) + more
 
 
 def _cohort(labelled: Sequence[Outcome], participants: Path | None, model: _Named, options: Options) -> None:
@@ -207,7 +212,7 @@ def _cohort(labelled: Sequence[Outcome], participants: Path | None, model: _Name
     console, found = standard_output(), []
     print_line(console, "")
     if any(not outcome.error for outcome in labelled):
-        earlier = earlier_recordings(labelled, options)
+        earlier, others = earlier_recordings(labelled, options)
         every = in_order([*labelled, *earlier])
         before = {one.name: one.participant for one in every if one.participant is not None}
         tables = read_tables([one.name for one in every], None, participants, before)
@@ -218,6 +223,12 @@ def _cohort(labelled: Sequence[Outcome], participants: Path | None, model: _Name
         if earlier:
             also = count(len(earlier), "recording")
             print_line(console, f"The tables of people also have {also} of earlier commands.")
+        if others:
+            print_warning(
+                f"the tables of people do not have {count(len(others), 'recording')} in {options.out} that another "
+                f"model, other options or another version of sslwear labelled: {_some(others)}. To have them, label "
+                "them again with --overwrite"
+            )
     print_line(console, about_labels(model.loaded.card, options))
     for line in summary(labelled, found):
         print_line(console, line)

@@ -19,6 +19,7 @@ from sslwear.encoders import checksums
 from sslwear.encoders.card import CARD, CHECKPOINT, ENCODER, Card
 from sslwear.errors import StudyError, WeightsError
 from sslwear.studies.database.optuna_storage import store_errors
+from sslwear.studies.evaluations.results import PARTICIPANTS
 from sslwear.studies.setup.leakage import MAX_STEPS
 from sslwear.tracking import MODEL_URI, RUN_URI, Store, addresses, databases
 from sslwear.tracking.checkpoints import MODEL_ARTIFACTS, registered_version
@@ -191,6 +192,9 @@ def _copy_run(store: Store, origin: MlflowRun | None, target: Store, experiment:
     with target.start_run(experiment, title, KIND, repeats=kind, **linked) as run:
         run.params(params)
         run.tags(copied_run="" if origin is None else origin.info.run_id)
+        if origin is not None and "members" in tags:
+            with suppress(StudyError):  # without these scores, no other method can be compared with it there
+                run.text(store.read_text(origin, PARTICIPANTS), PARTICIPANTS)
         if origin is not None and origin.inputs is not None:
             target.client.log_inputs(run.id, origin.inputs.dataset_inputs)
     return run.id

@@ -164,7 +164,9 @@ def test_refusals(weights: Path, tmp_path: Path) -> None:
     assert "without weights. Add --weights FILE, or --weights hub for the published" in refusal(*arguments, "harnet5")
     assert refusal(*arguments, "cnn5").rstrip().endswith("is an encoder without weights. Add --weights FILE")
     assert "does not fit harnet10" in refusal(*arguments, "harnet10", "--weights", weights)
-    assert "there is no registered model 'nosuch'" in refusal(*arguments, "nosuch")
+    message = refusal(*arguments, "nosuch")
+    assert "there is no registered model 'nosuch' and no encoder of this name" in message
+    assert "harnet5" in message.split("Encoders: ")[1]
     assert "nosuch is no encoder. Remove --weights" in refusal(*arguments, "nosuch", "--weights", weights)
     assert "--device tpu is unknown" in refusal(*arguments, "harnet5", "--device", "tpu")
     assert "--precision half is unknown" in refusal(*arguments, "harnet5", "--precision", "half")

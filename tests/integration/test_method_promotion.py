@@ -176,6 +176,11 @@ def test_a_champion_is_compared_by_the_same_evaluation_only(
     with pytest.raises(StudyError, match="cannot be compared: it was not evaluated on the same participants"):
         promote_method("tiny", store, "plain", rule=Rule("f1"))
     assert promote_method("tiny", store, "plain", force="for the test").moved
+    champion = registry.find_version(store, "tiny@champion")
+    shutil.rmtree(store.client.get_run(champion.run_id).info.artifact_uri.removeprefix("file://"))
+    with pytest.raises(StudyError, match="cannot be compared: the scores of its participants are not in this store"):
+        promote_method("tiny", store, "slow")
+    assert promote_method("tiny", store, "slow", force="for the test").moved
 
 
 def test_an_unfinished_evaluation_is_not_promoted(store: Store) -> None:

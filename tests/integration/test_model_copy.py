@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow.entities.model_registry import ModelVersion
 
 from deploy.throwaway import free_port
 from sslwear.config import Settings
@@ -16,6 +17,7 @@ from sslwear.deployment.promotion.method_promotion import promote_method
 from sslwear.deployment.promotion.promotion import promote
 from sslwear.deployment.registry import load_model
 from sslwear.studies.evaluations.cross_validation import evaluate_study
+from sslwear.studies.evaluations.results import PARTICIPANTS
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.leakage import training_provenance
 from sslwear.studies.setup.progress import ProgressCallback
@@ -62,6 +64,13 @@ def test_a_copied_method_tells_on_whom_its_networks_were_pretrained(
     assert result.exit_code == 0, result.output
     assert len(steps(here, "models:/tiny/1")) == 3
     assert steps(there, "models:/tiny/1") == steps(here, "models:/tiny/1")
+    scores = [scores_of(registry.find_version(one, "tiny/1"), one) for one in (here, there)]
+    assert scores[0] == scores[1]
+
+
+def scores_of(version: ModelVersion, store: Store) -> str:
+    """Scores of the participants of a promoted method, with which others are compared."""
+    return store.read_text(store.client.get_run(str(version.run_id)), PARTICIPANTS)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,10 +22,10 @@ from typer.testing import CliRunner
 
 from sslwear.cli.app import app
 from sslwear.data.devices import DeviceFiles
-from sslwear.deployment.prediction import batch_prediction
+from sslwear.deployment.prediction import batch_prediction, record
 from sslwear.deployment.prediction.batch_prediction import predict
 from sslwear.deployment.prediction.files import ENDINGS, RECORD, Options
-from sslwear.deployment.prediction.recording_prediction import Labelled
+from sslwear.deployment.prediction.recording_prediction import Labelled, label
 from sslwear.encoders.card import Card, network
 from sslwear.encoders.classifier import Model
 from sslwear.encoders.distribution_shift import STATISTICS
@@ -231,6 +232,37 @@ def test_only_the_same_recording_model_and_options_count_as_finished(model: Mode
     assert outcome.windows == len(pd.read_csv(out / "anna.csv"))
     (outcome,) = predict([file], model, Options(out))
     assert outcome.note.endswith("; finished earlier")
+
+
+def test_a_file_that_grew_while_it_was_labelled_does_not_count_as_finished(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, out = write_csv(tmp_path / "anna.csv", 0.5), tmp_path / "out"
+
+    def grown(*arguments: Any) -> Labelled:
+        found = label(*arguments)
+        write_csv(file, 1)
+        return found
+
+    with monkeypatch.context() as context:
+        context.setattr(batch_prediction, "label", grown)
+        list(predict([file], model, Options(out)))
+    with pytest.raises(DataError, match=r"anna\.csv exists already"):
+        list(predict([file], model, Options(out)))
+
+
+def test_a_finished_recording_that_cannot_be_read_now_is_named(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, out = write_csv(tmp_path / "anna.csv", 0.5), tmp_path / "out"
+    list(predict([file], model, Options(out)))
+
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(record, "sha256", lambda path: refused() if path == file else "of the model")
+    (outcome,) = predict([file], model, Options(out))
+    assert outcome.error == f"{file} cannot be read (Permission denied); make it readable"
 
 
 def test_options_that_cannot_be_are_refused_before_anything_is_read(model: Model, tmp_path: Path) -> None:

@@ -202,6 +202,12 @@ def test_people_are_found_over_the_recordings_of_all_commands(command: Callable[
     assert "no line" not in result.stderr
     assert command(second).exit_code == 0  # without the table, those whom it declared are kept
     assert people() == [["Anna", "p1_visit1; p1_visit2"], ["Bert", "q"]]
+    assert "do not have" not in result.stderr
+    result = command(second, "--overwrite", "--no-smooth")
+    assert people() == [["p1_visit2", "p1_visit2"]]
+    assert "the tables of people do not have 2 recordings" in result.stderr
+    assert "another version of sslwear labelled: p1_visit1, q. To have them" in result.stderr
+    assert command(second, "--overwrite", "--participants", table).exit_code == 0
     table.write_text("recording,participant\np1_visit1,Carl\n")
     assert command(second, "--participants", table).exit_code == 0
     assert people() == [["Anna", "p1_visit2"], ["Bert", "q"], ["Carl", "p1_visit1"]]

@@ -74,11 +74,13 @@ def test_a_first_promotion_registers_a_complete_version(promoted: Store, small: 
     assert tags["weights_licence"].startswith("It starts from random weights")
     assert len(tags["commit"]) == 40
     sides = [tags[f"{side}_participants"].split() for side in ("train", "validation", "test")]
-    assert sorted([*sides[0], *sides[1], *sides[2]]) == sorted(map(str, small.participants))
+    assert sorted([*sides[0], *sides[2]]) == sorted(map(str, small.participants))  # all others are trained on
+    assert not sides[1]
     assert version.run_id == network_run(study, best)
     card = version.description or ""
     for part in (
         "# tiny",
+        f"- train: {' '.join(sides[0])}\n- test: {' '.join(sides[2])}\n",
         "## Scores on the test participants",
         "Test evaluations until now: 1.",
         "Fewer than 5 participants are too few for an interval.",
@@ -301,6 +303,18 @@ def test_models_of_other_classes_are_not_compared(
     assert "(version 1 cannot be compared: the model has the classes " in forced.reason
 
 
+@pytest.mark.parametrize(("attribute", "words"), [("classes", "names of the classes"), ("split", "participants")])
+def test_a_trial_is_not_promoted_for_other_classes_or_participants(store: Store, attribute: str, words: str) -> None:
+    study = find_study("tiny", store)
+    assert attribute in study.user_attrs
+    study.set_user_attr(attribute, "as it was before dataset.json was edited")
+    before = len(past_evaluations(study))
+    with pytest.raises(StudyError, match=f"has other .*{words}.* than when 'tiny' was run. Restore what it had"):
+        promote("tiny", store)
+    assert len(past_evaluations(find_study("tiny", store))) == before
+    assert not registry.models(store)
+
+
 def test_errors_of_promotion_are_short(store: Store) -> None:
     with pytest.raises(StudyError, match="there is no study 'none'"):
         promote("none", store)
@@ -322,7 +336,7 @@ def test_errors_of_promotion_are_short(store: Store) -> None:
     with pytest.raises(StudyError, match="Write NAME@alias or NAME/VERSION"):
         registry.find_version(store, "tiny@")
     (store.home / "locks").mkdir(exist_ok=True)
-    with FileLock(store.home / "locks" / "tiny.lock"), pytest.raises(StudyError, match="another process on this"):
+    with FileLock(store.home / "locks" / "study-tiny.lock"), pytest.raises(StudyError, match="another process on this"):
         promote("tiny", store)
 
 

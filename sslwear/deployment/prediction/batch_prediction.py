@@ -15,6 +15,7 @@ import torch
 from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits
 
+from sslwear.data.files.device_checks import check_readable
 from sslwear.data.sources.raw import natural
 from sslwear.deployment.card_smoothing import model_of
 from sslwear.deployment.prediction import record as prediction_record
@@ -196,8 +197,9 @@ def _predict_one(name: str, file: Path, folder: Path, model: str, options: Optio
     try:
         card = _worker.model.card
         smoothing = chosen_smoothing(card, options)
+        check_readable(file)
+        made_from = options.identity(file, model)  # before it is read, because it may still be copied to its folder
         found = label(name, file, place, _worker.model, smoothing, options.reading, _worker.progress)
-        made_from = options.identity(file, model)
         prediction_record.write(options.record(name), place, made_from, None)
         write_outputs(found, place, options, [about_labels(card, options)])
         result: dict[str, Any] = {

@@ -107,23 +107,25 @@ def check_cohort(options: Options) -> None:
             raise DataError(f"{options.out / name} exists already. Give another --out, or replace it with --overwrite")
 
 
-def earlier_recordings(outcomes: Sequence[Outcome], options: Options) -> list[Outcome]:
-    """Recordings that earlier commands labelled with the same model and options, which the tables have too."""
+def earlier_recordings(outcomes: Sequence[Outcome], options: Options) -> tuple[list[Outcome], list[str]]:
+    """Recordings that earlier commands labelled with the same model and options, which the tables have too.
+
+    Returns:
+        Their outcomes, and the names of those that were labelled otherwise, which the tables do not have.
+    """
     mine = {outcome.name for outcome in outcomes}
     made = [prediction_record.read(options.record(one.name)) for one in outcomes if one.rule is not None]
-    wanted = [_made_from(one[0]) for one in made if one is not None]
-    found = []
+    wanted = [prediction_record.made_by(one[0]) for one in made if one is not None]
+    found, others = list[Outcome](), list[str]()
     for path in sorted(options.out.glob(f"*{RECORD}")):
         name, known = path.name.removesuffix(RECORD), prediction_record.read(path)
-        if name in mine or known is None or known[1] is None or _made_from(known[0]) not in wanted:
+        if name in mine or known is None or known[1] is None:
             continue
-        if all(output.exists() for output in options.outputs(name).values()):
+        if prediction_record.made_by(known[0]) not in wanted:
+            others.append(name)
+        elif all(output.exists() for output in options.outputs(name).values()):
             found.append(Outcome(name, **known[1]))
-    return found
-
-
-def _made_from(identity: prediction_record.Identity) -> dict[str, Any]:
-    return {key: value for key, value in identity.items() if key != "recording"}
+    return found, others
 
 
 def _write(people: Sequence[Person], card: Card, place: Path, options: Options) -> None:

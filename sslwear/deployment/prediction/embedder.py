@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sslwear.deployment.registry import load_model
+from sslwear.deployment.registry import load_model, models
 from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.foreign.base import PACKAGE, ForeignEncoder, features_network
 from sslwear.encoders.foreign.base import get as get_foreign
@@ -97,6 +97,11 @@ def open_embedder(store: Store, model: str, weights: str | None, device: torch.d
         network = features_network(encoder, encoder.window_s, "--model")
         code = plugins.identity(encoder)
         found = Embedder(model, network, encoder.rate_hz, encoder.samples(encoder.window_s), code=code)
+    elif not re.search("[@:/]", model) and model not in (names := [one.name for one in models(store)]):
+        raise SettingsError(
+            f"there is no registered model {model!r} and no encoder of this name. Registered models: "
+            f"{', '.join(names) or 'none'}. Encoders: {', '.join(sorted({*own, *others}))}"
+        )
     else:
         trained = load_model(store, model)
         card = trained.card

@@ -97,7 +97,7 @@ class Options:
         """What the output files of a recording depend on; `model` is the digest of the model.
 
         Raises:
-            OSError: when the recording cannot be read.
+            DataError: when the recording cannot be read.
         """
         chosen = {
             "format": self.format,
@@ -188,7 +188,11 @@ def earlier_outcome(name: str, file: Path, model: str, options: Options) -> Outc
     made = list(options.outputs(name).values())
     found = [path for path in [*made, *options.stale(name)] if path.exists()]
     record = prediction_record.read(options.record(name))
-    if record is not None and file.is_file() and record[0] == options.identity(file, model):
+    try:
+        same = record is not None and file.is_file() and record[0] == options.identity(file, model)
+    except DataError:
+        return None  # why it cannot be read is said when it is to be labelled
+    if record is not None and same:
         if record[1] is None or not all(path.exists() for path in made):
             return None
         outcome = Outcome(name, **record[1])

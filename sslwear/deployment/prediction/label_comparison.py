@@ -58,8 +58,10 @@ def compare(predictions: Path, labels: Path, participants: Path | None = None) -
     declared |= declared_participants(labels if participants is None else participants, pairs)
     people = participants_of_recordings([one.name for one in recordings], declared)
     if intervals is None:
-        return _by_minutes(labels, recordings, people, read_minutes(labels))
-    return _by_intervals(labels, recordings, people, intervals)
+        found = _by_minutes(labels, recordings, people, read_minutes(labels))
+    else:
+        found = _by_intervals(labels, recordings, people, intervals)
+    return found.with_notes(_about_models(recordings))
 
 
 def _by_minutes(
@@ -276,6 +278,17 @@ def _about_days(predicted: Collection[Key], labelled: Collection[Key]) -> list[s
             each = ", ".join(f"{person} ({people.count(person)})" for person in dict.fromkeys(people))
             notes.append(f"days with {text} left out: {each}")
     return notes
+
+
+def _about_models(recordings: Sequence[PredictedRecording]) -> list[str]:
+    known = [one for one in recordings if one.made_by is not None]
+    others = [one.name for one in known if one.made_by != known[0].made_by]
+    if not others:
+        return []
+    return [
+        f"{count(len(others), 'recording')}, such as {others[0]}, labelled with another model, other options or "
+        f"another version of sslwear than {known[0].name}; the agreement is that of all of them"
+    ]
 
 
 def _about_classes(predicted: Collection[str], labelled: Collection[str], text: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -58,6 +58,7 @@ class PredictedRecording:
         clock: clock of the recording; None in folders of earlier versions.
         span: start and end of the recording in nanoseconds since 1970, as instants; None with the clock.
         participant: participant that a table of `sslwear predict` declared; None if none did.
+        made_by: model, options and version of sslwear of its labels; None if they are not known.
     """
 
     name: str
@@ -69,6 +70,7 @@ class PredictedRecording:
     clock: Clock | None = None
     span: tuple[int, int] | None = None
     participant: str | None = None
+    made_by: Mapping[str, Any] | None = None
 
     @property
     def file(self) -> Path:
@@ -185,7 +187,8 @@ def _recording(folder: Path, name: str) -> PredictedRecording:
     known = prediction_record.read(folder / f"{name}{RECORD}")
     if known is None or known[1] is None:
         return found
-    found = replace(found, participant=known[1].get("participant"))
+    made_by = prediction_record.made_by(known[0])
+    found = replace(found, participant=known[1].get("participant"), made_by=made_by)
     if known[1].get("clock") is None:
         return found
     first, last = known[1]["span"]

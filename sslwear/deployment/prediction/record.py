@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import sslwear
+from sslwear.errors import DataError
 from sslwear.utils.digests import sha256
 
 Identity = Mapping[str, Any]
@@ -33,9 +34,19 @@ def identity(file: Path, model: str, options: Mapping[str, Any]) -> Identity:
         options: options that change the output files; their values are those that JSON has.
 
     Raises:
-        OSError: when the recording cannot be read.
+        DataError: when the recording cannot be read.
     """
-    return {"recording": sha256(file), "model": model, "options": dict(options), "sslwear": sslwear.__version__}
+    try:
+        content = sha256(file)
+    except OSError as error:
+        why = error.strerror or error
+        raise DataError(f"{file} cannot be read ({why}); make it readable", reason="cannot be read") from error
+    return {"recording": content, "model": model, "options": dict(options), "sslwear": sslwear.__version__}
+
+
+def made_by(found: Identity) -> dict[str, Any]:
+    """The model, the options and the version of sslwear in an identity, which the recordings of a table share."""
+    return {key: value for key, value in found.items() if key != "recording"}
 
 
 def write(path: Path, place: Path, found: Identity, result: Mapping[str, Any] | None) -> None:

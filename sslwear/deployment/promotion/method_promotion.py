@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -185,13 +186,15 @@ def _champion_table(
         return None, ""
     if request.force is None and (why := request.rule.undecided(participants)):
         raise StudyError(f"{why}. Use --rule mean, or --force REASON")
-    if champion.tags.get(f"{PREFIX}tested_on") == evaluated.tested_on:
-        run = evaluated.plan.context.store.find_run(str(champion.run_id))
-        if run is not None:
-            return read_participants(evaluated.plan.context.store.read_text(run, PARTICIPANTS)), ""
     why = (
         "it was not evaluated on the same participants with the same protocol, and no participant is left to test both"
     )
+    if champion.tags.get(f"{PREFIX}tested_on") == evaluated.tested_on:
+        store = evaluated.plan.context.store
+        run, why = store.find_run(str(champion.run_id)), "the scores of its participants are not in this store"
+        with suppress(StudyError):  # a copy of an earlier version has none
+            if run is not None:
+                return read_participants(store.read_text(run, PARTICIPANTS)), ""
     if request.force is None:
         raise StudyError(
             f"{request.name}@{request.alias}, version {champion.version}, cannot be compared: {why}. Give the new "

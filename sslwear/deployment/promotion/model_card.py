@@ -121,7 +121,7 @@ def _origin(card: Card, details: ModelDetails) -> list[str]:
         f"Trial {details.trial} of the study `{details.study}` (run `{details.run_id}`): {card.encoder}, trained with "
         f"{settings}. Code: commit `{details.commit or 'unknown'}`, {details.versions}.",
         f"Data: {card.dataset}, fingerprint `{card.fingerprint}`. Participants of each side of the split:",
-        "\n".join(f"- {side}: {' '.join(map(str, who))}" for side, who in details.participants.items()),
+        "\n".join(f"- {side}: {' '.join(map(str, who))}" for side, who in details.participants.items() if who),
         *([f"It was pre-trained on windows of {', '.join(details.pretraining)}."] if details.pretraining else []),
         *([f"It was trained on labels of {', '.join(details.supervised)} before."] if details.supervised else []),
     ]

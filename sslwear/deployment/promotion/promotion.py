@@ -34,6 +34,7 @@ from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.leakage import seen_participants
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.winner import trial_network
+from sslwear.studies.workers.identity import identity_of
 from sslwear.studies.workers.team import Team, team_name
 from sslwear.tracking import Run, Store
 from sslwear.tracking.provenance import PREFIX
@@ -116,14 +117,21 @@ def _open_context(study: optuna.Study, store: Store, read_weights: bool) -> Stud
     """Context of the study; its initial weights are needed only if the trial's network is trained.
 
     Raises:
-        StudyError: when the data have changed since the study was run.
+        StudyError: when the data, their classes or participants have changed since the study was run.
     """
     settings = kept_settings(study)
     context = StudyContext.open(settings, store, read_weights=read_weights)
-    if study.user_attrs.get("fingerprint", context.dataset.fingerprint) != context.dataset.fingerprint:
-        raise StudyError(
-            f"{context.dataset.folder} holds other data than when {study.study_name!r} was run. Restore its data"
-        )
+    now = identity_of(context)
+    for name, what in (
+        ("fingerprint", "other data"),
+        ("classes", "other names of the classes, or another order of them,"),
+        ("window", "windows of another length in samples"),
+        ("split", "other participants in its folds or its test"),
+    ):
+        if study.user_attrs.get(name, now[name]) != now[name]:
+            raise StudyError(
+                f"{context.dataset.folder} has {what} than when {study.study_name!r} was run. Restore what it had"
+            )
     return context
 
 

@@ -29,7 +29,8 @@ from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.leakage import supervised_datasets
 from sslwear.studies.setup.network_card import network_card
 from sslwear.studies.trial.pretraining import pretraining_source
-from sslwear.tracking import RUN_URI, participant_params
+from sslwear.studies.trial.winner import KIND as WINNER
+from sslwear.tracking import RUN_URI, participant_params, reading
 from sslwear.training.metrics import SCORES
 
 EXAMPLES = 3
@@ -65,14 +66,16 @@ def register_trial(
         The new version.
     """
     training = training_of(trial)
-    smoothing, why_not = learnt_smoothing(context, study, trial, network)
+    on_all = reading.tag(context.store.client.get_run(run_id), "kind") == WINNER
+    trained = context.on_all() if on_all else context
+    smoothing, why_not = learnt_smoothing(trained if is_by_participant(study) else context, study, trial, network)
     card = replace(
         network_card(context, training.tuning, training.pretext, training.head),
-        reference_ranges=training_ranges(context),
+        reference_ranges=training_ranges(trained),
         smoothing=smoothing,
         no_smoothing=why_not,
     )
-    details = _details(context, study, trial, run_id, name, alias, tested, comparison)
+    details = _details(trained, study, trial, run_id, name, alias, tested, comparison)
     title = validation_title(context.settings.objective, pooled=not is_by_participant(study))
     objective = f"{title} {score_of(trial) or 0.0:.3f}"
     rows = context.windows(context.split.train).rows[:EXAMPLES]

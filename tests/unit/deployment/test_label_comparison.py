@@ -178,6 +178,21 @@ def test_participants_that_were_declared_when_labelling_count(tmp_path: Path) ->
     assert values(found, "predicted") == {("anna", "walk"): 5, ("bert", "walk"): 5}
 
 
+def test_labels_of_several_models_are_told(tmp_path: Path) -> None:
+    out = tmp_path / "pred"
+    for name in ("P01", "P02"):
+        write_prediction(out, name, CLASSES, WALKS, "2024-05-01T12:00", clock=Clock())
+    labels = table(tmp_path, "participant,label,minutes\nP01,sleep,11\nP02,sleep,9\n")
+    assert not any("another model" in note for note in compare(out, labels).notes)
+    path = out / "P02.prediction.json"
+    path.write_text(path.read_text().replace('"identity": {}', '"identity": {"model": "another", "recording": "x"}'))
+    note = compare(out, labels).notes[-1]
+    assert note.startswith("1 recording, such as P02, labelled with another model, other options or another version")
+    path = out / "P01.prediction.json"  # another recording alone is no difference
+    path.write_text(path.read_text().replace('"identity": {}', '"identity": {"model": "another", "recording": "y"}'))
+    assert not any("another model" in note for note in compare(out, labels).notes)
+
+
 def test_a_person_whose_labels_hold_no_worn_window_is_named(folder: Path, tmp_path: Path) -> None:
     labels = (
         "participant,start,end,label\nP01,2024-05-02 00:10,2024-05-02 00:11,walk\n"

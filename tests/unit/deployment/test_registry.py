@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sslwear.deployment import model_aliases
+from sslwear.cli.predict import _Named
+from sslwear.deployment import model_aliases, registry
 from sslwear.deployment.registry import LONGEST_TEXT, find_model, find_version, publish, whole_card
 from sslwear.errors import StudyError
 from sslwear.tracking import Store
@@ -63,3 +64,20 @@ def test_an_alias_that_is_not_set_is_not_rolled_back(store: Store, tmp_path: Pat
     model_aliases.move_alias(store, "tiny", "champion", "1", "the first", None)
     with pytest.raises(StudyError, match=r"no alias 'champoin'\. Existing aliases: tiny@champion"):
         model_aliases.rollback(store, "tiny", "champoin")
+
+
+def test_a_prediction_names_the_version_that_it_loaded(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        published(store, tmp_path / "model", "card")
+    model_aliases.move_alias(store, "tiny", "champion", "1", "the first", None)
+
+    def load(store: Store, reference: str) -> str:
+        loaded = str(find_version(store, reference).version)
+        model_aliases.move_alias(store, "tiny", "champion", "2", "somebody promotes meanwhile", "1")
+        return loaded
+
+    monkeypatch.setattr(registry, "load_model", load)
+    found = _Named.find(store, "tiny@champion")
+    assert (found.loaded, found.name, found.version) == ("1", "tiny", "1")

@@ -76,12 +76,13 @@ def print_study(console: Console, study: optuna.Study, store: Store, all_: bool 
 def _print_verdict(console: Console, study: optuna.Study, found: StudyReport, winner: int) -> None:
     """Which trial is selected and how sure that is, with its scores."""
     from sslwear.cli.study_tables import groups_table, pareto_table, scores_table
-    from sslwear.reports.study_text import verdict
+    from sslwear.reports.study_text import score_rows, verdict
     from sslwear.studies.database.tested_trials import main_scores, past_evaluations
 
     for line in verdict(found):
         print_line(console, line)
-    console.print(scores_table(found))
+    if score_rows(found):
+        console.print(scores_table(found))
     if found.estimate_note:
         print_line(console, found.estimate_note)
     if found.second is not None:

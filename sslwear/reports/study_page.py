@@ -153,8 +153,9 @@ def _interval(found: Interval | None) -> str:
 def _captions(report: StudyReport, name: str) -> Iterable[str]:
     """Sentences below a figure: what it shows, and what is left out."""
     if name == TRIALS:
-        yield "The bars are standard errors over participants."
-        if len(report.finished) > 1:
+        if not report.pooled:
+            yield "The bars are standard errors over participants."
+        if len(report.finished) > 1 and not report.pooled:
             yield (
                 "Trials are compared on the same participants, so that bars that overlap do not mean that two trials "
                 "cannot be told apart."
@@ -176,9 +177,8 @@ def _captions(report: StudyReport, name: str) -> Iterable[str]:
             yield "Their names are left out, because there are too many."
     elif name == CURVES:
         curves, known = len(shown_curves(report)), sum(len(one.curve) > 1 for one in report.candidates)
-        yield f"Mean {report.score} over participants after each epoch" + (
-            f", of the trials that {CANNOT_BE_TOLD}." if known > 1 else "."
-        )
+        what = f"The {report.score} over all windows" if report.pooled else f"Mean {report.score} over participants"
+        yield f"{what} after each epoch" + (f", of the trials that {CANNOT_BE_TOLD}." if known > 1 else ".")
         if known > curves:
             yield f"{curves} of {known} such trials are shown: the selected one and the best others."
     elif name == IMPORTANCES:
@@ -217,7 +217,8 @@ def _trials(report: StudyReport) -> str:
     left = len(report.trials) - MOST_LISTED
     note = f" The last {left} of {len(report.trials)} trials are left out." if left > 0 else ""
     key = f"<b>{ALIKE}</b>: {CANNOT_BE_TOLD}. " * (len(report.candidates) > 1)
-    legend = f"{key}SE: standard error over participants. Finished trials are sorted by mean; the others follow.{note}"
+    error = "" if report.pooled else "SE: standard error over participants. "
+    legend = f"{key}{error}Finished trials are sorted by score; the others follow.{note}"
     numbers = [0, *(place for place, (_, right, _) in enumerate(columns, 2) if right)]
     table = _table(heads, lines, "trials", numbers)
     return f'<h2>Table of trials</h2>\n<p class="note">{legend}</p>\n<div class="wide trials">{table}</div>'
@@ -229,7 +230,11 @@ def _columns(report: StudyReport) -> list[tuple[str, bool, dict[int, str]]]:
     names = [name for name in GROUPED if name in report.searched or report.varied(name)]
     names += [name for name in report.searched if name not in GROUPED]
     columns: list[tuple[str, bool, list[Any]]] = [
-        (f"{report.score} ± SE", True, [one.text() if one.known else None for one in trials]),
+        (
+            f"{report.score}{'' if report.pooled else ' ± SE'}",
+            True,
+            [one.text() if one.known else None for one in trials],
+        ),
         ("participants", True, [len(one.participants) or None for one in trials]),
         *((name, _numeric(found := [value_of(one, name) for one in trials]), found) for name in names),
         ("epochs", True, [one.epochs for one in trials]),

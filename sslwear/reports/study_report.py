@@ -64,6 +64,7 @@ class TrialResult:
         run_id: id of its run.
         curve: mean of the objective after each epoch, from the first epoch.
         second: value of the study's second objective, if it has one.
+        repeats: whether it has the result of an earlier trial with the same settings.
     """
 
     number: int
@@ -82,6 +83,7 @@ class TrialResult:
     run_id: str | None = None
     curve: tuple[float, ...] = ()
     second: float | None = None
+    repeats: bool = False
 
     @property
     def known(self) -> bool:
@@ -144,7 +146,7 @@ class StudyReport:
         pareto: numbers of the trials on the Pareto front.
         second: title of the second objective; None if there is none.
         test_evaluations: how often the test participants were scored.
-        excluded: number of finished trials that do not keep the constraint, which are not compared.
+        excluded: number of finished trials that do not keep the constraint, which are not compared, without repeats.
     """
 
     name: str
@@ -174,6 +176,11 @@ class StudyReport:
     def score(self) -> str:
         """Title of the objective."""
         return TITLES.get(self.objective, self.objective)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether trials have a score over all windows and none by participant, as in studies of version 0.1."""
+        return bool(self.finished) and not any(one.participants for one in self.finished)
 
     @property
     def ranked(self) -> list[TrialResult]:

@@ -65,7 +65,8 @@ def score_rows(report: StudyReport) -> list[ScoreRow]:
         rows.append(ScoreRow(DEFAULT, report.default, report.default.trial in alike))
     if report.baseline is not None:
         rows.append(ScoreRow(BASELINE, report.baseline, None))
-    return rows
+    # A trial of version 0.1 has no scores of participants.
+    return [row for row in rows if row.rated.estimate or row.rated.test or row.rated.scores]
 
 
 def verdict(report: StudyReport) -> list[str]:
@@ -77,7 +78,9 @@ def verdict(report: StudyReport) -> list[str]:
     settings = f" ({named})" if (named := report.named(trial)) else ""
     own = ", the file's own settings," if report.default is not None and report.default.trial == report.winner else ""
     estimate = report.selected.estimate if report.selected is not None else None
-    if estimate is None or not estimate.participants:
+    if report.pooled:
+        score = f"Its {report.score} over all windows is {trial.text()}."
+    elif estimate is None or not estimate.participants:
         score = f"Its mean {report.score} is {trial.text()}, with the standard error over participants."
     elif math.isfinite(estimate.low):
         score = (
@@ -116,9 +119,10 @@ def paper(report: StudyReport) -> list[str]:
         return []
     names = ", ".join(name for name in report.searched if report.varied(name))
     searched = f", which differed in {names}" if names else ""
-    number = len(report.trials) - report.outcomes[INTERRUPTED]  # those are run again
-    configurations = count(number, "configuration")
-    if early := number - report.outcomes[FINISHED]:
+    # Interrupted trials are run again, and a repeated configuration counts once.
+    tried = [one for one in report.trials if one.outcome != INTERRUPTED and not one.repeats]
+    configurations = count(len(tried), "configuration")
+    if early := sum(one.outcome != FINISHED for one in tried):
         searched += f"; {early} of them did not run to the end"
     methods = (
         f"We compared {configurations} of {report.encoder} (initial weights: {report.weights}) on "
@@ -129,11 +133,12 @@ def paper(report: StudyReport) -> list[str]:
         results.append(report.estimate_note)
     if report.baseline is not None and _in_brackets(report.baseline):
         results.append(f"Baseline ({report.baseline.name}): {_in_brackets(report.baseline)}.")
-    if len(report.finished) - report.excluded > 1:
-        compared = count(len(report.finished) - report.excluded, "configuration")
+    if (compared := sum(not one.repeats for one in report.finished) - report.excluded) > 1:
         kept = " and keep the constraint" if report.excluded else ""
+        alike = sum(not one.repeats for one in report.candidates)
         results.append(
-            f"Of the {compared} that ran to the end{kept}, {len(report.candidates)} could not be told from the best."
+            f"Of the {count(compared, 'configuration')} that ran to the end{kept}, {alike} could not be told from the "
+            "best."
         )
     return [methods.strip(), " ".join(results)]
 

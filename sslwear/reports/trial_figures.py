@@ -64,7 +64,7 @@ def draw_trials(axes: Axes, report: StudyReport) -> None:
         axes.scatter(x, y, s=26 if rows else 13, marker=marker, color=colour, label=label, zorder=3, urls=links)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
-    score = f"{report.score}, mean over participants ± standard error"
+    score = f"{report.score}, {'over all windows' if report.pooled else 'mean over participants ± standard error'}"
     if rows:
         axes.set_yticks(range(len(trials)), [label_of(report, one) for one in trials], fontsize=8.5)
         axes.set(xlabel=score, ylim=(max(len(trials), 2) - 0.4, -0.6))
@@ -107,7 +107,7 @@ def curves_figure(report: StudyReport) -> Figure:
         epochs = range(1, len(one.curve) + 1)
         width, order = (2.4, 3) if mine else (1.2, 2)
         axes.plot(epochs, one.curve, color=colour, label=label, linewidth=width, zorder=order)
-    axes.set(xlabel="epoch", ylabel=f"mean {report.score}")
+    axes.set(xlabel="epoch", ylabel=f"{'' if report.pooled else 'mean '}{report.score}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(title="trial", frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1, 1))

@@ -168,7 +168,7 @@ def test_folds_and_the_first_weights_are_the_same_for_all_methods_and_seeds_make
 
 @pytest.mark.slow
 def test_an_interrupted_evaluation_goes_on_and_gives_the_same_table(
-    evaluation: Callable[..., Settings], store: Store, tmp_path: Path
+    evaluation: Callable[..., Settings], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = evaluation()
     with pytest.raises(KeyboardInterrupt):
@@ -185,6 +185,7 @@ def test_an_interrupted_evaluation_goes_on_and_gives_the_same_table(
     again = evaluate_study(settings, store)
     assert_frame_equal(again, table)
     assert len(store.find_runs(None, kind="cross_validation_job")) == 13
+    monkeypatch.chdir(tmp_path)  # where MLflow keeps the artifacts of a database that is not embedded
     other = Store(tmp_path / "other", f"sqlite:///{tmp_path / 'other.db'}", store.storage_url)
     assert_frame_equal(scores_only(evaluate_study(settings, other)), scores_only(table))
 

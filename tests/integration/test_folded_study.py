@@ -293,3 +293,7 @@ def test_a_trial_is_worse_if_most_participants_say_so() -> None:
     assert not is_worse({str(i): 0.9 for i in range(6)}, best, 0.1)
     assert not is_worse({"0": 0.1, "1": 0.1}, best, 0.1)  # two participants are too few
     assert not is_worse(dict(best), best, 0.1)
+    tied = {"0": 0.7, "1": 0.6, "2": 0.9, "3": 0.5, "4": 0.8, "5": 0.4}  # each lower by 0.1, but 5 higher by 0.1
+    above = {"0": 0.8, "1": 0.7, "2": 1.0, "3": 0.6, "4": 0.9, "5": 0.3}
+    assert is_worse(tied, above, 7 / 64 + 0.001)
+    assert not is_worse(tied, above, 7 / 64 - 0.001)  # all ranks are equal: 7 of 64 signs have one plus or none

@@ -72,7 +72,7 @@ def test_a_report_is_written_of_what_the_stores_know(done: Store, tmp_path: Path
     assert f"`{study.data.tags['mlflow.source.git.commit']}" in text
     assert study.data.tags["mlflow.source.name"] in text
     best = study.data.tags["sslwear.best_trial"]
-    assert f"Learning curves of trial {best}, the best of the search in validation:" in text
+    assert f"Learning curves of trial {best}, which the search selected:" in text
     assert "encoder: cnn5" in text
     rows = json.loads((tmp_path / "REPORT.json").read_text())
     assert [row["method"] for row in rows] == ["gone", "layer5", "head"]

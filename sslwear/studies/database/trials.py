@@ -129,7 +129,7 @@ def best_trial(study: optuna.Study) -> FrozenTrial | None:
     """
     found = eligible(study)
     values = {trial.number: score_of(trial) or 0.0 for trial in found}
-    if len({frozenset(trial.user_attrs.get(PEOPLE, ())) for trial in found}) > 1:
+    if is_by_participant(study) and len({frozenset(trial.user_attrs.get(PEOPLE, ())) for trial in found}) > 1:
         values.update(comparable_means(scores_table(study)).dropna())
     return max(found, key=lambda trial: (values[trial.number], -trial.number)) if found else None
 
@@ -169,7 +169,11 @@ def _cost(trial: FrozenTrial) -> tuple[bool, int, int]:
 
 
 def scores_table(study: optuna.Study) -> pd.DataFrame:
-    """The objective of each participant (columns) in each eligible trial (rows, by number)."""
+    """The objective of each participant (columns) in each eligible trial (rows, by number); empty if trials are not
+    compared by it, see `is_by_participant`.
+    """
+    if not is_by_participant(study):
+        return pd.DataFrame()
     rows = {trial.number: trial.user_attrs[PEOPLE] for trial in eligible(study) if PEOPLE in trial.user_attrs}
     return pd.DataFrame.from_dict(rows, orient="index", dtype=float)
 
@@ -185,15 +189,16 @@ def network_run(study: optuna.Study, trial: FrozenTrial) -> str | None:
 def rows(study: optuna.Study) -> list[TrialRow]:
     """Trials of a study in order, without waiting ones."""
     interrupted, reported = interrupted_trials(study), len(study.directions) == 1
+    by_participant = is_by_participant(study)
     return [
-        _row(trial, trial.number in interrupted, reported)
+        _row(trial, trial.number in interrupted, reported, by_participant)
         for trial in study.get_trials(deepcopy=False)
         if trial.state != TrialState.WAITING
     ]
 
 
-def _row(trial: FrozenTrial, interrupted: bool, reported: bool) -> TrialRow:
-    """Row of a trial; `reported` is whether trials report their epochs."""
+def _row(trial: FrozenTrial, interrupted: bool, reported: bool, by_participant: bool) -> TrialRow:
+    """Row of a trial; `reported` is whether trials report their epochs, `by_participant` whether means are compared."""
     settings = trial.user_attrs.get("settings")
     epochs = trial.intermediate_values
     value = score_of(trial) if trial.state == TrialState.COMPLETE else epochs[max(epochs)] if epochs else None
@@ -208,7 +213,7 @@ def _row(trial: FrozenTrial, interrupted: bool, reported: bool) -> TrialRow:
         error=trial.user_attrs.get("error"),
         host=trial.user_attrs.get("host"),
         run_id=trial.user_attrs.get("run_id"),
-        participants=trial.user_attrs.get(PEOPLE, {}),
+        participants=trial.user_attrs.get(PEOPLE, {}) if by_participant else {},
     )
 
 

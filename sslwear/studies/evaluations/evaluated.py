@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sslwear.errors import StudyError
 from sslwear.evaluation.baselines.base import get as get_baseline
-from sslwear.evaluation.best_trials import candidates
+from sslwear.evaluation.best_trials import candidates, comparable_means
 from sslwear.evaluation.comparison import Summary, summaries
 from sslwear.evaluation.intervals import Interval
 from sslwear.evaluation.participants import per_participant
@@ -95,8 +95,9 @@ class Evaluated:
 
     @cached_property
     def ranked(self) -> list[Summary]:
-        """Methods, the best mean over participants first; those without a defined score are last."""
-        return sorted(self.methods, key=lambda one: -np.nan_to_num(one.scores[self.objective].mean, nan=-np.inf))
+        """Methods, the best first, by their means over the participants whose score is defined for all of them."""
+        means = comparable_means(self._table).sort_values(ascending=False, kind="stable")
+        return [self.methods[place] for place in means.index]
 
     @cached_property
     def _table(self) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from sslwear.studies.evaluations.job_keys import job_key
 from sslwear.studies.evaluations.methods import Method, resolve_methods
 from sslwear.studies.evaluations.probe import rate_warning
 from sslwear.studies.setup.context import StudyContext, open_labelled
-from sslwear.studies.setup.data_checks import check_objective, fold_warnings
+from sslwear.studies.setup.data_checks import check_defined, check_objective, fold_warnings
 from sslwear.studies.setup.keys import key_of
 from sslwear.studies.setup.leakage import check_evaluation_weights, check_judged, seen_in_words
 from sslwear.studies.trial.pretraining_checks import check_pretraining
@@ -86,6 +86,7 @@ class CrossValidationPlan:
         context = StudyContext.open(settings, store, dataset, None if hold_out else splits[0])
         methods = resolve_methods(evaluation, context)
         tested = {participant for split in splits for participant in split.test}
+        check_defined(dataset, tested, settings.objective, "test participants")
         origins = {method.weights for method in methods if method.uses_encoder}
         seen = [check_evaluation_weights(context, evaluation, origin, tested) for origin in sorted(origins)]
         if evaluation.smoothing == "hmm":

@@ -73,11 +73,11 @@ class Side:
         """Tuning strategy, pretext task and validation scores of the best epoch of each finished trial."""
         metrics = {run.info.run_id: run.data.metrics for run in self._runs()}
         found = []
-        for trial, row in zip(_ended(self.study), rows(self.study), strict=True):
+        for row in rows(self.study):
             if row.outcome == "finished" and row.settings is not None:
-                logged = metrics.get(trial.user_attrs.get("run_id", ""), {})
+                logged = metrics.get(row.run_id or "", {})
                 known = {name: logged[name] for name in HEADLINE_SCORES if name in logged}
-                known.setdefault(self.settings.objective, row.value or 0.0)
+                known[self.settings.objective] = row.value or 0.0
                 found.append((row.settings.tuning, row.settings.pretext, known))
         return found
 
@@ -101,10 +101,6 @@ class Row:
     name: str
     left: Any
     right: Any
-
-
-def _ended(study: optuna.Study) -> list[FrozenTrial]:
-    return [t for t in study.get_trials(deepcopy=False) if t.state != optuna.trial.TrialState.WAITING]
 
 
 def different_settings(left: Side, right: Side) -> list[Row]:

@@ -38,7 +38,9 @@ def gather_report_inputs(name: str, store: Store, results: pd.DataFrame, unfinis
         raise StudyError(f"no job of the evaluation of {name!r} has finished yet, so there is nothing to report")
     runs = _evaluation_runs(store, results)
     study = _study(name, store)
-    settings = next((found for one in _parents(runs) if (found := reading.settings(store, one)) is not None), None)
+    settings = next(
+        (found for one in _parents(store, runs) if (found := reading.settings(store, one)) is not None), None
+    )
     if settings is None:
         if study is None:
             raise StudyError(f"the store has no settings of the evaluation of {name!r}. Run sslwear evaluate again")
@@ -72,10 +74,12 @@ def _evaluation_runs(store: Store, results: pd.DataFrame) -> list[MlflowRun]:
     return sorted((known[one] for one in wanted if one in known), key=lambda run: run.info.start_time)
 
 
-def _parents(runs: Sequence[MlflowRun]) -> list[str]:
-    """Parents of some runs, newest first, and then these runs."""
+def _parents(store: Store, runs: Sequence[MlflowRun]) -> list[str]:
+    """The newest evaluation, whose runs may all be of earlier ones; then the parents of some runs, and these runs."""
+    newest = store.find_runs(runs[0].info.experiment_id, kind="cross_validation")[:1] if runs else []
     nested = [run.data.tags["mlflow.parentRunId"] for run in reversed(runs) if "mlflow.parentRunId" in run.data.tags]
-    return list(dict.fromkeys([*nested, *(run.info.run_id for run in reversed(runs))]))
+    own = [run.info.run_id for run in reversed(runs)]
+    return list(dict.fromkeys([*(run.info.run_id for run in newest), *nested, *own]))
 
 
 def _study(name: str, store: Store) -> optuna.Study | None:
@@ -137,9 +141,7 @@ def _curves(
     """Learning curves of the search's best trial, or of a run of the best network; its best epoch; its name."""
     candidates = []
     if study is not None and (best := winner(study)) is not None:
-        candidates.append(
-            (str(best.user_attrs.get("run_id", "")), f"trial {best.number}, the best of the search in validation")
-        )
+        candidates.append((str(best.user_attrs.get("run_id", "")), f"trial {best.number}, which the search selected"))
     for method in sorted(summaries(results), key=lambda one: one.scores[score].mean, reverse=True):
         candidates += [(run_id, f"one run of `{method.label}`") for run_id in method.run_ids[:1]]
     for run_id, whose in candidates:

@@ -35,6 +35,7 @@ from sslwear.studies.database.trials import (
     best_trial,
     effective,
     eligible,
+    is_by_participant,
     kept_settings,
     no_winner,
     pareto_front,
@@ -91,8 +92,8 @@ def report(study: optuna.Study) -> StudyReport:
     settings, table = kept_settings(study), scores_table(study)
     alike = alike_trials(study, table)
     best = winner(study, alike)
-    trials = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
     every, candidate = rows(study), set(alike)
+    trials = {trial.number: trial for trial in study.get_trials(deepcopy=False)}  # with those that began meanwhile
     searched = tuple(settings.search.space)
     results = tuple(_result(row, trials[row.number], row.number in candidate, searched) for row in every)
     own = _default(study, settings)
@@ -114,7 +115,7 @@ def report(study: optuna.Study) -> StudyReport:
         finding=_finding(settings, alike, known, table.dropna(axis="columns").shape[1]),
         estimate_note=_estimate_note(study, table),
         selected=selected,
-        default=None if own is None else _rated(own, f"trial {own.number}"),
+        default=None if own is None or not len(table) else _rated(own, f"trial {own.number}"),
         baseline=_baseline(study),
         warning=_warning(selected),
         notes=tuple(text for text in (end_note(study),) if text is not None),
@@ -167,9 +168,8 @@ def estimate(study: optuna.Study) -> Interval | None:
 
 
 def _result(row: TrialRow, trial: FrozenTrial, candidate: bool, searched: Sequence[str]) -> TrialResult:
-    people: Mapping[str, float] = trial.user_attrs.get(PEOPLE, {})
-    # The mean of a trial that ended early is that of its last epoch, of the first folds, and `people` may have others.
-    error = standard_error(list(people.values())) if trial.state == TrialState.COMPLETE else math.nan
+    # The mean of a trial that ended early is that of its last epoch, of the first folds, which may have other people.
+    error = standard_error(list(row.participants.values())) if trial.state == TrialState.COMPLETE else math.nan
     measured = trial.user_attrs.get(MEASURED, {})
     parameters = measured.get("trainable_parameters")
     curve = tuple(value for _, value in sorted(trial.intermediate_values.items()))
@@ -181,7 +181,7 @@ def _result(row: TrialRow, trial: FrozenTrial, candidate: bool, searched: Sequen
         pretext=row.settings.pretext if row.settings else "-",
         mean=row.value,
         error=None if math.isnan(error) else error,
-        participants=people,
+        participants=row.participants,
         epochs=trial.user_attrs.get("best_epoch", row.epochs),
         seconds=row.seconds,
         parameters=None if parameters is None else int(parameters),
@@ -190,6 +190,7 @@ def _result(row: TrialRow, trial: FrozenTrial, candidate: bool, searched: Sequen
         run_id=row.run_id,
         curve=curve,
         second=trial.values[1] if trial.values and len(trial.values) > 1 else None,
+        repeats="duplicate_of" in trial.user_attrs,
     )
 
 
@@ -215,8 +216,8 @@ def _rated(trial: FrozenTrial, name: str) -> Rated | None:
 def _selected(study: optuna.Study, best: FrozenTrial | None, table: pd.DataFrame) -> Rated | None:
     if best is None:
         return None
-    people, tested = best.user_attrs.get(PEOPLE, {}), people_of(study, best.number)
-    found = corrected_estimate(table) if len(table) else None
+    tested = people_of(study, best.number)
+    people, found = (best.user_attrs.get(PEOPLE, {}), corrected_estimate(table)) if len(table) else ({}, None)
     test = interval(list(tested.values())) if tested else None
     return Rated(f"trial {best.number}", found, test, people, tested, best.number)
 
@@ -234,10 +235,10 @@ def _selection(study: optuna.Study, best: FrozenTrial | None, alike: list[int]) 
         return no_winner(study)
     highest, keeping = best_trial(study), eligible(study)
     limited = " of the trials that keep the constraint" if _excluded(study) else ""
-    if highest is None or study.user_attrs.get(SELECT, "best") == "best":
-        value = score_of(best) or 0.0
+    if highest is None or not alike or study.user_attrs.get(SELECT, "best") == "best":
+        value, what = score_of(best) or 0.0, "mean" if is_by_participant(study) else "score"
         return (
-            f"Trial {best.number} is selected, because it has the best mean{limited} ({value:.3f}){_shared(keeping)}."
+            f"Trial {best.number} is selected, because it has the best {what}{limited} ({value:.3f}){_shared(keeping)}."
         )
     if len(keeping) < 2:
         kept = " and keeps the constraint" if limited else ""
@@ -256,8 +257,10 @@ def _selection(study: optuna.Study, best: FrozenTrial | None, alike: list[int]) 
 
 
 def _excluded(study: optuna.Study) -> int:
-    """Number of finished trials that do not keep the constraint."""
-    return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) - len(eligible(study))
+    """Number of finished trials that do not keep the constraint, without those that repeat others."""
+    complete, keeping = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)), eligible(study)
+    kept = {trial.number for trial in keeping}
+    return sum(trial.number not in kept and "duplicate_of" not in trial.user_attrs for trial in complete)
 
 
 def _shared(trials: Sequence[FrozenTrial]) -> str:

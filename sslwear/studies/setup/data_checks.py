@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,12 +70,8 @@ def check_objective(dataset: Dataset, judged: tuple[Any, ...], objective: str) -
     check_several_classes(dataset)
     present = np.unique(dataset.labels[rows(dataset, judged)])
     if len(present) > 1:
-        if objective != "kappa" or any(_has_several_classes(dataset, one) for one in judged):
-            return
-        raise DataError(
-            f"{dataset.folder}: each of the {len(judged)} participants who judge a trial has one class only, on which "
-            "kappa is undefined. Set objective to f1"
-        )
+        check_defined(dataset, judged, objective, "participants who judge a trial")
+        return
     people = np.unique(dataset.pid[dataset.worn]).tolist()
     several = any(_has_several_classes(dataset, one) for one in people)
     seed = "another split.validation_seed or " if several or len(judged) > 1 else ""
@@ -84,6 +80,26 @@ def check_objective(dataset: Dataset, judged: tuple[Any, ...], objective: str) -
         f"{dataset.class_names[present[0]]!r}, on which {objective} cannot tell models apart. "
         f"Choose {seed}a larger split.validation"
     )
+
+
+def check_defined(dataset: Dataset, people: Collection[Any], objective: str, who: str) -> None:
+    """Check that the objective is defined for some participants, whatever a model predicts.
+
+    Args:
+        dataset: the labelled windows.
+        people: the participants.
+        objective: ``kappa`` or ``f1``.
+        who: what they are, in the plural.
+
+    Raises:
+        DataError: when it is kappa and each of them has one class only. It is undefined if all windows are right, and 0
+            otherwise.
+    """
+    if objective == "kappa" and not any(_has_several_classes(dataset, one) for one in people):
+        raise DataError(
+            f"{dataset.folder}: each of the {len(people)} {who} has one class only, on which kappa is undefined. Set "
+            "objective to f1"
+        )
 
 
 def _has_several_classes(dataset: Dataset, participant: Any) -> bool:

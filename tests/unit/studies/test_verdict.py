@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
 from sslwear.config import TrainingSettings, parse
+from sslwear.reports.study_page import study_page
 from sslwear.reports.study_text import paper
+from sslwear.reports.study_text import verdict as told
 from sslwear.studies.database import trials
 from sslwear.studies.database.tested_trials import keep_scores
 from sslwear.studies.database.trials import best_trial, network_run, scores_table, winner
 from sslwear.studies.results import verdict
+from sslwear.studies.results.compare import Side
 from sslwear.studies.setup.limits import MEASURED
+from sslwear.tracking import Store
 
 CHOICES = {"tuning": optuna.distributions.CategoricalDistribution(["all", "head", "layer5"])}
 CONTENT = {"study": "tiny", "data": "smartwatch", "search": {"tuning": ["all", "head", "layer5"]}}
@@ -214,3 +219,49 @@ def test_trials_that_exceed_a_limit_are_not_counted_as_worse() -> None:
 def test_a_single_trial_is_better_than_no_other() -> None:
     found = verdict.report(study({"head": PEOPLE["head"]}, select="simplest"))
     assert found.selection == "Trial 0 is selected, because no other one has finished."
+
+
+def test_a_study_of_version_0_1_goes_on_with_scores_over_all_windows() -> None:
+    made = study()
+    made.set_user_attr(trials.BY_PARTICIPANT, False)
+    old = {"settings": TrainingSettings().model_dump(), "run_id": "old", "best_epoch": 3}
+    made.add_trial(
+        optuna.trial.create_trial(value=0.71, params={"tuning": "all"}, distributions=CHOICES, user_attrs=old)
+    )
+    first = best_trial(made)  # although the mean over participants of trial 0 would be compared with it
+    assert first is not None
+    assert first.number == 3
+    found = verdict.report(made)
+    assert told(found)[1] == "Its kappa over all windows is 0.710."
+    assert found.selection == "Trial 3 is selected, because it has the best score (0.710)."
+    assert [one.error for one in found.trials] == [None] * 4
+    assert not any(one.candidate for one in found.trials)
+    text = study_page(found)
+    assert "over participants" not in text
+    assert "Trials are judged by the score over all windows of a hold-out." in text
+
+
+def test_trials_that_begin_while_a_study_is_read_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, get_trials = study(), optuna.Study.get_trials
+
+    def growing(self: optuna.Study, *args: Any, **named: Any) -> list[optuna.trial.FrozenTrial]:
+        made.ask()
+        return get_trials(self, *args, **named)
+
+    monkeypatch.setattr(optuna.Study, "get_trials", growing)
+    assert verdict.report(made).winner == 0
+    side = Side(made, cast("Store", SimpleNamespace(find_run=lambda one: None)))
+    assert [kappa for _, _, kappa in side.scores] == [{"kappa": one.value} for one in made.trials[:3]]
+
+
+def test_a_repeated_configuration_counts_once_in_a_paper() -> None:
+    made = study()
+    again = made.trials[0]
+    again.user_attrs["duplicate_of"] = 0
+    made.add_trial(again)
+    methods, results = paper(verdict.report(made))
+    assert methods.startswith("We compared 3 configurations of ")
+    assert "Of the 3 configurations that ran to the end, 2 could not be told from the best." in results
+    limited = study(constraint={"trainable_parameters": 500})
+    limited.add_trial(again)
+    assert "Of the 2 configurations that ran to the end and keep the constraint" in paper(verdict.report(limited))[1]

@@ -54,6 +54,9 @@ def print_study(console: Console, study: optuna.Study, store: Store, all_: bool 
         left = count(len(trials) - len(some), "more trial")
         print_line(console, f"{left}: sslwear study show {study.study_name} --all")
     print_line(console, "")
+    if best is not None:
+        others = " =: cannot be told from the best." if alike else ""
+        print_line(console, f"*: the selected trial.{others}")
     print_line(console, found.judged)
     if best is None:
         for line in verdict(found):

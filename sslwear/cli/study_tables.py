@@ -160,6 +160,7 @@ def studies_table(studies: Sequence[optuna.Study]) -> Table:
 
 def _study_cells(study: optuna.Study) -> list[str]:
     """Cells of a study in `studies_table`."""
+    from sslwear.studies.database.budget import END
     from sslwear.studies.database.tested_trials import ABOUT, main_scores
     from sslwear.studies.database.trials import kept_settings, rows, score_of, training_of, winner
 
@@ -169,9 +170,11 @@ def _study_cells(study: optuna.Study) -> list[str]:
     count = {outcome: sum(row.outcome == outcome for row in trials) for outcome in ("pruned", "failed", "running")}
     counted = sum(row.outcome in ("finished", "pruned", "failed") for row in trials)
     scores, what = main_scores(study, best.number) if best else ({}, "")
+    end = study.user_attrs.get(END) or {}
+    total = end["trials"] if end.get("by") == "trials" else settings.trials  # --trials may have asked for fewer
     return [
         *(study.study_name, settings.data, settings.encoder, settings.objective),
-        f"{counted} of {max(settings.trials, counted)}",
+        f"{counted} of {max(total, counted)}",
         *(str(number or "-") for number in count.values()),
         score_text(score_of(best) if best else None),
         score_text(scores.get(settings.objective)) + (f" {what}" if scores and what != ABOUT[True] else ""),

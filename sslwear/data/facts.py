@@ -89,4 +89,5 @@ def _participants(names: Iterable[object], windows: Iterable[int]) -> str:
     shown, counts = [str(name) for name in names], list(windows)
     more = " ..." if len(shown) > SHOWN_PARTICIPANTS else ""
     listed = " ".join(shown[:SHOWN_PARTICIPANTS])
-    return f"{len(shown)}, {min(counts)} to {max(counts)} windows each: {listed}{more}"
+    each = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    return f"{len(shown)}, {each} windows each: {listed}{more}"

@@ -92,7 +92,21 @@ def verdict(report: StudyReport) -> list[str]:
             ", too few for an interval." if estimate.participants < FEWEST else "."
         )
     selected = f"Trial {trial.number}{settings}{own} was selected."
-    return [selected, score, *filter(None, [report.finding, report.selection])]
+    return [selected, score, *filter(None, [_better_baseline(report), report.finding, report.selection])]
+
+
+def _better_baseline(report: StudyReport) -> str:
+    """A sentence that says where the baseline has a higher score than the selected trial; empty if nowhere."""
+    if report.selected is None or report.baseline is None:
+        return ""
+    mine, other = report.selected, report.baseline
+    places = {"in the search": (mine.estimate, other.estimate), "on the test participants": (mine.test, other.test)}
+    higher = [
+        f"{where} ({theirs.mean:.3f})"
+        for where, (own, theirs) in places.items()
+        if own is not None and theirs is not None and theirs.mean > own.mean
+    ]
+    return f"The baseline, {other.name}, has a higher mean {' and '.join(higher)}." if higher else ""
 
 
 def outcomes_text(report: StudyReport) -> str:

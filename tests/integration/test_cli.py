@@ -253,7 +253,7 @@ def test_another_tracking_store_is_used(
 def test_describing_a_data_set(small_folder: Path) -> None:
     result = call("data", "describe", small_folder)
     assert result.exit_code == 0
-    for words in ("180 of 150 samples x 3 axes, 5 s at 30 Hz", "pendulum", "6, 30 to 30 windows each: 1 2 5 6 7 8"):
+    for words in ("180 of 150 samples x 3 axes, 5 s at 30 Hz", "pendulum", "6, 30 windows each: 1 2 5 6 7 8"):
         assert words in result.stdout
     assert "is neither a directory nor a source" in refusal("data", "describe", small_folder / "nothing")
 

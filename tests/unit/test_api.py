@@ -254,7 +254,7 @@ def test_the_summary_of_a_data_set_is_a_table_in_a_notebook(place: Path) -> None
     summary = sslwear.load_dataset("my-data").describe()
     html = summary._repr_html_()
     assert html.count("<tr>") == len(summary.rows)
-    assert "6, 30 to 30 windows each: 1 2 5 6 7 8" in html
+    assert "6, 30 windows each: 1 2 5 6 7 8" in html
 
 
 def test_the_package_is_a_command(tmp_path: Path) -> None:

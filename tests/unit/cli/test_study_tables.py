@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from sslwear.cli.study_tables import groups_table, pareto_table, studies_table, trials_table
-from sslwear.config import TrainingSettings
+from sslwear.config import Settings, TrainingSettings
 from sslwear.evaluation.intervals import interval
 from sslwear.reports.study_report import StudyReport, TrialResult
 from sslwear.studies.database.optuna_storage import all_studies, open_storage
@@ -28,6 +28,17 @@ def test_a_study_that_cannot_be_read_does_not_hide_the_others(store: Store, stor
         console.print(studies_table(all_studies(store)))
     assert "(cannot be read)" in shown.get()
     assert "not created by sslwear" in shown.get()
+
+
+def test_a_study_that_was_asked_for_fewer_trials_is_not_listed_as_unfinished(store: Store) -> None:
+    study = optuna.create_study(study_name="s", storage=open_storage(store))
+    study.set_user_attr("settings", Settings(study="s", data="smartwatch", trials=10).to_yaml())
+    for ended, listed in ((None, "0 of 10"), ({"by": "trials", "trials": 8}, "0 of 8"), ({"by": "hours"}, "0 of 10")):
+        study.set_user_attr("end", ended)
+        console = Console(width=200)
+        with console.capture() as shown:
+            console.print(studies_table(all_studies(store)))
+        assert listed in shown.get()
 
 
 @pytest.mark.parametrize("settings", [{"unknown": 1}, {"learning_rate": "fast"}, [1, 2]])

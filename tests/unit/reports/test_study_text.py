@@ -72,6 +72,21 @@ def test_the_verdict_says_when_the_files_own_settings_won(report: StudyReport) -
     assert [row.role for row in score_rows(changed)] == ["selected", "baseline"]
 
 
+def test_the_verdict_says_where_the_baseline_is_better(report: StudyReport) -> None:
+    assert report.selected is not None
+    assert report.baseline is not None
+    selected = replace(report.selected, estimate=KNOWN, test=interval([0.5, 0.6]))
+    better = replace(
+        report.baseline, name="random_forest", estimate=replace(KNOWN, mean=0.9), test=interval([0.6, 0.7])
+    )
+    sentence = (
+        "The baseline, random_forest, has a higher mean in the search (0.900) and on the test participants (0.650)."
+    )
+    assert sentence in verdict(replace(report, selected=selected, baseline=better))
+    as_good = replace(better, estimate=KNOWN, test=None)
+    assert not any("baseline" in said for said in verdict(replace(report, selected=selected, baseline=as_good)))
+
+
 def test_the_verdict_without_a_winner_gives_the_outcomes(report: StudyReport) -> None:
     nothing = replace(report, winner=None, selected=None, finding="", selection="")
     assert verdict(nothing) == ["No trial has been selected: 4 finished, 1 pruned, 1 failed."]

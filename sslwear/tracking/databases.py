@@ -20,6 +20,8 @@ LOCKED_S = 60
 """Seconds to wait for another program that holds the lock of a database."""
 CREATION_KEY = 7_318_202
 """Number of the lock on a PostgreSQL server under which tables are created; any number that others do not use."""
+MADE = {"alembic_version": "0", "version_info": "0", "workspaces": "0", "experiments": "name != 'Default'"}
+"""Conditions of rows that somebody made, in tables of MLflow and Optuna that have others from the start."""
 RESTORE = "Restore it from a backup, or move it away to start anew"
 FAILURES = {
     "locked": "is locked by another program, such as a backup or a database browser. Close that program",
@@ -216,14 +218,15 @@ def revision(path: Path) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def is_empty(path: Path, content: tuple[str, ...]) -> bool:
-    """Whether there are no rows.
+def tables(path: Path) -> list[str]:
+    """Names of the tables of a database, which may be that of another program."""
+    return [name for (name,) in _rows(path, "SELECT name FROM sqlite_master WHERE type = 'table'")]
 
-    Args:
-        path: the database.
-        content: tables, each with an optional condition.
-    """
-    return not any(_rows(path, f"SELECT 1 FROM {rows} LIMIT 1") for rows in content)  # noqa: S608 - constants
+
+def is_empty(path: Path) -> bool:
+    """Whether nobody has made a row in any table."""
+    made = ((name.replace('"', '""'), MADE.get(name, "1")) for name in tables(path))
+    return not any(_rows(path, f'SELECT 1 FROM "{name}" WHERE {rows} LIMIT 1') for name, rows in made)  # noqa: S608
 
 
 def _rows(path: Path, query: str) -> list[tuple[str]]:

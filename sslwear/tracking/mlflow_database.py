@@ -15,8 +15,6 @@ from sqlalchemy import NullPool, create_engine
 from sslwear.errors import StudyError
 from sslwear.tracking import databases
 
-CONTENT = ("experiments WHERE name != 'Default'", "runs", "registered_models", "trace_info")
-"""Rows that somebody made; the default experiment comes with the tables."""
 LOCATIONS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -41,7 +39,7 @@ def prepare(path: Path) -> None:
         found = databases.revision(path)
         if found == _revisions()[0]:
             return
-        if not databases.is_empty(path, CONTENT):
+        if not databases.is_empty(path):
             raise StudyError(_another_version(path, found))
         databases.set_aside(path)
     with databases.replaced(path) as making:
@@ -109,6 +107,8 @@ def _revisions() -> tuple[str, ...]:
 
 
 def _another_version(path: Path, found: str | None) -> str:
+    if "experiments" not in databases.tables(path):
+        return f"the database {path} is that of another program. MLflow needs a file of its own: correct its address"
     if found is None:
         return f"the database {path} is incomplete. {databases.RESTORE}"
     if found not in _revisions():

@@ -10,7 +10,6 @@ A name contains the host and an id of the folder, because containers with folder
 from __future__ import annotations
 
 import atexit
-import glob
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -78,12 +77,7 @@ def is_dead(folder: Path, name: str) -> bool | None:
         folder: folder of the store's locks.
         name: name of the process, see `own_name`.
     """
-    here, given = f"{platform.node()}-", folder / ID
-    if not name.startswith(here):
-        return None
-    id_, separator, _ = name.removeprefix(here).rpartition("-")
-    # names of version 0.1 have no id
-    if separator and (not given.exists() or given.read_text(encoding="utf-8") != id_):
+    if not _is_here(folder, name):
         return None
     path = folder / f"{START}{name}{END}"
     if path in [Path(lock.lock_file) for lock in _own.values()]:
@@ -115,7 +109,17 @@ def end_abandoned(folder: Path, end: Callable[[str], None]) -> None:
 def _files(folder: Path) -> list[Path]:
     """Lock files of other processes on this machine."""
     own = {Path(lock.lock_file) for lock in _own.values()}
-    return [path for path in folder.glob(f"{START}{glob.escape(platform.node())}-*{END}") if path not in own]
+    return [path for path in folder.glob(f"{START}*{END}") if path not in own and _is_here(folder, _name(path))]
+
+
+def _is_here(folder: Path, name: str) -> bool:
+    """Whether a process is of this machine and store; the name of another host may begin with that of this one."""
+    here, given = f"{platform.node()}-", folder / ID
+    if not name.startswith(here):
+        return False
+    id_, separator, _ = name.removeprefix(here).rpartition("-")
+    # names of version 0.1 have no id
+    return not separator or (given.exists() and given.read_text(encoding="utf-8") == id_)
 
 
 def _try(path: Path, action: Callable[[Path], None]) -> bool:

@@ -25,11 +25,12 @@ from optuna.trial import TrialState
 from sslwear.config import Settings, from_yaml
 from sslwear.data.arrays import write_dataset
 from sslwear.data.dataset import Dataset
+from sslwear.deployment import model_aliases
 from sslwear.errors import DataError, StudyError
 from sslwear.studies.database.failures import counted, interrupted_trials
 from sslwear.studies.database.trials import kept_settings, network_run, winner
 from sslwear.studies.results.mlflow_page import lines
-from sslwear.studies.search.optimise import run_study
+from sslwear.studies.search.optimise import alone, run_study
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial import judging
@@ -469,10 +470,17 @@ def test_an_experiment_that_another_machine_creates_at_the_same_moment_is_used(s
 def test_a_study_is_run_by_one_process_at_a_time(make: Callable[..., Settings], store: Store) -> None:
     (store.home / "locks").mkdir(exist_ok=True)
     with (
-        FileLock(store.home / "locks" / "tiny.lock"),
+        FileLock(store.home / "locks" / "study-tiny.lock"),
         pytest.raises(StudyError, match="another process on this machine is running the study"),
     ):
         run_study(make(), store, QUIET)
+
+
+def test_the_lock_of_a_study_is_no_other_lock(store: Store) -> None:
+    with alone(store, "folder"):  # the lock of the store's own id had this name
+        assert store.process()
+    with alone(store, "model-a"), model_aliases.locked(store, "a"):
+        pass
 
 
 def test_what_test_participants_did_makes_no_difference_to_a_run(

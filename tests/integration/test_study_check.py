@@ -68,6 +68,15 @@ def test_a_run_that_was_deleted_or_has_another_score_is_named_and_left(store: St
         assert score.endswith(", and its run has 2.000000")
 
 
+def test_runs_are_found_after_the_run_of_the_study_was_deleted(store: Store) -> None:
+    study = find_study("tiny", store)
+    store.client.delete_run(study.user_attrs["run_id"])
+    assert texts(store) == []
+    new = store.create_run(store.experiment("tiny"), "tiny", "study")  # as the next call of the study does
+    study.set_user_attr("run_id", new.id)
+    assert texts(store) == []
+
+
 def test_a_trial_that_nobody_works_on_is_given_back(store: Store) -> None:
     study = find_study("tiny", store)
     study.enqueue_trial({"learning_rate": 1e-3})

@@ -105,6 +105,10 @@ def test_a_registered_model_is_found_by_alias_and_by_version(make: Callable[...,
     expected = first_conv(result.network.state_dict())
     for origin in ("models:/wrist@champion", "models:/wrist/1", f"runs:/{run.id}"):
         assert torch.equal(start_of(make(weights=origin), store), expected)
+    context = StudyContext.open(make(weights="models:/wrist@champion"), store)
+    for of in (context, context.in_fold(context.split)):  # also when somebody moves the alias meanwhile
+        assert of.runtime_params()["weights"] == "models:/wrist/1"
+        store.client.delete_registered_model_alias("wrist", "champion")
     for origin in ("models:/wrist@nobody", "models:/wrist/7", "models:/wrist", "runs:/nothing"):
         with pytest.raises(WeightsError, match="has no sslwear checkpoint"):
             start_of(make(weights=origin), store)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
+import sqlalchemy as sa
 from mlflow.exceptions import MlflowException
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
@@ -23,8 +24,6 @@ from sslwear.utils.masking import masked, one_line
 
 NESTED = "/"
 """Character in the names of the studies inside of evaluations, which no study file may have."""
-CONTENT = ("studies",)
-"""Tables of Optuna with rows that somebody made."""
 
 
 class PatientReadingStorage(PatientStorage, ReadingStorage):
@@ -109,7 +108,7 @@ def _prepare(path: Path) -> None:
     """Create a missing database, and replace one whose creation was interrupted."""
     if path.exists():
         databases.check(path)
-        if databases.revision(path) is not None or not databases.is_empty(path, CONTENT):
+        if databases.revision(path) is not None or not databases.is_empty(path):
             return
         databases.set_aside(path)
     with databases.replaced(path) as making:
@@ -143,6 +142,10 @@ def _checked(storage: RDBStorage) -> RDBStorage:
     if current == storage.get_head_version():
         return storage
     if current not in storage.get_all_versions():
+        if sa.inspect(storage.engine).has_table("experiments"):
+            raise StudyError(
+                f"{shown} is MLflow's database, and Optuna needs one of its own. Correct {STORAGE_VARIABLE}"
+            )
         raise StudyError(_newer(shown))
     raise StudyError(
         f"the Optuna storage {shown} was made by an older Optuna than the installed {optuna.__version__}, and needs "

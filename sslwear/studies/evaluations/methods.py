@@ -14,7 +14,7 @@ from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.keys import digest
 from sslwear.studies.setup.leakage import supervised_datasets
 from sslwear.studies.setup.names import check_augmentation, check_pretext_name, check_search_names
-from sslwear.tracking.checkpoints import initial_weights
+from sslwear.tracking.checkpoints import initial_weights, resolve_alias
 from sslwear.tuning.base import parse as parse_tuning
 
 
@@ -87,9 +87,9 @@ def _method(name: str, given: MethodSettings, context: StudyContext) -> Method:
     parse_tuning(training.tuning, context.encoder, f"{key}.tuning")
     check_augmentation(training.augment, f"{key}.augment")
     check_pretext_name(training.pretext, f"{key}.pretext")
-    origin, initial = settings.weights, context.initial
-    if given.weights is not None and given.weights != origin:
-        origin = given.weights
+    origin, initial = context.origin, context.initial
+    if given.weights is not None and given.weights != settings.weights:
+        origin = resolve_alias(store, given.weights)
         initial = initial_weights(origin, context.encoder, store)
     method = Method(name, given, training, origin, initial, digest(initial), ())
     labels = {name for pretext in method.pretexts for name in supervised_datasets(context, origin, pretext)}

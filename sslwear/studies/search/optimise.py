@@ -149,7 +149,7 @@ def _finalise(context: StudyContext, study: optuna.Study, parent: Run, crew: Cre
 def alone(store: Store, name: str) -> Iterator[None]:
     """Hold the lock of a study on this machine, so that a trial found running is from a dead process."""
     try:
-        with store.lock(name, timeout_s=0):
+        with store.lock(f"study-{name}", timeout_s=0):  # other locks have names of their own
             yield
     except Timeout as error:
         raise StudyError(

@@ -206,9 +206,11 @@ class _Watch(Watch):
 
     def epoch(self, record: EpochRecord) -> None:
         """Report the mean of the first folds at an epoch."""
-        if self._settings.second_objective is not None:  # Optuna prunes with one objective only
+        score = record.scores[self._settings.objective]
+        # Optuna prunes with one objective only, and takes an undefined score for the worst one.
+        if self._settings.second_objective is not None or math.isnan(score):
             return
-        self._trial.report(record.scores[self._settings.objective], record.epoch)
+        self._trial.report(score, record.epoch)
         if self._trial.should_prune():
             raise optuna.TrialPruned("it scored worse than other trials at the same epoch")
 

@@ -51,6 +51,8 @@ class StudyContext:
         folds: the splits in which each trial is trained and judged; one for a hold-out.
         encoder: class of the network.
         initial: initial weights by tensor name; None for random weights.
+        origin: source of the initial weights: the settings' `weights`, with an alias, which may move, resolved to its
+            version.
         device: device that computes.
         precision: ``float32`` or ``bf16``.
         threads: number of threads of PyTorch for large batches.
@@ -67,6 +69,7 @@ class StudyContext:
     split: Split
     encoder: type[Encoder]
     initial: Mapping[str, Tensor] | None
+    origin: str
     device: torch.device
     precision: str
     threads: int
@@ -109,7 +112,7 @@ class StudyContext:
         folds: tuple[Split, ...] = () if split is None else (split,)
         if split is None:
             settings, split, folds = _divided(settings, dataset)
-        places = settings.pretraining.data
+        places, origin = settings.pretraining.data, resolve_alias(store, settings.weights)
         context = cls(
             settings=settings,
             store=store,
@@ -117,7 +120,8 @@ class StudyContext:
             pretraining_data=store.open_pretraining_data(places, settings.include_nonwear) if places else None,
             split=split,
             encoder=encoder,
-            initial=initial_weights(settings.weights, encoder, store) if read_weights else None,
+            initial=initial_weights(origin, encoder, store) if read_weights else None,
+            origin=origin,
             device=device,
             precision=resolve_precision(settings.precision, device),
             threads=_use_threads(settings.threads),
@@ -133,7 +137,15 @@ class StudyContext:
     ) -> StudyContext:
         """Copy of the context with another split, seed and initial weights, which were read from `origin`."""
         settings = self.settings.model_copy(update={"seed": seed, "weights": origin})
-        return replace(self, settings=settings, split=split, folds=(split,), initial=initial, transductive=transductive)
+        return replace(
+            self,
+            settings=settings,
+            split=split,
+            folds=(split,),
+            initial=initial,
+            origin=origin,
+            transductive=transductive,
+        )
 
     def in_fold(self, fold: Split) -> StudyContext:
         """The context of one fold, whose split has the fold's training and validation participants."""
@@ -197,11 +209,6 @@ class StudyContext:
         if state is not None:
             weights.load_encoder(encoder, state, origin)
         return encoder
-
-    @cached_property
-    def origin(self) -> str:
-        """Source of the initial weights: the settings' ``weights``, with an alias resolved to its version."""
-        return resolve_alias(self.store, self.settings.weights)
 
     @cached_property
     def _first(self) -> Encoder:

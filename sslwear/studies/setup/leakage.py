@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
+from requests import RequestException
 
 from sslwear.config import SUPERVISED, EvaluationSettings
 from sslwear.data.dataset import Dataset
@@ -19,6 +20,7 @@ from sslwear.errors import LeakageError
 from sslwear.studies.setup.context import StudyContext
 from sslwear.tracking import MODEL_URI, RUN_URI, Store, participant_names
 from sslwear.tracking.checkpoints import registered_version
+from sslwear.tracking.outages import is_outage
 from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.words import count
 
@@ -49,8 +51,8 @@ class TrainingStep:
 
     Attributes:
         sources: data sets of the training.
-        people: training, validation and held-out participants, prefixed with the source's name and a colon if there are
-            several sources; None if unknown.
+        people: training, validation and held-out participants, prefixed with the source's name and a colon if several
+            data sets were given; None if unknown.
         labels: whether labels were used, or windows only.
         selected: those of `people` on whom only the number of epochs was selected.
     """
@@ -65,10 +67,13 @@ class TrainingStep:
         if self.people is None:
             return None
         people = self.people if selected else self.people - self.selected
-        if len(self.sources) == 1:
-            return people
-        mark = f"{source.name}:"
-        return frozenset(name.removeprefix(mark) for name in people if name.startswith(mark))
+        # The second data set of a name has a number, see `PretrainingData.names`; of two copies MLflow keeps one.
+        names = [one.name for one in self.sources]
+        others = set(names) - {source.name} if names.count(source.name) == 1 else set()
+        mark = re.compile(rf"({re.escape(source.name)}(?:-\d+)?):")
+        marked = ((name, mark.match(name)) for name in people)
+        mine = frozenset(name[found.end() :] for name, found in marked if found and found[1] not in others)
+        return people | mine if len(names) == 1 else mine
 
 
 def training_provenance(store: Store, weights: str) -> list[TrainingStep]:
@@ -81,11 +86,13 @@ def training_provenance(store: Store, weights: str) -> list[TrainingStep]:
         weights: value of a study file's ``weights:``.
     """
     found: list[TrainingStep] = []
-    waiting = [weights]
+    known, waiting = set[str](), [weights]
     while waiting and len(found) < MAX_STEPS:
         origin = waiting.pop()
-        tags = _tags_of(store, origin)
-        place = tags.get("run", origin) if tags else _run_of_file(store, origin)
+        tags, place = _registered(store, origin)
+        if place in known:  # the networks of an average have ancestors in common
+            continue
+        known.add(place)
         run = _run(store, place)
         if run is not None:
             found.append(_of_run(run))
@@ -104,7 +111,7 @@ def _run(store: Store, place: str) -> MlflowRun | None:
     """A run, also one marked as deleted in the UI, whose weights can still be read; None if it was removed."""
     if not place.startswith(RUN_URI):
         return None
-    with suppress(MlflowException):
+    with _unless_missing():
         return store.client.get_run(place.removeprefix(RUN_URI).strip("/"))
     return None
 
@@ -113,17 +120,31 @@ def _run_of_file(store: Store, origin: str) -> str:
     """The run that logged a checkpoint file of the store; any other value unchanged."""
     for part in Path(origin).parts:
         if LOGGED_MODEL.fullmatch(part):
-            with suppress(MlflowException):
+            with _unless_missing():
                 return f"{RUN_URI}{store.client.get_logged_model(part).source_run_id}"
     return origin
 
 
-def _tags_of(store: Store, origin: str) -> dict[str, str]:
-    """Tags of a registered version, without their prefix; empty for anything else."""
+def _registered(store: Store, origin: str) -> tuple[dict[str, str], str]:
+    """Tags of a registered version without their prefix, which are empty for anything else, and the run of weights."""
     if origin.startswith(MODEL_URI):
-        with suppress(MlflowException, OSError):
-            return {key.removeprefix(PREFIX): value for key, value in registered_version(store, origin).tags.items()}
-    return {}
+        with _unless_missing():
+            version = registered_version(store, origin)
+            tags = {key.removeprefix(PREFIX): value for key, value in version.tags.items()}
+            # Only `sslwear promote` sets tags, and not MLflow's UI.
+            logged = f"{RUN_URI}{version.run_id}" if version.run_id else _run_of_file(store, version.source or origin)
+            return tags, tags.get("run", logged)
+    return {}, _run_of_file(store, origin)
+
+
+@contextmanager
+def _unless_missing() -> Iterator[None]:
+    """Block that looks up what may not be in the store; that the store does not answer is an error."""
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        if isinstance(error, MlflowException | RequestException) and is_outage(error):
+            raise
 
 
 def _of_run(run: MlflowRun) -> TrainingStep:

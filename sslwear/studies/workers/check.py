@@ -104,15 +104,15 @@ def _differences(study: optuna.Study, store: Store) -> Iterator[Difference]:
     score = settings.objective if is_by_participant(study) else None
     parent = study.user_attrs.get("run_id")
     runs = {}
-    if parent is not None and (known := store.find_run(parent)) is not None:
-        all_ = store.find_runs(known.info.experiment_id, kind="trial")
-        runs = {run.info.run_id: run for run in all_ if run.data.tags.get("mlflow.parentRunId") == parent}
+    if (experiment := store.client.get_experiment_by_name(study.study_name)) is not None:
+        runs = {run.info.run_id: run for run in store.find_runs(experiment.experiment_id, kind="trial")}
     for trial, outcome in _outcomes(study):
         run = runs.pop(trial.user_attrs.get("run_id"), None)
         yield from _of_trial(trial, outcome, run, score, store.remote)
     for run in runs.values():
         number = run.data.tags.get(f"{PREFIX}trial", "?")
-        if run.info.status in ("RUNNING", "FINISHED"):
+        ours = run.data.tags.get("mlflow.parentRunId") == parent
+        if ours and run.info.status in ("RUNNING", "FINISHED"):
             text = f"run {run.info.run_id} of trial {number} is {run.info.status}, and the trial has another run"
             yield Difference(text, run)
 

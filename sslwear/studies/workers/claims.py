@@ -56,11 +56,17 @@ class Claims:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._is_gone = is_gone
         self._now: sa.TextClause = sa.text(CLOCKS[engine.dialect.name])
+        self._held: set[str] = set()  # without those that could not be given back because the database was away
         create_table(self._engine, CLAIMS)
 
     @patient
     def take(self, name: str) -> bool:
         """Take a right that nobody has, or whose owner is gone; returns whether this process has it now."""
+        if mine := self._take(name):
+            self._held.add(name)
+        return mine
+
+    def _take(self, name: str) -> bool:
         with self._engine.connect() as connection:
             row = connection.execute(self._rows().where(CLAIMS.c.name == name)).first()
             if row is None:
@@ -90,14 +96,18 @@ class Claims:
     @patient
     def release(self, name: str) -> bool:
         """Give a right back; returns False if another process took it over meanwhile."""
+        self._held.discard(name)
         with self._engine.connect() as connection:
             mine = (CLAIMS.c.name == name) & (CLAIMS.c.owner == self.owner)
             return connection.execute(sa.delete(CLAIMS).where(mine)).rowcount == 1
 
-    def renew(self) -> None:
-        """Renew the rows of this process."""
+    def renew(self) -> float:
+        """Renew the rows of this process; returns the seconds since it last did."""
+        mine = (CLAIMS.c.owner == self.owner) & CLAIMS.c.name.in_(tuple(self._held))
         with self._engine.connect() as connection:
-            connection.execute(sa.update(CLAIMS).where(CLAIMS.c.owner == self.owner).values(beat=self._now))
+            ages = [row.age for row in connection.execute(self._rows().where(mine))]
+            connection.execute(sa.update(CLAIMS).where(mine).values(beat=self._now))
+        return max(ages, default=0.0)
 
     @patient
     def others(self, prefix: str, gone: bool = False) -> dict[str, str]:

@@ -203,8 +203,9 @@ class Heartbeat:
                 return
 
     def _beat(self) -> None:
-        late = self._last is not None and time.monotonic() - self._last > 2 * self._interval
-        self.claims.renew()
+        since = time.monotonic() - self._last if self._last is not None else 0.0
+        # The clock of the database goes on while a machine sleeps with all its processes, and may be set.
+        late = max(since, self.claims.renew()) > 2 * self._interval
         for trial_id in tuple(self.trials):
             RDBStorage.record_heartbeat(self._storage, trial_id)  # without waiting; the next one comes soon
         if late:

@@ -101,6 +101,7 @@ def _start(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        errors="replace",  # a line of a driver in another encoding would end the reading, and the worker would wait
         process_group=0,
     )
     assert process.stdout is not None

@@ -231,7 +231,7 @@ class Crew(Team):
         """Reopen the study's run if it was ended with the process that opened it."""
         if self._run is not None:
             found = self._store.find_run(self._run.id)
-            if found is not None and found.info.status != "RUNNING":
+            if found is not None and found.info.status == "KILLED":  # and not finished meanwhile
                 self._run.reopen()
 
     def _lost(self) -> list[FrozenTrial]:

@@ -75,6 +75,21 @@ def test_a_renewed_right_is_not_taken_over(engine: sa.Engine) -> None:
     assert not other.take("x")
 
 
+def test_a_right_that_could_not_be_given_back_is_not_renewed(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = claims(engine, "one"), claims(engine, "other")
+    one.take("x")
+    with monkeypatch.context() as patched:
+        patched.setattr(one, "_engine", sa.create_engine("sqlite:////no/such/folder/x.db"))
+        with pytest.raises(sa.exc.OperationalError):
+            one.release("x")
+    one.renew()
+    age(engine, "x", 61)
+    one.renew()
+    assert other.take("x")
+
+
 def test_names_with_wildcards_are_taken_literally(engine: sa.Engine) -> None:
     one, other = claims(engine, "one"), claims(engine, "other")
     one.take("worker:a%b:1")
@@ -121,14 +136,26 @@ def test_who_could_not_reach_the_database_does_not_judge_others(store: Store, mo
     assert heartbeat._is_gone("elsewhere-1", 1e6)
 
 
+def test_who_slept_with_all_others_does_not_judge_them(store: Store) -> None:
+    heartbeat = heartbeat_of(store)
+    heartbeat.claims.take("x")
+    heartbeat._beat()
+    assert heartbeat._is_gone("elsewhere-1", 1e6)
+    age(heartbeat.engine, "x", 1e6)
+    heartbeat._beat()
+    assert not heartbeat._is_gone("elsewhere-1", 1e6)
+    heartbeat.claims.release("x")
+
+
 def test_a_heartbeat_does_not_wait_for_a_server_that_is_away(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(INTERVAL_VARIABLE, "1")
     heartbeat, beats, several = heartbeat_of(store), [], threading.Event()
 
-    def renew() -> None:
+    def renew() -> float:
         beats.append(1)
         if len(beats) == 3:
             several.set()
+        return 0.0
 
     @patient
     def away() -> None:

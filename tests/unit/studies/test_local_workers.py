@@ -50,6 +50,15 @@ def test_a_number_that_is_none_is_refused(text: str) -> None:
         number_of_workers(text, settings())
 
 
+def test_lines_in_another_encoding_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, told = subprocess.Popen, list[tuple[int, str]]()
+    monkeypatch.setattr(
+        local_workers.subprocess, "Popen", lambda _, **how: real(["printf", r"M\374nchen\nnext\n"], **how)
+    )
+    local_workers.run_workers([], 1, lambda worker, line: told.append((worker, line)))
+    assert told == [(1, "M\ufffdnchen"), (1, "next")]
+
+
 def test_workers_that_do_not_end_are_killed_together(monkeypatch: pytest.MonkeyPatch) -> None:
     assert local_workers.ENDING_S < 10
     monkeypatch.setattr(local_workers, "ENDING_S", 1.0)

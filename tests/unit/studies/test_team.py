@@ -99,6 +99,18 @@ def test_a_study_that_another_worker_stopped_is_left(store: Store, study: optuna
         crew.check_stopped()
 
 
+def test_a_finished_run_is_not_opened_again_for_a_worker_that_died(store: Store, study: optuna.Study) -> None:
+    crew, run = Crew(store, study), store.create_run(store.experiment("a"), "a", "study")
+    crew.runs(run)
+    for status, then in {"KILLED": "RUNNING", "FINISHED": "FINISHED"}.items():
+        run.end(status, status.lower())
+        crew.heartbeat.claims.owner = dead = store.process()[:-1] + "x"
+        crew.heartbeat.claims.take(f"worker\tstudy:tiny\t{dead}")
+        crew.heartbeat.claims.owner = store.process()
+        crew._after_beat()
+        assert store.client.get_run(run.id).info.status == then
+
+
 def test_of_workers_that_leave_at_once_the_last_one_ends_their_run(store: Store) -> None:
     first, last = Team(store, "a"), Team(store, "a")
     run = store.create_run(store.experiment("a"), "a", "study", None, "")

@@ -43,7 +43,7 @@ def test_an_address_leads_to_its_file(tmp_path: Path, name: str) -> None:
     with databases.replaced(path) as making:
         execute(making, "CREATE TABLE one (n)")
     databases.check(path)
-    assert databases.is_empty(path, ("one",))
+    assert databases.is_empty(path)
     assert [found.name for found in tmp_path.iterdir()] == [name]
 
 
@@ -107,6 +107,24 @@ def test_a_half_made_database_with_content_is_kept(store: Store) -> None:
     with pytest.raises(StudyError, match="incomplete"):
         _ = store.client
     assert not (store.home / "mlflow.db.incomplete").exists()
+
+
+def test_databases_of_other_programs_are_kept(tmp_path: Path, store: Store) -> None:
+    open_storage(store).create_new_study([StudyDirection.MAXIMIZE], "precious")
+    lab = tmp_path / "lab.db"
+    with sqlite3.connect(lab) as connection:
+        connection.execute('CREATE TABLE "our people" (name)')
+        connection.execute("INSERT INTO \"our people\" VALUES ('Ann')")
+    connection.close()
+    for path in (lab, store.home / "optuna.db"):
+        with pytest.raises(StudyError, match=r"another program\. MLflow needs a file of its own"):
+            _ = Store(store.home, databases.url_of(path), store.storage_url).client
+    assert [study.study_name for study in all_studies(store)] == ["precious"]
+    with pytest.raises(StudyError, match="is MLflow's database, and Optuna needs one of its own"):
+        open_storage(Store(store.home, store.tracking_uri, store.tracking_uri))
+    open_storage(Store(store.home, store.tracking_uri, databases.url_of(lab)))
+    assert "our people" in databases.tables(lab)
+    assert not [*store.home.glob("*.incomplete"), *tmp_path.glob("*.incomplete")]
 
 
 def outdated(store: Store, **versions: str) -> None:

@@ -81,6 +81,16 @@ def test_a_machine_knows_which_of_its_own_processes_have_ended(
     assert store.is_dead(name) is True
 
 
+def test_a_host_whose_name_begins_with_that_of_this_one_is_another(store: Store) -> None:
+    host, rest = store.process().split("-", 1)
+    theirs = store.home / "locks" / f"process-{host}-2-{rest[:-1]}x.lock"
+    theirs.touch()  # its lock is not seen here if the shared file system has locks of single machines only
+    ended: list[str] = []
+    open_runs.end_abandoned(store.home / "locks", ended.append)
+    assert ended == []
+    assert theirs.exists()
+
+
 def test_open_runs_of_living_processes_are_left_open(store: Store, other: tuple[subprocess.Popen[str], str]) -> None:
     _, name = other
     experiment = store.experiment("s")

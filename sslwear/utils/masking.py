@@ -15,11 +15,12 @@ _DATABASE = re.compile(
 _BEARER = re.compile(r"(?P<start>\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _BASIC = re.compile(r"(?P<start>\bbasic\s+)(?P<secret>[A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
 _NAMED = re.compile(
-    r"(?P<key>[A-Za-z0-9_-]*(?:password|passwd|passphrase)|"
-    r"(?<![a-z])(?:[A-Za-z0-9]+[_-])*(?:pwd|token|secret|api_?key|access_?key|signature|sig))"
+    r"(?P<key>(?<![A-Za-z0-9_-])[A-Za-z0-9_-]*(?:password|passwd|passphrase|"
+    r"(?<![a-z])(?:pwd|token|secret|api_?key|access_?key|signature|sig)))"
     r"(?P<is>['\"]?\s*[=:]\s*)(?P<secret>'[^']*'|\"[^\"]*\"|[^\s&'\",;)]+)",
     re.IGNORECASE,
 )
+"""Secret of a key whose name ends with a word for one. Names begin where words do, so that long words take no time."""
 
 
 def masked(text: str) -> str:

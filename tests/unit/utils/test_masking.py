@@ -52,3 +52,9 @@ def test_what_is_no_secret_stays(text: str) -> None:
 def test_an_error_on_one_line() -> None:
     assert one_line(ValueError("no\n  postgresql://a:b@c\n")) == "no postgresql://a:***@c"
     assert one_line(ValueError("x" * 500), 10) == "x" * 10
+
+
+@pytest.mark.parametrize("letters", ["x", "A1b2", "a_", "T-0", "ab+/9", "token"])
+def test_a_very_long_word_takes_no_time(letters: str) -> None:
+    word = letters * 100_000
+    assert masked(f"{word} my_token=abc {word}_token=abc") == f"{word} my_token=*** {word}_token=***"

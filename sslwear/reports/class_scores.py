@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from sslwear.evaluation.comparison import Summary
+from sslwear.reports.report_text import code
+
 ERRORS_NAMED = 3
 """Number of errors that are named."""
 
@@ -21,27 +24,28 @@ def f1_by_class(confusion: pd.DataFrame) -> pd.Series[float]:
     return pd.Series(right, confusion.index, dtype=float) * 2 / (confusion.sum(axis=1) + confusion.sum(axis=0))
 
 
-def class_section(confusions: Mapping[str, pd.DataFrame], ranked: Sequence[str]) -> list[str]:
+def class_section(confusions: Mapping[str, pd.DataFrame], ranked: Sequence[Summary]) -> list[str]:
     """Parts of a report in Markdown: F1 by class and method, and the most frequent errors of the best method.
 
     Args:
         confusions: confusions by method, see `f1_by_class`.
-        ranked: names of the methods, the best first; those without confusions are left out.
+        ranked: the methods, the best first; those without confusions are left out.
     """
-    names = [name for name in ranked if name in confusions]
-    if not names:
+    methods = [one for one in ranked if one.method in confusions]
+    if not methods:
         return []
-    scores = {name: f1_by_class(confusions[name]) for name in names}
-    windows = confusions[names[0]].sum(axis=1)
+    best = confusions[methods[0].method]
+    scores = [f1_by_class(confusions[one.method]) for one in methods]
+    windows = best.sum(axis=1)
     lines = [
-        f"| class | share of windows | {' | '.join(_code(name) for name in names)} |",
-        "|---|---|" + "---|" * len(names),
+        f"| class | share of windows | {' | '.join(code(one.label) for one in methods)} |",
+        "|---|---|" + "---|" * len(methods),
     ]
     for one in windows.index:
-        cells = ["" if np.isnan(found[one]) else f"{found[one]:.3f}" for found in scores.values()]
-        lines.append(f"| {_code(one)} | {windows[one] / windows.sum():.1%} | {' | '.join(cells)} |")
+        cells = ["" if np.isnan(found[one]) else f"{found[one]:.3f}" for found in scores]
+        lines.append(f"| {code(one)} | {windows[one] / windows.sum():.1%} | {' | '.join(cells)} |")
     how = "F1 of each class over the windows of all test participants, folds and seeds together."
-    return ["## Scores by class", f"{how} {_errors(confusions[names[0]], names[0])}", "\n".join(lines)]
+    return ["## Scores by class", f"{how} {_errors(best, methods[0].label)}", "\n".join(lines)]
 
 
 def _errors(confusion: pd.DataFrame, method: str) -> str:
@@ -56,8 +60,4 @@ def _errors(confusion: pd.DataFrame, method: str) -> str:
         for true, predicted in zip(*np.unravel_index(most, counts.shape), strict=True)
         if counts[true, predicted]
     ]
-    return f"Most errors of `{method}` are {', '.join(named)}."
-
-
-def _code(name: str) -> str:
-    return f"`{name}`".replace("|", r"\|")
+    return f"The most frequent errors of `{method}`, with their share of all: {', '.join(named)}."

@@ -119,9 +119,9 @@ def write_report(results: pd.DataFrame, inputs: ReportInputs, folder: Path, refe
         for group in groups
     }
     figures = report_pictures(networks, inputs.points, differences, inputs.curves, inputs.best_epoch, score)
-    if (best := next((name for name in _ranked(groups) if name in inputs.confusions), None)) is not None:
-        counts = inputs.confusions[best]
-        figures[CONFUSION] = confusion_figure(counts.to_numpy(), list(counts.index), best)
+    if (best := next((one for one in _ranked(groups) if one.method in inputs.confusions), None)) is not None:
+        counts = inputs.confusions[best.method]
+        figures[CONFUSION] = confusion_figure(counts.to_numpy(), list(counts.index), best.label)
     rows = json_rows(groups, inputs.confusions)
     files = {
         REPORT: masked(text(groups, inputs, list(figures))).encode(),
@@ -205,8 +205,8 @@ def text(groups: Sequence[Group], inputs: ReportInputs, pictures: Sequence[str])
     return "\n\n".join(parts) + "\n"
 
 
-def _ranked(groups: Sequence[Group]) -> list[str]:
-    return [one.method for group in groups for one in group.ranked]
+def _ranked(groups: Sequence[Group]) -> list[Summary]:
+    return [one for group in groups for one in group.ranked]
 
 
 def _how_compared(groups: Sequence[Group], score: str) -> str:
@@ -285,7 +285,7 @@ def _repeating(groups: Sequence[Group], inputs: ReportInputs) -> list[str]:
 
 def json_rows(groups: Sequence[Group], confusions: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """One row for each data set, protocol and method; undefined values are None."""
-    return [_row(one, confusions.get(one.method)) for group in groups for one in group.ranked]
+    return [_row(one, confusions.get(one.method)) for one in _ranked(groups)]
 
 
 def _row(one: Summary, confusion: pd.DataFrame | None) -> dict[str, Any]:

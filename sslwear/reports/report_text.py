@@ -157,7 +157,7 @@ def scores_table(group: Group) -> list[str]:
     for one in group.ranked:
         cells = [_cell(one.scores[name], one.seed_sd[name]) for name in names]
         mark = " (reference)" if one is group.reference else ""
-        lines.append(f"| {_code(one)}{mark} | {' '.join(map(str, one.seeds))} | {' | '.join(cells)} |")
+        lines.append(f"| {code(one.label)}{mark} | {' '.join(map(str, one.seeds))} | {' | '.join(cells)} |")
     return lines
 
 
@@ -170,7 +170,7 @@ def comparisons_table(group: Group, score: str) -> list[str]:
     """A Markdown table of differences from the reference in one score, the highest first."""
     limits = " [95 % interval]" if any(one.found.interval.known for one in group.comparisons[score]) else ""
     lines = [
-        f"| {TITLES[score]}, compared with {_code(group.reference)} | participants | difference{limits} | p "
+        f"| {TITLES[score]}, compared with {code(group.reference.label)} | participants | difference{limits} | p "
         "| p, Holm | significantly different |",
         "|---|---|---|---|---|---|",
     ]
@@ -178,7 +178,7 @@ def comparisons_table(group: Group, score: str) -> list[str]:
         found = one.found.interval
         verdict = _way(one) if one.significant else "no"
         lines.append(
-            f"| {_code(one.summary)} | {found.participants} | {_signed(found)} | {p_text(one.found.p)} "
+            f"| {code(one.summary.label)} | {found.participants} | {_signed(found)} | {p_text(one.found.p)} "
             f"| {p_text(one.corrected)} | {verdict} |"
         )
     return lines
@@ -264,9 +264,9 @@ def notes(groups: Sequence[Group]) -> str:
     return text
 
 
-def _code(one: Summary) -> str:
-    """Name of a method in a table; a vertical bar in it is escaped."""
-    return f"`{one.label}`".replace("|", r"\|")
+def code(name: str) -> str:
+    """A name as code in a table; a vertical bar in it is escaped."""
+    return f"`{name}`".replace("|", r"\|")
 
 
 def _signed(found: Interval) -> str:

@@ -39,7 +39,8 @@ def test_the_section_has_the_methods_by_rank_and_the_errors_of_the_best() -> Non
     assert title == "## Scores by class"
     assert how == (
         "F1 of each class over the windows of all test participants, folds and seeds together. The most frequent "
-        "errors of `best`, with their share of all: `=walk` predicted as `sit | lie` (75%), `sit | lie` predicted as `=walk` (25%)."
+        "errors of `best`, with their share of all: `=walk` predicted as `sit | lie` (75%), `sit | lie` predicted as "
+        "`=walk` (25%)."
     )
     assert table.splitlines() == [
         "| class | share of windows | `best` | `right` |",

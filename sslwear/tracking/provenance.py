@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sslwear.utils.masking import masked
+from sslwear.utils.processes import COMMAND_VARIABLE
 
 PREFIX = "sslwear."
 """Prefix of the tags of this package."""
@@ -21,7 +23,7 @@ COMPUTING = ("torch", "numpy", "scipy", "scikit-learn")
 def provenance() -> dict[str, str]:
     """Tags of a new run: command, commit of this package and versions of libraries."""
     tags = {f"{PREFIX}versions": versions()}
-    tags |= {"mlflow.source.name": masked(_command()), "mlflow.source.type": "LOCAL"}
+    tags |= {"mlflow.source.name": masked(user_command()), "mlflow.source.type": "LOCAL"}
     folder = Path(__file__).resolve().parents[1]
     # An installed package may be inside of a repository that does not have it, such as that of a user's project.
     commit = _git(folder, "rev-parse", "HEAD") if _git(folder, "ls-files", "--", ".") else ""
@@ -31,8 +33,10 @@ def provenance() -> dict[str, str]:
     return tags
 
 
-def _command() -> str:
-    """The command of this process, as a shell takes it, without secrets."""
+def user_command() -> str:
+    """The command that the user gave, as a shell takes it, without secrets."""
+    if COMMAND_VARIABLE in os.environ:
+        return os.environ[COMMAND_VARIABLE]
     # Masked before they are quoted, because quotes would end a secret.
     program, arguments = Path(sys.argv[0]), [masked(one) for one in sys.argv[1:]]
     if program.suffix == ".py" and program.parts[-2:] != ("sslwear", "__main__.py"):

@@ -25,6 +25,8 @@ POLL_S = 0.2
 """Seconds between two calls of `on_poll`."""
 PARENT_VARIABLE = "SSLWEAR_PARENT"
 """Environment variable with the id of the process with which a command ends."""
+COMMAND_VARIABLE = "SSLWEAR_COMMAND"
+"""Environment variable with the user's command, in the workers that the command starts."""
 
 
 def max_parallel_jobs(gigabytes: float) -> int:

@@ -15,7 +15,8 @@ import joblib
 
 from sslwear.config import Settings
 from sslwear.errors import StudyError
-from sslwear.utils.processes import PARENT_VARIABLE
+from sslwear.tracking.provenance import user_command
+from sslwear.utils.processes import COMMAND_VARIABLE, PARENT_VARIABLE
 
 ENDING_S = 8.0
 """Seconds that all workers together have to end when they are asked to; then those that still run are killed.
@@ -73,7 +74,7 @@ def run_workers(arguments: Sequence[str], workers: int, tell: Callable[[int, str
     started: list[tuple[subprocess.Popen[str], threading.Thread]] = []
     try:
         for number in range(1, workers + 1):
-            environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
+            environment = {**os.environ, PARENT_VARIABLE: str(os.getpid()), COMMAND_VARIABLE: user_command()}
             if len(found) > 1:
                 environment[CARDS_VARIABLE] = found[(number - 1) % len(found)]
             started.append(_start([*arguments], environment, number, tell))

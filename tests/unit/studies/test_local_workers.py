@@ -59,6 +59,15 @@ def test_lines_in_another_encoding_are_read(monkeypatch: pytest.MonkeyPatch) -> 
     assert told == [(1, "M\ufffdnchen"), (1, "next")]
 
 
+def test_runs_of_workers_have_the_command_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, told = subprocess.Popen, list[str]()
+    code = "from sslwear.tracking.provenance import provenance; print(provenance()['mlflow.source.name'])"
+    monkeypatch.setattr(local_workers.subprocess, "Popen", lambda _, **how: real([sys.executable, "-c", code], **how))
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/sslwear", "evaluate", "a.yaml", "--workers", "2"])
+    local_workers.run_workers(["evaluate", "a.yaml", "--join"], 1, lambda _, line: told.append(line))
+    assert told == ["sslwear evaluate a.yaml --workers 2"]
+
+
 def test_workers_that_do_not_end_are_killed_together(monkeypatch: pytest.MonkeyPatch) -> None:
     assert local_workers.ENDING_S < 10
     monkeypatch.setattr(local_workers, "ENDING_S", 1.0)

@@ -151,7 +151,7 @@ def data_import(
 
         times = (start_time, timezone, clock)
         reading = given_reading(columns, time_format, units, rate, *times, nonwear_threshold, nonwear_minutes)
-        source = DeviceFiles(files, labels, participants, reading)
+        source = DeviceFiles(files, labels, participants, reading, out.resolve().name)
         for warning in source.warnings:
             print_warning(warning)
         plan = _plan(source, window, step, unlabelled=labels is None)

@@ -57,6 +57,7 @@ class DeviceFiles(Source):
             if a participant has several; or None.
         participants: a CSV file with the columns recording, participant; or None.
         reading: format of tables, and when a device counts as not worn; None for the defaults.
+        name: name of the data set that is made of them.
 
     Attributes:
         warnings: what may be wrong with the participants and the labels, one sentence each.
@@ -66,7 +67,6 @@ class DeviceFiles(Source):
             damaged file is noticed when it is read.
     """
 
-    name = "devices"
     title = "Recordings of one's own devices"
     licence = "one's own"
     citation = "the devices' manufacturers; read by actipy, https://github.com/OxWearables/actipy"
@@ -79,7 +79,9 @@ class DeviceFiles(Source):
         labels: Path | None = None,
         participants: Path | None = None,
         reading: Reading | None = None,
+        name: str = "devices",
     ) -> None:
+        self.name = name
         self._files = recordings_by_name(files)
         self._labels_file = labels
         self._reading = reading
@@ -91,7 +93,7 @@ class DeviceFiles(Source):
         """The files by path, their participants, and the labels by content."""
         content = None if self._labels_file is None else self._labels_file.read_bytes()
         return {
-            "source": self.name,
+            "source": "devices",
             "files": [os.path.realpath(path) for path in self._files.values()],
             "participants": list(self._participants.values()),
             "labels": None if content is None else hashlib.sha256(content).hexdigest(),

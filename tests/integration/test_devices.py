@@ -104,7 +104,8 @@ def test_truncated_corrupt_and_empty_files_are_named_and_the_others_are_used(
         app, ["data", "import", *map(str, files), str(tmp_path / "good.csv"), "--out", str(tmp_path / "out")]
     )
     assert result.exit_code == 1
-    assert open_shards(tmp_path / "out").participants == ["good"]
+    shards = open_shards(tmp_path / "out")
+    assert (shards.participants, shards.description.name) == (["good"], "out")
     assert "Traceback" not in result.output
     sentences = [line for line in result.stderr.splitlines() if " was left out: " in line]
     assert len(sentences) == 3

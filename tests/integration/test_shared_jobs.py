@@ -54,3 +54,31 @@ def test_a_job_that_needs_the_pre_training_of_another_worker_comes_last(
     release.cancel()
     assert ended.names == ["plain", "pre-trained"]
     assert set(table["method"]) == set(METHODS)
+
+
+class Counted(ProgressCallback):
+    """Numbers of finished jobs; a function is called when the first job starts."""
+
+    def __init__(self, first: Callable[[], object]) -> None:
+        self.counts: list[int] = []
+        self._first = [first]
+
+    def trial(self, name: str) -> None:
+        """Call the function once."""
+        if self._first:
+            self._first.pop()()
+
+    def done(self, done: int) -> None:
+        """Note a number."""
+        self.counts.append(done)
+
+
+def test_jobs_that_another_worker_finished_are_counted(make: Callable[..., Settings], store: Store) -> None:
+    def settings(**methods: object) -> Settings:
+        training = {"tuning": "head", "max_epochs": 1, "batch_size": 32}
+        evaluation = {"methods": methods, "baselines": "none", "protocol": "hold_out"}
+        return make(evaluation=evaluation, training=training, search={})
+
+    counted = Counted(lambda: evaluate_study(settings(second={"learning_rate": 1e-2}), store, joint=True))
+    evaluate_study(settings(first={}, second={"learning_rate": 1e-2}), store, counted, joint=True)
+    assert counted.counts == [1]

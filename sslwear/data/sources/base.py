@@ -62,7 +62,7 @@ class Source(ABC):
         DataError: when the files are missing, or the source does not have an option.
     """
 
-    name: ClassVar[str]
+    name: str
     title: ClassVar[str]
     licence: ClassVar[str]
     citation: ClassVar[str]

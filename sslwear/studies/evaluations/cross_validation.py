@@ -229,7 +229,9 @@ def _run_job(
         progress.ended(name, "failed", None)
         progress.warn(f"{name} failed ({type(error).__name__}: {error}). Its run in the UI has the traceback")
         return describe(error)
+    done.update(finished_jobs(store, parent.experiment))  # those of other workers too
     done[job.key] = store.client.get_run(run.id)
+    progress.done(sum(one.key in done for one in plan.jobs) - 1)  # this one is counted when it has ended
     progress.ended(name, "finished", None if math.isnan(value) else value)
     return None
 

@@ -34,7 +34,7 @@ class ProgressCallback:
         """A study starts or goes on with `done` of `total` trials finished."""
 
     def done(self, done: int) -> None:
-        """So many trials are finished, those of other workers included."""
+        """So many trials or jobs are finished, those of other workers included."""
 
     def trial(self, name: str) -> None:
         """A trial of a study, or a job of an evaluation, starts."""
@@ -149,7 +149,7 @@ class ConsoleProgress(ProgressCallback):
             self._line(f"{done} of {total} were finished before")
 
     def done(self, done: int) -> None:
-        """Count trials of other workers too."""
+        """Count trials or jobs of other workers too."""
         if self._study is not None and done > self._done:
             self._done = done
             self._progress.update(self._study, completed=min(done, self._total))

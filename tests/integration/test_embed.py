@@ -95,6 +95,8 @@ def test_features_of_a_champion(promoted: Store, tmp_path: Path, monkeypatch: py
     with torch.no_grad():
         expected = model.network.forward_blocks(torch.from_numpy(windows)).flatten(1).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    about = json.loads(pq.read_metadata(out / "anna.features.parquet").metadata[METADATA])
+    assert about["model"] == "tiny/1"  # the alias may move later
     assert "tiny@champion has its weights. Remove --weights" in refusal(
         "embed", file, "--model", "tiny@champion", "--weights", "hub", "--out", out
     )

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sslwear.deployment.registry import load_model, models
+from sslwear.deployment.registry import load_model, models, name_and_version
 from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.foreign.base import PACKAGE, ForeignEncoder, features_network
 from sslwear.encoders.foreign.base import get as get_foreign
@@ -18,7 +18,7 @@ from sslwear.encoders.weights import HUB_ENCODERS, load_encoder
 from sslwear.errors import SettingsError
 from sslwear.studies.setup.keys import digest
 from sslwear.tracking import Store
-from sslwear.tracking.checkpoints import initial_weights
+from sslwear.tracking.checkpoints import initial_weights, resolve_alias
 from sslwear.training.evaluation import EVALUATION_BATCH
 from sslwear.utils import plugins
 
@@ -103,6 +103,7 @@ def open_embedder(store: Store, model: str, weights: str | None, device: torch.d
             f"{', '.join(names) or 'none'}. Encoders: {', '.join(sorted({*own, *others}))}"
         )
     else:
+        model = "/".join(filter(None, name_and_version(store, model)))  # an alias may move later
         trained = load_model(store, model)
         card = trained.card
         if card.heads or not card.has_encoder:
@@ -119,6 +120,7 @@ def _own(encoder: type[Encoder], weights: str | None, store: Store) -> Embedder:
     if weights is None or weights == "none":
         hub = ", or --weights hub for the published ones" if encoder.name in HUB_ENCODERS else ""
         raise SettingsError(f"--model {encoder.name} is an encoder without weights. Add --weights FILE{hub}")
+    weights = resolve_alias(store, weights)
     state = initial_weights(weights, encoder, store)
     assert state is not None
     made = encoder()

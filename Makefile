@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+RUNNABLE := $(VENV)/.runnable
 # To compile all modules would be half of the time; Python compiles those that are used.
 PIP_INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet --no-compile --constraint constraints.txt
 
@@ -15,22 +16,25 @@ ADL ?= $(firstword $(wildcard $(or $(SSLWEAR_TEST_DATA),../shared/data)/adl_hmp_
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
-$(INSTALLED): pyproject.toml constraints.txt
+# Studies need less than tests and documents do, and are there a third sooner.
+$(RUNNABLE): EXTRAS := baselines
+$(INSTALLED): EXTRAS := baselines,dev,docs,test
+$(RUNNABLE) $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "sslwear needs Python 3.11 or newer, and %s is %s: run again with PYTHON=/path/to/python3.11" % (sys.executable, sys.version.split()[0]))'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP_INSTALL) --editable '.[baselines,dev,docs,test]'
-	@touch $@
+	$(PIP_INSTALL) --editable '.[$(EXTRAS)]'
+	@touch $@ $(RUNNABLE)
 
 install: $(INSTALLED) ## make the virtual environment with the pinned dependencies
 
-study: $(INSTALLED) ## run experiments/quickstart.yaml; the same command resumes it
+study: $(RUNNABLE) ## run experiments/quickstart.yaml; the same command resumes it
 	@$(BIN)/sslwear study run experiments/quickstart.yaml
 
-study-postgres: $(INSTALLED) ## run the quickstart with two workers on a throwaway PostgreSQL and MLflow server
+study-postgres: $(RUNNABLE) ## run the quickstart with two workers on a throwaway PostgreSQL and MLflow server
 	@$(PIP_INSTALL) --editable '.[postgres]'
 	@$(BIN)/python deploy/throwaway.py $(BIN)/sslwear study run experiments/quickstart.yaml --workers 2
 
-data-demo: $(INSTALLED) ## prepare the ADL data set and train on it; ADL=PATH says where its archive is
+data-demo: $(RUNNABLE) ## prepare the ADL data set and train on it; ADL=PATH says where its archive is
 	@test -n "$(ADL)" || $(BIN)/sslwear data fetch adl --out downloads/adl
 	@$(BIN)/sslwear data prepare adl --raw "$(or $(ADL),downloads/adl)" --out datasets/adl
 	@$(BIN)/sslwear train experiments/adl.yaml
@@ -77,10 +81,10 @@ format: $(INSTALLED) ## let ruff fix and lay out what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-ui: $(INSTALLED) ## browse studies in the MLflow UI, on this machine only
+ui: $(RUNNABLE) ## browse studies in the MLflow UI, on this machine only
 	@$(BIN)/sslwear ui
 
-dashboard: $(INSTALLED) ## browse trials in Optuna's dashboard, on this machine only
+dashboard: $(RUNNABLE) ## browse trials in Optuna's dashboard, on this machine only
 	@$(PIP_INSTALL) --editable '.[dashboard]'
 	@$(BIN)/sslwear dashboard
 

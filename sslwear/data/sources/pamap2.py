@@ -95,8 +95,9 @@ class Pamap2(Source):
         return annotation if annotation in self.class_names else None
 
     def _files(self) -> list[tuple[str, re.Match[str]]]:
-        """The files; one in two folders counts once."""
-        return list({match.groups(): (name, match) for name, match in self.raw.find(FILE)}.values())
+        """The files; one in two folders counts once, and one in another folder is that of the protocol."""
+        found = {(match[1] == "Optional", match[2]): (name, match) for name, match in self.raw.find(FILE)}
+        return list(found.values())
 
     def _recording(self, name: str, participant: int) -> Recording:
         """The recording of one file; samples lost in transmission are NaN."""

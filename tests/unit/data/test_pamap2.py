@@ -69,6 +69,14 @@ def test_other_content_is_refused_with_the_files_name(tmp_path: Path, text: str,
         read(tmp_path, [text])
 
 
+def test_a_copy_beside_the_folder_of_the_protocol_counts_once(tmp_path: Path) -> None:
+    for folder in ("", "Protocol", "Optional"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        pamap2.write_lines(tmp_path / folder / "subject101.dat", [line(1, 1, (0, 0, 9.8))])
+    assert len(list(Pamap2(tmp_path).recordings(101))) == 1
+    assert len(list(Pamap2(tmp_path, Options(all_activities=True)).recordings(101))) == 2
+
+
 def test_the_benchmark_keeps_8_activities_of_8_people(tmp_path: Path) -> None:
     pamap2.write(tmp_path / "raw")
     source = Pamap2(tmp_path / "raw")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sslwear.data.arrays import Stamp, stamp
 from sslwear.data.files.clock import Clock
 from sslwear.data.files.device_checks import name_of
-from sslwear.data.files.device_reader import open_recording
+from sslwear.data.files.device_reader import DeviceRecording, open_recording
 from sslwear.data.files.recording_format import Reading
 from sslwear.data.recording import NO_LABEL, Recording, RecordingInfo
 from sslwear.data.sources.base import Source
@@ -147,8 +147,10 @@ class DeviceFiles(Source):
         names = self.class_names
         for name, file in self._recordings(participant).items():
             with open_recording(file, folder, self._reading) as found:
-                info = RecordingInfo(names, found.start, found.note, found.axis.cuts)
-                codes = partial(_codes, self._spans(name, found.clock))
+                spans = self._spans(name, found.clock)
+                note = "; ".join(filter(None, [found.note, self._about_labels(name, spans, found)]))
+                info = RecordingInfo(names, found.start, note, found.axis.cuts)
+                codes = partial(_codes, spans)
                 for windows in found.windows(rate_hz, window_s, step_s, len(names), codes):
                     yield info, windows
 
@@ -163,6 +165,18 @@ class DeviceFiles(Source):
         shown = np.array([time for one in mine for time in (one.start, one.end)], "datetime64[ns]").view(np.int64)
         times = (clock.instants_on_device(shown) + clock.shift_ns).reshape(-1, 2)
         return np.column_stack([times, np.array([names.index(one.label) for one in mine], np.int64)])
+
+    def _about_labels(self, recording: str, spans: NDArray[np.int64] | None, found: DeviceRecording) -> str:
+        """Note of a recording whose labels are all of other times; otherwise empty."""
+        if spans is None or not len(spans):
+            return ""
+        start, end = np.array([found.start, found.end], "datetime64[ns]").view(np.int64)
+        if ((spans[:, 0] <= end) & (spans[:, 1] > start)).any():
+            return ""
+        mine = (self._labels or {})[recording]
+        ends = min(one.start for one in mine), max(one.end for one in mine)
+        first, last = (str(time.astype("datetime64[s]")).replace("T", " ") for time in ends)
+        return f"all labels are of other times, {first} to {last}"
 
 
 def _codes(spans: NDArray[np.int64] | None, time: NDArray[np.int64]) -> NDArray[np.int16] | None:

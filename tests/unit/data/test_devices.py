@@ -383,6 +383,16 @@ def test_when_no_file_can_be_read_each_is_named_with_its_reason(tmp_path: Path) 
     assert "none of 2 participants could be read" in end
 
 
+@pytest.mark.parametrize(("year", "wrong"), [(2023, True), (2024, False)])
+def test_labels_of_other_times_than_the_recording_are_named(tmp_path: Path, year: int, wrong: bool) -> None:
+    samples_of(3000).to_csv(tmp_path / "anna.csv", index=False)
+    (tmp_path / "labels.csv").write_text(f"{HEADER}anna,{year}-05-01 12:00:10,{year}-05-01 12:00:40,walk\n")
+    source = DeviceFiles([tmp_path / "anna.csv"], tmp_path / "labels.csv")
+    (info, _), *_ = source.windows("anna", 30, 10, 10, tmp_path)
+    note = "all labels are of other times, 2023-05-01 12:00:10 to 2023-05-01 12:00:40"
+    assert info.note.endswith(note) == wrong
+
+
 def test_a_single_file_that_is_missing_is_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "absent.csv"
     result = CliRunner().invoke(app, ["data", "import", str(file), "--out", str(tmp_path / "out")])

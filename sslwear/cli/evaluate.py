@@ -39,7 +39,7 @@ def evaluate(
         store = open_store(storage, tracking, settings)
         console, number = standard_output(), number_of_workers(workers, settings)
         if number > 1:
-            run_in_workers(["evaluate", str(file), "--join"], set_ or [], settings, number, console)
+            run_in_workers(["evaluate", str(file), "--join"], set_ or [], number, console)
         with ConsoleProgress(console, epochs=False, before=number == 1) as progress:  # its workers said it
             table = evaluate_study(settings, store, progress, joint=joint or number > 1)
         if joint:

@@ -46,7 +46,7 @@ def study_run(
         store = open_store(storage, tracking, settings)
         console, number = standard_output(), number_of_workers(workers, settings)
         if number > 1:
-            run_in_workers(["study", "worker", str(file)], overrides, settings, number, console)
+            run_in_workers(["study", "worker", str(file)], overrides, number, console)
         with ConsoleProgress(console, epochs=False, before=number == 1) as progress:  # its workers said it
             study = run_study(settings, store, progress, joint=number > 1)
         print_study(console, study, store)

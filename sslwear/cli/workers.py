@@ -57,10 +57,9 @@ def number_of_workers(text: str, settings: Settings) -> int:
     return int(text)
 
 
-def run_in_workers(command: list[str], overrides: list[str], settings: Settings, number: int, console: Console) -> None:
+def run_in_workers(command: list[str], overrides: list[str], number: int, console: Console) -> None:
     """Run a command in several processes, with their lines on one console."""
-    from sslwear.studies.workers.local_workers import run_workers, threads_each
+    from sslwear.studies.workers.local_workers import run_workers
 
-    threads = [f"threads={threads_each(number)}"] if settings.threads == "auto" else []
-    options = [part for one in (*overrides, *threads) for part in ("--set", one)]
+    options = [part for one in overrides for part in ("--set", one)]
     run_workers([*command, *options], number, lambda worker, line: print_line(console, f"worker {worker}: {line}"))

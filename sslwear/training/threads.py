@@ -9,6 +9,7 @@ default not more threads than there are idle cores.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sslwear.encoders.base import Network
 from sslwear.errors import SettingsError
+from sslwear.utils.processes import THREADS_VARIABLE
 
 SMALLEST_BATCH = 1e9
 """Operations of a forward pass of a batch below which it is computed on one thread."""
@@ -58,12 +60,14 @@ def use_threads(threads: int | None) -> int:
 def idle_cores() -> int:
     """Number of cores that this process may use and that other processes leave idle, at least 1.
 
+    A worker takes no more than its share, see `sslwear.studies.workers.local_workers`.
+
     It is measured in a fraction of a second, and again after half a minute. Of a number of cores some of which are
     busy, half is tried next.
     """
     global _measured
     if _measured is None or time.monotonic() - _measured[0] > REPEATED_S:
-        cores: int = joblib.cpu_count()
+        cores = int(os.environ.get(THREADS_VARIABLE, joblib.cpu_count()))
         while cores > 1 and min(running_shares(cores)) < IDLE_SHARE:
             cores //= 2
         _measured = time.monotonic(), cores

@@ -27,6 +27,8 @@ PARENT_VARIABLE = "SSLWEAR_PARENT"
 """Environment variable with the id of the process with which a command ends."""
 COMMAND_VARIABLE = "SSLWEAR_COMMAND"
 """Environment variable with the user's command, in the workers that the command starts."""
+THREADS_VARIABLE = "SSLWEAR_THREADS"
+"""Environment variable with the largest number of threads that a worker takes by itself, in these workers."""
 
 
 def max_parallel_jobs(gigabytes: float) -> int:

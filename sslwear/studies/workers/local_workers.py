@@ -16,7 +16,7 @@ import joblib
 from sslwear.config import Settings
 from sslwear.errors import StudyError
 from sslwear.tracking.provenance import user_command
-from sslwear.utils.processes import COMMAND_VARIABLE, PARENT_VARIABLE
+from sslwear.utils.processes import COMMAND_VARIABLE, PARENT_VARIABLE, THREADS_VARIABLE
 
 ENDING_S = 8.0
 """Seconds that all workers together have to end when they are asked to; then those that still run are killed.
@@ -59,7 +59,8 @@ def cards() -> list[str]:
 def run_workers(arguments: Sequence[str], workers: int, tell: Callable[[int, str], None]) -> None:
     """Run a command of sslwear in several processes until all have ended.
 
-    Several graphics cards are shared out, one for each worker in turn. The workers end with this process.
+    Several graphics cards are shared out, one for each worker in turn, and the cores, unless the settings have a number
+    of threads. The workers end with this process.
 
     Args:
         arguments: of the command, without ``sslwear``.
@@ -71,10 +72,15 @@ def run_workers(arguments: Sequence[str], workers: int, tell: Callable[[int, str
         KeyboardInterrupt: when the user interrupts; the workers have ended.
     """
     found = cards()
+    shared = {
+        PARENT_VARIABLE: str(os.getpid()),
+        COMMAND_VARIABLE: user_command(),
+        THREADS_VARIABLE: str(threads_each(workers)),
+    }
     started: list[tuple[subprocess.Popen[str], threading.Thread]] = []
     try:
         for number in range(1, workers + 1):
-            environment = {**os.environ, PARENT_VARIABLE: str(os.getpid()), COMMAND_VARIABLE: user_command()}
+            environment = {**os.environ, **shared}
             if len(found) > 1:
                 environment[CARDS_VARIABLE] = found[(number - 1) % len(found)]
             started.append(_start([*arguments], environment, number, tell))

@@ -59,13 +59,17 @@ def test_lines_in_another_encoding_are_read(monkeypatch: pytest.MonkeyPatch) -> 
     assert told == [(1, "M\ufffdnchen"), (1, "next")]
 
 
-def test_runs_of_workers_have_the_command_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_have_the_command_of_the_user_and_their_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     real, told = subprocess.Popen, list[str]()
-    code = "from sslwear.tracking.provenance import provenance; print(provenance()['mlflow.source.name'])"
+    code = (
+        "import os; from sslwear.tracking.provenance import provenance; from sslwear.utils.processes import "
+        "THREADS_VARIABLE; print(provenance()['mlflow.source.name'], os.environ[THREADS_VARIABLE], sep='; ')"
+    )
+    monkeypatch.setattr(local_workers.joblib, "cpu_count", lambda: 4)
     monkeypatch.setattr(local_workers.subprocess, "Popen", lambda _, **how: real([sys.executable, "-c", code], **how))
     monkeypatch.setattr(sys, "argv", ["/usr/bin/sslwear", "evaluate", "a.yaml", "--workers", "2"])
-    local_workers.run_workers(["evaluate", "a.yaml", "--join"], 1, lambda _, line: told.append(line))
-    assert told == ["sslwear evaluate a.yaml --workers 2"]
+    local_workers.run_workers(["evaluate", "a.yaml", "--join"], 2, lambda _, line: told.append(line))
+    assert told == ["sslwear evaluate a.yaml --workers 2; 2"] * 2
 
 
 def test_workers_that_do_not_end_are_killed_together(monkeypatch: pytest.MonkeyPatch) -> None:

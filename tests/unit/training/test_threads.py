@@ -22,6 +22,7 @@ from sslwear.training.threads import (
     threads_for,
     use_threads,
 )
+from sslwear.utils.processes import THREADS_VARIABLE
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +85,13 @@ def test_busy_cores_are_not_idle(
     monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
     monkeypatch.setattr(threads, "running_shares", shares.__getitem__)
     assert idle_cores() == expected
+
+
+def test_a_worker_takes_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
+    monkeypatch.setattr(threads, "running_shares", lambda count: [1.0] * count)
+    monkeypatch.setenv(THREADS_VARIABLE, "4")
+    assert idle_cores() == 4
 
 
 def test_idle_cores_are_measured_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sslwear.data.sources.raw import natural
 from sslwear.evaluation.comparison import Comparison, Summary
 from sslwear.reports.plain_text import any_letters, plain
 from sslwear.reports.study_figures import groups_chart
@@ -147,7 +148,7 @@ def differences_figure(comparisons: Mapping[str, Sequence[Comparison]], score: s
 
 
 def _panel(axes: Axes, comparisons: Sequence[Comparison]) -> None:
-    people = sorted({one for found in comparisons for one in found.each.index}, key=str)
+    people = sorted({one for found in comparisons for one in found.each.index}, key=lambda one: natural(str(one)))
     coloured = 0 < len(people) <= MAX_COLOURED
     for place, person in enumerate(people):
         values = [(found.each[person], row) for row, found in enumerate(comparisons) if person in found.each.index]

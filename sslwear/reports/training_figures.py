@@ -26,6 +26,10 @@ COLOURS = (
 )
 
 
+MOST_MARKED = 60
+"""Number of epochs up to which each is marked in a figure; of more, the marks would hide the line."""
+
+
 def confusion_figure(counts: NDArray[np.int64], class_names: Sequence[str], title: str) -> Figure:
     """Draw a confusion matrix, shaded by the share of the true class and labelled with counts.
 
@@ -65,11 +69,12 @@ def learning_curves(history: Sequence[EpochRecord], best_epoch: int, score: str)
     losses, scores = figure.subplots(1, 2)
     figure.subplots_adjust(left=0.08, right=0.98, bottom=0.16, top=0.95, wspace=0.22)
     epochs = [record.epoch for record in history]
-    losses.plot(epochs, [record.train_loss for record in history], "o-", color=BLUE, label="training")
-    losses.plot(epochs, [record.validation_loss for record in history], "o-", color=ORANGE, label="validation")
+    line = "o-" if len(epochs) <= MOST_MARKED else "-"
+    losses.plot(epochs, [record.train_loss for record in history], line, color=BLUE, label="training")
+    losses.plot(epochs, [record.validation_loss for record in history], line, color=ORANGE, label="validation")
     losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
     losses.legend(frameon=False)
-    scores.plot(epochs, [record.scores[score] for record in history], "o-", color=ORANGE)
+    scores.plot(epochs, [record.scores[score] for record in history], line, color=ORANGE)
     if all(CHANCE in record.scores for record in history):
         chance = [record.scores[CHANCE] for record in history]
         scores.plot(epochs, chance, ":", color="grey", label=CHANCE)

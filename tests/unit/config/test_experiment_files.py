@@ -114,25 +114,32 @@ def test_every_figure_of_the_index_is_in_the_report(name: str) -> None:
     assert [figure for figure in figures if figure not in text] == []
 
 
-DIFFERENCES = {
-    "`no pre-training` minus the best baseline": ("no pre-training", None),
-    "average of the pre-trained minus the best baseline": ("average of the pre-trained", None),
-    "average of the methods of `own_data.yaml` minus the best baseline": ("average of own_data.yaml", None),
-    "`hidden_half` minus `no pre-training`": ("hidden_half", "no pre-training"),
-    "`contrastive` minus `no pre-training`": ("contrastive", "no pre-training"),
-}
 NETWORKS = ("networks_adl", "networks_smartwatch", "networks_wisdm")
+OWN_DATA = ("own_data_smartwatch", "own_data_wisdm")
+DIFFERENCES = {
+    "`no pre-training` minus the best baseline": (NETWORKS, "no pre-training", None),
+    "average of the pre-trained minus the best baseline": (NETWORKS, "average of the pre-trained", None),
+    "average of the methods of `own_data.yaml` minus the best baseline": (NETWORKS, "average of own_data.yaml", None),
+    "`hidden_half` minus `no pre-training`": (NETWORKS, "hidden_half", "no pre-training"),
+    "`contrastive` minus `no pre-training`": (NETWORKS, "contrastive", "no pre-training"),
+    "a single network minus the best baseline": (OWN_DATA, "no pre-training", None),
+    "average of three seeds minus the best baseline": (OWN_DATA, "average of no pre-training", None),
+    "average with baselines minus the best baseline": (OWN_DATA, "average", None),
+}
 
 
-@pytest.mark.parametrize(("title", "methods"), DIFFERENCES.items(), ids=DIFFERENCES)
-def test_the_differences_of_the_index_follow_from_the_participants(title: str, methods: tuple[str, str | None]) -> None:
+@pytest.mark.parametrize(("title", "what"), DIFFERENCES.items(), ids=DIFFERENCES)
+def test_the_differences_of_the_index_follow_from_the_participants(
+    title: str, what: tuple[tuple[str, ...], str, str | None]
+) -> None:
+    folders, method, reference = what
     (said,) = [row[1:] for table in tables() for row in table if row[0] == title]
-    for text, name in zip(said, NETWORKS, strict=True):
+    for text, name in zip(said, folders, strict=True):
         known = {row["method"]: row for row in rows(EXPERIMENTS / name)}
         baselines = [known[one] for one in ("minirocket", "extra_trees", "random_forest")]
         best = max(baselines, key=lambda row: row["kappa_mean"])["method"]
         one, other = (
-            pd.Series({who: scores["kappa"] for who, scores in known[method]["participants"].items()})
-            for method in (methods[0], methods[1] or best)
+            pd.Series({who: scores["kappa"] for who, scores in known[name]["participants"].items()})
+            for name in (method, reference or best)
         )
         assert difference(one, other).interval.text("+") == text

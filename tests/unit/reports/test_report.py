@@ -324,6 +324,16 @@ def test_differences_of_nobody_are_drawn_without_people(recwarn: pytest.Warnings
     assert not recwarn.list
 
 
+def test_participants_are_in_the_order_of_their_numbers() -> None:
+    frame = results({"base": {1: BASE}, "better": {1: BETTER}})
+    frame["participant"] = frame["participant"].map(
+        {name: str(i) for i, name in enumerate(frame["participant"].unique(), 1)}
+    )
+    (group,) = grouped(frame, "f1")
+    legend = differences_figure({group.title: group.comparisons["f1"]}, "f1").axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == [str(i) for i in range(1, len(BASE) + 1)]
+
+
 def test_the_label_of_differences_is_whole_beside_long_names() -> None:
     name = "average of both of the networks"
     (group,) = grouped(results({"base": {1: [*BASE] * 4}, name: {1: [*BETTER] * 4}}), "f1")

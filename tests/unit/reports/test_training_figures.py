@@ -72,6 +72,13 @@ def test_learning_curves_show_losses_and_the_score_by_epoch(score: str, values: 
     assert scores.get_ylabel() == f"validation {score}"
 
 
+@pytest.mark.parametrize(("epochs", "mark"), [(60, "o"), (61, "None")])
+def test_only_a_few_epochs_are_marked_one_by_one(epochs: int, mark: str) -> None:
+    history = [replace(HISTORY[0], epoch=epoch) for epoch in range(1, epochs + 1)]
+    losses, scores = drawn(learning_curves(history, 2, "kappa")).axes
+    assert {line.get_marker() for line in (*losses.lines[:2], scores.lines[0])} == {mark}
+
+
 def test_learning_curves_mark_the_epoch_that_was_kept() -> None:
     losses, scores = drawn(learning_curves(HISTORY, 2, "kappa")).axes
     assert [list(axes.lines[-1].get_xdata()) for axes in (losses, scores)] == [[2, 2], [2, 2]]

@@ -13,7 +13,7 @@
 set -euo pipefail
 
 file=${1:?usage: sbatch --array=1-N deploy/slurm.sh FILE}
-: "${SSLWEAR_STORAGE:?is not set. Set it to postgresql://USER@HOST/DATABASE}"
+: "${SSLWEAR_STORAGE:?is not set. Set it to postgresql+psycopg://USER@HOST/DATABASE}"
 : "${MLFLOW_TRACKING_URI:?is not set. Set it to http://HOST:PORT}"
 # Prepared data sets and cached features stay on the node.
 export SSLWEAR_HOME=${SSLWEAR_HOME:-${TMPDIR:-/tmp}/sslwear-$USER}

@@ -129,7 +129,7 @@ def load_model(reference: str) -> Model:
     """Load a trained classifier.
 
     Args:
-        reference: ``NAME@alias`` or ``NAME/VERSION`` of a registered model, or ``runs:/ID`` of a finished trial.
+        reference: ``NAME@alias`` or ``NAME/VERSION`` of a registered model, or ``runs:/ID`` of a run with weights.
 
     Returns:
         The classifier. ``predict`` takes windows (N, samples, 3) or (N, 3, samples) in g, at the rate and of the length

@@ -38,7 +38,14 @@ Window = Annotated[
     float | None,
     typer.Option(metavar="SECONDS", help="Length of a window; by default the source's, and 10 s for recordings."),
 ]
-Step = Annotated[float | None, typer.Option(metavar="SECONDS", help="Distance between the starts of windows.")]
+Step = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="Distance between the starts of windows; by default the length given with --window, or the source's, and "
+        "10 s for recordings.",
+    ),
+]
 DAY_GB, DEVICE_WEEK_GB = 0.7, 0.5
 """Memory that a day at 100 Hz takes in preparation, and a week of a device in import."""
 AT_A_TIME = "at a time; by default as many as the process has cores and memory for, at {:g} GB each."

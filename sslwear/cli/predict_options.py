@@ -35,7 +35,7 @@ Recordings = Annotated[
     ),
 ]
 PromotedModel = Annotated[
-    str, typer.Option(metavar="MODEL", help="NAME@champion, NAME/VERSION, or runs:/ID of a finished trial.")
+    str, typer.Option(metavar="MODEL", help="NAME@champion, NAME/VERSION, or runs:/ID of a run with weights.")
 ]
 Folder = Annotated[Path, typer.Option(metavar="DIR", help="The output folder.")]
 Format = Annotated[

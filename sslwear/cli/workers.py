@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 Storage = Annotated[
     str | None,
-    typer.Option(metavar="URL", help="Optuna's storage; by default that of SSLWEAR_STORAGE, or the embedded one."),
+    typer.Option(
+        metavar="URL", help="Optuna's storage; by default that of SSLWEAR_STORAGE, of the file, or the embedded one."
+    ),
 ]
 Tracking = Annotated[
     str | None,
-    typer.Option(metavar="URL", help="MLflow's store; by default that of MLFLOW_TRACKING_URI, or the embedded one."),
+    typer.Option(
+        metavar="URL", help="MLflow's store; by default that of MLFLOW_TRACKING_URI, of the file, or the embedded one."
+    ),
 ]
 Workers = Annotated[str, typer.Option(metavar="N", help="The number of processes that share the cores, or auto.")]
 

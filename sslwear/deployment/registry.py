@@ -35,7 +35,8 @@ def load_model(store: Store, reference: str, device: torch.device | None = None,
 
     Args:
         store: the store.
-        reference: ``NAME@alias``, ``NAME/VERSION`` (both also after ``models:/``), or ``runs:/ID`` of a finished trial.
+        reference: ``NAME@alias``, ``NAME/VERSION`` (both also after ``models:/``), or ``runs:/ID`` of a run with
+            weights.
         device: device of the computation.
         precision: ``float32`` or ``bf16``.
 

@@ -53,7 +53,8 @@ def check_database(variable: str, address: str) -> None:
     Raises:
         StudyError: when it cannot be parsed, names no database, or its password has an ``@`` that is not encoded.
     """
-    form = "Write sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE, or unset it to use the embedded store"
+    server = "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+    form = f"Write sqlite:///PATH or {server}, or unset it to use the embedded store"
     try:
         url = sqlalchemy.make_url(address)
     except (ArgumentError, ValueError) as error:  # the error would show a password
@@ -82,13 +83,23 @@ def check_answers(role: str, variable: str, address: str) -> None:
         engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool)
         engine.connect().close()
     except ImportError as error:
-        kind = address.partition(":")[0]
-        install = "Run pip install 'sslwear[postgres]'" if kind == "postgresql" else f"Install it ({one_line(error)})"
-        raise StudyError(
-            f"the driver of {masked(address)} in {variable} is not installed. {install}, or unset {variable}"
-        ) from error
+        raise StudyError(without_driver(variable, address, error)) from error
     except (SQLAlchemyError, ValueError) as error:
         raise StudyError(
             f"the {role} {masked(address)} does not answer ({one_line(error)}). "
             f"Check {variable}, or unset it to use the embedded store"
         ) from error
+
+
+def without_driver(variable: str, address: str, error: ImportError) -> str:
+    """Message about a database whose driver is not installed.
+
+    Args:
+        variable: environment variable that has the address.
+        address: address of the database.
+        error: what was raised without it.
+    """
+    install = f"Install it ({one_line(error)})"
+    if address.startswith("postgresql"):  # which stands for another driver than ours with SQLAlchemy before 2.1
+        install = "Run pip install 'sslwear[postgres]' and begin the address with postgresql+psycopg://"
+    return f"the driver of {masked(address)} in {variable} is not installed. {install}, or unset {variable}"

@@ -109,7 +109,8 @@ def model_folder(store: Store, uri: str, names: Sequence[str] = (CHECKPOINT, CAR
         except (MlflowException, OSError) as error:
             raise WeightsError(
                 f"weights: {uri} has no sslwear checkpoint in {masked(store.tracking_uri)} ({one_line(error)}). "
-                "Copy a run's id from the UI, or give models:/NAME@alias"
+                "Give models:/NAME@alias, or a run with weights: sslwear study show NAME names that of the selected "
+                "trial, and other trials keep none without keep_checkpoints: true"
             ) from error
         yield folder
 

@@ -114,6 +114,12 @@ def test_a_registered_model_is_found_by_alias_and_by_version(make: Callable[...,
             start_of(make(weights=origin), store)
 
 
+def test_a_run_without_weights_is_answered_with_the_one_that_has_them(store: Store) -> None:
+    trial = store.create_run(store.experiment("study"), "#0", "trial")
+    with pytest.raises(WeightsError, match="study show NAME names that of the selected trial"):
+        load_weights(store, f"runs:/{trial.id}")
+
+
 def test_the_published_benchmark_runs_from_a_checkpoint_in_the_published_format(
     published: dict[str, torch.Tensor], small_folder: Path, store: Store, tmp_path: Path
 ) -> None:

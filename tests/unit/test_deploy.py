@@ -61,7 +61,7 @@ def test_shellcheck_finds_nothing_in_the_array_script() -> None:
 def test_the_array_script_says_what_is_not_set() -> None:
     done = subprocess.run(["bash", str(DEPLOY / "slurm.sh"), "x.yaml"], capture_output=True, text=True, env={})
     assert done.returncode != 0
-    assert "SSLWEAR_STORAGE: is not set. Set it to postgresql://" in done.stderr
+    assert "SSLWEAR_STORAGE: is not set. Set it to postgresql+psycopg://" in done.stderr
 
 
 def test_objects_of_kubernetes_find_each_other(objects: list[dict[str, Any]]) -> None:
@@ -134,6 +134,14 @@ def test_services_of_the_compose_file_find_each_other(compose: dict[str, Any]) -
     assert f"home:{worker['environment'][HOME_VARIABLE]}" in worker["volumes"]  # one name is right for one store only
     check_command(" ".join(worker["command"][:3]))
     check_addresses((DEPLOY / "compose.yaml").read_text(), set(services))
+
+
+@pytest.mark.parametrize("file", ["deploy/compose.yaml", "deploy/kubernetes.yaml", "docs/workers.md"])
+def test_mlflows_server_answers_under_the_address_that_workers_have(file: str) -> None:
+    text = (DEPLOY.parent / file).read_text()
+    (address,) = set(re.findall(r"(?:MLFLOW_TRACKING_URI[:=] ?|value: )http://(\S+)", text))
+    (allowed,) = re.findall(r"--allowed-hosts[= ]'?([\w:.*,-]+)", text.replace("`--allowed-hosts`", ""))
+    assert address in allowed.split(",")
 
 
 def test_the_image_copies_what_exists() -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sslwear.errors import StudyError
 from sslwear.studies.database.content_check import check_content
 from sslwear.studies.database.trial_reader import ReadingStorage
-from sslwear.tracking import STORAGE_VARIABLE, Store, databases, mlflow_database, open_runs, outages
+from sslwear.tracking import STORAGE_VARIABLE, Store, addresses, databases, mlflow_database, open_runs, outages
 from sslwear.tracking.retry import PatientStorage, patient
 from sslwear.utils.masking import masked, one_line
 
@@ -47,7 +47,9 @@ def open_storage(store: Store) -> RDBStorage:
             if (path := databases.path_of(store.storage_url)) is not None:
                 _prepare(path)
             return _checked(_connected(store.storage_url))
-    except (SQLAlchemyError, StorageInternalError, ImportError, ValueError) as error:
+    except ImportError as error:
+        raise StudyError(addresses.without_driver(STORAGE_VARIABLE, store.storage_url, error)) from error
+    except (SQLAlchemyError, StorageInternalError, ValueError) as error:
         raise StudyError(
             f"cannot open the Optuna storage {masked(store.storage_url)} ({one_line(error)}). "
             f"Check {STORAGE_VARIABLE}, or unset it to use the embedded store"

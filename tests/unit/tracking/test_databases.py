@@ -17,6 +17,7 @@ from sslwear.cli.app import app
 from sslwear.errors import StudyError
 from sslwear.studies.database.optuna_storage import all_studies, open_storage, store_errors, upgrade_store
 from sslwear.tracking import HOME_VARIABLE, STORAGE_VARIABLE, Store, databases, mlflow_database
+from sslwear.tracking.addresses import check_answers
 from tests.conftest import store_at
 
 NAMES = ("mlflow.db", "optuna.db")
@@ -264,3 +265,14 @@ def test_a_malformed_address_is_refused_without_its_password(
     with pytest.raises(StudyError, match=shown) as found:
         Store.from_environment()
     assert "cret" not in str(found.value)
+
+
+def test_a_driver_that_is_not_installed_is_named_with_the_form_of_the_address(tmp_path: Path) -> None:
+    address = "postgresql+pg8000://lab:s3cret@127.0.0.1:1/optuna"
+    store = Store(tmp_path, "http://127.0.0.1:1", address)
+    for ask in (lambda: open_storage(store), lambda: check_answers("MLflow store", "MLFLOW_TRACKING_URI", address)):
+        with pytest.raises(
+            StudyError, match=r"not installed\. Run .* begin the address with postgresql\+psycopg://"
+        ) as found:
+            ask()
+        assert "s3cret" not in str(found.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import mlflow
@@ -29,6 +30,8 @@ TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 OUT_OF_DATE = "out-of-date database schema"
 """Words of MLflow's error about a database of an older version, which has no class of its own."""
 Item = TypeVar("Item")
+_files: dict[Path, tuple[int, int]] = {}
+"""Device and inode of each SQLite file when it was last opened in this process."""
 
 
 def open_client(store: Store) -> MlflowClient:
@@ -79,6 +82,7 @@ def _connected(store: Store) -> MlflowClient:
         with databases.one_at_a_time(store.tracking_uri):
             kind = PatientClient if store.remote else MlflowClient
             client = kind(store.tracking_uri, store.tracking_uri)
+            _open_anew(client, store)
             with impatient():  # a wrong address is reported at once
                 client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError) as error:
@@ -92,6 +96,23 @@ def _connected(store: Store) -> MlflowClient:
             f"Check {TRACKING_VARIABLE}, or unset it to use the embedded store{_kept(store)}"
         ) from error
     return client
+
+
+def _open_anew(client: MlflowClient, store: Store) -> None:
+    """Let MLflow open a database whose file was replaced, as after its folder was deleted or moved.
+
+    Its connections last as long as the process, and would go on with the file of before.
+    """
+    path = databases.path_of(store.tracking_uri)
+    if path is None or not path.exists():
+        return
+    status = path.stat()
+    file = status.st_dev, status.st_ino
+    if _files.setdefault(path, file) != file:
+        registry = client._get_registry_client()  # type: ignore[no-untyped-call]
+        for part in (client._tracking_client, registry):
+            part.store.engine.dispose()
+        _files[path] = file
 
 
 def _kept(store: Store) -> str:

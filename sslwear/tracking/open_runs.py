@@ -37,6 +37,8 @@ def own_name(folder: Path) -> str:
         StudyError: when nothing can be written to the folder.
     """
     with _guard:
+        if folder in _own and not Path(_own[folder].lock_file).exists():  # the folder was deleted or moved
+            _own.pop(folder).release()
         if folder not in _own:
             path = folder / f"{START}{platform.node()}-{_folder_id(folder)}-{uuid4().hex[:12]}{END}"
             lock = FileLock(path, thread_local=False)

@@ -42,6 +42,22 @@ def test_a_moved_store_reads_and_writes_in_its_new_folder(store: Store, tmp_path
         assert not store.home.exists()
 
 
+@pytest.mark.parametrize("deleted", [True, False], ids=["deleted", "moved"])
+def test_a_process_goes_on_in_a_new_store_after_the_folder_is_gone(store: Store, tmp_path: Path, deleted: bool) -> None:
+    before = logged(store)
+    shutil.move(store.home, tmp_path / "old")
+    if deleted:
+        shutil.rmtree(tmp_path / "old")
+    run_id = logged(again := store_at(store.home))
+    for path, wanted in ((store.home, [run_id]), (tmp_path / "old", [before])):
+        if path.exists():
+            with sqlite3.connect(path / "mlflow.db") as connection:
+                assert [run for (run,) in connection.execute("SELECT run_uuid FROM runs")] == wanted
+            connection.close()
+    assert again.is_dead(again.process()) is False
+    assert (store.home / "locks" / f"process-{again.process()}.lock").is_file()
+
+
 def test_a_store_that_is_reached_by_another_path_stays(store: Store, tmp_path: Path) -> None:
     logged(store)
     link = tmp_path / "link"

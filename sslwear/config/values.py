@@ -20,6 +20,8 @@ MOST_SHOWN = 100
 def plain(value: Any, levels: int = MOST_LEVELS) -> Any:
     """A value from Python as YAML has it: paths as text, NumPy numbers as numbers, tuples and arrays as lists.
 
+    A set, whose order may differ between processes, is sorted.
+
     Args:
         value: a value; sections of settings become mappings of the keys that were given.
         levels: largest depth of nested lists and mappings.
@@ -33,6 +35,8 @@ def plain(value: Any, levels: int = MOST_LEVELS) -> Any:
         value = value.model_dump(exclude_unset=True)
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=str)
     if isinstance(value, Mapping):
         return {key: plain(inner, levels - 1) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -67,10 +67,14 @@ class Network(nn.Module):
     Args:
         encoder: encoder; its blocks are shared, not copied.
         head: maps features (B, features) to the input of a task's loss.
+
+    Attributes:
+        made_by: class of the encoder, with the version of its plug-in, for keys of what is computed.
     """
 
     def __init__(self, encoder: Blocks, head: nn.Module) -> None:
         super().__init__()
+        self.made_by = f"{type(encoder).__qualname__} {plugins.identity(type(encoder))}"
         self.feature_extractor = encoder.feature_extractor
         self.classifier = head
 

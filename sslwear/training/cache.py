@@ -66,6 +66,7 @@ class FrozenBlocks:
             "rows": hashlib.sha256(windows.whole().rows.tobytes()).hexdigest(),
             "view": [*_views_key(windows.views), view] if windows.views and windows.augmented(view) else None,
             "samples": self._samples,
+            "encoder": self._network.made_by,  # modules may differ in what neither tensors nor their texts tell
             "blocks": self._digests[:depth],
             "precision": self._precision,
             "device": self._device.type,

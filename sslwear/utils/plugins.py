@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 import pkgutil
 import sys
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import metadata, util
 from pathlib import Path
@@ -88,13 +90,18 @@ def get(package: str, base: type[T], name: str, key: str, besides: tuple[str, ..
 def load_file(path: Path | str) -> None:
     """Load a Python file, whose plug-ins are found from then on; a file that changed is loaded again.
 
+    The same file by another path, or a copy of it, takes the place of the one before.
+
     Args:
         path: a file with classes of any kinds.
 
     Raises:
         SettingsError: when it is no Python file, or cannot be imported.
     """
-    _load(user_path(path).absolute(), public=True)
+    loaded = _load(_absolute(path), public=True)
+    for name, other in _files.items():
+        if other is not loaded and _is_same(other, loaded):
+            _files[name] = replace(other, public=False)
 
 
 def get_from_file(path: Path, base: type[T], name: str) -> type[T]:
@@ -123,6 +130,8 @@ def _load(file: Path, public: bool) -> _File:
         ) from error
     name = _module_name(file)
     if name in _files and _files[name].content == content:
+        if public and not _files[name].public:
+            _files[name] = replace(_files[name], public=True)
         return _files[name]
     spec = util.spec_from_file_location(name, file)
     if spec is None:
@@ -142,6 +151,19 @@ def _load(file: Path, public: bool) -> _File:
     return _files[name]
 
 
+def _absolute(path: Path | str) -> Path:
+    """Absolute path without ``..``, as in settings; links are kept."""
+    return Path(os.path.abspath(user_path(path)))  # noqa: PTH100 - keeps links
+
+
+def _is_same(one: _File, other: _File) -> bool:
+    """Whether two files are one, or have the same content."""
+    with suppress(OSError):  # one may have been deleted
+        if one.path.samefile(other.path):
+            return True
+    return one.content == other.content
+
+
 def _module_name(file: Path) -> str:
     return f"{PACKAGE}_plugin_{hashlib.sha256(str(file).encode()).hexdigest()[:16]}"
 
@@ -157,7 +179,7 @@ def content(path: Path | str) -> bytes:
     Raises:
         SettingsError: when it cannot be loaded.
     """
-    file = user_path(path).absolute()
+    file = _absolute(path)
     known = _files.get(_module_name(file))
     return (known if known is not None else _load(file, public=True)).content
 
@@ -170,7 +192,8 @@ def source(plugin: type[Any]) -> bytes | None:
 
 def distribution(plugin: type[Any]) -> str | None:
     """``NAME==VERSION`` of the installed package that a plug-in is from; None for others."""
-    return _distributions.get(plugin.__module__.partition(".")[0])
+    known = (_distributions[place] for place in _with_parents(plugin.__module__) if place in _distributions)
+    return next(known, None)
 
 
 def identity(plugin: type[Any]) -> str:
@@ -184,7 +207,13 @@ def identity(plugin: type[Any]) -> str:
 
 
 _distributions: dict[str, str] = {}
-"""Installed packages with plug-ins, by the top-level name of their modules."""
+"""Installed packages with plug-ins, by the names of their modules and of what these are in, which they may share."""
+
+
+def _with_parents(module: str) -> list[str]:
+    """Names of a module and of the packages that it is in, the innermost first."""
+    parts = module.split(".")
+    return [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
 
 
 def _in_folder(package: str, base: type[T]) -> Iterator[type[T]]:
@@ -208,7 +237,7 @@ def _installed(package: str, base: type[T]) -> Iterator[type[T]]:
                 f"the entry point {point.name!r} of {where} in {package} is not a {base.__name__} with a name. Update "
                 "or uninstall that package"
             )
-        _distributions[plugin.__module__.partition(".")[0]] = where
+        _distributions.update(dict.fromkeys(_with_parents(plugin.__module__), where))
         yield plugin
 
 

@@ -198,6 +198,13 @@ def test_changes_replace_single_keys_of_a_section_and_are_checked() -> None:
         sslwear.load_settings(settings, trials=0)
 
 
+def test_a_set_of_choices_has_the_same_order_in_every_process() -> None:
+    content = {"study": "s", "data": "d", "search": {"tuning": {"layer5", "all", "head"}, "batch_size": {32}}}
+    search = sslwear.load_settings(content).search
+    assert search.tuning == ("all", "head", "layer5")
+    assert search.batch_size == (32,)
+
+
 def test_a_mapping_may_have_a_base_and_values_of_numpy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("base.yaml").write_text(to_yaml(CONTENT))

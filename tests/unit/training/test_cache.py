@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sslwear.augmentations.jitter import Jitter
 from sslwear.augmentations.rotation import Rotation
@@ -248,6 +248,46 @@ def test_everything_that_changes_the_outputs_changes_the_key(small: Dataset, sma
     again = Windows.of(open_dataset(small_folder), (1, 2), AugmentedViews(Rotation(), 8))
     assert blocks().key(again, 0, 2) == keys[0], "the view as recorded does not depend on the augmentation's seed"
     assert blocks().key(Windows.of(small, (5,)), 0, 2) == keys[0], "all participants share an entry"
+
+
+class Factor(nn.Module):
+    """Multiplies windows; its text and its tensors do not tell by how much."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.factor * x
+
+
+class InG(Harnet5):
+    """Encoder whose first block takes windows in g."""
+
+    factor = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.feature_extractor[0].insert(0, Factor(self.factor))
+
+
+class InMetres(InG):
+    """Encoder whose first block takes windows in m/s²."""
+
+    factor = 9.80665
+
+
+def test_encoders_that_differ_in_a_number_of_a_module_share_no_entry(small: Dataset, tmp_path: Path) -> None:
+    windows, found = Windows.of(small, (1,)), []
+    cache = FeatureCache(tmp_path, LARGE, LARGE)
+    for encoder in (InG, InMetres):
+        with seeded(0):
+            body = Network(encoder(), nn.Identity()).eval()
+        source = cache.source(FrozenBlocks(body, 150, "float32"), windows, 0, 1)
+        (expected,) = FrozenBlocks(body, 150, "float32").outputs(windows, 0, 1)
+        found.append(all_of(source))
+        torch.testing.assert_close(found[-1], torch.from_numpy(expected))
+    assert not torch.equal(*found)
 
 
 @pytest.mark.parametrize("name", ["0.weight", "1.bn1.running_mean", "5.kernel"])

@@ -130,6 +130,24 @@ def test_plugins_of_installed_packages_are_found(folder: Folder, install: Callab
     assert identity(int) == ""
 
 
+def test_installed_packages_that_share_a_name_space_are_told_apart(folder: Folder, tmp_path: Path) -> None:
+    package, base = folder()
+    space = tmp_path / "installed_of_a_test"
+    space.mkdir()
+    for name in ("one", "two"):
+        (space / f"{name}.py").write_text(plugin(name).replace("{package}", package))
+        info = tmp_path / f"lab_{name}-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: lab-{name}\nVersion: 1\n")
+        (info / "entry_points.txt").write_text(f"[{package}]\n{name} = installed_of_a_test.{name}:Plugin\n")
+    plugins._entry_points.cache_clear()
+    importlib.invalidate_caches()
+    assert {name: identity(one) for name, one in find(package, base).items()} == {
+        "one": "lab-one==1",
+        "two": "lab-two==1",
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "point", "message"),
     [
@@ -171,6 +189,23 @@ def test_a_file_that_has_a_known_name_is_an_error_that_names_both(folder: Folder
     load_file(tmp_path / "mine.py")
     with pytest.raises(SettingsError, match=rf"{package}\.one and {tmp_path}/mine\.py both define 'one'"):
         find(package, base)
+
+
+@pytest.mark.parametrize("again", ["folder/../mine.py", "link/mine.py", "copy.py"])
+def test_a_file_by_another_path_and_a_copy_of_it_take_its_place(folder: Folder, tmp_path: Path, again: str) -> None:
+    package, base = folder(one=plugin("one"))
+    file, text = tmp_path / "mine.py", plugin("mine").replace("{package}", package)
+    file.write_text(text)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path)
+    (tmp_path / "copy.py").write_text(text)
+    load_file(file)
+    load_file(tmp_path / again)
+    assert list(find(package, base)) == ["mine", "one"]
+    assert plugins.loaded_files() == (str(file if ".." in again else tmp_path / again),)
+    load_file(file)
+    assert find(package, base)["mine"].__module__ == plugins._module_name(file)
+    assert plugins.loaded_files() == (str(file),)
 
 
 @pytest.mark.parametrize(
@@ -219,3 +254,7 @@ def test_a_class_of_a_file_may_be_used_without_being_found(folder: Folder, tmp_p
     assert plugins.loaded_files() == ()
     with pytest.raises(SettingsError, match="defines no Base with the name 'two'"):
         plugins.get_from_file(file, base, "two")
+    (tmp_path / "plugins_of_a_test" / "one.py").write_text("")
+    sys.modules.pop(f"{package}.one")
+    load_file(file)
+    assert find(package, base) == {"one": mine}

@@ -93,7 +93,7 @@ class DeviceFiles(Source):
         """The files by path, their participants, and the labels by content."""
         content = None if self._labels_file is None else self._labels_file.read_bytes()
         return {
-            "source": "devices",
+            "source": "devices",  # and not the name, so that imports of before have the same identity
             "files": [os.path.realpath(path) for path in self._files.values()],
             "participants": list(self._participants.values()),
             "labels": None if content is None else hashlib.sha256(content).hexdigest(),
@@ -168,12 +168,12 @@ class DeviceFiles(Source):
 
     def _about_labels(self, recording: str, spans: NDArray[np.int64] | None, found: DeviceRecording) -> str:
         """Note of a recording whose labels are all of other times; otherwise empty."""
-        if spans is None or not len(spans):
+        if self._labels is None or spans is None or not len(spans):
             return ""
         start, end = np.array([found.start, found.end], "datetime64[ns]").view(np.int64)
         if ((spans[:, 0] <= end) & (spans[:, 1] > start)).any():
             return ""
-        mine = (self._labels or {})[recording]
+        mine = self._labels[recording]
         ends = min(one.start for one in mine), max(one.end for one in mine)
         first, last = (str(time.astype("datetime64[s]")).replace("T", " ") for time in ends)
         return f"all labels are of other times, {first} to {last}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any, cast
@@ -60,19 +60,26 @@ def _device(name: str) -> torch.device:
 def resolve_precision(name: str, device: torch.device) -> str:
     """Precision ``bf16`` or ``float32``: the choice of ``auto`` for a device, or the name itself.
 
-    ``auto`` chooses bf16 autocast on devices with native bf16 arithmetic, and float32 on all others, because emulated
-    bf16 is slower than float32.
+    ``auto`` chooses bf16 autocast on devices that are faster with it, and float32 on all others.
     """
     if name != "auto":
         return name
     if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    elif device.type == "cpu":
-        capabilities = torch.cpu.get_capabilities()
-        native = any(capabilities.get(feature, False) for feature in ("avx512_bf16", "amx_bf16", "bf16"))
+        faster = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        native = False
-    return "bf16" if native else "float32"
+        faster = device.type == "cpu" and _bf16_is_faster(torch.cpu.get_capabilities())
+    return "bf16" if faster else "float32"
+
+
+def _bf16_is_faster(capabilities: Mapping[str, Any]) -> bool:
+    """Whether a processor computes faster in bf16 than in float32.
+
+    Intel processors do so with AMX only, which many virtual machines hide. With AVX-512 alone, their matrix product in
+    bf16 is half as fast as in float32. On AMD's it is twice as fast (benchmarks/RESULTS.md).
+    """
+    if capabilities.get("amx_bf16") or capabilities.get("bf16"):
+        return True
+    return bool(capabilities.get("avx512_bf16")) and "Intel" not in str(capabilities.get("cpu_name", ""))
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

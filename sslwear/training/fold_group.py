@@ -46,7 +46,6 @@ class FoldGroup:
         folds: makes each fold.
         settings: settings of the training.
         cache: stores the outputs of the frozen first blocks.
-        ahead: whether idle threads train further folds.
         helpers: train folds too.
         total: number of folds that there may be; by default that of `folds`.
         checkpoints: of each fold; empty for none.
@@ -60,13 +59,12 @@ class FoldGroup:
         folds: Sequence[Callable[[], Fold]],
         settings: FitSettings,
         cache: FeatureCache | None,
-        ahead: bool,
         helpers: Helpers | None = None,
         total: int | None = None,
         checkpoints: Sequence[Checkpoints] = (),
     ) -> None:
         self._checkpoints = checkpoints
-        self._folds, self._cache, self._ahead, self._helpers = folds, cache, ahead, helpers or Helpers()
+        self._folds, self._cache, self._helpers = folds, cache, helpers or Helpers()
         self._trained: list[TrainedFold] = []
         total = len(folds) if total is None else total
         threads = settings.threads or torch.get_num_threads()
@@ -112,7 +110,7 @@ class FoldGroup:
     def _further(self, count: int, idle: int, epoch: int) -> list[TrainedFold]:
         """Folds after the first `count` ones to train for an epoch on idle threads."""
         found, place = list[TrainedFold](), count
-        while self._ahead and place < min(count + idle, len(self._folds)):
+        while place < min(count + idle, len(self._folds)):
             try:
                 self._make(place + 1)
             except SslwearError:  # raised when the fold's turn comes

@@ -52,7 +52,6 @@ def fit_folds(
     on_epoch: EpochCallback | None = None,
     on_stage: EpochCallback | None = None,
     cache: FeatureCache | None = None,
-    ahead: bool = True,
     helpers: Helpers | None = None,
     checkpoints: Sequence[Checkpoints] = (),
 ) -> FoldedResult:
@@ -64,7 +63,7 @@ def fit_folds(
     its own, which would be chosen by the windows that are scored.
 
     Several folds are trained at the same time on a CPU, each on one thread, so that a result does not depend on how
-    many there are. A single fold is trained as by `fit`.
+    many there are. Idle threads train further folds before their turn. A single fold is trained as by `fit`.
 
     Args:
         folds: makes each fold, in the main thread.
@@ -73,8 +72,6 @@ def fit_folds(
         on_epoch: called after each epoch of the first group.
         on_stage: called after the first group, and after each further fold.
         cache: stores the outputs of the frozen first blocks.
-        ahead: whether otherwise idle threads train further folds before their turn. It changes no result, but makes
-            folds that are not needed if the training is ended. False suits folds that take long to make.
         helpers: train folds too, as this function does; None for nobody.
         checkpoints: one for each fold, from which it goes on; empty for none. Earlier epochs are told to `on_epoch` and
             `on_stage` again. One is written at intervals, at the end and on `KeyboardInterrupt`, on no other exception.
@@ -87,7 +84,7 @@ def fit_folds(
     if not folds:
         raise SslwearError("there are no folds to train in. Check the split")
     first = min(max(first, 1), len(folds))
-    group = FoldGroup(folds, settings, cache, ahead, helpers, checkpoints=checkpoints)
+    group = FoldGroup(folds, settings, cache, helpers, checkpoints=checkpoints)
     with deterministic(settings.device), group, _kept(group):
         for stage in range(first, len(folds) + 1):
             result = _train_stage(group, stage, settings, on_epoch if stage == first else None)

@@ -119,7 +119,7 @@ class _Help:
         first, total = first_folds(self._context), len(self._context.folds)
         self._order = [*reversed(range(1, first)), *range(first, total)]  # the first one is always the owner's
         how = self._context.fit_settings(self._training)
-        self._group = FoldGroup([], how, self._context.cache, ahead=False, total=total)
+        self._group = FoldGroup([], how, self._context.cache, total=total)
         self._mine: list[_Mine] = []
         self._come: int | None = None  # the epoch that the owner has come to; None if it has not noticed this helper
         self._looked = -math.inf

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sslwear.config import NO_PRETEXT, TrainingSettings
+from sslwear.config import TrainingSettings
 from sslwear.encoders.base import Encoder
 from sslwear.evaluation.intervals import FEWEST
 from sslwear.evaluation.participants import POOLED
@@ -85,7 +85,6 @@ def judge(
                 on_epoch=teller.epoch,
                 on_stage=teller.folds,
                 cache=context.cache,
-                ahead=training.pretext == NO_PRETEXT,  # a pre-training is not to be for nothing
                 helpers=helpers,
                 checkpoints=checkpoints,
             )

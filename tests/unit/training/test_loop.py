@@ -356,12 +356,22 @@ def test_bf16_is_used_where_asked_for(data: FitData) -> None:
     assert not same_history(one, other)
 
 
-def test_auto_precision_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [
+        ({"avx512_f": True, "cpu_name": "AMD EPYC"}, "float32"),
+        ({"avx512_bf16": True, "cpu_name": "AMD EPYC"}, "bf16"),
+        ({"avx512_bf16": True, "cpu_name": "Intel Xeon"}, "float32"),  # half as fast in bf16
+        ({"avx512_bf16": True, "amx_bf16": True, "cpu_name": "Intel Xeon"}, "bf16"),
+        ({"bf16": True, "cpu_name": "Neoverse V1"}, "bf16"),
+    ],
+)
+def test_auto_precision_is_the_fast_one_of_the_processor(
+    capabilities: dict[str, object], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cpu = torch.device("cpu")
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert resolve_precision("auto", cpu) == "bf16"
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True})
-    assert resolve_precision("auto", cpu) == "float32"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert resolve_precision("auto", cpu) == precision
     assert resolve_precision("bf16", cpu) == "bf16"
 
 

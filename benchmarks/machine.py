@@ -38,9 +38,9 @@ def peak_mb() -> float:
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
-def new_store(folder: Path) -> Store:
-    """A store with its databases made."""
-    store = Store(folder, f"sqlite:///{folder / 'mlflow.db'}", f"sqlite:///{folder / 'optuna.db'}")
+def new_store(folder: Path, storage: str | None = None) -> Store:
+    """A store with its databases made; `storage` is the address of Optuna's."""
+    store = Store(folder, f"sqlite:///{folder / 'mlflow.db'}", storage or f"sqlite:///{folder / 'optuna.db'}")
     store.client.search_experiments()
     open_storage(store)
     return store

@@ -14,7 +14,6 @@ sys.path.insert(0, str(ROOT))
 
 from deploy.throwaway import MissingError, Postgres
 from sslwear.data.arrays import Description, write_dataset
-from sslwear.studies.database.optuna_storage import open_storage
 from sslwear.tracking import Store
 
 STUB = ROOT / "benchmarks" / "stub_worker.py"
@@ -42,10 +41,7 @@ def kinds(folder: Path) -> Iterator[dict[str, Callable[[], Store]]]:
 
     def postgres() -> Store:
         place = home()
-        store = Store(place, f"sqlite:///{place}/mlflow.db", server.database(place.name.replace("-", "_")))
-        store.client.search_experiments()
-        open_storage(store)
-        return store
+        return new_store(place, server.database(place.name.replace("-", "_")))
 
     with server:
         yield {"SQLite": sqlite, "PostgreSQL": postgres}

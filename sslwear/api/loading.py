@@ -119,10 +119,9 @@ def load_plugins(*files: str | Path) -> None:
         >>> sslwear.load_encoder("mine").window_samples
         150
     """
-    from sslwear.utils.plugins import load_file
+    from sslwear.utils.plugins import load_files
 
-    for file in files:
-        load_file(file)
+    load_files(files)
 
 
 def load_model(reference: str) -> Model:

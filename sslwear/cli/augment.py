@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sslwear.cli.terminal import print_line, standard_output, user_errors
+from sslwear.cli.windows import DataName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,8 +41,7 @@ def augment_list(plugin: Plugins = None) -> None:
         from sslwear.cli.tables import augmentations_table
         from sslwear.utils import plugins
 
-        for path in plugin or []:
-            plugins.load_file(path)
+        plugins.load_files(plugin or [])
         standard_output().print(augmentations_table(find()))
 
 
@@ -57,12 +57,7 @@ def augment_show(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="The figure to write; by default augment-TEXT.png.")
     ] = None,
-    data: Annotated[
-        str,
-        typer.Option(
-            metavar="DATA", help="A data set directory, a directory of unlabelled shards, or the name of a source."
-        ),
-    ] = "smartwatch",
+    data: DataName = "smartwatch",
     window: Annotated[
         int | None,
         typer.Option(
@@ -75,12 +70,11 @@ def augment_show(
     """Draw windows as recorded and in augmented views, as the epochs of a training have them."""
     with user_errors():
         from sslwear.cli.windows import check_figure_file, open_windows, save_figure
-        from sslwear.reports.augment_figure import augment_figure
+        from sslwear.reports.window_figure import augment_figure
         from sslwear.training import AugmentedViews
         from sslwear.utils import plugins
 
-        for path in plugin or []:
-            plugins.load_file(path)
+        plugins.load_files(plugin or [])
         name, augmentation = _read(text)
         target = out or Path(f"augment-{re.sub(r'[^0-9A-Za-z_.]+', '-', name).strip('-')}.png")
         check_figure_file(target)

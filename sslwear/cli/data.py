@@ -20,9 +20,10 @@ from sslwear.cli.predict_options import (
     TableUnit,
     TimeFormat,
     Timezone,
-    given_reading,
+    reading_of,
 )
 from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
+from sslwear.cli.windows import DATA
 from sslwear.utils.processes import max_parallel_jobs
 
 if TYPE_CHECKING:
@@ -157,8 +158,8 @@ def data_import(
         from sslwear.data.devices import DeviceFiles
 
         times = (start_time, timezone, clock)
-        reading = given_reading(columns, time_format, units, rate, *times, nonwear_threshold, nonwear_minutes)
-        source = DeviceFiles(files, labels, participants, reading, out.resolve().name)
+        reading = reading_of(columns, time_format, units, rate, *times, nonwear_threshold, nonwear_minutes)
+        source = DeviceFiles(files, labels, participants, reading.unless_default, out.resolve().name)
         for warning in source.warnings:
             print_warning(warning)
         plan = _plan(source, window, step, unlabelled=labels is None)
@@ -167,12 +168,7 @@ def data_import(
 
 @data_app.command("describe")
 def data_describe(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA", help="A data set directory, a directory of unlabelled shards, or the name of a source."
-        ),
-    ],
+    data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)],
 ) -> None:
     """Check a data set, the value of data in a study file, and print shapes, label counts, participants and memory."""
     with user_errors():

@@ -25,7 +25,7 @@ from sslwear.cli.predict_options import (
     TimeFormat,
     Timezone,
     computation,
-    given_reading,
+    reading_of,
 )
 from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
 
@@ -74,16 +74,15 @@ def embed(
         from sslwear.training.threads import use_threads
         from sslwear.utils import plugins
 
-        for path in plugin or []:
-            plugins.load_file(path)
+        plugins.load_files(plugin or [])
         where, how = computation(device, precision)
         times = (start_time, timezone, clock)
-        reading = given_reading(columns, time_format, units, rate, *times, nonwear_threshold, nonwear_minutes)
+        reading = reading_of(columns, time_format, units, rate, *times, nonwear_threshold, nonwear_minutes)
         store = Store.from_environment(write=False)
         with store_errors(store):
             embedder = open_embedder(store, model, weights, where, how)
         use_threads(None)
-        _write(recordings, embedder, out, overwrite, reading)
+        _write(recordings, embedder, out, overwrite, reading.unless_default)
 
 
 def _write(recordings: Sequence[Path], embedder: Embedder, out: Path, overwrite: bool, reading: Reading | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sslwear.cli.terminal import print_line, print_warning, standard_output, user_errors
+from sslwear.cli.ui import Expose, Host
 from sslwear.deployment.serving.server import LOOPBACK
 
 if TYPE_CHECKING:
@@ -232,10 +233,8 @@ def export(
 def serve(
     reference: Reference,
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 5001,
-    host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Address to listen on; by default this machine only.")
-    ] = LOOPBACK,
-    expose: Annotated[bool, typer.Option("--expose", help="Allow access from other machines.")] = False,
+    host: Host = LOOPBACK,
+    expose: Expose = False,
 ) -> None:
     """Serve a registered model over HTTP, on this machine only."""
     with user_errors("the server has ended"):

@@ -97,8 +97,8 @@ def predict(
         if bout is not None and not smooth:
             raise SettingsError("--bout needs --smooth. Add --smooth or remove --bout")
         bout_s = 60 * (BOUT_MINUTES if bout is None else bout) if smooth else None
-        limits = (start_time, timezone, clock, start, end, nonwear_threshold, nonwear_minutes)
-        reading = reading_of(columns, time_format, units, rate, *limits)
+        times, nonwear = (start_time, timezone, clock), (nonwear_threshold, nonwear_minutes)
+        reading = reading_of(columns, time_format, units, rate, *times, *nonwear, start, end)
         rule = rule_of(min_wear, cover, min_days, min_weekdays, min_weekend_days)
         options = Options(out, format_, bout_s, str(where), how, overwrite, smooth is None, reading, rule)
         _predict(recordings, participants, model, options, jobs)

@@ -165,10 +165,10 @@ def reading_of(
     start_time: str | None,
     timezone: str | None,
     clock: str,
-    start: str | None,
-    end: str | None,
     nonwear_threshold: float,
     nonwear_minutes: float,
+    start: str | None = None,
+    end: str | None = None,
 ) -> Reading:
     """How recordings are read, from the options.
 
@@ -180,27 +180,6 @@ def reading_of(
     names = {} if columns is None else {"columns": tuple(name.strip() for name in columns.split(","))}
     given = RecordingFormat(time_format=time_format, unit=units, rate_hz=rate, start_time=start_time, **names)
     return Reading(given, timezone, clock, start, end, NonwearRule(nonwear_threshold / 1000, nonwear_minutes))
-
-
-def given_reading(
-    columns: str | None,
-    time_format: str | None,
-    units: str,
-    rate: float | None,
-    start_time: str | None,
-    timezone: str | None,
-    clock: str,
-    nonwear_threshold: float,
-    nonwear_minutes: float,
-) -> Reading | None:
-    """How whole recordings are read, from the options; None if all are the defaults of `Reading`.
-
-    Raises:
-        SettingsError: when a value is impossible.
-    """
-    given = (start_time, timezone, clock, None, None, nonwear_threshold, nonwear_minutes)
-    reading = reading_of(columns, time_format, units, rate, *given)
-    return None if reading.is_default else reading
 
 
 def rule_of(min_wear: str, cover: str, min_days: int, min_weekdays: int, min_weekend_days: int) -> CountingRule:

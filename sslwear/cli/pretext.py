@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sslwear.cli.terminal import print_line, standard_output, user_errors
+from sslwear.cli.windows import DataName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +30,7 @@ def pretext_list(plugin: Plugins = None) -> None:
         from sslwear.pretext.base import find
         from sslwear.utils import plugins
 
-        for path in plugin or []:
-            plugins.load_file(path)
+        plugins.load_files(plugin or [])
         standard_output().print(pretext_table(find()))
 
 
@@ -40,12 +40,7 @@ def pretext_show(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="The figure to write; by default pretext-NAME.png.")
     ] = None,
-    data: Annotated[
-        str,
-        typer.Option(
-            metavar="DATA", help="A data set directory, a directory of unlabelled shards, or the name of a source."
-        ),
-    ] = "smartwatch",
+    data: DataName = "smartwatch",
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the task's random choices.")] = 0,
     plugin: Plugins = None,
 ) -> None:
@@ -56,11 +51,10 @@ def pretext_show(
         from sslwear.cli.windows import check_figure_file, save_figure
         from sslwear.errors import SslwearError
         from sslwear.pretext.base import get
-        from sslwear.reports.pretext_figure import pretext_figure
+        from sslwear.reports.window_figure import pretext_figure
         from sslwear.utils import plugins
 
-        for path in plugin or []:
-            plugins.load_file(path)
+        plugins.load_files(plugin or [])
         task, target = get(name, "pretext show", besides=())(), out or Path(f"pretext-{name}.png")
         check_figure_file(target)
         window, rate_hz = _active_window(data)

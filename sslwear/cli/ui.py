@@ -14,15 +14,15 @@ from sslwear.utils.masking import masked
 if TYPE_CHECKING:
     from sslwear.tracking import Store
 
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on; by default this machine only.")]
+Expose = Annotated[bool, typer.Option("--expose", help="Allow access from other machines.")]
 NO_STUDY = "There is no study yet. Run 'make study' or 'sslwear study run FILE'."
 
 
 def ui(
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 5000,
-    host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Address to listen on; by default this machine only.")
-    ] = LOOPBACK,
-    expose: Annotated[bool, typer.Option("--expose", help="Allow access from other machines.")] = False,
+    host: Host = LOOPBACK,
+    expose: Expose = False,
 ) -> None:
     """Browse studies and models in the MLflow UI, on this machine only."""
     with user_errors("the server has ended"):

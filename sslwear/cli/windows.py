@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+DATA = "A data set directory, a directory of unlabelled shards, or the name of a source."
+DataName = Annotated[str, typer.Option(metavar="DATA", help=DATA)]
 CANDIDATES = 2000
 """Number of windows, spread over the data, from which some are selected."""
 

@@ -115,10 +115,7 @@ def write_dataset(
         arrays = {"X": windows, "Y": labels, "pid": pid, "T": start}
         for name, array in arrays.items():
             np.save(making / f"{name}.npy", array, allow_pickle=False)
-        fingerprint = Fingerprint(windows.shape, windows.dtype)
-        for _, chunk in chunks(windows):
-            fingerprint.add(chunk)
-        description.model_copy(update={"fingerprint": fingerprint.finish(arrays)}).save(making)
+        description.model_copy(update={"fingerprint": fingerprint_of(arrays)}).save(making)
         if not take_name(making, folder):
             raise DataError(f"cannot write {folder}: it exists; give an unused directory")
     finally:
@@ -234,6 +231,15 @@ class Fingerprint:
                 self._digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape} ".encode())
                 self._digest.update(np.ascontiguousarray(arrays[name]).tobytes())
         return self._digest.hexdigest()
+
+
+def fingerprint_of(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 of arrays by name; ``X`` may be memory-mapped and of any size."""
+    windows = arrays["X"]
+    fingerprint = Fingerprint(windows.shape, windows.dtype)
+    for _, chunk in chunks(windows):
+        fingerprint.add(chunk)
+    return fingerprint.finish(arrays)
 
 
 def chunks(windows: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:

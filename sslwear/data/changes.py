@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sslwear.data.arrays import Fingerprint, chunks
+from sslwear.data.arrays import fingerprint_of
 from sslwear.errors import DataChangedError, DataError
 
 FileStates = dict[str, tuple[int, int, int]]
@@ -25,15 +25,6 @@ def file_states(folder: Path) -> FileStates:
             continue
         states[path.name] = (found.st_size, found.st_mtime_ns, found.st_ino)
     return states
-
-
-def fingerprint_of(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """SHA-256 of arrays by name; ``X`` may be memory-mapped and of any size."""
-    windows = arrays["X"]
-    fingerprint = Fingerprint(windows.shape, windows.dtype)
-    for _, chunk in chunks(windows):
-        fingerprint.add(chunk)
-    return fingerprint.finish(arrays)
 
 
 def check_unchanged(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sslwear.data.arrays import ArrayFile, Fingerprint, chunks, complete, motion
+from sslwear.data.arrays import ArrayFile, complete, fingerprint_of, motion
 from sslwear.data.cuts import Cut, add_up
 from sslwear.data.gravity import check_gravity, rest_statistics
 from sslwear.data.recording import NO_LABEL, RecordingInfo
@@ -145,10 +145,7 @@ def _write_windows(source: Source, participant: int | str, plan: WindowPlan, mak
     fingerprint = None
     if plan.unlabelled:
         arrays["motion"] = motion(windows)
-        digest = Fingerprint(windows.shape, windows.dtype)
-        for _, chunk in chunks(windows):
-            digest.add(chunk)
-        fingerprint = digest.finish(arrays)
+        fingerprint = fingerprint_of({"X": windows, **arrays})
     for name, array in arrays.items():
         np.save(making / f"{name}.npy", array, allow_pickle=False)
     nonwear = int((~arrays["worn"]).sum())

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-
-from filelock import Timeout
 
 from sslwear.deployment.registry import CHAMPION, LONGEST_TEXT, find_model, find_version, versions
 from sslwear.errors import StudyError
@@ -34,18 +31,10 @@ def check_alias(alias: str) -> None:
         )
 
 
-@contextmanager
-def locked(store: Store, name: str) -> Iterator[None]:
-    """Lock of a registered model's aliases on this machine.
-
-    Raises:
-        StudyError: when another process holds the lock.
-    """
-    try:
-        with store.lock(f"model-{name}", timeout_s=0):
-            yield
-    except Timeout as error:
-        raise StudyError(f"another process is changing the aliases of {name!r}. Wait until it has ended") from error
+def locked(store: Store, name: str) -> AbstractContextManager[None]:
+    """Lock of a registered model's aliases on this machine; a StudyError if another process holds it."""
+    busy = f"another process is changing the aliases of {name!r}. Wait until it has ended"
+    return store.lock(f"model-{name}", busy)
 
 
 def move_alias(store: Store, name: str, alias: str, version: str, why: str, expected: str | None) -> None:

@@ -19,6 +19,7 @@ from sslwear.encoders.base import Network
 from sslwear.encoders.card import ENCODER, Card
 from sslwear.encoders.classifier import Model
 from sslwear.errors import StudyError
+from sslwear.evaluation.intervals import Interval
 from sslwear.tracking import CLASSIFIER, MODEL_URI, RUN_URI, Store, all_pages
 from sslwear.tracking.checkpoints import model_folder
 from sslwear.tracking.provenance import PREFIX
@@ -30,7 +31,7 @@ LONGEST_TEXT = 5000
 WHOLE_CARD = f"The model card goes on in {model_package.MODEL_CARD} among the files of the model."
 
 
-def load_model(store: Store, reference: str, device: torch.device | None = None, precision: str | None = None) -> Model:
+def load_model(store: Store, reference: str, device: torch.device | None = None) -> Model:
     """Classifier by name.
 
     Args:
@@ -38,7 +39,6 @@ def load_model(store: Store, reference: str, device: torch.device | None = None,
         reference: ``NAME@alias``, ``NAME/VERSION`` (both also after ``models:/``), or ``runs:/ID`` of a run with
             weights.
         device: device of the computation.
-        precision: ``float32`` or ``bf16``.
 
     Raises:
         StudyError: when there is no such model, or it was not made by `promote` and contains code.
@@ -51,7 +51,7 @@ def load_model(store: Store, reference: str, device: torch.device | None = None,
                 f"{version.name}/{version.version} was not made by sslwear promote and contains code, which would be "
                 "run. Promote a trial instead"
             )
-        return Model.load(folder, device, precision or "float32")
+        return Model.load(folder, device)
 
 
 def name_and_version(store: Store, reference: str) -> tuple[str, str]:
@@ -145,7 +145,7 @@ def register(
     example: NDArray[np.float32],
     description: str,
     tags: Mapping[str, str],
-    scores: Mapping[str, float],
+    scores: Mapping[str, Interval],
 ) -> ModelVersion:
     """Log a network as an MLflow model of a run, and register it as a new version.
 
@@ -157,16 +157,32 @@ def register(
         card: description of the classifier.
         example: a few example windows (N, samples, 3) in g.
         description: the model card, Markdown.
-        tags: tags of the version by name without the prefix ``sslwear.``.
-        scores: metrics of the model.
+        tags: tags of the version by name without the prefix ``sslwear.``; those of card and scores are added.
+        scores: means over test participants, by name; they are metrics of the model too.
     """
     about = f"Classifies windows of wrist acceleration as {', '.join(card.class_names)}; each version has a model card."
+    every = {
+        **tags,
+        "fingerprint": card.fingerprint,
+        "dataset": card.dataset,
+        "classes": ", ".join(card.class_names),
+        "input": f"{card.window_s:g} s at {card.rate_hz:g} Hz, {card.window_samples} samples, {card.unit}",
+        **{f"test_{score}": str(found) for score, found in scores.items()},
+    }
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
         text = masked(description)
         model_package.save(folder, network, card, example, text)
-        ours = {f"{PREFIX}{key}": masked(value) for key, value in tags.items()}
-        return publish(store, name, run_id, folder, about, text, ours, scores)
+        ours = {f"{PREFIX}{key}": masked(value) for key, value in every.items()}
+        return publish(store, name, run_id, folder, about, text, ours, _metrics(scores))
+
+
+def _metrics(scores: Mapping[str, Interval]) -> dict[str, float]:
+    """Metrics of the model: means and interval limits of the scores, if they are defined."""
+    found: dict[str, float] = {}
+    for score, one in scores.items():
+        found |= {f"test_{score}": one.mean, f"test_{score}_low": one.low, f"test_{score}_high": one.high}
+    return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
 def publish(

@@ -34,7 +34,7 @@ class Block(NamedTuple):
     order: int
 
 
-def _image(x: Tensor) -> Tensor:
+def image(x: Tensor) -> Tensor:
     """View of signals (B, C, L) as images (B, C, 1, L), in channels-last memory format."""
     return x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
 
@@ -66,7 +66,7 @@ class Convolution(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, L) to (B, channels_out, L)."""
         length = x.shape[-1]
-        padded: Tensor = _Wrap.apply(_image(x))  # type: ignore[no-untyped-call]
+        padded: Tensor = _Wrap.apply(image(x))  # type: ignore[no-untyped-call]
         if length > KERNEL_SAMPLES:
             return functional.conv2d(padded, self.weight.unsqueeze(2)).squeeze(2)
         # The kernel covers all samples; one matrix product is faster than the backward pass of a convolution.
@@ -80,7 +80,7 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, L) to (B, C, L)."""
-        return super().forward(_image(x)).squeeze(2)
+        return super().forward(image(x)).squeeze(2)
 
 
 class ResidualUnit(nn.Module):

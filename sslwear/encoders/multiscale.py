@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sslwear.encoders.base import Encoder
+from sslwear.encoders.harnet import image
 
 INPUTS = 6
 GRAVITY_SAMPLES = 45
@@ -75,11 +76,6 @@ def convolution(channels_in: int, channels_out: int, size: int, dilation: int = 
     return nn.Conv2d(channels_in, channels_out, (1, size), padding=padding, dilation=step, bias=False)
 
 
-def _image(x: Tensor) -> Tensor:
-    """View of signals (B, C, L) as images (B, C, 1, L), in channels-last memory format."""
-    return x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-
-
 class Stem(nn.Module):
     """First block, a filter: (B, 3, samples) to (B, C * samples).
 
@@ -95,7 +91,7 @@ class Stem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, 3, samples) to (B, C * samples)."""
-        return functional.relu(self.norm(self.filter(_image(self.input_norm(channels(x)))))).flatten(1)
+        return functional.relu(self.norm(self.filter(image(self.input_norm(channels(x)))))).flatten(1)
 
 
 class Stage(nn.Module):
@@ -121,7 +117,7 @@ class Stage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, F + C_in * L) to (B, F + 3 * C + C * (L // 2)), or to (B, F + 3 * C) if it is the last one."""
         # len(x) would be a constant in an exported network, which then takes no other number of windows
-        signal = _image(x[:, self.earlier :].reshape(x.shape[0], self.channels_in, -1))
+        signal = image(x[:, self.earlier :].reshape(x.shape[0], self.channels_in, -1))
         filtered = torch.cat([branch(signal) for branch in self.branches], dim=1)
         filtered = self.norm(self.join(functional.relu(self.branch_norm(filtered))))
         signal = functional.relu(filtered + self.shortcut(signal))

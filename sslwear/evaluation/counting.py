@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from sslwear.errors import SettingsError
 from sslwear.utils.words import count
@@ -44,10 +43,6 @@ class CountingRule:
         for name, number in numbers.items():
             if number < 0:
                 raise SettingsError(f"--min-{name} {number} is negative. Give 0 or more")
-
-    def to_json(self) -> dict[str, Any]:
-        """The rule as JSON values."""
-        return asdict(self)
 
     def day_problem(self, wear_h: float, uncovered: int) -> str:
         """Why a day does not count; empty if it does.

@@ -31,7 +31,6 @@ class _Grid:
     """Sums by day and minute of the clock. In a repeated hour, a minute of the clock has 120 seconds.
 
     Attributes:
-        first: instant of each day's start (D,).
         date: local date of each day in days since 1970 (D,).
         length: seconds of each minute of the clock in each day (D, 1440): 0, 60 or 120.
         seconds: seconds of each class (D, 1440, classes).
@@ -39,7 +38,6 @@ class _Grid:
         motion: motion times seconds of wear (D, 1440), in mg s.
     """
 
-    first: NDArray[np.int64]
     date: NDArray[np.int64]
     length: NDArray[np.float64]
     seconds: NDArray[np.float64]
@@ -68,7 +66,7 @@ def _grid(found: MinuteTable) -> _Grid:
     dates = to_local(at[used], found.zone) // DAY
     classes = [total(found.seconds[:, i]) for i in range(len(found.class_names))]
     seconds = np.stack(classes, axis=2) if classes else np.zeros((*shape, 0))
-    return _Grid(at[used], dates, lengths, seconds, total(found.nonwear), total(found.enmo_mg * found.worn))
+    return _Grid(dates, lengths, seconds, total(found.nonwear), total(found.enmo_mg * found.worn))
 
 
 def day_table(found: MinuteTable, rule: CountingRule) -> pd.DataFrame:

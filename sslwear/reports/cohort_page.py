@@ -10,7 +10,7 @@ from urllib.parse import quote
 from sslwear.evaluation.counting import CountingRule
 from sslwear.evaluation.people import Person
 from sslwear.reports.cohort_figures import MOST_ROWS, distributions, usual_days
-from sslwear.reports.html_parts import number, page, table, text
+from sslwear.reports.html_parts import figure, number, page, table, text
 from sslwear.reports.inline_svg import inline_svg
 from sslwear.utils.words import count
 
@@ -43,14 +43,12 @@ def cohort_page(people: Sequence[Person], class_names: Sequence[str], rule: Coun
     if counting:
         picture = inline_svg(distributions(counting, class_names), "distributions")
         caption = f"Mean minutes a day over the days that count, of {_people(len(counting))}. The line is the median."
-        parts.append(f"<h2>Minutes a day</h2>\n<figure>{picture}<figcaption>{text(caption)}</figcaption></figure>")
+        parts.append(figure("Minutes a day", picture, caption))
     if labelled:
         picture = inline_svg(usual_days(labelled, class_names), "usual-days")
         more = f" The first {MOST_ROWS} of {len(labelled)} people are shown." if len(labelled) > MOST_ROWS else ""
         caption = "The class of most of each quarter of an hour, over all days. White: never worn at that time." + more
-        parts.append(
-            f"<h2>The usual day of each person</h2>\n<figure>{picture}<figcaption>{text(caption)}</figcaption></figure>"
-        )
+        parts.append(figure("The usual day of each person", picture, caption))
     parts += [_left_out(people), _table(people, class_names)]
     parts += ["<h2>How it was made</h2>", *(f"<p>{text(line)}</p>" for line in about)]
     recordings = sum(len(one.recordings) for one in people)

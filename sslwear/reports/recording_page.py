@@ -14,7 +14,7 @@ from sslwear.evaluation.daily import LabelledRecording
 from sslwear.evaluation.day_table import day_table
 from sslwear.evaluation.minute_table import MinuteTable
 from sslwear.reports.day_figure import day_figure
-from sslwear.reports.html_parts import facts, number, page, table, text
+from sslwear.reports.html_parts import facts, figure, number, page, table, text, warning_box
 from sslwear.reports.inline_svg import inline_svg
 from sslwear.utils.words import count
 
@@ -47,8 +47,8 @@ def recording_page(
         caption += " Where the clocks went forward, an hour is white, because it did not occur."
     parts = [
         _verdict(minutes, days, rule),
-        f'<div class="warning"><b>Warning:</b> {text(warning)}</div>' if warning else "",
-        f"<h2>Days</h2>\n<figure>{picture}<figcaption>{text(caption)}</figcaption></figure>",
+        warning_box(warning),
+        figure("Days", picture, caption),
         _days(days, minutes.class_names),
         "<h2>Quality</h2>",
         facts(_quality(quality)),

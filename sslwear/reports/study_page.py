@@ -6,12 +6,12 @@ It tells what was selected and how sure that is, then shows the evidence, and al
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Any
 
 from sslwear.data.cuts import duration
 from sslwear.evaluation.intervals import LEVEL, Interval
-from sslwear.reports.inline_svg import STYLE, inline_svg
+from sslwear.reports.html_parts import figure, page, text, warning_box
+from sslwear.reports.inline_svg import inline_svg
 from sslwear.reports.study_pictures import (
     CURVES,
     GROUPS,
@@ -44,40 +44,6 @@ MOST_LISTED = 1000
 """Maximum number of trials in the table, the best ones."""
 MEASURED = ("trainable_parameters", "windows_per_second")
 """Second objectives that each table of trials has columns for."""
-PAGE_STYLE = """
-:root { color-scheme: light }
-body { max-width: 48rem; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; color: #1a202c; background: #fff;
-  font: 16px/1.5 system-ui, "Segoe UI", Roboto, Arial, sans-serif }
-h1 { font-size: 1.6rem; margin: 0 } h1, p { overflow-wrap: anywhere }
-h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem }
-.about, .note, figcaption, small { color: #4a5568 }
-.about { margin: .2rem 0 1rem }
-.note, figcaption { font-size: .875rem; margin: .4rem 0 }
-.verdict { border-left: 4px solid #2b6cb0; background: #f0f5fb; padding: .7rem 1rem; margin: 1rem 0 }
-.verdict p { margin: 0 } .verdict p:first-child { font-size: 1.1rem }
-.warning { border-left: 4px solid #c05621; background: #fff5eb; padding: .7rem 1rem; margin: 1rem 0;
-  overflow-wrap: anywhere }
-.wide { overflow-x: auto }
-.wide.trials { width: fit-content; min-width: 100%; max-width: min(100vw - 3.5rem, 84rem); position: relative;
-  left: 50%; transform: translateX(-50%) }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0 }
-th, td { text-align: left; padding: .3rem .9rem .3rem .4rem; border-bottom: 1px solid #e2e8f0; vertical-align: top }
-thead th { border-bottom: 2px solid #a0aec0; font-weight: 600; vertical-align: bottom }
-small { display: block; font-weight: 400 } .wide td { white-space: nowrap }
-.number { text-align: right }
-table.trials { font-size: .8125rem } table.trials td, table.trials th { padding: .2rem .6rem .2rem .3rem }
-tr.selected td { background: #fdf0e2 } tr.alike td { background: #edf4fc } tr.other td { color: #718096 }
-tr:target td { outline: 2px solid #2b6cb0; outline-offset: -1px }
-.mark { color: #2b6cb0; font-weight: 600 } .selected .mark { color: #c05621 }
-figure { margin: .5rem 0 } svg { width: 100%; height: auto; display: block }
-blockquote { margin: .5rem 0; padding-left: 1rem; border-left: 3px solid #cbd5e0 }
-@media print { body { max-width: none; padding: 0; font-size: 10pt }
-  .wide, .wide.trials { overflow: visible; max-width: none; position: static; transform: none }
-  figure, tr, .verdict, .warning { break-inside: avoid } h2 { break-after: avoid } table.trials { font-size: 6pt }
-  table.trials td, table.trials th { padding: .15rem .3rem .15rem 0 }
-  table.trials td:not(.number) { white-space: normal }
-  * { -webkit-print-color-adjust: exact; print-color-adjust: exact } }
-"""
 HEADINGS = {
     TRIALS: "All trials",
     GROUPS: "What was tuned, and after which pretext task",
@@ -91,30 +57,22 @@ HEADINGS = {
 def study_page(report: StudyReport) -> str:
     """The page of a study as HTML; all names and sentences of the report are shown as plain text."""
     titles = {f"#trial-{one.number}": _title(one) for one in report.trials}
-    parts = [_head(report), _scores(report)]
-    for name, figure in study_pictures(report).items():
-        picture = inline_svg(figure, name, titles)
-        caption = f"<figcaption>{_text(' '.join(_captions(report, name)))}</figcaption>"
+    parts = [_verdict(report), warning_box(report.warning), _scores(report)]
+    for name, drawn in study_pictures(report).items():
+        picture = inline_svg(drawn, name, titles)
         more = _pareto_table(report) if name == PARETO else ""
-        parts.append(f"<h2>{HEADINGS[name]}</h2>\n<figure>{picture}{caption}</figure>{more}")
+        parts.append(figure(HEADINGS[name], picture, " ".join(_captions(report, name))) + more)
     parts += [_trials(report), _methods(report), _paper(report)]
-    title = _text(f"Study {report.name}")
-    body = "\n".join(filter(None, parts))
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{PAGE_STYLE}{STYLE}</style></head>\n<body>\n<h1>{title}</h1>\n{body}\n</body></html>\n"
-    )
-
-
-def _head(report: StudyReport) -> str:
     trials = f"{count(len(report.trials), 'trial')}" + (f" ({outcomes_text(report)})" if report.trials else "")
     about = f"{report.data} · {report.encoder}, {report.weights} · judged by {report.score} · {trials}"
+    return page(f"Study {report.name}", about, parts, style="")
+
+
+def _verdict(report: StudyReport) -> str:
     sentences = verdict(report)
     first, rest = (sentences[:2], sentences[2:]) if report.winner is not None else (sentences[:1], sentences[1:])
-    told = "".join(f"<p>{_text(' '.join(one))}</p>" for one in (first, rest) if one)
-    warning = f'\n<div class="warning"><b>Warning:</b> {_text(report.warning)}</div>' if report.warning else ""
-    return f'<p class="about">{_text(about)}</p>\n<div class="verdict">{told}</div>{warning}'
+    told = "".join(f"<p>{text(' '.join(one))}</p>" for one in (first, rest) if one)
+    return f'<div class="verdict">{told}</div>'
 
 
 def _scores(report: StudyReport) -> str:
@@ -131,7 +89,7 @@ def _scores(report: StudyReport) -> str:
         mark = f'<small class="mark">{CANNOT_BE_TOLD}</small>' if marked else ""
         kind = "selected" if selected else "alike" if marked else "plain"
         cells = [
-            f"<td>{_text(row.rated.name)}<small>{_text(row.role)}</small>{mark}</td>",
+            f"<td>{text(row.rated.name)}<small>{text(row.role)}</small>{mark}</td>",
             _interval(row.rated.estimate),
         ]
         lines.append(f'<tr class="{kind}">{"".join([*cells, *([_interval(row.rated.test)] if tested else [])])}</tr>')
@@ -142,7 +100,7 @@ def _scores(report: StudyReport) -> str:
         + ("The test score is that of a model fitted on all participants that are not test participants. " * tested)
         + report.estimate_note * (report.selected is not None)
     )
-    notes = f'<p class="note">{_text(what)} {_text(evaluations_note(report))}</p>'
+    notes = f'<p class="note">{text(what)} {text(evaluations_note(report))}</p>'
     return f'<h2>Scores</h2>\n<div class="wide">{_table(heads, lines)}</div>\n{notes}'
 
 
@@ -193,7 +151,7 @@ def _pareto_table(report: StudyReport) -> str:
     lines = []
     for one in report.front:
         cells = [str(one.number), one.text(), _quantity(one.second), *([report.named(one, most=4)] if settings else [])]
-        lines.append(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in cells)}</tr>")
+        lines.append(f"<tr>{''.join(f'<td>{text(cell)}</td>' for cell in cells)}</tr>")
     return f'<div class="wide">{_table(heads, lines)}</div>'
 
 
@@ -208,10 +166,8 @@ def _trials(report: StudyReport) -> str:
         alike = one.candidate and one.outcome == FINISHED
         kind = "selected" if selected else "alike" if alike else "plain" if one.outcome == FINISHED else "other"
         mark = "selected" if selected else ALIKE if alike else "" if one.outcome == FINISHED else one.outcome
-        first = f'<td class="number">{one.number}</td><td class="mark">{_text(mark)}</td>'
-        cells = "".join(
-            f"<td{' class=number' * right}>{_text(values[one.number])}</td>" for _, right, values in columns
-        )
+        first = f'<td class="number">{one.number}</td><td class="mark">{text(mark)}</td>'
+        cells = "".join(f"<td{' class=number' * right}>{text(values[one.number])}</td>" for _, right, values in columns)
         lines.append(f'<tr id="trial-{one.number}" class="{kind}">{first}{cells}</tr>')
     heads = ["trial", "", *(head for head, _, _ in columns)]
     left = len(report.trials) - MOST_LISTED
@@ -272,11 +228,11 @@ def _quantity(value: float | None) -> str | None:
 
 def _methods(report: StudyReport) -> str:
     lines = [report.judged, *report.notes]
-    return "<h2>How trials were judged</h2>\n" + "".join(f"<p>{_text(line)}</p>" for line in lines if line)
+    return "<h2>How trials were judged</h2>\n" + "".join(f"<p>{text(line)}</p>" for line in lines if line)
 
 
 def _paper(report: StudyReport) -> str:
-    lines = "".join(f"<p>{_text(line)}</p>" for line in paper(report))
+    lines = "".join(f"<p>{text(line)}</p>" for line in paper(report))
     return f"<h2>In a paper</h2>\n<blockquote>{lines}</blockquote>" if lines else ""
 
 
@@ -288,10 +244,5 @@ def _title(trial: TrialResult) -> str:
 
 def _table(heads: Sequence[str], lines: Iterable[str], kind: str = "", numbers: Iterable[int] = ()) -> str:
     right = set(numbers)
-    top = "".join(f"<th{' class=number' * (place in right)}>{_text(head)}</th>" for place, head in enumerate(heads))
+    top = "".join(f"<th{' class=number' * (place in right)}>{text(head)}</th>" for place, head in enumerate(heads))
     return f'<table class="{kind}"><thead><tr>{top}</tr></thead><tbody>\n' + "\n".join(lines) + "\n</tbody></table>"
-
-
-def _text(text: object) -> str:
-    """A text as HTML shows it: without markup, and with control characters written out."""
-    return escape(printable(str(text)))

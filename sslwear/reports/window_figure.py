@@ -1,8 +1,9 @@
-"""Panels with windows, on the same scale: the part that figures of pretext tasks and of augmentations share."""
+"""Figures of windows: as recorded and in augmented views, and before and after a pretext task."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from sslwear.pretext.base import Example
+
 AXES = (("x", "#2b6cb0"), ("y", "#dd6b20"), ("z", "#2f855a"))
 """The sensor's axes and their colours."""
 SHADE = "#e2e8f0"
 AS_RECORDED = "as recorded"
 """Title of a window that was not changed."""
 ROW_INCHES = 1.7
+WIDTHS, WIDEST = {1: 9, 2: 13}, 16
+"""Width of a figure in inches for a number of columns, and for more columns."""
+ONE_COLUMN = 6
+"""Maximum number of panels in one column of a figure of a pretext task; more panels are in two columns."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +42,50 @@ class Panel:
     hidden: Tensor | None = None
 
 
-def window_figure(columns: Sequence[Sequence[Panel]], rate_hz: float, title: str, width: float) -> Figure:
+def augment_figure(windows: Mapping[int, Tensor], views: Sequence[Tensor], rate_hz: float, title: str) -> Figure:
+    """Draw windows, one in each column, and their augmented views below, on the same scale.
+
+    Args:
+        windows: recorded windows (3, samples) in g by their number.
+        views: all windows (windows, 3, samples) in each view, from view 1 on.
+        rate_hz: sampling rate in Hz.
+        title: title of the figure.
+    """
+    columns = []
+    for place, (number, window) in enumerate(windows.items()):
+        changed = [Panel(f"view {view}", made[place], window) for view, made in enumerate(views, 1)]
+        columns.append([Panel(f"window {number} {AS_RECORDED}", window, window), *changed])
+    return _figure(columns, rate_hz, title)
+
+
+def pretext_figure(window: Tensor, examples: Sequence[Example], rate_hz: float, title: str) -> Figure:
+    """Draw a recorded window and the windows that a pretext task makes from it, on the same scale.
+
+    Hidden samples are shaded; their recorded values are dotted.
+
+    Args:
+        window: recorded window (3, samples) in g.
+        examples: windows that the task makes from it.
+        rate_hz: sampling rate in Hz.
+        title: title of the figure.
+    """
+    made = [Panel(example.title, example.window, window, example.hidden) for example in examples]
+    panels = [Panel(AS_RECORDED, window, window), *made]
+    rows = len(panels) if len(panels) <= ONE_COLUMN else math.ceil(len(panels) / 2)
+    columns = [panels[first : first + rows] for first in range(0, len(panels), rows)]
+    return _figure(columns, rate_hz, title)
+
+
+def _figure(columns: Sequence[Sequence[Panel]], rate_hz: float, title: str) -> Figure:
     """Draw panels on the same scale.
 
     Args:
         columns: panels of each column, from top to bottom.
         rate_hz: sampling rate in Hz.
         title: title of the figure.
-        width: width of the figure in inches.
     """
     rows = max(map(len, columns))
-    figure = Figure(figsize=(width, 0.8 + ROW_INCHES * rows), layout="constrained")
+    figure = Figure(figsize=(WIDTHS.get(len(columns), WIDEST), 0.8 + ROW_INCHES * rows), layout="constrained")
     figure.suptitle(title)
     grid = figure.subplots(rows, len(columns), sharex=True, sharey=True, squeeze=False)
     for places, panels in zip(grid.T, columns, strict=True):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from filelock import Timeout
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run as MlflowRun
@@ -265,17 +266,22 @@ class Store:
                     "delete the run in the UI and repeat the command"
                 ) from error
 
-    def lock(self, name: str, timeout_s: float = -1) -> AbstractContextManager[None]:
+    @contextmanager
+    def lock(self, name: str, busy: str) -> Iterator[None]:
         """Lock between processes of this store on this machine; it is released when its process ends.
 
         Args:
             name: name of the lock.
-            timeout_s: seconds to wait before `filelock.Timeout` is raised; negative for no limit.
+            busy: message of the error if another process holds it.
 
         Raises:
-            StudyError: when the lock's file belongs to another user.
+            StudyError: when another process holds the lock, or its file belongs to another user.
         """
-        return file_lock(self.home / "locks" / f"{name}.lock", timeout_s)
+        try:
+            with file_lock(self.home / "locks" / f"{name}.lock", 0):
+                yield
+        except Timeout as error:
+            raise StudyError(busy) from error
 
     def close_leftovers(self, experiment: str, parent: str) -> None:
         """End open child runs of this process, and of processes of this machine that have ended."""

@@ -11,7 +11,7 @@ import os
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -102,6 +102,12 @@ def load_file(path: Path | str) -> None:
     for name, other in _files.items():
         if other is not loaded and _is_same(other, loaded):
             _files[name] = replace(other, public=False)
+
+
+def load_files(paths: Iterable[Path | str]) -> None:
+    """Load several Python files, see `load_file`."""
+    for path in paths:
+        load_file(path)
 
 
 def get_from_file(path: Path, base: type[T], name: str) -> type[T]:

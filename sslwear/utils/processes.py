@@ -114,8 +114,7 @@ class _PluginFiles:
 
 
 def _load_plugins(*files: str) -> _PluginFiles:
-    for path in files:
-        plugins.load_file(path)
+    plugins.load_files(files)
     return _PluginFiles()
 
 

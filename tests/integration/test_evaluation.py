@@ -303,7 +303,7 @@ def test_the_choice_is_made_on_validation_participants_and_not_on_those_tested(
     evaluation: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first is made better in validation, and the second in the test."""
-    real_train, real_score = job_module.train, job_module.score_network
+    real_train, real_score = job_module.train, job_module.score_trained
 
     def train(context: StudyContext, training: Any, run: Any, *args: Any, **named: Any) -> Any:
         result = real_train(context, training, run, *args, **named)
@@ -319,7 +319,7 @@ def test_the_choice_is_made_on_validation_participants_and_not_on_those_tested(
         return wrong if train.batch == 32 else right  # type: ignore[attr-defined]
 
     monkeypatch.setattr(job_module, "train", train)
-    monkeypatch.setattr(job_module, "score_network", score)
+    monkeypatch.setattr(job_module, "score_trained", score)
     methods = {
         "best": {"select_on_validation": ["small", "large"]},
         "large": {"batch_size": 32},
@@ -807,7 +807,7 @@ def test_predictions_are_smoothed_with_what_others_than_those_tested_teach(
 
     real_train = job_module.train
     monkeypatch.setattr(job_module, "train", train)
-    monkeypatch.setattr(job_module, "score_network", score)
+    monkeypatch.setattr(job_module, "score_trained", score)
     Stub(lambda test: erring(test.labels)).stand_in(monkeypatch)
     accuracy = {}
     for smoothing in ("none", "hmm"):

@@ -26,12 +26,12 @@ from sslwear.evaluation.probe import logistic_probabilities
 from sslwear.studies.evaluations.cross_validation import evaluate_study
 from sslwear.studies.evaluations.plan import CrossValidationPlan
 from sslwear.studies.reruns.rerun import rerun
-from sslwear.studies.setup.names import load_plugins
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.pretraining import setting_key
 from sslwear.studies.trial.single_run import pretrain_once
 from sslwear.tracking import Store
 from sslwear.training import Windows
+from sslwear.utils import plugins
 from tests.conftest import SMALL_CLASSES, SMALL_PARTICIPANTS
 from tests.integration.conftest import statuses
 from tests.samples import foreign_encoders
@@ -113,7 +113,7 @@ def test_windows_of_less_than_half_the_rate_are_warned_about(
     probing: Callable[..., Settings], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     methods = {name: {"probe": "logistic", "encoder": name} for name in ("moments", "random")}
-    load_plugins(probing(methods, plugins=PLUGINS).plugins)
+    plugins.load_files(probing(methods, plugins=PLUGINS).plugins)
     monkeypatch.setattr(get_foreign("random"), "rate_hz", 80.0)
     found = CrossValidationPlan.build(probing(methods, plugins=PLUGINS), store).warnings()
     assert [text for text in found if "encoder" in text] == [

@@ -26,7 +26,6 @@ from sslwear.config import (
     Settings,
     TrainingSettings,
     from_yaml,
-    load,
     parse,
 )
 from sslwear.data.dataset import Dataset
@@ -252,8 +251,3 @@ def test_every_source_has_its_place_in_the_documentation() -> None:
         for fact in (source.title, source.licence, source.citation, name):
             assert fact in section
         assert source.embedded or source.homepage in section
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda path: path.name)
-def test_the_studies_that_come_with_it_are_valid(path: Path) -> None:
-    assert load(path).study == path.stem

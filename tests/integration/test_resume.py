@@ -260,7 +260,7 @@ AWAY = OperationalError("statement", {}, Exception("the server is away"))
 @pytest.mark.parametrize(
     ("case", "owner", "name", "error"),
     [
-        ("evaluation", job_module, "score_network", KeyboardInterrupt()),
+        ("evaluation", job_module, "score_trained", KeyboardInterrupt()),
         ("folds", search_trial, "check_kept", AWAY),
         ("folds", Run, "checkpoint", KeyboardInterrupt()),
     ],

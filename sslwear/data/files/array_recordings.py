@@ -15,15 +15,15 @@ from sslwear.data.files.buffer import AXES, TIME
 from sslwear.data.files.recording_format import OTHER_COLUMNS, RecordingFormat, TableError
 
 
-class NumpyTable:
-    """The columns of time, x, y and z of a ``.npy`` file: (n, 4) or (n, 3) numbers, or records with names.
+class _Table:
+    """The columns of time, x, y and z of a file that cannot be opened if it was cut short.
 
     Args:
-        file: the file; it is mapped into memory, and never unpickled.
-        given: names of the columns. A table of numbers has them in the order of the names.
+        file: the file.
+        given: names of the columns.
 
     Attributes:
-        unfinished: always false, as NumPy checks the length of a file.
+        unfinished: always false.
         note: empty.
     """
 
@@ -32,6 +32,13 @@ class NumpyTable:
 
     def __init__(self, file: Path, given: RecordingFormat) -> None:
         self._file, self._given = file, given
+
+
+class NumpyTable(_Table):
+    """A ``.npy`` file: (n, 4) or (n, 3) numbers in the order of the names, or records with names.
+
+    It is mapped into memory, and never unpickled.
+    """
 
     def pieces(self, size: int) -> Iterator[pd.DataFrame]:
         """Read `size` samples at a time.
@@ -72,23 +79,8 @@ class NumpyTable:
         )
 
 
-class ParquetTable:
-    """The columns of time, x, y and z of a ``.parquet`` file.
-
-    Args:
-        file: the file.
-        given: names of the columns.
-
-    Attributes:
-        unfinished: always false, as a Parquet file that is cut short cannot be opened.
-        note: empty.
-    """
-
-    unfinished = False
-    note = ""
-
-    def __init__(self, file: Path, given: RecordingFormat) -> None:
-        self._file, self._given = file, given
+class ParquetTable(_Table):
+    """A ``.parquet`` file."""
 
     def pieces(self, size: int) -> Iterator[pd.DataFrame]:
         """Read at most `size` samples at a time.

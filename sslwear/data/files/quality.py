@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -38,15 +37,6 @@ class Quality:
     cut_seconds: float
     damaged_blocks: int
     nonwear_episodes: int
-
-    def to_json(self) -> dict[str, Any]:
-        """The attributes as JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """The input of `to_json`."""
-        return cls(**content)
 
 
 def error_mg(value: Any) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -109,11 +109,6 @@ class RecordingFormat:
         """Whether the files have times."""
         return len(self.columns) == 4
 
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """The columns of x, y and z."""
-        return self.columns[-3:]
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -151,9 +146,9 @@ class Reading:
             raise SettingsError(f"--start {self.start} is not before --end {self.end}. Give an earlier start")
 
     @property
-    def is_default(self) -> bool:
-        """Whether it changes nothing."""
-        return self == Reading()
+    def unless_default(self) -> Self | None:
+        """The reading; None if it changes nothing."""
+        return None if self == Reading() else self
 
     def identity(self) -> dict[str, Any]:
         """The settings as JSON values."""

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from sslwear.data.sources.base import Archive, Recording, Source
 from sslwear.data.sources.raw import natural
-from sslwear.errors import DataError
 
 RATE_HZ = 32.0
 FILE = r"(?:\w+/)?Accelerometer-(\d{4})-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\w+)-([fm]\d+)\.txt"
@@ -67,10 +66,7 @@ class Adl(Source):
         """The volunteers: f1, f2, ..., m1, m2, ..."""
         volunteers = sorted({match[8] for _, match in self._files()}, key=natural)
         if not volunteers:
-            raise DataError(
-                f"{self.raw.path} has no files HMP_Dataset/ACTIVITY/Accelerometer-DATE-ACTIVITY-VOLUNTEER.txt; "
-                f"get the archive from {self.homepage}"
-            )
+            raise self.missing("HMP_Dataset/ACTIVITY/Accelerometer-DATE-ACTIVITY-VOLUNTEER.txt")
         return [name for name in volunteers if self.options.all_activities or name in BENCHMARK_VOLUNTEERS]
 
     def files(self, participant: int | str) -> Sequence[str]:
@@ -83,9 +79,7 @@ class Adl(Source):
             try:
                 start = np.datetime64(f"{match[1]}-{match[2]}-{match[3]}T{match[4]}:{match[5]}:{match[6]}")
             except ValueError as error:
-                raise DataError(
-                    f"{self.raw.path}: {name} has an impossible date in its name; download it again"
-                ) from error
+                raise self.raw.damaged(name, "has an impossible date in its name") from error
             yield Recording(match[8], self._samples(name), RATE_HZ, match[7], start=start)
 
     def _trials(self, participant: int | str) -> list[tuple[str, re.Match[str]]]:
@@ -102,7 +96,7 @@ class Adl(Source):
         try:
             coded = np.array(text.split(), np.float32).reshape(-1, 3)
         except ValueError as error:
-            raise DataError(f"{self.raw.path}: {name} does not hold three numbers a line; download it again") from error
+            raise self.raw.damaged(name, "does not hold three numbers a line") from error
         if len(coded) and not (coded.min() >= 0 and coded.max() <= LARGEST):
-            raise DataError(f"{self.raw.path}: {name} has values outside of 0 to {LARGEST}; download it again")
+            raise self.raw.damaged(name, f"has values outside of 0 to {LARGEST}")
         return coded / LARGEST * 3 - 1.5

@@ -97,6 +97,10 @@ class Source(ABC):
         assert self._raw is not None
         return self._raw
 
+    def missing(self, files: str) -> DataError:
+        """The error about a folder or an archive without the source's files; `files` is how they are named."""
+        return DataError(f"{self.raw.path} has no files {files}; get the archive from {self.homepage}")
+
     def identity(self) -> dict[str, Any]:
         """Name, raw files and options, which tell whether windows were prepared from the same input."""
         raw = None if self._raw is None else str(self._raw.path.resolve())

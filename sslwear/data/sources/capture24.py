@@ -72,7 +72,7 @@ class Capture24(Source):
         """Names of the participants: P001, P002, ..."""
         found = self._files()
         if not found:
-            raise DataError(f"{self.raw.path} has no files P001.csv.gz ...; get the archive from {self.homepage}")
+            raise self.missing("P001.csv.gz ...")
         return list(found)
 
     def _files(self) -> dict[str, str]:
@@ -101,10 +101,7 @@ class Capture24(Source):
         columns = rows.fieldnames or ()
         schemes = [name.removeprefix(PREFIX) for name in columns if name.startswith(PREFIX)]
         if "annotation" not in columns or not schemes:
-            raise DataError(
-                f"{self.raw.path}: {found[0][0]} does not hold the columns annotation, label:{SCHEMES[0]} and so on; "
-                "download it again"
-            )
+            raise self.raw.damaged(found[0][0], f"does not hold the columns annotation, label:{SCHEMES[0]} and so on")
         if self._scheme not in schemes:
             raise DataError(
                 f"{self.raw.path}: there is no label scheme {self._scheme!r}; choose one of {', '.join(schemes)}"
@@ -153,10 +150,7 @@ class Capture24(Source):
                 return dict(zip(table.column_names, table.columns, strict=True))
         except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise DataError(
-                f"{self.raw.path}: {name} does not hold the columns time, x, y, z, annotation ({reason}); "
-                "download it again"
-            ) from error
+            raise self.raw.damaged(name, f"does not hold the columns time, x, y, z, annotation ({reason})") from error
 
 
 def _columns(columns: dict[str, Any]) -> tuple[NDArray[np.float32], NDArray[np.int64], pd.Categorical[Any]]:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from sslwear.data.sources.base import Archive, Recording, Source
-from sslwear.errors import DataError
 
 RATE_HZ = 30.0
 FILE = r"S(\d)-(?:ADL\d|Drill)\.dat"
@@ -44,10 +43,7 @@ class Opportunity(Source):
         """The subjects, 1 to 4."""
         subjects = sorted({int(match[1]) for _, match in self._files()})
         if not subjects:
-            raise DataError(
-                f"{self.raw.path} has no files OpportunityUCIDataset/dataset/S1-ADL1.dat ...; "
-                f"get the archive from {self.homepage}"
-            )
+            raise self.missing("OpportunityUCIDataset/dataset/S1-ADL1.dat ...")
         return subjects
 
     def files(self, participant: int | str) -> Sequence[str]:
@@ -65,20 +61,11 @@ class Opportunity(Source):
 
     def _recording(self, name: str, participant: int) -> Recording:
         """The recording of one file; samples lost in transmission are NaN."""
-        columns = [TIME, *ARM, LOCOMOTION]
-        try:
-            with self.raw.open(name) as file:
-                table = pd.read_csv(file, sep=" ", header=None, usecols=columns, dtype=np.float64, engine="c")
-        except pd.errors.EmptyDataError:
-            table = pd.DataFrame(np.empty((0, 5)), columns=columns)
-        except (ValueError, pd.errors.ParserError) as error:
-            raise DataError(
-                f"{self.raw.path}: {name} does not hold 250 numbers a line, separated by spaces; download it again"
-            ) from error
+        table = self.raw.read_numbers(name, [TIME, *ARM, LOCOMOTION], width=250)
         numbers = table[LOCOMOTION].fillna(NONE).to_numpy(int)
         unknown = set(np.unique(numbers).tolist()) - {NONE, *ACTIVITIES}
         if unknown:
-            raise DataError(f"{self.raw.path}: {name} has the unknown locomotion {min(unknown)}; download it again")
+            raise self.raw.damaged(name, f"has the unknown locomotion {min(unknown)}")
         time = table[TIME].to_numpy() / 1000
         return Recording(
             participant,

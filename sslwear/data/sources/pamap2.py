@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from sslwear.data.sources.base import STANDARD_GRAVITY, Archive, Recording, Source
-from sslwear.errors import DataError
 
 RATE_HZ = 100.0
 FILE = r"(?:(Protocol|Optional)/)?subject(10\d)\.dat"
@@ -71,10 +70,7 @@ class Pamap2(Source):
         """The subjects' numbers, 101 to 109."""
         subjects = sorted({int(match[2]) for _, match in self._files()})
         if not subjects:
-            raise DataError(
-                f"{self.raw.path} has no files PAMAP2_Dataset/Protocol/subject10N.dat; "
-                f"get the archive from {self.homepage}"
-            )
+            raise self.missing("PAMAP2_Dataset/Protocol/subject10N.dat")
         return [subject for subject in subjects if self.options.all_activities or subject != LEFT_OUT]
 
     def files(self, participant: int | str) -> Sequence[str]:
@@ -101,22 +97,11 @@ class Pamap2(Source):
 
     def _recording(self, name: str, participant: int) -> Recording:
         """The recording of one file; samples lost in transmission are NaN."""
-        try:
-            with self.raw.open(name) as file:
-                table = pd.read_csv(
-                    file, sep=" ", header=None, usecols=[TIME, ACTIVITY, *WRIST], dtype=np.float64, engine="c"
-                )
-        except pd.errors.EmptyDataError:
-            table = pd.DataFrame(np.empty((0, 5)), columns=[TIME, ACTIVITY, *WRIST])
-        except (ValueError, pd.errors.ParserError) as error:
-            raise DataError(
-                f"{self.raw.path}: {name} does not hold 54 numbers a line, separated by spaces; download it again"
-            ) from error
-        table = table.dropna(subset=[TIME])
+        table = self.raw.read_numbers(name, [TIME, ACTIVITY, *WRIST], width=54).dropna(subset=[TIME])
         numbers = table[ACTIVITY].fillna(TRANSIENT).to_numpy(int)
         unknown = set(np.unique(numbers).tolist()) - {TRANSIENT, *ACTIVITIES}
         if unknown:
-            raise DataError(f"{self.raw.path}: {name} has the unknown activity {min(unknown)}; download it again")
+            raise self.raw.damaged(name, f"has the unknown activity {min(unknown)}")
         time = table[TIME].to_numpy()
         return Recording(
             participant,

@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+import pandas as pd
 from isal import isal_zlib
 
 from sslwear.data.arrays import Stamp, stamp
@@ -99,7 +101,11 @@ class Raw:
                 else:
                     yield file
         except UNREADABLE as error:
-            raise DataError(f"{self.path}: {name} cannot be read ({error}); download it again") from error
+            raise self.damaged(name, f"cannot be read ({error})") from error
+
+    def damaged(self, name: str, what: str) -> DataError:
+        """The error about a file that is not as it was published, such as one that ``is not text``."""
+        return DataError(f"{self.path}: {name} {what}; download it again")
 
     def read_text(self, name: str) -> str:
         """Read a text file.
@@ -112,7 +118,21 @@ class Raw:
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise DataError(f"{self.path}: {name} is not text ({error}); download it again") from error
+            raise self.damaged(name, f"is not text ({error})") from error
+
+    def read_numbers(self, name: str, columns: list[int], width: int) -> pd.DataFrame:
+        """Read some columns, counted from 0, of a file with `width` numbers a line, which are separated by spaces.
+
+        Raises:
+            DataError: when it cannot be read, or has something else.
+        """
+        try:
+            with self.open(name) as file:
+                return pd.read_csv(file, sep=" ", header=None, usecols=columns, dtype=np.float64, engine="c")
+        except pd.errors.EmptyDataError:
+            return pd.DataFrame(np.empty((0, len(columns))), columns=columns)
+        except (ValueError, pd.errors.ParserError) as error:
+            raise self.damaged(name, f"does not hold {width} numbers a line, separated by spaces") from error
 
     @contextmanager
     def inside(self, name: str) -> Iterator[Raw]:
@@ -128,7 +148,7 @@ class Raw:
             try:
                 raw = Raw(Path(unpacked.name), self._packed_bytes or self._place(name).disk.stat().st_size)
             except DataError as error:
-                raise DataError(f"{self.path}: {name} is not a zip file; download it again") from error
+                raise self.damaged(name, "is not a zip file") from error
             yield raw
 
     def _place(self, name: str) -> _Place:

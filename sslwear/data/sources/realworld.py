@@ -49,9 +49,7 @@ class RealWorld(Source):
         """Numbers of the subjects."""
         found = sorted({int(match[1]) for _, match in (*self._packed(), *self._unpacked())})
         if not found:
-            raise DataError(
-                f"{self.raw.path} has no files proband1/data/acc_ACTIVITY_csv.zip; get the archive from {self.homepage}"
-            )
+            raise self.missing("proband1/data/acc_ACTIVITY_csv.zip")
         return found
 
     def files(self, participant: int | str) -> Sequence[str]:

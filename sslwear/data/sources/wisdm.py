@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from sslwear.data.sources.base import STANDARD_GRAVITY, Archive, Recording, Source
-from sslwear.errors import DataError
 
 RATE_HZ = 20.0
 FILE = r"(?:watch/)?(?:accel/)?data_(\d+)_accel_watch\.txt"
@@ -66,10 +65,7 @@ class Wisdm(Source):
         """The subjects' numbers."""
         subjects = sorted(self._files())
         if not subjects:
-            raise DataError(
-                f"{self.raw.path} has no files raw/watch/accel/data_SUBJECT_accel_watch.txt; "
-                f"get the archive from {self.homepage}"
-            )
+            raise self.missing("raw/watch/accel/data_SUBJECT_accel_watch.txt")
         return subjects
 
     def _files(self) -> dict[int, str]:
@@ -94,7 +90,7 @@ class Wisdm(Source):
                 continue
             letter = str(letters[first])
             if letter not in ACTIVITIES:
-                raise DataError(f"{self.raw.path}: {name} has the unknown activity {letter!r}; download it again")
+                raise self.raw.damaged(name, f"has the unknown activity {letter!r}")
             part = table.iloc[first:last]
             samples = part[["x", "y", "z"]].to_numpy(np.float64) / STANDARD_GRAVITY
             time = None
@@ -124,6 +120,4 @@ class Wisdm(Source):
             kinds = {"activity": str, "nanoseconds": np.int64, "x": np.float64, "y": np.float64, "z": np.float64}
             return pd.read_csv(io.StringIO("\n".join(lines)), names=columns, dtype=kinds, index_col=False)
         except (ValueError, pd.errors.ParserError) as error:
-            raise DataError(
-                f"{self.raw.path}: {name} does not hold lines 'subject,activity,timestamp,x,y,z;'; download it again"
-            ) from error
+            raise self.raw.damaged(name, "does not hold lines 'subject,activity,timestamp,x,y,z;'") from error

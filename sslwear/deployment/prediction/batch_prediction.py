@@ -208,9 +208,9 @@ def _predict_one(name: str, file: Path, folder: Path, model: str, options: Optio
             "note": found.note,
             "warning": found.warning,
             "file": file.name,
-            "quality": found.quality.to_json(),
+            "quality": asdict(found.quality),
             "span": list(found.windows.limits),
-            "rule": options.rule.to_json(),
+            "rule": asdict(options.rule),
             "clock": asdict(found.clock),
         }
         prediction_record.write(options.record(name), place, made_from, result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def write_cohort(
         (place / COHORT["page"]).write_text(page, encoding="utf-8")
         (place / COHORT["page"]).replace(options.out / COHORT["page"])
         for outcome in outcomes:
-            if outcome.rule is not None and outcome.rule != options.rule.to_json():
+            if outcome.rule is not None and outcome.rule != asdict(options.rule):
                 _redraw(outcome, card, place, options)
     return people
 
@@ -156,7 +157,7 @@ def _summary(outcome: Outcome, card: Card, options: Options) -> RecordingSummary
         raise DataError(f"{path} cannot be read. Repeat the command with --overwrite") from error
     begin, end = outcome.span
     minutes = MinuteTable.from_table(table, card.class_names, options.reading.zone, (begin, end))
-    quality = Quality.from_json(outcome.quality)
+    quality = Quality(**outcome.quality)
     return RecordingSummary(outcome.name, outcome.file, minutes, quality, outcome.warning)
 
 
@@ -177,7 +178,7 @@ def _redraw(outcome: Outcome, card: Card, place: Path, options: Options) -> None
     page = recording_page(outcome.name, one.minutes, one.quality, options.rule, about, outcome.warning)
     (place / path.name).write_text(page, encoding="utf-8")
     (place / path.name).replace(path)
-    _amend(outcome.name, place, options, rule=options.rule.to_json())
+    _amend(outcome.name, place, options, rule=asdict(options.rule))
 
 
 def _amend(name: str, place: Path, options: Options, **changed: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sslwear.deployment.promotion.model_card import purpose, terms
+from sslwear.deployment.promotion.model_card import earlier_training, purpose, terms
 from sslwear.encoders.card import Card
 from sslwear.evaluation.intervals import Interval
 from sslwear.studies.evaluations.method_networks import NetworkPlan
@@ -95,8 +95,7 @@ def _training(card: Card, details: MethodDetails) -> list[str]:
         "\n".join(rows),
         f"Data: {card.dataset}, fingerprint `{card.fingerprint}`. Participants: "
         f"{' '.join(map(str, details.participants))}.",
-        *([f"It was pre-trained on windows of {', '.join(details.pretraining)}."] if details.pretraining else []),
-        *([f"It was trained on labels of {', '.join(details.supervised)} before."] if details.supervised else []),
+        *earlier_training(details.pretraining, details.supervised),
     ]
 
 

@@ -17,10 +17,9 @@ from sslwear.deployment.promotion.learnt_smoothing import smoothing_of_method
 from sslwear.deployment.promotion.method_card import MethodDetails, method_markdown
 from sslwear.deployment.promotion.model_card import weights_licence
 from sslwear.deployment.promotion.registration import (
-    EXAMPLES,
+    example_windows,
     pretraining_licences,
     score_intervals,
-    score_metrics,
     training_ranges,
     versions_text,
 )
@@ -158,26 +157,19 @@ def _details(
 def _register(
     context: StudyContext, run: Run, network: Network, card: Card, details: MethodDetails, key: str, tested_on: str
 ) -> ModelVersion:
-    rows = context.windows(context.split.train).rows[:EXAMPLES]
-    example = context.dataset.gather(rows, card.window_samples).transpose(1, 2).contiguous().numpy()
     objective = context.settings.objective
     tags = {
         "study": details.study,
         "method": details.method,
         "networks": str(len(details.networks)),
         "run": f"{RUN_URI}{run.id}",
-        "fingerprint": card.fingerprint,
-        "dataset": card.dataset,
         "commit": details.commit,
-        "classes": ", ".join(card.class_names),
-        "input": f"{card.window_s:g} s at {card.rate_hz:g} Hz, {card.window_samples} samples, {card.unit}",
         "weights": details.weights,
         "weights_licence": details.weights_licence,
         "objective": f"cross-validated {objective} {details.scores[objective]}",
         "model_key": key,
         "tested_on": tested_on,
         **participant_params(train=details.participants),
-        **{f"test_{score}": str(found) for score, found in details.scores.items()},
     }
-    text, scores = method_markdown(card, details), score_metrics(details.scores)
-    return registry.register(context.store, details.name, run.id, network, card, example, text, tags, scores)
+    text, example = method_markdown(card, details), example_windows(context, card)
+    return registry.register(context.store, details.name, run.id, network, card, example, text, tags, details.scores)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sslwear.encoders.card import Card
@@ -122,8 +122,15 @@ def _origin(card: Card, details: ModelDetails) -> list[str]:
         f"{settings}. Code: commit `{details.commit or 'unknown'}`, {details.versions}.",
         f"Data: {card.dataset}, fingerprint `{card.fingerprint}`. Participants of each side of the split:",
         "\n".join(f"- {side}: {' '.join(map(str, who))}" for side, who in details.participants.items() if who),
-        *([f"It was pre-trained on windows of {', '.join(details.pretraining)}."] if details.pretraining else []),
-        *([f"It was trained on labels of {', '.join(details.supervised)} before."] if details.supervised else []),
+        *earlier_training(details.pretraining, details.supervised),
+    ]
+
+
+def earlier_training(pretraining: Collection[str], supervised: Collection[str]) -> list[str]:
+    """Paragraphs about the data sets of a pre-training, and those on whose labels the encoder was trained before."""
+    return [
+        *([f"It was pre-trained on windows of {', '.join(pretraining)}."] if pretraining else []),
+        *([f"It was trained on labels of {', '.join(supervised)} before."] if supervised else []),
     ]
 
 

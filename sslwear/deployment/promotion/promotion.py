@@ -28,7 +28,7 @@ from sslwear.studies.database.tested_trials import count_evaluation, past_evalua
 from sslwear.studies.database.trials import kept_settings, network_run, no_winner, training_of, winner
 from sslwear.studies.results.summary import description
 from sslwear.studies.results.verdict import report
-from sslwear.studies.search.final_test import HeldOutScores, score_network
+from sslwear.studies.search.final_test import HeldOutScores, score_network, score_trained
 from sslwear.studies.search.optimise import alone
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.leakage import seen_participants
@@ -38,7 +38,6 @@ from sslwear.studies.workers.identity import identity_of
 from sslwear.studies.workers.team import Team, team_name
 from sslwear.tracking import Run, Store
 from sslwear.tracking.provenance import PREFIX
-from sslwear.training import frozen_prefix_length
 from sslwear.utils.interrupts import signals_deferred
 
 
@@ -150,8 +149,7 @@ def _compare(
     network, run_id = trial_network(context, study, trial, parent, progress)
     with signals_deferred():
         count_evaluation(study, trial.number, f"promotion of trial {trial.number}")
-    depth = frozen_prefix_length(context.tuning(training_of(trial)).frozen, network)
-    candidate = score_network(context, network, context.encoder.window_samples, context.dataset.class_names, depth)
+    candidate = score_trained(context, network, training_of(trial))
     champion_result, caveat = _score_champion(context, champion, request)
     parent.describe(description(report(study)))
     parent.table(candidate.table, f"promotions/trial-{trial.number}.csv")

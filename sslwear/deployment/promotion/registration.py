@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
 from dataclasses import replace
 from importlib import metadata
 
@@ -11,6 +10,7 @@ import numpy as np
 import optuna
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
+from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
 
 from sslwear.config import NO_PRETEXT
@@ -78,11 +78,9 @@ def register_trial(
     details = _details(trained, study, trial, run_id, name, alias, tested, comparison)
     title = validation_title(context.settings.objective, pooled=not is_by_participant(study))
     objective = f"{title} {score_of(trial) or 0.0:.3f}"
-    rows = context.windows(context.split.train).rows[:EXAMPLES]
-    example = context.dataset.gather(rows, card.window_samples).transpose(1, 2).contiguous().numpy()
-    text, tags = model_card.markdown(card, details), _tags(card, details, objective)
-    metrics = score_metrics(details.scores)
-    return registry.register(context.store, name, run_id, network.cpu(), card, example, text, tags, metrics)
+    text, tags = model_card.markdown(card, details), _tags(details, objective)
+    example = example_windows(context, card)
+    return registry.register(context.store, name, run_id, network.cpu(), card, example, text, tags, details.scores)
 
 
 def _details(
@@ -118,23 +116,25 @@ def _details(
     )
 
 
-def _tags(card: Card, details: model_card.ModelDetails, objective: str) -> dict[str, str]:
+def _tags(details: model_card.ModelDetails, objective: str) -> dict[str, str]:
     return {
         "study": details.study,
         "trial": str(details.trial),
         "run": f"{RUN_URI}{details.run_id}",
-        "fingerprint": card.fingerprint,
-        "dataset": card.dataset,
         "commit": details.commit,
-        "classes": ", ".join(card.class_names),
-        "input": f"{card.window_s:g} s at {card.rate_hz:g} Hz, {card.window_samples} samples, {card.unit}",
         "weights": details.weights,
         "weights_licence": model_card.weights_licence(details.weights),
         "objective": objective,
         "test_evaluations": str(details.test_evaluations),
         **participant_params(**details.participants),
-        **{f"test_{score}": str(found) for score, found in details.scores.items()},
     }
+
+
+def example_windows(context: StudyContext, card: Card) -> NDArray[np.float32]:
+    """A few training windows (N, samples, 3) in g, of the model's length."""
+    rows = context.windows(context.split.train).rows[:EXAMPLES]
+    found: NDArray[np.float32] = context.dataset.gather(rows, card.window_samples).transpose(1, 2).contiguous().numpy()
+    return found
 
 
 def pretraining_licences(context: StudyContext, pretext: str) -> dict[str, str | None]:
@@ -143,14 +143,6 @@ def pretraining_licences(context: StudyContext, pretext: str) -> dict[str, str |
         return {}
     data = pretraining_source(context, pretext)
     return {name: part.description.licence for name, part in zip(data.names, data.parts, strict=True)}
-
-
-def score_metrics(scores: Mapping[str, Interval]) -> dict[str, float]:
-    """Metrics of the model: means and interval limits of the scores, if they are defined."""
-    found: dict[str, float] = {}
-    for score, one in scores.items():
-        found |= {f"test_{score}": one.mean, f"test_{score}_low": one.low, f"test_{score}_high": one.high}
-    return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
 def score_intervals(table: pd.DataFrame) -> dict[str, Interval]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sslwear.config import MethodSettings, Settings
 from sslwear.evaluation.baselines.base import missing, own
-from sslwear.studies.setup.names import check_baseline, load_plugins
+from sslwear.studies.setup.names import check_baseline
+from sslwear.utils import plugins
 
 
 def with_baselines(settings: Settings) -> tuple[Settings, list[str]]:
@@ -22,7 +23,7 @@ def with_baselines(settings: Settings) -> tuple[Settings, list[str]]:
     evaluation = settings.evaluation
     if evaluation is None:
         return settings, []
-    load_plugins(settings.plugins)
+    plugins.load_files(settings.plugins)
     for name, method in evaluation.methods.items():
         if method.baseline is not None:
             check_baseline(method.baseline, f"evaluation.methods.{name}.baseline")

@@ -26,8 +26,8 @@ from sslwear.studies.evaluations.methods import Method
 from sslwear.studies.evaluations.plan import CrossValidationPlan, Job
 from sslwear.studies.evaluations.results import (
     PLAN,
+    evaluation_run,
     finished_jobs,
-    newest_evaluation,
     not_evaluated,
     results,
     validation_means,
@@ -66,8 +66,7 @@ class Evaluated:
             StudyError: when the study was not evaluated, jobs did not finish, or the data, the initial weights or the
                 code changed.
         """
-        experiment = store.client.get_experiment_by_name(name)
-        run = newest_evaluation(store, experiment.experiment_id) if experiment is not None else None
+        run = evaluation_run(name, store)
         if run is None:
             raise not_evaluated(name, store)
         settings = reading.settings(store, run.info.run_id)

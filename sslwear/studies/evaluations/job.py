@@ -21,7 +21,7 @@ from sslwear.studies.evaluations.plan import CrossValidationPlan, Job
 from sslwear.studies.evaluations.probe import open_probe
 from sslwear.studies.evaluations.results import CONFUSION, PARTICIPANTS, validation_means
 from sslwear.studies.results.verdict import estimate
-from sslwear.studies.search.final_test import HeldOutScores, score_network, score_predictions
+from sslwear.studies.search.final_test import HeldOutScores, score_predictions, score_trained
 from sslwear.studies.search.trials_loop import search_in_fold
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.progress import NestedProgress, ProgressCallback
@@ -31,7 +31,7 @@ from sslwear.studies.trial.training_checkpoints import resumable
 from sslwear.studies.trial.training_run import first_encoder, note, train
 from sslwear.studies.trial.winner import trial_network
 from sslwear.tracking import MAX_PARAM, Run, participant_params, reading
-from sslwear.training import Windows, frozen_prefix_length
+from sslwear.training import Windows
 from sslwear.utils.words import count
 
 TRANSDUCTIVE = "transductive: pre-training used windows of test participants, without labels"
@@ -196,9 +196,7 @@ def _trained(
             checkpoints = stack.enter_context(resumable_on_all(context, training, encoder, epochs, progress))
             network = fit_on_all(context, training, encoder, epochs, checkpoints)
             what += f" Refitted for {count(epochs, 'epoch')} on training and validation participants."
-        depth = frozen_prefix_length(context.tuning(training).frozen, network)
-        names = context.dataset.class_names
-        tested = score_network(context, network, context.encoder.window_samples, names, depth)
+        tested = score_trained(context, network, training)
         if plan.settings.smoothing == "hmm":
             tested = _smoothed(context, result.validation.predicted, tested)
     return what, tested
@@ -210,9 +208,7 @@ def _searched(job: Job, context: StudyContext, run: Run, progress: ProgressCallb
     inner, study, best = search_in_fold(context, job.method.given, job.method.training, job.key, run, progress)
     training, objective = training_of(best), context.settings.objective
     network, run_id = trial_network(inner, study, best, run, progress)
-    depth = frozen_prefix_length(context.tuning(training).frozen, network)
-    names = context.dataset.class_names
-    tested = score_network(context, network, context.encoder.window_samples, names, depth)
+    tested = score_trained(context, network, training)
     found = estimate(study)
     run.params({**logged_settings(best), "trials": job.method.given.trials, "folds": len(inner.folds)})
     run.tags(best_trial=str(best.number), best_run=run_id)

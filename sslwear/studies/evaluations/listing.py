@@ -10,7 +10,7 @@ from mlflow.entities import Run as MlflowRun
 
 from sslwear.errors import StudyError
 from sslwear.evaluation.comparison import protocol_title
-from sslwear.studies.evaluations.results import PLAN, SUMMARY, finished_jobs
+from sslwear.studies.evaluations.results import PLAN, SUMMARY, evaluation_run, finished_jobs
 from sslwear.tracking import Store, reading
 from sslwear.utils.csv_cells import original_cell
 
@@ -54,11 +54,8 @@ def all_evaluations(store: Store) -> list[Evaluation]:
 
 def find_evaluation(name: str, store: Store) -> Evaluation | None:
     """The newest evaluation of a study; None if it was not evaluated."""
-    experiment = store.client.get_experiment_by_name(name)
-    if experiment is None:
-        return None
-    runs = store.find_runs(experiment.experiment_id, kind="cross_validation")
-    return _read(runs[0], store) if runs else None
+    run = evaluation_run(name, store)
+    return _read(run, store) if run is not None else None
 
 
 def _read(run: MlflowRun, store: Store) -> Evaluation:

@@ -44,19 +44,12 @@ class Method:
     def pretexts(self) -> tuple[str, ...]:
         """Pretext tasks that its trainings may ask for."""
         searched = self.given.search.choices("pretext") if self.given.search is not None else ()
-        return (searched or (self.training.pretext,)) if self.uses_encoder else ()
+        return (searched or (self.training.pretext,)) if self.given.uses_encoder else ()
 
     @property
     def pretrains(self) -> tuple[str, ...]:
         """Pretext tasks that its encoder may be pre-trained with."""
         return tuple(pretext for pretext in self.pretexts if pretext != NO_PRETEXT)
-
-    @property
-    def uses_encoder(self) -> bool:
-        """Whether it starts from the study's encoder, and is not made of other methods, a baseline or another
-        encoder.
-        """
-        return self.given.uses_encoder
 
 
 def resolve_methods(evaluation: EvaluationSettings, context: StudyContext) -> list[Method]:

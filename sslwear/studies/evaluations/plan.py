@@ -87,7 +87,7 @@ class CrossValidationPlan:
         methods = resolve_methods(evaluation, context)
         tested = {participant for split in splits for participant in split.test}
         check_defined(dataset, tested, settings.objective, "test participants")
-        origins = {method.weights for method in methods if method.uses_encoder}
+        origins = {method.weights for method in methods if method.given.uses_encoder}
         seen = [check_evaluation_weights(context, evaluation, origin, tested) for origin in sorted(origins)]
         if evaluation.smoothing == "hmm":
             check_consecutive(dataset)

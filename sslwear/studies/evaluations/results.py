@@ -39,10 +39,15 @@ def newest_evaluation(store: Store, experiment: str) -> MlflowRun | None:
     return next(iter(store.find_runs(experiment, kind="cross_validation")), None)
 
 
+def evaluation_run(name: str, store: Store) -> MlflowRun | None:
+    """Parent run of a study's newest evaluation; None if it was not evaluated."""
+    experiment = store.client.get_experiment_by_name(name)
+    return newest_evaluation(store, experiment.experiment_id) if experiment is not None else None
+
+
 def is_evaluated(name: str, store: Store) -> bool:
     """Whether a study was evaluated."""
-    experiment = store.client.get_experiment_by_name(name)
-    return experiment is not None and newest_evaluation(store, experiment.experiment_id) is not None
+    return evaluation_run(name, store) is not None
 
 
 def results(name: str, store: Store) -> pd.DataFrame:
@@ -60,8 +65,7 @@ def results(name: str, store: Store) -> pd.DataFrame:
     Raises:
         StudyError: when the study was not evaluated.
     """
-    experiment = store.client.get_experiment_by_name(name)
-    parent = newest_evaluation(store, experiment.experiment_id) if experiment is not None else None
+    parent = evaluation_run(name, store)
     if parent is None:
         raise not_evaluated(name, store)
     plan = pd.read_csv(StringIO(store.read_text(parent, PLAN)), dtype={"method": str}, keep_default_na=False)

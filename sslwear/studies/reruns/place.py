@@ -59,7 +59,7 @@ def find_job(
             own = {"method": job.method.name, "fold": str(job.fold), "seed": str(job.seed)}
             found = all(own[name] == reading.tag(original, name) for name in names)
         else:
-            found = job.method.uses_encoder and pretrained_alike(plan.of(job), original)
+            found = job.method.given.uses_encoder and pretrained_alike(plan.of(job), original)
         if found:
             return plan, job
     raise StudyError(

@@ -50,8 +50,8 @@ from sslwear.studies.results.baseline import kept_baseline
 from sslwear.studies.results.importances import importances
 from sslwear.studies.setup.leakage import seen_in_words
 from sslwear.studies.setup.limits import MEASURED
-from sslwear.studies.setup.names import load_plugins
 from sslwear.tuning.base import parse as parse_tuning
+from sslwear.utils import plugins
 from sslwear.utils.words import count, shown
 
 JUDGED = "judged"
@@ -134,7 +134,7 @@ def _finding(settings: Settings, alike: list[int], known: list[TrialRow], partic
         return ""
     properties = {name: {row.number: shown(row.searched(name)) for row in known} for name in settings.search.space}
     try:
-        load_plugins(settings.plugins)
+        plugins.load_files(settings.plugins)
         blocks = get_encoder(settings.encoder).block_names()
         first_of = functools.cache(functools.partial(_first_tuned, settings=settings))
         first = {row.number: first_of(row.settings.tuning if row.settings else "all") for row in known}

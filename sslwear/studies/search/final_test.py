@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
 from scipy.special import softmax
 
+from sslwear.config import TrainingSettings
 from sslwear.encoders.base import Network
 from sslwear.errors import StudyError
 from sslwear.evaluation.participants import POOLED, mean_scores, per_participant
@@ -68,7 +69,7 @@ def finalise(
     told = reading.tag(parent.store.client.get_run(parent.id), "best_trial")
     if not is_tested(study, best.number) or told != str(best.number):
         progress.note(f"scoring trial {best.number}, the winner, on the test participants")
-        result = _test(context, best, network)
+        result = score_trained(context, network, training_of(best))
         check_mine(is_mine)
         _log(context, best, result, parent)
         people = dict(zip(map(str, result.table["participant"]), map(float, result.table[objective]), strict=True))
@@ -96,11 +97,6 @@ def _winner(study: optuna.Study, trials: int) -> FrozenTrial:
             "UI"
         )
     return best
-
-
-def _test(context: StudyContext, best: FrozenTrial, network: Network) -> HeldOutScores:
-    depth = frozen_prefix_length(context.tuning(training_of(best)).frozen, network)
-    return score_network(context, network, context.encoder.window_samples, context.dataset.class_names, depth)
 
 
 def _log(context: StudyContext, best: FrozenTrial, result: HeldOutScores, parent: Run) -> None:
@@ -139,6 +135,12 @@ class HeldOutScores:
         """Metrics of a run: ``test_kappa`` and others are means, ``pooled_test_kappa`` and others over all windows."""
         means = {f"test_{name}": value for name, value in self.means.items()}
         return {**means, **{f"{POOLED}test_{name}": value for name, value in self.pooled.items()}}
+
+
+def score_trained(context: StudyContext, network: Network, training: TrainingSettings) -> HeldOutScores:
+    """Score a network that was trained in a study on the test participants; outputs of frozen blocks are cached."""
+    depth = frozen_prefix_length(context.tuning(training).frozen, network)
+    return score_network(context, network, context.encoder.window_samples, context.dataset.class_names, depth)
 
 
 def score_network(

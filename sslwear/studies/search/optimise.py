@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 
 import optuna
-from filelock import Timeout
 from mlflow.entities import Run as MlflowRun
 
 from sslwear.config import Settings
@@ -145,16 +144,10 @@ def _finalise(context: StudyContext, study: optuna.Study, parent: Run, crew: Cre
         crew.wait()
 
 
-@contextmanager
-def alone(store: Store, name: str) -> Iterator[None]:
+def alone(store: Store, name: str) -> AbstractContextManager[None]:
     """Hold the lock of a study on this machine, so that a trial found running is from a dead process."""
-    try:
-        with store.lock(f"study-{name}", timeout_s=0):  # other locks have names of their own
-            yield
-    except Timeout as error:
-        raise StudyError(
-            f"another process on this machine is running the study {name!r}. Wait for it or stop it"
-        ) from error
+    busy = f"another process on this machine is running the study {name!r}. Wait for it or stop it"
+    return store.lock(f"study-{name}", busy)  # other locks have names of their own
 
 
 def _as_started(settings: Settings, store: Store) -> Settings:

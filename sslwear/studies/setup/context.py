@@ -23,7 +23,7 @@ from sslwear.encoders import weights
 from sslwear.encoders.base import Encoder
 from sslwear.encoders.base import get as get_encoder
 from sslwear.studies.setup.data_checks import check_window_lengths, data_warnings
-from sslwear.studies.setup.names import augmentation_of, check_names, load_plugins
+from sslwear.studies.setup.names import augmentation_of, check_names
 from sslwear.tracking import Store
 from sslwear.tracking.checkpoints import initial_weights, resolve_alias
 from sslwear.training import AugmentedViews, FeatureCache, FitSettings, Windows
@@ -33,6 +33,7 @@ from sslwear.training.task import Classification, inverse_frequency
 from sslwear.training.threads import use_threads
 from sslwear.tuning.base import TuningStrategy
 from sslwear.tuning.base import parse as parse_tuning
+from sslwear.utils import plugins
 
 ENCODER_STREAM = 100
 
@@ -103,7 +104,7 @@ class StudyContext:
         Raises:
             SslwearError: when a name does not exist, or data or weights cannot be used.
         """
-        load_plugins(settings.plugins)
+        plugins.load_files(settings.plugins)
         encoder = get_encoder(settings.encoder)
         check_names(settings.training, settings.search, encoder)
         device = resolve_device(settings.device)
@@ -290,7 +291,7 @@ class StudyContext:
 
 def open_labelled(settings: Settings, store: Store) -> Dataset:
     """Open the labelled windows of a study; with `include_nonwear`, windows not worn are used like any other."""
-    load_plugins(settings.plugins)
+    plugins.load_files(settings.plugins)
     dataset = store.open_dataset(settings.data)
     return replace(dataset, worn=np.ones(len(dataset), bool)) if settings.include_nonwear else dataset
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sslwear.augmentations.base import Augmentations
 from sslwear.augmentations.base import parse as parse_augmentations
 from sslwear.augmentations.rotation import Rotation
@@ -14,17 +12,6 @@ from sslwear.evaluation.baselines.base import get as get_baseline
 from sslwear.evaluation.baselines.base import missing
 from sslwear.pretext.base import get as get_pretext
 from sslwear.tuning.base import parse as parse_tuning
-from sslwear.utils import plugins
-
-
-def load_plugins(paths: Iterable[str]) -> None:
-    """Load the plug-in files of a study.
-
-    Raises:
-        SettingsError: when a file cannot be loaded.
-    """
-    for path in paths:
-        plugins.load_file(path)
 
 
 def check_names(training: TrainingSettings, search: SearchSettings, encoder: type[Encoder]) -> None:

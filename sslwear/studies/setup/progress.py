@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Mapping
 from importlib.util import find_spec
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -110,7 +109,7 @@ class ConsoleProgress(ProgressCallback):
     """
 
     def __init__(self, console: Console, epochs: bool, before: bool = True) -> None:
-        self._console, self._say_before = console, before
+        self._say_before = before
         self._epoch_lines = epochs
         self._study: TaskID | None = None
         self._run: TaskID | None = None
@@ -132,9 +131,7 @@ class ConsoleProgress(ProgressCallback):
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._run is not None:
             self._progress.remove_task(self._run)
         self._progress.stop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -65,7 +65,6 @@ def train(
     run: Run,
     parent: str | None,
     progress: ProgressCallback,
-    on_epoch: Callable[[EpochRecord], None] | None = None,
     keep: bool = True,
     checkpoints: Checkpoints | None = None,
 ) -> FitResult:
@@ -77,7 +76,6 @@ def train(
         run: an open run; the caller ends it.
         parent: id of the parent run of a pre-training.
         progress: receives the epochs.
-        on_epoch: called after each epoch is logged; an exception from it ends the training.
         keep: whether the checkpoint and figures are logged too.
         checkpoints: of this training, which goes on from the last one; None for none.
     """
@@ -87,10 +85,13 @@ def train(
     task = context.classification(training)
     progress.started(run_name(training), training.max_epochs)
     log = run.epochs()
-    after = _after_epoch(log, progress, context.settings.objective, on_epoch)
     if checkpoints is not None:
         checkpoints.on_resume = logged_again(log, progress)
     classes, validation = len(context.dataset.class_names), context.windows(context.split.validation)
+
+    def on_epoch(record: EpochRecord) -> None:
+        log(record)
+        progress.epoch(record, context.settings.objective)
 
     def scores(truth: Labels, predicted: Labels) -> dict[str, float]:
         return mean_scores(per_participant(truth, predicted, validation.pid, classes))
@@ -98,7 +99,7 @@ def train(
     with context.unchanged_data(), monitored(run):
         context.processes.of_first(TRAINING)  # see `sslwear.studies.trial.torchrun`
         how = context.fit_settings(training)
-        result = fit(encoder, task, data, tuning, how, after, context.cache, scores, checkpoints)
+        result = fit(encoder, task, data, tuning, how, on_epoch, context.cache, scores, checkpoints)
     table = per_participant(result.validation.truth, result.validation.predicted, validation.pid, classes)
     _log_result(training, table, result, classes, run)
     if keep:
@@ -106,23 +107,6 @@ def train(
     else:  # with a checkpoint its scores are logged
         run.metrics(result.validation.scores, result.best_epoch)
     return result
-
-
-def _after_epoch(
-    log: Callable[[EpochRecord], None],
-    progress: ProgressCallback,
-    objective: str,
-    on_epoch: Callable[[EpochRecord], None] | None,
-) -> Callable[[EpochRecord], None]:
-    """Function that logs an epoch, shows it, and hands it to the caller's function."""
-
-    def after(record: EpochRecord) -> None:
-        log(record)
-        progress.epoch(record, objective)
-        if on_epoch is not None:
-            on_epoch(record)
-
-    return after
 
 
 def take_part(context: StudyContext, training: TrainingSettings) -> None:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from sslwear.evaluation.intervals import interval
 from sslwear.reports.study_report import Rated, StudyReport, TrialResult
 
 PEOPLE = ("m1", "m2", "m3", "m4", "m5", "m6")
 TESTED = ("t1", "t2", "t3", "t4", "t5")
+
+
+def drawn(figure: Figure) -> Figure:
+    """The figure, after it was drawn."""
+    figure.savefig(io.BytesIO(), format="png", dpi=40)
+    assert plt.get_fignums() == []
+    return figure
+
+
+def labels(ticks: list) -> list[str]:
+    """Texts of labels at an axis."""
+    return [tick.get_text() for tick in ticks]
 
 
 def trial(number: int, mean: float | None, tuning: str = "all", pretext: str = "none", **others: object) -> TrialResult:

@@ -1,15 +1,12 @@
 """Figures of a study show the given trials."""
 
-import io
-
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from sslwear.reports.study_figures import groups_chart
 from sslwear.reports.study_report import TrialPoint
+from tests.unit.reports.conftest import drawn, labels
 
 POINTS = [
     TrialPoint(4, 0.7, "head", "reverse", False),
@@ -19,16 +16,6 @@ POINTS = [
     TrialPoint(3, None, "layer2", "multi", False),
     TrialPoint(5, None, "layer2", "multi", True),
 ]
-
-
-def drawn(figure: Figure) -> Figure:
-    figure.savefig(io.BytesIO(), format="png", dpi=40)
-    assert plt.get_fignums() == []
-    return figure
-
-
-def labels(ticks: list) -> list[str]:
-    return [tick.get_text() for tick in ticks]
 
 
 def offsets(axes: Axes) -> set[tuple[float, float]]:

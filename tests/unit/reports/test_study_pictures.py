@@ -1,15 +1,12 @@
 """Figures of a study are drawn where there is something to show."""
 
-import io
 import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
-from matplotlib.figure import Figure
 
 from sslwear.evaluation.intervals import interval
 from sslwear.reports.study_pictures import (
@@ -21,17 +18,7 @@ from sslwear.reports.study_pictures import (
     study_pictures,
 )
 from sslwear.reports.study_report import Rated, StudyReport
-from tests.unit.reports.conftest import PEOPLE, TESTED, trial
-
-
-def drawn(figure: Figure) -> Figure:
-    figure.savefig(io.BytesIO(), format="png", dpi=40)
-    assert plt.get_fignums() == []
-    return figure
-
-
-def labels(ticks: list) -> list[str]:
-    return [tick.get_text() for tick in ticks]
+from tests.unit.reports.conftest import PEOPLE, TESTED, drawn, labels, trial
 
 
 def points(axes: Axes) -> dict[str, list[list[float]]]:

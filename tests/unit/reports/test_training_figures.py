@@ -1,16 +1,14 @@
 """Figures show what they are given: texts, ticks and series are checked, pixels are not."""
 
-import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sslwear.reports.training_figures import confusion_figure, learning_curves, participants_figure
 from sslwear.training import EpochRecord
+from tests.unit.reports.conftest import drawn, labels
 
 COUNTS = np.array([[8, 2, 0], [0, 5, 0], [0, 0, 0]])
 NAMES = ("walk", "stairs", "sit")
@@ -19,16 +17,6 @@ HISTORY = [
     EpochRecord(2, 0.5, 0.6, {"kappa": 0.4, "f1": 0.5}, {}, 1.0),
     EpochRecord(3, 0.3, 0.7, {"kappa": 0.3, "f1": 0.6}, {}, 1.0),
 ]
-
-
-def drawn(figure: Figure) -> Figure:
-    figure.savefig(io.BytesIO(), format="png", dpi=40)
-    assert plt.get_fignums() == []
-    return figure
-
-
-def labels(ticks: list) -> list[str]:
-    return [tick.get_text() for tick in ticks]
 
 
 def test_confusion_figure_writes_every_count_that_is_not_zero() -> None:

@@ -1,13 +1,11 @@
 """Figures of trials show the trials they are given: texts and positions are checked, pixels are not."""
 
-import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
-from matplotlib.figure import Figure
 
 from sslwear.reports.study_report import StudyReport
 from sslwear.reports.trial_figures import (
@@ -21,16 +19,7 @@ from sslwear.reports.trial_figures import (
     shown_trials,
     trials_figure,
 )
-from tests.unit.reports.conftest import trial
-
-
-def drawn(figure: Figure) -> Figure:
-    figure.savefig(io.BytesIO(), format="png", dpi=40)
-    return figure
-
-
-def labels(ticks: list) -> list[str]:
-    return [tick.get_text() for tick in ticks]
+from tests.unit.reports.conftest import drawn, labels, trial
 
 
 def points(axes: Axes) -> dict[str, list[list[float]]]:

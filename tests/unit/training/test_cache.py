@@ -130,19 +130,23 @@ def test_cached_outputs_are_in_the_order_of_the_windows(small: Dataset, tmp_path
     assert source.participants() == [1, 5]
 
 
-@pytest.mark.parametrize("view", [0, 2])
-def test_all_selections_of_windows_share_an_entry(
-    small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, view: int
-) -> None:
-    """Also in augmented views, which are the same for a window in every selection, cached or not."""
-    made = []
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A number for each time that outputs are computed."""
+    found: list[int] = []
     real = FrozenBlocks.outputs
 
     def watch(self: FrozenBlocks, *args: object) -> object:
-        made.append(1)
+        found.append(1)
         return real(self, *args)
 
     monkeypatch.setattr(FrozenBlocks, "outputs", watch)
+    return found
+
+
+@pytest.mark.parametrize("view", [0, 2])
+def test_all_selections_of_windows_share_an_entry(small: Dataset, tmp_path: Path, made: list[int], view: int) -> None:
+    """Also in augmented views, which are the same for a window in every selection, cached or not."""
     cache, views = FeatureCache(tmp_path, LARGE, LARGE), AugmentedViews(Rotation(), 7)
     for chosen in ((1, 2, 6), (6, 8), (5,)):
         windows = Windows.of(small, chosen, views)
@@ -363,17 +367,7 @@ def test_training_goes_on_without_cache_when_the_disk_is_full(
     assert not list(tmp_path.glob("*.npy")) + list(tmp_path.glob(".*.making"))
 
 
-def test_entries_of_one_epoch_are_reused_in_the_next(
-    small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = []
-    real = FrozenBlocks.outputs
-
-    def watch(self: FrozenBlocks, *args: object) -> object:
-        made.append(1)
-        return real(self, *args)
-
-    monkeypatch.setattr(FrozenBlocks, "outputs", watch)
+def test_entries_of_one_epoch_are_reused_in_the_next(small: Dataset, tmp_path: Path, made: list[int]) -> None:
     room_for_one = len(small) * 4 * Harnet5.features + 200
     train(small, "head", FeatureCache(tmp_path, 0, room_for_one), augment=True)
     assert len(made) == 3  # both augmented views, and the validation windows as recorded, once each in three epochs

@@ -27,7 +27,6 @@ from sslwear.training import (
     FitData,
     FitResult,
     FitSettings,
-    Windows,
     fit,
 )
 from sslwear.training.checkpoint import ABANDONED_S
@@ -39,13 +38,6 @@ from tests.unit.training.fit_together import Person
 
 SETTINGS = FitSettings(learning_rate=1e-3, batch_size=8, max_epochs=4, patience=9, seed=3, threads=1)
 Make = Callable[..., Checkpoints]
-
-
-@pytest.fixture(scope="module")
-def data(small: Dataset) -> FitData:
-    """Every third window of three participants: 20 windows to train on, in batches of 8, 8 and 4."""
-    train, validation = Windows.of(small, (1, 2)), Windows.of(small, (5,))
-    return FitData(replace(train, rows=train.rows[::3]), replace(validation, rows=validation.rows[::3]))
 
 
 @pytest.fixture

@@ -318,12 +318,6 @@ def test_an_interrupted_call_does_not_write_for_long(
     assert written == ["fold0", "fold1"]
 
 
-def _never() -> Cnn5:
-    """An encoder other than the one that was trained, which would give another result if it were trained."""
-    with seeded(99):
-        return Cnn5()
-
-
 def trained(data: Windows, checkpoints: Checkpoints | None, **changes: Any) -> tuple[dict[str, Any], list[EpochRecord]]:
     """A training for four epochs: its weights, and its records without their durations."""
     told = list[EpochRecord]()

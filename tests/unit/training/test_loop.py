@@ -38,13 +38,6 @@ from sslwear.utils.plugins import find
 SETTINGS = FitSettings(learning_rate=1e-3, batch_size=8, max_epochs=2, patience=5, seed=3)
 
 
-@pytest.fixture
-def data(small: Dataset) -> FitData:
-    """Every third window of three participants."""
-    train, validation = Windows.of(small, (1, 2)), Windows.of(small, (5,))
-    return FitData(replace(train, rows=train.rows[::3]), replace(validation, rows=validation.rows[::3]))
-
-
 def encoder() -> Encoder:
     with seeded(0):
         return Harnet5()

@@ -33,13 +33,6 @@ RECIPES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture
-def data(small: Dataset) -> FitData:
-    """Every third window of three participants."""
-    train, validation = Windows.of(small, (1, 2)), Windows.of(small, (5,))
-    return FitData(replace(train, rows=train.rows[::3]), replace(validation, rows=validation.rows[::3]))
-
-
 def encoder() -> Encoder:
     with seeded(0):
         return Cnn5()

@@ -7,7 +7,8 @@ length of the signal. The mean, the maximum and the share of samples above the m
 blocks; the share follows MiniRocket (Dempster et al., KDD 2021). The last block standardises these numbers, which are
 the features. Their number does not depend on the length of a window.
 
-The output of a block is one tensor (B, F + C * L): the F numbers that were taken so far, and the signal (C, L).
+The output of a block is one tensor (B, F + L * C): the F numbers that were taken so far, and the signal (L, C). The
+signal is in the order of channels-last images, so that no block rearranges it in memory.
 """
 
 from __future__ import annotations
@@ -61,13 +62,13 @@ def _length(x: Tensor) -> Tensor:
 
 
 def taken(signal: Tensor) -> Tensor:
-    """Mean, maximum and share of samples above the mean of each channel: (B, C, 1, L) to (B, 3 * C)."""
-    signal = signal.squeeze(2)
-    mean = signal.mean(dim=2, keepdim=True)
+    """Mean, maximum and share of samples above the mean of each channel: (B, L, C) to (B, 3 * C)."""
+    mean = signal.mean(dim=1, keepdim=True)
     above = signal - mean
-    spread = (above.square().mean(dim=2, keepdim=True) + LEAST_SPREAD**2).sqrt()
-    share = torch.sigmoid(above * (STEEPNESS / spread)).mean(dim=2)
-    return torch.cat([mean.squeeze(2), signal.amax(dim=2), share], dim=1)
+    spread = (above.square().mean(dim=1, keepdim=True) + LEAST_SPREAD**2).sqrt()
+    share = torch.sigmoid(above * (STEEPNESS / spread)).mean(dim=1)
+    highest = signal.max(dim=1).values  # its gradient is faster than that of amax
+    return torch.cat([mean.squeeze(1), highest, share], dim=1)
 
 
 def convolution(channels_in: int, channels_out: int, size: int, dilation: int = 1) -> nn.Conv2d:
@@ -76,8 +77,13 @@ def convolution(channels_in: int, channels_out: int, size: int, dilation: int = 
     return nn.Conv2d(channels_in, channels_out, (1, size), padding=padding, dilation=step, bias=False)
 
 
+def signal_of(images: Tensor) -> Tensor:
+    """Signals (B, L, C) of images (B, C, 1, L), a view of those in channels-last memory format."""
+    return images.squeeze(2).transpose(1, 2)
+
+
 class Stem(nn.Module):
-    """First block, a filter: (B, 3, samples) to (B, C * samples).
+    """First block, a filter: (B, 3, samples) to (B, samples * C).
 
     Args:
         channels_out: number of channels C.
@@ -90,8 +96,8 @@ class Stem(nn.Module):
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, 3, samples) to (B, C * samples)."""
-        return functional.relu(self.norm(self.filter(image(self.input_norm(channels(x)))))).flatten(1)
+        """Map (B, 3, samples) to (B, samples * C)."""
+        return signal_of(functional.relu(self.norm(self.filter(image(self.input_norm(channels(x))))))).flatten(1)
 
 
 class Stage(nn.Module):
@@ -115,14 +121,17 @@ class Stage(nn.Module):
         self.shortcut = convolution(channels_in, channels_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, F + C_in * L) to (B, F + 3 * C + C * (L // 2)), or to (B, F + 3 * C) if it is the last one."""
+        """Map (B, F + L * C_in) to (B, F + 3 * C + (L // 2) * C), or to (B, F + 3 * C) if it is the last one."""
         # len(x) would be a constant in an exported network, which then takes no other number of windows
-        signal = image(x[:, self.earlier :].reshape(x.shape[0], self.channels_in, -1))
-        filtered = torch.cat([branch(signal) for branch in self.branches], dim=1)
+        signal = x[:, self.earlier :].reshape(x.shape[0], -1, self.channels_in)
+        images = image(signal.transpose(1, 2))
+        filtered = torch.cat([branch(images) for branch in self.branches], dim=1)
         filtered = self.norm(self.join(functional.relu(self.branch_norm(filtered))))
-        signal = functional.relu(filtered + self.shortcut(signal))
-        numbers = torch.cat([x[:, : self.earlier], taken(signal)], dim=1)
-        return numbers if self.last else torch.cat([numbers, functional.avg_pool2d(signal, (1, 2)).flatten(1)], dim=1)
+        images = functional.relu(filtered + self.shortcut(images))
+        numbers = torch.cat([x[:, : self.earlier], taken(signal_of(images))], dim=1)
+        if self.last:
+            return numbers
+        return torch.cat([numbers, signal_of(functional.avg_pool2d(images, (1, 2))).flatten(1)], dim=1)
 
 
 class Multiscale(Encoder):

@@ -33,7 +33,7 @@ from sslwear.tuning.base import set_mode
 from sslwear.utils import plugins
 
 COMPUTE_BATCH = 256
-FEATURES_VERSION = 3
+FEATURES_VERSION = 4
 """Version of the arithmetic from windows to a block's outputs. Raise it when that changes; entries of another version
 are not used."""
 ABANDONED_S = 24 * 3600

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,8 +31,10 @@ IDLE_SHARE = 0.85
 """Share of the time that a core must run a thread to count as idle."""
 MEASURED_S = 0.1
 """Duration of a measurement of idle cores in seconds."""
+MEASUREMENTS = 3
+"""Number of measurements of which the median counts, so that a short burst of another process does not."""
 REPEATED_S = 30.0
-"""Age of a measurement in seconds after which it is repeated."""
+"""Seconds after which idle cores are measured again."""
 _BLOCK = bytes(1 << 18)
 
 _measured: tuple[float, int] | None = None
@@ -68,7 +71,7 @@ def idle_cores() -> int:
     global _measured
     if _measured is None or time.monotonic() - _measured[0] > REPEATED_S:
         cores = int(os.environ.get(THREADS_VARIABLE, joblib.cpu_count()))
-        while cores > 1 and min(running_shares(cores)) < IDLE_SHARE:
+        while cores > 1 and statistics.median(min(running_shares(cores)) for _ in range(MEASUREMENTS)) < IDLE_SHARE:
             cores //= 2
         _measured = time.monotonic(), cores
     return _measured[1]

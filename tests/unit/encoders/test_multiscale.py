@@ -33,7 +33,7 @@ def test_free_fall_is_finite() -> None:
 
 
 def test_what_is_taken_of_a_signal() -> None:
-    signal = torch.tensor([0.0, 0, 0, 4]).view(1, 1, 1, 4)
+    signal = torch.tensor([0.0, 0, 0, 4]).view(1, 4, 1)
     mean, maximum, share = taken(signal)[0].tolist()
     assert (mean, maximum) == (1, 4)
     assert share == pytest.approx(0.25, abs=0.08)

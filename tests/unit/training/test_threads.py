@@ -94,6 +94,19 @@ def test_a_worker_takes_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch) 
     assert idle_cores() == 4
 
 
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [((0.3, 1.0, 0.9), 2), ((1.0, 1.0, 0.3), 2), ((0.6, 0.9, 0.5), 1)],
+)
+def test_a_short_burst_of_another_process_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, shares: tuple[float, ...], expected: int
+) -> None:
+    measured = iter(shares)
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
+    monkeypatch.setattr(threads, "running_shares", lambda _: [1.0, next(measured)])
+    assert idle_cores() == expected
+
+
 def test_idle_cores_are_measured_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
     monkeypatch.setattr(threads, "running_shares", lambda _: [1.0, 1.0])

@@ -47,7 +47,9 @@ def busy(processes: int) -> Iterator[None]:
             process.wait()
 
 
-def step_ms(name: str, batch_size: int, number: int | None, seconds: float) -> tuple[float, int]:
+def step_ms(
+    name: str, batch_size: int, number: int | None, seconds: float, precision: str = "auto"
+) -> tuple[float, int]:
     """Mean duration of a training step in milliseconds, and the number of threads.
 
     Args:
@@ -55,12 +57,13 @@ def step_ms(name: str, batch_size: int, number: int | None, seconds: float) -> t
         batch_size: windows in a batch.
         number: number of threads; None for that of `threads: auto`.
         seconds: duration of the measurement; at least two steps are measured.
+        precision: as in a study file.
     """
     encoder = get(name)()
     network = Network(encoder, classifier("published", encoder.features, 4))
     optimizer = torch.optim.Adam(network.parameters(), amsgrad=True, fused=True)
     x, labels = torch.randn(batch_size, 3, encoder.window_samples), torch.randint(0, 4, (batch_size,))
-    precision = resolve_precision("auto", CPU)
+    precision = resolve_precision(precision, CPU)
     threads._measured = None  # measure idle cores again
     use_threads(number)
     operations = threads.SMALLEST_BATCH if number else batch_size * operations_from(network, encoder.window_samples)[0]

@@ -3,7 +3,7 @@
 In each outer fold, a study searches on the other participants, its winner is trained again and scored on the outer test
 participants. Optimism is the estimate of the winner minus its score on them. The search in folds has 24 combinations of
 mask, rate and pretext task. The search by hold-out trains once a trial and not four times, and has four times as many
-rates, so that both take about the same time. Network and recipe are those of the first study,
+rates, so that both take about the same time. The network is multiscale, with the recipe of the first study,
 `experiments/quickstart.yaml`. With --hindsight all combinations are then trained on the other participants and scored;
 the loss in hindsight is the score of the best combination over all outer folds minus that of the winners.
 

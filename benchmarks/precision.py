@@ -1,8 +1,8 @@
 """Kappa of trainings in bf16 and in float32, paired over participants.
 
 Both sides train the same network from the same random weights, with the recipe of `experiments/networks_*.yaml`, in the
-same folds and with the same seeds; nothing but the precision differs. With --speed, matrix products and training steps on
-one thread are timed in both precisions, in turn and in one run.
+same folds and with the same seeds; nothing but the precision differs. With --speed, matrix products and training steps
+on one thread are timed in both precisions, in turn and in one run.
 
     python benchmarks/precision.py [--data smartwatch ...] [--encoder multiscale] [--folds 2] [--seeds 6] [--epochs 12]
     python benchmarks/precision.py --speed

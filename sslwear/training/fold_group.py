@@ -66,6 +66,7 @@ class FoldGroup:
         self._checkpoints = checkpoints
         self._folds, self._cache, self._helpers = folds, cache, helpers or Helpers()
         self._trained: list[TrainedFold] = []
+        self._can_make_ahead = True
         total = len(folds) if total is None else total
         threads = settings.threads or torch.get_num_threads()
         self.at_once = min(threads, total) if settings.device.type == "cpu" else 1
@@ -110,11 +111,12 @@ class FoldGroup:
     def _further(self, count: int, idle: int, epoch: int) -> list[TrainedFold]:
         """Folds after the first `count` ones to train for an epoch on idle threads."""
         found, place = list[TrainedFold](), count
-        while place < min(count + idle, len(self._folds)):
+        while self._can_make_ahead and place < min(count + idle, len(self._folds)):
             try:
                 self._make(place + 1)
             except SslwearError:  # raised when the fold's turn comes
-                return []
+                self._can_make_ahead = False  # a pre-training that fails is not repeated in each epoch
+                return found
             if self._is_lent(self._trained[place]):
                 idle += 1
             elif self._trained[place].error is None and len(self._trained[place].history) < epoch:

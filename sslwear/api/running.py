@@ -181,13 +181,13 @@ def promote(
         >>> promotion.name, promotion.alias, promotion.version
         ('my-study', 'champion', '1')
     """
-    from sslwear.deployment.promotion.promoting import promote_any
+    from sslwear.deployment.promotion import promotion
     from sslwear.tracking import Store
 
-    store, criterion = Store.from_environment(), (score, rule, margin)
+    store = Store.from_environment()
     of, evaluation = _candidate(study, trial, evaluation)
     with progress_shown(progress, epochs=False) as callback:
-        return promote_any(
+        return promotion.promote(
             of,
             store,
             trial,
@@ -195,7 +195,9 @@ def promote(
             evaluation,
             name=name,
             alias=alias,
-            rule=criterion,
+            score=score,
+            rule=rule,
+            margin=margin,
             force=force,
             progress=callback,
         )

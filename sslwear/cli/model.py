@@ -63,13 +63,13 @@ def promote(
     and its networks are trained on all participants.
     """
     with user_errors("the alias was not moved"):
-        from sslwear.deployment.promotion.promoting import promote_any
+        from sslwear.deployment.promotion import promotion
         from sslwear.studies.setup.progress import ConsoleProgress
         from sslwear.tracking import Store
 
         store, console = Store.from_environment(), standard_output()
         with ConsoleProgress(console, epochs=False) as progress:
-            found = promote_any(
+            found = promotion.promote(
                 study,
                 store,
                 trial,
@@ -77,7 +77,9 @@ def promote(
                 evaluation,
                 name=name,
                 alias=alias,
-                rule=(score, rule.value, margin),
+                score=score,
+                rule=rule.value,
+                margin=margin,
                 force=force,
                 progress=progress,
             )

@@ -17,9 +17,7 @@ from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
 from sslwear.deployment import registry
-from sslwear.deployment.promotion.method_promotion import promote_method
-from sslwear.deployment.promotion.promoting import promote_any
-from sslwear.deployment.promotion.rule import Rule
+from sslwear.deployment.promotion.promotion import promote
 from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.baselines import random_forest
 from sslwear.evaluation.baselines.base import Baseline
@@ -66,7 +64,7 @@ def store(evaluated_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_ensemble_over_seeds_is_one_model(store: Store, small: Dataset) -> None:
-    found = promote_any("tiny", store, method="both")
+    found = promote("tiny", store, method="both")
     assert (found.moved, found.version, found.method, found.trial) == (True, "1", "both", None)
     networks = store.find_runs(None, kind=KIND)
     assert sorted((run.data.tags["sslwear.method"], run.data.tags["sslwear.seed"]) for run in networks) == [
@@ -87,7 +85,7 @@ def test_an_ensemble_over_seeds_is_one_model(store: Store, small: Dataset) -> No
     assert seen_participants(store, "models:/tiny@champion", small, SMALL_PARTICIPANTS) == list(
         map(str, SMALL_PARTICIPANTS)
     )
-    again = promote_any("tiny", store, method="both")
+    again = promote("tiny", store, method="both")
     assert not again.moved
     assert "already, version 1" in again.reason
 
@@ -109,7 +107,7 @@ def test_scores_are_those_of_averaged_probabilities(store: Store, small: Dataset
 def test_a_baseline_is_kept_as_arrays_and_predicts_as_its_fit_does(store: Store, small: Dataset) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(random_forest, "TREES", 20)
-        found = promote_any("tiny", store, method="forest", name="trees")
+        found = promote("tiny", store, method="forest", name="trees")
         everybody, nobody = Windows.of(small, SMALL_PARTICIPANTS), Windows.of(small, ())
         forests = [
             RandomForest().probabilities(everybody, nobody, everybody, len(small.class_names), seed) for seed in (1, 2)
@@ -125,12 +123,12 @@ def test_a_baseline_is_kept_as_arrays_and_predicts_as_its_fit_does(store: Store,
     card = version.description or ""
     assert "the average of the class probabilities of 2 classifiers (random_forest)" in card
     assert "the baseline random_forest" in card
-    assert "already, version 1" in promote_any("tiny", store, method="forest", name="trees").reason
+    assert "already, version 1" in promote("tiny", store, method="forest", name="trees").reason
 
 
 def test_an_ensemble_with_a_baseline_is_one_model(store: Store, small: Dataset) -> None:
-    promote_any("tiny", store, method="forest", name="trees", force="test")
-    promote_any("tiny", store, method="mixed", name="mixed")
+    promote("tiny", store, method="forest", name="trees", force="test")
+    promote("tiny", store, method="mixed", name="mixed")
     model = registry.load_model(store, "mixed@champion")
     assert sorted(model.card.heads) == ["linear", "linear", "trees", "trees"]
     assert model.card.encoder == "cnn5"
@@ -148,11 +146,11 @@ def test_what_cannot_be_kept_says_so_and_names_the_best_that_can(
     for name, why in (("forest", "because it is"), ("mixed", "because its member 'forest' is")):
         why = rf"{why} the baseline 'random_forest', whose plug-in does not define `fitted`\. Promote the best one"
         with pytest.raises(StudyError, match=rf"the method '{name}' cannot be promoted, {why}"):
-            promote_method("tiny", store, name)
+            promote("tiny", store, method=name)
     with pytest.raises(StudyError, match=r"has no method 'nothing'\. It has 'plain', 'two layers', 'slow'"):
-        promote_method("tiny", store, "nothing")
+        promote("tiny", store, method="nothing")
     with pytest.raises(SettingsError, match="Leave one of them out"):
-        promote_any("tiny", store, 1, "plain")
+        promote("tiny", store, 1, "plain")
     assert not store.find_runs(None, kind=KIND)
     assert Evaluated.open("tiny", store, tmp_path).selected("chosen") == "plain"
 
@@ -160,8 +158,8 @@ def test_what_cannot_be_kept_says_so_and_names_the_best_that_can(
 def test_a_champion_is_compared_by_the_same_evaluation_only(
     store: Store, make: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    promote_method("tiny", store, "plain")
-    refused = promote_method("tiny", store, "slow")
+    promote("tiny", store, method="plain")
+    refused = promote("tiny", store, method="slow")
     assert not refused.moved
     assert "against version 1" in refused.reason
     assert refused.differences["kappa"].interval.participants == len(SMALL_PARTICIPANTS)
@@ -169,22 +167,22 @@ def test_a_champion_is_compared_by_the_same_evaluation_only(
     code = CliRunner().invoke(app, ["promote", "tiny", "--method", "slow"])
     assert code.exit_code == 1
     assert "rank" in code.output
-    forced = promote_method("tiny", store, "slow", force="for the test")
+    forced = promote("tiny", store, method="slow", force="for the test")
     assert forced.moved
     version = registry.find_version(store, "tiny@champion")
     store.client.set_model_version_tag("tiny", version.version, "sslwear.tested_on", "another protocol")
     with pytest.raises(StudyError, match="cannot be compared: it was not evaluated on the same participants"):
-        promote_method("tiny", store, "plain", rule=Rule("f1"))
-    assert promote_method("tiny", store, "plain", force="for the test").moved
+        promote("tiny", store, method="plain", score="f1")
+    assert promote("tiny", store, method="plain", force="for the test").moved
     champion = registry.find_version(store, "tiny@champion")
     shutil.rmtree(store.client.get_run(champion.run_id).info.artifact_uri.removeprefix("file://"))
     with pytest.raises(StudyError, match="cannot be compared: the scores of its participants are not in this store"):
-        promote_method("tiny", store, "slow")
-    assert promote_method("tiny", store, "slow", force="for the test").moved
+        promote("tiny", store, method="slow")
+    assert promote("tiny", store, method="slow", force="for the test").moved
 
 
 def test_an_unfinished_evaluation_is_not_promoted(store: Store) -> None:
     (first, *_) = store.find_runs(None, kind="cross_validation_job")
     store.client.delete_run(first.info.run_id)
     with pytest.raises(StudyError, match="1 of 28 jobs of the evaluation of 'tiny' did not finish"):
-        promote_any("tiny", store)
+        promote("tiny", store)

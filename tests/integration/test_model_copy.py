@@ -13,7 +13,6 @@ from mlflow.entities.model_registry import ModelVersion
 from deploy.throwaway import free_port
 from sslwear.config import Settings
 from sslwear.deployment import model_aliases, registry
-from sslwear.deployment.promotion.method_promotion import promote_method
 from sslwear.deployment.promotion.promotion import promote
 from sslwear.deployment.registry import load_model
 from sslwear.studies.evaluations.cross_validation import evaluate_study
@@ -58,7 +57,7 @@ def test_a_copied_method_tells_on_whom_its_networks_were_pretrained(
     methods = {"pre-trained": {"pretext": "reverse"}}
     evaluation = {"protocol": "k_fold", "folds": 2, "seeds": [1], "methods": methods, "baselines": "none"}
     evaluate_study(make(training={"max_epochs": 1}, evaluation=evaluation), here)
-    promote_method("tiny", here)
+    promote("tiny", here, evaluation=True)
     monkeypatch.setenv(HOME_VARIABLE, str(here.home))
     result = call("models", "copy", "tiny@champion", "--to", there.tracking_uri)
     assert result.exit_code == 0, result.output

@@ -17,7 +17,7 @@ from torch import nn
 
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
-from sslwear.deployment.promotion.method_promotion import promote_method
+from sslwear.deployment.promotion.promotion import promote
 from sslwear.encoders.base import Network, get
 from sslwear.encoders.foreign.base import get as get_foreign
 from sslwear.encoders.weights import save
@@ -196,7 +196,7 @@ def test_a_probe_is_not_promoted(probing: Callable[..., Settings], store: Store)
     evaluate_study(probing(methods), store)
     for method in ("probe", "both"):
         with pytest.raises(StudyError, match=r"is a probe, and only networks.* Promote .* --method 'head'"):
-            promote_method("tiny", store, method)
+            promote("tiny", store, method=method)
 
 
 def test_windows_of_another_length_are_other_jobs(

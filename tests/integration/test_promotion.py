@@ -22,8 +22,7 @@ from sslwear.cli.app import app
 from sslwear.config import Settings
 from sslwear.data.dataset import Dataset
 from sslwear.deployment import model_aliases, registry
-from sslwear.deployment.promotion import promotion
-from sslwear.deployment.promotion.promoting import promote_any
+from sslwear.deployment.promotion import trial_promotion
 from sslwear.deployment.promotion.promotion import promote
 from sslwear.deployment.promotion.rule import Rule
 from sslwear.errors import SettingsError, StudyError
@@ -162,8 +161,7 @@ def test_mlflow_refuses_wrong_input_with_a_short_error(promoted: Store) -> None:
 def test_a_worse_trial_is_refused_unless_forced(store: Store) -> None:
     worst = min(find_study("tiny", store).trials, key=lambda trial: trial.value or 0)
     assert cli("promote", "tiny")[0] == 0
-    rule = Rule("kappa", "mean", 0.0)
-    refused = promote("tiny", store, worst.number, rule=rule)
+    refused = promote("tiny", store, worst.number)
     assert refused.differences["kappa"].interval.mean < 0
     assert not refused.moved
     assert refused.version is None
@@ -183,7 +181,7 @@ def test_a_worse_trial_is_refused_unless_forced(store: Store) -> None:
     assert registry.find_version(store, "tiny").version == 1
     with pytest.raises(StudyError, match="tiny@champion has no previous version"):
         model_aliases.rollback(store, "tiny")
-    allowed = promote("tiny", store, worst.number, rule=Rule("f1", "mean", 0.99))
+    allowed = promote("tiny", store, worst.number, score="f1", margin=0.99)
     assert allowed.moved
     assert allowed.version == "2"  # the same trial is not registered twice
     assert len(past_evaluations(find_study("tiny", store))) == allowed.test_evaluations == 2
@@ -342,13 +340,12 @@ def test_errors_of_promotion_are_short(store: Store) -> None:
 
 def test_the_rule_of_the_interval_cannot_be_judged_by_few_participants(store: Store) -> None:
     first, second, _ = (trial.number for trial in find_study("tiny", store).trials)
-    rule = Rule(kind="interval")
-    assert promote("tiny", store, first, rule=rule).moved  # there was nothing to compare
+    assert promote("tiny", store, first, rule="interval").moved  # there was nothing to compare
     before = len(past_evaluations(find_study("tiny", store)))
     with pytest.raises(StudyError, match=r"the rule of the interval cannot be judged, .* at least 5 .* there are 2"):
-        promote("tiny", store, second, rule=rule)
+        promote("tiny", store, second, rule="interval")
     assert len(past_evaluations(find_study("tiny", store))) == before
-    forced = promote("tiny", store, second, rule=rule, force="for the test")
+    forced = promote("tiny", store, second, rule="interval", force="for the test")
     assert forced.moved
     assert "cannot be judged" in forced.reason
 
@@ -367,7 +364,7 @@ def test_a_promotion_says_that_it_trains_a_trial(store: Store) -> None:
 
     notes: list[str] = []
     worst = min(find_study("tiny", store).trials, key=lambda trial: trial.value or 0)
-    promote_any("tiny", store, worst.number, progress=Noting())
+    promote("tiny", store, worst.number, progress=Noting())
     assert [text.partition(" on all")[0] for text in notes] == [f"training trial {worst.number}"]
 
 
@@ -387,13 +384,13 @@ def test_an_alias_that_was_moved_during_the_comparison_stays(store: Store, monke
     first, second, third = (trial.number for trial in find_study("tiny", store).trials)
     promote("tiny", store, first)
     promote("tiny", store, second, alias="other")
-    real = promotion.register_trial
+    real = trial_promotion.register_trial
 
     def slow(*arguments: object) -> object:
         store.client.set_registered_model_alias("tiny", "champion", "2")
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(promotion, "register_trial", slow)
+    monkeypatch.setattr(trial_promotion, "register_trial", slow)
     with pytest.raises(StudyError, match="tiny@champion was moved to version 2 during the comparison"):
         promote("tiny", store, third, force="for the test")
     assert registry.find_version(store, "tiny@champion").version == 2

@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from sslwear.cli.app import app
 from sslwear.config import Settings
-from sslwear.deployment.promotion.promoting import promote_any
 from sslwear.deployment.promotion.promotion import promote
 from sslwear.errors import DataError, StudyError
 from sslwear.studies.evaluations.cross_validation import evaluate_study
@@ -277,8 +276,8 @@ def test_a_part_that_the_settings_no_longer_name_is_refused(evaluated: Store) ->
 
 @pytest.mark.slow
 def test_the_networks_of_a_promoted_method_are_repeated(evaluated: Store) -> None:
-    promote_any("tiny", evaluated, method="pre-trained", force="test")
-    promote_any("tiny", evaluated, method="forest", force="test")
+    promote("tiny", evaluated, method="pre-trained", force="test")
+    promote("tiny", evaluated, method="forest", force="test")
     forest = logged(evaluated, "method_network", baseline="random_forest")[0]
     with pytest.raises(StudyError, match="fitted the baseline random_forest, and has no metrics to compare"):
         rerun(forest, evaluated, ProgressCallback())

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
-from sslwear.deployment import model_aliases, model_package, registry
+from sslwear.deployment import model_package, registry
 from sslwear.deployment.promotion.champion import (
     Promotion,
     Request,
@@ -26,14 +26,10 @@ from sslwear.deployment.promotion.champion import (
 )
 from sslwear.deployment.promotion.method_registration import register_method
 from sslwear.deployment.promotion.registration import score_intervals
-from sslwear.deployment.promotion.rule import Rule
-from sslwear.deployment.registry import CHAMPION
 from sslwear.errors import StudyError
-from sslwear.studies.database.optuna_storage import store_errors
 from sslwear.studies.evaluations.evaluated import Evaluated
 from sslwear.studies.evaluations.method_networks import network_plans
 from sslwear.studies.evaluations.results import PARTICIPANTS, read_participants
-from sslwear.studies.search.optimise import alone
 from sslwear.studies.setup.keys import key_of
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.tracking import Store
@@ -41,14 +37,7 @@ from sslwear.tracking.provenance import PREFIX
 
 
 def promote_method(
-    study_name: str,
-    store: Store,
-    method: str | None = None,
-    name: str | None = None,
-    alias: str = CHAMPION,
-    rule: Rule | None = None,
-    force: str | None = None,
-    progress: ProgressCallback | None = None,
+    study_name: str, store: Store, method: str | None, request: Request, progress: ProgressCallback
 ) -> Promotion:
     """Compare a method of a study's newest evaluation with the champion, train it on all participants, register it.
 
@@ -56,28 +45,16 @@ def promote_method(
         study_name: name of the study.
         store: store of the study.
         method: name of the method; None for the one with the best mean objective over participants.
-        name: name of the registered model; None for the study's name.
-        alias: alias to move.
-        rule: rule of the comparison; by default the mean of the study's objective must not be lower.
-        force: reason to move the alias in any case, which is stored with the version.
+        request: model, alias and rule.
         progress: receives notes and epochs of a pre-training.
 
     Raises:
-        SslwearError: when the evaluation cannot be used, the method cannot be kept, another process runs the study, or
-            the champion cannot be compared and no `force` is given.
+        SslwearError: when the evaluation cannot be used, the method cannot be kept, or the champion cannot be compared
+            and no `force` is given.
     """
-    name = name or study_name
-    registry.check_name(name)
-    model_aliases.check_alias(alias)
-    with (
-        store_errors(store),
-        alone(store, study_name),
-        model_aliases.locked(store, name),
-        tempfile.TemporaryDirectory() as folder,
-    ):
+    with tempfile.TemporaryDirectory() as folder:
         evaluated = Evaluated.open(study_name, store, Path(folder))
         chosen = method or evaluated.ranked[0].method
-        request = Request(name, alias, rule or Rule(evaluated.objective), force)
         return _promote(evaluated, chosen, _choice(evaluated, chosen, method is None), request, progress)
 
 
@@ -86,7 +63,7 @@ def _promote(
     method: str,
     choice: Sequence[str],
     request: Request,
-    progress: ProgressCallback | None,
+    progress: ProgressCallback,
 ) -> Promotion:
     store = evaluated.plan.context.store
     plans = network_plans(evaluated, method)
@@ -106,9 +83,7 @@ def _promote(
     if allowed:
         if known is None:
             comparison = comparison_text(request, champion, their_scores, differences, reason)
-            known = register_method(
-                evaluated, method, plans, mine, key, request, choice, comparison, progress or ProgressCallback()
-            )
+            known = register_method(evaluated, method, plans, mine, key, request, choice, comparison, progress)
         move(store, request, known, champion, reason)
     return replace(
         found,

@@ -39,6 +39,13 @@ def test_what_is_taken_of_a_signal() -> None:
     assert share == pytest.approx(0.25, abs=0.08)
 
 
+def test_equal_maxima_share_the_gradient() -> None:
+    signal = torch.tensor([1.0, 2.0, 0.0, 2.0], requires_grad=True)
+    taken(signal.reshape(1, 4, 1))[0, 1].backward()
+    assert signal.grad is not None
+    assert signal.grad.tolist() == [0, 0.5, 0, 0.5]
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("samples", [30, 31, 60, 75, 150, 300, 900])
 def test_windows_of_any_length_have_the_same_number_of_features(samples: int) -> None:

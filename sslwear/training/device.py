@@ -72,14 +72,13 @@ def resolve_precision(name: str, device: torch.device) -> str:
 
 
 def _bf16_is_faster(capabilities: Mapping[str, Any]) -> bool:
-    """Whether a processor computes faster in bf16 than in float32.
+    """Whether a processor is known to compute faster in bf16 than in float32.
 
     Intel processors do so with AMX only, which many virtual machines hide. With AVX-512 alone, their matrix product in
-    bf16 is half as fast as in float32. On AMD's it is twice as fast (benchmarks/RESULTS.md).
+    bf16 is half as fast as in float32. On AMD's it is twice as fast (benchmarks/RESULTS.md). ARM was not measured.
     """
-    if capabilities.get("amx_bf16") or capabilities.get("bf16"):
-        return True
-    return bool(capabilities.get("avx512_bf16")) and "Intel" not in str(capabilities.get("cpu_name", ""))
+    is_amd = "AMD" in str(capabilities.get("cpu_name", ""))
+    return bool(capabilities.get("amx_bf16") or (is_amd and capabilities.get("avx512_bf16")))
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

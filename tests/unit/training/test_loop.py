@@ -356,7 +356,8 @@ def test_bf16_is_used_where_asked_for(data: FitData) -> None:
         ({"avx512_bf16": True, "cpu_name": "AMD EPYC"}, "bf16"),
         ({"avx512_bf16": True, "cpu_name": "Intel Xeon"}, "float32"),  # half as fast in bf16
         ({"avx512_bf16": True, "amx_bf16": True, "cpu_name": "Intel Xeon"}, "bf16"),
-        ({"bf16": True, "cpu_name": "Neoverse V1"}, "bf16"),
+        ({"avx512_bf16": True, "cpu_name": ""}, "float32"),  # unknown
+        ({"bf16": True, "cpu_name": "Neoverse V1"}, "float32"),  # not measured
     ],
 )
 def test_auto_precision_is_the_fast_one_of_the_processor(

@@ -66,7 +66,7 @@ class FoldGroup:
         self._checkpoints = checkpoints
         self._folds, self._cache, self._helpers = folds, cache, helpers or Helpers()
         self._trained: list[TrainedFold] = []
-        self._can_make_ahead = True
+        self._error_ahead: Exception | None = None
         total = len(folds) if total is None else total
         threads = settings.threads or torch.get_num_threads()
         self.at_once = min(threads, total) if settings.device.type == "cpu" else 1
@@ -111,12 +111,7 @@ class FoldGroup:
     def _further(self, count: int, idle: int, epoch: int) -> list[TrainedFold]:
         """Folds after the first `count` ones to train for an epoch on idle threads."""
         found, place = list[TrainedFold](), count
-        while self._can_make_ahead and place < min(count + idle, len(self._folds)):
-            try:
-                self._make(place + 1)
-            except SslwearError:  # raised when the fold's turn comes
-                self._can_make_ahead = False  # a pre-training that fails is not repeated in each epoch
-                return found
+        while place < min(count + idle, len(self._folds)) and self._is_made(place):
             if self._is_lent(self._trained[place]):
                 idle += 1
             elif self._trained[place].error is None and len(self._trained[place].history) < epoch:
@@ -124,9 +119,20 @@ class FoldGroup:
             place += 1
         return found
 
+    def _is_made(self, place: int) -> bool:
+        """Make a fold before its turn; whether it could be made. Its error is raised when its turn comes."""
+        if self._error_ahead is None:
+            try:
+                self._make(place + 1)
+            except Exception as error:  # noqa: BLE001 (a trial that is pruned before must not fail)
+                self._error_ahead = error
+        return place < len(self._trained)
+
     def _make(self, count: int) -> None:
         """Make folds until there are `count`."""
         while len(self._trained) < count:
+            if self._error_ahead is not None:  # of this fold; a pre-training that failed is not repeated
+                raise self._error_ahead
             self.add(self._folds[len(self._trained)])
 
     def keep(self, within_s: float) -> None:

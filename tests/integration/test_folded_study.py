@@ -280,6 +280,18 @@ def test_one_pre_training_on_data_of_another_source_serves_all_folds(
     assert len(store.find_runs(store.experiment("tiny"), kind="pretraining")) == 1
 
 
+def test_the_run_of_a_trial_names_the_pre_training_of_its_first_fold(
+    folded: Callable[..., Settings], store: Store
+) -> None:
+    """Idle cores make further folds ahead, and so more of them in a trial that is pruned."""
+    settings = folded(search={"tuning": ["head"], "pretext": ["reverse"]}, pretraining={"max_epochs": 1, "patience": 1})
+    run_study(settings, store, QUIET)
+    (trial,) = store.find_runs(store.experiment("tiny"), kind="trial")
+    params = store.client.get_run(trial.data.tags["sslwear.pretraining_run"]).data.params
+    learnt_from = [*params["train_participants"].split(), *params["held_out_participants"].split()]
+    assert sorted(learnt_from) == sorted(map(str, StudyContext.open(settings, store).folds[0].train))
+
+
 def test_participants_with_equal_scores_do_not_make_a_trial_worse() -> None:
     scores = {str(i): 0.5 - 0.1 * (i < 4) * (i + 1) for i in range(14)}
     assert not is_worse(scores, dict.fromkeys(scores, 0.5), 0.05)  # the exact p-value of four pairs is 1/16

@@ -11,6 +11,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from sslwear.cli.app import app
@@ -28,6 +29,7 @@ from sslwear.studies.evaluations.method_networks import KIND
 from sslwear.studies.setup.leakage import seen_participants
 from sslwear.tracking import RUN_URI, Store
 from sslwear.training import Windows
+from sslwear.training.device import resolve_precision
 from tests.conftest import SMALL_PARTICIPANTS, store_at
 
 METHODS = {
@@ -179,6 +181,17 @@ def test_a_champion_is_compared_by_the_same_evaluation_only(
     with pytest.raises(StudyError, match="cannot be compared: the scores of its participants are not in this store"):
         promote("tiny", store, method="slow")
     assert promote("tiny", store, method="slow", force="for the test").moved
+
+
+def test_a_method_is_promoted_in_the_precision_of_its_evaluation(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on a machine on which `precision: auto` is another one."""
+    (evaluation,) = store.find_runs(None, kind="cross_validation")
+    precision = evaluation.data.params["precision"]
+    other = {} if precision == "bf16" else {"amx_bf16": True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: other)
+    assert resolve_precision("auto", torch.device("cpu")) != precision
+    assert promote("tiny", store, method="plain").moved
+    assert {run.data.params["precision"] for run in store.find_runs(None, kind=KIND)} == {precision}
 
 
 def test_an_unfinished_evaluation_is_not_promoted(store: Store) -> None:

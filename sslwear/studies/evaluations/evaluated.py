@@ -72,6 +72,8 @@ class Evaluated:
         settings = reading.settings(store, run.info.run_id)
         if settings is None:
             raise StudyError(f"the store has no settings of the evaluation of {name!r}. Run sslwear evaluate again")
+        precision = run.data.params.get("precision", settings.precision)  # auto may mean another one on this machine
+        settings = settings.model_copy(update={"precision": precision})
         plan = CrossValidationPlan.build(reading.with_plugins(settings, store, [run.info.run_id], folder), store)
         logged = pd.read_csv(StringIO(store.read_text(run, PLAN)), dtype=str, keep_default_na=False)
         jobs = finished_jobs(store, run.info.experiment_id)

@@ -14,7 +14,7 @@ from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.limits import measured
 from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.judgement import Judgement, Scorer, confusion_table
-from sslwear.studies.trial.training_run import first_encoder, run_name, training_params
+from sslwear.studies.trial.training_run import first_encoder, pretrained_encoder, run_name, training_params
 from sslwear.tracking import Run, participant_params
 from sslwear.tracking.system_metrics import monitored
 from sslwear.training import (
@@ -79,7 +79,7 @@ def judge(
     try:
         with context.unchanged_data(), monitored(run):
             result = fit_folds(
-                [_fold(context.in_fold(fold), training, run, parent, progress) for fold in context.folds],
+                [_fold(context, number, training, run, parent, progress) for number in range(total)],
                 context.fit_settings(training),
                 first=first,
                 on_epoch=teller.epoch,
@@ -123,10 +123,26 @@ def first_folds(context: StudyContext) -> int:
 
 
 def _fold(
-    context: StudyContext, training: TrainingSettings, run: Run, parent: str | None, progress: ProgressCallback
+    context: StudyContext,
+    number: int,
+    training: TrainingSettings,
+    run: Run,
+    parent: str | None,
+    progress: ProgressCallback,
 ) -> Callable[[], Fold]:
-    """What a fold trains on, made when the fold's turn comes, because it may need a pre-training of its own."""
-    return lambda: fold_with(context, training, first_encoder(context, training, run, parent, progress))
+    """What a fold trains on, made when the fold's turn comes or before, as it may need a pre-training of its own.
+
+    The run names the pre-training of its first fold only: how many folds are made depends on the idle cores.
+    """
+    fold = context.in_fold(context.folds[number])
+
+    def make() -> Fold:
+        if number == 0:
+            return fold_with(fold, training, first_encoder(fold, training, run, parent, progress))
+        encoder, _ = pretrained_encoder(fold, training, run.experiment, parent, progress)
+        return fold_with(fold, training, encoder)
+
+    return make
 
 
 def fold_with(context: StudyContext, training: TrainingSettings, encoder: Encoder) -> Fold:

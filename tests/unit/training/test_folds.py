@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 import torch
 from torch import Tensor, nn
@@ -39,8 +40,9 @@ from sslwear.training import (
 )
 from sslwear.training.device import seeded
 from sslwear.training.epochs import Training
-from sslwear.training.fold_group import draws_globally
+from sslwear.training.fold_group import FoldGroup, draws_globally
 from sslwear.training.task import Classification, Task, inverse_frequency
+from sslwear.training.trained_fold import TrainedFold
 from sslwear.tuning.base import parse
 from sslwear.utils import interrupts
 
@@ -355,21 +357,45 @@ def test_an_error_of_a_fold_is_raised_when_its_turn_comes(small: Dataset, thread
     assert not fold_threads()
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_an_error_in_making_a_fold_is_raised_when_its_turn_comes(small: Dataset, threads: int) -> None:
-    """A fold that cannot be made ahead is tried once more, and not in each epoch: its pre-training may take long."""
-    tries: list[int] = []
+@pytest.mark.parametrize("error", [SslwearError("no such weights"), ValueError("no such weights")])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_error_in_making_a_fold_is_raised_when_its_turn_comes(
+    small: Dataset, threads: int, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fold is tried once, because its pre-training may take long; the one before is still trained ahead."""
+    tries, stages, trained = list[int](), list[int](), list[int]()
+    advance = FoldGroup.advance
 
     def fails() -> Fold:
         tries.append(1)
-        raise SslwearError("no such weights")
+        raise error
 
-    stages: list[int] = []
-    settings = replace(SETTINGS, threads=threads, max_epochs=3)
-    with pytest.raises(SslwearError, match="no such weights"):
-        fit_folds([fold(small, 0), fails], settings, on_stage=lambda count, _: stages.append(count))
-    assert stages == [1]
-    assert len(tries) == threads
+    def noted(group: FoldGroup, folds: list[TrainedFold]) -> None:
+        trained.append(len(folds))
+        advance(group, folds)
+
+    monkeypatch.setattr(FoldGroup, "advance", noted)
+    settings = replace(SETTINGS, threads=threads, max_epochs=2)
+    with pytest.raises(type(error), match="no such weights"):
+        fit_folds(
+            [fold(small, 0), fold(small, 1), fails, fold(small, 2)],
+            settings,
+            on_stage=lambda count, _: stages.append(count),
+        )
+    assert stages == [1, 2]
+    assert tries == [1]
+    assert trained == ([1] * 4 if threads == 1 else [2, 2])
+
+
+def test_an_error_in_making_a_fold_ahead_does_not_fail_a_training_that_ends_before(small: Dataset) -> None:
+    def fails() -> Fold:
+        raise ValueError("no such weights")
+
+    def ends(*_: object) -> None:
+        raise optuna.TrialPruned
+
+    with pytest.raises(optuna.TrialPruned):
+        fit_folds([fold(small, 0), fails], replace(SETTINGS, threads=2), on_epoch=ends)
 
 
 def test_no_folds_and_no_windows_are_refused(small: Dataset) -> None:

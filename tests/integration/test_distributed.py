@@ -95,7 +95,7 @@ def test_two_processes_pretrain_as_one_and_go_on(write: Callable[..., Path], hom
     one, two, broken = home("one"), home("two"), home("broken")
     pretrain_once(load(write(8), [], "pretrain"), one)
     text = both(two, "pretrain", str(write(4)))
-    assert text.count("epoch 6, ") == text.count("reused by all trials") == 1  # one process prints
+    assert text.count("epoch 6, ") == text.count("reused by all trainings") == 1  # one process prints
     assert statuses(two)["pretraining"] == ["FINISHED"]
     assert first_losses(two) == pytest.approx(first_losses(one), rel=1e-4)
     assert furthest(weights(two, "pretraining"), weights(one, "pretraining")) < 1e-3

@@ -18,6 +18,7 @@ from sslwear.data.shards import open_shards
 from sslwear.data.sources.smartwatch import Smartwatch
 from sslwear.data.splits import hold_out
 from sslwear.errors import DataError, LeakageError
+from sslwear.studies.setup.progress import ProgressCallback
 from sslwear.studies.trial.single_run import pretrain_once, train_once
 from sslwear.tracking import Store
 
@@ -48,6 +49,24 @@ def test_a_study_pre_trains_on_shards_of_those_it_is_not_judged_on(
     assert seen == set(range(1, 11)) - {*split.validation, *split.test}
     assert origin.data.params["sampling"] == "motion"
     assert origin.inputs.dataset_inputs[0].dataset.digest == open_shards(shards).fingerprint[:12]
+
+
+@pytest.mark.parametrize(("rate", "is_learnt"), [(1e-9, False), (1e-2, True)])
+def test_a_pre_training_says_if_it_learnt_nothing(
+    make: Callable[..., Settings], shards: Path, store: Store, rate: float, is_learnt: bool
+) -> None:
+    class Noting(ProgressCallback):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    notes: list[str] = []
+    changes = {"learning_rate": rate, "max_epochs": 6, "windows_per_participant": 40, "sampling": "uniform"}
+    settings = make(encoder="cnn5", training={"pretext": "jitter"}, pretraining=pretraining(shards, **changes))
+    run, scores = pretrain_once(settings, store, progress=Noting())
+    assert (scores["accuracy"] > scores["chance"]) is is_learnt
+    told = "no better than chance; more epochs or more windows may help"
+    assert (told not in notes[-1]) is is_learnt
+    assert (told not in store.client.get_run(run).data.tags["mlflow.note.content"]) is is_learnt
 
 
 def test_shards_are_known_by_content_and_not_by_place(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from sslwear.data.pretraining import PretrainingData
 from sslwear.encoders.card import Card
 from sslwear.encoders.heads import PUBLISHED
 from sslwear.errors import DataError, WeightsError
+from sslwear.pretext.base import CHANCE
 from sslwear.pretext.base import get as get_pretext
 from sslwear.reports.training_figures import learning_curves
 from sslwear.studies.setup.context import StudyContext
@@ -33,6 +35,7 @@ from sslwear.utils.words import count
 
 PRETRAINING = "pretraining"
 """What the first of several processes says to the others before they pre-train."""
+NOT_LEARNT = ". That is no better than chance; more epochs or more windows may help"
 
 
 def pretrained(
@@ -181,14 +184,15 @@ def pretrain(
     run.figure(learning_curves(result.history, result.best_epoch, task.headline), "learning_curves.png")
     run.checkpoint(result.network, _card(context, pretext), scores, result.best_epoch)
     held_out = count(len(data.validation.participants()), "held-out training participant")
+    unlearnt = NOT_LEARNT if scores[task.headline] <= scores.get(CHANCE, -math.inf) else ""
     run.describe(
         f"{note(context, pretext)}\n\nOn {held_out}: "
         f"{task.headline} {scores[task.headline]:.3f}, in epoch {result.best_epoch} of {len(result.history)}, the "
-        "epoch whose weights are kept."
+        f"epoch whose weights are kept{unlearnt}."
     )
     progress.note(
         f"pretext {pretext}: held-out {beside_chance(scores, task.headline)} after "
-        f"{count(len(result.history), 'epoch')}, reused by all trials with the same settings"
+        f"{count(len(result.history), 'epoch')}, reused by all trainings with the same settings{unlearnt}"
     )
 
 

@@ -29,14 +29,15 @@ def write_prediction(
     format_: str = "csv",
     clock: Clock | None = None,
     participant: str | None = None,
+    step_s: int = 10,
 ) -> None:
-    """Write the files of a recording with windows of 10 s, one class a window; -1 is non-wear.
+    """Write the files of a recording with windows of 10 s every `step_s`, one class a window; -1 is non-wear.
 
     Without a clock, there is no record, as in folders of earlier versions.
     """
     place = out / ".place"
     place.mkdir(parents=True, exist_ok=True)
-    times = np.datetime64(start, "ns") + np.arange(len(codes)) * WINDOW
+    times = np.datetime64(start, "ns") + np.arange(len(codes)) * np.timedelta64(step_s, "s")
     times = (clock or Clock()).instants(times.view(np.int64)).view("datetime64[ns]")
     zone = None if clock is None else clock.zone
     enmo = np.zeros(len(codes), np.float32)

@@ -27,6 +27,8 @@ from sslwear.utils.masking import one_line
 
 DAYS = ".days.csv"
 OFFSET = r"[+-]\d\d:\d\d$"
+NEAR_S = 0.1
+"""Largest error of a window's length by the minutes of a table, which are rounded to 0.001; gaps are longer."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,11 @@ class PredictedRecording:
             raise _unknown(path, error) from error
 
     def _length(self, start: NDArray[np.datetime64]) -> float:
-        """Length of a window in seconds: the most frequent distance, because windows are adjacent except at gaps."""
-        if len(start) > 2:
-            steps, counts = np.unique(np.diff(np.sort(start)), return_counts=True)
-            return float(steps[counts.argmax()] / np.timedelta64(1, "ns")) / 1e9
-        return 60 * self.window_minutes / max(1, len(start))
+        """Length of a window in seconds: the usual distance of adjacent windows, or by the minutes if none are."""
+        by_minutes = 60 * self.window_minutes / max(1, len(start))
+        steps = np.diff(np.sort(start)) / np.timedelta64(1, "ns") / 1e9
+        steps, counts = np.unique(steps[np.abs(steps - by_minutes) < NEAR_S], return_counts=True)
+        return float(steps[counts.argmax()]) if len(steps) else by_minutes
 
 
 def overlapping(recordings: Sequence[PredictedRecording]) -> bool:

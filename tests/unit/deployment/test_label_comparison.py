@@ -124,6 +124,17 @@ def test_intervals_are_by_a_clock_that_does_not_follow_daylight_saving(tmp_path:
     assert found.notes[0].startswith("120.0 of 120.0 labelled minutes are compared")
 
 
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+@pytest.mark.parametrize("count", [1, 2, 3, 90])
+def test_windows_that_are_never_adjacent_have_their_own_length(tmp_path: Path, format_: str, count: int) -> None:
+    codes = np.ones(count, np.int64)  # as of a device that records some seconds of each minute
+    write_prediction(tmp_path / "pred", "P01", CLASSES, codes, "2024-05-01T12:00", format_, step_s=60)
+    labels = "participant,start,end,label\nP01,2024-05-01 12:00,2024-05-01 15:00,walk\n"
+    found = compare(tmp_path / "pred", table(tmp_path, labels))
+    assert values(found, "predicted")["P01", "walk"] == pytest.approx(count / 6, abs=0.002)
+    assert found.notes[0].startswith(f"{count / 6:.1f} of 180.0 labelled minutes are compared")
+
+
 def test_intervals_by_a_clock_that_follows_daylight_saving_begin_in_the_first_of_two_hours(tmp_path: Path) -> None:
     codes, clock = np.ones(5 * 360, np.int64), Clock("Europe/London")
     write_prediction(tmp_path / "pred", "P01", CLASSES, codes, "2024-10-26T23:00", clock=clock)

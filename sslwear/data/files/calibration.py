@@ -26,6 +26,8 @@ LOWPASS_HZ = 20
 """Cut-off frequency of the low-pass filter, as for the recordings that the published models were trained on."""
 FILTER_SAMPLES, MARGIN_SAMPLES = 1_000_000, 100
 """Samples that are filtered at a time, and samples on both sides of them: as actipy filters."""
+FEWEST_SAMPLES = 28
+"""Fewer samples, less than a second at 40 Hz, are not filtered: scipy cannot continue them at both ends."""
 UNIT_BLOCKS = 1000
 """Number of stretches of samples that the unit is checked on, at most."""
 
@@ -101,6 +103,9 @@ def _filter(buffer: SampleBuffer, rate_hz: float) -> Clipping:
     from actipy import processing
 
     clipping = Clipping()
+    if len(buffer) < FEWEST_SAMPLES:
+        clipping.add(buffer.values(0, len(buffer)))
+        return clipping
     before = buffer.values(0, 0)
     for first, last in buffer.ranges(FILTER_SAMPLES):
         core = buffer.values(first, last + MARGIN_SAMPLES)

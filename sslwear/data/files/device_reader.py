@@ -131,7 +131,8 @@ class DeviceRecording:
         Raises:
             DataError: when no accelerometer measures a sample, or the recording's rate is too low.
         """
-        check_rate(self.file, self.rate_hz, needed_hz or rate_hz)
+        if len(self.buffer) > 1:  # one sample shows no rate
+            check_rate(self.file, self.rate_hz, needed_hz or rate_hz)
         resolution_s, origin = self.axis.resolution_s, self.start.astype(np.int64)
         windower = Windower(self.rate_hz, rate_hz, window_s, step_s, label_count, resolution_s=resolution_s)
         for piece in self.pieces(size):

@@ -187,6 +187,15 @@ def test_rates_are_found_by_the_times(tmp_path: Path, rate_hz: float) -> None:
     assert sum(map(len, windows)) == 4
 
 
+@pytest.mark.parametrize("rate_hz", [20, 50, 1000])
+@pytest.mark.parametrize("count", [1, 2, 27, 28])
+def test_few_samples_are_read_and_have_no_window(tmp_path: Path, rate_hz: float, count: int) -> None:
+    samples(count, rate_hz).to_csv(tmp_path / "a.csv", index=False)
+    with open_recording(tmp_path / "a.csv", tmp_path) as found:
+        assert sum(len(piece.samples) for piece in found.pieces()) == count
+        assert not any(len(windows) for windows in found.windows(30, 10, 10))
+
+
 def test_times_cut_to_the_second_are_spread_at_the_stated_rate(tmp_path: Path) -> None:
     table = samples()
     table.assign(time=table["time"].dt.floor("s")).to_csv(tmp_path / "anna.csv", index=False)

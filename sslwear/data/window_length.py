@@ -66,11 +66,14 @@ def length_from_starts_s(windows: NDArray[np.floating], pid: NDArray[Any], start
     seconds = _seconds(start)
     if seconds is None or len(seconds) < 2:
         return None
-    steps = np.where(pid[1:] == pid[:-1], np.diff(seconds), 0.0)
+    steps = np.where(pid[1:] == pid[:-1], np.diff(seconds), np.nan)
     values, counts = np.unique(steps[steps > 0].round(3), return_counts=True)
     if len(values) == 0:
         return None
-    usual = np.isclose(steps, values[counts.argmax()], rtol=0.1)  # times in whole seconds vary by one
+    step = float(values[counts.argmax()])
+    usual = np.isclose(steps, step, rtol=0.1)
+    if not ((seconds - seconds[0]) % 1).any():  # steps between times in whole seconds vary by one
+        usual |= steps == max((step - 1, step + 1), key=lambda other: int((steps == other).sum()))
     if usual.sum() * 2 < (steps > 0).sum():
         return None
     step_s, samples = float(steps[usual].mean()), windows.shape[1]

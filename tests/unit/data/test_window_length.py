@@ -78,6 +78,16 @@ def test_starts_in_whole_seconds_give_the_true_length() -> None:
     assert length_from_starts_s(windows, np.zeros(len(windows)), np.floor(start)) == pytest.approx(32 / 3, rel=0.005)
 
 
+@pytest.mark.parametrize("form", ["M8[s]", float])
+@pytest.mark.parametrize("overlap", [1, 2, 4])
+@pytest.mark.parametrize("window_s", [1.5, 2.56, 2.5, 3, 4, 5.12, 6.4, 12.8])
+def test_starts_in_whole_seconds_give_the_length_of_short_windows(window_s: float, overlap: int, form: Any) -> None:
+    windows, start = cut(recording(300, 50), 50, window_s, window_s / overlap)
+    times = np.floor(start) if form is float else (START + (start * 1000).astype("m8[ms]")).astype(form)
+    pid = np.arange(len(windows)) // 40
+    assert length_from_starts_s(windows, pid, times) == pytest.approx(window_s, rel=0.03)
+
+
 @pytest.mark.parametrize(
     "start",
     [

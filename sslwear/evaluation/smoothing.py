@@ -35,6 +35,8 @@ PRIOR_COUNT = 1.0
 """Pseudo-count of transitions from each class, spread evenly: a transition that was never seen stays possible."""
 STEP_TOLERANCE = 0.1
 """Largest deviation from a step between the starts of two consecutive windows, as a share of the step."""
+WHOLE_TOLERANCE = 0.02
+"""Deviation of the mean step from the median, as a share, that gaps explain, of starts in whole seconds."""
 MIN_CONSECUTIVE_SHARE = 0.5
 """Smallest share of windows that must follow the window before them."""
 
@@ -192,7 +194,8 @@ def sequence_starts(dataset: Dataset, rows: Rows) -> NDArray[np.bool_]:
     """
     pid, gaps_s = dataset.pid[rows], _seconds_between(dataset.start[rows])
     step_s, same = _step_s(dataset), pid[1:] == pid[:-1]
-    follows = same & (np.abs(gaps_s - step_s) <= STEP_TOLERANCE * step_s)
+    off_s = np.abs(gaps_s - step_s)
+    follows = same & ((off_s <= STEP_TOLERANCE * step_s) | (_in_whole_seconds(dataset) & (off_s < 1)))
     return np.concatenate([np.ones(min(1, len(rows)), bool), ~follows])
 
 
@@ -300,9 +303,22 @@ def _seconds_between(start: NDArray[np.generic]) -> NDArray[np.float64]:
 
 
 def _step_s(dataset: Dataset) -> float:
-    """Seconds between the starts of two consecutive windows: as described in the data set, or else the median."""
+    """Seconds between the starts of two consecutive windows: as described in the data set, or else the median.
+
+    Of starts in whole seconds it is the mean of the steps near the median, which are too long or too short.
+    """
     if dataset.description.step_s is not None:
         return dataset.description.step_s
     between = _seconds_between(dataset.start)
     between = between[(dataset.pid[1:] == dataset.pid[:-1]) & (between > 0)]
-    return float(np.median(between)) if len(between) else 1.0
+    if len(between) == 0:
+        return 1.0
+    step_s = float(np.median(between))
+    mean_s = float(between[np.abs(between - step_s) <= 1].mean())
+    return mean_s if _in_whole_seconds(dataset) and abs(mean_s - step_s) > WHOLE_TOLERANCE * step_s else step_s
+
+
+def _in_whole_seconds(dataset: Dataset) -> bool:
+    """Whether the starts of each participant's windows are whole seconds apart, as of times cut to the second."""
+    between = _seconds_between(dataset.start)[dataset.pid[1:] == dataset.pid[:-1]]
+    return not (between % 1).any()

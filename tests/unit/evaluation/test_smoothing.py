@@ -182,6 +182,18 @@ def test_sequence_starts_with_another_participant_and_after_a_gap(step_s: float 
     assert_array_equal(sequence_starts(data, np.array([], int)), np.array([], bool))
 
 
+@pytest.mark.parametrize("described", [True, False])
+@pytest.mark.parametrize("step_s", [1.28, 1.5, 2, 2.5, 2.56, 5.12, 10])
+def test_windows_whose_starts_are_cut_to_the_second_follow_each_other(step_s: float, described: bool) -> None:
+    seconds = np.arange(200) * step_s + 0.37 + 100 * (np.arange(200) >= 150)
+    start = np.datetime64("2024-03-01T12:00:00", "ms") + (seconds * 1000).astype("timedelta64[ms]")
+    labels = (np.arange(200) // 7 % 2).tolist()
+    data = sequence([1] * 100 + [2] * 100, start.astype("datetime64[s]"), labels, step_s if described else None)
+    data = replace(data, window_s=step_s)
+    assert_array_equal(np.flatnonzero(sequence_starts(data, np.arange(200))), [0, 100, 150])
+    check_adjacent(data)
+
+
 def test_check_consecutive_refuses_mostly_separate_windows() -> None:
     data = sequence([1] * 6, np.array([0, 10, 100, 200, 300, 400]), [0, 1] * 3)
     with pytest.raises(DataError, match="only 17% of the windows start 10 s after the window before"):

@@ -13,6 +13,8 @@ from sslwear.data.files.clock import edges
 from sslwear.evaluation.daily import LabelledRecording, split
 
 MINUTE = 60 * 10**9
+SMALLEST_SHARE = 1e-6
+"""A smaller share of a minute is an error of rounding."""
 
 
 @dataclass(frozen=True)
@@ -98,21 +100,23 @@ def minute_table(found: LabelledRecording) -> MinuteTable:
 def joined(tables: Sequence[MinuteTable]) -> MinuteTable:
     """The minutes of several recordings of a person; where two cover the same time, the one that began first counts.
 
-    The windows of the minute in which the first one ends are taken as spread evenly over it.
+    Gaps of a recording are not covered by it. In the minutes in which its windows begin or end, they are taken as
+    spread evenly over its part of the minute.
     """
     ordered = sorted(tables, key=lambda one: int(one.spans[0, 0]))
     first = ordered[0]
     if len(ordered) == 1:
         return first
     spans, parts, overlap, until = [], [], 0.0, int(first.spans[0, 0])
+    earlier: list[tuple[MinuteTable, NDArray[np.float64]]] = []
     for one in ordered:
         begin, end = (int(limit) for limit in one.spans[0])
-        share = np.ones(len(one.minute))
-        if begin < until:
-            share = _share_after(one, until)
-            overlap += float(((1 - share) * (one.worn + one.nonwear)).sum())
-            begin = min(max(begin, until), end)
+        covered = one.worn + one.nonwear
+        share = _share_beside(one, [other for other in earlier if other[0].spans[0, 1] > begin - MINUTE])
+        earlier.append((one, share * covered))
+        overlap += float(((1 - share) * covered).sum())
         parts.append(_rows(one, share))
+        begin = min(max(begin, until), end)
         if begin < end:
             spans.append((begin, end))
         until = max(until, end)
@@ -132,12 +136,29 @@ def joined(tables: Sequence[MinuteTable]) -> MinuteTable:
     )
 
 
-def _share_after(one: MinuteTable, until: int) -> NDArray[np.float64]:
-    """Share of the recorded part of each minute (n,) that is after an instant."""
+def _share_beside(one: MinuteTable, earlier: Sequence[tuple[MinuteTable, NDArray[np.float64]]]) -> NDArray[np.float64]:
+    """Share of the windows in each minute (n,) at times that no earlier recording covers.
+
+    Args:
+        one: a recording.
+        earlier: earlier ones with the seconds that they cover in each of their minutes.
+    """
+    left, free = np.ones(len(one.minute)), np.full(len(one.minute), 60 * (1 + SMALLEST_SHARE))
+    first, last = _part(one, one.minute)
+    for other, covered in earlier:
+        begin, end = _part(other, one.minute)
+        both = np.maximum(0, np.minimum(last, end) - np.maximum(first, begin))
+        seconds = pd.Series(covered, other.minute).reindex(one.minute, fill_value=0).to_numpy(np.float64)
+        left -= seconds * 1e9 / np.maximum(end - begin, 1) * both / np.maximum(last - first, 1)
+        free -= seconds
+    left = np.minimum(left, free / np.maximum(one.worn + one.nonwear, SMALLEST_SHARE))
+    return np.where(left > SMALLEST_SHARE, left, 0)
+
+
+def _part(one: MinuteTable, minute: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Begin and end of the part of each minute (n,) that is within a recording."""
     begin, end = one.spans[0]
-    first, last = np.maximum(one.minute, begin), np.minimum(one.minute + MINUTE, end)
-    share: NDArray[np.float64] = (last - np.clip(until, first, last)) / np.maximum(last - first, 1)
-    return share
+    return np.clip(begin, minute, minute + MINUTE), np.clip(end, minute, minute + MINUTE)
 
 
 def _rows(one: MinuteTable, share: NDArray[np.float64]) -> pd.DataFrame:

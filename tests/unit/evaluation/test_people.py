@@ -274,6 +274,21 @@ def test_a_recording_counts_from_the_second_in_which_an_earlier_one_ends() -> No
     assert (whole.seconds.shape, within.seconds.sum(), within.overlap_s) == ((20, 2), 630, 20)
 
 
+def test_a_recording_within_a_gap_of_an_earlier_one_counts() -> None:
+    start = np.datetime64("2024-05-06T00:00", "ns") + np.arange(600) * np.timedelta64(1, "m")
+    first = labelled("2024-05-06T00:00", np.zeros(600, np.int64))
+    gap = (np.arange(600) > 0) & (np.arange(600) < 480)  # a minute long before the rest, as of an earlier use
+    first = replace(first, start=start[~gap], codes=first.codes[~gap], enmo_mg=first.enmo_mg[~gap])
+    second = labelled("2024-05-06T03:00:30", np.ones(60, np.int64))
+    third = labelled("2024-05-06T07:30", np.ones(60, np.int64))
+    for others in ([], [replace(second, name="again")]):  # which has the same windows
+        row = row_of(first, second, third, *others)
+        assert (row["total_minutes_sleep"], row["total_minutes_walking"]) == (121, 90)
+        assert row["overlap_minutes"] == 30 + 60 * len(others)
+        assert (row["recording_minutes"], row["total_gap_minutes"]) == (600, 600 - 121 - 90)
+    assert not row_of(first, second)["flag_overlap"]
+
+
 def test_a_person_without_any_label_has_a_row_with_the_reason() -> None:
     lost = RecordingSummary("anna", "anna.csv", reason="empty", error="anna.csv is empty")
     found = person("anna", [lost], CLASSES, ANY, {"model": "m"})

@@ -54,7 +54,7 @@ class PredictedRecording:
         name: name of the recording.
         folder: the folder.
         class_names: names of the classes.
-        days: the days (D,), datetime64[D].
+        days: the days that have windows (D,), datetime64[D].
         minutes: minutes of each class on each day (D, classes).
         window_minutes: minutes of all windows, non-wear included.
         clock: clock of the recording; None in folders of earlier versions.
@@ -147,6 +147,7 @@ def minutes_by_day(recordings: Sequence[PredictedRecording]) -> Iterator[tuple[n
     """
     if overlapping(recordings):
         table = day_table(joined([one.minute_table() for one in recordings]), CountingRule())
+        table = table[table["wear_minutes"] + table[NONWEAR] > 0]
         minutes = table[[f"{WIDE}{name}" for name in recordings[0].class_names]].to_numpy(float)
         yield from zip(table["day"].to_numpy("datetime64[D]"), minutes, strict=True)
         return
@@ -180,12 +181,14 @@ def _recording(folder: Path, name: str) -> PredictedRecording:
         columns = [column for column in table.columns if column.startswith(WIDE)]
         classes = tuple(column.removeprefix(WIDE) for column in columns)
         minutes = table[columns].to_numpy(float)
-        total = float(minutes.sum() + table[NONWEAR].astype(float).sum())
+        in_windows = minutes.sum(axis=1) + table[NONWEAR].to_numpy(float)
+        total = float(in_windows.sum())
     except (OSError, ValueError, KeyError) as error:
         raise _unknown(path, error) from error
     if not classes or not np.isfinite(total):
         raise DataError(f"{path} has no minutes of classes. Label the recording again")
-    found = PredictedRecording(name, folder, classes, days, minutes, total)
+    some = in_windows > 0  # other days are in a gap
+    found = PredictedRecording(name, folder, classes, days[some], minutes[some], total)
     known = prediction_record.read(folder / f"{name}{RECORD}")
     if known is None or known[1] is None:
         return found

@@ -78,6 +78,18 @@ def test_minutes_by_day_are_means_over_the_days_on_both_sides(folder: Path, tmp_
     )
 
 
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_day_without_windows_is_not_compared(tmp_path: Path, overlap: bool) -> None:
+    out = tmp_path / "pred"
+    write_prediction(out, "anna", CLASSES, np.ones(3, np.int64), "2024-05-01T12:00", clock=Clock(), step_s=172800)
+    if overlap:
+        write_prediction(out, "anna_visit2", CLASSES, np.ones(6, np.int64), "2024-05-01T12:00:05", clock=Clock())
+    labels = "participant,day,label,minutes\n" + "".join(f"anna,2024-05-0{day},walk,480\n" for day in range(1, 6))
+    found = compare(out, table(tmp_path, labels))
+    assert values(found, "predicted")["anna", "walk"] == pytest.approx((0.5 + 5 / 6 * overlap) / 3, abs=0.1)
+    assert found.notes[0] == "days with no predictions left out: anna (2)"
+
+
 def test_a_class_without_a_line_has_no_minutes_and_this_is_said(folder: Path, tmp_path: Path) -> None:
     found = compare(folder, table(tmp_path, "participant,label,minutes\nP01,walk,4\nanna,sleep,20\nanna,walk,3\n"))
     assert values(found, "labelled")["P01", "sleep"] == 0

@@ -61,11 +61,11 @@ def promote(
     if force is not None and not force.strip():
         raise SettingsError("--force needs a reason, which is kept with the version")
     name, progress = name or study_name, progress or ProgressCallback()
-    registry.check_name(name)
-    model_aliases.check_alias(alias)
     with store_errors(store):
         of_evaluation = _is_method(study_name, store, trial, method, evaluation)
         objective = _objective(study_name, store, of_evaluation)
+        registry.check_name(name)
+        model_aliases.check_alias(alias)
         request = Request(name, alias, Rule(score or objective, rule, margin), force)
         with alone(store, study_name), model_aliases.locked(store, name):
             if of_evaluation:

@@ -131,12 +131,10 @@ class DeviceRecording:
         Raises:
             DataError: when no accelerometer measures a sample, or the recording's rate is too low.
         """
+        if len(self.buffer) > 1:  # one sample shows no rate
+            check_rate(self.file, self.rate_hz, needed_hz or rate_hz)
         resolution_s, origin = self.axis.resolution_s, self.start.astype(np.int64)
         windower = Windower(self.rate_hz, rate_hz, window_s, step_s, label_count, resolution_s=resolution_s)
-        if self.axis.rate_hz is None:  # no sample follows another one, so that there is no window
-            yield windower.finish()
-            return
-        check_rate(self.file, self.rate_hz, needed_hz or rate_hz)
         for piece in self.pieces(size):
             yield windower.add((piece.time - origin) / 1e9, piece.samples, piece.worn, codes(piece.time))
         yield windower.finish()

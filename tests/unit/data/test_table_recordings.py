@@ -196,18 +196,6 @@ def test_few_samples_are_read_and_have_no_window(tmp_path: Path, rate_hz: float,
         assert not any(len(windows) for windows in found.windows(30, 10, 10))
 
 
-def test_samples_of_which_each_is_after_a_gap_have_no_rate(tmp_path: Path) -> None:
-    samples(600, 0.2).to_csv(tmp_path / "a.csv", index=False)  # as of epochs of 5 s
-    with open_recording(tmp_path / "a.csv", tmp_path) as found:
-        assert not any(len(windows) for length in (0.5, 10) for windows in found.windows(30, length, length))
-    samples(600, 1).to_csv(tmp_path / "a.csv", index=False)
-    with (
-        open_recording(tmp_path / "a.csv", tmp_path) as found,
-        pytest.raises(DataError, match="has 1 samples a second"),
-    ):
-        list(found.windows(30, 10, 10))
-
-
 def test_times_cut_to_the_second_are_spread_at_the_stated_rate(tmp_path: Path) -> None:
     table = samples()
     table.assign(time=table["time"].dt.floor("s")).to_csv(tmp_path / "anna.csv", index=False)

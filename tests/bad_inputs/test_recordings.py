@@ -63,7 +63,7 @@ CSV: list[tuple[str | bytes, str]] = [
     ("\n", "has no column time, x, y, z"),
     ("time,x,y,z\n", "holds no samples"),
     ("time,x,y,z", "holds no samples"),
-    (GOOD[: GOOD.index("\n", 20) + 1], "anna.csv has 1 samples a second"),
+    (GOOD[: GOOD.index("\n", 20) + 1], "window"),
     ("".join(GOOD.splitlines(True)[:60]), "window"),
     (GOOD.replace(",", "|"), "has no column time, x, y, z; its first line is 'time|x|y|z'"),
     ("".join(GOOD.splitlines(True)[1:]), "has no column time, x, y, z"),

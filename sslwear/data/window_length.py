@@ -73,7 +73,9 @@ def length_from_starts_s(windows: NDArray[np.floating], pid: NDArray[Any], start
     step = float(values[counts.argmax()])
     usual = np.isclose(steps, step, rtol=0.1)
     if not ((seconds - seconds[0]) % 1).any():  # steps between times in whole seconds vary by one
-        usual |= steps == max((step - 1, step + 1), key=lambda other: int((steps == other).sum()))
+        near = max((step - 1, step + 1), key=lambda other: int((steps == other).sum()))
+        if near > 0 or _shared_step(windows, np.flatnonzero(steps == 0)):  # two sensors may record the same second
+            usual |= steps == near
     if usual.sum() * 2 < (steps > 0).sum():
         return None
     step_s, samples = float(steps[usual].mean()), windows.shape[1]

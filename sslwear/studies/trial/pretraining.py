@@ -35,7 +35,7 @@ from sslwear.utils.words import count
 
 PRETRAINING = "pretraining"
 """What the first of several processes says to the others before they pre-train."""
-NOT_LEARNT = ". That is no better than chance; more epochs or more windows may help"
+NOT_LEARNT = ". The score is no better than chance; more epochs or more windows may help"
 
 
 def pretrained(

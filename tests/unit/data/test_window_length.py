@@ -88,6 +88,12 @@ def test_starts_in_whole_seconds_give_the_length_of_short_windows(window_s: floa
     assert length_from_starts_s(windows, pid, times) == pytest.approx(window_s, rel=0.03)
 
 
+def test_two_sensors_of_a_participant_that_start_together_do_not_halve_the_length() -> None:
+    first, second = (cut(recording(100, 50, seed), 50, 1, 1) for seed in (0, 1))
+    windows = np.stack([first[0], second[0]], axis=1).reshape(-1, 50, 3)
+    assert length_from_starts_s(windows, np.zeros(len(windows)), np.repeat(first[1], 2)) == 1
+
+
 @pytest.mark.parametrize(
     "start",
     [

@@ -5,9 +5,12 @@ participants. Optimism is the estimate of the winner minus its score on them. Th
 mask, rate and pretext task. The search by hold-out trains once a trial and not four times, and has four times as many
 rates, so that both take about the same time. The network is multiscale, with the recipe of the first study,
 `experiments/quickstart.yaml`. With --hindsight all combinations are then trained on the other participants and scored;
-the loss in hindsight is the score of the best combination over all outer folds minus that of the winners.
+the loss in hindsight is the score of the best combination over all outer folds minus that of the winners. With --store,
+runs are kept in that folder, and a second command goes on where the first one ended, also with more seeds. Seconds are
+those of the runs.
 
     python benchmarks/verdict.py [--data smartwatch ...] [--seeds 1] [--outer 5] [--epochs 12] [--hindsight]
+                                 [--store FOLDER]
 """
 
 from __future__ import annotations
@@ -15,7 +18,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,6 @@ import sslwear
 from sslwear.evaluation.intervals import difference, interval
 from sslwear.studies.evaluations.cross_validation import evaluate_study
 from sslwear.tracking import Store
-from sslwear.tracking.provenance import PREFIX
 from sslwear.utils.words import count
 
 SEARCH = {"tuning": ["head", "layer4-5", "layer2-5", "all"], "pretext": ["none", "reverse"]}
@@ -67,17 +68,15 @@ def study(data: str, side: str, given: argparse.Namespace) -> sslwear.Settings:
     )
 
 
-def run(settings: sslwear.Settings, store: Store) -> tuple[pd.DataFrame, pd.DataFrame, float]:
-    """Scores by participant; best mean, estimate and test score of each job; seconds."""
-    started = time.perf_counter()
+def run(settings: sslwear.Settings, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores by participant; best mean, estimate, test score and seconds of each job."""
     table = evaluate_study(settings, store)
-    seconds = time.perf_counter() - started
     rows = []
     for one in store.find_runs(store.experiment(settings.study), kind="cross_validation_job", outcome="finished"):
         metrics = one.data.metrics
-        fold = int(one.data.tags[f"{PREFIX}fold"])
-        rows.append({"fold": fold, **{name: metrics[name] for name in ("best_kappa", "estimate", "test_kappa")}})
-    return table, pd.DataFrame(rows), seconds
+        scores = {name: metrics[name] for name in ("best_kappa", "estimate", "test_kappa")}
+        rows.append({**scores, "seconds": (one.info.end_time - one.info.start_time) / 1000})
+    return table, pd.DataFrame(rows)
 
 
 def hindsight(data: str, given: argparse.Namespace, store: Store) -> pd.Series[float]:
@@ -104,6 +103,7 @@ def main() -> None:
     for name, default in (("seeds", 1), ("outer", 5), ("epochs", 12)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--hindsight", action="store_true")
+    parser.add_argument("--store", type=Path)
     given = parser.parse_args()
     print(describe())
     print("| data | search judged by | best mean minus test | estimate minus test | test kappa | time, s |")
@@ -112,15 +112,16 @@ def main() -> None:
     notes = []
     for data in given.data:
         with tempfile.TemporaryDirectory() as folder:
-            store = new_store(Path(folder))
+            store = new_store(given.store or Path(folder))
             for side in SIDES:
                 settings = study(data, side, given)
-                table, jobs, seconds = run(settings, store)
+                table, jobs = run(settings, store)
                 each = table.groupby("participant")["kappa"].mean()
                 people[side].append(each.rename(lambda name: f"{data} {name}"))  # noqa: B023
                 naive, corrected = (np.mean(jobs[name] - jobs["test_kappa"]) for name in ("best_kappa", "estimate"))
                 print(
-                    f"| {data} | {side} | {naive:+.3f} | {corrected:+.3f} | {interval(each)} | {seconds:.0f} |",
+                    f"| {data} | {side} | {naive:+.3f} | {corrected:+.3f} | {interval(each)} | "
+                    f"{jobs['seconds'].sum():.0f} |",
                     flush=True,
                 )
             paired = difference(people["folds"][-1], people["hold-out"][-1])

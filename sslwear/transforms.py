@@ -201,7 +201,7 @@ def _hash(values: Tensor) -> Tensor:
 def flip_axis(x: Tensor, axis: int) -> Tensor:
     """Windows with the opposite sign on one axis, 0 to 2."""
     signs = torch.ones(3, 1, device=x.device, dtype=x.dtype)
-    signs[axis] = -1
+    signs[axis].neg_()
     return signs * x
 
 

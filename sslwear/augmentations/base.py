@@ -32,6 +32,9 @@ class Augmentation(ABC):
     """Form with a number in a study file, such as ``scale(SHARE)``; empty for a class that takes no number."""
     examples: ClassVar[tuple[str, ...]] = ()
     """Examples of texts in a study file, one of each form; empty for the name alone."""
+    on_device: ClassVar[bool] = False
+    """Whether `apply` computes on the windows' device only, and does not wait for it. It can then be a part of training
+    steps that are recorded on a graphics card."""
 
     @classmethod
     def parse(cls, text: str) -> Self | None:

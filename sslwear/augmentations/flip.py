@@ -31,6 +31,7 @@ class Flip(Augmentation):
     name = "flip"
     form = "flip(AXIS)"
     examples = ("flip", "flip(2)")
+    on_device = True
 
     axis: float = 1
 

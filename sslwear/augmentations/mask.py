@@ -24,6 +24,7 @@ class Mask(Augmentation):
     name = "mask"
     form = "mask(SHARE)"
     examples = ("mask", "mask(0.1)")
+    on_device = True
 
     share: float = 0.2
 

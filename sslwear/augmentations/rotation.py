@@ -31,6 +31,7 @@ class Rotation(Augmentation):
     name = "rotation"
     form = "rotate(DEGREES)"
     examples = ("rotation", "rotate", "rotate(20)")
+    on_device = True
 
     most_degrees: float | None = None
 

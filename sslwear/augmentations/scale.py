@@ -25,6 +25,7 @@ class Scale(Augmentation):
     name = "scale"
     form = "scale(SHARE)"
     examples = ("scale", "scale(0.2)")
+    on_device = True
 
     share: float = 0.1
 

@@ -24,6 +24,7 @@ class ScaleMotion(Augmentation):
     name = "scale_motion"
     form = "scale_motion(SHARE)"
     examples = ("scale_motion", "scale_motion(0.5)")
+    on_device = True
 
     share: float = 0.2
 

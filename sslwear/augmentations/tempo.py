@@ -26,6 +26,7 @@ class Tempo(Augmentation):
     name = "tempo"
     form = "tempo(SHARE)"
     examples = ("tempo", "tempo(0.5)")
+    on_device = True
 
     share: float = 0.15
 

@@ -197,9 +197,16 @@ class ConstraintSettings(Section):
 
 
 class CacheSettings(Section):
-    """Outputs of frozen blocks are kept, so that they are computed once."""
+    """Outputs of frozen blocks are kept, so that they are computed once, and data is kept on a graphics card."""
 
     memory_gb: Gigabytes = 0.5
     """Gigabytes of outputs kept in memory."""
     disk_gb: Gigabytes = 10
     """Gigabytes of outputs kept in the folder cache/features of the store; 0 keeps nothing."""
+    device_gb: Gigabytes | None = None
+    """Gigabytes of windows and outputs kept on a graphics card; by default half of its free memory, 0 keeps nothing."""
+
+    @property
+    def device_bytes(self) -> int | None:
+        """`device_gb` in bytes."""
+        return None if self.device_gb is None else int(self.device_gb * 1e9)

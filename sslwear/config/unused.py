@@ -299,6 +299,8 @@ def _not_pretraining(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]
 def _cache(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     if _section(content, "cache").get("disk_gb") == 0:
         yield ("cache", "memory_gb"), "disk_gb is 0, so nothing is kept"
+    if (device := content.get("device")) in ("cpu", "mps"):
+        yield ("cache", "device_gb"), f"with device: {device}, data is not copied to a graphics card"
 
 
 RULES = (_augmentation, _optimization, _pretraining, _search, _sampler, _split, _pruner, _evaluation, _cache)

@@ -72,7 +72,7 @@ class QuestionTask(PretextTask, ClassTask):
         # One row for each answer, because cross-entropy over further axes is not deterministic on CUDA.
         each = functional.cross_entropy(output.reshape(-1, self.choices), target.reshape(-1), reduction="none")
         each = each.view(target.shape).mean(dim=1)
-        return each.sum(), torch.tensor(float(len(target)), device=each.device)
+        return each.sum(), each.new_full((), len(target))
 
     def predict(self, output: Tensor) -> Tensor:
         """Most likely answers (B, questions)."""

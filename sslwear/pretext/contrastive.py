@@ -46,7 +46,7 @@ class Contrastive(PretextTask):
     def loss(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """NT-Xent loss: cross-entropy of each view's similarities to all others, divided by the temperature."""
         each = functional.cross_entropy(_similarities(output) / TEMPERATURE, target, reduction="none")
-        return each.sum(), torch.tensor(float(len(target)), device=each.device)
+        return each.sum(), each.new_full((), len(target))
 
     def answers(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Index of the other view and of the most similar one (2B, 2), each with the number of candidates."""

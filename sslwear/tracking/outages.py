@@ -65,6 +65,11 @@ def is_memory(error: BaseException) -> bool:
 def advice(error: BaseException) -> str | None:
     """What failed and what to do, in sentences; None if it was not the disk, the memory, the device or the system."""
     reason = f"({one_line(error)})" if str(error) else f"({type(error).__name__})"
+    if isinstance(error, torch.OutOfMemoryError):
+        return (
+            f"the graphics card is out of memory {reason}. Lower training.batch_size or cache.device_gb, or close "
+            "other programs that use it, and run the same command again"
+        )
     if is_memory(error):
         return f"out of memory {reason}. Close other programs that use it and run the same command again"
     if isinstance(error, RuntimeError) and DEVICE.search(str(error)):

@@ -39,6 +39,11 @@ class CachedOutputs(WindowSource):
         """Participants of the windows."""
         return self.windows.participants()
 
+    def places(self) -> NDArray[np.int64]:
+        """Indices of the windows in `values` (n,)."""
+        places: NDArray[np.int64] = np.searchsorted(self.windows.whole().rows, self.windows.rows)
+        return places
+
     def batches(
         self,
         size: int,
@@ -49,8 +54,7 @@ class CachedOutputs(WindowSource):
         reading: Reading = EVERYTHING,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches in the order of the windows' own batches, as (B, channels, length) and class indices (B,)."""
-        labels = self.windows.labels
-        places = np.searchsorted(self.windows.whole().rows, self.windows.rows)
+        labels, places = self.windows.labels, self.places()
         for chosen in islice(index_batches(len(self), size, shuffle), reading.skip, None):
             x = torch.from_numpy(self.values[places[chosen[reading.part(len(chosen))]]])
             release(self.values)

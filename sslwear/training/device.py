@@ -120,11 +120,15 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
         yield
 
 
+def global_generators(device: torch.device) -> list[torch.Generator]:
+    """PyTorch's global generators of the CPU and of a CUDA device."""
+    return [torch.default_generator, *(torch.cuda.default_generators[index] for index in _cuda(device))]
+
+
 def seed_global(seed: int, device: torch.device) -> None:
     """Seed PyTorch's global generators of the CPU and of a device."""
-    torch.default_generator.manual_seed(seed)
-    for index in _cuda(device):
-        torch.cuda.default_generators[index].manual_seed(seed)
+    for draws in global_generators(device):
+        draws.manual_seed(seed)
     if device.type == "mps":
         torch.mps.manual_seed(seed)
 
@@ -136,7 +140,13 @@ def _cuda(device: torch.device) -> list[int]:
     return [torch.cuda.current_device() if device.index is None else device.index]
 
 
-def generator(seed: int, stream: int) -> torch.Generator:
-    """CPU generator of one stream of random numbers of a seed, independent of the seed's other streams."""
+def generator(seed: int, stream: int, device: torch.device | None = None) -> torch.Generator:
+    """Generator of one stream of random numbers of a seed, independent of the seed's other streams.
+
+    Args:
+        seed: the seed.
+        stream: number of the stream.
+        device: device that draws; None for the CPU.
+    """
     state = np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
+    return torch.Generator(device or "cpu").manual_seed(int(state >> np.uint64(1)))

@@ -9,20 +9,26 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 from sslwear.encoders.base import Encoder, Network
 from sslwear.errors import DivergenceError
 from sslwear.training.averaging import WeightAverage
 from sslwear.training.cache import COMPUTE_BATCH, FeatureCache, FrozenBlocks
+from sslwear.training.captured import CapturedSteps
 from sslwear.training.device import Stream, generator, seed_global, seeded
 from sslwear.training.evaluation import EVALUATION_BATCH, Scorer, evaluate, mean_loss
+from sslwear.training.graphs import graphs_of
 from sslwear.training.norms import in_step
+from sslwear.training.on_device import batches_of, table_of
 from sslwear.training.optimizer import new_optimizer
 from sslwear.training.position import Position, global_state, network_state, restore_global, restore_network
-from sslwear.training.reading import read
+from sslwear.training.reading import index_batches
 from sslwear.training.results import EpochRecord, Evaluation, FitSettings
 from sslwear.training.steps import Steps
 from sslwear.training.task import Task
@@ -96,10 +102,16 @@ class Training:
         self.network = self._trained if self._average is None else self._average.network
 
         self._order = generator(settings.seed, Stream.ORDER)
-        self._steps = Steps(
-            self._trained, task, settings, self._optimizer, self._average, self._samples, encoder.features
-        )
+        self._steps = Steps(self._trained, task, settings, self._optimizer, self._samples, encoder.features)
+        graphs = None if settings.processes.several else graphs_of(settings.device)
+        how = self._trained, self._steps, self._optimizer, settings
+        self.captured = None if graphs is None else CapturedSteps(*how, graphs)
         self._position = Position(self._order.get_state())
+
+        # Set by begin.
+        self._begun = False
+        self._started = 0.0
+        self._left: Iterator[tuple[int, Callable[[float], Tensor]]] = iter(())
 
         # Set by prepare.
         self._prepared = 0  # epoch
@@ -143,11 +155,9 @@ class Training:
             DivergenceError: when a loss is not finite.
             CancelledError: when the training was cancelled.
         """
-        self.prepare()
-        epoch, started = self.epochs + 1, time.perf_counter() - self._seconds - self._position.seconds
-        if not self._position.rates:
-            self._start(epoch)
-        train_loss, validation_loss, scores = self._train(epoch, started), math.nan, dict[str, float]()
+        self.begin()
+        epoch = self.epochs + 1
+        train_loss, validation_loss, scores = self._train(epoch), math.nan, dict[str, float]()
         rates = learning(self._trained, self._optimizer)
         _check_finite(epoch, train_loss)
         if self._validation is not None:
@@ -156,8 +166,21 @@ class Training:
             _check_finite(epoch, validation_loss)
         self.at_rest = False
         self.epochs, self._position = epoch, Position(self._order.get_state())
+        self._begun = False
         self.at_rest = True
-        return EpochRecord(epoch, train_loss, validation_loss, scores, rates, time.perf_counter() - started)
+        return EpochRecord(epoch, train_loss, validation_loss, scores, rates, time.perf_counter() - self._started)
+
+    def begin(self) -> None:
+        """Begin the next epoch, if it has not begun, without a step in it; `advance` does so itself."""
+        if self._begun:
+            return
+        self.prepare()
+        self._started = time.perf_counter() - self._seconds - self._position.seconds
+        if not self._position.rates:
+            self._start(self.epochs + 1)
+        source = self._source(self._windows, self._view)
+        self._left = self._plain_steps(source) if self.captured is None else self._captured_steps(self.captured, source)
+        self._begun = True
 
     def _start(self, epoch: int) -> None:
         """Freeze blocks and set the learning rates of an epoch, without the factor of the schedule."""
@@ -172,29 +195,17 @@ class Training:
             self._position.rates = [group["lr"] for group in self._optimizer.param_groups]
             self.at_rest = True
 
-    def _train(self, epoch: int, started: float) -> float:
-        """Train on all windows once; returns the mean loss over windows.
+    def _train(self, epoch: int) -> float:
+        """Train on all windows that are left of an epoch; returns the mean loss over windows.
 
         Afterwards the optimizer has the mean learning rates over the steps.
         """
-        settings, at, together, stopped = self._settings, self._position, self._settings.processes, False
+        at, together, stopped = self._position, self._settings.processes, False
         source = self._source(self._windows, self._view)
-        with self._threads(settings.batch_size, source.depth):
-            # Batches that were seen before an interruption are not read again.
-            how = self._samples, settings.device, self._order, self._view, together.reading(at.batches)
-            batches = read(source, settings.whole_batch, *how)
+        with self._threads(self._settings.batch_size, source.depth):
             with signals_deferred() if self._heeds_signals else nullcontext():
-                for x, labels in batches:
-                    if self.cancelled:
-                        raise CancelledError
-                    self.at_rest = False
-                    factor = settings.schedule_factor(epoch, (at.windows + len(labels)) / len(source))
-                    self._set_rates(at.rates, factor)
-                    at.add(self._steps.take(x, labels, source.depth), factor, len(labels))
-                    self.at_rest = True
-                    if self.on_batch is not None:
-                        at.seconds = time.perf_counter() - started
-                        self.on_batch()
+                for windows, take in self._left:
+                    self._step(windows, take)
                     if stopped := together.any(is_deferred() and self._heeds_signals):
                         break
             if stopped:  # here, or in another process
@@ -203,6 +214,71 @@ class Training:
         self._set_rates(at.rates, at.factors[0] if len(set(at.factors)) == 1 else math.fsum(at.factors) / at.batches)
         self._optimizer.zero_grad(set_to_none=True)  # a network that waits for other folds needs no gradients
         return mean_loss(at.sums)
+
+    def _plain_steps(self, source: WindowSource) -> Iterator[tuple[int, Callable[[float], Tensor]]]:
+        """For each step that is left of the epoch, its number of windows, and what takes it."""
+        for x, labels in self._batches(source):
+            yield len(labels), partial(self._take, x, labels, source.depth)
+
+    def _take(self, x: Tensor, labels: Tensor, depth: int, factor: float) -> Tensor:
+        self._set_rates(self._position.rates, factor)
+        return self._steps.take(self._steps.batch(x, labels), depth)
+
+    def _batches(self, source: WindowSource) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches that are left of the epoch; those that were seen before an interruption are not read again."""
+        settings = self._settings
+        reading = settings.processes.reading(self._position.batches)
+        return batches_of(
+            source, settings.whole_batch, self._samples, settings, self._order, self._view, reading, ahead=True
+        )
+
+    def _captured_steps(
+        self, captured: CapturedSteps, source: WindowSource
+    ) -> Iterator[tuple[int, Callable[[float], Tensor]]]:
+        """As `_plain_steps`, for steps that are CUDA graphs."""
+        at, settings = self._position, self._settings
+        rates = torch.tensor(at.rates, dtype=torch.float64)
+        table = table_of(source, self._samples, self._view, settings)
+        if table is None or not (self._task.on_features and table.can_be_captured):
+            captured.start_batches(rates, source.depth)
+            return ((len(labels), partial(captured.take_batch, x, labels)) for x, labels in self._batches(source))
+        order = list(index_batches(len(source), settings.whole_batch, self._order))
+        ends = np.cumsum([len(chosen) for chosen in order]) / len(source)
+        factors = [settings.schedule_factor(self.epochs + 1, share) for share in ends.tolist()]
+        rows = [table.rows[chosen] for chosen in order]
+        captured.start_table(table, rows, rates, torch.tensor(factors).double(), at.batches, source.depth)
+        # Some steps may be taken side by side with those of other trainings.
+        return ((size, captured.take_next) for size in iter(captured.next_size, 0))
+
+    def take_step(self) -> None:
+        """Take the next step of an epoch that has begun, if there is one; `advance` takes those that are left."""
+        for windows, take in itertools.islice(self._left, 1):
+            self._step(windows, take)
+
+    def count_step(self) -> None:
+        """Count the next step of `captured`, which was taken side by side with those of other trainings."""
+        assert self.captured is not None
+        self._step(self.captured.next_size(), self.captured.count)
+
+    def _step(self, windows: int, take: Callable[[float], Tensor]) -> None:
+        """Take a step and count it.
+
+        Args:
+            windows: number of windows of its batch.
+            take: takes it with a factor of the learning rates; returns its sums, see `Position.add`.
+        """
+        if self.cancelled:
+            raise CancelledError
+        at = self._position
+        self.at_rest = False
+        factor = self._settings.schedule_factor(self.epochs + 1, (at.windows + windows) / len(self._windows))
+        at.add(take(factor), factor, windows)
+        if self._average is not None:
+            self._average.after_step()
+        self.at_rest = True
+        if self.on_batch is not None:
+            at.seconds = time.perf_counter() - self._started
+            self.on_batch()
 
     @property
     def _heeds_signals(self) -> bool:
@@ -238,6 +314,7 @@ class Training:
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from a state of a training with the same arguments."""
+        self._begun = False
         self.epochs, self._position = state["epochs"], Position.of(state["position"], self._settings.device)
         restore_network(self._trained, state["network"])
         self._optimizer.load_state_dict(state["optimizer"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from sslwear.encoders.base import Network
 from sslwear.training.batch import Batch
 from sslwear.training.device import Stream, autocast, generator
 from sslwear.training.norms import left_out
-from sslwear.training.reading import read
+from sslwear.training.on_device import batches_of
 from sslwear.training.results import Evaluation, FitSettings
 from sslwear.training.task import Task
 from sslwear.training.threads import operations_from, threads_for
@@ -22,6 +23,11 @@ from sslwear.training.windows import VALIDATION_SEED, WindowSource
 from sslwear.tuning.base import parts, set_mode
 
 EVALUATION_BATCH = 256
+ON_DEVICE_BATCH = 4096
+"""Windows in a batch of an evaluation on a graphics card, if they do not depend on each other."""
+LEAST_BATCH = 32
+"""Smallest batch that an evaluation tries when the memory of a device does not suffice."""
+Found = TypeVar("Found")
 Scorer = Callable[[NDArray[Any], NDArray[Any]], dict[str, float]]
 """Scores of true and predicted answers by name."""
 
@@ -52,11 +58,27 @@ def evaluate(
     """
     for part in parts(network).values():
         set_mode(part, training=False)
+    # Other tasks draw for each batch, or compare its rows, so that their scores depend on its size.
+    size = evaluation_batch(settings) if task.on_features else EVALUATION_BATCH
+    compute = partial(_evaluate, network, samples, task, windows, settings, scores)
+    return in_memory(compute, size) if task.on_features else compute(size)
+
+
+def _evaluate(
+    network: Network,
+    samples: int,
+    task: Task,
+    windows: WindowSource,
+    settings: FitSettings,
+    scores: Scorer | None,
+    size: int,
+) -> Evaluation:
+    """Evaluation in batches of a size; see `evaluate`."""
     draws = generator(settings.seed, Stream.VALIDATION)
     sums, answers = [], []
     together = settings.processes
     mixed = torch.Generator().manual_seed(VALIDATION_SEED) if task.across else None
-    for x, labels in read(windows, EVALUATION_BATCH, samples, settings.device, mixed, reading=together.reading()):
+    for x, labels in batches_of(windows, size, samples, settings, mixed, reading=together.reading()):
         batch = Batch.of(task, x, labels, draws, training=False, processes=together)
         output = batch.whole(forward_part(network, batch, settings, windows.depth))
         target = batch.whole(batch.target)
@@ -77,13 +99,41 @@ def outputs(network: Network, samples: int, windows: WindowSource, settings: Fit
         settings: device and precision are used.
     """
     network.eval()
-    batches = windows.batches(EVALUATION_BATCH, samples, settings.device)
     operations = operations_from(network, samples)[windows.depth] * min(EVALUATION_BATCH, len(windows))
+
+    def compute(size: int) -> NDArray[np.float32]:
+        batches = batches_of(windows, size, samples, settings)
+        values = torch.cat([forward(network, x, settings, windows.depth) for x, _ in batches])
+        found: NDArray[np.float32] = values.cpu().numpy()
+        return found
+
     with threads_for(operations, settings.threads):
-        values: NDArray[np.float32] = torch.cat(
-            [forward(network, x, settings, windows.depth).cpu() for x, _ in batches]
-        ).numpy()
-    return values
+        return in_memory(compute, evaluation_batch(settings))
+
+
+def evaluation_batch(settings: FitSettings) -> int:
+    """Windows in a batch of an evaluation in which they do not depend on each other."""
+    return ON_DEVICE_BATCH if settings.device.type == "cuda" else EVALUATION_BATCH
+
+
+def in_memory(compute: Callable[[int], Found], size: int) -> Found:
+    """What a function computes in batches of a size, or of a smaller one where the memory of a device does not suffice.
+
+    Args:
+        compute: computes in batches of a size.
+        size: the size to try first.
+
+    Raises:
+        torch.OutOfMemoryError: when the memory does not suffice for `LEAST_BATCH` windows.
+    """
+    while True:
+        try:
+            return compute(size)
+        except torch.OutOfMemoryError:
+            if size <= LEAST_BATCH:
+                raise
+        size //= 2  # here, where the tensors of the attempt are gone
+        torch.cuda.empty_cache()
 
 
 def forward(

@@ -13,12 +13,18 @@ import torch
 from sslwear.encoders.base import Network
 from sslwear.errors import SslwearError
 from sslwear.training.cache import FeatureCache
+from sslwear.training.captured import SideBySide
 from sslwear.training.checkpoint import Checkpoints
 from sslwear.training.device import seeded
+from sslwear.training.epochs import Training
+from sslwear.training.graphs import graphs_of
 from sslwear.training.results import EpochRecord, Evaluation, FitSettings
 from sslwear.training.threads import threads_for
 from sslwear.training.trained_fold import Fold, TrainedFold
 from sslwear.utils.interrupts import signals_deferred
+
+BRANCHES = 8
+"""Most folds that are trained at the same time on a graphics card; with more, an H200 is no faster."""
 
 
 class Helpers:
@@ -69,7 +75,12 @@ class FoldGroup:
         self._error_ahead: Exception | None = None
         total = len(folds) if total is None else total
         threads = settings.threads or torch.get_num_threads()
-        self.at_once = min(threads, total) if settings.device.type == "cpu" else 1
+        self._graphs = graphs_of(settings.device)
+        if self._graphs is not None:
+            self.at_once = min(BRANCHES, total)
+        else:
+            self.at_once = min(threads, total) if settings.device.type == "cpu" else 1
+        self._beside = None if self._graphs is None else SideBySide(self._graphs)
         # One thread a fold rounds in the same way, whatever the number of folds at the same time.
         self._settings = replace(settings, threads=1) if total > 1 else settings
         self._pool = ThreadPoolExecutor(self.at_once, "fold")  # starts no thread before it is used
@@ -159,7 +170,8 @@ class FoldGroup:
     def advance(self, folds: list[TrainedFold]) -> None:
         """Train folds for one epoch each; what ends the training of one is kept as its error."""
         if self.at_once > 1 and len(folds) > 1:
-            self._advance_at_once(folds)
+            advance = self._advance_at_once if self._beside is None else self._advance_beside
+            advance(folds)
             self._keep_if_due()
             return
         for fold in folds:
@@ -179,6 +191,18 @@ class FoldGroup:
         """Write checkpoints of folds whose last one is too old; the epoch of another fold may have taken long."""
         for fold in self._trained:
             fold.keep_if_due()
+
+    def _advance_beside(self, folds: list[TrainedFold]) -> None:
+        """Train folds as branches of one CUDA graph, and each alone where they differ: in its last steps."""
+        assert self._beside is not None
+        for first in range(0, len(folds), self.at_once):
+            some = folds[first : first + self.at_once]
+            for fold in some:
+                fold.begin()
+            going = [fold.training for fold in some if fold.error is None]
+            take_side_by_side(going, self._beside, self._settings.batch_size)
+            for fold in some:
+                fold.advance()
 
     def _advance_at_once(self, folds: list[TrainedFold]) -> None:
         for fold in folds:
@@ -204,6 +228,25 @@ class FoldGroup:
             )
 
 
+def take_side_by_side(trainings: Sequence[Training], beside: SideBySide, size: int) -> None:
+    """Take steps of trainings whose epochs have begun, all at the same time, while each has whole batches left.
+
+    Args:
+        trainings: the trainings; those whose windows are not on the device take no step here.
+        beside: records the steps.
+        size: number of windows in a whole batch.
+    """
+    captured = [one.captured for one in trainings if one.captured is not None]
+    while len(captured) > 1 and all(one.next_size() == size for one in captured):
+        if all(one.is_alike() for one in captured):
+            beside.take(captured)
+            for training in trainings:
+                training.count_step()
+        else:
+            for training in trainings:
+                training.take_step()
+
+
 @torch.no_grad()
 def draws_globally(network: Network, samples: int) -> bool:
     """Whether the forward pass of a network draws from PyTorch's global CPU generator, as dropout does.
@@ -211,10 +254,10 @@ def draws_globally(network: Network, samples: int) -> bool:
     Threads that share this generator would draw in a random order.
 
     Args:
-        network: network on the CPU; it does not change.
+        network: the network; it does not change.
         samples: window length of its encoder, in samples.
     """
-    network = copy.deepcopy(network)
+    network = copy.deepcopy(network).cpu()
     with seeded(0):
         before = torch.get_rng_state()
         for training in (True, False):

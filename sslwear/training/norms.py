@@ -37,6 +37,11 @@ class NewNorms:
             if isinstance(module, _BatchNorm) and module.track_running_stats and module.momentum is not None
         ]
 
+    @property
+    def settled(self) -> bool:
+        """Whether all norms in training have had enough batches, so that `averaged` changes nothing any more."""
+        return not any(norm.training for norm in self._norms)
+
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """The forward pass of a training step; norms that are frozen, or have had enough batches, stay as they are."""

@@ -40,6 +40,7 @@ class FitSettings:
         clip_norm: largest norm of the gradient of a step; None for no limit.
         dropout: share of the features that are set to 0 in training.
         weight_average: ``none``, ``ema`` or ``swa``, see `sslwear.training.averaging`.
+        device_bytes: memory of a CUDA device for data; None for half of what is free at first use.
         threads: number of threads of PyTorch for large batches; None for the number that PyTorch has.
         processes: this process among those that train together, each with `batch_size` windows of a batch.
     """
@@ -59,6 +60,7 @@ class FitSettings:
     clip_norm: float | None = None
     dropout: float = 0.0
     weight_average: Literal["none", "ema", "swa"] = "none"
+    device_bytes: int | None = None
     threads: int | None = None
     processes: Processes = field(default_factory=Processes)
 

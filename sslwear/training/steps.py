@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from sslwear.encoders.base import Network
-from sslwear.training.averaging import WeightAverage
 from sslwear.training.batch import Batch
 from sslwear.training.device import Stream, generator
 from sslwear.training.evaluation import forward_part
 from sslwear.training.norms import NewNorms
-from sslwear.training.reading import read
+from sslwear.training.on_device import batches_of
 from sslwear.training.results import FitSettings
 from sslwear.training.task import Task
 from sslwear.training.windows import WindowSource
@@ -33,7 +32,6 @@ class Steps:
         task: supervised classification or a pretext task.
         settings: settings of the training.
         optimizer: updates the weights.
-        average: average of the weights; None for none.
         samples: window length of the encoder, in samples.
         features: number of features of the encoder.
     """
@@ -44,36 +42,48 @@ class Steps:
         task: Task,
         settings: FitSettings,
         optimizer: torch.optim.Optimizer,
-        average: WeightAverage | None,
         samples: int,
         features: int,
     ) -> None:
         self._network, self._task, self._settings, self._optimizer = network, task, settings, optimizer
-        self._average, self._samples, self._features = average, samples, features
+        self._samples, self._features = samples, features
         self._learns: list[str] | None = None
         self._wrapped: DistributedDataParallel | None = None
         self._new_norms = NewNorms(network)
         streams = {"task": Stream.TRAINING, "gradients": Stream.GRADIENTS, "dropout": Stream.DROPOUT}
         self.draws = {name: generator(settings.seed, stream) for name, stream in streams.items()}
+        if settings.device.type == "cuda":  # a CUDA graph cannot wait for numbers of the CPU
+            self.draws["dropout"] = generator(settings.seed, Stream.DROPOUT, settings.device)
 
-    def take(self, x: Tensor, labels: Tensor, depth: int) -> Tensor:
+    @property
+    def are_alike(self) -> bool:
+        """Whether a step does the same as the one before: later, no batch norm is new any more."""
+        return self._new_norms.settled
+
+    def batch(self, x: Tensor, labels: Tensor) -> Batch:
+        """The task's next training batch.
+
+        Args:
+            x: windows (B, 3, samples), or their outputs of the first blocks.
+            labels: class indices (B,).
+        """
+        return Batch.of(self._task, x, labels, self.draws["task"], True, self._settings.processes)
+
+    def take(self, batch: Batch, depth: int) -> Tensor:
         """Update the weights with a batch; returns the sum of its losses and the sum of their weights (2,).
 
         Args:
-            x: windows (B, 3, samples), or their outputs of the first `depth` blocks.
-            labels: class indices (B,).
-            depth: number of blocks that `x` has passed.
+            batch: a batch of `batch`.
+            depth: number of blocks that its inputs have passed.
         """
         with self._new_norms.averaged():
-            loss, sums = self._loss(self._parallel(), x, labels, self.draws["task"], depth, self.draws["dropout"])
+            loss, sums = self._loss(self._parallel(), batch, depth, self.draws["dropout"])
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self._settings.clip_norm is not None:
             learning = [value for group in self._optimizer.param_groups for value in group["params"]]
             torch.nn.utils.clip_grad_norm_(learning, self._settings.clip_norm)
         self._optimizer.step()
-        if self._average is not None:
-            self._average.after_step()
         return sums
 
     def gradients(self, windows: WindowSource, view: int) -> Iterator[Mapping[str, Tensor]]:
@@ -81,10 +91,11 @@ class Steps:
         settings, network, draws = self._settings, self._network, self.draws["gradients"]
         buffers = {name: value.clone() for name, value in network.named_buffers()}
         trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
-        how = self._samples, settings.device, draws, view, settings.processes.reading()
+        how = settings.whole_batch, self._samples, settings, draws, view, settings.processes.reading()
         try:
-            for x, labels in itertools.islice(read(windows, settings.whole_batch, *how), GRADIENT_BATCHES):
-                loss, _ = self._loss(network, x, labels, draws, depth=0)
+            for x, labels in itertools.islice(batches_of(windows, *how), GRADIENT_BATCHES):
+                batch = Batch.of(self._task, x, labels, draws, training=True, processes=settings.processes)
+                loss, _ = self._loss(network, batch, depth=0)
                 found = torch.autograd.grad(loss, list(trained.values()))
                 yield dict(zip(trained, map(settings.processes.mean, found), strict=True))
         finally:
@@ -98,8 +109,8 @@ class Steps:
         often of one activity, and so too little variance.
         """
         settings, draws = self._settings, generator(self._settings.seed, Stream.AVERAGE)
-        how = self._samples, settings.device, draws, view, settings.processes.reading()
-        for x, labels in read(source, settings.whole_batch, *how):
+        how = settings.whole_batch, self._samples, settings, draws, view, settings.processes.reading()
+        for x, labels in batches_of(source, *how):
             batch = Batch.of(self._task, x, labels, draws, training=True, processes=settings.processes)
             yield batch.count
             forward_part(network, batch, settings, source.depth)
@@ -121,9 +132,7 @@ class Steps:
     def _loss(
         self,
         network: nn.Module,
-        x: Tensor,
-        labels: Tensor,
-        draws: torch.Generator,
+        batch: Batch,
         depth: int,
         dropout_draws: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
@@ -131,17 +140,14 @@ class Steps:
 
         Args:
             network: the network, or its wrapper.
-            x: windows (B, 3, samples), or their outputs of the first `depth` blocks.
-            labels: class indices (B,).
-            draws: CPU generator of the task's random numbers.
-            depth: number of blocks that `x` has passed.
-            dropout_draws: CPU generator of dropout; None for no dropout.
+            batch: this process's part of the batch.
+            depth: number of blocks that its inputs have passed.
+            dropout_draws: generator of dropout; None for no dropout.
 
         Returns:
             The loss, and the sum of the losses of the whole batch with the sum of their weights (2,).
         """
         together = self._settings.processes
-        batch = Batch.of(self._task, x, labels, draws, training=True, processes=together)
         factors = self._dropout(batch.count, dropout_draws)
         output = forward_part(network, batch, self._settings, depth, factors)
         if self._task.across or not together.several:
@@ -159,5 +165,5 @@ class Steps:
         kept = 1 - self._settings.dropout
         if kept == 1 or draws is None:
             return None
-        factors = torch.empty(rows, self._features).bernoulli_(kept, generator=draws) / kept
+        factors = torch.empty(rows, self._features, device=draws.device).bernoulli_(kept, generator=draws) / kept
         return factors.to(self._settings.device)

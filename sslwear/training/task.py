@@ -111,8 +111,10 @@ class Classification(ClassTask):
         """Weighted cross-entropy of logits (B, classes)."""
         each = functional.cross_entropy(output, target, reduction="none", label_smoothing=self.label_smoothing)
         if self.class_weights is None:
-            return each.sum(), torch.tensor(float(len(target)), device=each.device)
-        weights = self.class_weights.to(output)[target]
+            return each.sum(), each.new_full((), len(target))
+        if self.class_weights.device != each.device:  # moved once: a CUDA graph cannot copy from the CPU
+            self.class_weights = self.class_weights.to(each.device)
+        weights = self.class_weights[target]
         return (weights * each).sum(), weights.sum()
 
     def predict(self, output: Tensor) -> Tensor:

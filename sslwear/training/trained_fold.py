@@ -126,6 +126,10 @@ class TrainedFold:
         """Prepare the next epoch; an exception is kept as `error`."""
         self._attempt(self.training.prepare)
 
+    def begin(self) -> None:
+        """Begin the next epoch, see `Training.begin`; an exception is kept as `error`."""
+        self._attempt(self.training.begin)
+
     def advance(self) -> None:
         """Train and evaluate for the next epoch; an exception is kept as `error`."""
         self._attempt(self._advance)

@@ -250,6 +250,7 @@ class StudyContext:
             augmented_views=training.augmented_views,
             dropout=training.dropout,
             weight_average=training.weight_average,
+            device_bytes=self.settings.cache.device_bytes,
             threads=self.threads,
             processes=self.processes,
             **training.model_dump(include=set(OptimizationSettings.model_fields)),

@@ -218,6 +218,7 @@ def _fit(
         context.settings.seed,
         context.device,
         context.precision,
+        device_bytes=context.settings.cache.device_bytes,
         threads=context.threads,
         processes=context.processes,
         **settings.model_dump(include=set(OptimizationSettings.model_fields)),

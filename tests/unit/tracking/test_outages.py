@@ -95,6 +95,7 @@ def test_memory_is_told_from_the_rest() -> None:
         (system(errno.EMFILE), "too many files are open .* ulimit -n"),
         (system(errno.EIO), r"a file could not be read or written \(\[Errno 5\] Input/output error\)\. Correct this"),
         (MemoryError(), r"out of memory \(MemoryError\)\. Close other programs"),
+        (torch.OutOfMemoryError("CUDA out of memory"), r"the graphics card is out of memory .* training\.batch_size"),
         (RuntimeError("CUDA error: device lost"), "the device or the system failed"),
     ],
 )

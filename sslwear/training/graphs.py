@@ -1,0 +1,143 @@
+"""Training steps as CUDA graphs: the kernels of a step are recorded once, and then started all at once.
+
+Small networks start a hundred kernels in a step, and starting them takes longer than computing them. Several trainings
+are branches of one graph, each on a stream of its own, so that a small network does not leave most of the card idle.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sslwear.training.device import global_generators
+
+Step = Callable[[], None]
+log = logging.getLogger(__name__)
+
+
+class Graphs(Protocol):
+    """Runs steps, and records them."""
+
+    def run(self, step: Step, branch: int) -> None:
+        """Take a step as it will be recorded: on the stream of its branch."""
+
+    def record(self, steps: Sequence[Step], generators: Iterable[torch.Generator]) -> Step:
+        """Record a step of each branch without taking it; returns what takes all of them.
+
+        Args:
+            steps: steps that do not depend on each other.
+            generators: generators of the device that the steps draw from.
+
+        Raises:
+            RuntimeError: when a step does what cannot be recorded, such as to wait for the device.
+        """
+
+
+class CudaGraphs:
+    """Graphs of one CUDA device; they share memory, because only one of them runs at a time.
+
+    Args:
+        device: the device.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._branches: list[torch.cuda.Stream] = []
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def run(self, step: Step, branch: int) -> None:
+        """Take a step on the stream of its branch; what follows waits for it."""
+        stream, now = self._stream_of(branch), torch.cuda.current_stream(self._device)
+        stream.wait_stream(now)
+        with torch.cuda.stream(stream):
+            step()
+        now.wait_stream(stream)
+
+    def record(self, steps: Sequence[Step], generators: Iterable[torch.Generator]) -> Step:
+        """Record a step of each branch; see `Graphs.record`."""
+        graph = torch.cuda.CUDAGraph()
+        for generator in generators:
+            graph.register_generator_state(generator)
+        # A capture that fails leaves its stream as the current one. Other threads may pin memory meanwhile.
+        capture = torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local")
+        with torch.cuda.stream(torch.cuda.current_stream(self._device)), capture:
+            for branch, step in enumerate(steps):
+                stream = self._stream_of(branch)
+                stream.wait_stream(self._stream)
+                with torch.cuda.stream(stream):
+                    step()
+            for branch in range(len(steps)):
+                self._stream.wait_stream(self._stream_of(branch))
+        return graph.replay
+
+    def _stream_of(self, branch: int) -> torch.cuda.Stream:
+        while len(self._branches) <= branch:
+            self._branches.append(torch.cuda.Stream(self._device))  # type: ignore[no-untyped-call]
+        return self._branches[branch]
+
+
+def graphs_of(device: torch.device) -> Graphs | None:
+    """Graphs of a device; None for those that have none."""
+    return CudaGraphs(device) if device.type == "cuda" else None
+
+
+def recorded(
+    graphs: Graphs, steps: Sequence[Step], tensors: Sequence[Tensor], generators: Sequence[torch.Generator]
+) -> Step:
+    """Take a step of each branch, and record it; returns what takes the next ones.
+
+    The step is taken twice from the same state, as usual and from the record. Only if both give the same bits is the
+    record used. So a network with a step that cannot be recorded is trained as without graphs.
+
+    Args:
+        graphs: records the steps.
+        steps: steps that do not depend on each other, each of which was taken before.
+        tensors: all tensors that the steps change.
+        generators: generators that the steps draw from, besides PyTorch's global ones.
+    """
+
+    def one_by_one() -> None:
+        for branch, step in enumerate(steps):
+            graphs.run(step, branch)
+
+    on_device = [generator for generator in generators if generator.device.type == "cuda"]
+    generators = [*generators, *global_generators(tensors[0].device)]
+    before, draws = [value.clone() for value in tensors], [generator.get_state() for generator in generators]
+    one_by_one()
+    after, drawn = [value.clone() for value in tensors], [generator.get_state() for generator in generators]
+    _put(tensors, before, generators, draws)
+    try:
+        record = graphs.record(steps, on_device)
+    except RuntimeError as error:
+        _put(tensors, after, generators, drawn)
+        log.warning("training steps cannot be recorded as a CUDA graph, and are slower (%s)", _first_line(error))
+        return one_by_one
+    record()
+    if all(map(torch.equal, after, tensors)):
+        return record
+    _put(tensors, after, generators, drawn)
+    log.warning("a CUDA graph of the training steps gives other numbers than the steps, and is not used")
+    return one_by_one
+
+
+@torch.no_grad()
+def _put(
+    tensors: Sequence[Tensor],
+    values: Sequence[Tensor],
+    generators: Sequence[torch.Generator],
+    states: Sequence[Tensor],
+) -> None:
+    """Put tensors and generators into an earlier state."""
+    for tensor, value in zip(tensors, values, strict=True):
+        tensor.copy_(value)
+    for generator, state in zip(generators, states, strict=True):
+        generator.set_state(state)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

@@ -61,9 +61,10 @@ class DeviceMemory:
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key][1]
-        if self._default is None:
-            self._default = int(SHARE * free_bytes(self._device))
-        limit = self._default if limit is None else limit
+        if limit is None:
+            if self._default is None:
+                self._default = int(SHARE * free_bytes(self._device))
+            limit = self._default
         size = int(np.prod(shape)) * kind.itemsize
         if size > limit:
             return None

@@ -31,6 +31,7 @@ from sslwear.evaluation.participants import per_participant
 from sslwear.studies.database.optuna_storage import find_study
 from sslwear.studies.database.tested_trials import past_evaluations, scores_of
 from sslwear.studies.database.trials import network_run, winner
+from sslwear.studies.search.final_test import score_network
 from sslwear.studies.search.optimise import run_study
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.network_card import network_card
@@ -231,6 +232,26 @@ def test_a_small_network_with_a_linear_head_is_promoted(
         logits = trial_network(context, study, best, parent, ProgressCallback())[0].eval()(windows)
     found = model.predict(windows.numpy()).drop(columns="label").to_numpy()
     np.testing.assert_allclose(found, logits.softmax(dim=1).numpy(), atol=1e-5)
+
+
+def test_a_model_that_was_trained_in_bf16_is_scored_as_it_predicts(make: Callable[..., Settings], store: Store) -> None:
+    """In float32, as Python, MLflow and the server compute."""
+    settings = make(study="half", encoder="cnn5", precision="bf16", training={"max_epochs": 2}, search={}, trials=1)
+    run_study(settings, store, ProgressCallback())
+    promote("half", store)
+    model, study = registry.load_model(store, "half@champion"), find_study("half", store)
+    context = StudyContext.open(settings, store)
+    rows = context.windows(context.split.test).rows
+    windows = context.dataset.gather(rows, 150).numpy()
+    scored = score_network(context, model.network, 150, context.dataset.class_names)
+    found = model.predict(windows).drop(columns="label").to_numpy()
+    np.testing.assert_allclose(found, scored.probabilities, atol=1e-6)
+    in_bf16 = score_network(context, model.network, 150, context.dataset.class_names, precision="bf16")
+    assert not np.allclose(found, in_bf16.probabilities, atol=1e-6), "the test can tell the precisions apart"
+    version = registry.find_version(store, "half@champion")
+    assert version.tags["sslwear.tested_on"] == "cpu, float32"
+    assert "computed on: cpu, float32." in (version.description or "")
+    assert store.client.get_run(study.user_attrs["run_id"]).data.tags["sslwear.tested_on"] == "cpu, float32"
 
 
 def test_models_show_prints_the_card(promoted: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ class ModelDetails:
         participants: training, validation and test participants.
         scores: means over the test participants, by name.
         pooled: scores over all windows of the test participants, by name.
+        tested_on: device and precision of the predictions, such as ``cpu, float32``.
         test_evaluations: number of evaluations on the test participants until now.
         comparison: section about the previous champion, Markdown.
         weights: initial weights, the value of ``weights:`` in the study file.
@@ -48,6 +49,7 @@ class ModelDetails:
     participants: Mapping[str, tuple[object, ...]]
     scores: Mapping[str, Interval]
     pooled: Mapping[str, float]
+    tested_on: str
     test_evaluations: int
     comparison: str
     weights: str
@@ -144,7 +146,8 @@ def _test_scores(details: ModelDetails) -> list[str]:
         "## Scores on the test participants",
         f"Means ± standard deviation over {count(tested, 'test participant')}, who were used neither in training nor "
         f"in the selection of the trial. {intervals} Test evaluations until now: {details.test_evaluations}. Each "
-        "further trial that is scored on the test participants makes later scores a little too optimistic.",
+        "further trial that is scored on the test participants makes later scores a little too optimistic. The "
+        f"predictions were computed on: {details.tested_on}. In bf16, a few windows may get another label.",
         "\n".join(["| score | mean over participants | over all windows |", "|---|---|---|", *rows]),
         details.comparison,
     ]

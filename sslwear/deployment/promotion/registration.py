@@ -107,6 +107,7 @@ def _details(
         participants={"train": split.train, "validation": split.validation, "test": split.test},
         scores=score_intervals(tested.table),
         pooled=tested.pooled,
+        tested_on=tested.tested_on,
         test_evaluations=len(past_evaluations(study)),
         comparison=comparison,
         weights=weights,
@@ -126,6 +127,7 @@ def _tags(details: model_card.ModelDetails, objective: str) -> dict[str, str]:
         "weights_licence": model_card.weights_licence(details.weights),
         "objective": objective,
         "test_evaluations": str(details.test_evaluations),
+        "tested_on": details.tested_on,
         **participant_params(**details.participants),
     }
 

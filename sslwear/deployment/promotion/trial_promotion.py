@@ -26,7 +26,7 @@ from sslwear.studies.database.tested_trials import count_evaluation, past_evalua
 from sslwear.studies.database.trials import kept_settings, network_run, no_winner, training_of, winner
 from sslwear.studies.results.summary import description
 from sslwear.studies.results.verdict import report
-from sslwear.studies.search.final_test import HeldOutScores, score_network, score_trained
+from sslwear.studies.search.final_test import AS_USED, HeldOutScores, score_network, score_trained
 from sslwear.studies.setup.context import StudyContext
 from sslwear.studies.setup.leakage import seen_participants
 from sslwear.studies.setup.progress import ProgressCallback
@@ -129,7 +129,7 @@ def _compare(
     network, run_id = trial_network(context, study, trial, parent, progress)
     with signals_deferred():
         count_evaluation(study, trial.number, f"promotion of trial {trial.number}")
-    candidate = score_trained(context, network, training_of(trial))
+    candidate = score_trained(context, network, training_of(trial), AS_USED)
     champion_result, caveat = _score_champion(context, champion, request)
     parent.describe(description(report(study)))
     parent.table(candidate.table, f"promotions/trial-{trial.number}.csv")

@@ -196,7 +196,7 @@ def _trained(
             checkpoints = stack.enter_context(resumable_on_all(context, training, encoder, epochs, progress))
             network = fit_on_all(context, training, encoder, epochs, checkpoints)
             what += f" Refitted for {count(epochs, 'epoch')} on training and validation participants."
-        tested = score_trained(context, network, training)
+        tested = score_trained(context, network, training, context.precision)
         if plan.settings.smoothing == "hmm":
             tested = _smoothed(context, result.validation.predicted, tested)
     return what, tested
@@ -208,7 +208,7 @@ def _searched(job: Job, context: StudyContext, run: Run, progress: ProgressCallb
     inner, study, best = search_in_fold(context, job.method.given, job.method.training, job.key, run, progress)
     training, objective = training_of(best), context.settings.objective
     network, run_id = trial_network(inner, study, best, run, progress)
-    tested = score_trained(context, network, training)
+    tested = score_trained(context, network, training, context.precision)
     found = estimate(study)
     run.params({**logged_settings(best), "trials": job.method.given.trials, "folds": len(inner.folds)})
     run.tags(best_trial=str(best.number), best_run=run_id)

@@ -31,6 +31,8 @@ from sslwear.training.metrics import HEADLINE_SCORES, classification_scores, con
 from sslwear.utils.interrupts import signals_deferred
 
 CONFUSION = "test_confusion.png"
+AS_USED = "float32"
+"""Precision in which a promoted model predicts in Python, in MLflow and on a server, and so that of its scores."""
 
 
 def finalise(
@@ -69,7 +71,7 @@ def finalise(
     told = reading.tag(parent.store.client.get_run(parent.id), "best_trial")
     if not is_tested(study, best.number) or told != str(best.number):
         progress.note(f"scoring trial {best.number}, the winner, on the test participants")
-        result = score_trained(context, network, training_of(best))
+        result = score_trained(context, network, training_of(best), AS_USED)
         check_mine(is_mine)
         _log(context, best, result, parent)
         people = dict(zip(map(str, result.table["participant"]), map(float, result.table[objective]), strict=True))
@@ -105,6 +107,7 @@ def _log(context: StudyContext, best: FrozenTrial, result: HeldOutScores, parent
     title = f"test participants, trial {best.number}"
     parent.figure(confusion_figure(confusion(result.truth, result.predicted, len(names)), names, title), CONFUSION)
     parent.table(result.table, "test_participants.csv")
+    parent.tags(tested_on=result.tested_on)
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class HeldOutScores:
         table: scores, one row a participant, see `sslwear.evaluation.participants.per_participant`.
         pooled: the same scores over all windows.
         probabilities: class probabilities (N, classes), if known.
+        tested_on: device and precision of the predictions, if known.
     """
 
     truth: NDArray[np.int64]
@@ -124,6 +128,7 @@ class HeldOutScores:
     table: pd.DataFrame
     pooled: dict[str, float]
     probabilities: NDArray[np.float64] | None = None
+    tested_on: str = ""
 
     @property
     def means(self) -> dict[str, float]:
@@ -137,14 +142,26 @@ class HeldOutScores:
         return {**means, **{f"{POOLED}test_{name}": value for name, value in self.pooled.items()}}
 
 
-def score_trained(context: StudyContext, network: Network, training: TrainingSettings) -> HeldOutScores:
-    """Score a network that was trained in a study on the test participants; outputs of frozen blocks are cached."""
-    depth = frozen_prefix_length(context.tuning(training).frozen, network)
-    return score_network(context, network, context.encoder.window_samples, context.dataset.class_names, depth)
+def score_trained(context: StudyContext, network: Network, training: TrainingSettings, precision: str) -> HeldOutScores:
+    """Score a network that was trained in a study on the test participants; outputs of frozen blocks are cached.
+
+    Args:
+        context: the study's.
+        network: the network.
+        training: settings with which it was trained.
+        precision: ``float32`` or ``bf16``.
+    """
+    depth, names = frozen_prefix_length(context.tuning(training).frozen, network), context.dataset.class_names
+    return score_network(context, network, context.encoder.window_samples, names, depth, precision)
 
 
 def score_network(
-    context: StudyContext, network: Network, samples: int, class_names: Sequence[str], depth: int = 0
+    context: StudyContext,
+    network: Network,
+    samples: int,
+    class_names: Sequence[str],
+    depth: int = 0,
+    precision: str = AS_USED,
 ) -> HeldOutScores:
     """Score a network on the test participants.
 
@@ -154,6 +171,7 @@ def score_network(
         samples: window length of the network, in samples.
         class_names: classes in the order of the network's outputs.
         depth: number of first blocks whose outputs are cached.
+        precision: ``float32`` or ``bf16``.
 
     Raises:
         StudyError: when it has other classes than the study.
@@ -165,14 +183,16 @@ def score_network(
             f"{context.settings.study!r} have {', '.join(names)}"
         )
     training = context.settings.training
-    settings, windows = context.fit_settings(training), context.windows(context.split.test)
+    settings = replace(context.fit_settings(training), precision=precision)
+    windows = context.windows(context.split.test)
     network.to(settings.device).eval()
     blocks = FrozenBlocks(network, samples, settings.precision)
     source = context.cache.source(blocks, windows, 0, depth)
     with context.unchanged_data():
         logits = outputs(network, samples, source, settings)[:, [class_names.index(name) for name in names]]
     probabilities = softmax(logits.astype(np.float64), axis=1)
-    return replace(score_predictions(context, logits.argmax(axis=1)), probabilities=probabilities)
+    scores = score_predictions(context, logits.argmax(axis=1))
+    return replace(scores, probabilities=probabilities, tested_on=f"{settings.device.type}, {precision}")
 
 
 def score_predictions(context: StudyContext, predicted: NDArray[np.int64]) -> HeldOutScores:

@@ -20,6 +20,7 @@ DETAILS = ModelDetails(
     participants={"train": ("f1",), "validation": ("f2",), "test": ("m1", "m2")},
     scores={"kappa": interval([0.5, 0.7])},
     pooled={"kappa": 0.6},
+    tested_on="cpu, float32",
     test_evaluations=1,
     comparison="",
     weights="none",

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import torch
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from sslwear.tracking import Run
 
 FIRST_S, LONGEST_S, GROWTH = 0.5, 10.0, 1.5
 """Seconds until the first sample, maximum seconds between two samples, and growth factor of the intervals."""
+PEAK = "system/peak_gpu_memory_gigabytes"
 STOP_TIMEOUT_S = 5.0
 """Maximum seconds to wait for the end of the monitor."""
 
@@ -37,15 +39,20 @@ class _Monitor(SystemMetricsMonitor):
 
 
 @contextmanager
-def monitored(run: Run) -> Iterator[None]:
+def monitored(run: Run, device: torch.device) -> Iterator[None]:
     """Log system metrics of a run during the block; the run must be open at its end.
 
     Args:
         run: an open run.
+        device: device that computes; of a graphics card, the peak of the memory that PyTorch has used is logged.
     """
     monitor = _started(run)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     try:
         yield
+        if device.type == "cuda":
+            run.metrics({PEAK: torch.cuda.max_memory_allocated(device) / 1e9})
     finally:
         if monitor is not None:
             # In a thread, because the store may not answer, and the training must not wait for it.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 
 from sslwear.config import Settings
 from sslwear.studies.setup.progress import ProgressCallback
@@ -83,9 +84,22 @@ def test_training_does_not_wait_for_a_store_that_does_not_answer(store: Store, m
     monkeypatch.setattr(system_metrics, "STOP_TIMEOUT_S", 0.05)
     monkeypatch.setattr(system_metrics._Monitor, "finish", finish)
     run = store.create_run(store.experiment("tiny"), "one", "train")
-    with system_metrics.monitored(run):
+    with system_metrics.monitored(run, torch.device("cpu")):
         pass
     assert not waited.is_set()
     run.end("FINISHED", "finished")
     answered.set()
     assert waited.wait(60)
+
+
+def test_the_peak_of_a_graphics_cards_memory_is_that_of_the_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    peak = {"cuda": 8e9}
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: peak.update({device.type: 0}))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: peak[device.type])
+    run = store.create_run(store.experiment("tiny"), "one", "train")
+    with system_metrics.monitored(run, torch.device("cuda")):
+        peak["cuda"] += 2.5e9
+    run.end("FINISHED", "finished")
+    kept = store.find_run(run.id)
+    assert kept is not None
+    assert kept.data.metrics["system/peak_gpu_memory_gigabytes"] == 2.5

@@ -77,7 +77,7 @@ def judge(
     if checkpoints:
         checkpoints[0].on_resume = teller.resumed
     try:
-        with context.unchanged_data(), monitored(run):
+        with context.unchanged_data(), monitored(run, context.device):
             result = fit_folds(
                 [_fold(context, number, training, run, parent, progress) for number in range(total)],
                 context.fit_settings(training),

@@ -176,7 +176,7 @@ def pretrain(
 
     if checkpoints is not None:
         checkpoints.on_resume = logged_again(log, progress)
-    with context.unchanged_data(), monitored(run):
+    with context.unchanged_data(), monitored(run, context.device):
         context.processes.of_first(PRETRAINING)  # see `sslwear.studies.trial.torchrun`
         result = _fit(context, task, data, on_epoch, checkpoints)
     scores = result.validation.scores

@@ -96,7 +96,7 @@ def train(
     def scores(truth: Labels, predicted: Labels) -> dict[str, float]:
         return mean_scores(per_participant(truth, predicted, validation.pid, classes))
 
-    with context.unchanged_data(), monitored(run):
+    with context.unchanged_data(), monitored(run, context.device):
         context.processes.of_first(TRAINING)  # see `sslwear.studies.trial.torchrun`
         how = context.fit_settings(training)
         result = fit(encoder, task, data, tuning, how, on_epoch, context.cache, scores, checkpoints)

@@ -84,18 +84,6 @@ def test_the_same_seed_gives_the_same_bits(data: FitData, precision: str, augmen
         assert torch.equal(value, second.network.state_dict()[key]), key
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU that PyTorch can use")
-@pytest.mark.parametrize("pretext", [None, "multi"])
-@pytest.mark.parametrize("precision", ["float32", "auto"])
-def test_a_gpu_gives_the_same_bits_too(data: FitData, pretext: str | None, precision: str) -> None:
-    device = torch.device("cuda")
-    task = get_pretext(pretext)() if pretext else None
-    precision = resolve_precision(precision, device)
-    first, second = (run(augmented(data), task, device=device, precision=precision) for _ in range(2))
-    assert same_history(first, second)
-
-
 @pytest.mark.parametrize(("tuning", "cached"), [("all", False), ("layer5", True), ("gradual", False)])
 def test_refit_gives_the_weights_of_fit_after_as_many_epochs(
     data: FitData, tuning: str, cached: bool, tmp_path: Path

@@ -151,8 +151,12 @@ def paper(report: StudyReport) -> list[str]:
         kept = " and keep the constraint" if report.excluded else ""
         alike = sum(not one.repeats for one in report.candidates)
         results.append(
-            f"Of the {count(compared, 'configuration')} that ran to the end{kept}, {alike} could not be told from the "
-            "best."
+            f"Of the {count(compared, 'configuration')} that ran to the end{kept}, "
+            + (
+                f"{alike}, the best included, could not be told apart."
+                if alike > 1
+                else "one was better than all others."
+            )
         )
     return [methods.strip(), " ".join(results)]
 

@@ -140,8 +140,15 @@ def test_a_paper_gets_methods_and_results_with_numbers(report: StudyReport) -> N
         f"Mean kappa of the selected configuration: 0.790 (95 % interval {estimate.low:.3f} to {estimate.high:.3f}) "
         f"{without}, and 0.740 (95 % interval {test.low:.3f} to {test.high:.3f}) {on}. The estimate was lowered by "
         f"0.010. Baseline (random forest): 0.550 (95 % interval 0.550 to 0.550) {without}, and 0.500 (95 % interval "
-        f"0.500 to 0.500) {on}. Of the 4 configurations that ran to the end, 2 could not be told from the best."
+        f"0.500 to 0.500) {on}. Of the 4 configurations that ran to the end, 2, the best included, could not "
+        "be told apart."
     )
+
+
+def test_a_paper_says_when_the_best_was_better_than_all_others(report: StudyReport) -> None:
+    alone = tuple(replace(one, candidate=one.number == report.winner) for one in report.trials)
+    results = paper(replace(report, trials=alone))[1]
+    assert results.endswith("Of the 4 configurations that ran to the end, one was better than all others.")
 
 
 def test_a_paper_gets_nothing_without_a_winner(report: StudyReport) -> None:

@@ -261,7 +261,7 @@ def test_a_repeated_configuration_counts_once_in_a_paper() -> None:
     made.add_trial(again)
     methods, results = paper(verdict.report(made))
     assert methods.startswith("We compared 3 configurations of ")
-    assert "Of the 3 configurations that ran to the end, 2 could not be told from the best." in results
+    assert "Of the 3 configurations that ran to the end, 2, the best included, could not be told apart." in results
     limited = study(constraint={"trainable_parameters": 500})
     limited.add_trial(again)
     assert "Of the 2 configurations that ran to the end and keep the constraint" in paper(verdict.report(limited))[1]

@@ -429,6 +429,21 @@ def test_a_study_is_not_resumed_with_other_settings(
         run_study(make(**changes), store, QUIET)
 
 
+def test_a_study_is_resumed_on_data_that_were_moved_or_copied(
+    make: Callable[..., Settings], store: Store, small: Dataset, tmp_path: Path
+) -> None:
+    before, after, copy = (tmp_path / name for name in ("before", "after", "copy"))
+    copy_with(small, before, np.array(small.windows))
+    with pytest.raises(KeyboardInterrupt):
+        run_study(make(data=str(before)), store, Interrupting(1))
+    before.rename(after)
+    study = run_study(make(data=str(after)), store, QUIET)
+    assert [trial.state for trial in study.trials].count(TrialState.COMPLETE) == 3
+    assert kept_settings(study).data == str(after)
+    shutil.copytree(after, copy)
+    assert kept_settings(run_study(make(data=str(copy)), store, QUIET)).data == str(after)
+
+
 def test_a_study_is_not_resumed_on_other_data(
     make: Callable[..., Settings], store: Store, small: Dataset, tmp_path: Any
 ) -> None:

@@ -38,6 +38,7 @@ from sslwear.tracking import Run, Store, participant_params, reading
 from sslwear.tracking.client import TRACKING_VARIABLE, unless_away
 from sslwear.utils.interrupts import signals_deferred
 from sslwear.utils.masking import masked
+from sslwear.utils.paths import is_folder, user_path
 
 EXPERIMENT = "experiment"
 """Attribute of a study: its experiment in MLflow, by which another MLflow store is recognised."""
@@ -199,6 +200,9 @@ def _open(context: StudyContext, store: Store, unlabelled: Sequence[str]) -> opt
                 study.set_user_attr(trials.BY_PARTICIPANT, True)
                 study.set_user_attr(JUDGED, judged_in_words(settings, context.folds, unlabelled))
     check_same(study, identity, settings)
+    kept = trials.kept_settings(study)
+    if kept.data != settings.data and not is_folder(user_path(kept.data)):  # the data were moved, see `check_same`
+        study.set_user_attr("settings", kept.model_copy(update={"data": settings.data}).to_yaml())
     study.set_user_attr(trials.SELECT, settings.select)
     return study
 

@@ -60,7 +60,8 @@ def check_same(study: optuna.Study, now: Mapping[str, Any], settings: Settings) 
     before = study.user_attrs
     kept = trials.kept_settings(study)
     new_name = f"choose a new name with --set study={settings.study}-2"
-    old, new = (with_effect(one, "study").model_dump(exclude=set(FREE_KEYS)) for one in (kept, settings))
+    moved = {"data"} if before.get("fingerprint") == now["fingerprint"] else set()  # the same data in another folder
+    old, new = (with_effect(one, "study").model_dump(exclude={*FREE_KEYS, *moved}) for one in (kept, settings))
     given = set(_differences(kept.model_dump(), settings.model_dump()))
     for key in _differences(old, new):
         if key in given:  # and not only without effect in one of them

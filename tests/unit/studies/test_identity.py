@@ -44,6 +44,15 @@ def test_a_key_with_effect_may_not_be_removed(content: dict[str, Any], key: str)
         check_same(started(**content), NOW, parse({"study": "a", "data": "b"}, "the test"))
 
 
+def test_the_folder_of_the_same_data_may_be_another_one() -> None:
+    study, elsewhere = started(), parse({"study": "a", "data": "moved/b"}, "the test")
+    study.set_user_attr("fingerprint", NOW["fingerprint"])
+    check_same(study, NOW, elsewhere)
+    study.set_user_attr("fingerprint", "2")
+    with pytest.raises(StudyError, match=r"was started with another data \('b', and now 'moved/b'\)"):
+        check_same(study, NOW, elsewhere)
+
+
 def test_another_version_of_a_plugin_is_refused_and_unknown_ones_are_not() -> None:
     study, settings = started(), parse({"study": "a", "data": "b"}, "the test")
     check_same(study, {**NOW, "plugins": {"training": {"encoder": "1"}}}, settings)  # of an earlier sslwear

@@ -24,7 +24,10 @@ from sslwear.data.dataset import Dataset
 from sslwear.deployment import model_aliases, registry
 from sslwear.deployment.promotion import trial_promotion
 from sslwear.deployment.promotion.promotion import promote
+from sslwear.deployment.promotion.registration import training_ranges
 from sslwear.deployment.promotion.rule import Rule
+from sslwear.encoders.classifier import resampled
+from sslwear.encoders.distribution_shift import reference_ranges, statistics
 from sslwear.errors import SettingsError, StudyError
 from sslwear.evaluation.intervals import Difference, Interval
 from sslwear.evaluation.participants import per_participant
@@ -212,6 +215,15 @@ def test_a_card_has_the_rate_of_resampled_windows(make: Callable[..., Settings],
     for encoder, samples, rate_hz in (("harnet5", 150, 30), ("harnet10", 300, 60)):
         card = network_card(StudyContext.open(make(encoder=encoder), store), "all", "none", "published")
         assert (card.window_samples, card.rate_hz, card.window_s) == (samples, rate_hz, 5)
+
+
+def test_ranges_of_a_card_are_those_of_resampled_windows(make: Callable[..., Settings], store: Store) -> None:
+    context = StudyContext.open(make(encoder="harnet10"), store)
+    windows = np.array(context.dataset.windows)[context.windows(context.split.train).rows]
+    expected = reference_ranges(statistics(resampled(windows, 300)))
+    assert expected["motion"] != pytest.approx(reference_ranges(statistics(windows))["motion"], rel=0.001)
+    for name, limits in training_ranges(context).items():
+        assert limits == pytest.approx(expected[name], abs=1e-5), name
 
 
 def test_a_small_network_with_a_linear_head_is_promoted(

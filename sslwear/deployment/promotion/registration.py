@@ -153,10 +153,11 @@ def score_intervals(table: pd.DataFrame) -> dict[str, Interval]:
 
 
 def training_ranges(context: StudyContext) -> dict[str, tuple[float, float]]:
-    """Reference ranges of the training windows."""
+    """Reference ranges of the training windows, resampled as those of a prediction are."""
     rows = context.windows(context.split.train).rows
     some = rows[:: 1 + len(rows) // RANGE_WINDOWS]
-    return reference_ranges(statistics(np.asarray(context.dataset.windows[some])))
+    windows = context.dataset.gather(some, context.encoder.window_samples).transpose(1, 2)
+    return reference_ranges(statistics(windows.numpy()))
 
 
 def versions_text() -> str:

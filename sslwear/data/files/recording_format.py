@@ -19,7 +19,9 @@ EPOCHS: Mapping[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Units of times that are numbers since 1970 in UTC, in nanoseconds."""
 CLOCKS = ("fixed", "local")
 OTHER_COLUMNS = "name its columns with --columns TIME,X,Y,Z, or without times with --columns X,Y,Z --rate --start-time"
-OTHER_TIMES = "give the form of its times with --time-format, such as '%d/%m/%Y %H:%M:%S'"
+OTHER_TIMES = (
+    "give the form of its times with --time-format, such as '%d/%m/%Y %H:%M:%S', with %f for digits after the point"
+)
 """What to do about tables with other columns or times than the usual ones."""
 
 

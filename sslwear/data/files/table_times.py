@@ -162,7 +162,8 @@ class TableTimes:
             if given is not None:
                 wrong = pd.to_datetime(text, format=given, errors="coerce", utc=True).isna() & text.notna()
                 if wrong.any():
-                    raise ValueError(f"the column time has {text[wrong].iloc[0]!r}, unlike {given!r}") from error
+                    what = f"the column time has {text[wrong].iloc[0]!r}, unlike {given!r}"
+                    raise TableError(what, OTHER_TIMES) from error
                 return pd.to_datetime(text, format=given, utc=True)
             return self._in_utc(text, form)
         if found.dtype == object:  # of two offsets, before pandas 3

@@ -136,7 +136,10 @@ def test_a_stated_time_format(tmp_path: Path) -> None:
     table.assign(time=table["time"].dt.strftime(form)).to_csv(tmp_path / "anna.csv", index=False)
     _, time, _ = read(tmp_path / "anna.csv", tmp_path, time_format=form)
     np.testing.assert_array_equal(time.view("datetime64[ns]"), table["time"])
-    with pytest.raises(DataError, match=r"the column time has '01/05/2024 12:00:00.000000', unlike '%Y-%m-%d'"):
+    wrong = (
+        r"the column time has '01/05/2024 12:00:00.000000', unlike '%Y-%m-%d'\); give the form .* with %f for digits"
+    )
+    with pytest.raises(DataError, match=wrong):
         read(tmp_path / "anna.csv", tmp_path, time_format="%Y-%m-%d")
 
 

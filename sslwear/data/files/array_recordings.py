@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sslwear.data.arrays import release
 from sslwear.data.files.buffer import AXES, TIME
-from sslwear.data.files.recording_format import OTHER_COLUMNS, RecordingFormat, TableError
+from sslwear.data.files.recording_format import BY_PLACE, OTHER_COLUMNS, RecordingFormat, TableError
 
 
 class _Table:
@@ -72,10 +72,9 @@ class NumpyTable(_Table):
             return list(zip(read_as, (int(name) - 1 for name in given), strict=True))
         if array.shape[1] == len(given):
             return list(zip(read_as, range(len(given)), strict=True))
-        by_place = "name them by place with --columns, e.g. --columns 1,2,3,4"
         raise TableError(
             f"it has {array.shape[1]} columns, not {len(given)} ({', '.join(given)})",
-            by_place if array.shape[1] > len(given) else OTHER_COLUMNS,
+            BY_PLACE if array.shape[1] > len(given) else OTHER_COLUMNS,
         )
 
 

@@ -7,10 +7,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sslwear.data.files.recording_format import OTHER_COLUMNS, TableError
+from sslwear.data.files.recording_format import BY_PLACE, OTHER_COLUMNS, TableError
 
 SEPARATORS = (",", ";", "\t")
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*")
+NUMBER = re.compile(r"\s*[+-]?[\d.,eE+-]+\s*")
 JUDGED_LINES = 50
 """Lines from which decimal commas are found."""
 
@@ -62,7 +63,8 @@ def find_dialect(beginning: bytes, columns: Sequence[str], read_as: Sequence[str
     else:
         if missing := [name for name in columns if name not in given]:
             what = f"it has no column {', '.join(missing)}; its first line is {first.strip()[:100]!r}"
-            raise TableError(what, OTHER_COLUMNS)
+            nameless = len(given) >= len(columns) and all(map(NUMBER.fullmatch, given[1:]))
+            raise TableError(what, BY_PLACE if nameless else OTHER_COLUMNS)
         if repeated := [name for name in columns if given.count(name) > 1]:
             raise ValueError(f"it has the column {repeated[0]} more than once")
         places = [given.index(name) for name in columns]
@@ -97,4 +99,4 @@ def _numbered(given: Sequence[str], columns: Sequence[str]) -> tuple[bool, list[
     places = [int(name) - 1 for name in columns]
     if min(places) < 0 or max(places) >= len(given):
         raise ValueError(f"it has {len(given)} columns, and no column {max(places) + 1 if min(places) >= 0 else 0}")
-    return not all(re.fullmatch(r"\s*[+-]?[\d.,eE+-]+\s*", given[place]) for place in places[-3:]), places
+    return not all(NUMBER.fullmatch(given[place]) for place in places[-3:]), places

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -19,6 +20,7 @@ EPOCHS: Mapping[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Units of times that are numbers since 1970 in UTC, in nanoseconds."""
 CLOCKS = ("fixed", "local")
 OTHER_COLUMNS = "name its columns with --columns TIME,X,Y,Z, or without times with --columns X,Y,Z --rate --start-time"
+BY_PLACE = "name them by place with --columns, e.g. --columns 1,2,3,4"
 OTHER_TIMES = (
     "give the form of its times with --time-format, such as '%d/%m/%Y %H:%M:%S', with %f for digits after the point"
 )
@@ -98,6 +100,11 @@ class RecordingFormat:
             raise SettingsError(
                 f"--time-format {self.time_format} is unknown. Write s, ms, us or ns for times since 1970, or a "
                 "pattern such as '%d/%m/%Y %H:%M:%S.%f'"
+            )
+        if self.time_format is not None and "%" in self.time_format and not re.search("%[djxcuw]", self.time_format):
+            raise SettingsError(
+                f"--time-format {self.time_format} has no day. Write times with their dates, or leave them out with "
+                "--columns X,Y,Z --rate --start-time"
             )
         if self.start_time is not None:
             moment("--start-time", self.start_time)

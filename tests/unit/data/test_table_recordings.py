@@ -143,6 +143,14 @@ def test_a_stated_time_format(tmp_path: Path) -> None:
         read(tmp_path / "anna.csv", tmp_path, time_format="%Y-%m-%d")
 
 
+def test_a_file_without_names_asks_for_places(tmp_path: Path) -> None:
+    samples().to_csv(tmp_path / "bare.csv", index=False, header=False)
+    with pytest.raises(
+        DataError, match=r"no column time, x, y, z; its first line is .*by place with --columns, e\.g\."
+    ):
+        read(tmp_path / "bare.csv", tmp_path)
+
+
 def test_columns_by_name_and_by_place(tmp_path: Path) -> None:
     table = samples()
     names = {"time": "Timestamp", "x": "Accelerometer X", "y": "Accelerometer Y", "z": "Accelerometer Z"}
@@ -435,6 +443,7 @@ def test_non_wear_by_settings_and_quality(tmp_path: Path) -> None:
         ({"unit": "m/s"}, "--units m/s is unknown. Write one of g, m/s2, mg"),
         ({"rate_hz": 0.0}, "--rate 0 is not from 0.1 to 10000"),
         ({"time_format": "iso"}, "--time-format iso is unknown"),
+        ({"time_format": "%H:%M:%S.%f"}, "--time-format %H:%M:%S.%f has no day. Write times with their dates"),
         ({"start_time": "12:00"}, "--start-time 12:00 is not a date and time"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,4 +93,5 @@ def ui_command(store: Store) -> str:
     """How to browse a store: a command or an address."""
     if store.tracking_uri.startswith(("http://", "https://")):
         return f"a browser at {masked(store.tracking_uri)}"
-    return "make ui (or sslwear ui)"
+    in_clone = Path.cwd() == Path(__file__).resolve().parents[2] and Path("Makefile").is_file()
+    return "make ui (or sslwear ui)" if in_clone else "sslwear ui"

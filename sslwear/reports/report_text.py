@@ -205,7 +205,9 @@ def significance(group: Group) -> list[str]:
     tested = sum(not np.isnan(one.corrected) for one in comparisons)
     least = min(1.0, smallest_p(pairs) * tested) if pairs else 1.0
     if comparisons and least >= SIGNIFICANT:
-        advice = "Use the intervals, or record more participants." if pairs >= FEWEST else "Record more participants."
+        advice = "Record more participants."
+        if pairs >= FEWEST:
+            advice += " The intervals do not replace the test: they are too narrow for so few, and are not corrected."
         lines.append(
             f"- With {count(pairs, 'participant')} and {count(tested, 'comparison')}, the smallest possible "
             f"corrected p is {p_text(least)}. No difference can be significant, however large. {advice}"

@@ -126,6 +126,8 @@ def test_too_few_participants_for_any_significant_difference_are_reported() -> N
     assert significance(group)[-1].startswith(
         "- With 5 participants and 2 comparisons, the smallest possible corrected p is 0.1"
     )
+    assert "Use the intervals" not in significance(group)[-1]
+    assert "The intervals do not replace the test" in significance(group)[-1]
 
 
 def test_a_report_of_few_participants_has_no_intervals(tmp_path: Path) -> None:

@@ -167,6 +167,8 @@ class CapturedSteps:
     def step(self, size: int) -> None:
         """One step, as it is recorded."""
         place, static = self._place, self._static
+        for group in self._optimizer.param_groups:  # PyTorch warns where it is set and nothing is recorded
+            group["capturable"] = self._device.type == "cuda" and torch.cuda.is_current_stream_capturing()
         for rate, column in zip(self._rate, static["rates"].index_select(0, place).unbind(1), strict=True):
             rate.copy_(column.squeeze(0))
         if self._table is None:

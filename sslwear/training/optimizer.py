@@ -16,11 +16,12 @@ def new_optimizer(groups: list[dict[str, Any]], settings: FitSettings) -> torch.
         groups: parameter groups with their learning rates.
         settings: `optimizer`, `weight_decay` and `device` are used.
     """
-    fused, capturable = settings.device.type in ("cpu", "cuda"), settings.device.type == "cuda"
+    fused = settings.device.type in ("cpu", "cuda")
     if settings.optimizer == "adam":
-        return torch.optim.Adam(groups, amsgrad=True, fused=fused, capturable=capturable)
-    groups = [part for group in groups for part in _by_decay(group, settings.weight_decay)]
-    return torch.optim.AdamW(groups, fused=fused, capturable=capturable)
+        return torch.optim.Adam(groups, amsgrad=True, fused=fused)
+    return torch.optim.AdamW(
+        [part for group in groups for part in _by_decay(group, settings.weight_decay)], fused=fused
+    )
 
 
 def _by_decay(group: dict[str, Any], weight_decay: float) -> list[dict[str, Any]]:

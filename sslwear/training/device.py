@@ -30,7 +30,8 @@ def resolve_device(name: str) -> torch.device:
     """Device for ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps`` on this machine.
 
     For CUDA, convolutions in float32 are no longer computed in TF32 in this process, as they are by PyTorch's default:
-    TF32 rounds 1 g to steps of 0.5 to 1 mg, which is as much as moves while a person sits still.
+    TF32 rounds 1 g to steps of 0.5 to 1 mg, which is as much as moves while a person sits still. Matrix products are
+    repeatable from here on, see `deterministic`.
 
     Raises:
         SettingsError: when the machine does not have the device.
@@ -38,6 +39,7 @@ def resolve_device(name: str) -> torch.device:
     device = _device(name)
     if device.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False
+        _repeatable_products()
     return device
 
 
@@ -86,15 +88,24 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
+def _repeatable_products() -> None:
+    """Set cuBLAS to repeatable matrix products, unless the user has set it."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
 @contextmanager
 def deterministic(device: torch.device) -> Iterator[None]:
-    """Use only deterministic algorithms in a block, and restore PyTorch's settings afterwards."""
+    """Use only deterministic algorithms in a block, and restore PyTorch's settings afterwards.
+
+    The first block of a process with CUDA must begin before its first matrix product there: PyTorch reads once whether
+    cuBLAS is set to repeatable ones, and refuses all of them in such blocks if it is not.
+    """
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     benchmark, memory = torch.backends.cudnn.benchmark, cast("Any", torch.utils.deterministic)
     fill = memory.fill_uninitialized_memory
     if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        _repeatable_products()
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
     memory.fill_uninitialized_memory = False  # no code reads it, and filling it takes 8 % of a step

@@ -55,26 +55,26 @@ def fit(
     """
     if len(data.train) == 0 or len(data.validation) == 0:
         raise SslwearError("there are no windows to train or to validate on. Check the split")
-    training = Training(encoder, task, data.train, tuning, settings, cache, data.validation, scores)
-    so_far = SoFar(training, settings.processes)
     device = settings.device
-    with (
-        settings.processes.noticing(),
-        deterministic(device),
-        seeded(settings.seed, device),
-        training.in_step(),
-        so_far.kept(checkpoints),
-    ):
-        while not so_far.ended(tuning, settings):
-            epoch = training.epochs + 1
-            frozen = tuning.frozen_in(epoch)
-            unfrozen = tuning.frozen_in(max(1, epoch - 1)) - frozen
-            if unfrozen and training.place[1] == 0:  # not changed yet, so these are their weights of the best epoch
-                so_far.best_weights.copy(unfrozen)
-            training.seed_draws()
-            so_far.add(training.advance(), frozen)
-            if on_epoch is not None:
-                on_epoch(so_far.history[-1])
+    with deterministic(device):  # before the first product on the device
+        training = Training(encoder, task, data.train, tuning, settings, cache, data.validation, scores)
+        so_far = SoFar(training, settings.processes)
+        with (
+            settings.processes.noticing(),
+            seeded(settings.seed, device),
+            training.in_step(),
+            so_far.kept(checkpoints),
+        ):
+            while not so_far.ended(tuning, settings):
+                epoch = training.epochs + 1
+                frozen = tuning.frozen_in(epoch)
+                unfrozen = tuning.frozen_in(max(1, epoch - 1)) - frozen
+                if unfrozen and training.place[1] == 0:  # not changed yet, so these are their weights of the best epoch
+                    so_far.best_weights.copy(unfrozen)
+                training.seed_draws()
+                so_far.add(training.advance(), frozen)
+                if on_epoch is not None:
+                    on_epoch(so_far.history[-1])
     return so_far.result()
 
 
@@ -111,15 +111,16 @@ def refit(
     """
     if len(windows) == 0:
         raise SslwearError("there are no windows to train on. Check the split")
-    training = Training(encoder, task, windows, tuning, replace(settings, max_epochs=epochs), cache)
     history: list[EpochRecord] = []
     device = settings.device
-    with deterministic(device), seeded(settings.seed, device), _kept(training, history, checkpoints):
-        while len(history) < epochs:
-            training.seed_draws()
-            history.append(training.advance())
-            if on_epoch is not None:
-                on_epoch(history[-1])
+    with deterministic(device):  # before the first product on the device
+        training = Training(encoder, task, windows, tuning, replace(settings, max_epochs=epochs), cache)
+        with seeded(settings.seed, device), _kept(training, history, checkpoints):
+            while len(history) < epochs:
+                training.seed_draws()
+                history.append(training.advance())
+                if on_epoch is not None:
+                    on_epoch(history[-1])
     return training.network.cpu().eval()
 
 

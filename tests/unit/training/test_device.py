@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ def two_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
 
 
 @pytest.mark.parametrize("name", ["auto", "cuda", "cuda:1"])
@@ -21,9 +24,11 @@ def two_cards(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_float32_is_not_tf32_on_a_graphics_card(name: str) -> None:
     assert resolve_device(name).type == "cuda"
     assert not torch.backends.cudnn.allow_tf32
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8", "PyTorch reads it with the first matrix product"
 
 
 @pytest.mark.usefixtures("two_cards")
 def test_the_cpu_changes_no_setting_of_cuda() -> None:
     assert resolve_device("cpu").type == "cpu"
     assert torch.backends.cudnn.allow_tf32
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ

@@ -59,6 +59,23 @@ def same_history(one: FitResult, other: FitResult) -> bool:
     return [replace(r, seconds=0) for r in one.history] == [replace(r, seconds=0) for r in other.history]
 
 
+class Noting(Classification):
+    """A task that notes whether its head is made where algorithms are deterministic."""
+
+    noted: ClassVar[list[bool]] = []
+
+    def head(self, features: int) -> torch.nn.Module:
+        self.noted.append(torch.are_deterministic_algorithms_enabled())
+        return super().head(features)
+
+
+def test_a_network_computes_nothing_before_algorithms_are_deterministic(data: FitData) -> None:
+    """On a graphics card, PyTorch refuses all later matrix products if the first one was before."""
+    fit(encoder(), Noting(3), data, parse("all", Harnet5), replace(SETTINGS, max_epochs=1))
+    refit(encoder(), Noting(3), data.train, parse("all", Harnet5), SETTINGS, 1)
+    assert Noting.noted == [True, True]
+
+
 @pytest.mark.parametrize("kind", find("sslwear.encoders", Encoder).values())
 def test_a_last_batch_of_one_window_is_trained_on(data: FitData, kind: type[Encoder]) -> None:
     train = data.train

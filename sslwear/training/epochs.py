@@ -206,6 +206,7 @@ class Training:
             with signals_deferred() if self._heeds_signals else nullcontext():
                 for windows, take in self._left:
                     self._step(windows, take)
+                    self.tell()
                     if stopped := together.any(is_deferred() and self._heeds_signals):
                         break
             if stopped:  # here, or in another process
@@ -254,9 +255,13 @@ class Training:
         """Take the next step of an epoch that has begun, if there is one; `advance` takes those that are left."""
         for windows, take in itertools.islice(self._left, 1):
             self._step(windows, take)
+            self.tell()
 
     def count_step(self) -> None:
-        """Count the next step of `captured`, which was taken side by side with those of other trainings."""
+        """Count the next step of `captured`, which was taken side by side with those of other trainings.
+
+        `at_rest` must be false since before the step was taken. `tell` follows when all trainings have counted.
+        """
         assert self.captured is not None
         self._step(self.captured.next_size(), self.captured.count)
 
@@ -276,8 +281,11 @@ class Training:
         if self._average is not None:
             self._average.after_step()
         self.at_rest = True
+
+    def tell(self) -> None:
+        """Tell of a step that was counted, see `on_batch`."""
         if self.on_batch is not None:
-            at.seconds = time.perf_counter() - self._started
+            self._position.seconds = time.perf_counter() - self._started
             self.on_batch()
 
     @property

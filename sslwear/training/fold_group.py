@@ -21,7 +21,7 @@ from sslwear.training.graphs import graphs_of
 from sslwear.training.results import EpochRecord, Evaluation, FitSettings
 from sslwear.training.threads import threads_for
 from sslwear.training.trained_fold import Fold, TrainedFold
-from sslwear.utils.interrupts import signals_deferred
+from sslwear.utils.interrupts import is_deferred, signals_deferred
 
 BRANCHES = 8
 """Most folds that are trained at the same time on a graphics card; with more, an H200 is no faster."""
@@ -231,20 +231,27 @@ class FoldGroup:
 def take_side_by_side(trainings: Sequence[Training], beside: SideBySide, size: int) -> None:
     """Take steps of trainings whose epochs have begun, all at the same time, while each has whole batches left.
 
+    Signals wait until all trainings have counted a step, so that checkpoints are of states between two steps.
+
     Args:
         trainings: the trainings; those whose windows are not on the device take no step here.
         beside: records the steps.
         size: number of windows in a whole batch.
     """
     captured = [one.captured for one in trainings if one.captured is not None]
-    while len(captured) > 1 and all(one.next_size() == size for one in captured):
-        if all(one.is_alike() for one in captured):
-            beside.take(captured)
-            for training in trainings:
-                training.count_step()
-        else:
-            for training in trainings:
-                training.take_step()
+    with signals_deferred():
+        while len(captured) > 1 and all(one.next_size() == size for one in captured) and not is_deferred():
+            if all(one.is_alike() for one in captured):
+                for training in trainings:
+                    training.at_rest = False
+                beside.take(captured)
+                for training in trainings:
+                    training.count_step()
+                for training in trainings:
+                    training.tell()
+            else:
+                for training in trainings:
+                    training.take_step()
 
 
 @torch.no_grad()

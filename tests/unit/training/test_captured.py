@@ -6,6 +6,7 @@ There is no CUDA device here, so operations are recorded by a stand-in on the CP
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,7 @@ from sslwear.training import (
     fold_group,
     on_device,
 )
+from sslwear.training.captured import SideBySide
 from sslwear.training.device import seeded
 from sslwear.training.task import Classification, Task, inverse_frequency
 from sslwear.tuning.base import parse
@@ -260,6 +262,45 @@ def test_folds_side_by_side_are_what_they_are_alone(
         for before, after in zip(one, other, strict=True):
             assert before.loss == after.loss
             assert before.predicted.tolist() == after.predicted.tolist()
+
+
+def press_ctrl_c() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def end_at_once() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("interrupt", [press_ctrl_c, end_at_once])
+def test_folds_that_are_interrupted_side_by_side_go_on_to_the_last_bit(
+    small: Dataset,
+    use: Callable[[RecordedGraphs], None],
+    interrupt: Callable[[], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the weights are those after a step that no fold has counted."""
+    use(RecordedGraphs())
+    settings = replace(SETTINGS, dropout=0.2)
+    whole = fit_folds(folds_of(small), settings, first=4)
+    steps, first = 0, SideBySide.take
+
+    def take(beside: SideBySide, trainings: Any) -> None:
+        nonlocal steps
+        first(beside, trainings)
+        steps += 1
+        if steps == 5:
+            interrupt()
+
+    kept = [Checkpoints(tmp_path, f"fold{number}", 60, pytest.fail) for number in range(4)]
+    with monkeypatch.context() as patch:
+        patch.setattr(SideBySide, "take", take)
+        with pytest.raises(KeyboardInterrupt):
+            fit_folds(folds_of(small), settings, first=4, checkpoints=kept)
+    assert any(tmp_path.iterdir()) == (interrupt is press_ctrl_c)
+    found = fit_folds(folds_of(small), settings, first=4, checkpoints=kept)
+    assert [replace(r, seconds=0) for r in found.history] == [replace(r, seconds=0) for r in whole.history]
 
 
 class Dropping(Cnn5):

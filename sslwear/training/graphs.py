@@ -118,7 +118,7 @@ def recorded(
         log.warning("training steps cannot be recorded as a CUDA graph, and are slower (%s)", _first_line(error))
         return one_by_one
     record()
-    if all(map(torch.equal, after, tensors)):
+    if all(map(_same, after, tensors)):
         return record
     _put(tensors, after, generators, drawn)
     log.warning("a CUDA graph of the training steps gives other numbers than the steps, and is not used")
@@ -137,6 +137,11 @@ def _put(
         tensor.copy_(value)
     for generator, state in zip(generators, states, strict=True):
         generator.set_state(state)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same numbers; NaN is the same as NaN, so that a network may diverge."""
+    return bool(((one == other) | ((one != one) & (other != other))).all())
 
 
 def _first_line(error: Exception) -> str:

@@ -39,6 +39,7 @@ from sslwear.training import (
 )
 from sslwear.training.captured import SideBySide
 from sslwear.training.device import seeded
+from sslwear.training.graphs import recorded
 from sslwear.training.task import Classification, Task, inverse_frequency
 from sslwear.tuning.base import parse
 from tests.unit.training.recorded_graphs import RecordedGraphs
@@ -262,6 +263,19 @@ def test_folds_side_by_side_are_what_they_are_alone(
         for before, after in zip(one, other, strict=True):
             assert before.loss == after.loss
             assert before.predicted.tolist() == after.predicted.tolist()
+
+
+def test_a_step_that_diverges_is_recorded_like_others(caplog: pytest.LogCaptureFixture) -> None:
+    value = torch.tensor([1.0, torch.nan])
+
+    def step() -> None:
+        value.mul_(2)
+
+    record = recorded(RecordedGraphs(), [step], [value], [])
+    assert record is not None
+    record()
+    assert value[0] == 4
+    assert not caplog.text
 
 
 def press_ctrl_c() -> None:

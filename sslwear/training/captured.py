@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,9 @@ from sslwear.training.graphs import Graphs, Step, recorded
 from sslwear.training.on_device import Table
 from sslwear.training.results import FitSettings
 from sslwear.training.steps import Steps
+
+KEPT = 8
+"""Most graphs of trainings side by side: with more trainings than branches, groups of them take turns in each epoch."""
 
 
 class CapturedSteps:
@@ -111,8 +115,12 @@ class CapturedSteps:
         Returns:
             The sum of the losses and the sum of their weights (2,).
         """
-        self._take(self.next_size())
+        self.take_alone()
         return self.count(factor)
+
+    def take_alone(self) -> None:
+        """Take the next step on a table without counting it."""
+        self._take(self.next_size())
 
     def count(self, factor: float) -> Tensor:
         """Count a step that was taken on a table; returns its sums, see `take_next`."""
@@ -146,7 +154,9 @@ class CapturedSteps:
         if (record := self._recorded.get(key)) is not None:
             record()
         elif self._is_alike(key):
-            self._recorded[key] = recorded(self._graphs, [partial(self.step, size)], self.tensors(), self.generators)
+            step = partial(self.step, size)
+            record = recorded(self._graphs, [step], self.tensors(), self.generators)
+            self._recorded[key] = record or partial(self._graphs.run, step, 0)
         else:
             self._graphs.run(partial(self.step, size), 0)
             if self._steps.are_alike:
@@ -208,22 +218,31 @@ class CapturedSteps:
 class SideBySide:
     """Steps of several trainings as branches of one graph; each training is what it is alone, to the bit.
 
+    Where that cannot be recorded, for example because the memory of the device does not suffice for all of them at the
+    same time, each training takes its steps alone.
+
     Args:
         graphs: records the steps.
     """
 
     def __init__(self, graphs: Graphs) -> None:
         self._graphs = graphs
-        self._recorded: dict[tuple[Any, ...], Step] = {}
+        self._recorded: OrderedDict[tuple[Any, ...], Step | None] = OrderedDict()
 
     def take(self, trainings: Sequence[CapturedSteps]) -> None:
         """Take the next step of all trainings, each of which must be alike to an earlier one; they do not count it."""
         together = [(one, one.next_size()) for one in trainings]
         key = tuple((id(one), *one.key(size)) for one, size in together)
-        if (record := self._recorded.get(key)) is not None:
-            record()
+        if key not in self._recorded:
+            while len(self._recorded) >= KEPT:
+                self._recorded.popitem(last=False)
+            steps = [partial(one.step, size) for one, size in together]
+            tensors = [value for one in trainings for value in one.tensors()]
+            generators = [draws for one in trainings for draws in one.generators]
+            self._recorded[key] = recorded(self._graphs, steps, tensors, generators)
             return
-        steps = [partial(one.step, size) for one, size in together]
-        tensors = [value for one in trainings for value in one.tensors()]
-        generators = [draws for one in trainings for draws in one.generators]
-        self._recorded = {key: recorded(self._graphs, steps, tensors, generators)}
+        if (record := self._recorded[key]) is not None:
+            record()
+        else:
+            for one in trainings:
+                one.take_alone()

@@ -88,8 +88,8 @@ def graphs_of(device: torch.device) -> Graphs | None:
 
 def recorded(
     graphs: Graphs, steps: Sequence[Step], tensors: Sequence[Tensor], generators: Sequence[torch.Generator]
-) -> Step:
-    """Take a step of each branch, and record it; returns what takes the next ones.
+) -> Step | None:
+    """Take a step of each branch, and record it; returns what takes the next ones, or None if the record is of no use.
 
     The step is taken twice from the same state, as usual and from the record. Only if both give the same bits is the
     record used. So a network with a step that cannot be recorded is trained as without graphs.
@@ -100,15 +100,11 @@ def recorded(
         tensors: all tensors that the steps change.
         generators: generators that the steps draw from, besides PyTorch's global ones.
     """
-
-    def one_by_one() -> None:
-        for branch, step in enumerate(steps):
-            graphs.run(step, branch)
-
     on_device = [generator for generator in generators if generator.device.type == "cuda"]
     generators = [*generators, *global_generators(tensors[0].device)]
     before, draws = [value.clone() for value in tensors], [generator.get_state() for generator in generators]
-    one_by_one()
+    for branch, step in enumerate(steps):
+        graphs.run(step, branch)
     after, drawn = [value.clone() for value in tensors], [generator.get_state() for generator in generators]
     _put(tensors, before, generators, draws)
     try:
@@ -116,13 +112,13 @@ def recorded(
     except RuntimeError as error:
         _put(tensors, after, generators, drawn)
         log.warning("training steps cannot be recorded as a CUDA graph, and are slower (%s)", _first_line(error))
-        return one_by_one
+        return None
     record()
     if all(map(_same, after, tensors)):
         return record
     _put(tensors, after, generators, drawn)
     log.warning("a CUDA graph of the training steps gives other numbers than the steps, and is not used")
-    return one_by_one
+    return None
 
 
 @torch.no_grad()

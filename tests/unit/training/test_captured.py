@@ -265,6 +265,35 @@ def test_folds_side_by_side_are_what_they_are_alone(
             assert before.predicted.tolist() == after.predicted.tolist()
 
 
+def test_groups_of_folds_that_take_turns_are_recorded_once(
+    small: Dataset, use: Callable[[RecordedGraphs], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(graphs := RecordedGraphs())
+    monkeypatch.setattr(fold_group, "BRANCHES", 2)
+    fit_folds(folds_of(small), SETTINGS, first=4)
+    assert graphs.records.count(2) == 2
+
+
+class Small(RecordedGraphs):
+    """Graphs of a device whose memory suffices for one training at a time."""
+
+    def record(self, steps: Any, generators: Any) -> Callable[[], None]:
+        """Refuse several steps."""
+        if len(steps) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().record(steps, generators)
+
+
+def test_folds_that_do_not_fit_side_by_side_have_graphs_of_their_own(
+    small: Dataset, use: Callable[[RecordedGraphs], None]
+) -> None:
+    plain = fit_folds(folds_of(small), SETTINGS, first=4)
+    use(graphs := Small())
+    found = fit_folds(folds_of(small), SETTINGS, first=4)
+    assert [replace(r, seconds=0) for r in found.history] == [replace(r, seconds=0) for r in plain.history]
+    assert sum(repeats > 10 for repeats in graphs.repeats) == 4
+
+
 def test_a_step_that_diverges_is_recorded_like_others(caplog: pytest.LogCaptureFixture) -> None:
     value = torch.tensor([1.0, torch.nan])
 

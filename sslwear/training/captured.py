@@ -55,7 +55,6 @@ class CapturedSteps:
         self._table: Table | None = None
         self._batch: Batch | None = None
         self._sums: Sequence[Tensor] = ()
-        self._base_rates = torch.zeros(0)
         self._depth = 0
         self._sizes: list[int] = []
         self._next = 0
@@ -89,7 +88,8 @@ class CapturedSteps:
 
     def start_batches(self, rates: Tensor, depth: int) -> None:
         """Start an epoch on batches that `take_batch` gets, or go on within it; see `start_table`."""
-        self._table, self._base_rates, self._sizes, self._next = None, rates, [], 0
+        self._table, self._sizes, self._next = None, [], 0
+        self._put("base rates", rates)
         self._start(rates, 1, depth, 0)
 
     def _start(self, rates: Tensor, steps: int, depth: int, values: int) -> None:
@@ -144,7 +144,7 @@ class CapturedSteps:
             self._put(f"{name} {tuple(value.shape)}", value)
             places.append(self._static[f"{name} {tuple(value.shape)}"])
         self._batch = replace(made, inputs=places[0], target=places[1])
-        self._static["rates"].copy_((factor * self._base_rates).unsqueeze(0))
+        self._static["rates"][0].copy_(factor * self._static["base rates"])  # on the device, so that nothing waits
         self._place.zero_()
         self._take(len(labels))
         return self._sums[0].clone()

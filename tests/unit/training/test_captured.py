@@ -148,11 +148,14 @@ def test_captured_steps_on_cached_outputs_give_the_same_bits(
     assert max(graphs.repeats) > 10
 
 
-def test_rates_of_a_schedule_are_those_of_each_step(small: Dataset, use: Callable[[RecordedGraphs], None]) -> None:
+@pytest.mark.parametrize("kept", [None, 1000])
+def test_rates_of_a_schedule_are_those_of_each_step(
+    small: Dataset, use: Callable[[RecordedGraphs], None], kept: int | None
+) -> None:
     data = data_of(small)
     plain = run(data, schedule="one_cycle", max_epochs=4)
     use(RecordedGraphs())
-    captured = run(data, schedule="one_cycle", max_epochs=4)
+    captured = run(data, schedule="one_cycle", max_epochs=4, device_bytes=kept)
     for one, other in zip(plain.history, captured.history, strict=True):
         assert other.train_loss == pytest.approx(one.train_loss, rel=1e-5)  # rates are rounded to float32
         assert other.learning == one.learning

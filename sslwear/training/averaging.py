@@ -45,6 +45,7 @@ class WeightAverage:
         function = get_ema_multi_avg_fn(decay) if self._ema else None  # type: ignore[no-untyped-call]
         self._average = AveragedModel(network, multi_avg_fn=function)
         self.network = cast("Network", self._average.module)
+        self._share = 1 - decay
 
     def state(self) -> dict[str, Tensor]:
         """The averaged weights, and how many were averaged."""
@@ -54,10 +55,21 @@ class WeightAverage:
         """Go on from a state of `state`."""
         self._average.load_state_dict(state)
 
+    @torch.no_grad()
     def after_step(self) -> None:
-        """Add the weights after a step."""
-        if self._ema:
+        """Add the weights after a step, as `AveragedModel` does, but without waiting for a graphics card."""
+        if not self._ema:
+            return
+        if self._average.n_averaged == 0:  # on the CPU
             self._average.update_parameters(self._trained)
+            return
+        torch._foreach_lerp_(list(self.network.parameters()), list(self._trained.parameters()), self._share)
+        # One call for each type, because only tensors of one type are copied at once.
+        pairs = list(zip(self.network.buffers(), self._trained.buffers(), strict=True))
+        for kind in {value.dtype for value, _ in pairs}:
+            ours, theirs = zip(*[pair for pair in pairs if pair[0].dtype == kind], strict=True)
+            torch._foreach_copy_(ours, theirs)
+        self._average.n_averaged += 1
 
     def after_epoch(self, epoch: int, passes: Callable[[Network], Iterable[int]]) -> None:
         """Add the weights after an epoch, and compute the statistics of batch norms anew.

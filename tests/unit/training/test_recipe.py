@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sslwear.data.dataset import Dataset
 from sslwear.encoders.base import Encoder, Network
 from sslwear.encoders.cnn import Cnn5
 from sslwear.training import EpochRecord, FitData, FitResult, FitSettings, Fold, Windows, fit, fit_folds, refit
-from sslwear.training.averaging import EMA_EPOCHS, SWA_SHARE
+from sslwear.training.averaging import EMA_EPOCHS, SWA_SHARE, WeightAverage
 from sslwear.training.device import seeded
 from sslwear.training.epochs import Training
 from sslwear.training.optimizer import new_optimizer
@@ -229,6 +230,22 @@ def test_ema_follows_the_weights_of_every_step(data: FitData, monkeypatch: pytes
     for value in seen[1:]:
         wanted = decay * wanted + (1 - decay) * value
     torch.testing.assert_close(training.network.classifier.linear1.weight.detach(), wanted)  # type: ignore[union-attr,operator]
+
+
+def test_ema_is_that_of_pytorch_to_the_last_bit(data: FitData) -> None:
+    network = in_training(data)._trained
+    average = WeightAverage(network, replace(SETTINGS, weight_average="ema"), 5)
+    theirs = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(1 - 1 / (EMA_EPOCHS * 5 + 1)))
+    draws = torch.Generator().manual_seed(0)
+    for _ in range(4):
+        with torch.no_grad():
+            for value in network.parameters():
+                value.add_(torch.rand(value.shape, generator=draws))
+        network.train()(torch.rand(8, 3, 150, generator=draws))  # statistics of batch norms
+        average.after_step()
+        theirs.update_parameters(network)
+    for name, value in theirs.state_dict().items():
+        assert torch.equal(value, average.state()[name]), name
 
 
 @pytest.mark.parametrize("average", ["ema", "swa"])

@@ -188,6 +188,7 @@ class CapturedSteps:
             rows = static["order"].index_select(0, place).squeeze(0)[:size]
             batch = self._steps.batch(*self._table.batch(rows))
         sums = self._steps.take(batch, self._depth)
+        self._optimizer.zero_grad(set_to_none=True)  # so that the memory of graphs holds nothing between steps
         static["sums"].copy_(torch.where(static["steps"] == place, sums, static["sums"]))
         place.add_(1)
 

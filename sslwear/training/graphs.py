@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -39,6 +40,8 @@ class Graphs(Protocol):
 
 class CudaGraphs:
     """Graphs of one CUDA device; they share memory, because only one of them runs at a time.
+
+    Nothing may stay in this memory after a step, because other graphs use it too.
 
     Args:
         device: the device.
@@ -82,8 +85,17 @@ class CudaGraphs:
 
 
 def graphs_of(device: torch.device) -> Graphs | None:
-    """Graphs of a device; None for those that have none."""
-    return CudaGraphs(device) if device.type == "cuda" else None
+    """Graphs of a device, for all trainings of the process; None for those that have none.
+
+    cuBLAS keeps memory for each stream, and a record that fails may keep its own, so trainings do not have streams and
+    memory of their own.
+    """
+    return _cuda_graphs(device) if device.type == "cuda" else None
+
+
+@cache
+def _cuda_graphs(device: torch.device) -> CudaGraphs:
+    return CudaGraphs(device)
 
 
 def recorded(

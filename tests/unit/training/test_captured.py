@@ -37,7 +37,8 @@ from sslwear.training import (
     fold_group,
     on_device,
 )
-from sslwear.training.captured import SideBySide
+from sslwear.training import graphs as training_graphs
+from sslwear.training.captured import CapturedSteps, SideBySide
 from sslwear.training.device import seeded
 from sslwear.training.graphs import recorded
 from sslwear.training.task import Classification, Task, inverse_frequency
@@ -295,6 +296,31 @@ def test_folds_that_do_not_fit_side_by_side_have_graphs_of_their_own(
     found = fit_folds(folds_of(small), SETTINGS, first=4)
     assert [replace(r, seconds=0) for r in found.history] == [replace(r, seconds=0) for r in plain.history]
     assert sum(repeats > 10 for repeats in graphs.repeats) == 4
+
+
+def test_all_trainings_of_a_device_have_the_same_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_graphs, "CudaGraphs", RecordedGraphs)
+    training_graphs._cuda_graphs.cache_clear()
+    cards = [torch.device(name) for name in ("cuda:0", "cuda:1", "cuda:0")]
+    first, second, again = [training_graphs.graphs_of(card) for card in cards]
+    training_graphs._cuda_graphs.cache_clear()
+    assert first is again is not second
+    assert training_graphs.graphs_of(torch.device("cpu")) is None
+
+
+def test_a_step_leaves_no_gradients_in_the_memory_of_graphs(
+    small: Dataset, use: Callable[[RecordedGraphs], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, first = list[int](), CapturedSteps.step
+
+    def step(steps: CapturedSteps, size: int) -> None:
+        first(steps, size)
+        left.append(sum(value.grad is not None for value in steps._network.parameters()))
+
+    monkeypatch.setattr(CapturedSteps, "step", step)
+    use(RecordedGraphs())
+    run(data_of(small), max_epochs=1)
+    assert set(left) == {0}
 
 
 def test_a_step_that_diverges_is_recorded_like_others(caplog: pytest.LogCaptureFixture) -> None:

@@ -25,6 +25,7 @@ class Jitter(Augmentation):
     name = "jitter"
     form = "jitter(SIGMA_G)"
     examples = ("jitter", "jitter(0.02)")
+    on_device = True
 
     sigma_g: float = 0.05
 

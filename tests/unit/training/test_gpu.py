@@ -101,7 +101,7 @@ CASES: Iterable[tuple[str, dict[str, Any]]] = [
     ("", {"name": "multiscale", "weight_average": "ema", "schedule": "one_cycle"}),
     ("", {"tuning": "gradual"}),
     ("", {"tuning": "auto_rgn"}),
-    ("rotate(20)+scale(0.1)+tempo(0.15)+flip(1)+mask(0.1)+scale_motion(0.1)", {}),
+    ("rotate(20)+scale(0.1)+tempo(0.15)+flip(1)+mask(0.1)+scale_motion(0.1)+jitter(0.02)", {}),
     ("time_warp+jitter", {}),
     ("", {"pretext": "multi"}),
     ("", {"pretext": "contrastive"}),

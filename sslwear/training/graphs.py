@@ -52,17 +52,22 @@ class CudaGraphs:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._branches: list[torch.cuda.Stream] = []
         self._pool = torch.cuda.graph_pool_handle()
+        self._needed = 0  # most bytes that the last step may have had at once
 
     def run(self, step: Step, branch: int) -> None:
         """Take a step on the stream of its branch; what follows waits for it."""
         stream, now = self._stream_of(branch), torch.cuda.current_stream(self._device)
+        before = torch.cuda.memory_allocated(self._device)
         stream.wait_stream(now)
         with torch.cuda.stream(stream):
             step()
         now.wait_stream(stream)
+        self._needed = torch.cuda.max_memory_allocated(self._device) - before
 
     def record(self, steps: Sequence[Step], generators: Iterable[torch.Generator]) -> Step:
         """Record a step of each branch; see `Graphs.record`."""
+        if len(steps) > 1 and len(steps) * self._needed > self._free:  # what runs out of memory may keep what it has
+            raise torch.OutOfMemoryError(f"the device may not have the memory for {len(steps)} steps at the same time")
         graph = torch.cuda.CUDAGraph()
         for generator in generators:
             graph.register_generator_state(generator)
@@ -77,6 +82,12 @@ class CudaGraphs:
             for branch in range(len(steps)):
                 self._stream.wait_stream(self._stream_of(branch))
         return graph.replay
+
+    @property
+    def _free(self) -> int:
+        """Bytes of the device that nobody uses."""
+        kept = torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
+        return torch.cuda.mem_get_info(self._device)[0] + kept
 
     def _stream_of(self, branch: int) -> torch.cuda.Stream:
         while len(self._branches) <= branch:

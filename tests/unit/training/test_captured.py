@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -306,6 +308,25 @@ def test_all_trainings_of_a_device_have_the_same_graphs(monkeypatch: pytest.Monk
     training_graphs._cuda_graphs.cache_clear()
     assert first is again is not second
     assert training_graphs.graphs_of(torch.device("cpu")) is None
+
+
+def test_steps_that_may_not_fit_side_by_side_are_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that runs out of memory could keep it from what follows."""
+    found = {"memory_allocated": 10, "max_memory_allocated": 40, "memory_reserved": 50, "mem_get_info": (79, 200)}
+    for name, value in found.items():
+        monkeypatch.setattr(torch.cuda, name, lambda _, value=value: value)
+    for name in ("Stream", "current_stream", "graph_pool_handle"):
+        monkeypatch.setattr(torch.cuda, name, Mock())
+    monkeypatch.setattr(torch.cuda, "stream", nullcontext)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Mock(side_effect=NotImplementedError))
+    graphs = training_graphs.CudaGraphs(torch.device("cuda"))
+    step = Mock()
+    graphs.run(step, 0)
+    with pytest.raises(torch.OutOfMemoryError, match="4 steps"):
+        graphs.record([step] * 4, [])
+    with pytest.raises(NotImplementedError):
+        graphs.record([step] * 3, [])
+    assert step.call_count == 1
 
 
 def test_a_step_leaves_no_gradients_in_the_memory_of_graphs(

@@ -22,7 +22,7 @@ from sslwear.training import checked_files
 from sslwear.training.results import EpochRecord
 from sslwear.utils.interrupts import signals_deferred
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 """Raise it when the content of a checkpoint changes: checkpoints of another version are not used."""
 ENDING, BEFORE = ".training", ".before"
 SHORT_S = 60.0

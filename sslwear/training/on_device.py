@@ -72,9 +72,9 @@ class DeviceMemory:
             self._kept.popitem(last=False)
         try:
             values = torch.empty(*shape, dtype=kind, device=self._device)
+            fill(values)
         except torch.OutOfMemoryError:  # others use the device too
             return None
-        fill(values)
         self._kept[key] = weakref.ref(owner), values
         return values
 

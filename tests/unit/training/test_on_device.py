@@ -88,6 +88,16 @@ def test_by_default_half_of_the_free_memory_is_used(monkeypatch: pytest.MonkeyPa
     assert put(memory, Owner(), limit=None, size=11) is None
 
 
+def test_an_array_that_runs_out_of_memory_is_not_kept() -> None:
+    memory, owner = DeviceMemory(CPU), Owner()
+
+    def fill(_: Tensor) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    assert memory.tensor(owner, 0, (10,), torch.float32, 100, fill) is None
+    assert memory.used == 0
+
+
 def test_arrays_of_what_is_gone_are_dropped() -> None:
     memory = DeviceMemory(CPU)
     put(memory, Owner())

@@ -143,7 +143,7 @@ class HeldOutScores:
 
 
 def score_trained(context: StudyContext, network: Network, training: TrainingSettings, precision: str) -> HeldOutScores:
-    """Score a network that was trained in a study on the test participants; outputs of frozen blocks are cached.
+    """Score a network that was trained in a study on the test participants, with cached outputs of frozen blocks.
 
     Args:
         context: the study's.
@@ -151,7 +151,9 @@ def score_trained(context: StudyContext, network: Network, training: TrainingSet
         training: settings with which it was trained.
         precision: ``float32`` or ``bf16``.
     """
-    depth, names = frozen_prefix_length(context.tuning(training).frozen, network), context.dataset.class_names
+    frozen, names = context.tuning(training).frozen, context.dataset.class_names
+    # Nothing is cached in another precision than that of the trainings: it would be of all windows, for one use.
+    depth = frozen_prefix_length(frozen, network) if precision == context.precision else 0
     return score_network(context, network, context.encoder.window_samples, names, depth, precision)
 
 

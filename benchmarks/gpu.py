@@ -83,12 +83,14 @@ def tiled(place: Path, count: int, samples: int) -> Dataset:
     )
 
 
-def training(name: str, tuned: str, windows: Windows, settings: FitSettings, values: NDArray[np.float32]) -> Training:
-    """A training without validation; of the head alone, on kept outputs of the blocks."""
+def training(
+    name: str, tuned: str, windows: Windows, settings: FitSettings, values: NDArray[np.float32] | None
+) -> Training:
+    """A training without validation; with `values` (N, features, 1), on these as kept outputs of the blocks."""
     task = Classification(CLASSES, inverse_frequency(windows.labels, CLASSES))
     with seeded(settings.seed):
         found = Training(get(name)(), task, windows, parse(tuned, get(name)), settings)
-    if tuned == "head":
+    if values is not None:
         source = CachedOutputs(windows, values, len(get(name).block_names()))
         found._source = lambda *_: source  # type: ignore[method-assign]
     return found
@@ -166,7 +168,8 @@ def measure(place: Path, device: torch.device, minutes: float, steps: int) -> It
         seconds = max(0.0, ends - time.perf_counter()) / (3 * (len(ROWS) - number))
         dataset = tiled(place, batch * steps, get(name).window_samples)
         windows = Windows(dataset, np.arange(len(dataset)))
-        values = np.random.default_rng(0).normal(size=(len(dataset), get(name).features, 1)).astype(np.float32)
+        size = len(dataset), get(name).features, 1
+        values = np.random.default_rng(0).normal(size=size).astype(np.float32) if tuned == "head" else None
         settings = FitSettings(1e-4, batch, 10_000, 10_000, 0, device, precision)
         with deterministic(device):
             one = training(name, tuned, windows, settings, values)

@@ -50,7 +50,7 @@ class CapturedSteps:
         self._moved = 0  # how often a static tensor got another place, which no graph of before knows
         self._modes: dict[tuple[Any, ...], int] = {}
         self._mode = 0
-        self._alike: set[tuple[Any, ...]] = set()  # steps that were taken without a graph
+        self._taken: set[tuple[Any, ...]] = set()  # steps that were taken without a graph
         self._recorded: dict[tuple[Any, ...], Step] = {}
         self._table: Table | None = None
         self._batch: Batch | None = None
@@ -153,21 +153,21 @@ class CapturedSteps:
         key = self.key(size)
         if (record := self._recorded.get(key)) is not None:
             record()
-        elif self._is_alike(key):
+        elif self._can_be_recorded(key):
             step = partial(self.step, size)
             record = recorded(self._graphs, [step], self.tensors(), self.generators)
             self._recorded[key] = record or partial(self._graphs.run, step, 0)
         else:
             self._graphs.run(partial(self.step, size), 0)
-            if self._steps.are_alike:
-                self._alike.add(key)
+            if self._steps.settled:
+                self._taken.add(key)
 
-    def is_alike(self) -> bool:
+    def can_be_recorded(self) -> bool:
         """Whether the next step on a table does the same as one that was taken before, so that it can be recorded."""
-        return self._is_alike(self.key(self.next_size()))
+        return self._can_be_recorded(self.key(self.next_size()))
 
-    def _is_alike(self, key: tuple[Any, ...]) -> bool:
-        return self._steps.are_alike and key in self._alike
+    def _can_be_recorded(self, key: tuple[Any, ...]) -> bool:
+        return self._steps.settled and key in self._taken
 
     def key(self, size: int) -> tuple[Any, ...]:
         """What distinguishes graphs: everything in a step that is not read from static tensors."""
@@ -231,7 +231,7 @@ class SideBySide:
         self._recorded: OrderedDict[tuple[Any, ...], Step | None] = OrderedDict()
 
     def take(self, trainings: Sequence[CapturedSteps]) -> None:
-        """Take the next step of all trainings, each of which must be alike to an earlier one; they do not count it."""
+        """Take the next step of all trainings, each of which must be one that can be recorded; they do not count it."""
         together = [(one, one.next_size()) for one in trainings]
         key = tuple((id(one), *one.key(size)) for one, size in together)
         if key not in self._recorded:

@@ -64,6 +64,7 @@ class Training:
         cancelled: set it from another thread to end an epoch with `CancelledError` after the current batch.
         on_batch: called after each batch, when `state` can be taken; None where nobody wants the state.
         at_rest: whether the state is that between two batches, and not within a step.
+        captured: its steps as CUDA graphs; None where they are taken one by one.
     """
 
     def __init__(
@@ -247,7 +248,7 @@ class Training:
         ends = np.cumsum([len(chosen) for chosen in order]) / len(source)
         factors = [settings.schedule_factor(self.epochs + 1, share) for share in ends.tolist()]
         rows = [table.rows[chosen] for chosen in order]
-        captured.start_table(table, rows, rates, torch.tensor(factors).double(), at.batches, source.depth)
+        captured.start_table(table, rows, rates, torch.tensor(factors, dtype=torch.float64), at.batches, source.depth)
         # Some steps may be taken side by side with those of other trainings.
         return ((size, captured.take_next) for size in iter(captured.next_size, 0))
 

@@ -241,7 +241,7 @@ def take_side_by_side(trainings: Sequence[Training], beside: SideBySide, size: i
     captured = [one.captured for one in trainings if one.captured is not None]
     with signals_deferred():
         while len(captured) > 1 and all(one.next_size() == size for one in captured) and not is_deferred():
-            if all(one.is_alike() for one in captured):
+            if all(one.can_be_recorded() for one in captured):
                 for training in trainings:
                     training.at_rest = False
                 beside.take(captured)

@@ -27,6 +27,8 @@ AHEAD = 3
 """Batches that are read before they are needed."""
 COPIED = 4096
 """Windows that are copied to the device at a time."""
+Filler = Callable[[Tensor], None]
+"""Writes the content of an array on a device."""
 
 
 class DeviceMemory:
@@ -88,8 +90,6 @@ class DeviceMemory:
             del self._kept[key]
 
 
-Filler = Callable[[Tensor], None]
-"""Writes the content of an array on a device."""
 _MEMORIES: dict[torch.device, DeviceMemory] = {}
 
 
@@ -221,10 +221,10 @@ def batches_of(
         return table_batches(table, size, shuffle, reading.skip)
     if not (ahead and keeps_data(settings.device)):
         return read(source, size, samples, settings.device, shuffle, view, reading)
-    return on_their_way(read(source, size, samples, torch.device("cpu"), shuffle, view, reading), settings.device)
+    return copied_ahead(read(source, size, samples, torch.device("cpu"), shuffle, view, reading), settings.device)
 
 
-def on_their_way(
+def copied_ahead(
     batches: Iterator[tuple[Tensor, Tensor]], device: torch.device, pinned: bool = True
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches on a device, of which the next ones are read in another thread, and copied while it computes.

@@ -56,8 +56,8 @@ class Steps:
             self.draws["dropout"] = generator(settings.seed, Stream.DROPOUT, settings.device)
 
     @property
-    def are_alike(self) -> bool:
-        """Whether a step does the same as the one before: later, no batch norm is new any more."""
+    def settled(self) -> bool:
+        """Whether a step does the same as the one before; in the first steps batch norms are new."""
         return self._new_norms.settled
 
     def batch(self, x: Tensor, labels: Tensor) -> Batch:

@@ -164,6 +164,14 @@ def test_rates_of_a_schedule_are_those_of_each_step(
         assert other.learning == one.learning
 
 
+def test_rates_are_the_same_for_windows_on_the_device_and_copied_ones(
+    small: Dataset, use: Callable[[RecordedGraphs], None]
+) -> None:
+    data, how = data_of(small), {"schedule": "one_cycle", "max_epochs": 2, "learning_rate": 1e-3}
+    use(RecordedGraphs())
+    assert_same(run(data, **how), run(data, **how, device_bytes=1000))
+
+
 def test_data_that_does_not_fit_is_copied_batch_by_batch(small: Dataset, use: Callable[[RecordedGraphs], None]) -> None:
     data = data_of(small, augment="rotate(20)")
     plain = run(data)

@@ -29,7 +29,7 @@ from sslwear.training import (
     outputs,
 )
 from sslwear.training.evaluation import EVALUATION_BATCH, LEAST_BATCH, in_memory
-from sslwear.training.on_device import DeviceMemory, batches_of, on_their_way, table_of
+from sslwear.training.on_device import DeviceMemory, batches_of, copied_ahead, table_of
 from sslwear.training.reading import Reading
 from sslwear.training.task import Classification
 
@@ -167,12 +167,12 @@ def test_batches_are_read_ahead_in_another_thread() -> None:
             read.append(threading.current_thread())
             yield torch.full((2,), float(number)), torch.tensor([number])
 
-    coming = on_their_way(batches(), CPU, pinned=False)
+    coming = copied_ahead(batches(), CPU, pinned=False)
     assert next(coming)[1].item() == 0
     assert [labels.item() for _, labels in coming] == list(range(1, 20))
     assert threading.main_thread() not in read
     before = threading.active_count()
-    left = on_their_way(batches(), CPU, pinned=False)
+    left = copied_ahead(batches(), CPU, pinned=False)
     next(left)
     left.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before, "a source that is left ends its thread"
@@ -184,7 +184,7 @@ def test_an_error_of_a_source_is_raised() -> None:
         raise OSError("gone")
 
     with pytest.raises(OSError, match="gone"):
-        list(on_their_way(batches(), CPU, pinned=False))
+        list(copied_ahead(batches(), CPU, pinned=False))
 
 
 def needs(most: int, tried: list[int]) -> Callable[[int], int]:
